@@ -1,0 +1,134 @@
+/**
+ * Makes a fresh clone ready and runs what was asked for: `node scripts/bootstrap.mjs quickstart|test|test:unit|build|prepare`.
+ * Each step is skipped when its result is there and up to date, so that the second run costs a fraction of a second.
+ * Plain JavaScript with Node's own modules: it runs before anything is installed.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const oldestNode = 20;
+
+/** What can be asked for: the steps before it, and the program that is then run with the remaining arguments. */
+const tasks = {
+  prepare: { steps: [install, build, fetchLibtorch] },
+  build: { steps: [install, rebuild] },
+  quickstart: { steps: [install, build, fetchLibtorch], run: ["dist/cli/main.js", "quickstart"] },
+  test: { steps: [install, build, fetchLibtorch], run: ["node_modules/vitest/vitest.mjs", "run"] },
+  "test:unit": {
+    steps: [install, build, fetchLibtorch],
+    run: ["node_modules/vitest/vitest.mjs", "run", "--exclude", "test/e2e/**"],
+  },
+};
+
+await main(process.argv.slice(2));
+
+async function main([what = "", ...rest]) {
+  checkNode();
+  const task = Object.hasOwn(tasks, what) ? tasks[what] : undefined;
+  if (task === undefined) stop(2, `no task "${what}"; one of ${Object.keys(tasks).join(", ")}`);
+  process.chdir(root);
+  for (const step of task.steps) await step();
+  if (task.run !== undefined) runLast([...task.run, ...rest]);
+}
+
+function checkNode() {
+  const [major] = process.versions.node.split(".").map(Number);
+  if (major >= oldestNode) return;
+  stop(2, `Node ${oldestNode} or newer is needed, this is ${process.versions.node}; see https://nodejs.org`);
+}
+
+/** `npm ci`, when node_modules is missing or was made from another package-lock.json. */
+function install() {
+  const stamp = "node_modules/.patchdrop-install";
+  const wanted = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  if (!existsSync(stamp) && isNewer("node_modules/.package-lock.json", "package-lock.json")) {
+    // Installed by hand, after the lock file was written: taken as it is.
+    writeFileSync(stamp, wanted);
+    return;
+  }
+  say("installing the packages of package-lock.json (npm ci)");
+  // No package of ours needs an install script.
+  const npm = process.env.npm_execpath?.endsWith(".js") ? [process.execPath, process.env.npm_execpath] : ["npm"];
+  runStep([...npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+  writeFileSync(stamp, wanted);
+}
+
+/** Compiles, when dist is missing or was made from other sources. */
+function build() {
+  const stamp = "dist/.patchdrop-build";
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === sourcesDigest()) return;
+  rebuild();
+}
+
+function rebuild() {
+  say("building (tsc -p tsconfig.build.json)");
+  const digest = sourcesDigest();
+  rmSync("dist", { recursive: true, force: true });
+  runStep([process.execPath, "node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
+  mkdirSync("dist", { recursive: true });
+  writeFileSync("dist/.patchdrop-build", digest);
+}
+
+/** Names, sizes and times of all that the build reads. */
+function sourcesDigest() {
+  const files = ["package-lock.json", "tsconfig.json", "tsconfig.build.json", ...listFiles("src")];
+  const hash = createHash("sha256");
+  for (const file of files.sort()) {
+    const { size, mtimeMs } = statSync(file);
+    hash.update(`${file} ${size} ${mtimeMs}\n`);
+  }
+  return hash.digest("hex");
+}
+
+function listFiles(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const place = path.join(folder, entry.name);
+    return entry.isDirectory() ? listFiles(place) : [place];
+  });
+}
+
+/** `patchdrop setup`, when the program's own search finds no libtorch. */
+async function fetchLibtorch() {
+  const { searchLibtorch } = await import(pathToFileURL(path.resolve("dist/native/find.js")).href);
+  if (searchLibtorch().found !== undefined) return;
+  say("fetching libtorch, once (patchdrop setup)");
+  runStep([process.execPath, "dist/cli/main.js", "setup"]);
+}
+
+function isNewer(file, other) {
+  return existsSync(file) && statSync(file).mtimeMs >= statSync(other).mtimeMs;
+}
+
+/** Runs one step to its end; its failure is ours. */
+function runStep([program, ...args]) {
+  const { status, error } = spawnSync(program, args, { stdio: "inherit" });
+  if (error !== undefined) stop(5, `${program} cannot be started (${error.message})`);
+  if (status !== 0) stop(status ?? 1, `${[path.basename(program), ...args].join(" ")} failed`);
+}
+
+/** Runs the thing itself, handing its exit code and signals through. */
+function runLast(args) {
+  const child = spawn(process.execPath, args, { stdio: "inherit" });
+  // The terminal sends Ctrl-C to the child as well; what others send reaches only us.
+  process.on("SIGINT", () => undefined);
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
+  child.on("error", (error) => stop(5, error.message));
+  child.on("close", (code, signal) => {
+    process.exitCode = code ?? (signal === "SIGINT" ? 130 : 143);
+  });
+}
+
+function say(text) {
+  process.stderr.write(`bootstrap: ${text}\n`);
+}
+
+function stop(code, text) {
+  process.stderr.write(`error: bootstrap: ${text}\n`);
+  process.exit(code);
+}

@@ -1,0 +1,24 @@
+/** How a command ends: one line on stderr for each fault, and the exit code of its kind. */
+import { CommanderError } from "@commander-js/extra-typings";
+import { exitCodes, PatchDropError } from "../errors.ts";
+
+/** Ends the process as `error` asks for. */
+export function finish(error: unknown, debug: boolean): never {
+  if (error instanceof CommanderError) {
+    // Commander has printed it. Help and version are no errors.
+    process.exit(error.exitCode === 0 ? 0 : exitCodes.usage);
+  }
+  const known = error instanceof PatchDropError;
+  const text = error instanceof Error ? error.message : String(error);
+  for (const line of text.split("\n")) process.stderr.write(`error: ${line}\n`);
+  if (!known) process.stderr.write("error: this is a bug in patchdrop; please report it with the output of --debug\n");
+  if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.exit(known ? error.exitCode : exitCodes.internal);
+}
+
+const signalNumbers: Partial<Record<NodeJS.Signals, number>> = { SIGINT: 2, SIGTERM: 15 };
+
+/** Exit code of a process that a signal ended. */
+export function signalExitCode(signal: NodeJS.Signals): number {
+  return 128 + (signalNumbers[signal] ?? 1);
+}

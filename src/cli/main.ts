@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+/** The program `patchdrop`: its subcommands, and how it ends. Heavy modules are loaded by the commands that need them. */
+import { Command } from "@commander-js/extra-typings";
+import { evalCommand } from "./eval.ts";
+import { doctorCommand } from "./doctor.ts";
+import { finish } from "./exit.ts";
+import { modelsCommand } from "./models.ts";
+import { quickstartCommand } from "./quickstart.ts";
+import { runCommand } from "./run.ts";
+import { setupCommand } from "./setup.ts";
+import { stageCommands } from "./stages.ts";
+import { version } from "./version.ts";
+
+const program = new Command("patchdrop")
+  .description("Learns from a low-resolution image which high-resolution patches are worth acquiring.")
+  .version(version(), "-V, --version", "print the version")
+  .option("--debug", "print the stack of an error")
+  .helpOption("-h, --help", "print help")
+  .helpCommand(false)
+  .showSuggestionAfterError(true)
+  .addHelpText(
+    "after",
+    `
+The four trainings, in order:
+  classifier_training  the classifier on high-resolution images, and with --stream_id LR on low-resolution ones
+  pretrain             the policy, judged by the frozen classifier
+  finetune             policy and classifier together
+  finetune2stream      the same, with the low-resolution classifier beside
+
+Examples:
+  patchdrop quickstart
+  patchdrop classifier_training --data_dir data/cifar10 --cv_dir runs/hr`,
+  );
+
+for (const command of stageCommands()) program.addCommand(command);
+program.addCommand(evalCommand());
+program.addCommand(runCommand());
+program.addCommand(quickstartCommand());
+program.addCommand(modelsCommand());
+program.addCommand(setupCommand());
+program.addCommand(doctorCommand());
+
+// A reader that goes away (`| head`) ends the program quietly, as it does for any Unix tool.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 5));
+
+for (const command of [program, ...program.commands]) command.exitOverride();
+try {
+  await program.parseAsync(withUnderscores(process.argv));
+} catch (error) {
+  finish(error, process.argv.includes("--debug"));
+}
+
+/** Flags may be written with hyphens or, as the reference writes them, with underscores. */
+function withUnderscores(argv: readonly string[]): string[] {
+  return argv.map((argument) => {
+    const [, name, rest] = /^--([a-z0-9][a-z0-9_-]*)(=.*)?$/i.exec(argument) ?? [];
+    if (name === undefined) return argument;
+    const negated = name.startsWith("no-") ? "no-" : "";
+    const known = `${negated}${name.slice(negated.length).replaceAll("-", "_")}`;
+    const flags = [program, ...program.commands].flatMap((command) => command.options.map((option) => option.long));
+    return flags.includes(`--${known}`) ? `--${known}${rest ?? ""}` : argument;
+  });
+}

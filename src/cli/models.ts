@@ -1,0 +1,26 @@
+/** `patchdrop models`: what `--model` can name. */
+import { Command } from "@commander-js/extra-typings";
+
+export function modelsCommand(): Command {
+  const command = new Command("models")
+    .description("List the models with their sizes, parameters and multiply-adds.")
+    .option("--json", "print JSON")
+    .addHelpText("after", "\nExamples:\n  patchdrop models\n  patchdrop models --json")
+    .action(async ({ json }) => {
+      const { describeModels } = await import("../models/describe.ts");
+      const described = describeModels();
+      if (json === true) {
+        process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
+        return;
+      }
+      for (const { name, description, imageSize, patchSize, lowSize, classifier, policy } of described) {
+        const size = ({ parameters, multiplyAdds }: typeof policy) =>
+          `${parameters.toLocaleString("en")} parameters, ${(multiplyAdds / 1e6).toFixed(1)} M multiply-adds`;
+        process.stdout.write(
+          `${name}\n  ${description}\n  image ${imageSize}, patch ${patchSize}, low resolution ${lowSize}\n` +
+            `  classifier: ${size(classifier)}\n  policy:     ${size(policy)}\n`,
+        );
+      }
+    });
+  return command as unknown as Command;
+}

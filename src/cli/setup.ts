@@ -1,0 +1,71 @@
+/** `patchdrop setup`: fetch libtorch once, or say which one is used. */
+import { Command } from "@commander-js/extra-typings";
+import type { SetupProgress } from "../setup/pip.ts";
+
+const about = [
+  "Fetch libtorch (PyTorch's C++ library), once, into the user's cache.",
+  "",
+  [
+    "When a PyTorch that will do is here already (--torch, PATCHDROP_TORCH, the active Python, the cache), nothing is",
+    "downloaded. Otherwise pip fetches PyTorch's wheel (0.6 GB; with --cuda 3 GB), or, where there is no Python,",
+    "PyTorch's own archive is downloaded. The cache is $PATCHDROP_CACHE, else the platform's own place (~/.cache/patchdrop).",
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  $ patchdrop setup                                  # what every other command needs
+  $ patchdrop setup --cuda                           # with the NVIDIA libraries, for --device cuda
+  $ patchdrop setup --from libtorch-2.15.0.zip       # on a machine without a network`;
+
+/** The subcommand; what it needs is loaded when it runs. */
+export function setupCommand() {
+  return new Command("setup")
+    .description(about)
+    .option("--from <source>", "pip, archive, a zip file, a folder, or an http(s) address (default: what works here)")
+    .option("--cuda", "with libtorch_cuda and the NVIDIA libraries that it needs", false)
+    .option("--torch-version <version>", "PyTorch version to fetch (default: 2.15.0, or any that is here)")
+    .option("--torch <path>", "use the PyTorch in this folder, and only check it")
+    .addHelpText("after", examples)
+    .action(async ({ torchVersion, ...options }) => {
+      const { setupLibtorch } = await import("../setup/setup.ts");
+      const show = progressPrinter(process.stderr);
+      const { found, fetched, shadowedBy } = await setupLibtorch({
+        ...options,
+        version: torchVersion,
+        onProgress: show.update,
+      });
+      show.end();
+      const how = fetched ? "fetched" : `already there (${found.source})`;
+      process.stdout.write(`libtorch ${found.version}${found.cuda ? " with CUDA" : ""}, ${how}: ${found.root}\n`);
+      if (shadowedBy !== undefined) {
+        const first = `${shadowedBy.version} (${shadowedBy.source}: ${shadowedBy.root})`;
+        process.stdout.write(`Commands take ${first} first; for this one, set PATCHDROP_TORCH=${found.root}\n`);
+      }
+    });
+}
+
+const lineEveryMs = 15_000;
+const redrawEveryMs = 100;
+
+/** Progress as one line that is redrawn on a terminal; elsewhere one line a step, and one every 15 seconds within it. */
+export function progressPrinter(stream: Pick<NodeJS.WriteStream, "isTTY" | "write">) {
+  let lastStep = "";
+  let lastAt = 0;
+  let lastDone: number | undefined;
+  const update = ({ step, done, total }: SetupProgress): void => {
+    const now = performance.now();
+    const isNew = step !== lastStep;
+    const isLast = done !== undefined && done === total && done !== lastDone;
+    if (!isNew && !isLast && now - lastAt < (stream.isTTY ? redrawEveryMs : lineEveryMs)) return;
+    const share = done === undefined || !total ? "" : ` ${Math.floor((100 * done) / total)} %`;
+    // A new step keeps the line of the one before; `\x1b[K` clears what a longer text left.
+    if (stream.isTTY) stream.write(`${isNew && lastStep !== "" ? "\n" : "\r"}setup: ${step}${share}\x1b[K`);
+    else stream.write(`setup: ${step}${share}\n`);
+    [lastStep, lastAt, lastDone] = [step, now, done];
+  };
+  const end = (): void => {
+    if (stream.isTTY && lastStep !== "") stream.write("\n");
+  };
+  return { update, end };
+}

@@ -1,0 +1,37 @@
+/**
+ * Decodes an image file to square 8-bit sRGB: EXIF orientation applied, grey, palette, CMYK and 16 bits converted by
+ * libvips (through an embedded colour profile, where there is one), transparency dropped; then our own resize.
+ */
+
+import sharp from "sharp";
+import { resizeAndCrop } from "./resize.ts";
+
+/** Checked in the header, before anything is decoded: 100 million pixels are 300 MB. */
+const mostPixels = 100_000_000;
+
+// Images are decoded side by side already, each once: more threads for each and a cache only cost.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/**
+ * @returns bytes [size, size, 3]
+ * @throws an Error whose message is the reason in one line: not an image, cut off, too large
+ */
+export async function decodeImage(path: string, size: number): Promise<Uint8Array> {
+  const { data, info } = await sharp(path, { limitInputPixels: mostPixels, failOn: "error" })
+    .autoOrient()
+    .toColourspace("srgb")
+    .removeAlpha()
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true })
+    .catch((error: Error) => {
+      throw new Error(reasonOf(error), { cause: error });
+    });
+  if (info.channels !== 3) throw new Error(`${info.channels} channels instead of 3`);
+  return resizeAndCrop(data, { width: info.width, height: info.height }, size);
+}
+
+function reasonOf({ message }: Error): string {
+  if (message.includes("exceeds pixel limit")) return `more than ${mostPixels} pixels`;
+  return message.split("\n")[0];
+}

@@ -1,0 +1,62 @@
+/**
+ * Decoded images of a folder, kept for the next run: a minute of decoding becomes a second of reading. The name says
+ * what the bytes were made of (paths, sizes, times of change, decoder), so a changed folder finds nothing; a checksum
+ * tells a damaged file. A cache that can't be read or written is as good as none.
+ */
+
+import { type FileHandle, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import sharp from "sharp";
+import { sha256 } from "../utils/sha256.ts";
+import type { ListedImage } from "./image-list.ts";
+
+/** Raised whenever decoding or resizing gives other bytes. */
+const decoderVersion = 1;
+const checksumBytes = 32;
+/** A read takes less than 2 GiB. */
+const mostAtOnce = 1 << 30;
+
+export function cacheKey(images: readonly ListedImage[], size: number): string {
+  const { sharp: sharpVersion, vips } = sharp.versions;
+  const list = images.map(({ path, size: bytes, modifiedMs }) => JSON.stringify([path, bytes, modifiedMs]));
+  return sha256(JSON.stringify([decoderVersion, sharpVersion, vips, size]), ...list);
+}
+
+/** The bytes kept under a key, if there are as many as expected and they are sound. */
+export async function readCached(folder: string, key: string, expectedBytes: number): Promise<Uint8Array | undefined> {
+  try {
+    const file = await open(join(folder, `${key}.images`));
+    try {
+      if ((await file.stat()).size !== expectedBytes + checksumBytes) return undefined;
+      const images = await readBytes(file, expectedBytes);
+      const checksum = await readBytes(file, checksumBytes);
+      return sha256(images) === Buffer.from(checksum).toString("hex") ? images : undefined;
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+/** The next `length` bytes of a file; zeros for those behind its end. */
+async function readBytes(file: FileHandle, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await file.read(bytes, at, Math.min(length - at, mostAtOnce));
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return bytes;
+}
+
+export async function writeCached(folder: string, key: string, images: Uint8Array): Promise<void> {
+  const temporary = join(folder, `${key}.${process.pid}.part`);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(temporary, [images, Buffer.from(sha256(images), "hex")]);
+    await rename(temporary, join(folder, `${key}.images`));
+  } catch {
+    await rm(temporary, { force: true }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,11 @@
+/** Channel statistics in common use. CIFAR's are those of the authors' code; ImageNet's are torchvision's. */
+
+import type { Normalization } from "./dataset.ts";
+
+/** Of CIFAR-10; used for CIFAR-100 too. */
+export const cifarNormalization: Normalization = {
+  mean: [125.3 / 255, 123.0 / 255, 113.9 / 255],
+  std: [63.0 / 255, 62.1 / 255, 66.7 / 255],
+};
+
+export const imageNetNormalization: Normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };

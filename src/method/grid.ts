@@ -1,0 +1,157 @@
+/**
+ * The patch grid: a square image cut into square patches, numbered row by row (paper, section 3), and the fixed and
+ * random choices of patches that a policy is compared with. No tensors and nothing of Node: a browser page shares it.
+ *
+ * A mask is a Uint8Array [P]: 1 for a patch that is taken, 0 for one that is dropped.
+ */
+import { fault } from "../errors.ts";
+
+export interface Grid {
+  /** Height and width of the image, in pixels. */
+  readonly imageSize: number;
+  /** Height and width of a patch, in pixels. */
+  readonly patchSize: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** P: rows × columns. */
+  readonly patches: number;
+}
+
+/** Where a patch lies in the image, in pixels; (0, 0) is the top left corner. */
+export interface PatchBox {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A source of random integers: `integer(bound)` is uniform in 0 … bound − 1. */
+export interface RandomIntegers {
+  integer(bound: number): number;
+}
+
+/**
+ * The grid of an image of `imageSize` × `imageSize` pixels in patches of `patchSize` × `patchSize`.
+ * @throws PatchDropError "usage" if a size is not a positive whole number or the patches do not fill the image.
+ */
+export function makeGrid(imageSize: number, patchSize: number): Grid {
+  requireSize("image size", imageSize);
+  requireSize("patch size", patchSize);
+  if (imageSize % patchSize !== 0) {
+    throw fault("usage", {
+      where: "patch size",
+      rule: `must divide the image size of ${imageSize} pixels`,
+      got: patchSize,
+    });
+  }
+  const side = imageSize / patchSize;
+  return { imageSize, patchSize, rows: side, columns: side, patches: side * side };
+}
+
+/** The box of patch `k` in pixels. @throws PatchDropError "internal" if the grid has no patch `k`. */
+export function patchBox(grid: Grid, k: number): PatchBox {
+  if (!Number.isInteger(k) || k < 0 || k >= grid.patches) {
+    throw fault("internal", { where: "patchBox", rule: `patch must be in 0 … ${grid.patches - 1}`, got: k });
+  }
+  const size = grid.patchSize;
+  return { x: (k % grid.columns) * size, y: Math.floor(k / grid.columns) * size, width: size, height: size };
+}
+
+/**
+ * The baseline "fixed-H": `count` patches in the central columns. Columns are filled one after the other, from the
+ * centre outwards (of two as near, the left one first), and within a column from the central rows outwards, so that a
+ * `count` that is no multiple of the rows ends with the middle of the next column.
+ */
+export function fixedColumns(grid: Grid, count: number): Uint8Array {
+  const rows = centreOut(grid.rows);
+  return firstOf(
+    grid,
+    count,
+    centreOut(grid.columns).flatMap((column) => rows.map((row) => row * grid.columns + column)),
+  );
+}
+
+/** The baseline "fixed-V": as {@link fixedColumns}, with rows and columns exchanged. */
+export function fixedRows(grid: Grid, count: number): Uint8Array {
+  const columns = centreOut(grid.columns);
+  return firstOf(
+    grid,
+    count,
+    centreOut(grid.rows).flatMap((row) => columns.map((column) => row * grid.columns + column)),
+  );
+}
+
+/** The `count` patches whose middles are nearest to the middle of the image; of two as near, the lower number first. */
+export function centrePatches(grid: Grid, count: number): Uint8Array {
+  const distance = (k: number) =>
+    fromCentre(Math.floor(k / grid.columns), grid.rows) + fromCentre(k % grid.columns, grid.columns);
+  return firstOf(
+    grid,
+    count,
+    numbers(grid.patches).sort((a, b) => distance(a) - distance(b) || a - b),
+  );
+}
+
+/**
+ * Exactly `count` patches, each set of them as likely as any other (the first steps of a Fisher–Yates shuffle).
+ * Draws `count` integers from `random`.
+ */
+export function randomMask(grid: Grid, count: number, random: RandomIntegers): Uint8Array {
+  requireCount(grid, count);
+  const order = numbers(grid.patches);
+  for (let i = 0; i < count; i++) {
+    const j = i + random.integer(grid.patches - i);
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return firstOf(grid, count, order);
+}
+
+/** A mask as text, patch 0 first: "0110…". Two images have the same policy if this is the same. */
+export function maskBits(mask: ArrayLike<number>): string {
+  return Array.from(mask, (taken) => (taken === 0 ? "0" : "1")).join("");
+}
+
+/** |a|: how many patches a mask takes. */
+export function countPatches(mask: ArrayLike<number>): number {
+  let count = 0;
+  for (let k = 0; k < mask.length; k++) if (mask[k] !== 0) count++;
+  return count;
+}
+
+/** The mask that takes the first `count` patches of `order`. */
+function firstOf(grid: Grid, count: number, order: readonly number[]): Uint8Array {
+  requireCount(grid, count);
+  const mask = new Uint8Array(grid.patches);
+  for (const k of order.slice(0, count)) mask[k] = 1;
+  return mask;
+}
+
+/** The lines 0 … lines − 1 from the middle outwards; of two as near, the lower one first: 1, 2, 0, 3 of four. */
+function centreOut(lines: number): number[] {
+  return numbers(lines).sort((a, b) => fromCentre(a, lines) - fromCentre(b, lines) || a - b);
+}
+
+/** Squared distance of a line from the middle of `lines` lines, in half lines: a whole number, so that ties are exact. */
+function fromCentre(line: number, lines: number): number {
+  return (2 * line - (lines - 1)) ** 2;
+}
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, k) => k);
+}
+
+function requireSize(where: string, size: number): void {
+  if (!Number.isSafeInteger(size) || size < 1) {
+    throw fault("usage", { where, rule: "must be a whole number of pixels above 0", got: size });
+  }
+}
+
+function requireCount(grid: Grid, count: number): void {
+  if (!Number.isInteger(count) || count < 0 || count > grid.patches) {
+    throw fault("usage", {
+      where: "number of patches",
+      rule: `must be a whole number from 0 to ${grid.patches}`,
+      got: count,
+    });
+  }
+}

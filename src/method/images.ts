@@ -1,0 +1,71 @@
+/**
+ * What the networks see: normalized images, the low-resolution view, and images with patches dropped.
+ * Source: paper, section 3; the authors' code for how the low resolution is made (nearest neighbour).
+ *
+ * Shapes: B batch, H W image size, P patches. Images are [B, 3, H, W] stored channels-last.
+ */
+import type { Device } from "../tensor/device.ts";
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import { fromArray, type Tensor } from "../tensor/tensor.ts";
+import type { Grid } from "./grid.ts";
+
+/** What stands where a patch was dropped: zeros (the mean colour), or the low-resolution image. */
+export type Fill = "zero" | "lr";
+
+/** Mean and standard deviation of each channel, in units of 0..1. */
+export interface ChannelStatistics {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** Turns bytes into normalized images; made once a run, since it holds two small tensors. */
+export class Normalizer {
+  readonly #factor: Tensor;
+  readonly #offset: Tensor;
+  readonly #device: Device;
+
+  constructor({ mean, std }: ChannelStatistics, device: Device) {
+    this.#device = device;
+    this.#factor = fromArray(Float32Array.from(std, (s) => 1 / (255 * s)), [3], device);
+    this.#offset = fromArray(Float32Array.from(mean, (m, c) => m / std[c]), [3], device);
+  }
+
+  /** (x / 255 − mean) / std of bytes [B, size, size, 3], as float32 images [B, 3, size, size]. */
+  images(bytes: Uint8Array, size: number): Tensor {
+    return scope(() => {
+      const uploaded = fromArray(bytes, [bytes.length / (size * size * 3), size, size, 3], this.#device);
+      const scaled = ops.mul(ops.cast(uploaded, "float32"), this.#factor);
+      return ops.permute(ops.subtract(scaled, this.#offset), [0, 3, 1, 2]);
+    });
+  }
+}
+
+/**
+ * The low-resolution view as the networks see it: the top-left pixel of each block, repeated over the block, so that
+ * the size is that of the image again. [B, 3, H, W] → [B, 3, H, W]
+ */
+export function lowResolution(images: Tensor, lowSize: number): Tensor {
+  const size = images.shape[2];
+  return scope(() => ops.resizeNearest(ops.resizeNearest(images, lowSize), size));
+}
+
+/**
+ * Images with the patches dropped whose mask is 0. Zeros after normalization are the mean colour.
+ * @param images [B, 3, H, W]
+ * @param mask [B, P], 0 or 1, in any float type
+ * @param low what stands in dropped patches, [B, 3, H, W]; zeros when absent
+ */
+export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tensor): Tensor {
+  const [batch, channels, height, width] = images.shape;
+  const { rows, columns, patchSize } = grid;
+  ops.expectShape("maskPatches: images", images, [batch, channels, rows * patchSize, columns * patchSize]);
+  ops.expectShape("maskPatches: mask", mask, [batch, grid.patches]);
+  return scope(() => {
+    const asPatches = (x: Tensor) => ops.reshape(ops.permute(x, [0, 2, 3, 1]), [batch, rows, patchSize, columns, patchSize * channels]);
+    const perPatch = ops.view(ops.cast(mask, images.dtype), [batch, rows, 1, columns, 1]);
+    const patches = asPatches(images);
+    const masked = low === undefined ? ops.mul(patches, perPatch) : ops.lerp(asPatches(low), patches, perPatch);
+    return ops.permute(ops.view(masked, [batch, height, width, channels]), [0, 3, 1, 2]);
+  });
+}

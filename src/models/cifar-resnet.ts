@@ -1,0 +1,42 @@
+/**
+ * The ResNet for 32 × 32 images (He et al., "Deep Residual Learning for Image Recognition", section 4.2) in the form of
+ * PatchDrop's first public version: a 3 × 3 stem of 16 channels, three segments of basic blocks at 16, 32 and 64
+ * channels, and shortcuts without parameters (average-pool by the stride, then channels of zeros).
+ */
+import type { Layers, Network } from "../nn/layers.ts";
+
+const widths = [16, 32, 64] as const;
+
+export interface CifarResNetOptions {
+  /** Basic blocks in each of the three segments: 5 make ResNet-32, 1 makes the policy. */
+  blocks: number;
+  outputs: number;
+  /** Where PyTorch's names begin, e.g. "features." in the policy. */
+  prefix?: string;
+  /** Name of the last layer. */
+  head?: string;
+}
+
+export function cifarResNet({ blocks, outputs, prefix = "", head = "fc" }: CifarResNetOptions): Network {
+  return <V>(layers: Layers<V>, images: V): V => {
+    const stem = { conv: `${prefix}conv1`, bn: `${prefix}bn1` };
+    let x = layers.convBnRelu(images, stem, { channels: widths[0], kernel: 3 });
+    widths.forEach((channels, segment) => {
+      for (let block = 0; block < blocks; block++) {
+        const shrinks = segment > 0 && block === 0;
+        x = basicBlock(layers, x, `${prefix}blocks.${segment}.${block}`, channels, shrinks);
+      }
+    });
+    return layers.linear(layers.globalAveragePool(x), head, outputs);
+  };
+}
+
+/** Two 3 × 3 convolutions and a shortcut; a block that shrinks halves the size and doubles the channels. */
+function basicBlock<V>(layers: Layers<V>, x: V, name: string, channels: number, shrinks: boolean): V {
+  return layers.block(() => {
+    const shortcut = shrinks ? layers.padChannels(layers.averagePool(x, 2), channels / 2) : x;
+    const inner = { channels, kernel: 3, stride: shrinks ? 2 : 1 };
+    const y = layers.convBnRelu(x, { conv: `${name}.conv1`, bn: `${name}.bn1` }, inner);
+    return layers.convBnAddRelu(y, shortcut, { conv: `${name}.conv2`, bn: `${name}.bn2` }, { channels, kernel: 3 });
+  });
+}

@@ -1,0 +1,46 @@
+/** Sizes of the models, read from their networks. */
+import { declare } from "../nn/declare.ts";
+import type { Network } from "../nn/layers.ts";
+import { elementCount } from "../tensor/tensor.ts";
+import { type Model, models } from "./registry.ts";
+
+export interface NetworkSize {
+  /** Learnable numbers. */
+  parameters: number;
+  /** Of convolutions and linear layers, for one image. */
+  multiplyAdds: number;
+}
+
+export interface ModelDescription {
+  name: string;
+  description: string;
+  imageSize: number;
+  patchSize: number;
+  lowSize: number;
+  classifier: NetworkSize;
+  policy: NetworkSize;
+}
+
+const classesOf = { cifar10: 10, cifar100: 100 } as const;
+
+export function describeModels(): ModelDescription[] {
+  return models.map(describe);
+}
+
+function describe({ name, description, imageSize, lowSize, grid, dataset, classifier, policy }: Model): ModelDescription {
+  return {
+    name,
+    description,
+    imageSize,
+    patchSize: grid.patchSize,
+    lowSize,
+    classifier: sizeOf(classifier(classesOf[dataset]), imageSize),
+    policy: sizeOf(policy, imageSize),
+  };
+}
+
+function sizeOf(network: Network, imageSize: number): NetworkSize {
+  const { entries, multiplyAdds } = declare(network, imageSize);
+  const learned = entries.filter(({ role }) => role !== "runningMean" && role !== "runningVar");
+  return { parameters: learned.reduce((sum, { shape }) => sum + elementCount(shape), 0), multiplyAdds };
+}

@@ -1,0 +1,43 @@
+/** Looks whether a libtorch loads and exports what this program calls, without opening it for use: for the doctor. */
+import path from "node:path";
+import koffi from "koffi";
+import type { LibtorchFolder } from "./inspect.ts";
+import { requiredSymbols } from "./library.ts";
+
+export interface SymbolProbe {
+  readonly name: string;
+  readonly present: boolean;
+}
+
+export interface Probe {
+  /** The loader's message when a library does not load; then nothing is known of the symbols. */
+  readonly loadError?: string;
+  readonly symbols: readonly SymbolProbe[];
+}
+
+/** Loads libc10 and libtorch_cpu and looks every needed symbol up. Takes half a second. */
+export function probeLibtorch({ libDir }: LibtorchFolder): Probe {
+  const libraries: Shared[] = [];
+  for (const name of ["libc10", "libtorch_cpu"]) {
+    const file = name + (process.platform === "darwin" ? ".dylib" : ".so");
+    try {
+      libraries.push(koffi.load(path.join(libDir, file), { global: true, lazy: true }));
+    } catch (error) {
+      return { loadError: `${file}: ${error instanceof Error ? error.message : String(error)}`, symbols: [] };
+    }
+  }
+  const isExported = (name: string) => libraries.some((shared) => exportsSymbol(shared, name));
+  return { symbols: requiredSymbols.map((name) => ({ name, present: isExported(name) })) };
+}
+
+type Shared = ReturnType<typeof koffi.load>;
+
+function exportsSymbol(shared: Shared, name: string): boolean {
+  try {
+    shared.symbol(name);
+    return true;
+  } catch {
+    // koffi throws when there is no such symbol.
+    return false;
+  }
+}

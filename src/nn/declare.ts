@@ -1,0 +1,108 @@
+/** Reads a network for its parameters: names, shapes and order as in PyTorch's state dict, and multiply-adds. */
+import { fault } from "../errors.ts";
+import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
+
+/** [channels, height, width] of one image between layers, or [features] behind the pooling. */
+type FlowShape = readonly number[];
+
+/** One parameter or buffer, in PyTorch's naming; convolution weights are [O, I, h, w]. */
+export interface Declared {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly role: "convWeight" | "bnWeight" | "bnBias" | "runningMean" | "runningVar" | "linearWeight" | "linearBias";
+  /** Inputs that one output sums over. */
+  readonly fanIn: number;
+}
+
+/** A convolution with its batch norm, and what flows into it. */
+export interface DeclaredConvolution {
+  readonly names: ConvolutionNames;
+  readonly spec: ConvolutionSpec;
+  readonly input: FlowShape;
+}
+
+export interface Declaration {
+  readonly entries: readonly Declared[];
+  readonly convolutions: readonly DeclaredConvolution[];
+  /** Names of the linear layers. */
+  readonly linears: readonly string[];
+  /** Multiply-adds of convolutions and linear layers for one image. */
+  readonly multiplyAdds: number;
+  readonly outputs: number;
+}
+
+/** Declares `network` for images of `imageSize` × `imageSize` with 3 channels. */
+export function declare(network: Network, imageSize: number): Declaration {
+  const layers = new Declaring();
+  const output = network(layers, [3, imageSize, imageSize] as FlowShape);
+  const { entries, convolutions, linears, multiplyAdds } = layers;
+  return { entries, convolutions, linears, multiplyAdds, outputs: output[0] };
+}
+
+class Declaring implements Layers<FlowShape> {
+  readonly entries: Declared[] = [];
+  readonly convolutions: DeclaredConvolution[] = [];
+  readonly linears: string[] = [];
+  multiplyAdds = 0;
+
+  convBnRelu(x: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
+    return this.convBn(x, names, spec);
+  }
+
+  convBn(input: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
+    const [inputs, height, width] = input;
+    const { channels, kernel, stride = 1 } = spec;
+    const fanIn = inputs * kernel * kernel;
+    const perChannel = { shape: [channels], fanIn };
+    this.convolutions.push({ names, spec, input });
+    this.entries.push(
+      { name: `${names.conv}.weight`, shape: [channels, inputs, kernel, kernel], role: "convWeight", fanIn },
+      { name: `${names.bn}.weight`, role: "bnWeight", ...perChannel },
+      { name: `${names.bn}.bias`, role: "bnBias", ...perChannel },
+      { name: `${names.bn}.running_mean`, role: "runningMean", ...perChannel },
+      { name: `${names.bn}.running_var`, role: "runningVar", ...perChannel },
+    );
+    const after = (size: number) => Math.floor((size + 2 * samePadding(kernel) - kernel) / stride) + 1;
+    this.multiplyAdds += channels * fanIn * after(height) * after(width);
+    return [channels, after(height), after(width)];
+  }
+
+  convBnAddRelu(x: FlowShape, shortcut: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
+    const result = this.convBn(x, names, spec);
+    if (String(result) !== String(shortcut)) {
+      throw fault("internal", { where: names.conv, rule: `needs a shortcut of shape [${result}]`, got: `[${shortcut}]` });
+    }
+    return result;
+  }
+
+  averagePool([channels, height, width]: FlowShape, size: number): FlowShape {
+    return [channels, Math.floor(height / size), Math.floor(width / size)];
+  }
+
+  maxPool([channels, height, width]: FlowShape, size: number, stride: number, padding: number): FlowShape {
+    const after = (side: number) => Math.floor((side + 2 * padding - size) / stride) + 1;
+    return [channels, after(height), after(width)];
+  }
+
+  padChannels([channels, height, width]: FlowShape, added: number): FlowShape {
+    return [channels + added, height, width];
+  }
+
+  globalAveragePool([channels]: FlowShape): FlowShape {
+    return [channels];
+  }
+
+  linear([features]: FlowShape, name: string, outputs: number): FlowShape {
+    this.linears.push(name);
+    this.entries.push(
+      { name: `${name}.weight`, shape: [outputs, features], role: "linearWeight", fanIn: features },
+      { name: `${name}.bias`, shape: [outputs], role: "linearBias", fanIn: features },
+    );
+    this.multiplyAdds += outputs * features;
+    return [outputs];
+  }
+
+  block(body: () => FlowShape): FlowShape {
+    return body();
+  }
+}

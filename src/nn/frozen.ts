@@ -1,0 +1,135 @@
+/**
+ * Reads a network for inference: batch norm folded into the convolutions, and convolution + bias (+ shortcut) + ReLU as
+ * one operator of oneDNN. Weights are folded, converted and reordered once, when the network is frozen; what is learned
+ * afterwards does not reach it.
+ */
+import * as ops from "../tensor/ops.ts";
+import { keep, scope } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { DeclaredConvolution } from "./declare.ts";
+import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
+import { type Parameters, type Precision, precisionDType, type Weights } from "./parameters.ts";
+
+/** Images a pass: the activations of this many still fit the cache (bench/ measures it). */
+const chunk = 128;
+
+/** torch.nn.BatchNorm2d's default. */
+const epsilon = 1e-5;
+
+interface Linear {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+}
+
+export class FrozenNetwork {
+  readonly #network: Network;
+  readonly #precision: Precision;
+  readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
+  readonly #linears: ReadonlyMap<string, Linear>;
+
+  constructor(network: Network, parameters: Parameters, precision: Precision) {
+    this.#network = network;
+    this.#precision = precision;
+    const { convolutions, linears } = parameters.declaration;
+    const kept = scope(() => {
+      const weights = parameters.weights("fp32");
+      const copied = (name: string) => keep(ops.cast(weights.get(name)!, "float32"));
+      return {
+        convolutions: convolutions.map((c) => [c.names.conv, fold(c, weights, precision)] as const),
+        linears: linears.map((name) => [name, { weight: copied(`${name}.weight`), bias: copied(`${name}.bias`) }] as const),
+      };
+    });
+    this.#convolutions = new Map(kept.convolutions);
+    this.#linears = new Map(kept.linears);
+  }
+
+  /** Logits float32 [B, outputs] of images [B, 3, H, W], any float type. */
+  forward(images: Tensor): Tensor {
+    return scope(() => {
+      const layers = new Fused(this.#convolutions, this.#linears);
+      const converted = ops.cast(images, precisionDType(this.#precision));
+      const count = images.shape[0];
+      const parts: Tensor[] = [];
+      for (let start = 0; start < count; start += chunk) {
+        const part = () => ops.slice(converted, 0, start, Math.min(start + chunk, count));
+        parts.push(scope(() => this.#network(layers, part())));
+      }
+      return parts.length === 1 ? parts[0] : ops.concat(parts, 0);
+    });
+  }
+
+  free(): void {
+    for (const { weight, bias } of [...this.#convolutions.values(), ...this.#linears.values()]) {
+      weight.free();
+      bias.free();
+    }
+  }
+}
+
+/** Weights w·γ/σ and bias β − μ·γ/σ, with σ = sqrt(running variance + ε), reordered for oneDNN on a CPU. */
+function fold({ names, spec, input }: DeclaredConvolution, weights: Weights, precision: Precision): ops.FusedConvolution {
+  const { stride = 1, kernel } = spec;
+  const padding = samePadding(kernel);
+  const dtype = precisionDType(precision);
+  const of = (name: string) => weights.get(name)!;
+  return scope(() => {
+    const deviation = ops.sqrt(ops.shift(of(`${names.bn}.running_var`), epsilon));
+    const factor = ops.div(of(`${names.bn}.weight`), deviation);
+    const bias = ops.subtract(of(`${names.bn}.bias`), ops.mul(of(`${names.bn}.running_mean`), factor));
+    const scaled = ops.mul(of(`${names.conv}.weight`), ops.view(factor, [-1, 1, 1, 1]));
+    const weight = ops.channelsLast(ops.cast(scaled, dtype));
+    return {
+      weight: keep(weight.device === "cpu" ? ops.reorderConvolutionWeight(weight, stride, padding, [chunk, ...input]) : weight),
+      bias: keep(ops.cast(bias, dtype)),
+      stride,
+      padding,
+    };
+  });
+}
+
+class Fused implements Layers<Tensor> {
+  readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
+  readonly #linears: ReadonlyMap<string, Linear>;
+
+  constructor(convolutions: ReadonlyMap<string, ops.FusedConvolution>, linears: ReadonlyMap<string, Linear>) {
+    this.#convolutions = convolutions;
+    this.#linears = linears;
+  }
+
+  convBnRelu(x: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
+    return ops.fusedConvolution(x, this.#convolutions.get(conv)!, "relu");
+  }
+
+  convBn(x: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
+    return ops.fusedConvolution(x, this.#convolutions.get(conv)!, "none");
+  }
+
+  convBnAddRelu(x: Tensor, shortcut: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
+    return ops.fusedResidual(x, shortcut, this.#convolutions.get(conv)!);
+  }
+
+  averagePool(x: Tensor, size: number): Tensor {
+    return ops.averagePool(x, size);
+  }
+
+  maxPool(x: Tensor, size: number, stride: number, padding: number): Tensor {
+    return ops.maxPool(x, size, stride, padding);
+  }
+
+  padChannels(x: Tensor, channels: number): Tensor {
+    return ops.padChannels(x, channels);
+  }
+
+  globalAveragePool(x: Tensor): Tensor {
+    return ops.globalAveragePool(x);
+  }
+
+  linear(x: Tensor, name: string, _outputs: number): Tensor {
+    const { weight, bias } = this.#linears.get(name)!;
+    return scope(() => ops.linear(ops.cast(x, "float32"), weight, bias));
+  }
+
+  block(body: () => Tensor): Tensor {
+    return scope(body);
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What a network is made of. A network is one function over these layers, and each reading of it is one implementation
+ * of this interface: declaring its parameters (`declare.ts`), training (`training.ts`), fused inference (`frozen.ts`).
+ * So a network is written once, and its names, shapes, gradients and fast version cannot drift apart.
+ *
+ * `V` is what flows between layers: shapes while declaring, tensors while computing.
+ */
+
+export interface ConvolutionSpec {
+  /** Output channels. */
+  channels: number;
+  /** Side of the square kernel; padding keeps the size at stride 1. */
+  kernel: number;
+  stride?: number;
+}
+
+/** Names are PyTorch's module paths, e.g. "blocks.0.1.conv2"; a batch norm's name stands beside its convolution's. */
+export interface ConvolutionNames {
+  conv: string;
+  bn: string;
+}
+
+export interface Layers<V> {
+  /** ReLU(batchNorm(convolution(x))), without bias in the convolution. */
+  convBnRelu(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
+  /** batchNorm(convolution(x)), as in projection shortcuts. */
+  convBn(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
+  /** ReLU(batchNorm(convolution(x)) + shortcut): the end of every residual block. */
+  convBnAddRelu(x: V, shortcut: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
+  /** Mean over windows of size × size, side by side. */
+  averagePool(x: V, size: number): V;
+  maxPool(x: V, size: number, stride: number, padding: number): V;
+  /** Appends channels of zeros. */
+  padChannels(x: V, channels: number): V;
+  /** [B, C, H, W] → [B, C] */
+  globalAveragePool(x: V): V;
+  /** [B, C] → [B, outputs], with bias. */
+  linear(x: V, name: string, outputs: number): V;
+  /** Marks a part whose inner values nobody needs afterwards, so that their memory can be used again. */
+  block(body: () => V): V;
+}
+
+/** A network: its layers applied to [B, C, H, W] images, giving [B, outputs] logits. */
+export type Network = <V>(layers: Layers<V>, x: V) => V;
+
+/** Padding that keeps the size at stride 1. */
+export function samePadding(kernel: number): number {
+  return (kernel - 1) / 2;
+}

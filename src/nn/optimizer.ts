@@ -1,0 +1,126 @@
+/**
+ * SGD and Adam as PyTorch computes them, by libtorch's fused kernels: one call a step for all networks that learn.
+ * Source: torch.optim.SGD, torch.optim.Adam, torch.nn.utils.clip_grad_norm_.
+ */
+import { fault } from "../errors.ts";
+import { asFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
+import { fusedAdamInPlace, fusedSgdInPlace } from "../native/operators.generated.ts";
+import { backward, noGradients } from "../tensor/autograd.ts";
+import * as ops from "../tensor/ops.ts";
+import { keep, scope } from "../tensor/scope.ts";
+import { full, type Tensor, zeros } from "../tensor/tensor.ts";
+import type { Parameters } from "./parameters.ts";
+
+export interface OptimizerOptions {
+  kind: "sgd" | "adam";
+  /** L2 penalty, added to the gradient. */
+  weightDecay?: number;
+  /** SGD only. */
+  momentum?: number;
+  /** Bound on the gradients' common L2 norm; none when absent. */
+  clip?: number;
+}
+
+interface Learned {
+  readonly name: string;
+  readonly parameters: Parameters;
+  /** SGD's momentum, or Adam's first moment. */
+  readonly first: Tensor;
+  /** Adam's second moment. */
+  readonly second: Tensor | undefined;
+  /** Adam's step count as the kernel wants it: a float32 scalar. */
+  readonly steps: Tensor;
+}
+
+const adamBetas = [0.9, 0.999] as const;
+const adamEpsilon = 1e-8;
+
+export class Optimizer {
+  readonly #options: OptimizerOptions;
+  readonly #learned: readonly Learned[];
+
+  /** Makes `networks` learnable; the names are those under which the moments are saved. */
+  constructor(networks: ReadonlyMap<string, Parameters>, options: OptimizerOptions) {
+    this.#options = options;
+    this.#learned = [...networks].map(([name, parameters]) => {
+      parameters.requireGradient();
+      const like = () => keep(zeros(parameters.flat.shape, "float32", parameters.device));
+      const second = options.kind === "adam" ? like() : undefined;
+      return { name, parameters, first: like(), second, steps: keep(zeros([], "float32", parameters.device)) };
+    });
+  }
+
+  /** Backward pass of a scalar loss, then one update of all parameters at learning rate `lr`. */
+  step(loss: Tensor, lr: number): void {
+    backward(
+      loss,
+      this.#learned.map(({ parameters }) => parameters.flat),
+    );
+    noGradients(() => scope(() => this.#update(lr)));
+    for (const { parameters } of this.#learned) ops.zeroInPlace(parameters.gradient!);
+  }
+
+  #update(lr: number): void {
+    const { kind, weightDecay = 0, momentum = 0, clip } = this.#options;
+    const handles = (tensor: (l: Learned) => Tensor) => this.#learned.map((l) => tensor(l).handle);
+    const values = handles((l) => l.parameters.flat);
+    const gradients = handles((l) => l.parameters.gradient!);
+    const first = handles((l) => l.first);
+    const divisor = clip === undefined ? null : this.#clipDivisor(clip).handle;
+    if (kind === "sgd") {
+      // A momentum buffer of zeros makes the first step the same as any other.
+      fusedSgdInPlace(values, gradients, momentum === 0 ? [] : first, weightDecay, momentum, lr, 0, false, false, false, divisor, null);
+      return;
+    }
+    const steps = this.#learned.map((l) => l.steps);
+    for (const count of steps) ops.copyInto(count, ops.shift(count, 1));
+    const second = handles((l) => l.second!);
+    const [beta1, beta2] = adamBetas;
+    fusedAdamInPlace(
+      values, gradients, first, second, [], steps.map((s) => s.handle),
+      lr, beta1, beta2, weightDecay, adamEpsilon, false, false, divisor, null,
+    );
+  }
+
+  /** The kernels divide gradients by this: max(1, (norm + 1e-6) / clip), so that their norm is at most `clip`. */
+  #clipDivisor(clip: number): Tensor {
+    const squares = this.#learned.map(({ parameters: { gradient } }) => ops.sum(ops.mul(gradient!, gradient!)));
+    const norm = ops.sqrt(squares.reduce((total, square) => ops.add(total, square)));
+    return ops.maximum(ops.scale(ops.shift(norm, 1e-6), 1 / clip), full([], 1, "float32", norm.device));
+  }
+
+  /** Moments and step counts, for a checkpoint. */
+  state(): StateDict {
+    const state: StateDict = new Map();
+    for (const { name, first, second, steps } of this.#learned) {
+      state.set(`${name}.first`, float32Tensor(first.shape, first.toFloat32()));
+      if (second !== undefined) state.set(`${name}.second`, float32Tensor(second.shape, second.toFloat32()));
+      state.set(`${name}.steps`, float32Tensor([], steps.toFloat32()));
+    }
+    return state;
+  }
+
+  /** @throws kind "input" when a moment is missing or of another size. */
+  load(state: StateDict, where: string): void {
+    for (const { name, first, second, steps } of this.#learned) {
+      const moments = [["first", first], ["second", second], ["steps", steps]] as const;
+      for (const [key, target] of moments) {
+        if (target === undefined) continue;
+        const saved = state.get(`${name}.${key}`);
+        if (saved === undefined || String(saved.shape) !== String(target.shape)) {
+          const got = saved === undefined ? "nothing" : `[${saved.shape}]`;
+          throw fault("input", { where: `${where}: ${name}.${key}`, rule: `must have shape [${target.shape}]`, got });
+        }
+        target.upload(asFloat32(saved));
+      }
+    }
+  }
+
+  free(): void {
+    for (const { first, second, steps } of this.#learned) {
+      first.free();
+      second?.free();
+      steps.free();
+    }
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * One network's learnable numbers, in one flat vector: one planted gradient, one conversion to bfloat16 a step, one
+ * fused optimizer call, one block in a checkpoint. Convolution weights come first (they are what bfloat16 converts) and
+ * lie as [O, h, w, I], which makes their [O, I, h, w] view channels-last. Running statistics are a second vector.
+ */
+import { fault } from "../errors.ts";
+import { type StateDict, asFloat32, float32Tensor } from "../formats/safetensors.ts";
+import { plantGradient } from "../tensor/autograd.ts";
+import type { Device, DType } from "../tensor/device.ts";
+import { cast, permute, split, view } from "../tensor/ops.ts";
+import { keep } from "../tensor/scope.ts";
+import { elementCount, empty, type Tensor } from "../tensor/tensor.ts";
+import type { Random } from "../utils/random.ts";
+import { declare, type Declaration, type Declared } from "./declare.ts";
+import type { Network } from "./layers.ts";
+
+/** Arithmetic of a network's convolutions; weights and everything that is summed up stay float32. */
+export type Precision = "fp32" | "bf16";
+
+export function precisionDType(precision: Precision): DType {
+  return precision === "bf16" ? "bfloat16" : "float32";
+}
+
+/** Parameters by name, as tensors of one forward pass. */
+export type Weights = ReadonlyMap<string, Tensor>;
+
+/** Where an entry lies in its flat vector. */
+interface Slot {
+  readonly entry: Declared;
+  readonly offset: number;
+  readonly count: number;
+}
+
+const isBuffer = ({ role }: Declared) => role === "runningMean" || role === "runningVar";
+
+export class Parameters {
+  readonly declaration: Declaration;
+  /** float32 [N], a leaf of the gradient's graph once {@link requireGradient} was called. */
+  readonly flat: Tensor;
+  /** float32 [M]: running means and variances. */
+  readonly statistics: Tensor;
+  /** The gradient of `flat`, when it is learned. */
+  gradient: Tensor | undefined;
+  /** How often the running statistics moved: PyTorch's `num_batches_tracked`. */
+  batchesTracked = 0;
+  readonly #learned: readonly Slot[];
+  readonly #buffers: readonly Slot[];
+
+  constructor(network: Network, imageSize: number, device: Device) {
+    this.declaration = declare(network, imageSize);
+    const { entries } = this.declaration;
+    const learned = entries.filter((entry) => !isBuffer(entry));
+    const matrices = learned.filter(({ role }) => role === "convWeight");
+    const vectors = learned.filter(({ role }) => role !== "convWeight");
+    this.#learned = slots([...matrices, ...vectors]);
+    this.#buffers = slots(entries.filter(isBuffer));
+    this.flat = keep(empty([total(this.#learned)], "float32", device));
+    this.statistics = keep(empty([total(this.#buffers)], "float32", device));
+  }
+
+  /** Number of learnable numbers. */
+  get count(): number {
+    return total(this.#learned);
+  }
+
+  get device(): Device {
+    return this.flat.device;
+  }
+
+  /** Makes the parameters learnable. */
+  requireGradient(): void {
+    this.gradient ??= plantGradient(this.flat);
+  }
+
+  /** He initialization (fan-out) of convolutions, ±1/sqrt(fan-in) in linear layers, 1 and 0 for batch norm. */
+  initialize(random: Random): void {
+    this.flat.upload(fill(this.#learned, (slot, target) => initialize(slot.entry, target, random)));
+    this.statistics.upload(fill(this.#buffers, ({ entry }, target) => target.fill(entry.role === "runningVar" ? 1 : 0)));
+    this.batchesTracked = 0;
+  }
+
+  /**
+   * The tensors by name that a forward pass uses, belonging to the caller's scope: convolution weights in `precision`
+   * and channels-last, the rest in float32. Recorded, so that gradients flow back into `flat`.
+   */
+  weights(precision: Precision): Weights {
+    const weights = new Map<string, Tensor>();
+    const convolutions = this.#learned.filter(({ entry }) => entry.role === "convWeight");
+    const rest = this.#learned.slice(convolutions.length);
+    const [matrices, vectors] = split(this.flat, [total(convolutions), total(rest)]);
+    const converted = precision === "bf16" ? cast(matrices, "bfloat16") : matrices;
+    const views = [...split(converted, convolutions.map(countOf)), ...split(vectors, rest.map(countOf))];
+    this.#learned.forEach(({ entry }, i) => weights.set(entry.name, shaped(views[i], entry)));
+    const statistics = split(this.statistics, this.#buffers.map(countOf));
+    this.#buffers.forEach(({ entry }, i) => weights.set(entry.name, statistics[i]));
+    return weights;
+  }
+
+  /** All parameters and buffers under PyTorch's names and in its layout. */
+  stateDict(): StateDict {
+    const flat = this.flat.toFloat32();
+    const statistics = this.statistics.toFloat32();
+    const state: StateDict = new Map();
+    for (const entry of this.declaration.entries) {
+      const { offset, count } = this.#slot(entry);
+      const own = (isBuffer(entry) ? statistics : flat).slice(offset, offset + count);
+      state.set(entry.name, float32Tensor(entry.shape, entry.role === "convWeight" ? toOIHW(own, entry.shape) : own));
+      if (entry.role === "runningVar") {
+        const name = entry.name.replace(/running_var$/, "num_batches_tracked");
+        state.set(name, { dtype: "I64", shape: [], data: new Uint8Array(BigInt64Array.of(BigInt(this.batchesTracked)).buffer) });
+      }
+    }
+    return state;
+  }
+
+  /**
+   * Takes all parameters and buffers from a state dict.
+   * @throws kind "input" listing every key that is missing, left over or of another shape, with `where` as its place.
+   */
+  load(state: StateDict, where: string): void {
+    const faults = mismatches(this.declaration, state, where);
+    if (faults.length > 0) throw fault("input", faults);
+    const read = ({ entry }: Slot, target: Float32Array) => {
+      const values = asFloat32(state.get(entry.name)!);
+      target.set(entry.role === "convWeight" ? toOHWI(values, entry.shape) : values);
+    };
+    this.flat.upload(fill(this.#learned, read));
+    this.statistics.upload(fill(this.#buffers, read));
+    const tracked = [...state].find(([name]) => name.endsWith("num_batches_tracked"))?.[1];
+    this.batchesTracked = tracked === undefined ? 0 : Number(new DataView(tracked.data.buffer, tracked.data.byteOffset).getBigInt64(0, true));
+  }
+
+  free(): void {
+    this.flat.free();
+    this.statistics.free();
+    this.gradient?.free();
+  }
+
+  #slot(entry: Declared): Slot {
+    return (isBuffer(entry) ? this.#buffers : this.#learned).find((slot) => slot.entry === entry)!;
+  }
+}
+
+function slots(entries: readonly Declared[]): Slot[] {
+  let offset = 0;
+  return entries.map((entry) => {
+    const slot = { entry, offset, count: elementCount(entry.shape) };
+    offset += slot.count;
+    return slot;
+  });
+}
+
+const countOf = ({ count }: Slot) => count;
+
+function total(list: readonly Slot[]): number {
+  return list.reduce((sum, { count }) => sum + count, 0);
+}
+
+function fill(list: readonly Slot[], write: (slot: Slot, target: Float32Array) => void): Float32Array {
+  const values = new Float32Array(total(list));
+  for (const slot of list) write(slot, values.subarray(slot.offset, slot.offset + slot.count));
+  return values;
+}
+
+function shaped(flat: Tensor, { role, shape }: Declared): Tensor {
+  if (role === "linearWeight") return view(flat, shape);
+  if (role !== "convWeight") return flat;
+  const [outputs, inputs, height, width] = shape;
+  return permute(view(flat, [outputs, height, width, inputs]), [0, 3, 1, 2]);
+}
+
+function initialize({ role, shape, fanIn }: Declared, target: Float32Array, random: Random): void {
+  if (role === "bnWeight") target.fill(1);
+  else if (role === "bnBias") target.fill(0);
+  else if (role === "convWeight") {
+    const [outputs, , height, width] = shape;
+    const deviation = Math.sqrt(2 / (outputs * height * width));
+    random.normals(target);
+    for (let i = 0; i < target.length; i++) target[i] *= deviation;
+  } else {
+    const bound = 1 / Math.sqrt(fanIn);
+    random.uniforms(target);
+    for (let i = 0; i < target.length; i++) target[i] = (2 * target[i] - 1) * bound;
+  }
+}
+
+/** [O, I, h, w] → [O, h, w, I] */
+function toOHWI(values: Float32Array, [outputs, inputs, height, width]: readonly number[]): Float32Array {
+  const result = new Float32Array(values.length);
+  const area = height * width;
+  for (let o = 0; o < outputs; o++)
+    for (let i = 0; i < inputs; i++)
+      for (let p = 0; p < area; p++) result[(o * area + p) * inputs + i] = values[(o * inputs + i) * area + p];
+  return result;
+}
+
+/** [O, h, w, I] → [O, I, h, w] */
+function toOIHW(values: Float32Array, [outputs, inputs, height, width]: readonly number[]): Float32Array {
+  const result = new Float32Array(values.length);
+  const area = height * width;
+  for (let o = 0; o < outputs; o++)
+    for (let i = 0; i < inputs; i++)
+      for (let p = 0; p < area; p++) result[(o * inputs + i) * area + p] = values[(o * area + p) * inputs + i];
+  return result;
+}
+
+function mismatches({ entries }: Declaration, state: StateDict, where: string) {
+  const expected = new Map(entries.map((entry) => [entry.name, entry]));
+  const next = "use a checkpoint of this model, or another --model";
+  const wrong = entries.flatMap(({ name, shape }) => {
+    const found = state.get(name);
+    if (found === undefined) return [{ where: `${where}: ${name}`, rule: "must be there", got: "nothing", next }];
+    if (String(found.shape) === String(shape)) return [];
+    return [{ where: `${where}: ${name}`, rule: `must have shape [${shape}]`, got: `[${found.shape}]`, next }];
+  });
+  const extra = [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
+  return [...wrong, ...extra.map((name) => ({ where: `${where}: ${name}`, rule: "must not be there", got: "it", next }))];
+}

@@ -1,0 +1,86 @@
+/** Reads a network for training: every layer by libtorch's differentiable operators. */
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
+import { type Parameters, type Precision, precisionDType, type Weights } from "./parameters.ts";
+
+/**
+ * How batch norm treats a pass:
+ * - "train": normalize by the batch's statistics and move the running ones;
+ * - "batch": normalize by the batch's statistics and leave the running ones alone;
+ * - "eval": normalize by the running ones.
+ */
+export type BatchNormMode = "train" | "batch" | "eval";
+
+/**
+ * Logits float32 [B, outputs] of images [B, 3, H, W] in the network's precision, recorded when gradients are on.
+ */
+export function forward(network: Network, parameters: Parameters, images: Tensor, precision: Precision, mode: BatchNormMode): Tensor {
+  if (mode === "train") parameters.batchesTracked += 1;
+  return scope(() => network(new Training(parameters.weights(precision), mode), ops.cast(images, precisionDType(precision))));
+}
+
+const momentum = 0.1;
+
+class Training implements Layers<Tensor> {
+  readonly #weights: Weights;
+  readonly #mode: BatchNormMode;
+
+  constructor(weights: Weights, mode: BatchNormMode) {
+    this.#weights = weights;
+    this.#mode = mode;
+  }
+
+  convBnRelu(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
+    return scope(() => ops.relu(this.convBn(x, names, spec)));
+  }
+
+  convBnAddRelu(x: Tensor, shortcut: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
+    return scope(() => ops.relu(ops.add(shortcut, this.convBn(x, names, spec))));
+  }
+
+  convBn(x: Tensor, { conv, bn }: ConvolutionNames, { kernel, stride = 1 }: ConvolutionSpec): Tensor {
+    return scope(() => {
+      const y = ops.conv2d(x, this.#weight(`${conv}.weight`), { stride, padding: samePadding(kernel) });
+      return ops.batchNorm(
+        y,
+        {
+          weight: this.#weight(`${bn}.weight`),
+          bias: this.#weight(`${bn}.bias`),
+          runningMean: this.#weight(`${bn}.running_mean`),
+          runningVar: this.#weight(`${bn}.running_var`),
+        },
+        { training: this.#mode !== "eval", momentum: this.#mode === "train" ? momentum : 0 },
+      );
+    });
+  }
+
+  averagePool(x: Tensor, size: number): Tensor {
+    return ops.averagePool(x, size);
+  }
+
+  maxPool(x: Tensor, size: number, stride: number, padding: number): Tensor {
+    return ops.maxPool(x, size, stride, padding);
+  }
+
+  padChannels(x: Tensor, channels: number): Tensor {
+    return ops.padChannels(x, channels);
+  }
+
+  globalAveragePool(x: Tensor): Tensor {
+    return ops.globalAveragePool(x);
+  }
+
+  linear(x: Tensor, name: string, _outputs: number): Tensor {
+    return scope(() => ops.linear(ops.cast(x, "float32"), this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)));
+  }
+
+  block(body: () => Tensor): Tensor {
+    return scope(body);
+  }
+
+  #weight(name: string): Tensor {
+    return this.#weights.get(name)!;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The page's style sheet. Colours are variables: light by default and on paper, dark on a screen that asks for it.
+ * `--ink` on `--surface` and `--muted` on `--surface` keep a contrast of 4.5 to 1 or more in both.
+ */
+export const styleSheet = `
+:root {
+  color-scheme: light dark;
+  --page: #f6f6f3; --surface: #ffffff; --ink: #1d2530; --muted: #5f6975; --rule: #dfe1e0;
+  --accent: #0b5f87; --accent-soft: #e9f2f6; --heat: #08506f; --heat-light: #ffffff; --wrong: #a3342a;
+}
+@media screen and (prefers-color-scheme: dark) {
+  :root {
+    --page: #13171b; --surface: #1b2026; --ink: #e4e7ea; --muted: #9aa5b0; --rule: #323a43;
+    --accent: #77bde4; --accent-soft: #20303b; --heat: #77bde4; --heat-light: #13171b; --wrong: #f0958a;
+  }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+main { max-width: 70rem; margin: 0 auto; padding: 3rem 1.5rem 4rem; }
+h1, h2, h3 { line-height: 1.2; font-weight: 650; margin: 0; letter-spacing: -0.01em; }
+h1 { font-size: 2.1rem; }
+h2 { font-size: 1.3rem; margin-bottom: 1.1rem; }
+h3 { font-size: 1rem; margin-bottom: 0.75rem; }
+p { margin: 0; }
+.summary { font-size: 1.2rem; margin-top: 0.75rem; max-width: 46rem; }
+.about, .legend { color: var(--muted); max-width: 46rem; }
+.about { margin-top: 0.75rem; }
+.card { background: var(--surface); border: 1px solid var(--rule); border-radius: 10px; padding: 1.5rem 1.75rem; margin-top: 1.5rem; overflow-wrap: anywhere; }
+.pair { display: grid; grid-template-columns: 3fr 2fr; gap: 0 1.5rem; }
+.pair > :only-child { grid-column: 1 / -1; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.5rem 0 0.5rem 1.25rem; border-bottom: 1px solid var(--rule); text-align: right; }
+tbody tr:last-child > * { border-bottom: 0; }
+thead th { color: var(--muted); font-weight: 500; font-size: 0.875rem; white-space: nowrap; }
+tbody th { text-align: left; font-weight: 400; padding-left: 0.75rem; }
+td { white-space: nowrap; }
+.policy > * { background: var(--accent-soft); font-weight: 600; }
+.policy > th { box-shadow: inset 3px 0 var(--accent); }
+tr > :last-child { padding-right: 0.75rem; }
+.meanings { color: var(--muted); font-size: 0.875rem; margin-top: 1rem; display: flex; flex-wrap: wrap; gap: 0 1.25rem; }
+.meanings b { color: var(--ink); font-weight: 600; }
+
+svg { max-width: 100%; height: auto; display: block; }
+figure { margin: 0; }
+.key { display: flex; flex-wrap: wrap; gap: 0.15rem 1.25rem; font-size: 0.875rem; color: var(--muted); }
+.card svg + .key { margin-top: 0.75rem; }
+.entry { display: inline-flex; align-items: center; gap: 0.4rem; }
+.entry svg { flex: none; }
+.stage { margin-top: 1.5rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); gap: 1.25rem; }
+.charts svg, .pair .card > svg { width: 100%; }
+.charts figcaption { color: var(--muted); font-size: 0.875rem; }
+
+.heat rect { fill: var(--heat); stroke: var(--rule); stroke-width: 1; }
+.heat text { font: 600 14px system-ui, sans-serif; font-variant-numeric: tabular-nums; text-anchor: middle; }
+.heat .on-light { fill: var(--ink); }
+.heat .on-dark { fill: var(--heat-light); }
+.pair .card > .heat { max-width: 20rem; margin: 0 auto; }
+.use p { color: var(--muted); font-size: 0.875rem; margin-top: 1rem; }
+
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); gap: 2rem 2.5rem; margin-top: 1.5rem; }
+.item { break-inside: avoid; min-width: 0; }
+.item figcaption { display: flex; justify-content: space-between; gap: 1rem; margin-bottom: 0.5rem; }
+.count { color: var(--muted); white-space: nowrap; font-variant-numeric: tabular-nums; }
+.right { color: var(--accent); font-weight: 700; }
+.wrong { color: var(--wrong); font-weight: 700; }
+.panels { display: grid; grid-template-columns: repeat(4, 1fr); gap: 0.6rem; }
+.panels small { display: block; text-align: center; color: var(--muted); font-size: 0.8rem; margin-top: 0.25rem; }
+.panels img { width: 100%; display: block; }
+.enlarged { image-rendering: pixelated; }
+.panels svg { width: 100%; }
+.dropped { fill: var(--surface); fill-opacity: 0.78; }
+.halo, .taken { fill: none; stroke-linejoin: round; }
+.halo { stroke: #ffffff; }
+.taken { stroke: #0a1a24; }
+
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.3rem 1.5rem; margin: 0; font-size: 0.9rem; }
+dt { color: var(--muted); }
+dd { margin: 0; font-variant-numeric: tabular-nums; }
+pre { margin: 0 0 1.5rem; padding: 0.9rem 1.1rem; background: var(--page); border-radius: 6px; white-space: pre-wrap; font: 0.875rem/1.5 ui-monospace, monospace; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2.5rem; align-items: start; }
+footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
+
+@media (max-width: 46rem) {
+  main { padding: 2rem 1rem 3rem; }
+  h1 { font-size: 1.7rem; }
+  .summary { font-size: 1.08rem; }
+  .card { padding: 1.25rem 1rem; }
+  .pair { grid-template-columns: minmax(0, 1fr); }
+  /* A name takes a line of its own, its numbers the next. */
+  table { font-size: 0.9rem; }
+  tr { display: grid; grid-template-columns: 4fr 3fr 3fr 4fr 4fr; border-bottom: 1px solid var(--rule); }
+  tbody tr:last-child { border-bottom: 0; }
+  tr > *, tr > :last-child { min-width: 0; border-bottom: 0; padding: 0.25rem 0.4rem; }
+  thead th { font-size: 0.75rem; }
+  thead th:first-child { display: none; }
+  tbody th { grid-column: 1 / -1; padding: 0.5rem 0.75rem 0; }
+  .policy > td:nth-child(2) { box-shadow: inset 3px 0 var(--accent); }
+  .gallery { gap: 2rem; }
+  .panels { grid-template-columns: repeat(2, 1fr); gap: 0.9rem; }
+}
+@media print {
+  body { background: none; font-size: 11pt; }
+  main { max-width: none; padding: 0; }
+  .card { border: 0; padding: 0; margin-top: 1.5rem; }
+  .policy > *, .heat rect, .panels * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  h2, h3, thead, .legend { break-after: avoid; }
+  figure, tr, .legend, .pair, .stage, .facts { break-inside: avoid; }
+  .charts { grid-template-columns: repeat(4, 1fr); }
+  .panels small { font-size: 0.65rem; }
+  .gallery { grid-template-columns: 1fr 1fr; gap: 1.25rem 1.5rem; }
+}
+`;

@@ -1,0 +1,98 @@
+/** A table of results, one row a way to classify, in three forms: for a page, a terminal and a Markdown file. */
+import { html, type Markup } from "./html.ts";
+
+export interface ResultRow {
+  /** E.g. "HR classifier, all patches". */
+  readonly name: string;
+  /** A policy's row stands out; what it is compared with does not. */
+  readonly kind: "policy" | "baseline";
+  /** Share of the test images that are classified rightly, 0 … 1. */
+  readonly accuracy: number;
+  /** S: mean number of patches of an image. */
+  readonly patches?: number;
+  /** V: standard deviation of the number of patches over images. */
+  readonly patchesStd?: number;
+  /** How many different masks were chosen. */
+  readonly policies?: number;
+  /** Mean reward. */
+  readonly reward?: number;
+}
+
+export interface ResultTable {
+  readonly rows: readonly ResultRow[];
+}
+
+/** Header, its meaning, and a row's value as text; the first column is the row's name. */
+interface Column {
+  readonly header: string;
+  readonly meaning: string;
+  readonly cell: (row: ResultRow) => string;
+}
+
+const columns: readonly Column[] = [
+  { header: "accuracy %", meaning: "share of test images classified rightly", cell: (row) => percent(row.accuracy) },
+  { header: "S", meaning: "mean number of patches of an image", cell: (row) => decimals(row.patches, 2) },
+  { header: "V", meaning: "standard deviation of that number over images", cell: (row) => decimals(row.patchesStd, 2) },
+  { header: "policies", meaning: "different choices of patches", cell: (row) => decimals(row.policies, 0) },
+  { header: "reward", meaning: "mean reward", cell: (row) => decimals(row.reward, 3) },
+];
+
+/** A share as a percentage with one decimal: 0.8764 is "87.6". */
+export function percent(share: number): string {
+  return decimals(share * 100, 1);
+}
+
+/** A number with a fixed number of decimals; "–" for none, and no "-0.00". */
+export function decimals(value: number | undefined, places: number): string {
+  if (value === undefined) return "–";
+  return value.toFixed(places).replace(/^-(?=[0.]*$)/, "");
+}
+
+/** The table for a page, with the meaning of its columns below. */
+export function htmlTable(table: ResultTable): Markup {
+  const header = columns.map((column) => html`<th scope="col">${column.header}</th>`);
+  const rows = table.rows.map((row) => {
+    const cells = columns.map((column) => html`<td>${column.cell(row).replace("-", "−")}</td>`);
+    return html`<tr class="${row.kind}"><th scope="row">${row.name}</th>${cells}</tr>`;
+  });
+  const meanings = columns.map(({ header, meaning }) => html`<span><b>${header}</b> ${meaning}</span>`);
+  return html`<table>
+<thead><tr><th scope="col"><span class="unseen">way to classify</span></th>${header}</tr></thead>
+<tbody>
+${rows}
+</tbody>
+</table>
+<p class="meanings">${meanings}</p>`;
+}
+
+/** The table for a terminal: aligned, without colour, ending in a line break. Control characters are replaced. */
+export function textTable(table: ResultTable): string {
+  const cells = textCells(table).map((line) => line.map((cell) => cell.replace(/\p{Cc}/gu, "\uFFFD")));
+  const widths = cells[0].map((_, i) => Math.max(...cells.map((line) => line[i].length)));
+  const lines = cells.map((line) =>
+    line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))),
+  );
+  const rule = widths.map((width) => "-".repeat(width));
+  return [lines[0], rule, ...lines.slice(1)].map((line) => `${line.join("  ").trimEnd()}\n`).join("");
+}
+
+/** The table for a Markdown file, ending in a line break. */
+export function markdownTable(table: ResultTable): string {
+  const lines = textCells(table).map((line) => line.map(markdownText));
+  const rule = lines[0].map((_, i) => (i === 0 ? "---" : "---:"));
+  return [lines[0], rule, ...lines.slice(1)].map((line) => `| ${line.join(" | ")} |\n`).join("");
+}
+
+function textCells(table: ResultTable): string[][] {
+  const header = ["", ...columns.map((column) => column.header)];
+  return [header, ...table.rows.map((row) => [row.name, ...columns.map((column) => column.cell(row))])];
+}
+
+/** Nothing in a cell may end it, start a new row or be taken for HTML. */
+function markdownText(text: string): string {
+  return text
+    .replace(/\s+/g, " ")
+    .replace(/[\\|`*_[\]]/g, "\\$&")
+    .replace(/&/g, "&amp;")
+    .replace(/</g, "&lt;");
+}

@@ -1,0 +1,146 @@
+/**
+ * Files, folders and links that appear whole or not at all: written under a temporary name in the same folder, forced
+ * to the disk, renamed, and the rename forced to the disk too. Whoever reads the final name never sees half of it,
+ * wherever the writer was cut, and what had that name before stays until the new one is complete.
+ */
+
+import { randomUUID } from "node:crypto";
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fault, type PatchDropError } from "../errors.ts";
+
+/** Begins the name of every temporary file, so that what a crash left can be found: {@link removeTemporaries}. */
+const temporaryPrefix = ".patchdrop-tmp-";
+
+/** Writes a file, or replaces it. Throws "system" with the bytes needed and free, and then changes nothing. */
+export function writeFileAtomic(path: string, bytes: Uint8Array): void {
+  replace(path, bytes.byteLength, (temporary) => writeNew(temporary, bytes));
+}
+
+/**
+ * Writes a new folder of files; `path` must not exist. `files` lists names and bytes in the order of writing. Throws
+ * "system" with the bytes needed and free, and then leaves nothing.
+ */
+export function writeFolderAtomic(path: string, files: ReadonlyMap<string, Uint8Array>): void {
+  const needed = [...files.values()].reduce((sum, bytes) => sum + bytes.byteLength, 0);
+  replace(path, needed, (temporary) => {
+    mkdirSync(temporary);
+    for (const [name, bytes] of files) writeNew(join(temporary, name), bytes);
+    syncFolder(temporary);
+  });
+}
+
+/** Points the symbolic link `path` at `target` (relative to the link's folder), or makes it. Throws "system". */
+export function linkAtomic(path: string, target: string): void {
+  replace(path, 0, (temporary) => symlinkSync(target, temporary));
+}
+
+/** Removes a folder so that its name vanishes at once, not file by file. Throws "system". */
+export function removeFolderAtomic(path: string): void {
+  const temporary = temporaryName(path);
+  try {
+    renameSync(path, temporary);
+    rmSync(temporary, { recursive: true, force: true });
+  } catch (error) {
+    throw systemFault("could not be removed", path, 0, error);
+  }
+}
+
+/** Removes what writers that were cut left in `folder`. Only for a folder that no other process writes to. */
+export function removeTemporaries(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (name.startsWith(temporaryPrefix)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** An error of kind "system" that gives the reason, the bytes needed and the bytes free where `path` lies. */
+export function systemFault(what: string, path: string, needed: number, error: unknown): PatchDropError {
+  const reason = error instanceof Error ? error.message : String(error);
+  const space = needed === 0 ? "" : `; ${needed} bytes needed, ${freeBytes(dirname(path))} free`;
+  return fault("system", { where: path, rule: `${what} (${reason})${space}`, next: nextStep(error) }, error);
+}
+
+/** Writes all of `bytes`: one call of the system may take only some of them. */
+export function writeAll(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done);
+}
+
+/** Makes `path` by way of a temporary name, which is removed on failure. */
+function replace(path: string, needed: number, make: (temporary: string) => void): void {
+  const temporary = temporaryName(path);
+  try {
+    make(temporary);
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    discard(temporary);
+    throw systemFault("could not be written", path, needed, error);
+  }
+}
+
+function temporaryName(path: string): string {
+  return join(dirname(path), `${temporaryPrefix}${basename(path)}-${randomUUID()}`);
+}
+
+function writeNew(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, "wx");
+  try {
+    writeAll(file, bytes);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Makes the names in a folder durable, not only the files that they name. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** The failure being reported matters more than one of cleaning up, and the prefix lets a later run clean up. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {}
+}
+
+function freeBytes(folder: string): number | string {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return "an unknown number";
+  }
+}
+
+function nextStep(error: unknown): string {
+  switch ((error as { code?: unknown } | null)?.code) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return "free some space, then continue with --resume";
+    case "EFBIG":
+      return "raise the limit on file sizes (ulimit -f), then continue with --resume";
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return "give a folder that may be written";
+    default:
+      return "check the disk and the path";
+  }
+}

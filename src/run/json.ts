@@ -1,0 +1,21 @@
+/** JSON values as types, and the check that writing one as text loses nothing. */
+
+import { fault } from "../errors.ts";
+
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue;
+}
+
+/** Throws "internal" for a number that JSON cannot hold (it would silently become null); `where` names the value. */
+export function assertJson(value: JsonValue, where: string): void {
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw fault("internal", { where, rule: "must be finite to be saved as JSON", got: value });
+  }
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, item] of Object.entries(value)) assertJson(item, `${where}.${key}`);
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,68 @@
+/** A file that only grows: lines or records appended whole, cut back where an append fails or a run is resumed. */
+
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
+import { systemFault, writeAll } from "./atomic.ts";
+
+export class LogFile {
+  readonly path: string;
+  readonly #file: number;
+  #length: number;
+
+  /** Opens the file at its end, or makes it. Throws "system". */
+  constructor(path: string) {
+    this.path = path;
+    try {
+      this.#file = openSync(path, "a");
+      this.#length = fstatSync(this.#file).size;
+    } catch (error) {
+      throw systemFault("could not be opened", path, 0, error);
+    }
+  }
+
+  /** In bytes. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Appends all of `bytes`. Throws "system", and then leaves the file as it was. */
+  append(bytes: Uint8Array): void {
+    try {
+      writeAll(this.#file, bytes);
+      this.#length += bytes.byteLength;
+    } catch (error) {
+      try {
+        ftruncateSync(this.#file, this.#length);
+      } catch {} // the failed write is what the user must hear of
+      throw systemFault("could not be written", this.path, bytes.byteLength, error);
+    }
+  }
+
+  /** Forces what was appended to the disk. Throws "system". */
+  sync(): void {
+    try {
+      fsyncSync(this.#file);
+    } catch (error) {
+      throw systemFault("could not be written", this.path, 0, error);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}
+
+/** Cuts a file to its first `length` bytes; false where it has fewer. Throws "system". */
+export function cutFile(path: string, length: number): boolean {
+  let file: number | undefined;
+  try {
+    file = openSync(path, "r+");
+    if (fstatSync(file).size < length) return false;
+    ftruncateSync(file, length);
+    fsyncSync(file);
+    return true;
+  } catch (error) {
+    throw systemFault("could not be cut", path, 0, error);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}

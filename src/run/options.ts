@@ -1,0 +1,186 @@
+/**
+ * The options of the four stages: one schema gives the flags, the help with its defaults, the configuration file and
+ * what a run folder records. Names and defaults are those of the authors' code where it has them (docs/method.md).
+ */
+import { z } from "zod";
+import { fault } from "../errors.ts";
+
+export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
+export type StageName = (typeof stageNames)[number];
+
+const whole = (minimum: number) => z.number().int().min(minimum);
+const positive = z.number().positive();
+const device = z.string().regex(/^(cpu|cuda(:\d+)?)$/, "must be cpu, cuda or cuda:N");
+
+/** What every stage takes. */
+const common = {
+  model: z.string().default("R32_C10").describe("model, as `patchdrop models` lists them"),
+  data_dir: z.string().optional().describe("folder or archive of the data set; none is needed for --dataset synthetic"),
+  dataset: z
+    .enum(["synthetic", "cifar10", "cifar100", "folder"])
+    .optional()
+    .describe("data set; found from --data_dir when absent"),
+  download: z
+    .boolean()
+    .default(false)
+    .describe("fetch the official CIFAR archive into --data_dir when it is not there"),
+  skip_bad: whole(0).default(0).describe("unreadable images to skip before giving up (class folders)"),
+  cv_dir: z.string().default("runs/last").describe("run folder: configuration, metrics, checkpoints"),
+  resume: z.boolean().default(false).describe("go on with the run in --cv_dir from its last checkpoint"),
+  batch_size: whole(2).describe("images a step"),
+  max_epochs: whole(1).describe("epochs in all"),
+  test_interval: whole(1).describe("epochs between tests; the last epoch is always tested"),
+  lr: positive.describe("learning rate (the highest, with --schedule onecycle)"),
+  wd: z.number().min(0).default(0).describe("weight decay"),
+  schedule: z.enum(["constant", "multistep", "step", "onecycle"]).describe("learning rate over time"),
+  epoch_step: whole(1).default(10_000).describe("epochs between ×0.1 of --schedule step"),
+  clip: positive.optional().describe("bound on the gradients' L2 norm; none when absent"),
+  num_workers: whole(0).default(2).describe("images decoded at a time (class folders)"),
+  seed: z.number().int().min(0).default(1).describe("seed of every random number"),
+  device: device.default("cpu").describe("cpu, cuda or cuda:N"),
+  precision: z
+    .enum(["auto", "fp32", "bf16"])
+    .default("auto")
+    .describe("arithmetic of the networks; auto takes bf16 where the processor has it"),
+  threads: whole(1).optional().describe("threads of libtorch; all processors when absent"),
+  torch: z.string().optional().describe("folder of the PyTorch to use; searched for when absent (patchdrop doctor)"),
+  parallel: z.boolean().default(false).describe("accepted for the reference's command lines; no effect on one device"),
+};
+
+/** What the three policy stages take besides. */
+const policy = {
+  alpha: z.number().min(0.5).max(1).default(0.8).describe("bound of the probabilities for exploration"),
+  beta: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe("weight of an entropy bonus in the policy's loss (the reference's flag, without effect there)"),
+  sigma: z.number().default(0.1).describe("accepted for the reference's command lines; no effect, as there"),
+  reward: z
+    .enum(["quadratic", "linear"])
+    .default("quadratic")
+    .describe("reward of a right answer: the paper's, or that of the 2019 code"),
+  fill: z
+    .enum(["zero", "lr"])
+    .default("zero")
+    .describe("what stands where a patch was dropped: zeros, or the low-resolution image"),
+  ckpt_hr_cl: z.string().optional().describe("high-resolution classifier: run folder or checkpoint"),
+};
+
+const finetuning = {
+  load: z.string().optional().describe("policy (and classifier) to start from: run folder or checkpoint"),
+  classifier_bn: z
+    .enum(["train", "frozen"])
+    .default("train")
+    .describe("batch norm of the classifier while it is finetuned (frozen: 2019)"),
+  policy_loss: z.enum(["mean", "sum"]).default("mean").describe("policy loss over the images of a batch (sum: 2019)"),
+};
+
+const penalty = z.number().max(0).describe("reward of a wrong classification");
+
+export const schemas = {
+  classifier_training: z.strictObject({
+    ...common,
+    stream_id: z.enum(["HR", "LR"]).default("HR").describe("resolution to train on"),
+    momentum: z.number().min(0).max(1).default(0.9).describe("momentum of SGD"),
+    label_smoothing: z.number().min(0).max(1).default(0).describe("share of the target spread over all classes"),
+    penalty: penalty.default(0).describe("accepted for the reference's command lines; no effect in this stage"),
+    batch_size: common.batch_size.default(64),
+    max_epochs: common.max_epochs.default(350),
+    test_interval: common.test_interval.default(10),
+    lr: common.lr.default(0.1),
+    schedule: common.schedule
+      .default("multistep")
+      .describe("learning rate over time (multistep: ×0.1 at epochs 150 and 250)"),
+  }),
+  pretrain: z.strictObject({
+    ...common,
+    ...policy,
+    curriculum: z.boolean().default(true).describe("decide only the first e + 1 patches in epoch e, take the others"),
+    load: z.string().optional().describe("policy to start from: run folder or checkpoint"),
+    penalty: penalty.default(-0.5),
+    batch_size: common.batch_size.default(512),
+    max_epochs: common.max_epochs.default(100),
+    test_interval: common.test_interval.default(10),
+    lr: common.lr.default(1e-3),
+    schedule: common.schedule.default("constant"),
+  }),
+  finetune: z.strictObject({
+    ...common,
+    ...policy,
+    ...finetuning,
+    penalty: penalty.default(-5),
+    batch_size: common.batch_size.default(256),
+    max_epochs: common.max_epochs.default(100),
+    test_interval: common.test_interval.default(5),
+    lr: common.lr.default(1e-4),
+    schedule: common.schedule.default("constant"),
+  }),
+  finetune2stream: z.strictObject({
+    ...common,
+    ...policy,
+    ...finetuning,
+    ckpt_lr_cl: z.string().optional().describe("low-resolution classifier: run folder or checkpoint"),
+    two_stream_mix: z
+      .enum(["sum", "share"])
+      .default("sum")
+      .describe("logits in training: HR + LR, or mixed by the share of patches used (2019)"),
+    penalty: penalty.default(-5),
+    batch_size: common.batch_size.default(256),
+    max_epochs: common.max_epochs.default(100),
+    test_interval: common.test_interval.default(1),
+    lr: common.lr.default(1e-4),
+    schedule: common.schedule.default("constant"),
+  }),
+} as const;
+
+export type StageOptions<S extends StageName = StageName> = z.infer<(typeof schemas)[S]>;
+export type ClassifierOptions = StageOptions<"classifier_training">;
+export type PretrainOptions = StageOptions<"pretrain">;
+export type FinetuneOptions = StageOptions<"finetune">;
+export type TwoStreamOptions = StageOptions<"finetune2stream">;
+
+/**
+ * Checks a stage's options from the command line or a configuration file.
+ * @throws kind "usage" with all faults at once, each naming the flag, the rule and the value.
+ */
+export function parseOptions<S extends StageName>(stage: S, given: Record<string, unknown>, prefix = "--"): StageOptions<S> {
+  return parseWith(schemas[stage] as unknown as z.ZodType<StageOptions<S>>, given, stage, prefix);
+}
+
+/** The same for any command's schema. */
+export function parseWith<T>(schema: z.ZodType<T>, given: Record<string, unknown>, command: string, prefix = "--"): T {
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const faults = result.error.issues.flatMap((issue) => {
+    const unknown = issue.code === "unrecognized_keys";
+    const names = unknown ? issue.keys : [issue.path.join(".")];
+    const rule = unknown ? `must be an option of ${command}` : lowerFirst(issue.message);
+    return names.map((name) => ({ where: `${prefix}${name}`, rule, got: given[name], next: `see \`patchdrop ${command} --help\`` }));
+  });
+  throw fault("usage", faults);
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** What `patchdrop eval` takes; what is absent is taken from the run. */
+export const evalSchema = z.strictObject({
+  load: z.string().describe("run folder or checkpoint to evaluate"),
+  ckpt_lr_cl: z.string().optional().describe("low-resolution classifier, as a further baseline: run folder or checkpoint"),
+  split: z.enum(["test", "train"]).default("test").describe("images to evaluate on"),
+  model: z.string().optional().describe("model; the run's when absent"),
+  data_dir: common.data_dir,
+  dataset: common.dataset,
+  download: common.download,
+  skip_bad: common.skip_bad,
+  num_workers: common.num_workers,
+  fill: z.enum(["zero", "lr"]).optional().describe("what stands where a patch was dropped; as in the run when absent"),
+  seed: whole(0).optional().describe("seed of the random patches; the run's when absent"),
+  device: common.device,
+  precision: common.precision,
+  threads: common.threads,
+  torch: common.torch,
+});
+export type EvalOptions = z.infer<typeof evalSchema>;

@@ -1,0 +1,257 @@
+/**
+ * A run's folder (`--cv_dir`): `config.json`, the metric logs, `checkpoints/`, and the links `best` and `last` into it.
+ * Held by one process at a time. A save makes a checkpoint whole, then moves the links, then removes the oldest:
+ * wherever it is cut, `last` names a checkpoint that loads.
+ */
+
+import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fault, PatchDropError } from "../errors.ts";
+import { linkAtomic, removeFolderAtomic, removeTemporaries, systemFault, writeFileAtomic } from "./atomic.ts";
+import {
+  type Checkpoint,
+  type CheckpointContents,
+  type CheckpointRecord,
+  parseAs,
+  readCheckpoint,
+  readJson,
+  readState,
+  writeCheckpoint,
+} from "./checkpoint.ts";
+import { assertUnlocked, type Release, takeLock } from "./lock.ts";
+import { cutLogs, MetricLog, type MetricRecord } from "./metrics.ts";
+import { compareConfigs, type RunConfig, type SavedConfig, savedConfigSchema } from "./run-config.ts";
+
+export const configName = "config.json";
+export const checkpointsName = "checkpoints";
+const lockName = "run.lock";
+const damagedEnding = ".damaged";
+
+export type LinkName = "best" | "last";
+
+export interface SaveRequest extends CheckpointContents {
+  /** The checkpoint's folder name: see `checkpointName`. */
+  readonly name: string;
+  /** Whether `best` shall name this checkpoint. */
+  readonly isBest: boolean;
+}
+
+export interface RunOptions {
+  /** How many checkpoints stay, at least 2. `best` and `last` always stay. */
+  readonly keep?: number;
+}
+
+export interface ResumeOptions extends RunOptions {
+  /** Options that may differ from the saved ones, e.g. `cv_dir`, `max_epochs`, `num_workers`. */
+  readonly mayDiffer?: readonly string[];
+}
+
+/** A run that goes on: from `checkpoint`, or from its beginning where none was made. */
+export interface ResumedRun {
+  readonly run: RunFolder;
+  readonly checkpoint: Checkpoint | undefined;
+  /** What the user must be told: a damaged checkpoint that was passed over, other versions. */
+  readonly notes: readonly string[];
+}
+
+export class RunFolder {
+  readonly path: string;
+  readonly config: SavedConfig;
+  readonly #keep: number;
+  readonly #release: Release;
+  readonly #log: MetricLog;
+  /** The whole checkpoints, oldest first. */
+  #saved: readonly { readonly name: string; readonly sequence: number }[];
+
+  private constructor(path: string, config: SavedConfig, release: Release, keep: number) {
+    this.path = path;
+    this.config = config;
+    this.#release = release;
+    this.#keep = Math.max(2, keep);
+    this.#log = new MetricLog(path);
+    this.#saved = listCheckpoints(path);
+  }
+
+  /** Starts a run in a new or empty folder. Throws "locked" where it holds anything, "system". */
+  static create(path: string, config: RunConfig, { keep = 3 }: RunOptions = {}): RunFolder {
+    try {
+      mkdirSync(path, { recursive: true });
+      if (readdirSync(path).length > 0) throw occupied(path);
+    } catch (error) {
+      if (error instanceof PatchDropError) throw error;
+      throw systemFault("could not be made", path, 0, error);
+    }
+    return holding(path, (release) => {
+      const saved: SavedConfig = { format: 1, ...config, created: new Date().toISOString() };
+      writeFileAtomic(join(path, configName), new TextEncoder().encode(`${JSON.stringify(saved, null, 2)}\n`));
+      mkdirSync(join(path, checkpointsName), { recursive: true });
+      return new RunFolder(path, saved, release, keep);
+    });
+  }
+
+  /**
+   * Goes on with the run in `path`. Throws "locked" where another process holds it or where options or data differ (all
+   * of them listed), "input" where there is no run or none of its checkpoints is whole, "system".
+   */
+  static resume(path: string, config: RunConfig, { keep = 3, mayDiffer = [] }: ResumeOptions = {}): ResumedRun {
+    const saved = readConfig(path);
+    return holding(path, (release) => {
+      const notes = compareConfigs(path, saved, config, mayDiffer);
+      mkdirSync(join(path, checkpointsName), { recursive: true });
+      removeTemporaries(path);
+      removeTemporaries(join(path, checkpointsName));
+      const checkpoint = newestWhole(path, notes);
+      notes.push(...cutLogs(path, new Map(Object.entries(checkpoint?.logs ?? {}))));
+      return { run: new RunFolder(path, saved, release, keep), checkpoint, notes };
+    });
+  }
+
+  /**
+   * Saves a checkpoint, points `last` (and `best`) at it, and then removes the oldest. Returns its folder; where `name`
+   * is taken, a number is added. Throws "system", and then `last` still names the checkpoint before.
+   */
+  save({ name, isBest, ...contents }: SaveRequest): string {
+    if (!/^[a-z][\w.-]*$/i.test(name) || name.endsWith(damagedEnding)) {
+      throw fault("internal", { where: "save", rule: "the checkpoint's name must name a folder", got: name });
+    }
+    const sequence = 1 + (this.#saved.at(-1)?.sequence ?? 0);
+    const free = freeName(join(this.path, checkpointsName), name);
+    const folder = join(this.path, checkpointsName, free);
+    writeCheckpoint(folder, contents, { sequence, logs: this.#log.sync(), config: this.config });
+    // `best` first: cut between the two, the run goes on from the old `last`, and meets this `best` again.
+    if (isBest) linkAtomic(join(this.path, "best"), join(checkpointsName, free));
+    linkAtomic(join(this.path, "last"), join(checkpointsName, free));
+    this.#saved = [...this.#saved, { name: free, sequence }];
+    this.#removeOldest();
+    return folder;
+  }
+
+  /** Appends numbers to `metrics.jsonl` and, as `<split>_<metric>`, to the event file. Throws "system". */
+  log(record: MetricRecord): void {
+    this.#log.append(record);
+  }
+
+  /** Closes the logs and gives the folder free. */
+  close(): void {
+    this.#log.close();
+    this.#release();
+  }
+
+  #removeOldest(): void {
+    const linked = [linkedName(this.path, "best"), linkedName(this.path, "last")];
+    const surplus = this.#saved.length - this.#keep;
+    const old = this.#saved.filter(({ name }) => !linked.includes(name)).slice(0, Math.max(0, surplus));
+    for (const { name } of old) removeFolderAtomic(join(this.path, checkpointsName, name));
+    this.#saved = this.#saved.filter((saved) => !old.includes(saved));
+  }
+}
+
+/** Runs `start` with the folder's lock taken, and gives the lock back where it fails. */
+function holding<T>(path: string, start: (release: Release) => T): T {
+  const release = takeLock(join(path, lockName));
+  try {
+    return start(release);
+  } catch (error) {
+    release();
+    throw error instanceof Error && "syscall" in error ? systemFault("could not be used", path, 0, error) : error;
+  }
+}
+
+function occupied(path: string): PatchDropError {
+  assertUnlocked(join(path, lockName)); // a run that is under way is the better thing to say
+  const isRun = existsSync(join(path, configName));
+  return fault("locked", {
+    where: path,
+    rule: `the folder must be new or empty; ${isRun ? "it holds a run, which is" : "what it holds is"} never overwritten`,
+    next: isRun ? "continue it with --resume, or give another --cv_dir" : "give another --cv_dir",
+  });
+}
+
+function readConfig(path: string): SavedConfig {
+  const file = join(path, configName);
+  if (!existsSync(file)) {
+    const next = "leave out --resume to start one, or give the --cv_dir of a run";
+    throw fault("input", { where: path, rule: `there is no run to resume (no ${configName})`, next });
+  }
+  return parseAs(savedConfigSchema, readJson(file, "start the run anew in another --cv_dir"), file);
+}
+
+/** The checkpoint that a link names, as a folder name; undefined where there is no link. */
+export function linkedName(path: string, link: LinkName): string | undefined {
+  try {
+    return basename(readlinkSync(join(path, link)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The checkpoints of a run folder with their numbers, oldest first; one without a readable state counts as oldest. */
+export function listCheckpoints(path: string): { name: string; sequence: number }[] {
+  const folder = join(path, checkpointsName);
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names
+    .filter((name) => !name.startsWith(".") && !name.endsWith(damagedEnding))
+    .map((name) => ({ name, sequence: sequenceOf(join(folder, name)) }))
+    .sort((a, b) => a.sequence - b.sequence);
+}
+
+function sequenceOf(folder: string): number {
+  try {
+    return readState(folder).sequence;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * The checkpoint that `last` names; where it is damaged, the newest one that is whole, with a note for each that was
+ * passed over. Undefined where the run has made none.
+ */
+function newestWhole(path: string, notes: string[]): (Checkpoint & CheckpointRecord) | undefined {
+  const last = linkedName(path, "last");
+  const others = listCheckpoints(path).filter(({ name }) => name !== last);
+  const names = [...(last === undefined ? [] : [last]), ...others.reverse().map(({ name }) => name)];
+  const damaged = new Map<string, string>();
+  for (const name of names) {
+    try {
+      const checkpoint = readCheckpoint(join(path, checkpointsName, name));
+      if (name !== last) useInstead(path, name, damaged, notes);
+      return checkpoint;
+    } catch (error) {
+      if (!(error instanceof PatchDropError) || error.kind !== "input") throw error;
+      damaged.set(name, error.message);
+    }
+  }
+  if (damaged.size === 0) return undefined;
+  const rule = "none of the run's checkpoints is whole";
+  const next = "start the run anew in another --cv_dir";
+  throw fault("input", [
+    { where: path, rule, next },
+    ...[...damaged].map(([where, reason]) => ({ where, rule: reason })),
+  ]);
+}
+
+/** Makes `used` the last checkpoint in place of the damaged ones, which are set aside, and notes each of them. */
+function useInstead(path: string, used: string, damaged: ReadonlyMap<string, string>, notes: string[]): void {
+  const folder = join(path, checkpointsName);
+  if (damaged.size === 0) notes.push(`there was no link "last"; the run goes on from ${used}`);
+  for (const [name, reason] of damaged) {
+    notes.push(`checkpoint ${name} is damaged: ${reason.replaceAll("\n", "; ")}; the run goes on from ${used}`);
+    if (linkedName(path, "best") === name) {
+      linkAtomic(join(path, "best"), join(checkpointsName, used));
+      notes.push(`the link "best" named the damaged ${name}; it now names ${used}`);
+    }
+    // Set aside, so that the name is free and nobody takes the folder for whole.
+    if (!existsSync(join(folder, name))) continue;
+    const aside = `${name}${damagedEnding}`;
+    rmSync(join(folder, aside), { recursive: true, force: true });
+    renameSync(join(folder, name), join(folder, aside));
+  }
+  linkAtomic(join(path, "last"), join(checkpointsName, used));
+}
+
+function freeName(folder: string, name: string): string {
+  let free = name;
+  for (let n = 2; existsSync(join(folder, free)); n++) free = `${name}_${n}`;
+  return free;
+}

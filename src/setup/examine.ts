@@ -1,0 +1,113 @@
+/** What `patchdrop doctor` reports: the machine, the libtorch that would be used, and what to do about what is missing. */
+import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import os from "node:os";
+import { type Attempt, type FoundLibtorch, searchLibtorch } from "../native/find.ts";
+import { type Probe, probeLibtorch } from "../native/probe.ts";
+import { type CpuFeature, cpuFeatures, defaultPrecision } from "../utils/cpu.ts";
+
+export interface MachineReport {
+  readonly platform: string;
+  readonly node: string;
+  readonly processor: string;
+  readonly features: readonly CpuFeature[];
+  readonly precision: "bf16" | "fp32";
+  /** Threads that libtorch will use: OMP_NUM_THREADS, else one a processor that this process may use. */
+  readonly threads: number;
+  readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
+  readonly gpu: GpuReport;
+}
+
+export interface GpuReport {
+  /** Device files of NVIDIA's driver, e.g. "/dev/nvidia0". */
+  readonly devices: readonly string[];
+  /** One line a GPU from nvidia-smi (name, memory, driver); empty when it is absent or does not answer. */
+  readonly described: readonly string[];
+}
+
+export interface Report {
+  readonly machine: MachineReport;
+  readonly tried: readonly Attempt[];
+  readonly found: FoundLibtorch | undefined;
+  readonly probe: Probe | undefined;
+  /** Whether training on the CPU would work. */
+  readonly ready: boolean;
+  /** What to do about what is missing, a sentence each. */
+  readonly advice: readonly string[];
+}
+
+/** Examines machine and libtorch; takes about a second. Loads libtorch, so it comes last in a process. */
+export async function examine(options: { torch?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Report> {
+  const { found, tried } = searchLibtorch(options);
+  const machine = await examineMachine(options.env);
+  const probe = found === undefined ? undefined : probeLibtorch(found);
+  const ready = probe !== undefined && probe.loadError === undefined && probe.symbols.every(({ present }) => present);
+  return { machine, tried, found, probe, ready, advice: adviceFor({ machine, found, probe }) };
+}
+
+async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<MachineReport> {
+  const features = cpuFeatures();
+  const threads = Number.parseInt(env.OMP_NUM_THREADS ?? "", 10);
+  return {
+    platform: `${process.platform}-${process.arch}`,
+    node: process.versions.node,
+    processor: os.cpus()[0]?.model.trim() ?? "unknown",
+    features,
+    precision: defaultPrecision(features),
+    threads: threads > 0 ? threads : os.availableParallelism(),
+    memory: { totalBytes: os.totalmem(), availableBytes: availableMemory() },
+    gpu: { devices: nvidiaDevices(), described: await describeGpus() },
+  };
+}
+
+/** Memory that a new process could use without swapping; `os.freemem` leaves out what the file cache would give back. */
+function availableMemory(): number {
+  try {
+    const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+    if (kilobytes !== undefined) return Number(kilobytes) * 1024;
+  } catch {
+    // Not Linux.
+  }
+  return os.freemem();
+}
+
+function nvidiaDevices(): string[] {
+  try {
+    return readdirSync("/dev")
+      .filter((name) => /^nvidia\d+$/.test(name))
+      .map((name) => `/dev/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+const smiTimeoutMs = 1000;
+
+function describeGpus(): Promise<string[]> {
+  const query = ["--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"];
+  return new Promise((resolve) => {
+    execFile("nvidia-smi", query, { timeout: smiTimeoutMs }, (error, stdout) => {
+      resolve(error === null ? stdout.trim().split("\n") : []);
+    });
+  });
+}
+
+/** What to do, in the order in which it should be done. */
+export function adviceFor({ found, probe, machine }: AdviceInput): string[] {
+  if (found === undefined) return ["Run `patchdrop setup` to fetch libtorch, or name a PyTorch with --torch PATH."];
+  const advice: string[] = [];
+  if (probe?.loadError !== undefined) advice.push(`This libtorch does not load: ${remedyFor(found)}.`);
+  const missing = probe?.symbols.filter(({ present }) => !present) ?? [];
+  if (missing.length > 0) advice.push(`This libtorch lacks ${missing.length} needed functions: ${remedyFor(found)}.`);
+  if (machine.gpu.devices.length > 0 && !found.cuda) {
+    advice.push("A GPU is here, but this libtorch cannot use it: run `patchdrop setup --cuda` for --device cuda.");
+  }
+  return advice;
+}
+
+type AdviceInput = Pick<Report, "found" | "probe"> & { readonly machine: Pick<MachineReport, "gpu"> };
+
+function remedyFor({ source, root }: FoundLibtorch): string {
+  if (source === "cache") return `delete ${root} and run \`patchdrop setup\``;
+  return "reinstall it, or run `patchdrop setup --from pip` and name with --torch the folder that it prints";
+}

@@ -1,0 +1,190 @@
+/**
+ * Fetches PyTorch's wheel with the user's own pip, into a folder of our own. Only `torch` itself is asked for, and the
+ * two NVIDIA packages that even libtorch_cpu of a CUDA wheel is linked with; for CUDA, all that torch requires.
+ */
+import { spawn } from "node:child_process";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fault, type PatchDropError } from "../errors.ts";
+import { activePython } from "../native/find.ts";
+
+/** What is going on, for a person to read; `done` of `total` bytes where they are known. */
+export interface SetupProgress {
+  readonly step: string;
+  readonly done?: number;
+  readonly total?: number;
+}
+
+export type OnProgress = (progress: SetupProgress) => void;
+
+export interface PipOptions {
+  version: string;
+  cuda: boolean;
+  env: NodeJS.ProcessEnv;
+  onProgress: OnProgress;
+}
+
+/** Whether the active Python has a pip, and which version. */
+export async function findPip(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const { code, output } = await run(activePython(env), ["-m", "pip", "--version"], env, () => undefined);
+  return code === 0 ? /^pip (\d+\.\d+)/m.exec(output)?.[1] : undefined;
+}
+
+/**
+ * Installs PyTorch's wheel into the folder `target` (made here).
+ * @throws kind "input": no pip, or no such version for this Python and platform; "system": network, disk.
+ */
+export async function installByPip(target: string, { version, cuda, env, onProgress }: PipOptions): Promise<void> {
+  const pip = await findPip(env);
+  if (pip === undefined) throw noPip(activePython(env));
+  const install = (packages: string[]) => runPip({ target, packages, pip, version, env, onProgress });
+  if (cuda) return install([`torch==${version}`]);
+  await install(["--no-deps", `torch==${version}`]);
+  const runtime = await cudaRuntimeOf(target);
+  if (runtime.length > 0) await install(["--no-deps", ...runtime]);
+}
+
+/** The packages with libcudart and libcupti for the CUDA version that a wheel was built for; none for a CPU wheel. */
+async function cudaRuntimeOf(target: string): Promise<string[]> {
+  const text = await readFile(path.join(target, "torch", "version.py"), "utf8");
+  const major = Number(/^cuda\b[^=\n]*= *["'](\d+)\./m.exec(text)?.[1] ?? Number.NaN);
+  if (Number.isNaN(major)) return [];
+  // Up to CUDA 12 the packages' names carry the version.
+  const names = ["nvidia-cuda-runtime", "nvidia-cuda-cupti"];
+  return names.map((name) => (major <= 12 ? `${name}-cu${major}` : `${name}>=${major},<${major + 1}`));
+}
+
+interface PipRun extends Omit<PipOptions, "cuda"> {
+  target: string;
+  packages: string[];
+  pip: string;
+}
+
+async function runPip({ target, packages, pip, version, env, onProgress }: PipRun): Promise<void> {
+  // pip unpacks in TMPDIR and then moves: on the same disk that is a rename.
+  const scratch = path.join(target, ".pip");
+  await mkdir(scratch, { recursive: true });
+  const [major = 0, minor = 0] = pip.split(".").map(Number);
+  const hasRawProgress = major > 24 || (major === 24 && minor >= 1);
+  const options = ["--target", target, "--no-compile", "--no-input", "--disable-pip-version-check", "--upgrade"];
+  const bar = ["--progress-bar", hasRawProgress ? "raw" : "off"];
+  const pipEnv = { ...env, TMPDIR: scratch, PYTHONUNBUFFERED: "1", PIP_USER: "0", LC_ALL: "C.UTF-8" };
+  const progress = new PipProgress(onProgress);
+  const watch = hasRawProgress ? undefined : setInterval(() => void reportGrowth(scratch, progress), 1000);
+  const args = ["-m", "pip", "install", ...options, ...bar, ...packages];
+  const { code, output } = await run(activePython(env), args, pipEnv, (line) => progress.read(line));
+  clearInterval(watch);
+  await rm(scratch, { recursive: true, force: true });
+  if (code !== 0) throw pipFault(output, code, version);
+}
+
+/** Before 24.1 pip tells a program nothing while it downloads: the growing file in its scratch folder does. */
+async function reportGrowth(scratch: string, progress: PipProgress): Promise<void> {
+  const names = await readdir(scratch, { recursive: true }).catch(() => []);
+  const wheels = names.filter((name) => name.endsWith(".whl"));
+  const sizes = await Promise.all(wheels.map(async (name) => (await stat(path.join(scratch, name))).size)).catch(
+    () => [],
+  );
+  if (sizes.length > 0) progress.received(sizes[sizes.length - 1]);
+}
+
+const unitBytes: Readonly<Record<string, number>> = { bytes: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** Turns pip's lines into progress: "Downloading torch-2.15.0-….whl (533.2 MB)", "Progress 123 of 456". */
+export class PipProgress {
+  #step = "asking the package index";
+  #total: number | undefined;
+  readonly #onProgress: OnProgress;
+
+  constructor(onProgress: OnProgress) {
+    this.#onProgress = onProgress;
+    onProgress({ step: this.#step });
+  }
+
+  read(line: string): void {
+    const bytes = /^Progress (\d+) of (\d+)$/.exec(line.trim());
+    if (bytes !== null) {
+      this.#onProgress({ step: this.#step, done: Number(bytes[1]), total: Number(bytes[2]) });
+      return;
+    }
+    const download = /^\s*Downloading (\S+\.whl)(?: \(([\d.]+) (\w+)\))?\s*$/.exec(line);
+    if (download !== null) {
+      const [, file, size, unit] = download;
+      const name = path.basename(file).split("-").slice(0, 2).join(" ").replaceAll("_", "-");
+      this.#step = `fetching ${name}${size === undefined ? "" : ` (${size} ${unit})`}`;
+      this.#total = Number(size) * (unitBytes[unit] ?? Number.NaN) || undefined;
+    } else if (line.startsWith("Installing collected packages")) {
+      this.#step = "unpacking";
+      this.#total = undefined;
+    } else return;
+    this.#onProgress({ step: this.#step });
+  }
+
+  /** Bytes of the present download that have come, as seen from outside. */
+  received(done: number): void {
+    if (this.#total !== undefined)
+      this.#onProgress({ step: this.#step, done: Math.min(done, this.#total), total: this.#total });
+  }
+}
+
+/** Why pip failed, from what it printed. */
+export function pipFault(output: string, code: number | null, version: string): PatchDropError {
+  const lastError = output.split("\n").findLast((line) => /^ERROR: /.test(line));
+  const got = lastError?.slice("ERROR: ".length) ?? `exit code ${code}`;
+  if (/No space left on device|Disk quota exceeded/i.test(output)) {
+    const next = "free some space, or set PATCHDROP_CACHE to a folder on another disk";
+    return fault("system", { where: "pip", rule: "must have enough disk space", got, next });
+  }
+  if (
+    /Max retries exceeded|NewConnectionError|name resolution|Connection (refused|reset)|timed out|SSLError|ProxyError|Network is unreachable/i.test(
+      output,
+    )
+  ) {
+    const next =
+      "check the network and pip's proxy settings, or fetch LibTorch elsewhere and run `patchdrop setup --from FILE.zip`";
+    return fault("system", { where: "pip", rule: "must reach its package index", got, next });
+  }
+  if (/No matching distribution found/i.test(output)) {
+    const offered = /\(from versions: ([^)]*)\)/.exec(output)?.[1] ?? "none";
+    const rule = `torch ${version} must be offered for this Python and platform`;
+    const next = "choose another --torch-version or Python, or use --from archive";
+    return fault("input", { where: "pip", rule, got: `versions ${offered.split(", ").slice(-8).join(", ")}`, next });
+  }
+  return fault("system", { where: "pip", rule: "must succeed", got, next: "try `patchdrop setup --from archive`" });
+}
+
+function noPip(python: string): PatchDropError {
+  return fault("input", {
+    where: `${python} -m pip`,
+    rule: "must run",
+    next: "install Python with pip, or run `patchdrop setup --from archive`",
+  });
+}
+
+/** The end of the output is kept for the error message; pip's download lines are not worth more. */
+const keptLines = 400;
+
+/** Runs a program without a shell, handing each line of its output on; `code` is null when it could not be started. */
+function run(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  onLine: (line: string) => void,
+): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    // "/" as the working folder: `python -m` imports from the working folder first.
+    const child = spawn(program, args, { cwd: "/", env, stdio: ["ignore", "pipe", "pipe"] });
+    const lines: string[] = [];
+    const keep = (line: string) => {
+      onLine(line);
+      if (/^Progress \d+ of/.test(line)) return;
+      lines.push(line);
+      if (lines.length > keptLines) lines.shift();
+    };
+    createInterface(child.stdout).on("line", keep);
+    createInterface(child.stderr).on("line", keep);
+    child.on("error", (error) => resolve({ code: null, output: error.message }));
+    child.on("close", (code) => resolve({ code, output: lines.join("\n") }));
+  });
+}

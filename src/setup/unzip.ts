@@ -1,0 +1,166 @@
+/**
+ * Unpacks a zip archive that nobody vouches for: nothing is written outside the target, nothing is overwritten, links
+ * may only name a neighbour, and the number of entries and of bytes is limited before anything is written.
+ * Format: PKWARE APPNOTE.TXT, read by yauzl; Unix file types stand in the upper half of the external attributes.
+ */
+import { createWriteStream } from "node:fs";
+import { mkdir, symlink } from "node:fs/promises";
+import path from "node:path";
+import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import zlib from "node:zlib";
+import yauzl, { type Entry, type ZipFile } from "yauzl";
+import { fault, PatchDropError } from "../errors.ts";
+import { requireSpace } from "./space.ts";
+
+export interface UnzipOptions {
+  maxEntries?: number;
+  /** Limit on the unpacked size, in bytes. */
+  maxBytes?: number;
+  onProgress?: (done: number, total: number) => void;
+}
+
+interface NamedEntry {
+  readonly name: string;
+  readonly entry: Entry;
+}
+
+/**
+ * Unpacks `archive` into the folder `target`, which must be empty or absent.
+ * @throws kind "unsafe": a name or link that leads outside; "resource": over a limit; "input": no whole zip archive;
+ *   "system": disk.
+ */
+export async function unzip(archive: string, target: string, options: UnzipOptions = {}): Promise<void> {
+  const { maxEntries = 100_000, maxBytes = 16 * 2 ** 30, onProgress } = options;
+  try {
+    // Names are decoded and judged here, so that a bad one is told from a broken archive.
+    const zip = await yauzl.openPromise(archive, { lazyEntries: true, autoClose: false, decodeStrings: false });
+    try {
+      if (zip.entryCount > maxEntries) throw tooLarge(archive, `${maxEntries} entries`, zip.entryCount);
+      const entries = await listEntries(archive, zip);
+      const total = entries.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
+      if (total > maxBytes) throw tooLarge(archive, `${maxBytes} bytes when unpacked`, total);
+      await mkdir(target, { recursive: true });
+      await requireSpace(target, total);
+      let done = 0;
+      for (const named of entries) {
+        await unpack(archive, zip, named, target, (bytes) => {
+          done += bytes;
+          onProgress?.(done, total);
+        });
+      }
+    } finally {
+      zip.close();
+    }
+  } catch (error) {
+    throw error instanceof PatchDropError ? error : unzipFault(archive, error);
+  }
+}
+
+async function listEntries(archive: string, zip: ZipFile): Promise<NamedEntry[]> {
+  const entries: NamedEntry[] = [];
+  for await (const entry of zip.eachEntry()) {
+    const extra = yauzl.parseExtraFields(entry.extraFieldRaw);
+    const name = yauzl.getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, extra, true);
+    const bad = yauzl.validateFileName(name) ?? (name === "" || name.includes("\0") ? "no file name" : undefined);
+    if (bad !== undefined) {
+      throw fault("unsafe", {
+        where: archive,
+        rule: "every entry must lie inside the archive",
+        got: `${name} (${bad})`,
+      });
+    }
+    entries.push({ name, entry });
+  }
+  return entries;
+}
+
+/** Bits of a Unix file mode that tell its type. */
+const fileType = { mask: 0o170000, none: 0, regular: 0o100000, folder: 0o040000, link: 0o120000 } as const;
+
+async function unpack(
+  archive: string,
+  zip: ZipFile,
+  { name, entry }: NamedEntry,
+  target: string,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  const place = path.join(target, name);
+  const type = (entry.externalFileAttributes >>> 16) & fileType.mask;
+  if (name.endsWith("/")) {
+    await mkdir(place, { recursive: true });
+    return;
+  }
+  await mkdir(path.dirname(place), { recursive: true });
+  if (type === fileType.link) return unpackLink(archive, zip, { name, entry }, place);
+  if (type !== fileType.regular && type !== fileType.none) {
+    throw fault("unsafe", { where: archive, rule: "every entry must be a file, a folder or a link", got: name });
+  }
+  const checksum = new Checksum(onBytes);
+  // "wx": a name that comes twice must not overwrite, nor be written through a link that came first.
+  await pipeline(await zip.openReadStreamPromise(entry), checksum, createWriteStream(place, { flags: "wx" }));
+  if (!checksum.matches(entry.crc32)) {
+    throw fault("input", {
+      where: archive,
+      rule: "every entry must have its checksum",
+      got: name,
+      next: "fetch it again",
+    });
+  }
+}
+
+/**
+ * Only a neighbour's name is taken as a link's target (`libfoo.so` → `libfoo.so.1`): a path with several steps may lead
+ * outside through another link, which its text alone does not show.
+ */
+async function unpackLink(archive: string, zip: ZipFile, { name, entry }: NamedEntry, place: string): Promise<void> {
+  if (entry.uncompressedSize > 255) throw badLink(archive, name);
+  const chunks: Buffer[] = [];
+  for await (const chunk of await zip.openReadStreamPromise(entry)) chunks.push(chunk as Buffer);
+  const to = Buffer.concat(chunks).toString("utf8");
+  if (to === "" || to === "." || to === ".." || /[/\\\0]/.test(to)) throw badLink(archive, name);
+  await symlink(to, place);
+}
+
+function badLink(archive: string, name: string): PatchDropError {
+  return fault("unsafe", { where: archive, rule: "a link must name a file beside it", got: name });
+}
+
+function tooLarge(archive: string, limit: string, got: number): PatchDropError {
+  return fault("resource", { where: archive, rule: `must have at most ${limit}`, got });
+}
+
+/** Passes bytes on, counting them and computing their CRC-32, which yauzl leaves to its callers. */
+class Checksum extends Transform {
+  #crc = 0;
+  readonly #onBytes: (count: number) => void;
+
+  constructor(onBytes: (count: number) => void) {
+    super();
+    this.#onBytes = onBytes;
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: (error: null, chunk: Buffer) => void): void {
+    this.#crc = crc32?.(chunk, this.#crc) ?? 0;
+    this.#onBytes(chunk.length);
+    done(null, chunk);
+  }
+
+  matches(expected: number): boolean {
+    return crc32 === undefined || this.#crc === expected;
+  }
+}
+
+/** Came with Node 20.15; before, sizes and the decompressor's own checks must do. */
+const crc32 = zlib.crc32 as typeof zlib.crc32 | undefined;
+
+function unzipFault(archive: string, error: unknown): PatchDropError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "EEXIST") {
+    return fault("input", { where: archive, rule: "must name each file once", got: message }, error);
+  }
+  // Failures of the file system carry the system call; the archive's own (yauzl, zlib) do not.
+  const isDisk = error instanceof Error && "syscall" in error;
+  const rule = isDisk ? "must be readable, and its contents writable" : "must be a whole zip archive";
+  return fault(isDisk ? "system" : "input", { where: archive, rule, got: message }, error);
+}

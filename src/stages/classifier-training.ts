@@ -1,0 +1,53 @@
+/** Stage 1: a classifier, by cross-entropy, on high-resolution images or on the low-resolution view of them. */
+import { lowResolution } from "../method/images.ts";
+import { correct } from "../method/reward.ts";
+import { Optimizer } from "../nn/optimizer.ts";
+import { forward } from "../nn/training.ts";
+import type { ClassifierOptions } from "../run/options.ts";
+import { withGradients } from "../tensor/autograd.ts";
+import { crossEntropy } from "../tensor/ops.ts";
+import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import { evaluateClassifier, withFrozen } from "./evaluate.ts";
+import { freshNetwork, type Learner, type NetworkName, prepare, type Setting } from "./setting.ts";
+
+export async function classifierTraining(options: ClassifierOptions, reporter: Reporter): Promise<StageResult> {
+  const setting = await prepare(options, reporter.note);
+  const { model, classes, data } = setting;
+  const name: NetworkName = options.stream_id === "LR" ? "resnet_lr" : "resnet_hr";
+  const classifier = freshNetwork(model.classifier(classes), setting, options.seed, name);
+  const networks = new Map([[name, classifier]]);
+  const { momentum, wd, clip } = options;
+  const optimizer = new Optimizer(new Map([[name, classifier.parameters]]), { kind: "sgd", momentum, weightDecay: wd, ...(clip && { clip }) });
+  return runEpochs("classifier_training", options, setting, {
+    networks,
+    optimizer,
+    step: (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }),
+    test: () =>
+      withFrozen({ classifier }, setting, async (frozen) =>
+        (await evaluateClassifier(data.test, setting, frozen.classifier, options.stream_id)).metrics(),
+      ),
+    score: ({ accuracy }) => accuracy,
+  }, reporter);
+}
+
+interface StepContext {
+  setting: Pick<Setting, "model" | "precision">;
+  options: Pick<ClassifierOptions, "stream_id" | "label_smoothing">;
+  optimizer: Optimizer;
+  lr: number;
+}
+
+/** One update of the classifier. */
+export function classifierStep(
+  { network, parameters }: Learner,
+  { images, labels }: Batch,
+  { setting: { model, precision }, options, optimizer, lr }: StepContext,
+): StepNumbers {
+  const seen = options.stream_id === "LR" ? lowResolution(images, model.lowSize) : images;
+  const { loss, logits } = withGradients(() => {
+    const logits = forward(network, parameters, seen, precision, "train");
+    return { logits, loss: crossEntropy(logits, labels, options.label_smoothing) };
+  });
+  optimizer.step(loss, lr);
+  return { loss, correct: correct(logits, labels) };
+}

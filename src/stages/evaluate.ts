@@ -1,0 +1,106 @@
+/**
+ * Classifies a data set with some patches acquired. Which ones is a function of the batch (the policy, a fixed choice,
+ * a random one), so that a policy and the baselines it is held against go through the same lines.
+ *
+ * Shapes: B batch, P patches, K classes.
+ */
+import { Loader } from "../data/loader.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { type Fill, lowResolution, maskPatches } from "../method/images.ts";
+import { MetricAccumulator } from "../method/metrics.ts";
+import { decideLeading, threshold } from "../method/policy.ts";
+import { correct, reward, type RewardOptions } from "../method/reward.ts";
+import { FrozenNetwork } from "../nn/frozen.ts";
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import { fromArray, type Tensor } from "../tensor/tensor.ts";
+import type { Learner, Setting } from "./setting.ts";
+
+/** Images a batch; results do not depend on it. */
+const batchSize = 512;
+
+/** Which patches to acquire: [B, P] of 0 and 1. `first` is the number of images before this batch. */
+export type Choice = (low: Tensor, first: number) => Tensor;
+
+export interface Evaluation {
+  /** Classifier of masked images. */
+  high: FrozenNetwork;
+  /** Classifier of the low resolution whose logits are added (two streams); none when absent. */
+  low?: FrozenNetwork;
+  choose: Choice;
+  fill: Fill;
+  reward?: RewardOptions;
+}
+
+/** Metrics of a whole split. */
+export async function evaluate(dataset: Dataset, setting: Setting, evaluation: Evaluation): Promise<MetricAccumulator> {
+  const { model } = setting;
+  const accumulated = new MetricAccumulator();
+  await forEachBatch(dataset, setting, (images, labels, first) => {
+    const low = lowResolution(images, model.lowSize);
+    const mask = evaluation.choose(low, first);
+    const seen = maskPatches(images, mask, model.grid, evaluation.fill === "lr" ? low : undefined);
+    const right = correct(addStreams(evaluation.high.forward(seen), evaluation.low?.forward(low)), labels);
+    const earned = evaluation.reward === undefined ? undefined : reward(right, mask, evaluation.reward);
+    accumulated.add({
+      correct: right.toFloat32(),
+      mask: mask.toFloat32(),
+      ...(earned && { reward: earned.toFloat32() }),
+    });
+  });
+  return accumulated;
+}
+
+/** Accuracy of one classifier on whole images or on the low resolution. */
+export async function evaluateClassifier(dataset: Dataset, setting: Setting, network: FrozenNetwork, stream: "HR" | "LR"): Promise<MetricAccumulator> {
+  const accumulated = new MetricAccumulator();
+  await forEachBatch(dataset, setting, (images, labels) => {
+    const seen = stream === "LR" ? lowResolution(images, setting.model.lowSize) : images;
+    accumulated.add({ correct: correct(network.forward(seen), labels).toFloat32() });
+  });
+  return accumulated;
+}
+
+/** Runs `body` on each batch of a split in order, inside a scope. */
+export async function forEachBatch(
+  dataset: Dataset,
+  { model, normalizer, device }: Setting,
+  body: (images: Tensor, labels: Tensor, first: number, bytes: Uint8Array) => void,
+): Promise<void> {
+  const loader = new Loader(dataset, { batchSize: Math.min(batchSize, dataset.length), shuffle: false, augment: false, seed: 0 });
+  let first = 0;
+  for await (const { images: bytes, labels } of loader.batches(0)) {
+    scope(() => {
+      const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length], device);
+      body(normalizer.images(bytes, model.imageSize), targets, first, bytes);
+    });
+    first += labels.length;
+    await new Promise(setImmediate);
+  }
+}
+
+/** Logits of the two streams added; those of one stream as they are. */
+export function addStreams(high: Tensor, low: Tensor | undefined): Tensor {
+  return low === undefined ? high : ops.add(high, low);
+}
+
+/** The greedy choice of a policy, under a curriculum that leaves the first `decided` patches to it. */
+export function greedyChoice(policy: FrozenNetwork, decided: number): Choice {
+  return (low) => scope(() => decideLeading(threshold(ops.sigmoid(policy.forward(low))), decided));
+}
+
+/** Runs `body` with frozen versions of networks as they are now, and frees them. */
+export async function withFrozen<N extends string, T>(
+  learners: Record<N, Learner>,
+  { precision }: Setting,
+  body: (frozen: Record<N, FrozenNetwork>) => Promise<T>,
+): Promise<T> {
+  const entries = (Object.entries(learners) as [N, Learner][]).map(
+    ([name, { network, parameters }]) => [name, new FrozenNetwork(network, parameters, precision)] as const,
+  );
+  try {
+    return await body(Object.fromEntries(entries) as Record<N, FrozenNetwork>);
+  } finally {
+    for (const [, frozen] of entries) frozen.free();
+  }
+}

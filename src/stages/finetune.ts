@@ -1,0 +1,134 @@
+/**
+ * Stage 3: the policy and the high-resolution classifier learn together; and stage 4, the same with the logits of the
+ * frozen low-resolution classifier added.
+ *
+ * Shapes: B batch, P patches, K classes.
+ */
+import { lowResolution, maskPatches } from "../method/images.ts";
+import { bounded, policyGradientLoss, sample, threshold } from "../method/policy.ts";
+import { advantage, correct, reward } from "../method/reward.ts";
+import { FrozenNetwork } from "../nn/frozen.ts";
+import { Optimizer } from "../nn/optimizer.ts";
+import { type BatchNormMode, forward } from "../nn/training.ts";
+import type { FinetuneOptions, TwoStreamOptions } from "../run/options.ts";
+import { noGradients, withGradients } from "../tensor/autograd.ts";
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import { addStreams, evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
+import { adam, uniformsFor, withEntropyBonus } from "./pretrain.ts";
+import { type Learner, loadNetwork, type NetworkName, prepare, requiredCheckpoint, type Setting } from "./setting.ts";
+
+/** Stage 3. */
+export async function finetune(options: FinetuneOptions, reporter: Reporter): Promise<StageResult> {
+  const setting = await prepare(options, reporter.note);
+  const start = requiredCheckpoint("--load", options.load, "finetune", setting.model);
+  const judge = requiredCheckpoint("--ckpt_hr_cl", options.ckpt_hr_cl, "finetune", setting.model);
+  return finetuneNetworks("finetune", options, setting, reporter, {
+    policy: loadNetwork(setting.model.policy, setting, start, "agent"),
+    classifier: loadNetwork(setting.model.classifier(setting.classes), setting, judge, "resnet_hr"),
+  });
+}
+
+/** Stage 4: from stage 3's policy and classifier, with the low-resolution classifier beside. */
+export async function finetune2stream(options: TwoStreamOptions, reporter: Reporter): Promise<StageResult> {
+  const setting = await prepare(options, reporter.note);
+  const { model, classes } = setting;
+  const start = requiredCheckpoint("--load", options.load, "finetune2stream", model);
+  const judge = options.ckpt_hr_cl === undefined ? start : requiredCheckpoint("--ckpt_hr_cl", options.ckpt_hr_cl, "finetune2stream", model);
+  const low = requiredCheckpoint("--ckpt_lr_cl", options.ckpt_lr_cl, "finetune2stream", model);
+  return finetuneNetworks("finetune2stream", options, setting, reporter, {
+    policy: loadNetwork(model.policy, setting, start, "agent"),
+    classifier: loadNetwork(model.classifier(classes), setting, judge, "resnet_hr"),
+    lowClassifier: loadNetwork(model.classifier(classes), setting, low, "resnet_lr"),
+  });
+}
+
+interface FinetunedNetworks {
+  policy: Learner;
+  classifier: Learner;
+  /** Frozen; two streams only. */
+  lowClassifier?: Learner;
+}
+
+async function finetuneNetworks(
+  stage: "finetune" | "finetune2stream",
+  options: FinetuneOptions | TwoStreamOptions,
+  setting: Setting,
+  reporter: Reporter,
+  { policy, classifier, lowClassifier }: FinetunedNetworks,
+): Promise<StageResult> {
+  const { model, data, precision } = setting;
+  const low = lowClassifier && new FrozenNetwork(lowClassifier.network, lowClassifier.parameters, precision);
+  const learned = new Map([["agent", policy.parameters], ["resnet_hr", classifier.parameters]]);
+  const optimizer = new Optimizer(learned, adam(options));
+  const rewarding = { kind: options.reward, penalty: options.penalty };
+  const networks = new Map<NetworkName, Learner>([["agent", policy], ["resnet_hr", classifier]]);
+  if (lowClassifier !== undefined) networks.set("resnet_lr", lowClassifier);
+  return runEpochs(stage, options, setting, {
+    networks,
+    optimizer,
+    step: (batch, lr) => {
+      const uniforms = uniformsFor(batch, setting, options.seed);
+      return finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr, uniforms });
+    },
+    test: () =>
+      withFrozen({ policy, classifier }, setting, async (frozen) => {
+        const choose = greedyChoice(frozen.policy, model.grid.patches);
+        const evaluation = { high: frozen.classifier, choose, fill: options.fill, reward: rewarding, ...(low && { low }) };
+        return (await evaluate(data.test, setting, evaluation)).metrics();
+      }),
+    score: (metrics) => metrics.reward!,
+  }, reporter);
+}
+
+export interface FinetuneContext {
+  setting: Pick<Setting, "model" | "precision">;
+  options: Pick<FinetuneOptions, "alpha" | "beta" | "reward" | "penalty" | "fill" | "classifier_bn" | "policy_loss"> &
+    Partial<Pick<TwoStreamOptions, "two_stream_mix">>;
+  optimizer: Optimizer;
+  lr: number;
+  /** float32 [B, P] in [0, 1) */
+  uniforms: Tensor;
+}
+
+/** One update of policy and classifier. */
+export function finetuneStep(
+  { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
+  { images, labels }: Batch,
+  { setting: { model, precision }, options, optimizer, lr, uniforms }: FinetuneContext,
+): StepNumbers {
+  const { grid } = model;
+  const rewarding = { kind: options.reward, penalty: options.penalty };
+  const low = lowResolution(images, model.lowSize);
+  const lowLogits = lowClassifier?.forward(low); // [B, K]
+  const classify = (mask: Tensor, mode: BatchNormMode) =>
+    scope(() => {
+      const seen = maskPatches(images, mask, grid, options.fill === "lr" ? low : undefined);
+      const high = forward(classifier.network, classifier.parameters, seen, precision, options.classifier_bn === "frozen" ? "eval" : mode);
+      return combine(high, lowLogits, mask, options.two_stream_mix);
+    });
+  return withGradients(() => {
+    const probabilities = bounded(ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train")), options.alpha); // [B, P]
+    const { sampled, greedy } = noGradients(() => ({ sampled: sample(probabilities, uniforms), greedy: threshold(probabilities) }));
+    const logits = classify(sampled, "train"); // [B, K], learned
+    const { right, earned, baseline, gain } = noGradients(() => {
+      const right = correct(logits, labels); // [B]
+      const rightGreedy = correct(classify(greedy, "batch"), labels);
+      const earned = reward(right, sampled, rewarding);
+      const baseline = reward(rightGreedy, greedy, rewarding);
+      return { right, earned, baseline, gain: advantage(earned, baseline) };
+    });
+    const overImages = options.policy_loss === "sum" ? labels.shape[0] : 1;
+    const policyLoss = ops.scale(policyGradientLoss(probabilities, sampled, gain, { over: "sum" }), overImages);
+    const loss = ops.add(withEntropyBonus(policyLoss, probabilities, options.beta), ops.crossEntropy(logits, labels));
+    optimizer.step(loss, lr);
+    return { loss, correct: right, reward: earned, baselineReward: baseline, mask: sampled };
+  });
+}
+
+/** HR + LR; or, as the 2019 code mixed them in training, r·HR + (1 − r)·LR with r the share of patches used. */
+function combine(high: Tensor, low: Tensor | undefined, mask: Tensor, mix: "sum" | "share" = "sum"): Tensor {
+  return low !== undefined && mix === "share" ? ops.lerp(low, high, ops.mean(mask, [1], true)) : addStreams(high, low);
+}

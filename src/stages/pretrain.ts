@@ -1,0 +1,100 @@
+/**
+ * Stage 2: only the policy learns. The high-resolution classifier is frozen and judges the masked images.
+ *
+ * Shapes: B batch, P patches, K classes.
+ */
+import { lowResolution, maskPatches } from "../method/images.ts";
+import { bounded, decidedPatches, decideLeading, entropy, policyGradientLoss, sample, threshold } from "../method/policy.ts";
+import { advantage, correct, reward } from "../method/reward.ts";
+import { FrozenNetwork } from "../nn/frozen.ts";
+import { Optimizer } from "../nn/optimizer.ts";
+import { forward } from "../nn/training.ts";
+import type { PretrainOptions } from "../run/options.ts";
+import { noGradients, withGradients } from "../tensor/autograd.ts";
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import { fromArray, type Tensor } from "../tensor/tensor.ts";
+import { Random } from "../utils/random.ts";
+import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import { evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
+import { freshNetwork, type Learner, loadNetwork, type NetworkName, prepare, requiredCheckpoint, type Setting } from "./setting.ts";
+
+export async function pretrain(options: PretrainOptions, reporter: Reporter): Promise<StageResult> {
+  const setting = await prepare(options, reporter.note);
+  const { model, classes, data, precision } = setting;
+  const judge = requiredCheckpoint("--ckpt_hr_cl", options.ckpt_hr_cl, "pretrain", model);
+  const classifier = loadNetwork(model.classifier(classes), setting, judge, "resnet_hr");
+  const high = new FrozenNetwork(classifier.network, classifier.parameters, precision);
+  const policy =
+    options.load === undefined
+      ? freshNetwork(model.policy, setting, options.seed, "agent")
+      : loadNetwork(model.policy, setting, requiredCheckpoint("--load", options.load, "pretrain", model), "agent");
+  const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
+  const rewarding = { kind: options.reward, penalty: options.penalty };
+  return runEpochs("pretrain", options, setting, {
+    // The classifier is saved too, as it is: a checkpoint holds all that eval needs.
+    networks: new Map<NetworkName, Learner>([["agent", policy], ["resnet_hr", classifier]]),
+    optimizer,
+    step: (batch, lr) => pretrainStep(policy, high, batch, { setting, options, optimizer, lr, uniforms: uniformsFor(batch, setting, options.seed) }),
+    test: (epoch) =>
+      withFrozen({ policy }, setting, async (frozen) => {
+        const decided = decidedPatches(epoch, model.grid.patches, options.curriculum);
+        const choose = greedyChoice(frozen.policy, decided);
+        return (await evaluate(data.test, setting, { high, choose, fill: options.fill, reward: rewarding })).metrics();
+      }),
+    score: (metrics) => metrics.reward!,
+  }, reporter);
+}
+
+export function adam({ wd, clip }: { wd: number; clip?: number | undefined }) {
+  return { kind: "adam", weightDecay: wd, ...(clip && { clip }) } as const;
+}
+
+/** The uniform numbers [B, P] that sampling uses in a step: a function of the seed and the step's position. */
+export function uniformsFor({ images, epoch, step }: Batch, { model, device }: Pick<Setting, "model" | "device">, seed: number): Tensor {
+  const shape = [images.shape[0], model.grid.patches];
+  return fromArray(new Random(seed, "sample", epoch, step).uniforms(new Float32Array(shape[0] * shape[1])), shape, device);
+}
+
+interface StepContext {
+  setting: Pick<Setting, "model" | "precision">;
+  options: Pick<PretrainOptions, "alpha" | "beta" | "reward" | "penalty" | "curriculum" | "fill">;
+  optimizer: Optimizer;
+  lr: number;
+  /** float32 [B, P] in [0, 1) */
+  uniforms: Tensor;
+}
+
+/** One update of the policy: look at the low resolution, choose, classify, compare with the greedy choice, learn. */
+export function pretrainStep(
+  policy: Learner,
+  classifier: FrozenNetwork,
+  { images, labels, epoch }: Batch,
+  { setting: { model, precision }, options, optimizer, lr, uniforms }: StepContext,
+): StepNumbers {
+  const { grid } = model;
+  const rewarding = { kind: options.reward, penalty: options.penalty };
+  const decided = decidedPatches(epoch, grid.patches, options.curriculum);
+  const low = lowResolution(images, model.lowSize);
+  const fill = options.fill === "lr" ? low : undefined;
+  const judge = (mask: Tensor) => scope(() => correct(classifier.forward(maskPatches(images, mask, grid, fill)), labels)); // [B]
+  return withGradients(() => {
+    const probabilities = bounded(ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train")), options.alpha); // [B, P]
+    const judged = noGradients(() => {
+      const sampled = decideLeading(sample(probabilities, uniforms), decided);
+      const greedy = decideLeading(threshold(probabilities), decided);
+      const right = judge(sampled);
+      const earned = reward(right, sampled, rewarding);
+      const baseline = reward(judge(greedy), greedy, rewarding);
+      return { sampled, right, earned, baseline, gain: advantage(earned, baseline) };
+    });
+    const loss = withEntropyBonus(policyGradientLoss(probabilities, judged.sampled, judged.gain, { over: "mean", decided }), probabilities, options.beta);
+    optimizer.step(loss, lr);
+    return { loss, correct: judged.right, reward: judged.earned, baselineReward: judged.baseline, mask: judged.sampled };
+  });
+}
+
+/** loss − β·mean entropy */
+export function withEntropyBonus(loss: Tensor, probabilities: Tensor, beta: number): Tensor {
+  return beta === 0 ? loss : ops.subtract(loss, ops.mean(entropy(probabilities)), beta);
+}

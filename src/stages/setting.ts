@@ -1,0 +1,144 @@
+/**
+ * What a stage stands on: libtorch opened on the right device, the data set, the model, networks from checkpoints. The
+ * four stages share it; each keeps to itself what it learns and how.
+ */
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { openDataSplits } from "../data/open.ts";
+import { cacheFolder } from "../utils/cache-folder.ts";
+import type { DataSplits } from "../data/dataset.ts";
+import { fault } from "../errors.ts";
+import type { StateDict } from "../formats/safetensors.ts";
+import { Normalizer } from "../method/images.ts";
+import { findModel, type Model } from "../models/registry.ts";
+import { findLibtorch } from "../native/find.ts";
+import { openLibtorch } from "../native/library.ts";
+import type { Network } from "../nn/layers.ts";
+import { Parameters, type Precision } from "../nn/parameters.ts";
+import type { Checkpoint } from "../run/checkpoint.ts";
+import { openCheckpoint } from "../run/open-checkpoint.ts";
+import type { StageOptions } from "../run/options.ts";
+import { checkPlantedGradients } from "../tensor/autograd.ts";
+import type { Device } from "../tensor/device.ts";
+import { defaultPrecision } from "../utils/cpu.ts";
+import { Random } from "../utils/random.ts";
+
+export interface Setting {
+  readonly model: Model;
+  readonly data: DataSplits;
+  readonly classes: number;
+  readonly device: Device;
+  readonly precision: Precision;
+  readonly normalizer: Normalizer;
+  readonly versions: Record<string, string>;
+}
+
+type SettingOptions = Pick<
+  StageOptions,
+  "model" | "data_dir" | "dataset" | "download" | "skip_bad" | "num_workers" | "seed" | "device" | "precision" | "threads" | "torch"
+>;
+
+/** Opens libtorch and the data set. @throws kinds "input" and "usage", see docs. */
+export async function prepare(options: SettingOptions, say: (text: string) => void = () => {}): Promise<Setting> {
+  const model = findModel(options.model);
+  const device = options.device as Device;
+  const torch = startLibtorch(options);
+  const data = await openData(options, model, say);
+  return {
+    model,
+    data,
+    classes: data.train.classes.length,
+    device,
+    precision: choosePrecision(options.precision, device),
+    normalizer: new Normalizer(data.train.normalization, device),
+    versions: { patchdrop: programVersion(), node: process.version, libtorch: torch.version, threads: String(torch.threads) },
+  };
+}
+
+async function openData(options: SettingOptions, model: Model, say: (text: string) => void): Promise<DataSplits> {
+  const { dataset, data_dir: dataDir, skip_bad: skipBad, seed } = options;
+  const data = await openDataSplits({
+    imageSize: model.imageSize,
+    preferred: model.dataset,
+    seed,
+    skipBad,
+    cacheDir: cacheFolder(),
+    ...(dataset && { dataset }),
+    ...(dataDir && { dataDir }),
+  });
+  for (const { path, reason } of data.skipped) say(`skipped ${path}: ${reason}`);
+  return data;
+}
+
+/** Finds and opens libtorch, once a process. */
+export function startLibtorch({ torch, threads, device }: Pick<SettingOptions, "torch" | "threads" | "device">) {
+  const used = threads ?? Number(process.env.OMP_NUM_THREADS ?? availableParallelism());
+  const found = findLibtorch(torch === undefined ? {} : { torch });
+  const cuda = device !== "cpu";
+  if (cuda && !found.cuda) {
+    throw fault("input", {
+      where: "--device",
+      rule: "needs a libtorch with CUDA",
+      got: `${device}, but ${found.root} has none`,
+      next: "run `patchdrop setup --cuda`, or use --device cpu",
+    });
+  }
+  const library = openLibtorch(found, { threads: used, cuda });
+  checkPlantedGradients();
+  return { version: library.found.version, threads: used };
+}
+
+function choosePrecision(asked: "auto" | Precision, device: Device): Precision {
+  if (asked !== "auto") return asked;
+  return device !== "cpu" ? "bf16" : defaultPrecision();
+}
+
+export function programVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+  return manifest.version;
+}
+
+/** Names of networks in checkpoints, as the reference's: the policy, and the two classifiers. */
+export type NetworkName = "agent" | "resnet_hr" | "resnet_lr";
+
+/** A network with its parameters. */
+export interface Learner {
+  readonly network: Network;
+  readonly parameters: Parameters;
+}
+
+/** Fresh weights from the seed; `name` keeps the networks' random numbers apart. */
+export function freshNetwork(network: Network, { model, device }: Setting, seed: number, name: NetworkName): Learner {
+  const parameters = new Parameters(network, model.imageSize, device);
+  parameters.initialize(new Random(seed, "initialize", name));
+  return { network, parameters };
+}
+
+/** A network from a checkpoint. @throws kind "input" when it has no such network, or one of another shape. */
+export function loadNetwork(network: Network, setting: Setting, checkpoint: Checkpoint, name: NetworkName): Learner {
+  const state = checkpoint.networks.get(name);
+  if (state === undefined) {
+    const has = [...checkpoint.networks.keys()].join(", ");
+    throw fault("input", { where: checkpoint.path, rule: `must hold the network ${name}`, got: has, next: "give a checkpoint of a stage that trains it" });
+  }
+  const parameters = new Parameters(network, setting.model.imageSize, setting.device);
+  parameters.load(state, `${checkpoint.path}: ${name}`);
+  return { network, parameters };
+}
+
+/** The checkpoint that a flag names. @throws kind "usage" when the flag is absent. */
+export function requiredCheckpoint(flag: string, path: string | undefined, stage: string, model: Model): Checkpoint {
+  if (path === undefined) {
+    throw fault("usage", { where: flag, rule: `must name a run folder or checkpoint, since ${stage} starts from it`, got: "nothing" });
+  }
+  const checkpoint = openCheckpoint(path);
+  const own = checkpoint.config.options.model;
+  if (own !== undefined && own !== model.name) {
+    throw fault("input", { where: `${flag} ${path}`, rule: `must be of model ${model.name}`, got: own, next: "give the same --model" });
+  }
+  return checkpoint;
+}
+
+export function states(learners: ReadonlyMap<NetworkName, Learner>): Map<string, StateDict> {
+  return new Map([...learners].map(([name, { parameters }]) => [name, parameters.stateDict()] as const));
+}

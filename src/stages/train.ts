@@ -1,0 +1,20 @@
+/** The stages by name. */
+import type { ClassifierOptions, FinetuneOptions, PretrainOptions, StageName, StageOptions, TwoStreamOptions } from "../run/options.ts";
+import { classifierTraining } from "./classifier-training.ts";
+import type { Reporter, StageResult } from "./epochs.ts";
+import { finetune, finetune2stream } from "./finetune.ts";
+import { pretrain } from "./pretrain.ts";
+
+/** Runs one stage; `options` are those that its schema gave. */
+export function train(stage: StageName, options: StageOptions, reporter: Reporter): Promise<StageResult> {
+  switch (stage) {
+    case "classifier_training":
+      return classifierTraining(options as ClassifierOptions, reporter);
+    case "pretrain":
+      return pretrain(options as PretrainOptions, reporter);
+    case "finetune":
+      return finetune(options as FinetuneOptions, reporter);
+    case "finetune2stream":
+      return finetune2stream(options as TwoStreamOptions, reporter);
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * The operators that this program needs, on tensors, with PyTorch's names and meaning. Each checks nothing that libtorch
+ * checks itself: a wrong shape comes back as an error that names the operator and the shapes. What libtorch would
+ * accept by broadcasting and the caller did not mean is checked here.
+ *
+ * Shapes: B batch, C channels, H W, K classes, P patches.
+ */
+import { fault } from "../errors.ts";
+import { check, owned } from "../native/call.ts";
+import { library } from "../native/library.ts";
+import * as native from "../native/operators.generated.ts";
+import { type DType, type Device, dtypeCode } from "./device.ts";
+import { full, type Shape, Tensor } from "./tensor.ts";
+
+const out = new BigUint64Array(1);
+
+/** libtorch's code of the channels-last memory format (c10/core/MemoryFormat.h). */
+const channelsLastFormat = 2;
+const contiguousFormat = 0;
+
+/** Throws unless `tensor` has the shape; −1 stands for any size. */
+export function expectShape(where: string, tensor: Tensor, expected: Shape): void {
+  const { shape } = tensor;
+  if (shape.length === expected.length && expected.every((size, d) => size === -1 || size === shape[d])) return;
+  throw fault("internal", { where, rule: `needs shape [${expected}] (−1: any size)`, got: `[${shape}]` });
+}
+
+// Arithmetic, element by element; shapes broadcast as in PyTorch.
+
+/**
+ * a + alpha·b. The dispatcher's C interface cannot pass a Scalar, so addition is the subtraction of −alpha·b, which has
+ * a C function of its own.
+ */
+export function add(a: Tensor, b: Tensor, alpha = 1): Tensor {
+  return subtract(a, b, -alpha);
+}
+
+/** a − alpha·b */
+export function subtract(a: Tensor, b: Tensor, alpha = 1): Tensor {
+  const status = library().symbols.aoti_torch_aten_subtract_Tensor(a.handle, b.handle, alpha, out);
+  check(status, "subtract", () => `[${a.shape}], [${b.shape}]`);
+  return new Tensor(owned(out[0]));
+}
+
+export const mul = (a: Tensor, b: Tensor): Tensor => new Tensor(native.mul(a.handle, b.handle));
+export const div = (a: Tensor, b: Tensor): Tensor => new Tensor(native.div(a.handle, b.handle));
+
+/** a · factor */
+export function scale(a: Tensor, factor: number): Tensor {
+  const scalar = full([], factor, a.dtype, a.device);
+  const result = mul(a, scalar);
+  scalar.free();
+  return result;
+}
+
+/** a + term */
+export function shift(a: Tensor, term: number): Tensor {
+  const scalar = full([], term, a.dtype, a.device);
+  const result = add(a, scalar);
+  scalar.free();
+  return result;
+}
+
+export const neg = (a: Tensor): Tensor => new Tensor(native.neg(a.handle));
+export const exp = (a: Tensor): Tensor => new Tensor(native.exp(a.handle));
+export const log = (a: Tensor): Tensor => new Tensor(native.log(a.handle));
+export const sqrt = (a: Tensor): Tensor => new Tensor(native.sqrt(a.handle));
+export const reciprocal = (a: Tensor): Tensor => new Tensor(native.reciprocal(a.handle));
+export const relu = (a: Tensor): Tensor => new Tensor(native.relu(a.handle));
+export const sigmoid = (a: Tensor): Tensor => new Tensor(native.sigmoid(a.handle));
+export const maximum = (a: Tensor, b: Tensor): Tensor => new Tensor(native.maximum(a.handle, b.handle));
+export const minimum = (a: Tensor, b: Tensor): Tensor => new Tensor(native.minimum(a.handle, b.handle));
+
+/** a + weight·(b − a), exact at weights 0 and 1. */
+export const lerp = (a: Tensor, b: Tensor, weight: Tensor): Tensor =>
+  new Tensor(native.lerp(a.handle, b.handle, weight.handle));
+
+/** Where `condition` (bool) holds a, elsewhere b. */
+export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor =>
+  new Tensor(native.where(condition.handle, a.handle, b.handle));
+
+// Comparisons give bool tensors.
+
+export const equal = (a: Tensor, b: Tensor): Tensor => new Tensor(native.eq(a.handle, b.handle));
+export const lessThan = (a: Tensor, b: Tensor): Tensor => new Tensor(native.lt(a.handle, b.handle));
+
+/** a ≥ threshold */
+export function atLeast(a: Tensor, threshold: number): Tensor {
+  const scalar = full([], threshold, a.dtype, a.device);
+  const result = new Tensor(native.ge(a.handle, scalar.handle));
+  scalar.free();
+  return result;
+}
+
+// Reductions.
+
+export function sum(a: Tensor, dims?: readonly number[], keepDim = false): Tensor {
+  return new Tensor(dims === undefined ? native.sum(a.handle, null) : native.sumDimIntList(a.handle, dims, keepDim, null));
+}
+
+export function mean(a: Tensor, dims?: readonly number[], keepDim = false): Tensor {
+  return new Tensor(dims === undefined ? native.mean(a.handle, null) : native.meanDim(a.handle, dims, keepDim, null));
+}
+
+/** Index of the largest element along `dim`, int64; the first of equals. */
+export const argmax = (a: Tensor, dim: number): Tensor => new Tensor(native.argmax(a.handle, dim, false));
+
+/** Whether every element is finite. Reads the answer back. */
+export function allFinite(a: Tensor): boolean {
+  const finite = new Tensor(native.isfinite(a.handle));
+  const all = new Tensor(native.all(finite.handle));
+  const answer = all.item() !== 0;
+  finite.free();
+  all.free();
+  return answer;
+}
+
+// Shape.
+
+export const reshape = (a: Tensor, shape: Shape): Tensor => new Tensor(native.reshape(a.handle, shape));
+/** A view: never copies, throws where the strides do not allow it. */
+export const view = (a: Tensor, shape: Shape): Tensor => new Tensor(native.view(a.handle, shape));
+export const permute = (a: Tensor, order: readonly number[]): Tensor => new Tensor(native.permute(a.handle, order));
+export const expand = (a: Tensor, shape: Shape): Tensor => new Tensor(native.expand(a.handle, shape, false));
+export const concat = (tensors: readonly Tensor[], dim: number): Tensor =>
+  new Tensor(
+    native.cat(
+      tensors.map((t) => t.handle),
+      dim,
+    ),
+  );
+export const split = (a: Tensor, sizes: readonly number[], dim = 0): Tensor[] =>
+  native.splitWithSizes(a.handle, sizes, dim).map((handle) => new Tensor(handle));
+/** Elements start…end − 1 along `dim`, every `step`-th, as a view. */
+export const slice = (a: Tensor, dim: number, start: number, end: number, step = 1): Tensor =>
+  new Tensor(native.slice(a.handle, dim, start, end, step));
+export const select = (a: Tensor, dim: number, index: number): Tensor => new Tensor(native.select(a.handle, dim, index));
+/** Rows `index` (int64 or int32, [N]) of a along `dim`. */
+export const indexSelect = (a: Tensor, dim: number, index: Tensor): Tensor =>
+  new Tensor(native.indexSelect(a.handle, dim, index.handle));
+
+/** Appends `channels` channels of zeros to [B, C, H, W]. */
+export function padChannels(a: Tensor, channels: number): Tensor {
+  const pad = BigInt64Array.from([0n, 0n, 0n, 0n, 0n, BigInt(channels)]);
+  const value = new Float64Array([0]);
+  const status = library().symbols.aoti_torch_aten_pad(a.handle, pad, pad.length, constantMode, value, out);
+  check(status, "pad", () => `[${a.shape}], ${channels} channels`);
+  return new Tensor(owned(out[0]));
+}
+const constantMode = Buffer.from("constant\0");
+
+/** Converts the element type; the same type gives a copy. */
+export const cast = (a: Tensor, dtype: DType): Tensor =>
+  new Tensor(native.toCopy(a.handle, dtypeCode(dtype), null, null, null, false, null));
+
+/** Dense in row-major order; the same memory when it already is. */
+export const contiguous = (a: Tensor): Tensor => new Tensor(native.contiguous(a.handle, contiguousFormat));
+/** [B, C, H, W] stored as B, H, W, C. */
+export const channelsLast = (a: Tensor): Tensor => new Tensor(native.contiguous(a.handle, channelsLastFormat));
+/** The same values outside the gradient's graph. */
+export const detach = (a: Tensor): Tensor => new Tensor(native.detach(a.handle));
+
+/** Overwrites `target` with `source`, converting element type and device. */
+export function copyInto(target: Tensor, source: Tensor): void {
+  check(library().symbols.aoti_torch_copy_(target.handle, source.handle, 0), "copy_", () => `[${target.shape}], [${source.shape}]`);
+}
+
+export function zeroInPlace(a: Tensor): void {
+  check(library().symbols.aoti_torch_zero_(a.handle), "zero_");
+}
+
+/** The tensor on `device`: itself, or a copy there. */
+export function toDevice(a: Tensor, device: Device): Tensor {
+  if (a.device === device || (device === "cuda" && a.device === "cuda:0")) return a;
+  const target = full(a.shape, 0, a.dtype, device);
+  copyInto(target, a);
+  return target;
+}
+
+// Network operators.
+
+export interface ConvolutionOptions {
+  stride?: number;
+  padding?: number;
+}
+
+/** [B, C, H, W] with weights [O, C, h, w] and no bias. */
+export function conv2d(x: Tensor, weight: Tensor, { stride = 1, padding = 0 }: ConvolutionOptions = {}): Tensor {
+  return new Tensor(native.conv2d(x.handle, weight.handle, null, [stride, stride], [padding, padding], [1, 1], 1));
+}
+
+export interface BatchNormTensors {
+  /** [C] each. */
+  weight: Tensor;
+  bias: Tensor;
+  runningMean: Tensor;
+  runningVar: Tensor;
+}
+
+export interface BatchNormOptions {
+  /** Use the batch's own statistics, and move the running ones by `momentum`. */
+  training: boolean;
+  momentum?: number;
+  eps?: number;
+}
+
+export function batchNorm(x: Tensor, t: BatchNormTensors, { training, momentum = 0.1, eps = 1e-5 }: BatchNormOptions): Tensor {
+  return new Tensor(
+    native.batchNorm(
+      x.handle,
+      t.weight.handle,
+      t.bias.handle,
+      t.runningMean.handle,
+      t.runningVar.handle,
+      training,
+      momentum,
+      eps,
+      true,
+    ),
+  );
+}
+
+/** Mean over windows of size × size, next to each other. */
+export function averagePool(x: Tensor, size: number): Tensor {
+  return new Tensor(native.avgPool2d(x.handle, [size, size], [size, size], [0, 0], false, true, null));
+}
+
+/** [B, C, H, W] → [B, C]: the mean over all positions. */
+export function globalAveragePool(x: Tensor): Tensor {
+  return mean(x, [2, 3]);
+}
+
+export function maxPool(x: Tensor, size: number, stride: number, padding: number): Tensor {
+  return new Tensor(native.maxPool2d(x.handle, [size, size], [stride, stride], [padding, padding], [1, 1], false));
+}
+
+/** x [B, C] · weight [O, C] transposed + bias [O]. */
+export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null): Tensor =>
+  new Tensor(native.linear(x.handle, weight.handle, bias?.handle ?? null));
+
+/** [B, C, H, W] → [B, C, size, size] by nearest neighbour: output i shows input floor(i·H/size). */
+export const resizeNearest = (x: Tensor, size: number): Tensor =>
+  new Tensor(native.upsampleNearest2d(x.handle, [size, size], null, null));
+
+export const softmax = (x: Tensor, dim: number): Tensor => new Tensor(native.softmax(x.handle, dim, null));
+
+const meanReduction = 1;
+const noIgnoreIndex = -100;
+
+/** Mean cross-entropy of logits [B, K] and labels [B] (int64), with PyTorch's label smoothing. A scalar. */
+export const crossEntropy = (logits: Tensor, labels: Tensor, labelSmoothing = 0): Tensor =>
+  new Tensor(native.crossEntropyLoss(logits.handle, labels.handle, null, meanReduction, noIgnoreIndex, labelSmoothing));
+
+// Inference only: oneDNN's fused convolutions, for networks whose batch norm is folded into the weights.
+
+/** Reorders convolution weights into the layout that oneDNN prefers for inputs of `inputShape`. */
+export function reorderConvolutionWeight(weight: Tensor, stride: number, padding: number, inputShape: Shape): Tensor {
+  const handle = native.mkldnnReorderConvolutionWeight(
+    weight.handle,
+    [padding, padding],
+    [stride, stride],
+    [1, 1],
+    1,
+    inputShape,
+  );
+  return new Tensor(handle);
+}
+
+export interface FusedConvolution {
+  weight: Tensor;
+  bias: Tensor;
+  stride: number;
+  padding: number;
+}
+
+/** convolution + bias, then ReLU when `activation` says so. */
+export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: "none" | "relu"): Tensor {
+  const handle = native.mkldnnConvolutionPointwise(
+    x.handle,
+    c.weight.handle,
+    c.bias.handle,
+    [c.padding, c.padding],
+    [c.stride, c.stride],
+    [1, 1],
+    1,
+    activation,
+    [],
+    activation === "relu" ? "" : null,
+  );
+  return new Tensor(handle);
+}
+
+/** ReLU(convolution + bias + shortcut). */
+export function fusedResidual(x: Tensor, shortcut: Tensor, c: FusedConvolution): Tensor {
+  if (String(shortcut.shape.slice(0, 1)) !== String(x.shape.slice(0, 1))) {
+    throw fault("internal", { where: "fusedResidual", rule: `needs a shortcut of batch ${x.shape[0]}`, got: `[${shortcut.shape}]` });
+  }
+  const handle = native.mkldnnConvolutionPointwiseBinary(
+    x.handle,
+    shortcut.handle,
+    c.weight.handle,
+    c.bias.handle,
+    [c.padding, c.padding],
+    [c.stride, c.stride],
+    [1, 1],
+    1,
+    "add",
+    null,
+    "relu",
+    [],
+    null,
+  );
+  return new Tensor(handle);
+}

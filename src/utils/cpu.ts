@@ -1,0 +1,31 @@
+/** What the processor can do that matters for speed, as Linux tells it in /proc/cpuinfo. */
+import { readFileSync } from "node:fs";
+
+/** Instruction sets worth a line in a report: vector units, and those that compute in bfloat16. */
+const interesting = ["avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"] as const;
+
+export type CpuFeature = (typeof interesting)[number];
+
+/** The interesting features of this processor; empty where the system does not tell (macOS). */
+export function cpuFeatures(cpuinfo: string = readCpuinfo()): CpuFeature[] {
+  // "flags" on x86, "Features" on ARM; the same for each processor.
+  const words = new Set(/^(?:flags|Features)\s*:(.*)$/m.exec(cpuinfo)?.[1].split(/\s+/));
+  return interesting.filter((feature) => words.has(feature));
+}
+
+/**
+ * bf16 where the processor multiplies matrices in it (AMX). AVX-512's bf16 alone was measured at three quarters of fp32's
+ * rate (docs/performance.md), and without either bf16 is emulated.
+ */
+export function defaultPrecision(features: readonly CpuFeature[] = cpuFeatures()): "bf16" | "fp32" {
+  return features.includes("amx_bf16") ? "bf16" : "fp32";
+}
+
+function readCpuinfo(): string {
+  try {
+    return readFileSync("/proc/cpuinfo", "utf8");
+  } catch {
+    // Not Linux.
+    return "";
+  }
+}

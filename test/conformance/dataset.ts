@@ -1,0 +1,72 @@
+/** What every data set must do, whatever it reads: call it within a test file with a way to open the data set. */
+
+import { describe, expect, it } from "vitest";
+import type { Dataset } from "../../src/data/dataset.ts";
+
+/**
+ * @param title what is opened
+ * @param open opens the data set; called anew for each test
+ * @param openChanged opens it with one label, pixel or image changed
+ */
+export function datasetConformance(
+  title: string,
+  open: () => Promise<Dataset>,
+  openChanged: () => Promise<Dataset>,
+): void {
+  const readOne = async (dataset: Dataset, index: number): Promise<Uint8Array> => {
+    const out = new Uint8Array(dataset.imageSize ** 2 * 3);
+    await dataset.read(Uint32Array.of(index), out);
+    return out;
+  };
+
+  describe(`${title} as a data set`, () => {
+    it("has a label within its classes for each image", async () => {
+      const { classes, labels, length } = await open();
+      expect(length).toBeGreaterThan(0);
+      expect(labels.length).toBe(length);
+      expect(new Set(classes).size).toBe(classes.length);
+      expect([...labels].filter((label) => label < 0 || label >= classes.length)).toEqual([]);
+    });
+
+    it("reads the same bytes each time, alone or among others, in the order asked for", async () => {
+      const dataset = await open();
+      const imageBytes = dataset.imageSize ** 2 * 3;
+      const last = dataset.length - 1;
+      const out = new Uint8Array(3 * imageBytes).fill(7);
+      await dataset.read(Uint32Array.of(last, 0, last), out);
+      expect(out.subarray(0, imageBytes)).toEqual(await readOne(dataset, last));
+      expect(out.subarray(imageBytes, 2 * imageBytes)).toEqual(await readOne(dataset, 0));
+      expect(out.subarray(2 * imageBytes)).toEqual(out.subarray(0, imageBytes));
+    });
+
+    it("gives copies: writing into what was read changes nothing", async () => {
+      const dataset = await open();
+      const first = await readOne(dataset, 0);
+      const kept = first.slice();
+      first.forEach((byte, at) => {
+        first[at] = byte ^ 255;
+      });
+      expect(await readOne(dataset, 0)).toEqual(kept);
+    });
+
+    it("refuses an index beyond its end", async () => {
+      const dataset = await open();
+      const read = async (): Promise<void> =>
+        dataset.read(Uint32Array.of(dataset.length), new Uint8Array(dataset.imageSize ** 2 * 3));
+      await expect(read()).rejects.toThrow(`index must be below ${dataset.length}, got ${dataset.length}`);
+    });
+
+    it("has statistics to normalize by", async () => {
+      const { mean, std } = (await open()).normalization;
+      expect([...mean].filter((value) => value <= 0 || value >= 1)).toEqual([]);
+      expect([...std].filter((value) => value <= 0 || value >= 1)).toEqual([]);
+    });
+
+    it("has a fingerprint that stays, and that tells a change", async () => {
+      const { fingerprint } = await open();
+      expect(fingerprint).toMatch(/^[0-9a-f]{64}$/);
+      expect((await open()).fingerprint).toBe(fingerprint);
+      expect((await openChanged()).fingerprint).not.toBe(fingerprint);
+    });
+  });
+}

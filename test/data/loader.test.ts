@@ -1,0 +1,142 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import type { Dataset } from "../../src/data/dataset.ts";
+import { Loader, type LoaderOptions } from "../../src/data/loader.ts";
+import { MemoryDataset } from "../../src/data/memory-dataset.ts";
+import { Random } from "../../src/utils/random.ts";
+
+const length = 10;
+const imageBytes = 2 * 2 * 3;
+
+/** Ten images of 2 × 2 whose bytes are the image's number, labelled number % 3. */
+function numbered(): MemoryDataset {
+  return new MemoryDataset({
+    name: "numbered",
+    classes: ["a", "b", "c"],
+    imageSize: 2,
+    labels: Int32Array.from({ length }, (_, n) => n % 3),
+    images: Uint8Array.from({ length: length * imageBytes }, (_, at) => Math.floor(at / imageBytes)),
+    normalization: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  });
+}
+
+interface Seen {
+  images: number[];
+  labels: number[];
+  indices: number[];
+}
+
+async function collect(dataset: Dataset, options: LoaderOptions, epoch = 0, fromStep = 0): Promise<Seen[]> {
+  const seen: Seen[] = [];
+  for await (const { images, labels, indices } of new Loader(dataset, options).batches(epoch, fromStep)) {
+    seen.push({ images: [...images], labels: [...labels], indices: [...indices] });
+  }
+  return seen;
+}
+
+describe("Loader", () => {
+  it("yields the images in order, with their labels, the last batch smaller", async () => {
+    const seen = await collect(numbered(), { batchSize: 4 });
+    expect(seen.map(({ indices }) => indices)).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+      [8, 9],
+    ]);
+    expect(seen[2].labels).toEqual([2, 0]);
+    expect(seen[2].images).toEqual([...Array(imageBytes).fill(8), ...Array(imageBytes).fill(9)]);
+  });
+
+  it("leaves the last batch out when asked to", async () => {
+    expect((await collect(numbered(), { batchSize: 4, dropLast: true })).length).toBe(2);
+    expect(new Loader(numbered(), { batchSize: 4, dropLast: true }).batchesPerEpoch).toBe(2);
+    expect(new Loader(numbered(), { batchSize: 5 }).batchesPerEpoch).toBe(2);
+  });
+
+  it("shuffles by seed and epoch alone", async () => {
+    const order = async (seed: number, epoch: number): Promise<number[]> =>
+      (await collect(numbered(), { batchSize: 3, shuffle: true, seed }, epoch)).flatMap(({ indices }) => indices);
+    const expected = new Random(5, "order", 2).shuffle(Uint32Array.from({ length }, (_, n) => n));
+    expect(await order(5, 2)).toEqual([...expected]);
+    expect(await order(5, 3)).not.toEqual([...expected]);
+    expect(await order(6, 2)).not.toEqual([...expected]);
+    expect([...(await order(5, 3))].sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it("keeps images and labels together when shuffled", async () => {
+    for (const { images, labels, indices } of await collect(numbered(), { batchSize: 4, shuffle: true, seed: 1 })) {
+      expect(labels).toEqual(indices.map((index) => index % 3));
+      expect(images).toEqual(indices.flatMap((index) => Array(imageBytes).fill(index)));
+    }
+  });
+
+  it("gives the rest of an epoch the same bits when it starts in the middle", async () => {
+    const options = { batchSize: 3, shuffle: true, augment: true, seed: 9 };
+    const whole = await collect(numbered(), options, 4);
+    expect(await collect(numbered(), options, 4, 2)).toEqual(whole.slice(2));
+    expect(await collect(numbered(), options, 4, 4)).toEqual([]);
+  });
+
+  it("augments anew each epoch", async () => {
+    const images = async (epoch: number): Promise<number[]> =>
+      (await collect(numbered(), { batchSize: 10, augment: true, seed: 9 }, epoch)).flatMap((batch) => batch.images);
+    expect(await images(0)).toEqual(await images(0));
+    expect(await images(0)).not.toEqual(await images(1));
+  });
+
+  it("reads the next batch while the caller works, and no further", async () => {
+    const reads: number[] = [];
+    const slow: Dataset = Object.create(numbered(), {
+      read: {
+        value: async (indices: Uint32Array, out: Uint8Array) => {
+          reads.push(indices[0]);
+          await delay(5);
+          out.fill(indices[0]);
+        },
+      },
+    });
+    const seen: number[] = [];
+    for await (const { images } of new Loader(slow, { batchSize: 2 }).batches(0)) {
+      const before = images[0];
+      await delay(20);
+      expect(images[0]).toBe(before); // reading ahead goes into other memory
+      expect(reads.length).toBe(Math.min(seen.length + 2, 5));
+      seen.push(before);
+    }
+    expect(seen).toEqual([0, 2, 4, 6, 8]);
+  });
+
+  it("throws what reading throws, at the batch it belongs to", async () => {
+    const broken: Dataset = Object.create(numbered(), {
+      read: {
+        value: async (indices: Uint32Array) => {
+          if (indices[0] === 4) throw new Error("disk on fire");
+        },
+      },
+    });
+    const seen: number[] = [];
+    const run = async (): Promise<void> => {
+      for await (const { indices } of new Loader(broken, { batchSize: 2 }).batches(0)) seen.push(indices[0]);
+    };
+    await expect(run()).rejects.toThrow("disk on fire");
+    expect(seen).toEqual([0, 2]);
+  });
+
+  it.each([0, -1, 2.5, Number.NaN])("refuses a batch size of %s as a usage error", (batchSize) => {
+    expect(() => new Loader(numbered(), { batchSize })).toThrow(
+      expect.objectContaining({
+        message: `batch size: must be an integer of at least 1, got ${batchSize}`,
+        exitCode: 2,
+      }),
+    );
+  });
+
+  it("refuses to drop all there is", () => {
+    expect(() => new Loader(numbered(), { batchSize: 11, dropLast: true })).toThrow(
+      "batch size: must be at most the number of images of numbered, 10, got 11",
+    );
+  });
+
+  it("refuses a step that an epoch does not have", async () => {
+    await expect(collect(numbered(), { batchSize: 5 }, 0, 3)).rejects.toThrow("Loader: step must be in 0..2, got 3");
+  });
+});

@@ -1,0 +1,135 @@
+import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { downloadCifar } from "../../src/data/download.ts";
+import { type OpenDataOptions, openDataSplits } from "../../src/data/open.ts";
+
+const fixtures = join(import.meta.dirname, "../golden/cifar");
+let folder = "";
+let serial = 0;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "patchdrop-open-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+afterEach(() => vi.unstubAllEnvs());
+
+async function newFolder(...archives: string[]): Promise<string> {
+  const path = join(folder, `case-${serial++}`);
+  await mkdir(path);
+  for (const archive of archives) await copyFile(join(fixtures, archive), join(path, archive));
+  return path;
+}
+
+async function failure(options: OpenDataOptions): Promise<{ message: string; exitCode: number }> {
+  return openDataSplits(options).then(
+    () => Promise.reject(new Error("it was opened")),
+    (error: { message: string; exitCode: number }) => error,
+  );
+}
+
+describe("openDataSplits", () => {
+  it("makes the synthetic scenes from the seed", async () => {
+    const { train, test } = await openDataSplits({ dataset: "synthetic", imageSize: 32, seed: 3 });
+    expect([train.name, train.length, test.length]).toEqual(["synthetic", 8000, 2000]);
+  });
+
+  it("finds what lies in the folder, and the preferred of two", async () => {
+    const ten = await newFolder("cifar-10-python.tar.gz");
+    const both = await newFolder("cifar-10-binary.tar.gz", "cifar-100-binary.tar.gz");
+    const nameIn = async (options: Omit<OpenDataOptions, "imageSize">): Promise<string> =>
+      (await openDataSplits({ imageSize: 32, ...options })).train.name;
+    expect(await nameIn({ dataDir: ten })).toBe("CIFAR-10");
+    expect(await nameIn({ dataDir: both, preferred: "cifar100" })).toBe("CIFAR-100");
+    expect(await nameIn({ dataDir: both, dataset: "cifar10", preferred: "cifar100" })).toBe("CIFAR-10");
+    expect(await nameIn({ dataDir: ten, preferred: "cifar100" })).toBe("CIFAR-10");
+  });
+
+  it("finds class folders, and lists the files it left out", async () => {
+    const dataDir = await newFolder();
+    for (const split of ["train", "val"]) {
+      await mkdir(join(dataDir, split, "a"), { recursive: true });
+      const image = sharp({ create: { width: 20, height: 20, channels: 3, background: "red" } });
+      await image.png().toFile(join(dataDir, split, "a", "1.png"));
+    }
+    await copyFile(join(fixtures, "cifar-10-binary.tar.gz"), join(dataDir, "train", "a", "2.png"));
+    const { train, skipped } = await openDataSplits({
+      dataDir,
+      imageSize: 16,
+      skipBad: 1,
+      cacheDir: join(dataDir, "cache"),
+    });
+    expect([train.imageSize, train.length, train.normalization.mean[0]]).toEqual([16, 1, 0.485]);
+    expect(skipped.map(({ path }) => path)).toEqual([join(dataDir, "train", "a", "2.png")]);
+  });
+
+  it("says what it looked for", async () => {
+    const dataDir = await newFolder();
+    const error = await failure({ dataDir, imageSize: 32 });
+    expect(error.message).toContain(`${dataDir}: must hold CIFAR (cifar-10-batches-bin/, cifar-10-binary.tar.gz, `);
+    expect(error.message).toContain("or class folders (train/<class>/); check --data_dir, or use --dataset synthetic");
+    expect(error.exitCode).toBe(3);
+  });
+
+  it("names a folder that is not there, and one that was not given", async () => {
+    const dataDir = join(folder, "nowhere");
+    const absent = await failure({ dataDir, dataset: "cifar10", imageSize: 32 });
+    expect(absent.message).toBe(`${dataDir}: must be a folder that can be read, got no such folder; check --data_dir`);
+    expect(absent.exitCode).toBe(3);
+    const none = await failure({ imageSize: 32 });
+    expect(none.message).toContain(
+      "--data_dir: must name the folder of the data set; give it, or use --dataset synthetic",
+    );
+    expect(none.exitCode).toBe(2);
+  });
+
+  it("refuses CIFAR and the scenes for a model of another size", async () => {
+    const error = await failure({ dataset: "synthetic", imageSize: 112 });
+    expect(error.message).toContain("--dataset synthetic: has images of 32 × 32, the model takes 112 × 112");
+    expect(error.exitCode).toBe(2);
+  });
+
+  it("refuses to download what is not to be had", async () => {
+    const error = await failure({ dataset: "folder", dataDir: folder, download: true, imageSize: 32 });
+    expect(error.message).toBe("--download: must go with cifar10 or cifar100, got folder");
+    expect(error.exitCode).toBe(2);
+    const nowhere = await failure({ download: true, imageSize: 32 });
+    expect(nowhere.message).toBe("--download: must go with --data_dir, the folder to download into");
+  });
+
+  it("downloads nothing when it is there already", async () => {
+    vi.stubEnv("PATCHDROP_CIFAR10_URL", "http://127.0.0.1:1/nothing-listens-here");
+    const dataDir = await newFolder("cifar-10-python.tar.gz");
+    const { train } = await openDataSplits({ dataDir, download: true, imageSize: 32 });
+    expect(train.name).toBe("CIFAR-10");
+  });
+});
+
+describe("downloadCifar", () => {
+  it("asks the address given, and holds what comes against the official checksum", async () => {
+    const asked: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      asked.push(request.url);
+      response.end("not CIFAR");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      vi.stubEnv("PATCHDROP_CIFAR100_URL", `${url}/mirror`);
+      await expect(downloadCifar("cifar100", folder)).rejects.toThrow(
+        "must have the md5 checksum 03b5dce01913d631647c71ecec9e9cb8, got ",
+      );
+      await expect(downloadCifar("cifar10", folder, { url: `${url}/given` })).rejects.toThrow(
+        "must have the md5 checksum c32a1d4ab5d03f1284b67883e8d87530, got ",
+      );
+      expect(asked).toEqual(["/mirror", "/given"]);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+});

@@ -1,0 +1,180 @@
+import { parseHTML } from "linkedom";
+import sharp from "sharp";
+import { describe, expect, it } from "vitest";
+import { PatchDropError } from "../../src/errors.ts";
+import { gallery, galleryLegend, pngAddress } from "../../src/report/gallery.ts";
+import { html } from "../../src/report/html.ts";
+import { renderPage } from "../../src/report/page.ts";
+import { styleSheet } from "../../src/report/style.ts";
+import { sampleImage, sampleItem, samplePage } from "./sample.ts";
+
+/** What the tests read of a page. */
+interface Node {
+  readonly textContent: string;
+  getAttribute(name: string): string | null;
+  querySelectorAll(selector: string): Iterable<Node>;
+}
+
+function parsed(text: string): Node {
+  return parseHTML(text).document as unknown as Node;
+}
+
+const all = (root: Node, selector: string) => Array.from(root.querySelectorAll(selector));
+const attribute = (name: string) => (node: Node) => node.getAttribute(name);
+
+async function pixelsOf(address: string | null): Promise<Uint8Array> {
+  const [head, body] = address?.split(",") ?? [];
+  expect(head).toBe("data:image/png;base64");
+  return sharp(Buffer.from(body, "base64")).raw().toBuffer();
+}
+
+describe("html", () => {
+  it("escapes what is not markup, in text and in attributes", () => {
+    const name = `<b>"Tom" & 'Jerry'</b>`;
+    expect(html`<p title="${name}">${name}</p>`.toString()).toBe(
+      '<p title="&#60;b&#62;&#34;Tom&#34; &#38; &#39;Jerry&#39;&#60;/b&#62;">' +
+        "&#60;b&#62;&#34;Tom&#34; &#38; &#39;Jerry&#39;&#60;/b&#62;</p>",
+    );
+    expect(html`<ul>${[html`<li>${1}</li>`, html`<li>${2}</li>`]}</ul>`.toString()).toBe(
+      "<ul><li>1</li>\n<li>2</li></ul>",
+    );
+  });
+});
+
+describe("renderPage", () => {
+  it("holds everything and loads nothing", async () => {
+    const text = await renderPage(samplePage());
+    expect(text).not.toMatch(/https?:\/\/|@import|url\(/);
+    const page = parsed(text);
+    expect(all(page, "script, link, iframe, object, embed, base")).toEqual([]);
+    const sources = [...all(page, "[src]").map(attribute("src")), ...all(page, "[href]").map(attribute("href"))];
+    expect(sources).toHaveLength(3); // low resolution, masked, and the image below the outlines
+    for (const source of sources) expect(source).toMatch(/^data:image\/png;base64,/);
+    const [policy] = all(page, 'meta[http-equiv="Content-Security-Policy"]');
+    expect(policy.getAttribute("content")).toBe("default-src 'none'; style-src 'unsafe-inline'; img-src data:");
+  });
+
+  it("gives each chart and image an alternative text, or hides it as decoration", async () => {
+    const page = parsed(await renderPage(samplePage()));
+    const images = all(page, "img");
+    expect(images).toHaveLength(2);
+    for (const image of images) expect(image.getAttribute("alt")).toMatch(/\w{3}/);
+    const charts = all(page, "svg").filter((svg) => svg.getAttribute("aria-hidden") !== "true");
+    // Trade-off, patch use, two learning curves, the item's probabilities and its outlined image.
+    expect(charts).toHaveLength(6);
+    for (const chart of charts) {
+      expect(chart.getAttribute("role")).toBe("img");
+      expect(chart.getAttribute("aria-label")).toMatch(/\w{3}/);
+    }
+    const hidden = all(page, "svg").filter((svg) => svg.getAttribute("aria-hidden") === "true");
+    expect(hidden).toHaveLength(4); // the samples in the two legends
+  });
+
+  it("shows the words, configuration, command and date that it was given", async () => {
+    const page = parsed(await renderPage(samplePage()));
+    expect(all(page, "h1")[0].textContent).toBe("PatchDrop on CIFAR-10");
+    expect(all(page, "title")[0].textContent).toBe("PatchDrop on CIFAR-10");
+    expect(all(page, ".summary")[0].textContent).toBe("The policy reads 7.2 of 16 patches.");
+    expect(all(page, "dt").map((node) => node.textContent)).toEqual(["alpha", "curriculum", "__proto__", "node"]);
+    expect(all(page, "dd").map((node) => node.textContent)).toEqual(["0.8", "true", "a key like any other", "20.20.2"]);
+    expect(all(page, "pre")[0].textContent).toBe("patchdrop finetune --model R32_C10 --cv_dir 'runs/a & b'");
+    expect(all(page, "time")[0].textContent).toBe("2026-11-23 09:54 UTC");
+    expect(all(page, "time")[0].getAttribute("datetime")).toBe("2026-11-23T09:54:31.000Z");
+  });
+
+  it("leaves out the sections that have nothing to show", async () => {
+    const bare = samplePage({ stages: [], tradeoff: [], gallery: [], patchUse: undefined });
+    const headings = all(parsed(await renderPage(bare)), "h2").map((heading) => heading.textContent);
+    expect(headings).toEqual(["Results", "How this was made"]);
+    const full = all(parsed(await renderPage(samplePage())), "h2").map((heading) => heading.textContent);
+    expect(full).toEqual([
+      "Results",
+      "Accuracy against patches",
+      "Which patches",
+      "Learning curves",
+      "Examples from the test images",
+      "How this was made",
+    ]);
+  });
+
+  it("takes nothing that it was given for markup", async () => {
+    const hostile = `</title></style></code><script>alert("x")</script><img src=x onerror='y'>`;
+    const text = await renderPage({
+      ...samplePage(),
+      title: hostile,
+      summary: hostile,
+      command: hostile,
+      table: { rows: [{ name: hostile, kind: "policy", accuracy: 1 }] },
+      stages: [{ name: hostile, records: [{ epoch: 1, split: "test", accuracy: 1 }] }],
+      tradeoff: [{ label: hostile, kind: "policy", points: [{ patches: 1, accuracy: 1 }] }],
+      gallery: [sampleItem({ label: hostile, prediction: hostile, correct: false })],
+      configuration: [[hostile, { nested: hostile }]],
+      versions: [[hostile, hostile]],
+    });
+    expect(text).not.toMatch(/<script|<img src=x|alert\("x"\)/);
+    expect(all(parsed(text), ".item b").map((name) => name.textContent)).toEqual([hostile, hostile]);
+  });
+});
+
+describe("gallery", () => {
+  it("keeps the very pixels", async () => {
+    const item = sampleItem();
+    const page = parsed(`<!doctype html><html><body>${await gallery([item])}</body></html>`);
+    const [low, masked] = all(page, "img");
+    const [image] = all(page, "image");
+    expect(Array.from(await pixelsOf(low.getAttribute("src")))).toEqual(Array.from(item.lowResolution.pixels));
+    expect(Array.from(await pixelsOf(masked.getAttribute("src")))).toEqual(Array.from(item.masked.pixels));
+    expect(Array.from(await pixelsOf(image.getAttribute("href")))).toEqual(Array.from(item.image.pixels));
+  });
+
+  it("outlines the taken patches, fades the others and counts them", async () => {
+    const page = parsed(`<!doctype html><html><body>${await gallery([sampleItem()])}</body></html>`);
+    const corner = (node: Node) => [node.getAttribute("x"), node.getAttribute("y"), node.getAttribute("width")];
+    // An image of 8 pixels in 2 × 2 patches of 4; the outline is 8 / 64 = 0.125 wide and as far from the patch's edge.
+    expect(all(page, ".dropped").map(corner)).toEqual([
+      ["4", "0", "4"],
+      ["0", "4", "4"],
+    ]);
+    expect(all(page, ".taken").map(corner)).toEqual([
+      ["0.125", "0.125", "3.75"],
+      ["4.125", "4.125", "3.75"],
+    ]);
+    expect(all(page, ".chosen")[0].getAttribute("aria-label")).toMatch(/numbered row by row from 1: 1, 4$/);
+    expect(all(page, ".count")[0].textContent).toBe("2 of 4 patches");
+    expect(all(page, ".heat text").map((text) => text.textContent)).toEqual(["90", "25", "7", "65"]);
+    expect(all(page, ".legend")[0].textContent).toBe(galleryLegend);
+  });
+
+  it("says in words whether the classifier was right", async () => {
+    const items = [sampleItem({ confidence: 0.874 }), sampleItem({ prediction: "dog", correct: false })];
+    const page = parsed(`<!doctype html><html><body>${await gallery(items)}</body></html>`);
+    const verdicts = all(page, "figcaption > span:first-child").map((node) => node.textContent.replace(/\u00a0/g, " "));
+    expect(verdicts).toEqual(["cat: recognized (87 %) ✓", "cat: taken for dog ✗"]);
+  });
+
+  it("enlarges small images without blurring them, and no others", async () => {
+    const image = sampleImage(112, 1);
+    const text = await gallery([sampleItem({ image, masked: image, lowResolution: sampleImage(28, 2) })]);
+    const page = parsed(`<!doctype html><html><body>${text}</body></html>`);
+    expect(all(page, "img, image").map(attribute("class"))).toEqual(["enlarged", "reduced", "reduced"]);
+    expect(styleSheet).toContain(".enlarged { image-rendering: pixelated; }");
+  });
+
+  it("says that no patch was taken", async () => {
+    const page = parsed(
+      `<!doctype html><html><body>${await gallery([sampleItem({ mask: new Uint8Array(4) })])}</body></html>`,
+    );
+    expect(all(page, ".chosen")[0].getAttribute("aria-label")).toMatch(/from 1: none$/);
+    expect(all(page, ".taken")).toEqual([]);
+  });
+
+  it("refuses an image whose bytes are not its size's", async () => {
+    const wrong = { size: 8, pixels: sampleImage(4, 1).pixels };
+    const error: unknown = await pngAddress(wrong).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(PatchDropError);
+    expect(error).toMatchObject({
+      exitCode: 70,
+      message: "report: image: must have size × size × 3 bytes, of size 8, got 48",
+    });
+  });
+});

@@ -1,0 +1,84 @@
+/** Invented results for the tests of the report. */
+import type { GalleryItem, RawImage } from "../../src/report/gallery.ts";
+import type { PageInput } from "../../src/report/page.ts";
+
+/** An image whose every byte differs from its neighbours. */
+export function sampleImage(size: number, seed: number): RawImage {
+  return { size, pixels: Uint8Array.from({ length: size * size * 3 }, (_, i) => (i * 37 + seed * 101) % 256) };
+}
+
+export function sampleItem(changes: Partial<GalleryItem> = {}): GalleryItem {
+  return {
+    image: sampleImage(8, 1),
+    lowResolution: sampleImage(4, 2),
+    masked: sampleImage(8, 3),
+    probabilities: [0.9, 0.25, 0.07, 0.65],
+    mask: Uint8Array.of(1, 0, 0, 1),
+    label: "cat",
+    prediction: "cat",
+    correct: true,
+    ...changes,
+  };
+}
+
+export function samplePage(changes: Partial<PageInput> = {}): PageInput {
+  return {
+    title: "PatchDrop on CIFAR-10",
+    summary: "The policy reads 7.2 of 16 patches.",
+    table: {
+      rows: [
+        {
+          name: "HR classifier, all patches",
+          kind: "baseline",
+          accuracy: 0.9261,
+          patches: 16,
+          patchesStd: 0,
+          policies: 1,
+        },
+        {
+          name: "policy after finetuning",
+          kind: "policy",
+          accuracy: 0.9138,
+          patches: 7.204,
+          patchesStd: 2.13,
+          policies: 3187,
+          reward: -0.0214,
+        },
+      ],
+    },
+    stages: [
+      {
+        name: "pretrain",
+        records: [
+          { epoch: 0, split: "train", accuracy: 0.5, patches: 16 },
+          { epoch: 2, split: "train", accuracy: 0.75, patches: 12 },
+          { epoch: 4, split: "train", accuracy: 1, patches: 8 },
+          { epoch: 4, split: "test", accuracy: 0.9, patches: 8.5 },
+        ],
+      },
+    ],
+    tradeoff: [
+      {
+        label: "policy",
+        kind: "policy",
+        points: [
+          { patches: 16, accuracy: 1 },
+          { patches: 0, accuracy: 0.5 },
+          { patches: 8, accuracy: 0.75 },
+        ],
+      },
+      { label: "LR classifier", kind: "baseline", points: [{ patches: 0, accuracy: 0.5 }] },
+    ],
+    patchUse: [0.1, 0.2, 0.3, 0.94],
+    gallery: [sampleItem()],
+    configuration: new Map<string, unknown>([
+      ["alpha", 0.8],
+      ["curriculum", true],
+      ["__proto__", "a key like any other"],
+    ]),
+    versions: [["node", "20.20.2"]],
+    command: "patchdrop finetune --model R32_C10 --cv_dir 'runs/a & b'",
+    generated: new Date("2026-11-23T09:54:31Z"),
+    ...changes,
+  };
+}
