@@ -19,7 +19,9 @@ const operators = `
   index_select isfinite lerp.Tensor linear log log_softmax.int lt.Tensor max_pool2d maximum mean mean.dim minimum
   mul.Tensor mul_.Tensor neg permute reciprocal relu reshape select.int sigmoid slice.Tensor softmax.int
   split_with_sizes sqrt sum sum.dim_IntList upsample_nearest2d view where.self
-`.trim().split(/\s+/);
+`
+  .trim()
+  .split(/\s+/);
 
 /** Source: aten/src/ATen/native/mkldnn/RegisterMkldnnOpContextClass.cpp of PyTorch 2.10–2.15. */
 export const mkldnn = [
@@ -71,21 +73,31 @@ function parseParameter(text) {
 }
 
 function camel(text) {
-  const words = text.replace(/^_/, "").replace(/_$/, "InPlace").split(/[_.:]+/).filter(Boolean);
+  const words = text
+    .replace(/^_/, "")
+    .replace(/_$/, "InPlace")
+    .split(/[_.:]+/)
+    .filter(Boolean);
   return words.map((w, i) => (i === 0 ? w[0].toLowerCase() : w[0].toUpperCase()) + w.slice(1)).join("");
 }
 
 function wrapper({ schema, name, overload, parameters, results }) {
   const own = name.replace(/^aten::/, "").replace("::", "_");
   // Overloads that differ only by taking a Tensor keep the plain name; others say which they are.
-  const functionName = camel(own) + (["", "Tensor", "self", "int"].includes(overload) ? "" : camel(overload)[0].toUpperCase() + camel(overload).slice(1));
+  const functionName =
+    camel(own) +
+    (["", "Tensor", "self", "int"].includes(overload)
+      ? ""
+      : camel(overload)[0].toUpperCase() + camel(overload).slice(1));
   const names = parameters.map((p) => camel(p.name));
   const types = parameters.map((p) => {
     const encoding = encodings[p.type];
     if (encoding === undefined) throw new Error(`${schema}: no encoding for ${p.type} ${p.name}`);
     return encoding;
   });
-  const puts = parameters.map((_, i) => (types[i][1] === "putEmptyList" ? `  ${types[i][1]}(${i});` : `  ${types[i][1]}(${i}, ${names[i]});`));
+  const puts = parameters.map((_, i) =>
+    types[i][1] === "putEmptyList" ? `  ${types[i][1]}(${i});` : `  ${types[i][1]}(${i}, ${names[i]});`,
+  );
   const unused = parameters.map((_, i) => (types[i][1] === "putEmptyList" ? "_" : ""));
   const tensors = names.filter((_, i) => types[i][0].startsWith("Handle"));
   const result = /^\(\)$/.test(results)

@@ -1,6 +1,6 @@
-"""The contents of the golden files, one function a file. Each returns what `test/golden/load.ts` describes as its type."""
+"""The contents of the golden files, one function a file. `test/golden/load.ts` describes what each returns."""
 
-import math
+import hashlib
 from dataclasses import dataclass
 
 import formula
@@ -16,15 +16,15 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR, StepLR
 
 BATCH = 8
-# Such that on its first masks the classifier of the formula is right, wrong, right on one of the two masks alone.
-LABELS = [0, 4, 9, 9, 9, 2, 2, 0]
+# By the classifier's base. In the first step it is right on both masks, on the sampled or the greedy one alone, on none.
+LABELS = {formula.TRAINED: [1, 0, 2, 0, 5, 3, 0, 3], formula.EVALUATED: [3, 4, 3, 9, 3, 2, 3, 9]}
 SMALLEST_MARGIN = 1e-4
 """No decision (argmax, p against 0.5, p against u) may hang on less: another order of summation must not turn it."""
 
 Run = Execution
 
 
-def classifier(base: int = formula.HIGH_RESOLUTION, classes: int = 10) -> nn.Module:
+def classifier(base: int = formula.TRAINED, classes: int = 10) -> nn.Module:
     return formula.fill(Classifier(classes), base)
 
 
@@ -32,43 +32,52 @@ def policy() -> nn.Module:
     return formula.fill(Policy(), formula.POLICY)
 
 
-def actor(two_streams: bool = False) -> Actor:
-    return Actor(policy(), classifier(), classifier(formula.LOW_RESOLUTION) if two_streams else None)
+def actor(base: int, two_streams: bool = False) -> Actor:
+    return Actor(policy(), classifier(base), classifier(formula.LOW_RESOLUTION) if two_streams else None)
 
 
-def batch(step: int = 0) -> Batch:
+def batch(base: int = formula.TRAINED, step: int = 0) -> Batch:
     uniforms = formula.uniforms(BATCH, 16, formula.UNIFORMS + step)
-    return Batch(formula.images(BATCH), torch.tensor(LABELS), uniforms)
+    return Batch(formula.images(BATCH), torch.tensor(LABELS[base]), uniforms)
+
+
+def inputs(base: int = formula.TRAINED) -> dict:
+    """The first fields of a file that runs networks."""
+    bases = {"classifier": base, "policy": formula.POLICY, "lowClassifier": formula.LOW_RESOLUTION}
+    return {"bases": bases, "labels": LABELS[base]}
 
 
 def states(_: Run) -> dict:
-    """Names, shapes and first values of the formula's weights, and first values of the other formulas."""
-    networks = {
-        "classifier": (Classifier(), formula.HIGH_RESOLUTION),
-        "policy": (Policy(), formula.POLICY),
-    }
+    """What the formula makes: the first uniforms, and digests of the images and of the networks' states."""
+
+    def state(network: nn.Module, base: int) -> dict:
+        tensors = formula.fill(network, base).state_dict()
+        return {
+            "base": base,
+            "parameters": count_parameters(network),
+            "sha256": digest(torch.cat([t.flatten().float() for t in tensors.values()])),
+            "shapes": {name: list(t.shape) for name, t in tensors.items()},
+        }
+
     return {
-        "uniform": {str(salt): [float(v) for v in formula.values(8, salt)] for salt in (0, 250, 443_000)},
-        "images": formula.images(BATCH).flatten()[:32].tolist(),
-        "images_sum": int(formula.images(BATCH).long().sum()),
+        "uniform": {str(salt): [float(v) for v in formula.values(8, salt)] for salt in (0, 30, 231_000)},
+        "images": {"first": formula.images(BATCH).flatten()[:32].tolist(), "sha256": digest(formula.images(BATCH))},
         "networks": {
-            name: {
-                "base": base,
-                "parameters": count_parameters(network),
-                "state": [
-                    [key, list(t.shape), numbers(t.flatten()[:2])]
-                    for key, t in formula.fill(network, base).state_dict().items()
-                ],
-            }
-            for name, (network, base) in networks.items()
+            "classifier": state(Classifier(), formula.TRAINED),
+            "policy": state(Policy(), formula.POLICY),
         },
     }
+
+
+def digest(tensor: Tensor) -> str:
+    """SHA-256 of the elements, float32 as little-endian."""
+    return hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
 
 
 def forward(run: Run) -> dict:
     """Logits, losses, gradients and running statistics of the networks, from the formula's weights."""
     images, labels = method.normalize(batch().images), batch().labels
-    result: dict = {"labels": LABELS, "images": summary(images)}
+    result = inputs() | {"images": summary(images)}
     for mode in ("eval", "train"):
         network = classifier().train(mode == "train")
         logits = run.classify(network, images)
@@ -78,23 +87,23 @@ def forward(run: Run) -> dict:
         smoothed_gradient = summary(network.fc.weight.grad)
         network.zero_grad()
         loss.backward()
-        result[f"classifier_{mode}"] = {
+        result[f"classifier{mode.title()}"] = {
             "logits": numbers(logits),
             "loss": nine_digits(loss.item()),
-            "smoothed_loss": nine_digits(smoothed.item()),
-            "smoothed_fc_weight_gradient": smoothed_gradient,
+            "smoothedLoss": nine_digits(smoothed.item()),
+            "smoothedFcWeightGradient": smoothed_gradient,
             "gradients": gradients(network),
         }
-    result["classifier_train"]["statistics"] = running_statistics(network)
+    result["classifierTrain"]["statistics"] = running_statistics(network)
     for mode in ("eval", "train"):
         network = policy().train(mode == "train")
         logits = run.classify(network, method.low_resolution(images, stages.LOW_SIZE))
         weights = torch.from_numpy(formula.values(logits.numel(), formula.CHECKSUM) - 0.5).float()
         (logits.flatten() * weights).sum().backward()
-        result[f"policy_{mode}"] = {"logits": numbers(logits), "gradients": gradients(network)}
-    result["policy_train"]["statistics"] = running_statistics(network)
+        result[f"policy{mode.title()}"] = {"logits": numbers(logits), "gradients": gradients(network)}
+    result["policyTrain"]["statistics"] = running_statistics(network)
     with torch.no_grad():
-        result["classifier_100_eval"] = {"logits": numbers(run.classify(classifier(classes=100).eval(), images[:2]))}
+        result["classifier100Eval"] = {"logits": numbers(run.classify(classifier(classes=100).eval(), images[:2]))}
     return result
 
 
@@ -114,14 +123,13 @@ def optimizers(run: Run) -> dict:
     network = classifier().train()
     F.cross_entropy(run.classify(network, method.normalize(batch().images)), batch().labels).backward()
     norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-    return {
-        "labels": LABELS,
+    return inputs() | {
         "sgd": two_steps(SGD, lr=0.1, momentum=0.9, weight_decay=5e-4),
         "adam": two_steps(Adam, lr=1e-3),
         "clip": {
-            "max_norm": 1.0,
-            "norm_before": nine_digits(norm.item()),
-            "gradients": gradients(network),
+            "maxNorm": 1.0,
+            "normBefore": nine_digits(norm.item()),
+            "gradients": gradients(network, first=0),
         },
     }
 
@@ -144,7 +152,7 @@ def schedules(_: Run) -> dict:
     tens = [0, 9, 10, 19, 20, 35]
     cycle = [0, 1, 5, 15, 28, 29, 30, 50, 70, 90, 98, 99]
     return {
-        "multi_step": {
+        "multiStep": {
             "options": {"lr": 0.1, "milestones": [150, 250], "gamma": 0.1},
             "rates": rates(decades, 0.1, lambda o: MultiStepLR(o, [150, 250], gamma=0.1)),
         },
@@ -152,7 +160,7 @@ def schedules(_: Run) -> dict:
             "options": {"lr": 1e-3, "step_size": 10, "gamma": 0.1},
             "rates": rates(tens, 1e-3, lambda o: StepLR(o, 10, gamma=0.1)),
         },
-        "one_cycle": {
+        "oneCycle": {
             "options": {"max_lr": 0.2, "total_steps": 100, "pct_start": 0.3, "div_factor": 25, "final_div_factor": 1e4},
             "rates": rates(
                 cycle, 0.2, lambda o: OneCycleLR(o, max_lr=0.2, total_steps=100, pct_start=0.3, cycle_momentum=False)
@@ -186,32 +194,32 @@ def method_values(_: Run) -> dict:
         "logits": numbers(logits),
         "uniforms": numbers(uniforms),
         "right": right.tolist(),
-        "right_greedy": right_greedy.tolist(),
+        "rightGreedy": right_greedy.tolist(),
         "probabilities": numbers(probabilities),
         "sampled": bits(sampled),
         "greedy": bits(greedy),
-        "log_probability": numbers(method.log_probability(probabilities, sampled)),
-        "log_probability_sum": numbers(method.log_probability(probabilities, sampled).sum(1)),
+        "logProbability": numbers(method.log_probability(probabilities, sampled)),
+        "logProbabilitySum": numbers(method.log_probability(probabilities, sampled).sum(1)),
         "reward": numbers(method.reward(right, sampled, penalty)),
-        "reward_greedy": numbers(method.reward(right_greedy, greedy, penalty)),
-        "reward_linear": numbers(method.reward(right, sampled, penalty, "linear")),
-        "reward_linear_greedy": numbers(method.reward(right_greedy, greedy, penalty, "linear")),
+        "rewardGreedy": numbers(method.reward(right_greedy, greedy, penalty)),
+        "rewardLinear": numbers(method.reward(right, sampled, penalty, "linear")),
+        "rewardLinearGreedy": numbers(method.reward(right_greedy, greedy, penalty, "linear")),
         "advantage": numbers(advantage),
-        "policy_loss_mean": loss_and_gradient(method.policy_loss_mean(probabilities, sampled, advantage, 16)),
-        "policy_loss_sum": loss_and_gradient(method.policy_loss_sum(probabilities, sampled, advantage)),
+        "policyLossMean": loss_and_gradient(method.policy_loss_mean(probabilities, sampled, advantage, 16)),
+        "policyLossSum": loss_and_gradient(method.policy_loss_sum(probabilities, sampled, advantage)),
         "curriculum": {
             "sampled": bits(leading),
             "greedy": bits(method.decide_leading(greedy, decided)),
-            "loss_mask": bits(method.decide_leading(torch.zeros(shape), decided).logical_not()),
+            "lossMask": bits(method.decide_leading(torch.zeros(shape), decided).logical_not()),
             **loss_and_gradient(method.policy_loss_mean(probabilities, leading, advantage, decided)),
         },
         "entropy": numbers(entropy),
-        "entropy_mean": loss_and_gradient(entropy.mean()),
-        "patches_mean": nine_digits(taken.mean().item()),
-        "patches_std": nine_digits(taken.std().item()),
-        "distinct_policies": len(set(bits(sampled))),
+        "entropySum": loss_and_gradient(entropy.sum(1).mean()),
+        "patchesMean": nine_digits(taken.mean().item()),
+        "patchesStd": nine_digits(taken.std().item()),
+        "distinctPolicies": len(set(bits(sampled))),
         "images": summary(images),
-        "low_resolution": summary(method.low_resolution(images, stages.LOW_SIZE)),
+        "lowResolution": summary(method.low_resolution(images, stages.LOW_SIZE)),
         "masked": summary(method.mask_patches(images, sampled)),
     }
 
@@ -232,11 +240,10 @@ def classifier_training(run: Run) -> dict:
             steps[step] |= after(("classifier", network, before))
     low = classifier()
     low_logits, low_loss = stages.classifier_step(low, batch(), SGD(low.parameters(), **options), stream="LR", run=run)
-    return {
+    return inputs() | {
         "options": options,
-        "labels": LABELS,
         "steps": steps,
-        "low_resolution": {"logits": numbers(low_logits), "loss": nine_digits(low_loss.item())},
+        "lowResolution": {"logits": numbers(low_logits), "loss": nine_digits(low_loss.item())},
     }
 
 
@@ -268,23 +275,23 @@ def require_margins(step: PolicyStep, uniforms: Tensor) -> None:
 
 def recorded(step: PolicyStep, complete: bool) -> dict:
     """A step's values; with `complete`, also its probabilities and logits."""
-    losses = {"policy_loss": step.policy_loss, "class_loss": step.class_loss, "loss": step.loss}
+    losses = {"policyLoss": step.policy_loss, "classLoss": step.class_loss, "loss": step.loss}
     values = {
         **{name: nine_digits(loss.item()) for name, loss in losses.items() if loss is not None},
         "sampled": bits(step.choice.sampled),
         "greedy": bits(step.choice.greedy),
         "right": step.sampled.right.int().tolist(),
-        "right_greedy": step.greedy.right.int().tolist(),
+        "rightGreedy": step.greedy.right.int().tolist(),
         "reward": numbers(step.sampled.reward),
-        "reward_greedy": numbers(step.greedy.reward),
+        "rewardGreedy": numbers(step.greedy.reward),
         "advantage": numbers(step.sampled.reward - step.greedy.reward),
     }
     if complete:
         values |= {
-            "policy_logits": numbers(step.choice.logits),
+            "policyLogits": numbers(step.choice.logits),
             "probabilities": numbers(step.choice.probabilities),
-            "sampled_logits": numbers(step.sampled.logits),
-            "greedy_logits": numbers(step.greedy.logits),
+            "sampledLogits": numbers(step.sampled.logits),
+            "greedyLogits": numbers(step.greedy.logits),
         }
     return values
 
@@ -299,45 +306,48 @@ class PolicyStage:
     two_streams: bool = False
 
     def __call__(self, run: Run) -> dict:
-        networks = actor(self.two_streams)
+        base = formula.TRAINED if self.joint else formula.EVALUATED
+        networks = actor(base, self.two_streams)
         learned = {"policy": networks.policy} | ({"classifier": networks.high} if self.joint else {})
         before = {name: snapshot(network) for name, network in learned.items()}
         optimizer = Adam([p for network in learned.values() for p in network.parameters()], lr=self.lr)
         step_of = stages.finetune_step if self.joint else stages.pretrain_step
         steps = []
         for number in range(3):
-            step = step_of(networks, batch(number), optimizer, self.rules, run)
-            require_margins(step, batch(number).uniforms)
+            data = batch(base, number)
+            step = step_of(networks, data, optimizer, self.rules, run)
+            require_margins(step, data.uniforms)
             steps.append(recorded(step, complete=number == 0))
             if number == 0:
                 steps[0]["gradients"] = {name: gradients(network) for name, network in learned.items()}
             if number != 1:
                 steps[number] |= after(*((name, network, before[name]) for name, network in learned.items()))
-        return {"options": {"lr": self.lr, **vars(self.rules)}, "labels": LABELS, "steps": steps}
+        return inputs(base) | {"options": {"lr": self.lr, **vars(self.rules)}, "steps": steps}
 
 
 def evaluate(run: Run) -> dict:
     """Testing from the formula's weights: one stream, then two."""
+    base = formula.EVALUATED
 
     def one(two_streams: bool) -> dict:
-        found = stages.evaluate(actor(two_streams), batch(), Rules(penalty=-5.0), run)
+        found = stages.evaluate(actor(base, two_streams), batch(base), Rules(penalty=-5.0), run)
         taken, outcome = found.actions.sum(1), found.outcome
         if min(margin(outcome.logits), found.policy_logits.abs().min().item()) < SMALLEST_MARGIN:
             raise SystemExit("golden evaluation: a decision hangs on rounding; choose other salts")
         return {
-            "policy_logits": numbers(found.policy_logits),
+            "policyLogits": numbers(found.policy_logits),
             "actions": bits(found.actions),
             "logits": numbers(outcome.logits),
             "right": outcome.right.int().tolist(),
             "reward": numbers(outcome.reward),
             "accuracy": nine_digits(outcome.right.mean().item()),
-            "reward_mean": nine_digits(outcome.reward.mean().item()),
-            "patches_mean": nine_digits(taken.mean().item()),
-            "patches_std": nine_digits(taken.std().item()),
-            "distinct_policies": len(set(bits(found.actions))),
+            "rewardMean": nine_digits(outcome.reward.mean().item()),
+            "patchesMean": nine_digits(taken.mean().item()),
+            "patchesStd": nine_digits(taken.std().item()),
+            "distinctPolicies": len(set(bits(found.actions))),
         }
 
-    return {"options": {"penalty": -5.0}, "labels": LABELS, "one_stream": one(False), "two_streams": one(True)}
+    return inputs(base) | {"options": {"penalty": -5.0}, "oneStream": one(False), "twoStreams": one(True)}
 
 
 FILES = {
@@ -348,7 +358,7 @@ FILES = {
     "method": method_values,
     "classifier-training": classifier_training,
     "pretrain": PolicyStage(Rules(penalty=-0.5), lr=1e-3),
-    "pretrain-curriculum": PolicyStage(Rules(penalty=-0.5, decided=11), lr=1e-3),
+    "pretrain-curriculum": PolicyStage(Rules(penalty=-0.5, decided=10), lr=1e-3),
     "finetune": PolicyStage(Rules(penalty=-5.0), lr=1e-4, joint=True),
     "finetune2stream": PolicyStage(Rules(penalty=-5.0), lr=1e-4, joint=True, two_streams=True),
     "evaluate": evaluate,

@@ -59,8 +59,10 @@ def correct(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.argmax(1) == labels).float()
 
 
-def reward(right: Tensor, actions: Tensor, penalty: float, rule: Literal["quadratic", "linear"] = "quadratic") -> Tensor:
-    """Rewards [B]. Quadratic: 1 - (|a| / P)² if right, else `penalty`. Linear (the 2019 code): 1 - |a| / P + ½ · [right]."""
+def reward(
+    right: Tensor, actions: Tensor, penalty: float, rule: Literal["quadratic", "linear"] = "quadratic"
+) -> Tensor:
+    """Rewards [B]. Quadratic: 1 - (|a| / P)² if right, else `penalty`. Linear (2019): 1 - |a| / P + ½ · [right]."""
     used = actions.mean(1)
     if rule == "linear":
         return 1 - used + 0.5 * right

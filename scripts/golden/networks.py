@@ -4,7 +4,6 @@ Written from the description: He et al. 2015 (arXiv 1512.03385, section 4.2, sho
 Ermon 2020 for the policy. B batch, C channels, H W, P patches, K classes.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

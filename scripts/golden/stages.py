@@ -2,14 +2,14 @@
 
 Who is learned, in which mode each network runs, and what moves the batch norms' running statistics:
 
-| stage               | policy   | HR classifier on the sampled masks | on the greedy masks              | LR classifier |
-| ------------------- | -------- | ---------------------------------- | -------------------------------- | ------------- |
-| classifier_training |          | training mode, learned             |                                  |               |
-| pretrain            | training | evaluation mode, frozen            | evaluation mode, frozen          |               |
-| finetune            | training | training mode, learned             | training mode, no gradient, its  |               |
-|                     |          |                                    | statistics' update is discarded  |               |
-| finetune2stream     | as finetune; each pass adds the LR classifier's logits                           | evaluation    |
-| evaluate            | evaluation mode, everything; the action is [p >= 0.5] of the unbounded p         | evaluation    |
+| stage               | policy     | HR classifier, sampled masks | HR classifier, greedy masks     | LR classifier |
+| ------------------- | ---------- | ---------------------------- | ------------------------------- | ------------- |
+| classifier_training |            | training, learned (no masks) |                                 |               |
+| pretrain            | training   | evaluation, frozen           | evaluation, frozen              |               |
+| finetune            | training   | training, learned            | training, no gradient; running  |               |
+|                     |            |                              | statistics stay as they are     |               |
+| finetune2stream     | training   | as finetune, + LR logits     | as finetune, + LR logits        | evaluation    |
+| evaluate            | evaluation |                              | evaluation (unbounded p)        | evaluation    |
 
 The sampled masks are classified first, then the greedy ones.
 """
@@ -110,7 +110,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class PolicyStep:
-    """All of one step, detached. `class_loss` is the classifier's cross-entropy on the sampled masks, when it learns."""
+    """All of one step, detached. `class_loss`: the cross-entropy on the sampled masks, when the classifier learns."""
 
     choice: Choice
     sampled: Outcome

@@ -11,12 +11,13 @@ const about = [
 
 const examples = `
 Examples:
-  $ patchdrop doctor
-  $ patchdrop doctor --torch ~/venv/lib/python3.12/site-packages --json`;
+  patchdrop doctor
+  patchdrop doctor --torch ~/venv/lib/python3.12/site-packages --json`;
 
 /** The subcommand; what it needs is loaded when it runs. */
 export function doctorCommand() {
   return new Command("doctor")
+    .summary("Report what PatchDrop finds on this machine, what is missing, and what to do about it.")
     .description(about)
     .option("--torch <path>", "examine the PyTorch in this folder")
     .option("--json", "print the report as JSON", false)

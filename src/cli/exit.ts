@@ -8,12 +8,14 @@ export function finish(error: unknown, debug: boolean): never {
     // Commander has printed it. Help and version are no errors.
     process.exit(error.exitCode === 0 ? 0 : exitCodes.usage);
   }
-  const known = error instanceof PatchDropError;
+  const code = error instanceof PatchDropError ? error.exitCode : exitCodes.internal;
   const text = error instanceof Error ? error.message : String(error);
   for (const line of text.split("\n")) process.stderr.write(`error: ${line}\n`);
-  if (!known) process.stderr.write("error: this is a bug in patchdrop; please report it with the output of --debug\n");
+  if (code === exitCodes.internal) {
+    process.stderr.write("error: this is a bug in patchdrop; please report it with the output of --debug\n");
+  }
   if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  process.exit(known ? error.exitCode : exitCodes.internal);
+  process.exit(code);
 }
 
 const signalNumbers: Partial<Record<NodeJS.Signals, number>> = { SIGINT: 2, SIGTERM: 15 };

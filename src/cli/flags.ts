@@ -1,5 +1,5 @@
 /** Turns a schema of options into flags, so that help, defaults and checks have one source. */
-import { type Command, Option } from "@commander-js/extra-typings";
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { z } from "zod";
 
 type Shape = Record<string, z.ZodType>;
@@ -21,18 +21,38 @@ export function addFlags<C extends Command>(command: C, schema: z.ZodObject): C 
 function flag(name: string, { type, choices, default: value, description }: Described): Option {
   if (type === "boolean") {
     // A switch that is on by default is turned off by --no-….
-    return new Option(value === true ? `--no-${name}` : `--${name}`, value === true ? `turn off: ${description}` : description);
+    return new Option(
+      value === true ? `--no-${name}` : `--${name}`,
+      value === true ? `turn off: ${description}` : description,
+    );
   }
-  const option = new Option(`--${name} <${type === "number" ? "n" : type === "enum" ? choices.join("|") : name.endsWith("dir") ? "folder" : "value"}>`, description);
+  const option = new Option(`--${name} <${placeholder(name, type, choices)}>`, description);
   // Shown, and applied by the schema: a value that was not given must not look as if it had been.
   if (value !== undefined) option.description = `${description} (default: ${String(value)})`;
   return option.argParser((text: string) => (type === "number" ? numberOf(text) : text));
+}
+
+/** What stands for the flag's value in the help. */
+function placeholder(name: string, type: Described["type"], choices: readonly string[]): string {
+  if (type === "number") return "n";
+  if (type === "enum") return choices.join("|");
+  if (name.endsWith("_dir") || name === "torch") return "folder";
+  return name === "load" || name.startsWith("ckpt_") ? "run" : "name";
 }
 
 /** A number, or the text itself, which the schema then refuses by name. */
 function numberOf(text: string): number | string {
   const value = Number(text);
   return text.trim() === "" || Number.isNaN(value) ? text : value;
+}
+
+/** Reads a flag's value where there is no schema to check it; Commander words the refusal. */
+export function wholeNumber(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = numberOf(text);
+    if (Number.isSafeInteger(value) && (value as number) >= minimum) return value as number;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${minimum}.`);
+  };
 }
 
 interface Definition {

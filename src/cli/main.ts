@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The program `patchdrop`: its subcommands, and how it ends. Heavy modules are loaded by the commands that need them. */
 import { Command } from "@commander-js/extra-typings";
-import { evalCommand } from "./eval.ts";
 import { doctorCommand } from "./doctor.ts";
+import { evalCommand } from "./eval.ts";
 import { finish } from "./exit.ts";
 import { modelsCommand } from "./models.ts";
 import { quickstartCommand } from "./quickstart.ts";

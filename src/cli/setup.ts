@@ -2,8 +2,10 @@
 import { Command } from "@commander-js/extra-typings";
 import type { SetupProgress } from "../setup/pip.ts";
 
+const summary = "Fetch libtorch (PyTorch's C++ library), once, into the user's cache.";
+
 const about = [
-  "Fetch libtorch (PyTorch's C++ library), once, into the user's cache.",
+  summary,
   "",
   [
     "When a PyTorch that will do is here already (--torch, PATCHDROP_TORCH, the active Python, the cache), nothing is",
@@ -14,13 +16,14 @@ const about = [
 
 const examples = `
 Examples:
-  $ patchdrop setup                                  # what every other command needs
-  $ patchdrop setup --cuda                           # with the NVIDIA libraries, for --device cuda
-  $ patchdrop setup --from libtorch-2.15.0.zip       # on a machine without a network`;
+  patchdrop setup                                  # what every other command needs
+  patchdrop setup --cuda                           # with the NVIDIA libraries, for --device cuda
+  patchdrop setup --from libtorch-2.15.0.zip       # on a machine without a network`;
 
 /** The subcommand; what it needs is loaded when it runs. */
 export function setupCommand() {
   return new Command("setup")
+    .summary(summary)
     .description(about)
     .option("--from <source>", "pip, archive, a zip file, a folder, or an http(s) address (default: what works here)")
     .option("--cuda", "with libtorch_cuda and the NVIDIA libraries that it needs", false)

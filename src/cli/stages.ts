@@ -1,6 +1,6 @@
 /** The four trainings as subcommands: flags from the schema, then one call. */
 import { Command } from "@commander-js/extra-typings";
-import { parseOptions, schemas, type StageName, stageNames } from "../run/options.ts";
+import { parseOptions, type StageName, schemas, stageNames } from "../run/options.ts";
 import { signalExitCode } from "./exit.ts";
 import { addFlags } from "./flags.ts";
 
@@ -12,7 +12,10 @@ const descriptions: Record<StageName, string> = {
 };
 
 const examples: Record<StageName, readonly [string, string]> = {
-  classifier_training: ["--data_dir data/cifar10 --cv_dir runs/hr", "--data_dir data/cifar10 --stream_id LR --cv_dir runs/lr"],
+  classifier_training: [
+    "--data_dir data/cifar10 --cv_dir runs/hr",
+    "--data_dir data/cifar10 --stream_id LR --cv_dir runs/lr",
+  ],
   pretrain: [
     "--data_dir data/cifar10 --ckpt_hr_cl runs/hr --cv_dir runs/pretrain",
     "--data_dir data/cifar10 --ckpt_hr_cl runs/hr --cv_dir runs/pretrain --resume",

@@ -110,24 +110,36 @@ async function decodeList(options: ImageFolderOptions, listed: readonly ListedIm
   const { imageSize, skipBad = 0, parallel = defaultParallel, onProgress } = options;
   const imageBytes = imageSize * imageSize * 3;
   const images = new Uint8Array(listed.length * imageBytes);
-  const bad = new Map<number, SkippedFile>();
+  const decode = async (index: number): Promise<void> => {
+    images.set(await decodeListed(listed[index], imageSize), index * imageBytes);
+  };
+  const failed: number[] = [];
   let next = 0;
   let done = 0;
   const work = async (): Promise<void> => {
-    while (next < listed.length && bad.size <= skipBad + mostListed) {
+    while (next < listed.length && failed.length <= skipBad + mostListed) {
       const index = next++;
-      try {
-        images.set(await decodeListed(listed[index], imageSize), index * imageBytes);
-      } catch (error) {
-        bad.set(index, { path: listed[index].path, reason: (error as Error).message });
-      }
+      await decode(index).catch(() => failed.push(index));
       onProgress?.({ done: ++done, total: listed.length });
     }
   };
   await Promise.all(Array.from({ length: Math.max(parallel, 1) }, work));
-  const skipped = [...bad].sort(([a], [b]) => a - b).map(([, file]) => file);
+  const bad = await decodeAgain(failed, decode);
+  const skipped = [...bad].map(([index, reason]) => ({ path: listed[index].path, reason }));
   if (skipped.length > skipBad) throw tooManyBad(skipped, skipBad);
   return { images: closeGaps(images, imageBytes, bad), skipped };
+}
+
+/** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */
+async function decodeAgain(
+  failed: readonly number[],
+  decode: (index: number) => Promise<void>,
+): Promise<ReadonlyMap<number, string>> {
+  const bad = new Map<number, string>();
+  for (const index of failed.toSorted((a, b) => a - b)) {
+    await decode(index).catch((error: Error) => bad.set(index, error.message));
+  }
+  return bad;
 }
 
 async function decodeListed({ path, size }: ListedImage, imageSize: number): Promise<Uint8Array> {
@@ -148,7 +160,7 @@ function tooManyBad(skipped: readonly SkippedFile[], skipBad: number): Error {
 }
 
 /** Moves the images together where some are missing, in place. */
-function closeGaps(images: Uint8Array, imageBytes: number, bad: ReadonlyMap<number, unknown>): Uint8Array {
+function closeGaps(images: Uint8Array, imageBytes: number, bad: ReadonlyMap<number, string>): Uint8Array {
   if (bad.size === 0) return images;
   let to = 0;
   for (let from = 0; from < images.length / imageBytes; from++) {

@@ -43,15 +43,15 @@ const spotColor: Color = [15, 15, 15];
 const colorSpread = 20;
 /** The background's grey lies in this range, and its grain reaches up to so far around it. */
 const greyRange: readonly [number, number] = [100, 150];
-const largestGrain = 30;
+const largestGrain = 15;
 /**
  * Light falls from one side: green fades from top to bottom, blue from left to right, by this share around the middle.
  * The paper's policy averages its features over all positions; the colour of the light tells it where it looks.
  */
-const lightSpread = 0.3;
+const lightSpread = 0.6;
 
 const distractorCount = 2;
-const decoyCount = 3;
+const decoyCount = 2;
 /** An object that finds no free place in so many throws is left out. */
 const placementTries = 8;
 
@@ -77,12 +77,13 @@ export interface Scene {
   readonly grain: Float32Array;
 }
 
-/** Draws a scene's lot. The target's place is uniform over the 7 × 7 places on the grid of cells. */
+/** Draws a scene's lot. Plates stand on a row of patches, at one of 7 places along it: the target's 4 × 7
+ * places are equally likely, and it lies in one patch or in two side by side. */
 export function makeScene(random: Random): Scene {
   const taken: Plate[] = [];
   const add = (size: 1 | 2, around: Color, pattern: number | undefined): Plate | undefined => {
     for (let tries = 0; tries < placementTries; tries++) {
-      const row = random.integer(cellsPerSide - size + 1);
+      const row = size === 2 ? 2 * random.integer(patchesPerSide) : random.integer(cellsPerSide);
       const column = random.integer(cellsPerSide - size + 1);
       if (taken.some((other) => touches(other, { row, column }, size))) continue;
       const plate = { row, column, size, color: colorAround(random, around), pattern };

@@ -12,7 +12,7 @@ import path from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
-import { parseOptions, schemas, type StageName, type StageOptions, stageNames } from "../run/options.ts";
+import { parseOptions, type StageName, type StageOptions, schemas, stageNames } from "../run/options.ts";
 
 export interface ExperimentStage {
   readonly name: string;
@@ -47,14 +47,19 @@ const checkpointOptions = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
 export function readExperiment(file: string, folder: string, overrides: Record<string, unknown> = {}): Experiment {
   const checked = fileSchema.safeParse(parseYaml(file));
   if (!checked.success) {
-    const faults = checked.error.issues.map(({ path: at, message }) => ({ where: `${file}: ${at.join(".")}`, rule: message }));
+    const faults = checked.error.issues.map(({ path: at, message }) => ({
+      where: `${file}: ${at.join(".")}`,
+      rule: message,
+    }));
     throw fault("usage", faults);
   }
   const { title, summary, common, stages, gallery } = checked.data;
   const faults: Fault[] = [];
   const read: ExperimentStage[] = [];
   for (const [stageName, { stage, ...own }] of Object.entries(stages)) {
-    const fitting = Object.fromEntries(Object.entries({ ...common, ...overrides }).filter(([key]) => key in schemas[stage].shape));
+    const fitting = Object.fromEntries(
+      Object.entries({ ...common, ...overrides }).filter(([key]) => key in schemas[stage].shape),
+    );
     const given: Record<string, unknown> = { ...fitting, ...own, cv_dir: path.join(folder, stageName) };
     for (const key of checkpointOptions) {
       if (read.some((earlier) => earlier.name === given[key])) given[key] = path.join(folder, given[key] as string);
@@ -63,7 +68,14 @@ export function readExperiment(file: string, folder: string, overrides: Record<s
       read.push({ name: stageName, stage, options: parseOptions(stage, given, `${file}: stages.${stageName}.`) });
     } catch (error) {
       if (!(error instanceof PatchDropError)) throw error;
-      faults.push(...error.message.split("\n").map((line) => ({ where: line.split(": ").slice(0, 2).join(": "), rule: line.split(": ").slice(2).join(": ") })));
+      faults.push(
+        ...error.message
+          .split("\n")
+          .map((line) => ({
+            where: line.split(": ").slice(0, 2).join(": "),
+            rule: line.split(": ").slice(2).join(": "),
+          })),
+      );
     }
   }
   if (faults.length > 0) throw fault("usage", faults);
@@ -75,7 +87,16 @@ function parseYaml(file: string): unknown {
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw fault("input", { where: file, rule: "must be a file that can be read", got: (cause as NodeJS.ErrnoException).code, next: "see configs/ for examples" }, cause);
+    throw fault(
+      "input",
+      {
+        where: file,
+        rule: "must be a file that can be read",
+        got: (cause as NodeJS.ErrnoException).code,
+        next: "see configs/ for examples",
+      },
+      cause,
+    );
   }
   try {
     return parse(text, { maxAliasCount: 100 });

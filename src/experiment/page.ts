@@ -1,13 +1,13 @@
 /** Gathers an experiment's curves, table and pictures for the report's page. */
 import path from "node:path";
-import { openCheckpoint } from "../run/open-checkpoint.ts";
-import { readMetrics } from "../run/metrics.ts";
-import { writeFileAtomic } from "../run/atomic.ts";
+import { findModel } from "../models/registry.ts";
 import type { MetricRecord, StageRecords, TradeoffSeries } from "../report/charts.ts";
 import type { GalleryItem } from "../report/gallery.ts";
 import { renderPage } from "../report/page.ts";
 import type { ResultRow } from "../report/table.ts";
-import { findModel } from "../models/registry.ts";
+import { writeFileAtomic } from "../run/atomic.ts";
+import { readMetrics } from "../run/metrics.ts";
+import { openCheckpoint } from "../run/open-checkpoint.ts";
 import { type RunEvaluation, showImages } from "../stages/evaluate-run.ts";
 import { Random } from "../utils/random.ts";
 import type { Experiment } from "./config.ts";
@@ -36,7 +36,9 @@ export async function writePage(
     ...(patchUse && { patchUse }),
     gallery: chosen === undefined ? [] : await gallery(experiment, chosen, evaluations[chosen.name].images),
     configuration: experiment.stages.flatMap(({ name, options }) =>
-      Object.entries(options).filter(([, value]) => value !== undefined).map(([key, value]) => [`${name}.${key}`, value] as const),
+      Object.entries(options)
+        .filter(([, value]) => value !== undefined)
+        .map(([key, value]) => [`${name}.${key}`, value] as const),
     ),
     versions: Object.entries(config.versions),
     command,
@@ -78,7 +80,11 @@ function tradeoff(evaluations: Record<string, RunEvaluation>): TradeoffSeries[] 
   return [...series.values()];
 }
 
-async function gallery(experiment: Experiment, stage: Experiment["stages"][number], images: number): Promise<GalleryItem[]> {
+async function gallery(
+  experiment: Experiment,
+  stage: Experiment["stages"][number],
+  images: number,
+): Promise<GalleryItem[]> {
   const random = new Random(stage.options.seed, "gallery");
   const indices = Uint32Array.from({ length: galleryImages }, () => random.integer(images));
   const { imageSize: size } = findModel(stage.options.model);

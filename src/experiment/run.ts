@@ -2,9 +2,9 @@
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { writeFileAtomic } from "../run/atomic.ts";
+import { readState } from "../run/checkpoint.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import { evalSchema, type StageOptions } from "../run/options.ts";
-import { readState } from "../run/checkpoint.ts";
 import type { Reporter } from "../stages/epochs.ts";
 import { type EvaluationRow, evaluateRun, type RunEvaluation } from "../stages/evaluate-run.ts";
 import { train } from "../stages/train.ts";
@@ -23,7 +23,12 @@ export interface ExperimentResult {
 }
 
 /** Files go under `folder`: a run folder a stage, results.json, index.html. */
-export async function runExperiment(experiment: Experiment, folder: string, command: string, reporter: Reporter): Promise<ExperimentResult> {
+export async function runExperiment(
+  experiment: Experiment,
+  folder: string,
+  command: string,
+  reporter: Reporter,
+): Promise<ExperimentResult> {
   mkdirSync(folder, { recursive: true });
   for (const stage of experiment.stages) {
     if (isDone(stage)) {
@@ -31,7 +36,11 @@ export async function runExperiment(experiment: Experiment, folder: string, comm
       continue;
     }
     reporter.note(`${stage.name}: ${stage.stage}`);
-    const { stopped } = await train(stage.stage, { ...stage.options, resume: hasCheckpoint(stage.options) } as StageOptions, reporter);
+    const { stopped } = await train(
+      stage.stage,
+      { ...stage.options, resume: hasCheckpoint(stage.options) } as StageOptions,
+      reporter,
+    );
     if (stopped !== undefined) return { rows: [], evaluations: {}, seconds: {}, page: "", stopped };
   }
   const evaluations: Record<string, RunEvaluation> = {};
@@ -62,9 +71,19 @@ function secondsOf({ cv_dir }: StageOptions): number {
 
 /** How a stage of the experiment is evaluated: on the test set, with the low-resolution classifier of the file if any. */
 export function evalOptions({ options }: ExperimentStage, { stages }: Experiment) {
-  const low = stages.find((other) => other.stage === "classifier_training" && "stream_id" in other.options && other.options.stream_id === "LR");
+  const low = stages.find(
+    (other) =>
+      other.stage === "classifier_training" && "stream_id" in other.options && other.options.stream_id === "LR",
+  );
   const { device, precision, threads, torch } = options;
-  const given = { load: options.cv_dir, device, precision, threads, torch, ...(low && { ckpt_lr_cl: low.options.cv_dir }) };
+  const given = {
+    load: options.cv_dir,
+    device,
+    precision,
+    threads,
+    torch,
+    ...(low && { ckpt_lr_cl: low.options.cv_dir }),
+  };
   return evalSchema.parse(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
 }
 
@@ -73,6 +92,9 @@ function tableOf(evaluations: Record<string, RunEvaluation>): EvaluationRow[] {
   return Object.entries(evaluations).flatMap(([name, { stage, rows }]) => {
     if (stage === "classifier_training") return rows;
     const compared = rows.filter((row) => row.name !== "LR classifier, no patches");
-    return compared.map((row) => ({ ...row, name: row.kind === "policy" ? `${name}: policy` : `${name}: ${row.name}` }));
+    return compared.map((row) => ({
+      ...row,
+      name: row.kind === "policy" ? `${name}: policy` : `${name}: ${row.name}`,
+    }));
   });
 }

@@ -27,8 +27,16 @@ export class Normalizer {
 
   constructor({ mean, std }: ChannelStatistics, device: Device) {
     this.#device = device;
-    this.#factor = fromArray(Float32Array.from(std, (s) => 1 / (255 * s)), [3], device);
-    this.#offset = fromArray(Float32Array.from(mean, (m, c) => m / std[c]), [3], device);
+    this.#factor = fromArray(
+      Float32Array.from(std, (s) => 1 / (255 * s)),
+      [3],
+      device,
+    );
+    this.#offset = fromArray(
+      Float32Array.from(mean, (m, c) => m / std[c]),
+      [3],
+      device,
+    );
   }
 
   /** (x / 255 − mean) / std of bytes [B, size, size, 3], as float32 images [B, 3, size, size]. */
@@ -62,7 +70,8 @@ export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tens
   ops.expectShape("maskPatches: images", images, [batch, channels, rows * patchSize, columns * patchSize]);
   ops.expectShape("maskPatches: mask", mask, [batch, grid.patches]);
   return scope(() => {
-    const asPatches = (x: Tensor) => ops.reshape(ops.permute(x, [0, 2, 3, 1]), [batch, rows, patchSize, columns, patchSize * channels]);
+    const asPatches = (x: Tensor) =>
+      ops.reshape(ops.permute(x, [0, 2, 3, 1]), [batch, rows, patchSize, columns, patchSize * channels]);
     const perPatch = ops.view(ops.cast(mask, images.dtype), [batch, rows, 1, columns, 1]);
     const patches = asPatches(images);
     const masked = low === undefined ? ops.mul(patches, perPatch) : ops.lerp(asPatches(low), patches, perPatch);

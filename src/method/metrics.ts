@@ -73,7 +73,7 @@ export class MetricAccumulator {
     return {
       ...means,
       sparsity: mean,
-      variance: Math.sqrt(squares / n),
+      variance: Math.sqrt(squares / Math.max(n - 1, 1)),
       unique_policies: this.#masks.size,
       commonest_policy: Math.max(...this.#masks.values()) / n,
     };

@@ -84,4 +84,3 @@ export function policyGradientLoss(
     return ops.scale(ops.sum(weighted), -1 / (over === "mean" ? batch * patches : batch));
   });
 }
-

@@ -21,13 +21,22 @@ export interface ModelDescription {
   policy: NetworkSize;
 }
 
-const classesOf = { cifar10: 10, cifar100: 100 } as const;
+const classesOf = { cifar10: 10, cifar100: 100, synthetic: 10 } as const;
 
 export function describeModels(): ModelDescription[] {
   return models.map(describe);
 }
 
-function describe({ name, description, imageSize, lowSize, grid, dataset, classifier, policy }: Model): ModelDescription {
+function describe({
+  name,
+  description,
+  imageSize,
+  lowSize,
+  grid,
+  dataset,
+  classifier,
+  policy,
+}: Model): ModelDescription {
   return {
     name,
     description,

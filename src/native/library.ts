@@ -13,7 +13,6 @@ import type { FoundLibtorch } from "./find.ts";
 /** The address of a tensor object that libtorch made and we own. */
 export type Handle = bigint;
 
-
 /** The functions that are called, as TypeScript sees them. Those that can fail return non-zero. */
 export interface Symbols {
   aoti_torch_new_tensor_handle(handle: Handle, out: BigUint64Array): number;
@@ -132,7 +131,11 @@ let opened: Library | undefined;
 /** The library, which {@link openLibtorch} must have opened before any tensor is made. */
 export function library(): Library {
   if (opened === undefined) {
-    throw fault("internal", { where: "libtorch", rule: "must be opened before tensors are made", next: "call openLibtorch first" });
+    throw fault("internal", {
+      where: "libtorch",
+      rule: "must be opened before tensors are made",
+      next: "call openLibtorch first",
+    });
   }
   return opened;
 }
@@ -179,7 +182,11 @@ function loadShared(found: FoundLibtorch, name: string): Shared {
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     const rule = existsSync(file) ? "must load" : "must exist";
-    throw fault("input", { where: file, rule, got: why, next: "run `patchdrop doctor`, then `patchdrop setup`" }, cause);
+    throw fault(
+      "input",
+      { where: file, rule, got: why, next: "run `patchdrop doctor`, then `patchdrop setup`" },
+      cause,
+    );
   }
 }
 
@@ -217,8 +224,16 @@ const cLibrary = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.
 
 function memoryCopies(): Library["memory"] {
   const libc = koffi.load(cLibrary);
-  const toAddress = libc.func("void *memcpy(uint64_t, void *, size_t)") as (to: bigint, from: ArrayBufferView, n: number) => unknown;
-  const fromAddress = libc.func("void *memcpy(void *, uint64_t, size_t)") as (to: ArrayBufferView, from: bigint, n: number) => unknown;
+  const toAddress = libc.func("void *memcpy(uint64_t, void *, size_t)") as (
+    to: bigint,
+    from: ArrayBufferView,
+    n: number,
+  ) => unknown;
+  const fromAddress = libc.func("void *memcpy(void *, uint64_t, size_t)") as (
+    to: ArrayBufferView,
+    from: bigint,
+    n: number,
+  ) => unknown;
   return {
     copyIn(address, source, bytes) {
       toAddress(address, source, bytes);

@@ -70,7 +70,11 @@ class Declaring implements Layers<FlowShape> {
   convBnAddRelu(x: FlowShape, shortcut: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
     const result = this.convBn(x, names, spec);
     if (String(result) !== String(shortcut)) {
-      throw fault("internal", { where: names.conv, rule: `needs a shortcut of shape [${result}]`, got: `[${shortcut}]` });
+      throw fault("internal", {
+        where: names.conv,
+        rule: `needs a shortcut of shape [${result}]`,
+        got: `[${shortcut}]`,
+      });
     }
     return result;
   }

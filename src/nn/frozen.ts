@@ -36,7 +36,9 @@ export class FrozenNetwork {
       const copied = (name: string) => keep(ops.cast(weights.get(name)!, "float32"));
       return {
         convolutions: convolutions.map((c) => [c.names.conv, fold(c, weights, precision)] as const),
-        linears: linears.map((name) => [name, { weight: copied(`${name}.weight`), bias: copied(`${name}.bias`) }] as const),
+        linears: linears.map(
+          (name) => [name, { weight: copied(`${name}.weight`), bias: copied(`${name}.bias`) }] as const,
+        ),
       };
     });
     this.#convolutions = new Map(kept.convolutions);
@@ -67,7 +69,11 @@ export class FrozenNetwork {
 }
 
 /** Weights w·γ/σ and bias β − μ·γ/σ, with σ = sqrt(running variance + ε), reordered for oneDNN on a CPU. */
-function fold({ names, spec, input }: DeclaredConvolution, weights: Weights, precision: Precision): ops.FusedConvolution {
+function fold(
+  { names, spec, input }: DeclaredConvolution,
+  weights: Weights,
+  precision: Precision,
+): ops.FusedConvolution {
   const { stride = 1, kernel } = spec;
   const padding = samePadding(kernel);
   const dtype = precisionDType(precision);
@@ -79,7 +85,9 @@ function fold({ names, spec, input }: DeclaredConvolution, weights: Weights, pre
     const scaled = ops.mul(of(`${names.conv}.weight`), ops.view(factor, [-1, 1, 1, 1]));
     const weight = ops.channelsLast(ops.cast(scaled, dtype));
     return {
-      weight: keep(weight.device === "cpu" ? ops.reorderConvolutionWeight(weight, stride, padding, [chunk, ...input]) : weight),
+      weight: keep(
+        weight.device === "cpu" ? ops.reorderConvolutionWeight(weight, stride, padding, [chunk, ...input]) : weight,
+      ),
       bias: keep(ops.cast(bias, dtype)),
       stride,
       padding,

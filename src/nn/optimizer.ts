@@ -52,12 +52,12 @@ export class Optimizer {
 
   /** Backward pass of a scalar loss, then one update of all parameters at learning rate `lr`. */
   step(loss: Tensor, lr: number): void {
+    for (const { parameters } of this.#learned) ops.zeroInPlace(parameters.gradient!);
     backward(
       loss,
       this.#learned.map(({ parameters }) => parameters.flat),
     );
     noGradients(() => scope(() => this.#update(lr)));
-    for (const { parameters } of this.#learned) ops.zeroInPlace(parameters.gradient!);
   }
 
   #update(lr: number): void {
@@ -69,7 +69,20 @@ export class Optimizer {
     const divisor = clip === undefined ? null : this.#clipDivisor(clip).handle;
     if (kind === "sgd") {
       // A momentum buffer of zeros makes the first step the same as any other.
-      fusedSgdInPlace(values, gradients, momentum === 0 ? [] : first, weightDecay, momentum, lr, 0, false, false, false, divisor, null);
+      fusedSgdInPlace(
+        values,
+        gradients,
+        momentum === 0 ? [] : first,
+        weightDecay,
+        momentum,
+        lr,
+        0,
+        false,
+        false,
+        false,
+        divisor,
+        null,
+      );
       return;
     }
     const steps = this.#learned.map((l) => l.steps);
@@ -77,8 +90,21 @@ export class Optimizer {
     const second = handles((l) => l.second!);
     const [beta1, beta2] = adamBetas;
     fusedAdamInPlace(
-      values, gradients, first, second, [], steps.map((s) => s.handle),
-      lr, beta1, beta2, weightDecay, adamEpsilon, false, false, divisor, null,
+      values,
+      gradients,
+      first,
+      second,
+      [],
+      steps.map((s) => s.handle),
+      lr,
+      beta1,
+      beta2,
+      weightDecay,
+      adamEpsilon,
+      false,
+      false,
+      divisor,
+      null,
     );
   }
 
@@ -103,7 +129,11 @@ export class Optimizer {
   /** @throws kind "input" when a moment is missing or of another size. */
   load(state: StateDict, where: string): void {
     for (const { name, first, second, steps } of this.#learned) {
-      const moments = [["first", first], ["second", second], ["steps", steps]] as const;
+      const moments = [
+        ["first", first],
+        ["second", second],
+        ["steps", steps],
+      ] as const;
       for (const [key, target] of moments) {
         if (target === undefined) continue;
         const saved = state.get(`${name}.${key}`);

@@ -4,14 +4,14 @@
  * lie as [O, h, w, I], which makes their [O, I, h, w] view channels-last. Running statistics are a second vector.
  */
 import { fault } from "../errors.ts";
-import { type StateDict, asFloat32, float32Tensor } from "../formats/safetensors.ts";
+import { asFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
 import { plantGradient } from "../tensor/autograd.ts";
 import type { Device, DType } from "../tensor/device.ts";
 import { cast, permute, split, view } from "../tensor/ops.ts";
 import { keep } from "../tensor/scope.ts";
 import { elementCount, empty, type Tensor } from "../tensor/tensor.ts";
 import type { Random } from "../utils/random.ts";
-import { declare, type Declaration, type Declared } from "./declare.ts";
+import { type Declaration, type Declared, declare } from "./declare.ts";
 import type { Network } from "./layers.ts";
 
 /** Arithmetic of a network's convolutions; weights and everything that is summed up stay float32. */
@@ -75,7 +75,9 @@ export class Parameters {
   /** He initialization (fan-out) of convolutions, ±1/sqrt(fan-in) in linear layers, 1 and 0 for batch norm. */
   initialize(random: Random): void {
     this.flat.upload(fill(this.#learned, (slot, target) => initialize(slot.entry, target, random)));
-    this.statistics.upload(fill(this.#buffers, ({ entry }, target) => target.fill(entry.role === "runningVar" ? 1 : 0)));
+    this.statistics.upload(
+      fill(this.#buffers, ({ entry }, target) => target.fill(entry.role === "runningVar" ? 1 : 0)),
+    );
     this.batchesTracked = 0;
   }
 
@@ -98,19 +100,26 @@ export class Parameters {
 
   /** All parameters and buffers under PyTorch's names and in its layout. */
   stateDict(): StateDict {
-    const flat = this.flat.toFloat32();
-    const statistics = this.statistics.toFloat32();
+    const learned = named(this.#learned, this.flat.toFloat32());
+    const buffers = named(this.#buffers, this.statistics.toFloat32());
     const state: StateDict = new Map();
     for (const entry of this.declaration.entries) {
-      const { offset, count } = this.#slot(entry);
-      const own = (isBuffer(entry) ? statistics : flat).slice(offset, offset + count);
-      state.set(entry.name, float32Tensor(entry.shape, entry.role === "convWeight" ? toOIHW(own, entry.shape) : own));
+      state.set(entry.name, float32Tensor(entry.shape, (isBuffer(entry) ? buffers : learned).get(entry.name)!));
       if (entry.role === "runningVar") {
         const name = entry.name.replace(/running_var$/, "num_batches_tracked");
-        state.set(name, { dtype: "I64", shape: [], data: new Uint8Array(BigInt64Array.of(BigInt(this.batchesTracked)).buffer) });
+        state.set(name, {
+          dtype: "I64",
+          shape: [],
+          data: new Uint8Array(BigInt64Array.of(BigInt(this.batchesTracked)).buffer),
+        });
       }
     }
     return state;
+  }
+
+  /** The gradient that has been accumulated, by PyTorch's names and in its layout. */
+  gradients(): Map<string, Float32Array> {
+    return named(this.#learned, this.gradient!.toFloat32());
   }
 
   /**
@@ -126,8 +135,11 @@ export class Parameters {
     };
     this.flat.upload(fill(this.#learned, read));
     this.statistics.upload(fill(this.#buffers, read));
-    const tracked = [...state].find(([name]) => name.endsWith("num_batches_tracked"))?.[1];
-    this.batchesTracked = tracked === undefined ? 0 : Number(new DataView(tracked.data.buffer, tracked.data.byteOffset).getBigInt64(0, true));
+    const [tracked] = [...state].flatMap(([name, { dtype, data }]) =>
+      name.endsWith("num_batches_tracked") && dtype === "I64" ? [data] : [],
+    );
+    this.batchesTracked =
+      tracked === undefined ? 0 : Number(new DataView(tracked.buffer, tracked.byteOffset).getBigInt64(0, true));
   }
 
   free(): void {
@@ -135,10 +147,16 @@ export class Parameters {
     this.statistics.free();
     this.gradient?.free();
   }
+}
 
-  #slot(entry: Declared): Slot {
-    return (isBuffer(entry) ? this.#buffers : this.#learned).find((slot) => slot.entry === entry)!;
-  }
+/** The parts of a flat vector by name, convolution weights as [O, I, h, w]. */
+function named(list: readonly Slot[], flat: Float32Array): Map<string, Float32Array> {
+  return new Map(
+    list.map(({ entry: { name, role, shape }, offset, count }) => {
+      const own = flat.slice(offset, offset + count);
+      return [name, role === "convWeight" ? toOIHW(own, shape) : own] as const;
+    }),
+  );
 }
 
 function slots(entries: readonly Declared[]): Slot[] {
@@ -214,5 +232,8 @@ function mismatches({ entries }: Declaration, state: StateDict, where: string) {
     return [{ where: `${where}: ${name}`, rule: `must have shape [${shape}]`, got: `[${found.shape}]`, next }];
   });
   const extra = [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
-  return [...wrong, ...extra.map((name) => ({ where: `${where}: ${name}`, rule: "must not be there", got: "it", next }))];
+  return [
+    ...wrong,
+    ...extra.map((name) => ({ where: `${where}: ${name}`, rule: "must not be there", got: "it", next })),
+  ];
 }

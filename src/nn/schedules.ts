@@ -35,5 +35,8 @@ export function oneCycle(lr: number, totalSteps: number): Schedule {
   const last = Math.max(totalSteps - 1, 1);
   const start = lr / startDivisor;
   const cosine = (from: number, to: number, share: number) => to + ((from - to) / 2) * (1 + Math.cos(Math.PI * share));
-  return ({ step }) => (step <= peak ? cosine(start, lr, step / peak) : cosine(lr, start / endDivisor, Math.min((step - peak) / (last - peak), 1)));
+  return ({ step }) =>
+    step <= peak
+      ? cosine(start, lr, step / peak)
+      : cosine(lr, start / endDivisor, Math.min((step - peak) / (last - peak), 1));
 }

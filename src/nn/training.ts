@@ -16,9 +16,17 @@ export type BatchNormMode = "train" | "batch" | "eval";
 /**
  * Logits float32 [B, outputs] of images [B, 3, H, W] in the network's precision, recorded when gradients are on.
  */
-export function forward(network: Network, parameters: Parameters, images: Tensor, precision: Precision, mode: BatchNormMode): Tensor {
+export function forward(
+  network: Network,
+  parameters: Parameters,
+  images: Tensor,
+  precision: Precision,
+  mode: BatchNormMode,
+): Tensor {
   if (mode === "train") parameters.batchesTracked += 1;
-  return scope(() => network(new Training(parameters.weights(precision), mode), ops.cast(images, precisionDType(precision))));
+  return scope(() =>
+    network(new Training(parameters.weights(precision), mode), ops.cast(images, precisionDType(precision))),
+  );
 }
 
 const momentum = 0.1;
@@ -73,7 +81,9 @@ class Training implements Layers<Tensor> {
   }
 
   linear(x: Tensor, name: string, _outputs: number): Tensor {
-    return scope(() => ops.linear(ops.cast(x, "float32"), this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)));
+    return scope(() =>
+      ops.linear(ops.cast(x, "float32"), this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)),
+    );
   }
 
   block(body: () => Tensor): Tensor {

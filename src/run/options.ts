@@ -144,7 +144,11 @@ export type TwoStreamOptions = StageOptions<"finetune2stream">;
  * Checks a stage's options from the command line or a configuration file.
  * @throws kind "usage" with all faults at once, each naming the flag, the rule and the value.
  */
-export function parseOptions<S extends StageName>(stage: S, given: Record<string, unknown>, prefix = "--"): StageOptions<S> {
+export function parseOptions<S extends StageName>(
+  stage: S,
+  given: Record<string, unknown>,
+  prefix = "--",
+): StageOptions<S> {
   return parseWith(schemas[stage] as unknown as z.ZodType<StageOptions<S>>, given, stage, prefix);
 }
 
@@ -156,7 +160,12 @@ export function parseWith<T>(schema: z.ZodType<T>, given: Record<string, unknown
     const unknown = issue.code === "unrecognized_keys";
     const names = unknown ? issue.keys : [issue.path.join(".")];
     const rule = unknown ? `must be an option of ${command}` : lowerFirst(issue.message);
-    return names.map((name) => ({ where: `${prefix}${name}`, rule, got: given[name], next: `see \`patchdrop ${command} --help\`` }));
+    return names.map((name) => ({
+      where: `${prefix}${name}`,
+      rule,
+      got: given[name],
+      next: `see \`patchdrop ${command} --help\``,
+    }));
   });
   throw fault("usage", faults);
 }
@@ -168,7 +177,10 @@ function lowerFirst(text: string): string {
 /** What `patchdrop eval` takes; what is absent is taken from the run. */
 export const evalSchema = z.strictObject({
   load: z.string().describe("run folder or checkpoint to evaluate"),
-  ckpt_lr_cl: z.string().optional().describe("low-resolution classifier, as a further baseline: run folder or checkpoint"),
+  ckpt_lr_cl: z
+    .string()
+    .optional()
+    .describe("low-resolution classifier, as a further baseline: run folder or checkpoint"),
   split: z.enum(["test", "train"]).default("test").describe("images to evaluate on"),
   model: z.string().optional().describe("model; the run's when absent"),
   data_dir: common.data_dir,

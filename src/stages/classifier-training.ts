@@ -17,17 +17,28 @@ export async function classifierTraining(options: ClassifierOptions, reporter: R
   const classifier = freshNetwork(model.classifier(classes), setting, options.seed, name);
   const networks = new Map([[name, classifier]]);
   const { momentum, wd, clip } = options;
-  const optimizer = new Optimizer(new Map([[name, classifier.parameters]]), { kind: "sgd", momentum, weightDecay: wd, ...(clip && { clip }) });
-  return runEpochs("classifier_training", options, setting, {
-    networks,
-    optimizer,
-    step: (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }),
-    test: () =>
-      withFrozen({ classifier }, setting, async (frozen) =>
-        (await evaluateClassifier(data.test, setting, frozen.classifier, options.stream_id)).metrics(),
-      ),
-    score: ({ accuracy }) => accuracy,
-  }, reporter);
+  const optimizer = new Optimizer(new Map([[name, classifier.parameters]]), {
+    kind: "sgd",
+    momentum,
+    weightDecay: wd,
+    ...(clip && { clip }),
+  });
+  return runEpochs(
+    "classifier_training",
+    options,
+    setting,
+    {
+      networks,
+      optimizer,
+      step: (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }),
+      test: () =>
+        withFrozen({ classifier }, setting, async (frozen) =>
+          (await evaluateClassifier(data.test, setting, frozen.classifier, options.stream_id)).metrics(),
+        ),
+      score: ({ accuracy }) => accuracy,
+    },
+    reporter,
+  );
 }
 
 interface StepContext {

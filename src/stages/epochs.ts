@@ -9,9 +9,10 @@ import type { Optimizer } from "../nn/optimizer.ts";
 import { multiStep, oneCycle, type Position, type Schedule, stepDecay } from "../nn/schedules.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
 import type { JsonObject } from "../run/json.ts";
+import type { StageName, StageOptions } from "../run/options.ts";
 import type { RunConfig } from "../run/run-config.ts";
 import { RunFolder } from "../run/run-folder.ts";
-import type { StageName, StageOptions } from "../run/options.ts";
+import { allFinite } from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
 import { type Learner, type NetworkName, type Setting, states } from "./setting.ts";
@@ -146,7 +147,13 @@ async function epochs(
   const batchSize = Math.min(options.batch_size, train.length);
   // Batch norm cannot train on one image.
   const dropLast = train.length % batchSize === 1;
-  const loader = new Loader(train, { batchSize, shuffle: true, augment: train.augmented, seed: options.seed, dropLast });
+  const loader = new Loader(train, {
+    batchSize,
+    shuffle: true,
+    augment: train.augmented,
+    seed: options.seed,
+    dropLast,
+  });
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const began = performance.now();
   const seconds = () => start.seconds + (performance.now() - began) / 1000;
@@ -155,11 +162,28 @@ async function epochs(
   for (let epoch = start.epoch; epoch < options.max_epochs; epoch++) {
     const resumed = epoch === start.epoch ? start : { step: 0 };
     const saveInside = (step: number, metrics: MetricAccumulator) => {
-      const progress: Progress = { epoch, step, metrics: metrics.state(), seconds: seconds(), ...(bestScore === undefined ? {} : { bestScore }) };
+      const progress: Progress = {
+        epoch,
+        step,
+        metrics: metrics.state(),
+        seconds: seconds(),
+        ...(bestScore === undefined ? {} : { bestScore }),
+      };
       save(run, learning, progress, metrics.metrics(), false);
     };
-    const outcome = await trainEpoch(options, setting, learning, reporter, loader, schedule, epoch, resumed, saveInside);
-    if (outcome.stopped !== undefined) return { run: run.path, stopped: outcome.stopped, ...(lastTest && { test: lastTest }) };
+    const outcome = await trainEpoch(
+      options,
+      setting,
+      learning,
+      reporter,
+      loader,
+      schedule,
+      epoch,
+      resumed,
+      saveInside,
+    );
+    if (outcome.stopped !== undefined)
+      return { run: run.path, stopped: outcome.stopped, ...(lastTest && { test: lastTest }) };
     const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
     run.log({ epoch: epoch + 1, split: "train", ...outcome.metrics, lr, images_per_second: outcome.imagesPerSecond });
 
@@ -173,13 +197,24 @@ async function epochs(
       isBest = bestScore === undefined || score > bestScore;
       if (isBest) bestScore = score;
     }
-    const progress: Progress = { epoch: epoch + 1, step: 0, seconds: seconds(), ...(bestScore === undefined ? {} : { bestScore }) };
+    const progress: Progress = {
+      epoch: epoch + 1,
+      step: 0,
+      seconds: seconds(),
+      ...(bestScore === undefined ? {} : { bestScore }),
+    };
     save(run, learning, progress, isBest ? lastTest! : outcome.metrics, isBest);
   }
   return { run: run.path, ...(lastTest && { test: lastTest }) };
 }
 
-function save(run: RunFolder, { networks, optimizer }: Learning, progress: Progress, metrics: Metrics, isBest: boolean): void {
+function save(
+  run: RunFolder,
+  { networks, optimizer }: Learning,
+  progress: Progress,
+  metrics: Metrics,
+  isBest: boolean,
+): void {
   const { epoch, step } = progress;
   const suffix = step > 0 ? `_S_${step}` : "";
   const name = `ckpt_E_${epoch}_A_${metrics.accuracy.toFixed(3)}_R_${(metrics.reward ?? 0).toFixed(2)}${suffix}`;
@@ -205,7 +240,10 @@ async function trainEpoch(
 ): Promise<EpochOutcome> {
   const metrics = new MetricAccumulator(from.metrics);
   const pending: PendingStep[] = [];
-  const progress = reporter.progress(`epoch ${epoch + 1}/${options.max_epochs}`, loader.batchesPerEpoch * loader.batchSize);
+  const progress = reporter.progress(
+    `epoch ${epoch + 1}/${options.max_epochs}`,
+    loader.batchesPerEpoch * loader.batchSize,
+  );
   const began = performance.now();
   let step = from.step;
   let saved = began;
@@ -221,7 +259,12 @@ async function trainEpoch(
     for await (const { images: bytes, labels, indices } of loader.batches(epoch, from.step)) {
       scope(() => {
         const images = normalizer.images(bytes, model.imageSize);
-        const batch = { images, labels: fromArray(BigInt64Array.from(labels, BigInt), [labels.length], device), epoch, step };
+        const batch = {
+          images,
+          labels: fromArray(BigInt64Array.from(labels, BigInt), [labels.length], device),
+          epoch,
+          step,
+        };
         const position: Position = { epoch, step: epoch * loader.batchesPerEpoch + step };
         const numbers = learning.step(batch, schedule(position));
         for (const tensor of Object.values(numbers)) keep(tensor);
@@ -235,12 +278,14 @@ async function trainEpoch(
       const due = performance.now() - saved > saveEveryMs;
       if ((stopped !== undefined || due) && step < loader.batchesPerEpoch) {
         look();
+        checkWeights(learning, epoch, step);
         saveInside(step, metrics);
         saved = performance.now();
         if (stopped !== undefined) return { ...outcome(), stopped };
       }
     }
     look();
+    checkWeights(learning, epoch, step);
     return outcome();
   } finally {
     progress.stop();
@@ -258,17 +303,33 @@ function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: numb
   for (const { numbers, step, indices } of pending.splice(0)) {
     const read = (tensor: Tensor | undefined) => tensor?.toFloat32();
     const loss = numbers.loss.item();
-    const result = { correct: numbers.correct.toFloat32(), reward: read(numbers.reward), baselineReward: read(numbers.baselineReward), mask: read(numbers.mask) };
+    const result = {
+      correct: numbers.correct.toFloat32(),
+      reward: read(numbers.reward),
+      baselineReward: read(numbers.baselineReward),
+      mask: read(numbers.mask),
+    };
     for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
     if (!Number.isFinite(loss)) {
       throw fault("notFinite", {
-        where: `epoch ${epoch + 1}, step ${step}: loss`,
+        where: `epoch ${epoch + 1}, step ${step + 1}: loss`,
         rule: "must be finite",
         got: `${loss} on images ${[...indices.slice(0, 8)].join(", ")}, …`,
-        next: "lower --lr or set --clip; the last checkpoint is as it was",
+        next: afterDivergence,
       });
     }
     metrics.add({ loss, ...result });
+  }
+}
+
+const afterDivergence = "lower --lr or set --clip; the last checkpoint is as it was";
+
+/** A loss can be finite and the update after it not: looked at before a checkpoint is made. @throws kind "notFinite" */
+function checkWeights({ networks }: Learning, epoch: number, step: number): void {
+  for (const [name, { parameters }] of networks) {
+    if (allFinite(parameters.flat) && allFinite(parameters.statistics)) continue;
+    const where = `epoch ${epoch + 1}, step ${step}: ${name}`;
+    throw fault("notFinite", { where, rule: "weights and running statistics must be finite", next: afterDivergence });
   }
 }
 
@@ -289,7 +350,10 @@ function shown({ accuracy, loss, sparsity, reward }: Metrics): Record<string, st
 }
 
 function summary(epoch: number, of: number, train: Metrics, test: Metrics): string {
-  const words = (metrics: Metrics) => Object.entries(shown(metrics)).map(([name, value]) => `${name} ${value}`).join(", ");
+  const words = (metrics: Metrics) =>
+    Object.entries(shown(metrics))
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", ");
   return `epoch ${epoch + 1}/${of}: train ${words(train)}; test ${words(test)}`;
 }
 

@@ -47,15 +47,31 @@ export interface RunEvaluation {
 }
 
 /** Evaluates the checkpoint of `options.load`. @throws kinds "input" and "usage". */
-export async function evaluateRun(options: EvalOptions, say: (text: string) => void = () => {}): Promise<RunEvaluation> {
+export async function evaluateRun(
+  options: EvalOptions,
+  say: (text: string) => void = () => {},
+): Promise<RunEvaluation> {
   const checkpoint = openCheckpoint(options.load);
   const trained = checkpoint.config.options;
   const own = (name: string) => trained[name] as string | undefined;
-  const { model = own("model"), data_dir = own("data_dir"), dataset = own("dataset"), seed = trained.seed, fill = own("fill") } = options;
+  const {
+    model = own("model"),
+    data_dir = own("data_dir"),
+    dataset = own("dataset"),
+    seed = trained.seed,
+    fill = own("fill"),
+  } = options;
   const setting = await prepare({ ...options, model, data_dir, dataset, seed } as Parameters<typeof prepare>[0], say);
   const split = setting.data[options.split];
   const stage = checkpoint.config.stage;
-  const common = { checkpoint: checkpoint.path, stage, model: setting.model.name, dataset: split.name, split: options.split, images: split.length };
+  const common = {
+    checkpoint: checkpoint.path,
+    stage,
+    model: setting.model.name,
+    dataset: split.name,
+    split: options.split,
+    images: split.length,
+  };
   if (!checkpoint.networks.has("agent")) return { ...common, rows: [await classifierRow(checkpoint, split, setting)] };
 
   const networks = openNetworks(checkpoint, options, setting);
@@ -80,7 +96,12 @@ interface Networks {
 function openNetworks(checkpoint: Checkpoint, { ckpt_lr_cl }: EvalOptions, setting: Setting): Networks {
   const { model, classes } = setting;
   const freeze = (from: Checkpoint, name: NetworkName) => {
-    const { network, parameters } = loadNetwork(name === "agent" ? model.policy : model.classifier(classes), setting, from, name);
+    const { network, parameters } = loadNetwork(
+      name === "agent" ? model.policy : model.classifier(classes),
+      setting,
+      from,
+      name,
+    );
     const frozen = new FrozenNetwork(network, parameters, setting.precision);
     parameters.free();
     return frozen;
@@ -95,9 +116,15 @@ function openNetworks(checkpoint: Checkpoint, { ckpt_lr_cl }: EvalOptions, setti
 }
 
 async function classifierRow(checkpoint: Checkpoint, split: Dataset, setting: Setting): Promise<EvaluationRow> {
-  const name = [...checkpoint.networks.keys()].find((key): key is NetworkName => key === "resnet_hr" || key === "resnet_lr");
+  const name = [...checkpoint.networks.keys()].find(
+    (key): key is NetworkName => key === "resnet_hr" || key === "resnet_lr",
+  );
   if (name === undefined) {
-    throw fault("input", { where: checkpoint.path, rule: "must hold a classifier or a policy", got: [...checkpoint.networks.keys()].join(", ") });
+    throw fault("input", {
+      where: checkpoint.path,
+      rule: "must hold a classifier or a policy",
+      got: [...checkpoint.networks.keys()].join(", "),
+    });
   }
   const { network, parameters } = loadNetwork(setting.model.classifier(setting.classes), setting, checkpoint, name);
   const frozen = new FrozenNetwork(network, parameters, setting.precision);
@@ -121,7 +148,9 @@ interface Judged {
 async function policyRows({ split, setting, networks, fill, reward, seed }: Judged, stage: string) {
   const { grid } = setting.model;
   const masks = await policyMasks(split, setting, networks.policy);
-  const counts = Array.from({ length: split.length }, (_, i) => sumOf(masks.subarray(i * grid.patches, (i + 1) * grid.patches)));
+  const counts = Array.from({ length: split.length }, (_, i) =>
+    sumOf(masks.subarray(i * grid.patches, (i + 1) * grid.patches)),
+  );
   const judge = (maskOf: (image: number) => ArrayLike<number>) => {
     const choose: Choice = (low, first) => fromMasks(maskOf, first, low.shape[0], setting);
     const { high, low } = networks;
@@ -168,7 +197,12 @@ async function policyMasks(split: Dataset, setting: Setting, policy: FrozenNetwo
   return masks;
 }
 
-function fromMasks(maskOf: (image: number) => ArrayLike<number>, first: number, batch: number, { model, device }: Setting) {
+function fromMasks(
+  maskOf: (image: number) => ArrayLike<number>,
+  first: number,
+  batch: number,
+  { model, device }: Setting,
+) {
   const { patches } = model.grid;
   const values = new Float32Array(batch * patches);
   for (let b = 0; b < batch; b++) values.set(maskOf(first + b), b * patches);
@@ -199,7 +233,10 @@ export interface Shown {
 export async function showImages(options: EvalOptions, indices: Uint32Array): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
   const trained = checkpoint.config.options;
-  const { model, data_dir, dataset, seed, fill } = { ...trained, ...options } as EvalOptions & { model: string; seed: number };
+  const { model, data_dir, dataset, seed, fill } = { ...trained, ...options } as EvalOptions & {
+    model: string;
+    seed: number;
+  };
   const setting = await prepare({ ...options, model, data_dir, dataset, seed } as Parameters<typeof prepare>[0]);
   const { grid, imageSize, lowSize } = setting.model;
   const { test } = setting.data;
@@ -215,7 +252,11 @@ export async function showImages(options: EvalOptions, indices: Uint32Array): Pr
     const mask = threshold(probabilities);
     const seen = maskPatches(images, mask, grid, fill === "lr" ? low : undefined);
     const logits = addStreams(networks.high.forward(seen), networks.low?.forward(low));
-    return { probabilities: probabilities.toFloat32(), mask: mask.toFloat32(), classProbabilities: ops.softmax(logits, 1).toFloat32() };
+    return {
+      probabilities: probabilities.toFloat32(),
+      mask: mask.toFloat32(),
+      classProbabilities: ops.softmax(logits, 1).toFloat32(),
+    };
   });
   for (const network of Object.values(networks)) network?.free();
   const meanColour = test.normalization.mean.map((m) => Math.round(255 * m));
@@ -261,7 +302,8 @@ function maskedBytes(
 ): Uint8Array {
   return Uint8Array.from(image, (value, at) => {
     const pixel = Math.floor(at / 3);
-    const patch = Math.floor(Math.floor(pixel / imageSize) / patchSize) * columns + Math.floor((pixel % imageSize) / patchSize);
+    const patch =
+      Math.floor(Math.floor(pixel / imageSize) / patchSize) * columns + Math.floor((pixel % imageSize) / patchSize);
     return mask[patch] > 0.5 ? value : (low?.[at] ?? meanColour[at % 3]);
   });
 }

@@ -4,12 +4,13 @@
  *
  * Shapes: B batch, P patches, K classes.
  */
-import { Loader } from "../data/loader.ts";
+
 import type { Dataset } from "../data/dataset.ts";
+import { Loader } from "../data/loader.ts";
 import { type Fill, lowResolution, maskPatches } from "../method/images.ts";
 import { MetricAccumulator } from "../method/metrics.ts";
 import { decideLeading, threshold } from "../method/policy.ts";
-import { correct, reward, type RewardOptions } from "../method/reward.ts";
+import { correct, type RewardOptions, reward } from "../method/reward.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
@@ -52,7 +53,12 @@ export async function evaluate(dataset: Dataset, setting: Setting, evaluation: E
 }
 
 /** Accuracy of one classifier on whole images or on the low resolution. */
-export async function evaluateClassifier(dataset: Dataset, setting: Setting, network: FrozenNetwork, stream: "HR" | "LR"): Promise<MetricAccumulator> {
+export async function evaluateClassifier(
+  dataset: Dataset,
+  setting: Setting,
+  network: FrozenNetwork,
+  stream: "HR" | "LR",
+): Promise<MetricAccumulator> {
   const accumulated = new MetricAccumulator();
   await forEachBatch(dataset, setting, (images, labels) => {
     const seen = stream === "LR" ? lowResolution(images, setting.model.lowSize) : images;
@@ -67,7 +73,12 @@ export async function forEachBatch(
   { model, normalizer, device }: Setting,
   body: (images: Tensor, labels: Tensor, first: number, bytes: Uint8Array) => void,
 ): Promise<void> {
-  const loader = new Loader(dataset, { batchSize: Math.min(batchSize, dataset.length), shuffle: false, augment: false, seed: 0 });
+  const loader = new Loader(dataset, {
+    batchSize: Math.min(batchSize, dataset.length),
+    shuffle: false,
+    augment: false,
+    seed: 0,
+  });
   let first = 0;
   for await (const { images: bytes, labels } of loader.batches(0)) {
     scope(() => {

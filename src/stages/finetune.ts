@@ -36,7 +36,10 @@ export async function finetune2stream(options: TwoStreamOptions, reporter: Repor
   const setting = await prepare(options, reporter.note);
   const { model, classes } = setting;
   const start = requiredCheckpoint("--load", options.load, "finetune2stream", model);
-  const judge = options.ckpt_hr_cl === undefined ? start : requiredCheckpoint("--ckpt_hr_cl", options.ckpt_hr_cl, "finetune2stream", model);
+  const judge =
+    options.ckpt_hr_cl === undefined
+      ? start
+      : requiredCheckpoint("--ckpt_hr_cl", options.ckpt_hr_cl, "finetune2stream", model);
   const low = requiredCheckpoint("--ckpt_lr_cl", options.ckpt_lr_cl, "finetune2stream", model);
   return finetuneNetworks("finetune2stream", options, setting, reporter, {
     policy: loadNetwork(model.policy, setting, start, "agent"),
@@ -61,26 +64,44 @@ async function finetuneNetworks(
 ): Promise<StageResult> {
   const { model, data, precision } = setting;
   const low = lowClassifier && new FrozenNetwork(lowClassifier.network, lowClassifier.parameters, precision);
-  const learned = new Map([["agent", policy.parameters], ["resnet_hr", classifier.parameters]]);
+  const learned = new Map([
+    ["agent", policy.parameters],
+    ["resnet_hr", classifier.parameters],
+  ]);
   const optimizer = new Optimizer(learned, adam(options));
   const rewarding = { kind: options.reward, penalty: options.penalty };
-  const networks = new Map<NetworkName, Learner>([["agent", policy], ["resnet_hr", classifier]]);
+  const networks = new Map<NetworkName, Learner>([
+    ["agent", policy],
+    ["resnet_hr", classifier],
+  ]);
   if (lowClassifier !== undefined) networks.set("resnet_lr", lowClassifier);
-  return runEpochs(stage, options, setting, {
-    networks,
-    optimizer,
-    step: (batch, lr) => {
-      const uniforms = uniformsFor(batch, setting, options.seed);
-      return finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr, uniforms });
+  return runEpochs(
+    stage,
+    options,
+    setting,
+    {
+      networks,
+      optimizer,
+      step: (batch, lr) => {
+        const uniforms = uniformsFor(batch, setting, options.seed);
+        return finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr, uniforms });
+      },
+      test: () =>
+        withFrozen({ policy, classifier }, setting, async (frozen) => {
+          const choose = greedyChoice(frozen.policy, model.grid.patches);
+          const evaluation = {
+            high: frozen.classifier,
+            choose,
+            fill: options.fill,
+            reward: rewarding,
+            ...(low && { low }),
+          };
+          return (await evaluate(data.test, setting, evaluation)).metrics();
+        }),
+      score: (metrics) => metrics.reward!,
     },
-    test: () =>
-      withFrozen({ policy, classifier }, setting, async (frozen) => {
-        const choose = greedyChoice(frozen.policy, model.grid.patches);
-        const evaluation = { high: frozen.classifier, choose, fill: options.fill, reward: rewarding, ...(low && { low }) };
-        return (await evaluate(data.test, setting, evaluation)).metrics();
-      }),
-    score: (metrics) => metrics.reward!,
-  }, reporter);
+    reporter,
+  );
 }
 
 export interface FinetuneContext {
@@ -106,12 +127,24 @@ export function finetuneStep(
   const classify = (mask: Tensor, mode: BatchNormMode) =>
     scope(() => {
       const seen = maskPatches(images, mask, grid, options.fill === "lr" ? low : undefined);
-      const high = forward(classifier.network, classifier.parameters, seen, precision, options.classifier_bn === "frozen" ? "eval" : mode);
+      const high = forward(
+        classifier.network,
+        classifier.parameters,
+        seen,
+        precision,
+        options.classifier_bn === "frozen" ? "eval" : mode,
+      );
       return combine(high, lowLogits, mask, options.two_stream_mix);
     });
   return withGradients(() => {
-    const probabilities = bounded(ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train")), options.alpha); // [B, P]
-    const { sampled, greedy } = noGradients(() => ({ sampled: sample(probabilities, uniforms), greedy: threshold(probabilities) }));
+    const probabilities = bounded(
+      ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train")),
+      options.alpha,
+    ); // [B, P]
+    const { sampled, greedy } = noGradients(() => ({
+      sampled: sample(probabilities, uniforms),
+      greedy: threshold(probabilities),
+    }));
     const logits = classify(sampled, "train"); // [B, K], learned
     const { right, earned, baseline, gain } = noGradients(() => {
       const right = correct(logits, labels); // [B]

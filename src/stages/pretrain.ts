@@ -4,7 +4,15 @@
  * Shapes: B batch, P patches, K classes.
  */
 import { lowResolution, maskPatches } from "../method/images.ts";
-import { bounded, decidedPatches, decideLeading, entropy, policyGradientLoss, sample, threshold } from "../method/policy.ts";
+import {
+  bounded,
+  decidedPatches,
+  decideLeading,
+  entropy,
+  policyGradientLoss,
+  sample,
+  threshold,
+} from "../method/policy.ts";
 import { advantage, correct, reward } from "../method/reward.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer } from "../nn/optimizer.ts";
@@ -17,7 +25,15 @@ import { fromArray, type Tensor } from "../tensor/tensor.ts";
 import { Random } from "../utils/random.ts";
 import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
 import { evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
-import { freshNetwork, type Learner, loadNetwork, type NetworkName, prepare, requiredCheckpoint, type Setting } from "./setting.ts";
+import {
+  freshNetwork,
+  type Learner,
+  loadNetwork,
+  type NetworkName,
+  prepare,
+  requiredCheckpoint,
+  type Setting,
+} from "./setting.ts";
 
 export async function pretrain(options: PretrainOptions, reporter: Reporter): Promise<StageResult> {
   const setting = await prepare(options, reporter.note);
@@ -31,19 +47,37 @@ export async function pretrain(options: PretrainOptions, reporter: Reporter): Pr
       : loadNetwork(model.policy, setting, requiredCheckpoint("--load", options.load, "pretrain", model), "agent");
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const rewarding = { kind: options.reward, penalty: options.penalty };
-  return runEpochs("pretrain", options, setting, {
-    // The classifier is saved too, as it is: a checkpoint holds all that eval needs.
-    networks: new Map<NetworkName, Learner>([["agent", policy], ["resnet_hr", classifier]]),
-    optimizer,
-    step: (batch, lr) => pretrainStep(policy, high, batch, { setting, options, optimizer, lr, uniforms: uniformsFor(batch, setting, options.seed) }),
-    test: (epoch) =>
-      withFrozen({ policy }, setting, async (frozen) => {
-        const decided = decidedPatches(epoch, model.grid.patches, options.curriculum);
-        const choose = greedyChoice(frozen.policy, decided);
-        return (await evaluate(data.test, setting, { high, choose, fill: options.fill, reward: rewarding })).metrics();
-      }),
-    score: (metrics) => metrics.reward!,
-  }, reporter);
+  return runEpochs(
+    "pretrain",
+    options,
+    setting,
+    {
+      // The classifier is saved too, as it is: a checkpoint holds all that eval needs.
+      networks: new Map<NetworkName, Learner>([
+        ["agent", policy],
+        ["resnet_hr", classifier],
+      ]),
+      optimizer,
+      step: (batch, lr) =>
+        pretrainStep(policy, high, batch, {
+          setting,
+          options,
+          optimizer,
+          lr,
+          uniforms: uniformsFor(batch, setting, options.seed),
+        }),
+      test: (epoch) =>
+        withFrozen({ policy }, setting, async (frozen) => {
+          const decided = decidedPatches(epoch, model.grid.patches, options.curriculum);
+          const choose = greedyChoice(frozen.policy, decided);
+          return (
+            await evaluate(data.test, setting, { high, choose, fill: options.fill, reward: rewarding })
+          ).metrics();
+        }),
+      score: (metrics) => metrics.reward!,
+    },
+    reporter,
+  );
 }
 
 export function adam({ wd, clip }: { wd: number; clip?: number | undefined }) {
@@ -51,9 +85,17 @@ export function adam({ wd, clip }: { wd: number; clip?: number | undefined }) {
 }
 
 /** The uniform numbers [B, P] that sampling uses in a step: a function of the seed and the step's position. */
-export function uniformsFor({ images, epoch, step }: Batch, { model, device }: Pick<Setting, "model" | "device">, seed: number): Tensor {
+export function uniformsFor(
+  { images, epoch, step }: Batch,
+  { model, device }: Pick<Setting, "model" | "device">,
+  seed: number,
+): Tensor {
   const shape = [images.shape[0], model.grid.patches];
-  return fromArray(new Random(seed, "sample", epoch, step).uniforms(new Float32Array(shape[0] * shape[1])), shape, device);
+  return fromArray(
+    new Random(seed, "sample", epoch, step).uniforms(new Float32Array(shape[0] * shape[1])),
+    shape,
+    device,
+  );
 }
 
 interface StepContext {
@@ -77,9 +119,13 @@ export function pretrainStep(
   const decided = decidedPatches(epoch, grid.patches, options.curriculum);
   const low = lowResolution(images, model.lowSize);
   const fill = options.fill === "lr" ? low : undefined;
-  const judge = (mask: Tensor) => scope(() => correct(classifier.forward(maskPatches(images, mask, grid, fill)), labels)); // [B]
+  const judge = (mask: Tensor) =>
+    scope(() => correct(classifier.forward(maskPatches(images, mask, grid, fill)), labels)); // [B]
   return withGradients(() => {
-    const probabilities = bounded(ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train")), options.alpha); // [B, P]
+    const probabilities = bounded(
+      ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train")),
+      options.alpha,
+    ); // [B, P]
     const judged = noGradients(() => {
       const sampled = decideLeading(sample(probabilities, uniforms), decided);
       const greedy = decideLeading(threshold(probabilities), decided);
@@ -88,9 +134,19 @@ export function pretrainStep(
       const baseline = reward(judge(greedy), greedy, rewarding);
       return { sampled, right, earned, baseline, gain: advantage(earned, baseline) };
     });
-    const loss = withEntropyBonus(policyGradientLoss(probabilities, judged.sampled, judged.gain, { over: "mean", decided }), probabilities, options.beta);
+    const loss = withEntropyBonus(
+      policyGradientLoss(probabilities, judged.sampled, judged.gain, { over: "mean", decided }),
+      probabilities,
+      options.beta,
+    );
     optimizer.step(loss, lr);
-    return { loss, correct: judged.right, reward: judged.earned, baselineReward: judged.baseline, mask: judged.sampled };
+    return {
+      loss,
+      correct: judged.right,
+      reward: judged.earned,
+      baselineReward: judged.baseline,
+      mask: judged.sampled,
+    };
   });
 }
 

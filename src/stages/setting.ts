@@ -4,9 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { openDataSplits } from "../data/open.ts";
-import { cacheFolder } from "../utils/cache-folder.ts";
 import type { DataSplits } from "../data/dataset.ts";
+import { openDataSplits } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { Normalizer } from "../method/images.ts";
@@ -35,7 +34,17 @@ export interface Setting {
 
 type SettingOptions = Pick<
   StageOptions,
-  "model" | "data_dir" | "dataset" | "download" | "skip_bad" | "num_workers" | "seed" | "device" | "precision" | "threads" | "torch"
+  | "model"
+  | "data_dir"
+  | "dataset"
+  | "download"
+  | "skip_bad"
+  | "num_workers"
+  | "seed"
+  | "device"
+  | "precision"
+  | "threads"
+  | "torch"
 >;
 
 /** Opens libtorch and the data set. @throws kinds "input" and "usage", see docs. */
@@ -51,18 +60,27 @@ export async function prepare(options: SettingOptions, say: (text: string) => vo
     device,
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
-    versions: { patchdrop: programVersion(), node: process.version, libtorch: torch.version, threads: String(torch.threads) },
+    versions: {
+      patchdrop: programVersion(),
+      node: process.version,
+      libtorch: torch.version,
+      threads: String(torch.threads),
+    },
   };
 }
 
 async function openData(options: SettingOptions, model: Model, say: (text: string) => void): Promise<DataSplits> {
-  const { dataset, data_dir: dataDir, skip_bad: skipBad, seed } = options;
+  const { data_dir: dataDir, skip_bad: skipBad, download, seed } = options;
+  const own = model.dataset === "synthetic";
+  const dataset = options.dataset ?? (own && dataDir === undefined ? "synthetic" : undefined);
   const data = await openDataSplits({
     imageSize: model.imageSize,
-    preferred: model.dataset,
     seed,
     skipBad,
-    cacheDir: cacheFolder(),
+    download,
+    parallel: options.num_workers,
+    say,
+    ...(model.dataset !== "synthetic" && { preferred: model.dataset }),
     ...(dataset && { dataset }),
     ...(dataDir && { dataDir }),
   });
@@ -94,7 +112,9 @@ function choosePrecision(asked: "auto" | Precision, device: Device): Precision {
 }
 
 export function programVersion(): string {
-  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string };
+  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
   return manifest.version;
 }
 
@@ -119,7 +139,12 @@ export function loadNetwork(network: Network, setting: Setting, checkpoint: Chec
   const state = checkpoint.networks.get(name);
   if (state === undefined) {
     const has = [...checkpoint.networks.keys()].join(", ");
-    throw fault("input", { where: checkpoint.path, rule: `must hold the network ${name}`, got: has, next: "give a checkpoint of a stage that trains it" });
+    throw fault("input", {
+      where: checkpoint.path,
+      rule: `must hold the network ${name}`,
+      got: has,
+      next: "give a checkpoint of a stage that trains it",
+    });
   }
   const parameters = new Parameters(network, setting.model.imageSize, setting.device);
   parameters.load(state, `${checkpoint.path}: ${name}`);
@@ -129,12 +154,21 @@ export function loadNetwork(network: Network, setting: Setting, checkpoint: Chec
 /** The checkpoint that a flag names. @throws kind "usage" when the flag is absent. */
 export function requiredCheckpoint(flag: string, path: string | undefined, stage: string, model: Model): Checkpoint {
   if (path === undefined) {
-    throw fault("usage", { where: flag, rule: `must name a run folder or checkpoint, since ${stage} starts from it`, got: "nothing" });
+    throw fault("usage", {
+      where: flag,
+      rule: `must name a run folder or checkpoint, since ${stage} starts from it`,
+      got: "nothing",
+    });
   }
   const checkpoint = openCheckpoint(path);
   const own = checkpoint.config.options.model;
   if (own !== undefined && own !== model.name) {
-    throw fault("input", { where: `${flag} ${path}`, rule: `must be of model ${model.name}`, got: own, next: "give the same --model" });
+    throw fault("input", {
+      where: `${flag} ${path}`,
+      rule: `must be of model ${model.name}`,
+      got: own,
+      next: "give the same --model",
+    });
   }
   return checkpoint;
 }

@@ -1,5 +1,12 @@
 /** The stages by name. */
-import type { ClassifierOptions, FinetuneOptions, PretrainOptions, StageName, StageOptions, TwoStreamOptions } from "../run/options.ts";
+import type {
+  ClassifierOptions,
+  FinetuneOptions,
+  PretrainOptions,
+  StageName,
+  StageOptions,
+  TwoStreamOptions,
+} from "../run/options.ts";
 import { classifierTraining } from "./classifier-training.ts";
 import type { Reporter, StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";

@@ -9,7 +9,7 @@ import { fault } from "../errors.ts";
 import { check, owned } from "../native/call.ts";
 import { library } from "../native/library.ts";
 import * as native from "../native/operators.generated.ts";
-import { type DType, type Device, dtypeCode } from "./device.ts";
+import { type Device, type DType, dtypeCode } from "./device.ts";
 import { full, type Shape, Tensor } from "./tensor.ts";
 
 const out = new BigUint64Array(1);
@@ -95,7 +95,9 @@ export function atLeast(a: Tensor, threshold: number): Tensor {
 // Reductions.
 
 export function sum(a: Tensor, dims?: readonly number[], keepDim = false): Tensor {
-  return new Tensor(dims === undefined ? native.sum(a.handle, null) : native.sumDimIntList(a.handle, dims, keepDim, null));
+  return new Tensor(
+    dims === undefined ? native.sum(a.handle, null) : native.sumDimIntList(a.handle, dims, keepDim, null),
+  );
 }
 
 export function mean(a: Tensor, dims?: readonly number[], keepDim = false): Tensor {
@@ -134,7 +136,8 @@ export const split = (a: Tensor, sizes: readonly number[], dim = 0): Tensor[] =>
 /** Elements start…end − 1 along `dim`, every `step`-th, as a view. */
 export const slice = (a: Tensor, dim: number, start: number, end: number, step = 1): Tensor =>
   new Tensor(native.slice(a.handle, dim, start, end, step));
-export const select = (a: Tensor, dim: number, index: number): Tensor => new Tensor(native.select(a.handle, dim, index));
+export const select = (a: Tensor, dim: number, index: number): Tensor =>
+  new Tensor(native.select(a.handle, dim, index));
 /** Rows `index` (int64 or int32, [N]) of a along `dim`. */
 export const indexSelect = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.indexSelect(a.handle, dim, index.handle));
@@ -162,7 +165,11 @@ export const detach = (a: Tensor): Tensor => new Tensor(native.detach(a.handle))
 
 /** Overwrites `target` with `source`, converting element type and device. */
 export function copyInto(target: Tensor, source: Tensor): void {
-  check(library().symbols.aoti_torch_copy_(target.handle, source.handle, 0), "copy_", () => `[${target.shape}], [${source.shape}]`);
+  check(
+    library().symbols.aoti_torch_copy_(target.handle, source.handle, 0),
+    "copy_",
+    () => `[${target.shape}], [${source.shape}]`,
+  );
 }
 
 export function zeroInPlace(a: Tensor): void {
@@ -204,7 +211,11 @@ export interface BatchNormOptions {
   eps?: number;
 }
 
-export function batchNorm(x: Tensor, t: BatchNormTensors, { training, momentum = 0.1, eps = 1e-5 }: BatchNormOptions): Tensor {
+export function batchNorm(
+  x: Tensor,
+  t: BatchNormTensors,
+  { training, momentum = 0.1, eps = 1e-5 }: BatchNormOptions,
+): Tensor {
   return new Tensor(
     native.batchNorm(
       x.handle,
@@ -293,7 +304,11 @@ export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: "no
 /** ReLU(convolution + bias + shortcut). */
 export function fusedResidual(x: Tensor, shortcut: Tensor, c: FusedConvolution): Tensor {
   if (String(shortcut.shape.slice(0, 1)) !== String(x.shape.slice(0, 1))) {
-    throw fault("internal", { where: "fusedResidual", rule: `needs a shortcut of batch ${x.shape[0]}`, got: `[${shortcut.shape}]` });
+    throw fault("internal", {
+      where: "fusedResidual",
+      rule: `needs a shortcut of batch ${x.shape[0]}`,
+      got: `[${shortcut.shape}]`,
+    });
   }
   const handle = native.mkldnnConvolutionPointwiseBinary(
     x.handle,

@@ -4,9 +4,9 @@
  */
 import { fault } from "../errors.ts";
 import { check, owned, release, sizesOf } from "../native/call.ts";
-import { clone, contiguous, toCopy } from "../native/operators.generated.ts";
 import { type Handle, library } from "../native/library.ts";
-import { type DType, type Device, deviceCodes, dtypeCode, dtypeOfCode, elementBytes } from "./device.ts";
+import { clone, contiguous, toCopy } from "../native/operators.generated.ts";
+import { type Device, type DType, deviceCodes, dtypeCode, dtypeOfCode, elementBytes } from "./device.ts";
 import { register } from "./scope.ts";
 
 /** JavaScript arrays that can be uploaded, and the element type that each has by default. */
@@ -143,7 +143,6 @@ export class Tensor {
     release(staging);
   }
 }
-
 
 function emptyHandle(shape: Shape, dtype: DType, device: Device): Handle {
   const sizes = BigInt64Array.from(shape, BigInt);

@@ -34,9 +34,10 @@ export function datasetConformance(
       const last = dataset.length - 1;
       const out = new Uint8Array(3 * imageBytes).fill(7);
       await dataset.read(Uint32Array.of(last, 0, last), out);
-      expect(out.subarray(0, imageBytes)).toEqual(await readOne(dataset, last));
-      expect(out.subarray(imageBytes, 2 * imageBytes)).toEqual(await readOne(dataset, 0));
-      expect(out.subarray(2 * imageBytes)).toEqual(out.subarray(0, imageBytes));
+      const image = (position: number): Uint8Array => out.subarray(position * imageBytes, (position + 1) * imageBytes);
+      expect(Buffer.compare(image(0), await readOne(dataset, last))).toBe(0);
+      expect(Buffer.compare(image(1), await readOne(dataset, 0))).toBe(0);
+      expect(Buffer.compare(image(2), image(0))).toBe(0);
     });
 
     it("gives copies: writing into what was read changes nothing", async () => {
@@ -46,7 +47,7 @@ export function datasetConformance(
       first.forEach((byte, at) => {
         first[at] = byte ^ 255;
       });
-      expect(await readOne(dataset, 0)).toEqual(kept);
+      expect(Buffer.compare(await readOne(dataset, 0), kept)).toBe(0);
     });
 
     it("refuses an index beyond its end", async () => {

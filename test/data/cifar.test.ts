@@ -84,7 +84,7 @@ describe("openCifar", () => {
       );
       for (let n = 0; n < length; n++) {
         expect(train.labels[n]).toBe(expectedLabel(n, classes));
-        expect(out.subarray(n * imageBytes, (n + 1) * imageBytes)).toEqual(expectedImage(n));
+        expect(Buffer.compare(out.subarray(n * imageBytes, (n + 1) * imageBytes), expectedImage(n))).toBe(0);
       }
       expect([...test.labels]).toEqual([0, 1].map((n) => expectedLabel(n, classes)));
     }

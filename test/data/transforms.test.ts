@@ -40,13 +40,13 @@ describe("cropAndFlip", () => {
     expect(allOutcomes.size).toBe(162);
     const counts = new Map(allOutcomes);
     const stream = new Random(1, "augment", 0);
-    const draws = 16_200;
+    const draws = 8_100;
     for (let position = 0; position < draws; position++) {
       const outcome = augmented(stream, position).join();
-      expect(counts.has(outcome)).toBe(true);
       counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
     }
-    const chiSquare = [...counts.values()].reduce((sum, count) => sum + (count - 100) ** 2 / 100, 0);
+    expect(counts.size).toBe(162); // no outcome but those
+    const chiSquare = [...counts.values()].reduce((sum, count) => sum + (count - 50) ** 2 / 50, 0);
     expect(chiSquare).toBeLessThan(220); // 161 degrees of freedom, p = 0.001
   });
 

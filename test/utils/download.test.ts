@@ -16,10 +16,16 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 let folder = "";
 let server: Server;
 let requests: (string | undefined)[] = [];
+/** Bytes that the download has written so far, as it reports them. */
+let received = 0;
+const onProgress = (progress: DownloadProgress): void => {
+  received = progress.received;
+};
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "patchdrop-download-"));
   requests = [];
+  received = 0;
 });
 afterEach(async () => {
   server.closeAllConnections();
@@ -49,7 +55,7 @@ const whole: Answer = (request, response) => {
   response.end(content.subarray(start));
 };
 
-/** Breaks the connection after so many bytes of what was asked for. */
+/** Breaks the connection after so many bytes of what was asked for, once they have arrived. */
 const cutAfter =
   (bytes: number): Answer =>
   (request, response) => {
@@ -58,7 +64,12 @@ const cutAfter =
       "content-length": content.length - start,
       "content-range": `bytes ${start}-${content.length - 1}/${content.length}`,
     });
-    response.write(content.subarray(start, start + bytes), () => setTimeout(() => response.destroy(), 20));
+    response.write(content.subarray(start, start + bytes));
+    const cut = setInterval(() => {
+      if (received < start + bytes) return;
+      clearInterval(cut);
+      response.destroy();
+    }, 2);
   };
 
 /** Knows no ranges. */
@@ -79,8 +90,14 @@ describe("downloadFile", () => {
   it("fetches a file, checks it and leaves nothing else", async () => {
     const progress: DownloadProgress[] = [];
     const url = await serve(whole);
-    const onProgress = (state: DownloadProgress): void => void progress.push(state);
-    await downloadFile({ url, path: target(), sha256, md5: md5.toUpperCase(), size: content.length, onProgress });
+    await downloadFile({
+      url,
+      path: target(),
+      sha256,
+      md5: md5.toUpperCase(),
+      size: content.length,
+      onProgress: (state) => void progress.push(state),
+    });
     expect((await readFile(target())).equals(content)).toBe(true);
     expect(await readdir(join(folder, "deep"))).toEqual(["file.bin"]);
     expect(progress.at(-1)).toEqual({ received: content.length, total: content.length });
@@ -98,7 +115,7 @@ describe("downloadFile", () => {
 
   it("goes on where the connection broke", async () => {
     const url = await serve(cutAfter(30_000), cutAfter(20_000), whole);
-    await downloadFile({ url, path: target(), sha256 });
+    await downloadFile({ url, path: target(), sha256, onProgress });
     expect(requests).toEqual([undefined, "bytes=30000-", "bytes=50000-"]);
     expect((await readFile(target())).equals(content)).toBe(true);
   });
@@ -119,7 +136,7 @@ describe("downloadFile", () => {
 
   it("starts over when the server knows no ranges", async () => {
     const url = await serve(cutAfter(30_000), always200);
-    await downloadFile({ url, path: target(), sha256 });
+    await downloadFile({ url, path: target(), sha256, onProgress });
     expect((await readFile(target())).equals(content)).toBe(true);
   });
 
@@ -133,7 +150,7 @@ describe("downloadFile", () => {
 
   it("keeps what came when the server no longer answers, and says how to go on", async () => {
     const url = await serve(cutAfter(30_000), (request) => request.socket.destroy());
-    const error = await failure(downloadFile({ url, path: target(), sha256 }));
+    const error = await failure(downloadFile({ url, path: target(), sha256, onProgress }));
     expect(error.message).toContain(`${url}: the connection must last until the file is complete, got `);
     expect(error.message).toContain("; run the command again to continue after 30000 bytes");
     expect(error.exitCode).toBe(5);

@@ -1,0 +1,164 @@
+"""The PyTorch side of the benchmark: one stage's step, timed each time that a line "step" arrives on stdin.
+
+    yes step | python3 bench/peer.py --stage pretrain --config best --batch 256 --steps 10 --threads 2
+
+A driver that alternates two such programs, step by step, measures both under the same load. After --warmup steps the
+program writes JSON lines on stdout: {"ready": …} once; for each "step" {"step": n, "seconds": s, "loss": x}
+with "accuracy" in place of "loss" for eval; and {"done": n, "peakRssBytes": b} when --steps are done or stdin ends.
+
+A step goes from the batch's bytes and its uniforms to the updated weights, by the functions that make the golden values
+(`scripts/golden/stages.py`), on the formula's weights. --config says how:
+
+- reference: float32, contiguous, gradients recorded in every pass (the 2019 code's `volatile` has no effect in today's
+  PyTorch), plain optimizers, the allocator as it is. Its masks and thresholds are vectorized here, unlike in 2019.
+- best: channels-last, bfloat16 autocast, gradients recorded only where something learns, fused optimizers, and an
+  allocator that keeps its memory.
+
+--verify runs the golden steps instead and prints each loss beside the golden one.
+"""
+
+import argparse
+import ctypes
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.optim import SGD, Adam, Optimizer
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts" / "golden"))
+
+import cases  # noqa: E402
+import formula  # noqa: E402
+from stages import Batch, Execution, Rules, classifier_step, evaluate, finetune_step, pretrain_step  # noqa: E402
+
+GOLDEN_FILES = {
+    "classifier": "classifier-training",
+    "pretrain": "pretrain",
+    "finetune": "finetune",
+    "finetune2stream": "finetune2stream",
+}
+EXECUTIONS = {
+    "reference": Execution(record_all=True),
+    "best": Execution(bf16=True, channels_last=True),
+}
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # malloc.h
+Step = Callable[[Batch], float]
+
+
+def keep_memory() -> None:
+    """Lets glibc keep what tensors free, instead of giving it back and faulting it in again at each step."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(M_MMAP_MAX, 0)  # the mmap threshold itself cannot be raised above 32 MiB
+
+
+def random_batch(count: int) -> Batch:
+    labels = torch.from_numpy((formula.values(count, formula.LABELS) * 10).astype("int64"))
+    return Batch(formula.images(count), labels, formula.uniforms(count, 16, formula.UNIFORMS))
+
+
+def base_of(stage: str) -> int:
+    """The classifier that the golden values of a stage have."""
+    return formula.EVALUATED if stage in ("pretrain", "eval") else formula.TRAINED
+
+
+def make_step(stage: str, config: str) -> Step:
+    """One step of a stage from the formula's weights. Returns the loss, of eval the accuracy."""
+    run, fused = EXECUTIONS[config], config == "best"
+    networks = cases.actor(base_of(stage), two_streams=stage == "finetune2stream")
+    learned = {
+        "classifier": [networks.high],
+        "pretrain": [networks.policy],
+        "finetune": [networks.policy, networks.high],
+        "finetune2stream": [networks.policy, networks.high],
+        "eval": [],
+    }[stage]
+    if run.channels_last:
+        for network in (networks.policy, networks.high, networks.low):
+            if network is not None:
+                network.to(memory_format=torch.channels_last)
+    parameters = [p for network in learned for p in network.parameters()]
+    if stage == "eval":
+        return lambda batch: evaluate(networks, batch, Rules(penalty=-5.0), run).outcome.right.mean().item()
+    optimizer: Optimizer
+    if stage == "classifier":
+        optimizer = SGD(parameters, lr=0.1, momentum=0.9, fused=fused)
+        return lambda batch: classifier_step(networks.high, batch, optimizer, run=run)[1].item()
+    optimizer = Adam(parameters, lr=1e-3 if stage == "pretrain" else 1e-4, fused=fused)
+    if stage == "pretrain":
+        return lambda batch: pretrain_step(networks, batch, optimizer, Rules(penalty=-0.5), run).loss.item()
+    return lambda batch: finetune_step(networks, batch, optimizer, Rules(penalty=-5.0), run).loss.item()
+
+
+def report(**values: object) -> None:
+    print(json.dumps(values), flush=True)
+
+
+def peak_rss_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
+
+
+def serve(args: argparse.Namespace) -> None:
+    step, batch = make_step(args.stage, args.config), random_batch(args.batch)
+    for _ in range(args.warmup):
+        step(batch)
+    report(
+        ready=args.stage,
+        config=args.config,
+        batch=args.batch,
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+    )
+    done = 0
+    while done < args.steps and sys.stdin.readline() == "step\n":
+        start = time.perf_counter()
+        value = step(batch)
+        seconds = time.perf_counter() - start
+        done += 1
+        report(step=done, seconds=seconds, **{"accuracy" if args.stage == "eval" else "loss": value})
+    report(done=done, peakRssBytes=peak_rss_bytes())
+
+
+def verify(args: argparse.Namespace) -> None:
+    """Prints this configuration's values on the golden batch beside the golden ones; nothing is judged here."""
+    step = make_step(args.stage, args.config)
+    if args.stage == "eval":
+        golden = json.loads((ROOT / "test/golden/evaluate.json").read_text())["oneStream"]["accuracy"]
+        report(stage=args.stage, config=args.config, accuracy=step(cases.batch(base_of(args.stage))), golden=golden)
+        return
+    golden = json.loads((ROOT / f"test/golden/{GOLDEN_FILES[args.stage]}.json").read_text())
+    for number, expected in enumerate(golden["steps"]):
+        loss = step(cases.batch(base_of(args.stage), number))
+        report(stage=args.stage, config=args.config, step=number + 1, loss=loss, golden=expected["loss"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stage", required=True, choices=[*GOLDEN_FILES, "eval"])
+    parser.add_argument("--config", required=True, choices=list(EXECUTIONS))
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=10, help="at most this many timed steps (%(default)s)")
+    parser.add_argument("--warmup", type=int, default=2, help="steps before the first timed one (%(default)s)")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--verify", action="store_true", help="print the losses of the golden steps and stop")
+    args = parser.parse_args()
+    for name, least in (("batch", 2), ("steps", 1), ("warmup", 0), ("threads", 1)):
+        if getattr(args, name) < least:
+            parser.error(f"--{name}: must be at least {least}")
+    torch.set_num_threads(args.threads)
+    if args.config == "best":
+        keep_memory()
+    if args.verify:
+        verify(args)
+    else:
+        serve(args)
+
+
+if __name__ == "__main__":
+    main()

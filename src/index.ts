@@ -1,0 +1,28 @@
+/** The library: what `import { … } from "patchdrop"` offers. Names only; nothing is computed here. */
+export type { DataSplits, Dataset, Normalization } from "./data/dataset.ts";
+export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
+export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
+export { type Experiment, readExperiment } from "./experiment/config.ts";
+export { runExperiment } from "./experiment/run.ts";
+export {
+  centrePatches,
+  countPatches,
+  fixedColumns,
+  fixedRows,
+  type Grid,
+  makeGrid,
+  maskBits,
+  type PatchBox,
+  patchBox,
+  randomMask,
+} from "./method/grid.ts";
+export { describeModels, type ModelDescription } from "./models/describe.ts";
+export { findModel, type Model, modelNames } from "./models/registry.ts";
+export { type FoundLibtorch, findLibtorch } from "./native/find.ts";
+export type { Checkpoint } from "./run/checkpoint.ts";
+export { readMetrics } from "./run/metrics.ts";
+export { openCheckpoint } from "./run/open-checkpoint.ts";
+export { type EvalOptions, parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
+export type { Reporter, StageResult } from "./stages/epochs.ts";
+export { type EvaluationRow, evaluateRun, type RunEvaluation } from "./stages/evaluate-run.ts";
+export { train } from "./stages/train.ts";

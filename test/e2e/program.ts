@@ -1,0 +1,123 @@
+/** The program as a subprocess, built from these sources: what a user meets, exit codes and streams included. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { findLibtorch } from "../../src/native/find.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+/** Where builds go while `dist` is older than a source; modules and package.json are found from there too. */
+const cache = join(root, "node_modules", ".cache", "patchdrop-e2e");
+const oneHourMs = 3_600_000;
+
+/** How long a single run may take on a machine that has other things to do. */
+export const runTimeoutMs = 600_000;
+
+/** The program's main file: of `dist`, or, where that is older than a source, of a build made here. */
+function mainFile(): string {
+  const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
+  const newestMs = Math.max(...sources.map((name) => statSync(join(root, "src", name)).mtimeMs));
+  const inDist = join(root, "dist", "cli", "main.js");
+  if (existsSync(inDist) && statSync(inDist).mtimeMs >= newestMs) return inDist;
+  const own = join(cache, String(Math.round(newestMs)));
+  if (!existsSync(own)) makeBuild(own);
+  return join(own, "dist", "cli", "main.js");
+}
+
+/** Compiles into the folder `target`. Types are not checked here: `npm run typecheck` does. */
+function makeBuild(target: string): void {
+  mkdirSync(cache, { recursive: true });
+  removeOldBuilds();
+  const folder = mkdtempSync(join(cache, "unfinished-"));
+  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  const given = [compiler, "-p", join(root, "tsconfig.build.json"), "--noCheck", "--outDir", join(folder, "dist")];
+  const { status, stdout } = spawnSync(process.execPath, given, { cwd: root, encoding: "utf8" });
+  if (status !== 0) throw new Error(`tsc failed: ${stdout}`);
+  for (const needed of ["package.json", "configs"]) {
+    cpSync(join(root, needed), join(folder, needed), { recursive: true });
+  }
+  try {
+    renameSync(folder, target);
+  } catch (error) {
+    // Another test file has made the same build meanwhile.
+    if (!existsSync(target)) throw error;
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** A younger one may still be running, for another test file. */
+function removeOldBuilds(): void {
+  for (const name of readdirSync(cache)) {
+    const folder = join(cache, name);
+    if (statSync(folder).mtimeMs < Date.now() - oneHourMs) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const main = mainFile();
+
+/** The user's cache is left alone; libtorch is the one that a user's command would find. */
+const environment = {
+  ...process.env,
+  PATCHDROP_CACHE: mkdtempSync(join(tmpdir(), "patchdrop-e2e-cache-")),
+  PATCHDROP_TORCH: findLibtorch().root,
+};
+process.once("exit", () => rmSync(environment.PATCHDROP_CACHE, { recursive: true, force: true }));
+
+export interface Ended {
+  /** Exit code; null where a signal ended the process. */
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A process of the program that is under way. */
+export interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+}
+
+/** Starts `patchdrop …`. */
+export function start(args: readonly string[], env: Record<string, string> = {}): Running {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...environment, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: runTimeoutMs,
+    killSignal: "SIGKILL",
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  return { child, ended };
+}
+
+/** Runs `patchdrop …` to its end. */
+export function patchdrop(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  return start(args, env).ended;
+}
+
+/** Runs it and fails with what it said unless it exits with 0. */
+export async function succeed(args: readonly string[]): Promise<Ended> {
+  const ended = await patchdrop(args);
+  if (ended.code !== 0)
+    throw new Error(`patchdrop ${args.join(" ")} ended with ${ended.code ?? ended.signal}: ${ended.stderr}`);
+  return ended;
+}
+
+/** The command line that runs the program in a shell, quoted. */
+export const shellCommand = `'${process.execPath}' '${main}'`;
+export const shellEnvironment: NodeJS.ProcessEnv = environment;
+
+/** Resolves as soon as `condition` holds, looking every 2 ms; rejects where it does not within `timeoutMs`. */
+export async function until(condition: () => boolean, timeoutMs = runTimeoutMs): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`still not so after ${timeoutMs} ms: ${String(condition)}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}

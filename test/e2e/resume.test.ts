@@ -1,0 +1,196 @@
+/**
+ * The promise of docs and reliability: on one machine, on the CPU, with the same number of threads, a run that is cut
+ * anywhere and resumed ends with the same bits as one that was not.
+ */
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readState } from "../../src/run/checkpoint.ts";
+import { makeImageFolder } from "./images.ts";
+import { type Ended, runTimeoutMs, start, succeed, until } from "./program.ts";
+import { linked, tensorFiles, timelessMetrics } from "./runs.ts";
+
+// 33 images: four steps of 8 an epoch, and one image that is left out, since batch norm cannot train on it alone.
+const counts = { classes: 3, train: 11, test: 3 };
+const common = [
+  "--model",
+  "R8_Scenes",
+  "--batch_size",
+  "8",
+  "--max_epochs",
+  "3",
+  "--test_interval",
+  "1",
+  "--threads",
+  "1",
+  "--precision",
+  "fp32",
+];
+
+let folder: string;
+let data: string;
+const runFolder = (name: string) => join(folder, name);
+
+/** The trainings, each from the uncut runs before it. */
+const trainings: Record<string, () => string[]> = {
+  hr: () => ["classifier_training", "--schedule", "onecycle", "--wd", "0.0005"],
+  lr: () => ["classifier_training", "--stream_id", "LR", "--clip", "1"],
+  pretrain: () => ["pretrain", "--ckpt_hr_cl", runFolder("hr"), "--beta", "0.01"],
+  finetune: () => [
+    "finetune",
+    "--load",
+    runFolder("pretrain"),
+    "--ckpt_hr_cl",
+    runFolder("hr"),
+    "--schedule",
+    "step",
+    "--epoch_step",
+    "2",
+  ],
+  finetune2stream: () => [
+    "finetune2stream",
+    "--load",
+    runFolder("finetune"),
+    "--ckpt_lr_cl",
+    runFolder("lr"),
+    "--fill",
+    "lr",
+  ],
+};
+
+const argumentsOf = (name: string, run: string, ...more: string[]) => [
+  ...trainings[name](),
+  "--data_dir",
+  data,
+  "--cv_dir",
+  run,
+  ...common,
+  ...more,
+];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-resume-"));
+  data = await makeImageFolder(join(folder, "data"), counts);
+  for (const name of Object.keys(trainings)) await succeed(argumentsOf(name, runFolder(name)));
+}, 5 * runTimeoutMs);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What must be the same, to the last bit and digit. */
+function outcome(run: string) {
+  const saved = (link: "best" | "last") => {
+    const { progress, files } = readState(join(run, link));
+    const { seconds: _, ...position } = progress;
+    const hashes = Object.fromEntries(Object.entries(files).map(([name, { sha256 }]) => [name, sha256]));
+    return { name: linked(run, link), position, hashes };
+  };
+  const events = readdirSync(run).find((name) => name.startsWith("events.out.tfevents."));
+  return {
+    best: saved("best"),
+    last: saved("last"),
+    metrics: timelessMetrics(run),
+    eventBytes: statSync(join(run, events!)).size,
+  };
+}
+
+/** Names of the last checkpoint's files whose bytes are not those of the other run. */
+function differingFiles(run: string, other: string): string[] {
+  const own = tensorFiles(join(run, "last"));
+  const others = tensorFiles(join(other, "last"));
+  return [...new Set([...own.keys(), ...others.keys()])].filter(
+    (name) => !own.get(name)?.equals(others.get(name) ?? Buffer.alloc(0)),
+  );
+}
+
+/**
+ * Starts a training and sends `signal` once the first epoch's checkpoint is there: at once, or well inside the second
+ * epoch, which takes about as long as the first did.
+ */
+async function cut(
+  name: string,
+  run: string,
+  signal: NodeJS.Signals,
+  when: "at once" | "inside the second epoch",
+): Promise<Ended> {
+  const { child, ended } = start(argumentsOf(name, run));
+  await until(() => existsSync(join(run, "checkpoints")));
+  const began = performance.now();
+  await until(() => existsSync(join(run, "last")));
+  const epochMs = performance.now() - began;
+  if (when === "inside the second epoch") await new Promise((resolve) => setTimeout(resolve, epochMs / 4));
+  child.kill(signal);
+  return ended;
+}
+
+describe.each(["hr", "pretrain", "finetune", "finetune2stream"])("%s", (name) => {
+  async function resumeAndCompare(run: string): Promise<void> {
+    await succeed(argumentsOf(name, run, "--resume"));
+    expect(outcome(run)).toEqual(outcome(runFolder(name)));
+    expect(differingFiles(run, runFolder(name))).toEqual([]);
+  }
+
+  it(
+    "is the same when it was killed inside an epoch",
+    async () => {
+      const run = runFolder(`${name}-killed`);
+      expect(await cut(name, run, "SIGKILL", "inside the second epoch")).toMatchObject({
+        code: null,
+        signal: "SIGKILL",
+      });
+      await resumeAndCompare(run);
+    },
+    2 * runTimeoutMs,
+  );
+
+  it(
+    "is the same when SIGTERM stopped it inside an epoch, where it was saved",
+    async () => {
+      const run = runFolder(`${name}-stopped`);
+      const { code, stderr } = await cut(name, run, "SIGTERM", "inside the second epoch");
+      expect(code).toBe(143);
+      expect(stderr).toMatch(/\nstopped by SIGTERM; everything is saved, go on with --resume\n$/);
+      expect(linked(run, "last")).toMatch(/^ckpt_E_[12]_A_[\d.]+_R_[-\d.]+_S_[123]$/);
+      expect(readState(join(run, "last")).progress.metrics).toBeDefined();
+      await resumeAndCompare(run);
+    },
+    2 * runTimeoutMs,
+  );
+
+  it(
+    "is the same when it was killed between two epochs",
+    async () => {
+      const run = runFolder(`${name}-between`);
+      expect(await cut(name, run, "SIGKILL", "at once")).toMatchObject({ code: null, signal: "SIGKILL" });
+      expect(linked(run, "last")).toMatch(/^ckpt_E_1_/);
+      await resumeAndCompare(run);
+    },
+    2 * runTimeoutMs,
+  );
+});
+
+describe("two uncut runs", () => {
+  it.each(["hr", "finetune"])(
+    "of %s with the same seed end alike, with another seed they do not",
+    async (name) => {
+      const [same, other] = [runFolder(`${name}-same`), runFolder(`${name}-other`)];
+      await succeed(argumentsOf(name, same));
+      expect(outcome(same)).toEqual(outcome(runFolder(name)));
+      await succeed(argumentsOf(name, other, "--seed", "2"));
+      const files = [...tensorFiles(join(other, "last")).keys()];
+      expect(differingFiles(other, runFolder(name))).toEqual(files);
+      expect(timelessMetrics(other)).not.toEqual(timelessMetrics(runFolder(name)));
+    },
+    3 * runTimeoutMs,
+  );
+
+  it(
+    "--resume of a run that is done changes nothing",
+    async () => {
+      const before = outcome(runFolder("hr"));
+      const { stdout, stderr } = await succeed(argumentsOf("hr", runFolder("hr"), "--resume"));
+      expect({ stdout, stderr }).toEqual({ stdout: `${runFolder("hr")}\n`, stderr: "" });
+      expect(outcome(runFolder("hr"))).toEqual(before);
+    },
+    runTimeoutMs,
+  );
+});

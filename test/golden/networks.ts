@@ -1,0 +1,99 @@
+/** Networks with the formula's weights, as scripts/golden fills them. */
+
+import { cifarNormalization } from "../../src/data/normalizations.ts";
+import { float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
+import { Normalizer } from "../../src/method/images.ts";
+import { findModel } from "../../src/models/registry.ts";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import type { Network } from "../../src/nn/layers.ts";
+import { Parameters } from "../../src/nn/parameters.ts";
+import type { Batch } from "../../src/stages/epochs.ts";
+import type { Learner } from "../../src/stages/setting.ts";
+import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
+import { formulaImages, formulaUniforms, formulaWeights, salts } from "./formula.ts";
+import { type GoldenNetwork, loadGolden } from "./load.ts";
+import { distance, type Summary } from "./summary.ts";
+
+openLibtorch(findLibtorch(), { threads: 1 });
+
+export const model = findModel("R32_C10");
+export const setting = { model, precision: "fp32" } as const;
+const { networks } = loadGolden("states");
+
+/** A network of this program with the formula's weights, salts from `base` on. */
+function filled(network: Network, { shapes }: GoldenNetwork, base: number): Learner {
+  const parameters = new Parameters(network, model.imageSize, "cpu");
+  const own = new Set(parameters.declaration.entries.map(({ name }) => name));
+  const state: StateDict = new Map();
+  Object.entries(shapes).forEach(([name, shape], index) => {
+    // The reference's policy has a value head that nothing uses; this program's has none.
+    if (own.has(name)) state.set(name, float32Tensor(shape, formulaWeights(name, shape, index, base)));
+  });
+  parameters.load(state, "formula");
+  return { network, parameters };
+}
+
+export function goldenClassifier(base: number): Learner {
+  return filled(model.classifier(10), networks.classifier, base);
+}
+
+export function goldenPolicy(base: number): Learner {
+  return filled(model.policy, networks.policy, base);
+}
+
+/** The 8 images, normalized, [8, 3, 32, 32]; or the first `count`. */
+export function goldenImages(count = 8): Tensor {
+  return new Normalizer(cifarNormalization, "cpu").images(formulaImages(count), model.imageSize);
+}
+
+export function goldenBatch(labels: readonly number[], step = 0): Batch {
+  const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length]);
+  return { images: goldenImages(labels.length), labels: targets, epoch: 0, step };
+}
+
+export function goldenUniforms(step: number): Tensor {
+  return fromArray(formulaUniforms(8, 16, salts.uniforms + step), [8, 16]);
+}
+
+/** The largest distance of any tensor of `found` from its golden summary, and whose it is. */
+export function farthest(
+  found: ReadonlyMap<string, ArrayLike<number>>,
+  golden: Record<string, Summary>,
+): { name: string; distance: number } {
+  const all = Object.entries(golden)
+    .filter(([name]) => !name.startsWith("vnet"))
+    .map(([name, summary]) => ({
+      name,
+      distance: found.has(name) ? distance(found.get(name)!, summary) : Number.POSITIVE_INFINITY,
+    }));
+  return all.reduce((worst, next) => (next.distance > worst.distance ? next : worst));
+}
+
+/** Parameters (without running statistics) by name, as they are now. */
+export function snapshot({ parameters }: Learner): Map<string, Float32Array> {
+  const state = parameters.stateDict();
+  return new Map(
+    [...state]
+      .filter(([, { dtype }]) => dtype === "F32")
+      .map(([name, { data }]) => [
+        name,
+        new Float32Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength)),
+      ]),
+  );
+}
+
+/** What changed since `before`, by name. */
+export function changesSince(before: ReadonlyMap<string, Float32Array>, learner: Learner): Map<string, Float64Array> {
+  return new Map(
+    [...snapshot(learner)].map(([name, now]) => [name, Float64Array.from(now, (x, i) => x - before.get(name)![i])]),
+  );
+}
+
+export const maskRows = (mask: Tensor): string[] => {
+  const [batch, patches] = mask.shape;
+  const values = mask.toFloat32();
+  return Array.from({ length: batch }, (_, b) =>
+    Array.from(values.subarray(b * patches, (b + 1) * patches), (v) => (v > 0.5 ? "1" : "0")).join(""),
+  );
+};

@@ -1,0 +1,276 @@
+/**
+ * Who frees what: the rule of scope.ts, and that no stage's step leaves anything behind in a thousand repetitions, neither
+ * tensors (counted) nor other memory of the process.
+ */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { exitCodes, PatchDropError } from "../../src/errors.ts";
+import { makeGrid } from "../../src/method/grid.ts";
+import { cifarResNet } from "../../src/models/cifar-resnet.ts";
+import type { Model } from "../../src/models/registry.ts";
+import { liveHandles } from "../../src/native/call.ts";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import { FrozenNetwork } from "../../src/nn/frozen.ts";
+import type { Network } from "../../src/nn/layers.ts";
+import { Optimizer } from "../../src/nn/optimizer.ts";
+import { Parameters } from "../../src/nn/parameters.ts";
+import { schemas } from "../../src/run/options.ts";
+import { classifierStep } from "../../src/stages/classifier-training.ts";
+import type { Batch, StepNumbers } from "../../src/stages/epochs.ts";
+import { finetuneStep } from "../../src/stages/finetune.ts";
+import { pretrainStep, uniformsFor } from "../../src/stages/pretrain.ts";
+import type { Learner } from "../../src/stages/setting.ts";
+import * as ops from "../../src/tensor/ops.ts";
+import { keep, scope } from "../../src/tensor/scope.ts";
+import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
+import { Random } from "../../src/utils/random.ts";
+
+beforeAll(() => {
+  openLibtorch(findLibtorch(), { threads: 1, cuda: false });
+});
+
+const vector = (...values: number[]) => fromArray(Float32Array.from(values), [values.length]);
+
+describe("ownership", () => {
+  it("frees at the end of a scope what the scope does not return", () => {
+    const before = liveHandles();
+    let inner: Tensor | undefined;
+    const sum = scope(() => {
+      inner = vector(1, 2);
+      return ops.add(inner, vector(3, 4));
+    });
+    expect(inner?.isFreed).toBe(true);
+    expect(liveHandles()).toBe(before + 1);
+    expect([...sum.toFloat32()]).toEqual([4, 6]);
+    sum.free();
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("moves a nested scope's results to the scope around it, also out of arrays and objects", () => {
+    const before = liveHandles();
+    const seen = scope(() => {
+      const moved = scope(() => ({ one: vector(1), more: [vector(2), vector(3)], dropped: vector(4).shape }));
+      expect(liveHandles()).toBe(before + 3);
+      expect(moved.more[1].item()).toBe(3);
+      return [moved.one, ...moved.more].map((tensor) => () => tensor.isFreed);
+    });
+    expect(seen.map((isFreed) => isFreed())).toEqual([true, true, true]);
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("leaves to its holder what keep() took out, however deep", () => {
+    const before = liveHandles();
+    const kept: Tensor[] = [];
+    scope(() => scope(() => void kept.push(keep(vector(7)))));
+    expect(kept[0].item()).toBe(7);
+    expect(liveHandles()).toBe(before + 1);
+    kept[0].free();
+    kept[0].free();
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("says what to do when a freed tensor is used", () => {
+    const freed = vector(1, 2);
+    expect(freed.shape).toEqual([2]);
+    freed.free();
+    const uses = [() => freed.handle, () => freed.toFloat32(), () => ops.relu(freed), () => ops.mul(freed, freed)];
+    for (const use of uses) {
+      expect(use).toThrow(
+        "tensor: must be alive, but this one of shape [2] was freed; return it from its scope(), or keep() it",
+      );
+    }
+    const error = caught(uses[0]);
+    expect([error.kind, error.exitCode]).toEqual(["internal", exitCodes.internal]);
+  });
+
+  it("frees a scope's tensors when its body throws, and leaves the scopes around it as they were", () => {
+    const before = liveHandles();
+    scope(() => {
+      const own = vector(1);
+      expect(() =>
+        scope(() => {
+          scope(() => vector(2));
+          throw new Error("on purpose");
+        }),
+      ).toThrow("on purpose");
+      expect(liveHandles()).toBe(before + 1);
+      expect(own.item()).toBe(1);
+      vector(3); // belongs to the outer scope again
+    });
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("names the operator and the shapes when libtorch refuses them, and frees what was made before", () => {
+    const before = liveHandles();
+    const error = caught(() => scope(() => ops.mul(vector(1, 2), vector(1, 2, 3))));
+    expect(error.message).toMatch(/^aten::mul(\.Tensor)?\(\[2\], \[3\]\): /);
+    expect(liveHandles()).toBe(before);
+  });
+});
+
+function caught(body: () => unknown): PatchDropError {
+  try {
+    body();
+  } catch (error) {
+    if (error instanceof PatchDropError) return error;
+  }
+  throw new Error("no PatchDropError was thrown");
+}
+
+/** 16 patches of 2 × 2 pixels, and networks of one block a segment: a step takes a few milliseconds. */
+const model: Model = {
+  name: "tiny",
+  description: "for this test",
+  imageSize: 8,
+  lowSize: 2,
+  grid: makeGrid(8, 2),
+  dataset: "cifar10",
+  classifier: (classes) => cifarResNet({ blocks: 1, outputs: classes }),
+  policy: cifarResNet({ blocks: 1, outputs: 16, prefix: "features.", head: "logit" }),
+};
+const classes = 3;
+const batchSize = 4;
+const setting = { model, precision: "fp32", device: "cpu" } as const;
+const steps = 1000;
+const warmUpSteps = 200;
+const mostGrowthBytes = 20 * 2 ** 20;
+const limitMs = 600_000;
+
+interface Prepared {
+  step(batch: Batch, uniforms: Tensor): StepNumbers;
+  free(): void;
+}
+
+function learner(network: Network, name: string): Learner {
+  const parameters = new Parameters(network, model.imageSize, "cpu");
+  parameters.initialize(new Random(1, name));
+  return { network, parameters };
+}
+
+function frozen(name: string): FrozenNetwork {
+  const { network, parameters } = learner(model.classifier(classes), name);
+  const result = new FrozenNetwork(network, parameters, "fp32");
+  parameters.free();
+  return result;
+}
+
+function adamFor(learners: Record<string, Learner>): Optimizer {
+  const parameters = Object.entries(learners).map(([name, own]) => [name, own.parameters] as const);
+  return new Optimizer(new Map(parameters), { kind: "adam", clip: 1 });
+}
+
+function classifierCase(given: Record<string, unknown>): Prepared {
+  const options = schemas.classifier_training.parse(given);
+  const classifier = learner(model.classifier(classes), "classifier");
+  const optimizer = new Optimizer(new Map([["classifier", classifier.parameters]]), {
+    kind: "sgd",
+    momentum: 0.9,
+    weightDecay: 1e-4,
+  });
+  return {
+    step: (batch) => classifierStep(classifier, batch, { setting, options, optimizer, lr: 1e-3 }),
+    free() {
+      optimizer.free();
+      classifier.parameters.free();
+    },
+  };
+}
+
+function pretrainCase(given: Record<string, unknown>): Prepared {
+  const options = schemas.pretrain.parse(given);
+  const policy = learner(model.policy, "policy");
+  const judge = frozen("judge");
+  const optimizer = adamFor({ policy });
+  return {
+    step: (batch, uniforms) => pretrainStep(policy, judge, batch, { setting, options, optimizer, lr: 1e-4, uniforms }),
+    free() {
+      optimizer.free();
+      policy.parameters.free();
+      judge.free();
+    },
+  };
+}
+
+function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<string, unknown>): Prepared {
+  const options = schemas[stage].parse(given);
+  const policy = learner(model.policy, "policy");
+  const classifier = learner(model.classifier(classes), "classifier");
+  const low = stage === "finetune2stream" ? frozen("low") : undefined;
+  const optimizer = adamFor({ policy, classifier });
+  return {
+    step: (batch, uniforms) =>
+      finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr: 1e-4, uniforms }),
+    free() {
+      optimizer.free();
+      policy.parameters.free();
+      classifier.parameters.free();
+      low?.free();
+    },
+  };
+}
+
+/** Runs one step as `runEpochs` does: the numbers outlive the step's scope, are read, and are freed. */
+function runStep({ step }: Prepared, index: number): void {
+  const numbers = scope(() => {
+    const random = new Random(2, "images", index);
+    const images = fromArray(random.normals(new Float32Array(batchSize * 3 * 64)), [batchSize, 3, 8, 8]);
+    const labels = fromArray(
+      BigInt64Array.from({ length: batchSize }, () => BigInt(random.integer(classes))),
+      [batchSize],
+    );
+    const batch: Batch = { images, labels, epoch: 0, step: index };
+    const kept = step(batch, uniformsFor(batch, setting, 1));
+    for (const tensor of Object.values(kept)) keep(tensor);
+    return kept;
+  });
+  expect(Number.isFinite(numbers.loss.item())).toBe(true);
+  for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
+}
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+function residentBytes(): number {
+  collectGarbage();
+  return process.memoryUsage.rss();
+}
+
+describe(`${steps} steps`, () => {
+  let atStart = 0;
+  beforeAll(() => {
+    atStart = liveHandles();
+  });
+  afterAll(() => {
+    expect(liveHandles()).toBe(atStart);
+  });
+
+  it.each<[string, () => Prepared]>([
+    ["classifier_training", () => classifierCase({})],
+    ["classifier_training on the low resolution", () => classifierCase({ stream_id: "LR" })],
+    ["pretrain with its curriculum and an entropy bonus", () => pretrainCase({ beta: 0.1, fill: "lr" })],
+    ["finetune", () => finetuneCase("finetune", {})],
+    [
+      "finetune2stream, whose low-resolution classifier is frozen",
+      () => finetuneCase("finetune2stream", { two_stream_mix: "share" }),
+    ],
+  ])(
+    "of %s leave no tensor behind and take no more memory",
+    (_, prepare) => {
+      const prepared = prepare();
+      for (let index = 0; index < warmUpSteps; index++) runStep(prepared, index);
+      const handles = liveHandles();
+      const bytes = residentBytes();
+      for (let index = 0; index < steps; index++) {
+        runStep(prepared, index);
+        if (liveHandles() !== handles)
+          throw new Error(`step ${index}: ${liveHandles()} live handles, ${handles} before`);
+      }
+      expect(residentBytes() - bytes).toBeLessThan(mostGrowthBytes);
+      prepared.free();
+      expect(liveHandles()).toBe(atStart);
+    },
+    limitMs,
+  );
+});
