@@ -22,7 +22,7 @@ const bytesPerImage = imageSize * imageSize * 3;
 
 const longestSplit = 1_000_000;
 /** Measured over the default training split. */
-const normalization: Normalization = { mean: [0.479, 0.476, 0.48], std: [0.188, 0.117, 0.193] };
+const normalization: Normalization = { mean: [0.464, 0.47, 0.472], std: [0.18, 0.134, 0.157] };
 
 /** The spots of each class: every choice of one or two out of four. */
 const classes = ["nw", "ne", "sw", "se", "nw+ne", "nw+sw", "nw+se", "ne+sw", "ne+se", "sw+se"] as const;
@@ -36,8 +36,8 @@ const spotCorners: Readonly<Record<string, readonly [number, number]>> = {
 const spotSize = 3;
 
 type Color = readonly [red: number, green: number, blue: number];
-const warm: Color = [225, 130, 45];
-const cool: Color = [45, 130, 225];
+const warm: Color = [190, 120, 45];
+const cool: Color = [45, 120, 190];
 const spotColor: Color = [15, 15, 15];
 /** A plate's channels lie so far around its colour. */
 const colorSpread = 20;
@@ -45,7 +45,7 @@ const colorSpread = 20;
 const greyRange: readonly [number, number] = [100, 150];
 const largestGrain = 15;
 /**
- * Light falls from one side: green fades from top to bottom, blue from left to right, by this share around the middle.
+ * Light falls from one corner: green fades from top to bottom, red from left to right, by this share around the middle.
  * The paper's policy averages its features over all positions; the colour of the light tells it where it looks.
  */
 const lightSpread = 0.6;
@@ -150,9 +150,9 @@ function fillSquare(out: Uint8ClampedArray, top: number, left: number, size: num
 function paint(out: Uint8ClampedArray, y: number, x: number, [red, green, blue]: Color): void {
   const at = 3 * (y * imageSize + x);
   const last = imageSize - 1;
-  out[at] = red;
+  out[at] = red * (1 + lightSpread * (0.5 - x / last));
   out[at + 1] = green * (1 + lightSpread * (0.5 - y / last));
-  out[at + 2] = blue * (1 + lightSpread * (0.5 - x / last));
+  out[at + 2] = blue;
 }
 
 /** The patches (of 16, row by row) that hold a part of the target: the fewest that always tell its class. */

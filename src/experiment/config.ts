@@ -69,12 +69,10 @@ export function readExperiment(file: string, folder: string, overrides: Record<s
     } catch (error) {
       if (!(error instanceof PatchDropError)) throw error;
       faults.push(
-        ...error.message
-          .split("\n")
-          .map((line) => ({
-            where: line.split(": ").slice(0, 2).join(": "),
-            rule: line.split(": ").slice(2).join(": "),
-          })),
+        ...error.message.split("\n").map((line) => ({
+          where: line.split(": ").slice(0, 2).join(": "),
+          rule: line.split(": ").slice(2).join(": "),
+        })),
       );
     }
   }

@@ -11,7 +11,7 @@ import { openCheckpoint } from "../run/open-checkpoint.ts";
 import { type RunEvaluation, showImages } from "../stages/evaluate-run.ts";
 import { Random } from "../utils/random.ts";
 import type { Experiment } from "./config.ts";
-import { evalOptions } from "./run.ts";
+import { evalOptions } from "./eval-options.ts";
 
 const galleryImages = 12;
 

@@ -4,11 +4,12 @@ import path from "node:path";
 import { writeFileAtomic } from "../run/atomic.ts";
 import { readState } from "../run/checkpoint.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
-import { evalSchema, type StageOptions } from "../run/options.ts";
+import type { StageOptions } from "../run/options.ts";
 import type { Reporter } from "../stages/epochs.ts";
 import { type EvaluationRow, evaluateRun, type RunEvaluation } from "../stages/evaluate-run.ts";
 import { train } from "../stages/train.ts";
 import type { Experiment, ExperimentStage } from "./config.ts";
+import { evalOptions } from "./eval-options.ts";
 import { writePage } from "./page.ts";
 
 export interface ExperimentResult {
@@ -67,24 +68,6 @@ function isDone({ options }: ExperimentStage): boolean {
 
 function secondsOf({ cv_dir }: StageOptions): number {
   return Number(openCheckpoint(path.join(cv_dir, "last")).progress.seconds ?? 0);
-}
-
-/** How a stage of the experiment is evaluated: on the test set, with the low-resolution classifier of the file if any. */
-export function evalOptions({ options }: ExperimentStage, { stages }: Experiment) {
-  const low = stages.find(
-    (other) =>
-      other.stage === "classifier_training" && "stream_id" in other.options && other.options.stream_id === "LR",
-  );
-  const { device, precision, threads, torch } = options;
-  const given = {
-    load: options.cv_dir,
-    device,
-    precision,
-    threads,
-    torch,
-    ...(low && { ckpt_lr_cl: low.options.cv_dir }),
-  };
-  return evalSchema.parse(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
 }
 
 /** Classifiers once, policies with their name, and each policy's baselines behind it. */

@@ -9,6 +9,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { DeclaredConvolution } from "./declare.ts";
 import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
 import { type Parameters, type Precision, precisionDType, type Weights } from "./parameters.ts";
+import { TensorLayers } from "./tensor-layers.ts";
 
 /** Images a pass: the activations of this many still fit the cache (bench/ measures it). */
 const chunk = 128;
@@ -95,11 +96,12 @@ function fold(
   });
 }
 
-class Fused implements Layers<Tensor> {
+class Fused extends TensorLayers implements Layers<Tensor> {
   readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
   readonly #linears: ReadonlyMap<string, Linear>;
 
   constructor(convolutions: ReadonlyMap<string, ops.FusedConvolution>, linears: ReadonlyMap<string, Linear>) {
+    super();
     this.#convolutions = convolutions;
     this.#linears = linears;
   }
@@ -116,28 +118,8 @@ class Fused implements Layers<Tensor> {
     return ops.fusedResidual(x, shortcut, this.#convolutions.get(conv)!);
   }
 
-  averagePool(x: Tensor, size: number): Tensor {
-    return ops.averagePool(x, size);
-  }
-
-  maxPool(x: Tensor, size: number, stride: number, padding: number): Tensor {
-    return ops.maxPool(x, size, stride, padding);
-  }
-
-  padChannels(x: Tensor, channels: number): Tensor {
-    return ops.padChannels(x, channels);
-  }
-
-  globalAveragePool(x: Tensor): Tensor {
-    return ops.globalAveragePool(x);
-  }
-
   linear(x: Tensor, name: string, _outputs: number): Tensor {
     const { weight, bias } = this.#linears.get(name)!;
     return scope(() => ops.linear(ops.cast(x, "float32"), weight, bias));
-  }
-
-  block(body: () => Tensor): Tensor {
-    return scope(body);
   }
 }

@@ -92,9 +92,9 @@ export class Parameters {
     const [matrices, vectors] = split(this.flat, [total(convolutions), total(rest)]);
     const converted = precision === "bf16" ? cast(matrices, "bfloat16") : matrices;
     const views = [...split(converted, convolutions.map(countOf)), ...split(vectors, rest.map(countOf))];
-    this.#learned.forEach(({ entry }, i) => weights.set(entry.name, shaped(views[i], entry)));
+    for (const [i, { entry }] of this.#learned.entries()) weights.set(entry.name, shaped(views[i], entry));
     const statistics = split(this.statistics, this.#buffers.map(countOf));
-    this.#buffers.forEach(({ entry }, i) => weights.set(entry.name, statistics[i]));
+    for (const [i, { entry }] of this.#buffers.entries()) weights.set(entry.name, statistics[i]);
     return weights;
   }
 

@@ -4,6 +4,7 @@ import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
 import { type Parameters, type Precision, precisionDType, type Weights } from "./parameters.ts";
+import { TensorLayers } from "./tensor-layers.ts";
 
 /**
  * How batch norm treats a pass:
@@ -31,11 +32,12 @@ export function forward(
 
 const momentum = 0.1;
 
-class Training implements Layers<Tensor> {
+class Training extends TensorLayers implements Layers<Tensor> {
   readonly #weights: Weights;
   readonly #mode: BatchNormMode;
 
   constructor(weights: Weights, mode: BatchNormMode) {
+    super();
     this.#weights = weights;
     this.#mode = mode;
   }
@@ -64,30 +66,10 @@ class Training implements Layers<Tensor> {
     });
   }
 
-  averagePool(x: Tensor, size: number): Tensor {
-    return ops.averagePool(x, size);
-  }
-
-  maxPool(x: Tensor, size: number, stride: number, padding: number): Tensor {
-    return ops.maxPool(x, size, stride, padding);
-  }
-
-  padChannels(x: Tensor, channels: number): Tensor {
-    return ops.padChannels(x, channels);
-  }
-
-  globalAveragePool(x: Tensor): Tensor {
-    return ops.globalAveragePool(x);
-  }
-
   linear(x: Tensor, name: string, _outputs: number): Tensor {
     return scope(() =>
       ops.linear(ops.cast(x, "float32"), this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)),
     );
-  }
-
-  block(body: () => Tensor): Tensor {
-    return scope(body);
   }
 
   #weight(name: string): Tensor {

@@ -46,11 +46,11 @@ function makeBuild(target: string): void {
   }
 }
 
-/** A younger one may still be running, for another test file. */
+/** A younger one may still be running for another test file, and an unfinished one may be renamed at any time. */
 function removeOldBuilds(): void {
   for (const name of readdirSync(cache)) {
-    const folder = join(cache, name);
-    if (statSync(folder).mtimeMs < Date.now() - oneHourMs) rmSync(folder, { recursive: true, force: true });
+    const madeMs = statSync(join(cache, name), { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    if (madeMs < Date.now() - oneHourMs) rmSync(join(cache, name), { recursive: true, force: true });
   }
 }
 

@@ -157,12 +157,12 @@ describe("evaluation", () => {
       const view = lowResolution(images, model.lowSize);
       const logits = policy.forward(view);
       const flat = expected.policyLogits.flat();
-      logits.toFloat32().forEach((value, i) => expect(value).toBeCloseTo(flat[i], 3));
+      for (const [i, value] of logits.toFloat32().entries()) expect(value).toBeCloseTo(flat[i], 3);
       const mask = threshold(ops.sigmoid(logits));
       expect(maskRows(mask)).toEqual(expected.actions);
       const classes = addStreams(high.forward(maskPatches(images, mask, model.grid)), low?.forward(view));
       const wanted = expected.logits.flat();
-      classes.toFloat32().forEach((value, i) => expect(value).toBeCloseTo(wanted[i], 3));
+      for (const [i, value] of classes.toFloat32().entries()) expect(value).toBeCloseTo(wanted[i], 3);
       const right = correct(classes, labels);
       const earned = reward(right, mask, { kind: "quadratic", penalty: golden.options.penalty });
       const accumulated = new MetricAccumulator();

@@ -30,7 +30,7 @@ const bits = (masks: readonly string[]) => matrix(masks.map((mask) => Array.from
 const expectClose = (found: Tensor | Float32Array, expected: readonly number[], digits = 5) => {
   const values = found instanceof Float32Array ? found : found.toFloat32();
   expect(values.length).toBe(expected.length);
-  expected.forEach((value, i) => expect(values[i], `element ${i}`).toBeCloseTo(value, digits));
+  for (const [i, value] of expected.entries()) expect(values[i], `element ${i}`).toBeCloseTo(value, digits);
 };
 
 describe("by hand", () => {
