@@ -4,15 +4,16 @@
 
 A driver that alternates two such programs, step by step, measures both under the same load. After --warmup steps the
 program writes JSON lines on stdout: {"ready": …} once; for each "step" {"step": n, "seconds": s, "loss": x}
-with "accuracy" in place of "loss" for eval; and {"done": n, "peakRssBytes": b} when --steps are done or stdin ends.
+with "reward" (the mean) in place of "loss" for eval; and {"done": n, "peakRssBytes": b} when --steps are done or stdin
+ends.
 
 A step goes from the batch's bytes and its uniforms to the updated weights, by the functions that make the golden values
 (`scripts/golden/stages.py`), on the formula's weights. --config says how:
 
 - reference: float32, contiguous, gradients recorded in every pass (the 2019 code's `volatile` has no effect in today's
   PyTorch), plain optimizers, the allocator as it is. Its masks and thresholds are vectorized here, unlike in 2019.
-- best: channels-last, bfloat16 autocast, gradients recorded only where something learns, fused optimizers, and an
-  allocator that keeps its memory.
+- best-fp32, best-bf16: channels-last, gradients recorded only where something learns, fused optimizers, and an allocator
+  that keeps its memory; float32, or bfloat16 autocast. Which of the two is faster depends on the processor.
 
 --verify runs the golden steps instead and prints each loss beside the golden one.
 """
@@ -44,9 +45,10 @@ GOLDEN_FILES = {
 }
 EXECUTIONS = {
     "reference": Execution(record_all=True),
-    "best": Execution(bf16=True, channels_last=True),
+    "best-fp32": Execution(channels_last=True),
+    "best-bf16": Execution(bf16=True, channels_last=True),
 }
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 Step = Callable[[Batch], float]
 
 
@@ -55,7 +57,7 @@ def keep_memory() -> None:
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        libc.mallopt(M_MMAP_MAX, 0)  # the mmap threshold itself cannot be raised above 32 MiB
+        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
 
 
 def random_batch(count: int) -> Batch:
@@ -69,8 +71,8 @@ def base_of(stage: str) -> int:
 
 
 def make_step(stage: str, config: str) -> Step:
-    """One step of a stage from the formula's weights. Returns the loss, of eval the accuracy."""
-    run, fused = EXECUTIONS[config], config == "best"
+    """One step of a stage from the formula's weights. Returns the loss, of eval the mean reward."""
+    run, fused = EXECUTIONS[config], config != "reference"
     networks = cases.actor(base_of(stage), two_streams=stage == "finetune2stream")
     learned = {
         "classifier": [networks.high],
@@ -85,7 +87,7 @@ def make_step(stage: str, config: str) -> Step:
                 network.to(memory_format=torch.channels_last)
     parameters = [p for network in learned for p in network.parameters()]
     if stage == "eval":
-        return lambda batch: evaluate(networks, batch, Rules(penalty=-5.0), run).outcome.right.mean().item()
+        return lambda batch: evaluate(networks, batch, Rules(penalty=-5.0), run).outcome.reward.mean().item()
     optimizer: Optimizer
     if stage == "classifier":
         optimizer = SGD(parameters, lr=0.1, momentum=0.9, fused=fused)
@@ -112,6 +114,7 @@ def serve(args: argparse.Namespace) -> None:
         ready=args.stage,
         config=args.config,
         batch=args.batch,
+        precision="bf16" if EXECUTIONS[args.config].bf16 else "fp32",
         threads=torch.get_num_threads(),
         torch=torch.__version__,
     )
@@ -121,7 +124,7 @@ def serve(args: argparse.Namespace) -> None:
         value = step(batch)
         seconds = time.perf_counter() - start
         done += 1
-        report(step=done, seconds=seconds, **{"accuracy" if args.stage == "eval" else "loss": value})
+        report(step=done, seconds=seconds, **{"reward" if args.stage == "eval" else "loss": value})
     report(done=done, peakRssBytes=peak_rss_bytes())
 
 
@@ -129,8 +132,8 @@ def verify(args: argparse.Namespace) -> None:
     """Prints this configuration's values on the golden batch beside the golden ones; nothing is judged here."""
     step = make_step(args.stage, args.config)
     if args.stage == "eval":
-        golden = json.loads((ROOT / "test/golden/evaluate.json").read_text())["oneStream"]["accuracy"]
-        report(stage=args.stage, config=args.config, accuracy=step(cases.batch(base_of(args.stage))), golden=golden)
+        golden = json.loads((ROOT / "test/golden/evaluate.json").read_text())["oneStream"]["rewardMean"]
+        report(stage=args.stage, config=args.config, reward=step(cases.batch(base_of(args.stage))), golden=golden)
         return
     golden = json.loads((ROOT / f"test/golden/{GOLDEN_FILES[args.stage]}.json").read_text())
     for number, expected in enumerate(golden["steps"]):
@@ -152,7 +155,7 @@ def main() -> None:
         if getattr(args, name) < least:
             parser.error(f"--{name}: must be at least {least}")
     torch.set_num_threads(args.threads)
-    if args.config == "best":
+    if args.config != "reference":
         keep_memory()
     if args.verify:
         verify(args)

@@ -1,6 +1,7 @@
 """The contents of the golden files, one function a file. `test/golden/load.ts` describes what each returns."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import formula
@@ -16,7 +17,7 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR, StepLR
 
 BATCH = 8
-# By the classifier's base. In the first step it is right on both masks, on the sampled or the greedy one alone, on none.
+# By the classifier's base: in the first step it is right on both masks, on either one alone, and on none.
 LABELS = {formula.TRAINED: [1, 0, 2, 0, 5, 3, 0, 3], formula.EVALUATED: [3, 4, 3, 9, 3, 2, 3, 9]}
 SMALLEST_MARGIN = 1e-4
 """No decision (argmax, p against 0.5, p against u) may hang on less: another order of summation must not turn it."""
@@ -350,7 +351,7 @@ def evaluate(run: Run) -> dict:
     return inputs(base) | {"options": {"penalty": -5.0}, "oneStream": one(False), "twoStreams": one(True)}
 
 
-FILES = {
+FILES: dict[str, Callable[[Run], dict]] = {
     "states": states,
     "forward": forward,
     "optimizers": optimizers,

@@ -38,8 +38,8 @@ import torch
 from torch import Tensor, nn
 
 # Salts. A network's own are its base + the index of the tensor.
-# The networks' bases were found by search: most such classifiers predict the same whatever the mask. These do not, TRAINED in
-# training mode, one in evaluation mode, and a policy whose greedy masks differ between images.
+# The networks' bases were found by search: most such classifiers predict the same whatever the mask. TRAINED does not in
+# training mode, EVALUATED does not in evaluation mode, and the policy's greedy masks differ between images.
 TRAINED = 68_000
 EVALUATED = 24_000
 POLICY = 231_000

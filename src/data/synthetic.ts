@@ -22,7 +22,7 @@ const bytesPerImage = imageSize * imageSize * 3;
 
 const longestSplit = 1_000_000;
 /** Measured over the default training split. */
-const normalization: Normalization = { mean: [0.464, 0.47, 0.472], std: [0.18, 0.134, 0.157] };
+const normalization: Normalization = { mean: [0.449, 0.463, 0.463], std: [0.182, 0.152, 0.147] };
 
 /** The spots of each class: every choice of one or two out of four. */
 const classes = ["nw", "ne", "sw", "se", "nw+ne", "nw+sw", "nw+se", "ne+sw", "ne+se", "sw+se"] as const;
@@ -36,11 +36,11 @@ const spotCorners: Readonly<Record<string, readonly [number, number]>> = {
 const spotSize = 3;
 
 type Color = readonly [red: number, green: number, blue: number];
-const warm: Color = [190, 120, 45];
-const cool: Color = [45, 120, 190];
+const warm: Color = [150, 110, 40];
+const cool: Color = [40, 110, 170];
 const spotColor: Color = [15, 15, 15];
 /** A plate's channels lie so far around its colour. */
-const colorSpread = 20;
+const colorSpread = 10;
 /** The background's grey lies in this range, and its grain reaches up to so far around it. */
 const greyRange: readonly [number, number] = [100, 150];
 const largestGrain = 15;
@@ -48,7 +48,7 @@ const largestGrain = 15;
  * Light falls from one corner: green fades from top to bottom, red from left to right, by this share around the middle.
  * The paper's policy averages its features over all positions; the colour of the light tells it where it looks.
  */
-const lightSpread = 0.6;
+const lightSpread = 0.8;
 
 const distractorCount = 2;
 const decoyCount = 2;

@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rm
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
 import { findLibtorch } from "../../src/native/find.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -62,7 +63,7 @@ const environment = {
   PATCHDROP_CACHE: mkdtempSync(join(tmpdir(), "patchdrop-e2e-cache-")),
   PATCHDROP_TORCH: findLibtorch().root,
 };
-process.once("exit", () => rmSync(environment.PATCHDROP_CACHE, { recursive: true, force: true }));
+afterAll(() => rmSync(environment.PATCHDROP_CACHE, { recursive: true, force: true }));
 
 export interface Ended {
   /** Exit code; null where a signal ended the process. */

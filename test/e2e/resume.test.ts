@@ -1,5 +1,5 @@
 /**
- * The promise of docs and reliability: on one machine, on the CPU, with the same number of threads, a run that is cut
+ * The promise of a run folder: on one machine, on the CPU, with the same number of threads, a run that is cut
  * anywhere and resumed ends with the same bits as one that was not.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";

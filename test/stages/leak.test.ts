@@ -134,7 +134,7 @@ const classes = 3;
 const batchSize = 4;
 const setting = { model, precision: "fp32", device: "cpu" } as const;
 const steps = 1000;
-const warmUpSteps = 200;
+const warmUpSteps = 100;
 const mostGrowthBytes = 20 * 2 ** 20;
 const limitMs = 600_000;
 
@@ -247,7 +247,6 @@ describe(`${steps} steps`, () => {
   });
 
   it.each<[string, () => Prepared]>([
-    ["classifier_training", () => classifierCase({})],
     ["classifier_training on the low resolution", () => classifierCase({ stream_id: "LR" })],
     ["pretrain with its curriculum and an entropy bonus", () => pretrainCase({ beta: 0.1, fill: "lr" })],
     ["finetune", () => finetuneCase("finetune", {})],

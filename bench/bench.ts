@@ -1,0 +1,188 @@
+/**
+ * Measures training and evaluation in images/s beside PyTorch, on this machine, in one run:
+ *
+ *     npm run bench -- --python path/to/python
+ *
+ * The table goes to stdout, all numbers as JSON to bench/results/. How and why is in docs/performance.md.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, release, totalmem } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { finish } from "../src/cli/exit.ts";
+import { version } from "../src/cli/version.ts";
+import { fault } from "../src/errors.ts";
+import { cpuFeatures } from "../src/utils/cpu.ts";
+import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median } from "./measure.ts";
+import { lastLine, type Stage, stages } from "./side.ts";
+
+/** What a stage is measured at: its own default batch, and for the classifier a larger one too. */
+const batches: Record<Stage, readonly number[]> = {
+  classifier: [64, 256],
+  pretrain: [512],
+  finetune: [256],
+  finetune2stream: [256],
+  eval: [512],
+};
+const root = fileURLToPath(new URL("..", import.meta.url));
+const startsTimed = 5;
+
+const program = new Command("bench")
+  .description("Measures images/s and memory of each stage beside PyTorch.")
+  .addOption(
+    new Option("--python <path>", "Python that imports torch and numpy")
+      .env("PATCHDROP_BENCH_PYTHON")
+      .default("python3"),
+  )
+  .option("--stages <list>", `stages, with commas between (${stages.join(",")})`, stageList, [...stages])
+  .option("--batch <n>", "images a step of every stage, in place of the stage's own", whole(2))
+  .option("--steps <n>", "timed steps a side", whole(1), 20)
+  .option("--threads <n>", "threads of every side; all processors when absent", whole(1))
+  .option("--json <path>", "file for the numbers (default: bench/results/<date>.json)")
+  .exitOverride();
+
+try {
+  program.parse();
+  await run(program.opts());
+} catch (error) {
+  finish(error, process.env.DEBUG !== undefined);
+}
+
+type Options = ReturnType<typeof program.opts>;
+
+interface Result {
+  cases: CaseResult[];
+  firstLosses: Partial<Record<Stage, Comparison>>;
+  helpSeconds: number | undefined;
+}
+
+async function run(options: Options): Promise<void> {
+  const { python, stages: chosen, batch, steps, threads = availableParallelism() } = options;
+  const torch = torchOf(python);
+  say(`PyTorch ${torch}, ${threads} threads, ${steps} steps a side`);
+  const bench = new Bench({ python, threads });
+  const result: Result = { cases: [], firstLosses: {}, helpSeconds: helpSeconds() };
+  for (const stage of chosen) {
+    result.firstLosses[stage] = await bench.compare(stage);
+    for (const images of batch === undefined ? batches[stage] : [batch]) {
+      say(`${stage}, ${images} images: first losses agree, timing`);
+      result.cases.push(await bench.time(stage, images, steps));
+    }
+  }
+  process.stdout.write(`${machineLine()}\n${table(result.cases)}${helpLine(result)}`);
+  const file =
+    options.json ?? path.join(root, "bench", "results", `${new Date().toISOString().replaceAll(":", "-")}.json`);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ ...provenance(torch, threads, steps), ...result }, null, 2)}\n`);
+  say(`written to ${path.relative(process.cwd(), file)}`);
+}
+
+function say(text: string): void {
+  process.stderr.write(`bench: ${text}\n`);
+}
+
+/** The version of PyTorch. @throws kind "input" when `python` cannot import it */
+function torchOf(python: string): string {
+  const { error, status, stdout, stderr } = spawnSync(python, ["-c", "import numpy, torch; print(torch.__version__)"], {
+    encoding: "utf8",
+  });
+  if (status === 0) return lastLine(stdout);
+  throw fault("input", {
+    where: "--python",
+    rule: "must name a Python that imports torch and numpy",
+    got: `${python}: ${error?.message ?? lastLine(stderr)}`,
+    next: "give its path, or set PATCHDROP_BENCH_PYTHON",
+  });
+}
+
+/** Seconds that `patchdrop --help` of the last build takes; undefined when there is none. */
+function helpSeconds(): number | undefined {
+  const main = path.join(root, "dist", "cli", "main.js");
+  if (!existsSync(main)) return undefined;
+  const seconds = Array.from({ length: startsTimed }, () => {
+    const began = performance.now();
+    const { status } = spawnSync(process.execPath, [main, "--help"]);
+    if (status !== 0) throw fault("system", { where: "patchdrop --help", rule: "must end with 0", got: status });
+    return (performance.now() - began) / 1000;
+  });
+  return median(seconds);
+}
+
+function helpLine({ helpSeconds: seconds }: Result): string {
+  if (seconds === undefined) return "\npatchdrop --help: not measured, since nothing is built (npm run build)\n";
+  return `\npatchdrop --help: ${seconds.toFixed(2)} s (median of ${startsTimed}; the aim is 0.3 s)\n`;
+}
+
+function machineLine(): string {
+  return `${cpus()[0]?.model ?? "unknown processor"}, ${availableParallelism()} processors; ${cpuFeatures().join(" ")}\n`;
+}
+
+/** A Markdown table, aligned. */
+function table(cases: readonly CaseResult[]): string {
+  const header = [
+    "stage",
+    "batch",
+    "(a) reference",
+    "(b) best",
+    "(c) patchdrop",
+    "c/a",
+    "c/b",
+    "peak MiB: a",
+    "b",
+    "c",
+  ];
+  const rows = cases.map(({ stage, batch, sides, best }) => {
+    const [a, b, c] = [sides.reference, sides[best], sides.patchdrop];
+    const ratio = (other: Measured) => (c.imagesPerSecond / other.imagesPerSecond).toFixed(2);
+    const peaks = [a, b, c].map(({ peakRssBytes }) => (peakRssBytes / 2 ** 20).toFixed(0));
+    return [stage, String(batch), speed(a), speed(b), speed(c), ratio(a), ratio(b), ...peaks];
+  });
+  const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i].length)));
+  const line = (row: readonly string[]) =>
+    `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |\n`;
+  const rule = widths.map((width, i) => (i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+  return [header, rule, ...rows].map(line).join("");
+}
+
+function speed({ imagesPerSecond, precision }: Measured): string {
+  return `${imagesPerSecond.toFixed(0)} ${precision}`;
+}
+
+/** What the numbers hold for. */
+function provenance(torch: string, threads: number, steps: number) {
+  return {
+    date: new Date().toISOString(),
+    unit: "images/s: batch / median seconds a step",
+    machine: {
+      processor: cpus()[0]?.model,
+      flags: cpuFeatures(),
+      processors: availableParallelism(),
+      memoryBytes: totalmem(),
+      system: `${process.platform} ${release()} ${process.arch}`,
+    },
+    versions: { patchdrop: version(), node: process.version, torch },
+    threads,
+    steps,
+    lossTolerance,
+  };
+}
+
+function stageList(text: string): Stage[] {
+  return text.split(",").map((name) => {
+    const stage = stages.find((known) => known === name);
+    if (stage === undefined) throw new InvalidArgumentError(`"${name}" must be one of ${stages.join(", ")}.`);
+    return stage;
+  });
+}
+
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text === "" || !Number.isSafeInteger(value) || value < least) {
+      throw new InvalidArgumentError(`Must be a whole number from ${least} on.`);
+    }
+    return value;
+  };
+}

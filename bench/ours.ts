@@ -1,0 +1,203 @@
+/**
+ * This program's side of the benchmark: one stage's step, timed each time that a line "step" arrives on stdin. Protocol,
+ * weights, images and uniforms are those of peer.py; the steps are those of src/stages, with the stages' own defaults.
+ *
+ *     yes step | npx tsx bench/ours.ts --stage pretrain --precision auto --batch 256 --steps 10 --warmup 2 --threads 2
+ *
+ * A step goes from the batch's bytes and its uniforms to the updated weights.
+ */
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { z } from "zod";
+import { finish } from "../src/cli/exit.ts";
+import { MemoryDataset } from "../src/data/memory-dataset.ts";
+import { cifarNormalization } from "../src/data/normalizations.ts";
+import { float32Tensor, type StateDict } from "../src/formats/safetensors.ts";
+import { Normalizer } from "../src/method/images.ts";
+import { findModel } from "../src/models/registry.ts";
+import { library } from "../src/native/library.ts";
+import { FrozenNetwork } from "../src/nn/frozen.ts";
+import type { Network } from "../src/nn/layers.ts";
+import { Optimizer } from "../src/nn/optimizer.ts";
+import { Parameters, type Precision } from "../src/nn/parameters.ts";
+import { schemas } from "../src/run/options.ts";
+import { classifierStep } from "../src/stages/classifier-training.ts";
+import type { Batch, StepNumbers } from "../src/stages/epochs.ts";
+import { evaluate, greedyChoice } from "../src/stages/evaluate.ts";
+import { finetuneStep } from "../src/stages/finetune.ts";
+import { adam, pretrainStep } from "../src/stages/pretrain.ts";
+import { type Learner, type Setting, startLibtorch } from "../src/stages/setting.ts";
+import { scope } from "../src/tensor/scope.ts";
+import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
+import { defaultPrecision } from "../src/utils/cpu.ts";
+import { formulaImages, formulaUniforms, formulaWeights, hashUniform, salts } from "../test/golden/formula.ts";
+import { type GoldenNetwork, loadGolden } from "../test/golden/load.ts";
+import { type Stage, stages } from "./side.ts";
+
+const model = findModel("R32_C10");
+const classNames = Array.from({ length: 10 }, (_, label) => String(label));
+/** The salt of the labels in peer.py. */
+const labelSalt = 50;
+const goldenFiles = {
+  classifier: "classifier-training",
+  pretrain: "pretrain",
+  finetune: "finetune",
+  finetune2stream: "finetune2stream",
+  eval: "evaluate",
+} as const;
+
+const argumentsSchema = z.object({
+  stage: z.enum(stages),
+  precision: z.enum(["auto", "fp32", "bf16"]),
+  batch: z.coerce.number().int().min(2),
+  steps: z.coerce.number().int().min(1),
+  warmup: z.coerce.number().int().min(0),
+  threads: z.coerce.number().int().min(1),
+});
+
+try {
+  await serve();
+} catch (error) {
+  finish(error, true);
+}
+
+async function serve(): Promise<void> {
+  const flags = Object.keys(argumentsSchema.shape).map((name) => [name, { type: "string" }] as const);
+  const { values } = parseArgs({ options: Object.fromEntries(flags) });
+  const { stage, precision: asked, batch, steps, warmup, threads } = argumentsSchema.parse(values);
+  const { version: torch } = startLibtorch({ threads, device: "cpu", torch: undefined });
+  const precision = asked === "auto" ? defaultPrecision() : asked;
+  const step = makeStep(stage, makeSetting(batch, precision));
+  for (let n = 0; n < warmup; n++) await step();
+  report({ ready: stage, precision, batch, threads: libtorchThreads(), torch });
+  let done = 0;
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line !== "step") break;
+    const began = performance.now();
+    const value = await step();
+    const seconds = (performance.now() - began) / 1000;
+    done += 1;
+    report({ step: done, seconds, [stage === "eval" ? "reward" : "loss"]: value });
+    if (done === steps) break;
+  }
+  report({ done, peakRssBytes: process.resourceUsage().maxRSS * 1024 });
+  process.stdin.destroy();
+}
+
+function report(values: Record<string, unknown>): void {
+  process.stdout.write(`${JSON.stringify(values)}\n`);
+}
+
+function libtorchThreads(): number {
+  const threads = new Int32Array(1);
+  library().symbols.torch_get_num_threads(threads);
+  return threads[0];
+}
+
+/** A setting as a stage has it, whose data set is the batch that every step takes. */
+function makeSetting(batch: number, precision: Precision): Setting {
+  const split = new MemoryDataset({
+    name: "formula",
+    classes: classNames,
+    imageSize: model.imageSize,
+    labels: Int32Array.from({ length: batch }, (_, i) => Math.floor(10 * hashUniform(i, labelSalt))),
+    images: formulaImages(batch, model.imageSize),
+    normalization: cifarNormalization,
+  });
+  return {
+    model,
+    data: { train: split, test: split },
+    classes: classNames.length,
+    device: "cpu",
+    precision,
+    normalizer: new Normalizer(cifarNormalization, "cpu"),
+    versions: {},
+  };
+}
+
+/** One step of a stage from the formula's weights. Gives the loss, of eval the mean reward. */
+function makeStep(stage: Stage, setting: Setting): () => number | Promise<number> {
+  const { bases } = loadGolden(goldenFiles[stage]);
+  const { networks } = loadGolden("states");
+  const classifier = filled(model.classifier(10), networks.classifier, bases.classifier);
+  if (stage === "classifier") return classifierCase(classifier, setting);
+  const policy = filled(model.policy, networks.policy, bases.policy);
+  if (stage === "pretrain") return pretrainCase(policy, classifier, setting);
+  if (stage === "eval") return evaluationCase(policy, classifier, setting);
+  const low = filled(model.classifier(10), networks.classifier, bases.lowClassifier);
+  return finetuneCase(stage, { policy, classifier, low }, setting);
+}
+
+function classifierCase(classifier: Learner, setting: Setting): () => number {
+  const options = schemas.classifier_training.parse({});
+  const { momentum, wd: weightDecay, lr } = options;
+  const optimizer = new Optimizer(new Map([["c", classifier.parameters]]), { kind: "sgd", momentum, weightDecay });
+  return onBatch(setting, (batch) => classifierStep(classifier, batch, { setting, options, optimizer, lr }));
+}
+
+function pretrainCase(policy: Learner, classifier: Learner, setting: Setting): () => number {
+  const options = schemas.pretrain.parse({ curriculum: false });
+  const judge = frozen(classifier, setting);
+  const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
+  const context = { setting, options, optimizer, lr: options.lr };
+  return onBatch(setting, (batch, uniforms) => pretrainStep(policy, judge, batch, { ...context, uniforms }));
+}
+
+function finetuneCase(
+  stage: "finetune" | "finetune2stream",
+  { policy, classifier, low }: Record<"policy" | "classifier" | "low", Learner>,
+  setting: Setting,
+): () => number {
+  const options = schemas[stage].parse({});
+  const networks = { policy, classifier, low: stage === "finetune2stream" ? frozen(low, setting) : undefined };
+  const learned = new Map([policy, classifier].map(({ parameters }, i) => [String(i), parameters] as const));
+  const context = { setting, options, optimizer: new Optimizer(learned, adam(options)), lr: options.lr };
+  return onBatch(setting, (batch, uniforms) => finetuneStep(networks, batch, { ...context, uniforms }));
+}
+
+/** The evaluation as it runs, its loader included. */
+function evaluationCase(policy: Learner, classifier: Learner, setting: Setting): () => Promise<number> {
+  const evaluation = {
+    high: frozen(classifier, setting),
+    choose: greedyChoice(frozen(policy, setting), model.grid.patches),
+    fill: "zero",
+    reward: { kind: "quadratic", penalty: schemas.finetune.parse({}).penalty },
+  } as const;
+  return async () => (await evaluate(setting.data.test, setting, evaluation)).metrics().reward!;
+}
+
+/** A step from bytes to the loss's value. */
+function onBatch(setting: Setting, learn: (batch: Batch, uniforms: Tensor) => StepNumbers): () => number {
+  const { data, normalizer } = setting;
+  const { length, labels } = data.train;
+  const bytes = new Uint8Array(length * model.imageSize ** 2 * 3);
+  void data.train.read(
+    Uint32Array.from({ length }, (_, i) => i),
+    bytes,
+  );
+  const uniforms = formulaUniforms(length, model.grid.patches, salts.uniforms);
+  return () =>
+    scope(() => {
+      const images = normalizer.images(bytes, model.imageSize);
+      const targets = fromArray(BigInt64Array.from(labels, BigInt), [length]);
+      const batch: Batch = { images, labels: targets, epoch: 0, step: 0 };
+      return learn(batch, fromArray(uniforms, [length, model.grid.patches])).loss.item();
+    });
+}
+
+function frozen({ network, parameters }: Learner, { precision }: Setting): FrozenNetwork {
+  return new FrozenNetwork(network, parameters, precision);
+}
+
+/** A network with the formula's weights, salts from `base` on. */
+function filled(network: Network, { shapes }: GoldenNetwork, base: number): Learner {
+  const parameters = new Parameters(network, model.imageSize, "cpu");
+  const own = new Set(parameters.declaration.entries.map(({ name }) => name));
+  const state: StateDict = new Map();
+  Object.entries(shapes).forEach(([name, shape], index) => {
+    // The reference's policy has a value head that nothing uses; this program's has none.
+    if (own.has(name)) state.set(name, float32Tensor(shape, formulaWeights(name, shape, index, base)));
+  });
+  parameters.load(state, "formula");
+  return { network, parameters };
+}
