@@ -5,14 +5,14 @@
  *     stages:
  *       hr: { stage: classifier_training, max_epochs: 6 }
  *       policy: { stage: pretrain, ckpt_hr_cl: hr, max_epochs: 10 }
- *     table: [hr, policy]
+ *     gallery: policy
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
-import { parseOptions, type StageName, type StageOptions, schemas, stageNames } from "../run/options.ts";
+import { faultsOf, parseOptions, type StageName, type StageOptions, schemas, stageNames } from "../run/options.ts";
 
 export interface ExperimentStage {
   readonly name: string;
@@ -45,25 +45,30 @@ const checkpointOptions = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
  * @throws kind "usage" with all faults of the file together, "input" when it cannot be read.
  */
 export function readExperiment(file: string, folder: string, overrides: Record<string, unknown> = {}): Experiment {
-  const checked = fileSchema.safeParse(parseYaml(file));
+  const content = parseYaml(file);
+  const checked = fileSchema.safeParse(content);
   if (!checked.success) {
-    const faults = checked.error.issues.map(({ path: at, message }) => ({
-      where: `${file}: ${at.join(".")}`,
-      rule: message,
-    }));
-    throw fault("usage", faults);
+    throw fault("usage", faultsOf(checked.error, content, `${file}: `, "must be a key of an experiment file"));
   }
   const { title, summary, common, stages, gallery } = checked.data;
   const faults: Fault[] = [];
   const read: ExperimentStage[] = [];
+  const earlier: string[] = [];
   for (const [stageName, { stage, ...own }] of Object.entries(stages)) {
     const fitting = Object.fromEntries(
       Object.entries({ ...common, ...overrides }).filter(([key]) => key in schemas[stage].shape),
     );
     const given: Record<string, unknown> = { ...fitting, ...own, cv_dir: path.join(folder, stageName) };
     for (const key of checkpointOptions) {
-      if (read.some((earlier) => earlier.name === given[key])) given[key] = path.join(folder, given[key] as string);
+      const named = given[key];
+      if (typeof named !== "string") continue;
+      if (earlier.includes(named)) given[key] = path.join(folder, named);
+      else if (!existsSync(named)) {
+        const rule = `must be an earlier stage (${earlier.join(", ")}) or a folder that exists`;
+        faults.push({ where: `${file}: stages.${stageName}.${key}`, rule, got: named });
+      }
     }
+    earlier.push(stageName);
     try {
       read.push({ name: stageName, stage, options: parseOptions(stage, given, `${file}: stages.${stageName}.`) });
     } catch (error) {

@@ -1,11 +1,13 @@
 /** Runs an experiment: its stages in order, what is done already left as it is, then the evaluation and the page. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { writeFileAtomic } from "../run/atomic.ts";
 import { readState } from "../run/checkpoint.ts";
+import { toJson } from "../run/json.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import type { StageOptions } from "../run/options.ts";
-import type { Reporter } from "../stages/epochs.ts";
+import { compareConfigs } from "../run/run-config.ts";
+import { mayDiffer, type Reporter } from "../stages/epochs.ts";
 import { type EvaluationRow, evaluateRun, type RunEvaluation } from "../stages/evaluate-run.ts";
 import { train } from "../stages/train.ts";
 import type { Experiment, ExperimentStage } from "./config.ts";
@@ -31,6 +33,8 @@ export async function runExperiment(
   reporter: Reporter,
 ): Promise<ExperimentResult> {
   mkdirSync(folder, { recursive: true });
+  const resultsFile = path.join(folder, "results.json");
+  const allDone = experiment.stages.every(isDone);
   for (const stage of experiment.stages) {
     if (isDone(stage)) {
       reporter.note(`${stage.name}: done already, in ${stage.options.cv_dir}`);
@@ -44,6 +48,10 @@ export async function runExperiment(
     );
     if (stopped !== undefined) return { rows: [], evaluations: {}, seconds: {}, page: "", stopped };
   }
+  if (allDone && existsSync(resultsFile)) {
+    const known = JSON.parse(readFileSync(resultsFile, "utf8")) as Omit<ExperimentResult, "page">;
+    return { ...known, page: path.join(folder, "index.html") };
+  }
   const evaluations: Record<string, RunEvaluation> = {};
   for (const stage of experiment.stages) {
     reporter.note(`${stage.name}: evaluation`);
@@ -51,9 +59,10 @@ export async function runExperiment(
   }
   const rows = tableOf(evaluations);
   const seconds = Object.fromEntries(experiment.stages.map(({ name, options }) => [name, secondsOf(options)]));
-  const results = { command, rows, evaluations, seconds, written: new Date().toISOString() };
-  writeFileAtomic(path.join(folder, "results.json"), Buffer.from(`${JSON.stringify(results, null, 2)}\n`));
+  // The page first: results.json says that all is there.
   const page = await writePage(experiment, { rows, evaluations }, folder, command);
+  const results = { command, rows, evaluations, seconds, written: new Date().toISOString() };
+  writeFileAtomic(resultsFile, Buffer.from(`${JSON.stringify(results, null, 2)}\n`));
   return { rows, evaluations, seconds, page };
 }
 
@@ -61,9 +70,14 @@ function hasCheckpoint({ cv_dir }: StageOptions): boolean {
   return existsSync(path.join(cv_dir, "config.json"));
 }
 
-function isDone({ options }: ExperimentStage): boolean {
+/** Whether a stage has trained to its end. @throws kind "locked" when it did so with other options than the file's. */
+function isDone({ stage, options }: ExperimentStage): boolean {
   const last = path.join(options.cv_dir, "last");
-  return existsSync(last) && Number(readState(last).progress.epoch) >= options.max_epochs;
+  if (!existsSync(last)) return false;
+  const { progress, config } = readState(last);
+  if (Number(progress.epoch) < options.max_epochs) return false;
+  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(options) }, mayDiffer);
+  return true;
 }
 
 function secondsOf({ cv_dir }: StageOptions): number {

@@ -19,3 +19,8 @@ export function assertJson(value: JsonValue, where: string): void {
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** A plain object as JSON holds it: entries that are undefined are left out. */
+export function toJson(value: object): JsonObject {
+  return JSON.parse(JSON.stringify(value)) as JsonObject;
+}

@@ -3,7 +3,7 @@
  * what a run folder records. Names and defaults are those of the authors' code where it has them (docs/method.md).
  */
 import { z } from "zod";
-import { fault } from "../errors.ts";
+import { type Fault, fault } from "../errors.ts";
 
 export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
 export type StageName = (typeof stageNames)[number];
@@ -47,6 +47,9 @@ const common = {
   parallel: z.boolean().default(false).describe("accepted for the reference's command lines; no effect on one device"),
 };
 
+/** A checkpoint that a stage cannot do without. */
+const startingPoint = (what: string) => z.string().describe(`${what}: run folder or checkpoint (required)`);
+
 /** What the three policy stages take besides. */
 const policy = {
   alpha: z.number().min(0.5).max(1).default(0.8).describe("bound of the probabilities for exploration"),
@@ -64,11 +67,9 @@ const policy = {
     .enum(["zero", "lr"])
     .default("zero")
     .describe("what stands where a patch was dropped: zeros, or the low-resolution image"),
-  ckpt_hr_cl: z.string().optional().describe("high-resolution classifier: run folder or checkpoint"),
 };
 
 const finetuning = {
-  load: z.string().optional().describe("policy (and classifier) to start from: run folder or checkpoint"),
   classifier_bn: z
     .enum(["train", "frozen"])
     .default("train")
@@ -96,6 +97,7 @@ export const schemas = {
   pretrain: z.strictObject({
     ...common,
     ...policy,
+    ckpt_hr_cl: startingPoint("high-resolution classifier, the judge"),
     curriculum: z.boolean().default(true).describe("decide only the first e + 1 patches in epoch e, take the others"),
     load: z.string().optional().describe("policy to start from: run folder or checkpoint"),
     penalty: penalty.default(-0.5),
@@ -109,6 +111,8 @@ export const schemas = {
     ...common,
     ...policy,
     ...finetuning,
+    load: startingPoint("policy to start from"),
+    ckpt_hr_cl: startingPoint("high-resolution classifier to start from"),
     penalty: penalty.default(-5),
     batch_size: common.batch_size.default(256),
     max_epochs: common.max_epochs.default(100),
@@ -120,7 +124,12 @@ export const schemas = {
     ...common,
     ...policy,
     ...finetuning,
-    ckpt_lr_cl: z.string().optional().describe("low-resolution classifier: run folder or checkpoint"),
+    load: startingPoint("policy and high-resolution classifier to start from"),
+    ckpt_lr_cl: startingPoint("low-resolution classifier"),
+    ckpt_hr_cl: z
+      .string()
+      .optional()
+      .describe("high-resolution classifier, if not the one of --load: run folder or checkpoint"),
     two_stream_mix: z
       .enum(["sum", "share"])
       .default("sum")
@@ -156,22 +165,50 @@ export function parseOptions<S extends StageName>(
 export function parseWith<T>(schema: z.ZodType<T>, given: Record<string, unknown>, command: string, prefix = "--"): T {
   const result = schema.safeParse(given);
   if (result.success) return result.data;
-  const faults = result.error.issues.flatMap((issue) => {
-    const unknown = issue.code === "unrecognized_keys";
-    const names = unknown ? issue.keys : [issue.path.join(".")];
-    const rule = unknown ? `must be an option of ${command}` : lowerFirst(issue.message);
-    return names.map((name) => ({
-      where: `${prefix}${name}`,
-      rule,
-      got: given[name],
-      next: `see \`patchdrop ${command} --help\``,
-    }));
-  });
-  throw fault("usage", faults);
+  const next = `see \`patchdrop ${command} --help\``;
+  const faults = faultsOf(result.error, given, prefix, `must be an option of ${command}`);
+  throw fault(
+    "usage",
+    faults.map((one) => ({ ...one, next })),
+  );
 }
 
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+/** What a schema found wrong in `given`, in words; `unknown` is the rule that a key broke which is not in the schema. */
+export function faultsOf(error: z.ZodError, given: unknown, prefix: string, unknown: string): Fault[] {
+  return error.issues.flatMap((issue) => {
+    const place = issue.path.join(".");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({
+        where: `${prefix}${[...issue.path, key].join(".")}`,
+        rule: unknown,
+        got: at(given, [...issue.path, key]),
+      }));
+    }
+    const found = at(given, issue.path);
+    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found ?? "nothing" }];
+  });
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((inner: unknown, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key], value);
+}
+
+const kinds: Record<string, string> = {
+  int: "a whole number",
+  number: "a number",
+  string: "text",
+  boolean: "true or false",
+};
+
+/** What must hold, in words. */
+function ruleOf(issue: z.core.$ZodIssue, given: unknown): string {
+  if (issue.code === "invalid_key") return issue.issues[0].message;
+  if (given === undefined) return "must be given";
+  if (issue.code === "invalid_type") return `must be ${kinds[issue.expected] ?? issue.expected}`;
+  if (issue.code === "too_small") return `must be ${issue.inclusive ? "at least" : "above"} ${issue.minimum}`;
+  if (issue.code === "too_big") return `must be ${issue.inclusive ? "at most" : "below"} ${issue.maximum}`;
+  if (issue.code === "invalid_value") return `must be one of ${issue.values.join(", ")}`;
+  return issue.message;
 }
 
 /** What `patchdrop eval` takes; what is absent is taken from the run. */

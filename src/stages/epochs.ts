@@ -8,7 +8,7 @@ import { MetricAccumulator, type MetricState, type Metrics } from "../method/met
 import type { Optimizer } from "../nn/optimizer.ts";
 import { multiStep, oneCycle, type Position, type Schedule, stepDecay } from "../nn/schedules.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
-import type { JsonObject } from "../run/json.ts";
+import { toJson } from "../run/json.ts";
 import type { StageName, StageOptions } from "../run/options.ts";
 import type { RunConfig } from "../run/run-config.ts";
 import { RunFolder } from "../run/run-folder.ts";
@@ -89,7 +89,7 @@ const stepsBetweenLooks = 8;
 const saveEveryMs = 10 * 60_000;
 
 /** Options that a resumed run may change: they do not change what is learned up to the same epoch. */
-const mayDiffer = ["cv_dir", "resume", "num_workers", "torch", "download"];
+export const mayDiffer = ["cv_dir", "resume", "num_workers", "torch", "download"];
 
 /** Trains from the start or from the run folder's last checkpoint, and frees the networks and the optimizer. */
 export async function runEpochs(
@@ -102,7 +102,7 @@ export async function runEpochs(
   const { train, test } = setting.data;
   const config: RunConfig = {
     stage,
-    options: asJson(options),
+    options: toJson(options),
     versions: setting.versions,
     dataset: { name: train.name, classes: train.classes, fingerprint: train.fingerprint, test: test.fingerprint },
   };
@@ -118,11 +118,6 @@ export async function runEpochs(
     learning.optimizer.free();
     for (const { parameters } of learning.networks.values()) parameters.free();
   }
-}
-
-/** Options left out are absent from JSON. */
-function asJson(value: object): JsonObject {
-  return JSON.parse(JSON.stringify(value)) as JsonObject;
 }
 
 function restore(checkpoint: Checkpoint, { networks, optimizer }: Learning): Progress {
@@ -218,7 +213,7 @@ function save(
   const { epoch, step } = progress;
   const suffix = step > 0 ? `_S_${step}` : "";
   const name = `ckpt_E_${epoch}_A_${metrics.accuracy.toFixed(3)}_R_${(metrics.reward ?? 0).toFixed(2)}${suffix}`;
-  run.save({ name, networks: states(networks), optimizer: optimizer.state(), progress: asJson(progress), isBest });
+  run.save({ name, networks: states(networks), optimizer: optimizer.state(), progress: toJson(progress), isBest });
 }
 
 interface EpochOutcome {

@@ -7,6 +7,7 @@
 import { lowResolution, maskPatches } from "../method/images.ts";
 import { bounded, policyGradientLoss, sample, threshold } from "../method/policy.ts";
 import { advantage, correct, reward } from "../method/reward.ts";
+import { findModel } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer } from "../nn/optimizer.ts";
 import { type BatchNormMode, forward } from "../nn/training.ts";
@@ -18,29 +19,28 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
 import { addStreams, evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
 import { adam, uniformsFor, withEntropyBonus } from "./pretrain.ts";
-import { type Learner, loadNetwork, type NetworkName, prepare, requiredCheckpoint, type Setting } from "./setting.ts";
+import { checkpointOf, type Learner, loadNetwork, type NetworkName, prepare, type Setting } from "./setting.ts";
 
 /** Stage 3. */
 export async function finetune(options: FinetuneOptions, reporter: Reporter): Promise<StageResult> {
+  const model = findModel(options.model);
+  const start = checkpointOf("--load", options.load, model);
+  const judge = checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
   const setting = await prepare(options, reporter.note);
-  const start = requiredCheckpoint("--load", options.load, "finetune", setting.model);
-  const judge = requiredCheckpoint("--ckpt_hr_cl", options.ckpt_hr_cl, "finetune", setting.model);
   return finetuneNetworks("finetune", options, setting, reporter, {
-    policy: loadNetwork(setting.model.policy, setting, start, "agent"),
-    classifier: loadNetwork(setting.model.classifier(setting.classes), setting, judge, "resnet_hr"),
+    policy: loadNetwork(model.policy, setting, start, "agent"),
+    classifier: loadNetwork(model.classifier(setting.classes), setting, judge, "resnet_hr"),
   });
 }
 
 /** Stage 4: from stage 3's policy and classifier, with the low-resolution classifier beside. */
 export async function finetune2stream(options: TwoStreamOptions, reporter: Reporter): Promise<StageResult> {
+  const model = findModel(options.model);
+  const start = checkpointOf("--load", options.load, model);
+  const judge = options.ckpt_hr_cl === undefined ? start : checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
+  const low = checkpointOf("--ckpt_lr_cl", options.ckpt_lr_cl, model);
   const setting = await prepare(options, reporter.note);
-  const { model, classes } = setting;
-  const start = requiredCheckpoint("--load", options.load, "finetune2stream", model);
-  const judge =
-    options.ckpt_hr_cl === undefined
-      ? start
-      : requiredCheckpoint("--ckpt_hr_cl", options.ckpt_hr_cl, "finetune2stream", model);
-  const low = requiredCheckpoint("--ckpt_lr_cl", options.ckpt_lr_cl, "finetune2stream", model);
+  const { classes } = setting;
   return finetuneNetworks("finetune2stream", options, setting, reporter, {
     policy: loadNetwork(model.policy, setting, start, "agent"),
     classifier: loadNetwork(model.classifier(classes), setting, judge, "resnet_hr"),

@@ -14,6 +14,7 @@ import {
   threshold,
 } from "../method/policy.ts";
 import { advantage, correct, reward } from "../method/reward.ts";
+import { findModel } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
@@ -26,25 +27,27 @@ import { Random } from "../utils/random.ts";
 import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
 import { evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
 import {
+  checkpointOf,
   freshNetwork,
   type Learner,
   loadNetwork,
   type NetworkName,
   prepare,
-  requiredCheckpoint,
   type Setting,
 } from "./setting.ts";
 
 export async function pretrain(options: PretrainOptions, reporter: Reporter): Promise<StageResult> {
+  const model = findModel(options.model);
+  const judge = checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
+  const start = options.load === undefined ? undefined : checkpointOf("--load", options.load, model);
   const setting = await prepare(options, reporter.note);
-  const { model, classes, data, precision } = setting;
-  const judge = requiredCheckpoint("--ckpt_hr_cl", options.ckpt_hr_cl, "pretrain", model);
+  const { classes, data, precision } = setting;
   const classifier = loadNetwork(model.classifier(classes), setting, judge, "resnet_hr");
   const high = new FrozenNetwork(classifier.network, classifier.parameters, precision);
   const policy =
-    options.load === undefined
+    start === undefined
       ? freshNetwork(model.policy, setting, options.seed, "agent")
-      : loadNetwork(model.policy, setting, requiredCheckpoint("--load", options.load, "pretrain", model), "agent");
+      : loadNetwork(model.policy, setting, start, "agent");
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const rewarding = { kind: options.reward, penalty: options.penalty };
   return runEpochs(

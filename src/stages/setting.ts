@@ -151,15 +151,8 @@ export function loadNetwork(network: Network, setting: Setting, checkpoint: Chec
   return { network, parameters };
 }
 
-/** The checkpoint that a flag names. @throws kind "usage" when the flag is absent. */
-export function requiredCheckpoint(flag: string, path: string | undefined, stage: string, model: Model): Checkpoint {
-  if (path === undefined) {
-    throw fault("usage", {
-      where: flag,
-      rule: `must name a run folder or checkpoint, since ${stage} starts from it`,
-      got: "nothing",
-    });
-  }
+/** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */
+export function checkpointOf(flag: string, path: string, model: Model): Checkpoint {
   const checkpoint = openCheckpoint(path);
   const own = checkpoint.config.options.model;
   if (own !== undefined && own !== model.name) {
