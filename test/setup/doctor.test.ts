@@ -18,7 +18,7 @@ describe("the processor", () => {
       "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_bf16x amx_tile\nprocessor\t: 1\nflags\t\t: amx_bf16\n";
     expect(cpuFeatures(cpuinfo)).toEqual(["avx2", "avx512f"]);
     expect(defaultPrecision(["avx2", "avx512f"])).toBe("fp32");
-    expect(defaultPrecision(["avx2", "avx512_bf16"])).toBe("bf16");
+    expect(defaultPrecision(["avx2", "avx512_bf16"])).toBe("fp32");
     expect(defaultPrecision(["amx_bf16"])).toBe("bf16");
   });
 
