@@ -72,7 +72,10 @@ export class Bench {
     const apart = Object.values(losses).some((loss) => !(Math.abs(loss - origin) <= lossTolerance * Math.abs(origin)));
     if (apart) {
       const rule = `first losses must agree to ${lossTolerance} (relative) before anything is timed`;
-      throw fault("system", { where: stage, rule, got: JSON.stringify(losses) });
+      const got = Object.entries(losses)
+        .map(([name, loss]) => `${name} ${loss}`)
+        .join(", ");
+      throw fault("system", { where: stage, rule, got });
     }
     return losses;
   }

@@ -58,7 +58,7 @@ const argumentsSchema = z.object({
 try {
   await serve();
 } catch (error) {
-  finish(error, true);
+  finish(error, false);
 }
 
 async function serve(): Promise<void> {
@@ -128,6 +128,9 @@ function makeStep(stage: Stage, setting: Setting): () => number | Promise<number
   return finetuneCase(stage, { policy, classifier, low }, setting);
 }
 
+/** The step functions get their networks directly; the schemas want them named. */
+const unread = { load: "unread", ckpt_hr_cl: "unread" };
+
 function classifierCase(classifier: Learner, setting: Setting): () => number {
   const options = schemas.classifier_training.parse({});
   const { momentum, wd: weightDecay, lr } = options;
@@ -136,7 +139,7 @@ function classifierCase(classifier: Learner, setting: Setting): () => number {
 }
 
 function pretrainCase(policy: Learner, classifier: Learner, setting: Setting): () => number {
-  const options = schemas.pretrain.parse({ curriculum: false });
+  const options = schemas.pretrain.parse({ ...unread, curriculum: false });
   const judge = frozen(classifier, setting);
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const context = { setting, options, optimizer, lr: options.lr };
@@ -148,7 +151,7 @@ function finetuneCase(
   { policy, classifier, low }: Record<"policy" | "classifier" | "low", Learner>,
   setting: Setting,
 ): () => number {
-  const options = schemas[stage].parse({});
+  const options = schemas[stage].parse(stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
   const networks = { policy, classifier, low: stage === "finetune2stream" ? frozen(low, setting) : undefined };
   const learned = new Map([policy, classifier].map(({ parameters }, i) => [String(i), parameters] as const));
   const context = { setting, options, optimizer: new Optimizer(learned, adam(options)), lr: options.lr };
@@ -161,7 +164,7 @@ function evaluationCase(policy: Learner, classifier: Learner, setting: Setting):
     high: frozen(classifier, setting),
     choose: greedyChoice(frozen(policy, setting), model.grid.patches),
     fill: "zero",
-    reward: { kind: "quadratic", penalty: schemas.finetune.parse({}).penalty },
+    reward: { kind: "quadratic", penalty: schemas.finetune.parse(unread).penalty },
   } as const;
   return async () => (await evaluate(setting.data.test, setting, evaluation)).metrics().reward!;
 }

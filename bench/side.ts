@@ -54,7 +54,7 @@ export class Side {
     this.#child.stdin.on("error", () => undefined);
     this.#closed = new Promise((resolve) => {
       this.#child.once("error", ({ message }) => resolve(message));
-      this.#child.once("close", (code, signal) => resolve(`exit ${code ?? signal}: ${lastLine(this.#stderr)}`));
+      this.#child.once("close", (code, signal) => resolve(`exit ${code ?? signal}: ${complaint(this.#stderr)}`));
     });
   }
 
@@ -117,6 +117,16 @@ function fromJson(line: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** What a failed child says it was: this program's first error, or the end of Python's traceback. */
+function complaint(stderr: string): string {
+  return (
+    stderr
+      .split("\n")
+      .find((line) => line.startsWith("error: "))
+      ?.slice("error: ".length) ?? lastLine(stderr)
+  );
 }
 
 export function lastLine(text: string): string {

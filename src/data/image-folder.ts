@@ -155,7 +155,7 @@ function tooManyBad(skipped: readonly SkippedFile[], skipBad: number): Error {
   const rest = skipped.length - faults.length;
   const and = rest > 0 ? `these and at least ${rest} more` : `${skipped.length} in all`;
   const last = faults[faults.length - 1];
-  faults[faults.length - 1] = { ...last, next: `${and}, --skip-bad allows ${skipBad}: replace the files or raise it` };
+  faults[faults.length - 1] = { ...last, next: `${and}, --skip_bad allows ${skipBad}: replace the files or raise it` };
   return fault("input", faults);
 }
 

@@ -101,7 +101,7 @@ async function finetuneNetworks(
       score: (metrics) => metrics.reward!,
     },
     reporter,
-  );
+  ).finally(() => low?.free());
 }
 
 export interface FinetuneContext {

@@ -80,7 +80,7 @@ export async function pretrain(options: PretrainOptions, reporter: Reporter): Pr
       score: (metrics) => metrics.reward!,
     },
     reporter,
-  );
+  ).finally(() => high.free());
 }
 
 export function adam({ wd, clip }: { wd: number; clip?: number | undefined }) {

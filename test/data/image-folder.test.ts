@@ -240,7 +240,7 @@ describe("openImageFolder", () => {
       expect(lines[3]).toContain(
         `${join(dataDir, "test/dog/2.jpg")}: must be a whole image, got VipsJpeg: premature end`,
       );
-      expect(lines[3]).toContain("; 4 in all, --skip-bad allows 3: replace the files or raise it");
+      expect(lines[3]).toContain("; 4 in all, --skip_bad allows 3: replace the files or raise it");
       expect(error.exitCode).toBe(3);
     });
 
@@ -266,7 +266,7 @@ describe("openImageFolder", () => {
       const error = await failure(open({ ...twoClasses, ...Object.fromEntries(names) }));
       const lines = error.message.split("\n");
       expect(lines.length).toBe(10);
-      expect(lines[9]).toMatch(/; these and at least \d+ more, --skip-bad allows 0: replace the files or raise it$/);
+      expect(lines[9]).toMatch(/; these and at least \d+ more, --skip_bad allows 0: replace the files or raise it$/);
     });
 
     it("refuses a split of which nothing is left", async () => {

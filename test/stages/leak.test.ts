@@ -161,6 +161,9 @@ function adamFor(learners: Record<string, Learner>): Optimizer {
   return new Optimizer(new Map(parameters), { kind: "adam", clip: 1 });
 }
 
+/** The step functions get their networks directly; the schemas want them named. */
+const unread = { load: "unread", ckpt_hr_cl: "unread" };
+
 function classifierCase(given: Record<string, unknown>): Prepared {
   const options = schemas.classifier_training.parse(given);
   const classifier = learner(model.classifier(classes), "classifier");
@@ -179,7 +182,7 @@ function classifierCase(given: Record<string, unknown>): Prepared {
 }
 
 function pretrainCase(given: Record<string, unknown>): Prepared {
-  const options = schemas.pretrain.parse(given);
+  const options = schemas.pretrain.parse({ ...unread, ...given });
   const policy = learner(model.policy, "policy");
   const judge = frozen("judge");
   const optimizer = adamFor({ policy });
@@ -194,7 +197,9 @@ function pretrainCase(given: Record<string, unknown>): Prepared {
 }
 
 function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<string, unknown>): Prepared {
-  const options = schemas[stage].parse(given);
+  const options = schemas[stage].parse(
+    stage === "finetune" ? { ...unread, ...given } : { ...unread, ckpt_lr_cl: "unread", ...given },
+  );
   const policy = learner(model.policy, "policy");
   const classifier = learner(model.classifier(classes), "classifier");
   const low = stage === "finetune2stream" ? frozen("low") : undefined;
