@@ -46,6 +46,9 @@ const goldenFiles = {
   eval: "evaluate",
 } as const;
 
+/** The step functions get their networks directly; the schemas want them named. */
+const unread = { load: "unread", ckpt_hr_cl: "unread" };
+
 const argumentsSchema = z.object({
   stage: z.enum(stages),
   precision: z.enum(["auto", "fp32", "bf16"]),
@@ -127,9 +130,6 @@ function makeStep(stage: Stage, setting: Setting): () => number | Promise<number
   const low = filled(model.classifier(10), networks.classifier, bases.lowClassifier);
   return finetuneCase(stage, { policy, classifier, low }, setting);
 }
-
-/** The step functions get their networks directly; the schemas want them named. */
-const unread = { load: "unread", ckpt_hr_cl: "unread" };
 
 function classifierCase(classifier: Learner, setting: Setting): () => number {
   const options = schemas.classifier_training.parse({});
