@@ -12,9 +12,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { finish } from "../src/cli/exit.ts";
-import { version } from "../src/cli/version.ts";
 import { fault } from "../src/errors.ts";
 import { cpuFeatures } from "../src/utils/cpu.ts";
+import { version } from "../src/utils/version.ts";
 import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median } from "./measure.ts";
 import { lastLine, type Stage, stages } from "./side.ts";
 

@@ -1,8 +1,8 @@
 /** `patchdrop doctor`: what is on this machine, what is missing, and what to do about it. */
-import { readFileSync } from "node:fs";
 import { Command } from "@commander-js/extra-typings";
 import { exitCodes } from "../errors.ts";
 import type { MachineReport, Report } from "../setup/examine.ts";
+import { version } from "../utils/version.ts";
 
 const about = [
   "Report what PatchDrop finds on this machine: libtorch and every place that was tried, the functions that it must export,",
@@ -25,20 +25,15 @@ export function doctorCommand() {
     .action(async ({ torch, json }) => {
       const { examine } = await import("../setup/examine.ts");
       const report = await examine({ torch });
-      const text = json ? JSON.stringify({ version: programVersion(), ...report }, undefined, 2) : formatReport(report);
+      const text = json ? JSON.stringify({ version: version(), ...report }, undefined, 2) : formatReport(report);
       process.stdout.write(`${text}\n`);
       if (!report.ready) process.exitCode = exitCodes.input;
     });
 }
 
-function programVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 /** The report as aligned lines, the advice and the verdict last. */
 export function formatReport(report: Report): string {
-  const rows = [["PatchDrop", programVersion()], ...machineRows(report.machine), ...libtorchRows(report)];
+  const rows = [["PatchDrop", version()], ...machineRows(report.machine), ...libtorchRows(report)];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
   const verdict = report.ready ? "Training on the CPU will work." : "Training will not work yet.";

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program `patchdrop`: its subcommands, and how it ends. Heavy modules are loaded by the commands that need them. */
 import { Command } from "@commander-js/extra-typings";
+import { version } from "../utils/version.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { finish } from "./exit.ts";
@@ -9,7 +10,6 @@ import { quickstartCommand } from "./quickstart.ts";
 import { runCommand } from "./run.ts";
 import { setupCommand } from "./setup.ts";
 import { stageCommands } from "./stages.ts";
-import { version } from "./version.ts";
 
 const program = new Command("patchdrop")
   .description("Learns from a low-resolution image which high-resolution patches are worth acquiring.")

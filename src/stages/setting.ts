@@ -2,7 +2,6 @@
  * What a stage stands on: libtorch opened on the right device, the data set, the model, networks from checkpoints. The
  * four stages share it; each keeps to itself what it learns and how.
  */
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { DataSplits } from "../data/dataset.ts";
 import { openDataSplits } from "../data/open.ts";
@@ -21,6 +20,7 @@ import { checkPlantedGradients } from "../tensor/autograd.ts";
 import type { Device } from "../tensor/device.ts";
 import { defaultPrecision } from "../utils/cpu.ts";
 import { Random } from "../utils/random.ts";
+import { version } from "../utils/version.ts";
 
 export interface Setting {
   readonly model: Model;
@@ -61,7 +61,7 @@ export async function prepare(options: SettingOptions, say: (text: string) => vo
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
     versions: {
-      patchdrop: programVersion(),
+      patchdrop: version(),
       node: process.version,
       libtorch: torch.version,
       threads: String(torch.threads),
@@ -109,13 +109,6 @@ export function startLibtorch({ torch, threads, device }: Pick<SettingOptions, "
 function choosePrecision(asked: "auto" | Precision, device: Device): Precision {
   if (asked !== "auto") return asked;
   return device !== "cpu" ? "bf16" : defaultPrecision();
-}
-
-export function programVersion(): string {
-  const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
-  return manifest.version;
 }
 
 /** Names of networks in checkpoints, as the reference's: the policy, and the two classifiers. */
