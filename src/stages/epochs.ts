@@ -7,7 +7,7 @@ import { fault } from "../errors.ts";
 import { MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
 import type { Optimizer } from "../nn/optimizer.ts";
 import { multiStep, oneCycle, type Position, type Schedule, stepDecay } from "../nn/schedules.ts";
-import type { Checkpoint } from "../run/checkpoint.ts";
+import { type Checkpoint, checkpointName } from "../run/checkpoint.ts";
 import { toJson } from "../run/json.ts";
 import type { StageName, StageOptions } from "../run/options.ts";
 import type { RunConfig } from "../run/run-config.ts";
@@ -211,8 +211,7 @@ function save(
   isBest: boolean,
 ): void {
   const { epoch, step } = progress;
-  const suffix = step > 0 ? `_S_${step}` : "";
-  const name = `ckpt_E_${epoch}_A_${metrics.accuracy.toFixed(3)}_R_${(metrics.reward ?? 0).toFixed(2)}${suffix}`;
+  const name = checkpointName(epoch, metrics.accuracy, metrics.reward ?? 0, step > 0 ? step : undefined);
   run.save({ name, networks: states(networks), optimizer: optimizer.state(), progress: toJson(progress), isBest });
 }
 
