@@ -405,11 +405,11 @@ export function reciprocal(self: Handle): Handle {
   return takeTensor(0);
 }
 
-const reluName = operatorName("aten::relu", "");
-/** aten::relu(Tensor self) -> Tensor */
-export function relu(self: Handle): Handle {
+const reluInPlaceName = operatorName("aten::relu_", "");
+/** aten::relu_(Tensor(a!) self) -> Tensor(a!) */
+export function reluInPlace(self: Handle): Handle {
   putTensor(0, self);
-  invoke(reluName, [self]);
+  invoke(reluInPlaceName, [self]);
   return takeTensor(0);
 }
 
@@ -620,7 +620,7 @@ export const schemas: readonly string[] = [
   "aten::neg(Tensor self) -> Tensor",
   "aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)",
   "aten::reciprocal(Tensor self) -> Tensor",
-  "aten::relu(Tensor self) -> Tensor",
+  "aten::relu_(Tensor(a!) self) -> Tensor(a!)",
   "aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)",
   "aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)",
   "aten::sigmoid(Tensor self) -> Tensor",

@@ -43,27 +43,49 @@ class Training extends TensorLayers implements Layers<Tensor> {
   }
 
   convBnRelu(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
-    return scope(() => ops.relu(this.convBn(x, names, spec)));
+    return scope(() => ops.reluInPlace(this.convBn(x, names, spec)));
   }
 
   convBnAddRelu(x: Tensor, shortcut: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
-    return scope(() => ops.relu(ops.add(shortcut, this.convBn(x, names, spec))));
+    return scope(() => ops.reluInPlace(ops.subtract(shortcut, this.#negatedConvBn(x, names, spec))));
   }
 
-  convBn(x: Tensor, { conv, bn }: ConvolutionNames, { kernel, stride = 1 }: ConvolutionSpec): Tensor {
-    return scope(() => {
-      const y = ops.conv2d(x, this.#weight(`${conv}.weight`), { stride, padding: samePadding(kernel) });
-      return ops.batchNorm(
-        y,
-        {
-          weight: this.#weight(`${bn}.weight`),
-          bias: this.#weight(`${bn}.bias`),
-          runningMean: this.#weight(`${bn}.running_mean`),
-          runningVar: this.#weight(`${bn}.running_var`),
-        },
-        { training: this.#mode !== "eval", momentum: this.#mode === "train" ? momentum : 0 },
-      );
-    });
+  convBn(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
+    return scope(() =>
+      this.#convBn(x, names, spec, {
+        weight: this.#weight(`${names.bn}.weight`),
+        bias: this.#weight(`${names.bn}.bias`),
+      }),
+    );
+  }
+
+  /**
+   * −convBn(x), to the bit, by −γ and −β. The C interface has a subtraction and no addition: taking away the negated
+   * branch costs the backward pass one pass over the activations, α = −1 costs it two.
+   */
+  #negatedConvBn(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
+    return scope(() =>
+      this.#convBn(x, names, spec, {
+        weight: ops.neg(this.#weight(`${names.bn}.weight`)),
+        bias: ops.neg(this.#weight(`${names.bn}.bias`)),
+      }),
+    );
+  }
+
+  #convBn(
+    x: Tensor,
+    { conv, bn }: ConvolutionNames,
+    { kernel, stride = 1 }: ConvolutionSpec,
+    affine: { weight: Tensor; bias: Tensor },
+  ): Tensor {
+    const y = ops.conv2d(x, this.#weight(`${conv}.weight`), { stride, padding: samePadding(kernel) });
+    const runningMean = this.#weight(`${bn}.running_mean`);
+    const runningVar = this.#weight(`${bn}.running_var`);
+    return ops.batchNorm(
+      y,
+      { ...affine, runningMean, runningVar },
+      { training: this.#mode !== "eval", momentum: this.#mode === "train" ? momentum : 0 },
+    );
   }
 
   linear(x: Tensor, name: string, _outputs: number): Tensor {

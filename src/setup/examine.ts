@@ -53,7 +53,7 @@ async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<Mac
     node: process.versions.node,
     processor: os.cpus()[0]?.model.trim() ?? "unknown",
     features,
-    precision: defaultPrecision(features),
+    precision: defaultPrecision(),
     threads: threads > 0 ? threads : os.availableParallelism(),
     memory: { totalBytes: os.totalmem(), availableBytes: availableMemory() },
     gpu: { devices: nvidiaDevices(), described: await describeGpus() },

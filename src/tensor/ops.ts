@@ -66,7 +66,8 @@ export const exp = (a: Tensor): Tensor => new Tensor(native.exp(a.handle));
 export const log = (a: Tensor): Tensor => new Tensor(native.log(a.handle));
 export const sqrt = (a: Tensor): Tensor => new Tensor(native.sqrt(a.handle));
 export const reciprocal = (a: Tensor): Tensor => new Tensor(native.reciprocal(a.handle));
-export const relu = (a: Tensor): Tensor => new Tensor(native.relu(a.handle));
+/** Overwrites `a` with max(a, 0) and gives it back; recorded like any operator. For an `a` that nothing else reads. */
+export const reluInPlace = (a: Tensor): Tensor => new Tensor(native.reluInPlace(a.handle));
 export const sigmoid = (a: Tensor): Tensor => new Tensor(native.sigmoid(a.handle));
 export const maximum = (a: Tensor, b: Tensor): Tensor => new Tensor(native.maximum(a.handle, b.handle));
 export const minimum = (a: Tensor, b: Tensor): Tensor => new Tensor(native.minimum(a.handle, b.handle));

@@ -17,15 +17,21 @@ describe("the processor", () => {
     const cpuinfo =
       "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_bf16x amx_tile\nprocessor\t: 1\nflags\t\t: amx_bf16\n";
     expect(cpuFeatures(cpuinfo)).toEqual(["avx2", "avx512f"]);
-    expect(defaultPrecision(["avx2", "avx512f"])).toBe("fp32");
-    expect(defaultPrecision(["avx2", "avx512_bf16"])).toBe("fp32");
-    expect(defaultPrecision(["amx_bf16"])).toBe("bf16");
+    expect(defaultPrecision(cpuinfo)).toBe("fp32");
+  });
+
+  test("bf16 is the default where it is the faster one: with AMX, and with AMD's AVX-512", () => {
+    const processor = (vendor: string, flags: string) => `vendor_id\t: ${vendor}\nflags\t\t: ${flags}\n`;
+    expect(defaultPrecision(processor("GenuineIntel", "avx512f avx512_bf16 amx_bf16"))).toBe("bf16");
+    expect(defaultPrecision(processor("GenuineIntel", "avx512f avx512_bf16"))).toBe("fp32");
+    expect(defaultPrecision(processor("AuthenticAMD", "avx512f avx512_bf16"))).toBe("bf16");
+    expect(defaultPrecision(processor("AuthenticAMD", "avx2"))).toBe("fp32");
   });
 
   test("ARM, and systems that do not tell", () => {
     expect(cpuFeatures("processor\t: 0\nFeatures\t: fp asimd sve bf16 i8mm\n")).toEqual(["asimd", "sve", "bf16"]);
     expect(cpuFeatures("")).toEqual([]);
-    expect(defaultPrecision([])).toBe("fp32");
+    expect(defaultPrecision("")).toBe("fp32");
   });
 });
 

@@ -76,7 +76,7 @@ describe("ownership", () => {
     const freed = vector(1, 2);
     expect(freed.shape).toEqual([2]);
     freed.free();
-    const uses = [() => freed.handle, () => freed.toFloat32(), () => ops.relu(freed), () => ops.mul(freed, freed)];
+    const uses = [() => freed.handle, () => freed.toFloat32(), () => ops.neg(freed), () => ops.mul(freed, freed)];
     for (const use of uses) {
       expect(use).toThrow(
         "tensor: must be alive, but this one of shape [2] was freed; return it from its scope(), or keep() it",
