@@ -34,7 +34,7 @@ import { formulaImages, formulaUniforms, formulaWeights, hashUniform, salts } fr
 import { type GoldenNetwork, loadGolden } from "../test/golden/load.ts";
 import { type Stage, stages } from "./side.ts";
 
-const model = findModel("R32_C10");
+const model = findModel({ model: "R32_C10" });
 const classNames = Array.from({ length: 10 }, (_, label) => String(label));
 /** The salt of the labels in peer.py. */
 const labelSalt = 50;

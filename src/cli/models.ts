@@ -13,11 +13,11 @@ export function modelsCommand(): Command {
         process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
         return;
       }
-      for (const { name, description, imageSize, patchSize, lowSize, classifier, policy } of described) {
+      for (const { name, variant, description, imageSize, patchSize, lowSize, classifier, policy } of described) {
         const size = ({ parameters, multiplyAdds }: typeof policy) =>
           `${parameters.toLocaleString("en")} parameters, ${(multiplyAdds / 1e6).toFixed(1)} M multiply-adds`;
         process.stdout.write(
-          `${name}\n  ${description}\n  image ${imageSize}, patch ${patchSize}, low resolution ${lowSize}\n` +
+          `${name} --variant ${variant}\n  ${description}\n  image ${imageSize}, patch ${patchSize}, low resolution ${lowSize}\n` +
             `  classifier: ${size(classifier)}\n  policy:     ${size(policy)}\n`,
         );
       }

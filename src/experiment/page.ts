@@ -87,7 +87,7 @@ async function gallery(
 ): Promise<GalleryItem[]> {
   const random = new Random(stage.options.seed, "gallery");
   const indices = Uint32Array.from({ length: galleryImages }, () => random.integer(images));
-  const { imageSize: size } = findModel(stage.options.model);
+  const { imageSize: size } = findModel(stage.options);
   const raw = (pixels: Uint8Array) => ({ size, pixels });
   return (await showImages(evalOptions(stage, experiment), indices)).map((shown) => ({
     ...shown,

@@ -49,20 +49,29 @@ export class Normalizer {
   }
 }
 
+/** Sides of the low-resolution view in pixels: what it is made of, and what the networks are shown. */
+export interface LowSizes {
+  readonly lowSize: number;
+  readonly lowInput: number;
+}
+
 /**
- * The low-resolution view as the networks see it: the top-left pixel of each block, repeated over the block, so that
- * the size is that of the image again. [B, 3, H, W] → [B, 3, H, W]
+ * The low-resolution view as the networks see it: the top-left pixel of each block; where the networks take larger
+ * images, each pixel repeated over its block. [B, 3, H, W] → [B, 3, lowInput, lowInput]
  */
-export function lowResolution(images: Tensor, lowSize: number): Tensor {
-  const size = images.shape[2];
-  return scope(() => ops.resizeNearest(ops.resizeNearest(images, lowSize), size));
+export function lowResolution(images: Tensor, { lowSize, lowInput }: LowSizes): Tensor {
+  return scope(() => enlarge(ops.resizeNearest(images, lowSize), lowInput));
+}
+
+function enlarge(images: Tensor, size: number): Tensor {
+  return images.shape[2] === size ? images : ops.resizeNearest(images, size);
 }
 
 /**
  * Images with the patches dropped whose mask is 0. Zeros after normalization are the mean colour.
  * @param images [B, 3, H, W]
  * @param mask [B, P], 0 or 1, in any float type
- * @param low what stands in dropped patches, [B, 3, H, W]; zeros when absent
+ * @param low the low-resolution view, which stands in dropped patches, enlarged to the image; zeros when absent
  */
 export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tensor): Tensor {
   const [batch, channels, height, width] = images.shape;
@@ -74,7 +83,8 @@ export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tens
       ops.reshape(ops.permute(x, [0, 2, 3, 1]), [batch, rows, patchSize, columns, patchSize * channels]);
     const perPatch = ops.view(ops.cast(mask, images.dtype), [batch, rows, 1, columns, 1]);
     const patches = asPatches(images);
-    const masked = low === undefined ? ops.mul(patches, perPatch) : ops.lerp(asPatches(low), patches, perPatch);
+    const masked =
+      low === undefined ? ops.mul(patches, perPatch) : ops.lerp(asPatches(enlarge(low, height)), patches, perPatch);
     return ops.permute(ops.view(masked, [batch, height, width, channels]), [0, 3, 1, 2]);
   });
 }

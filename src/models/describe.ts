@@ -2,7 +2,7 @@
 import { declare } from "../nn/declare.ts";
 import type { Network } from "../nn/layers.ts";
 import { elementCount } from "../tensor/tensor.ts";
-import { type Model, models } from "./registry.ts";
+import { allModels, type Model, type Variant } from "./registry.ts";
 
 export interface NetworkSize {
   /** Learnable numbers. */
@@ -13,6 +13,7 @@ export interface NetworkSize {
 
 export interface ModelDescription {
   name: string;
+  variant: Variant;
   description: string;
   imageSize: number;
   patchSize: number;
@@ -21,17 +22,19 @@ export interface ModelDescription {
   policy: NetworkSize;
 }
 
-const classesOf = { cifar10: 10, cifar100: 100, synthetic: 10 } as const;
+const classesOf = { cifar10: 10, cifar100: 100, fmow: 62, imagenet: 1000, synthetic: 10 } as const;
 
 export function describeModels(): ModelDescription[] {
-  return models.map(describe);
+  return allModels().map(describe);
 }
 
 function describe({
   name,
+  variant,
   description,
   imageSize,
   lowSize,
+  lowInput,
   grid,
   dataset,
   classifier,
@@ -39,12 +42,13 @@ function describe({
 }: Model): ModelDescription {
   return {
     name,
+    variant,
     description,
     imageSize,
     patchSize: grid.patchSize,
     lowSize,
     classifier: sizeOf(classifier(classesOf[dataset]), imageSize),
-    policy: sizeOf(policy, imageSize),
+    policy: sizeOf(policy, lowInput),
   };
 }
 

@@ -1,59 +1,176 @@
-/** The models that `--model` names: sizes, data set, and the two networks. A new model is one entry here. */
+/**
+ * The models that `--model` names: data set, sizes, and the two networks, in the form of the authors' first public version
+ * (2019) or of their second (2020). A new model is one entry here.
+ */
 import { fault } from "../errors.ts";
 import { type Grid, makeGrid } from "../method/grid.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
+import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.ts";
+
+export const variants = ["2019", "2020"] as const;
+export type Variant = (typeof variants)[number];
+
+/** What the model's flags say; sizes are sides in pixels. */
+export interface ModelOptions {
+  model: string;
+  variant?: Variant | undefined;
+  img_size?: number | undefined;
+  lr_size?: number | undefined;
+  patch_size?: number | undefined;
+}
 
 export interface Model {
   readonly name: string;
+  readonly variant: Variant;
   /** What it is, in one line. */
   readonly description: string;
   /** Side of the high-resolution image, in pixels. */
   readonly imageSize: number;
   /** Side of the low-resolution image. */
   readonly lowSize: number;
+  /** Side at which policy and LR classifier see it: resized back to `imageSize` (2019), or as it is (2020). */
+  readonly lowInput: number;
   readonly grid: Grid;
   /** The data set that it is made for. */
-  readonly dataset: "cifar10" | "cifar100" | "synthetic";
+  readonly dataset: ModelDataset;
+  /** torchvision's network that is the classifier, whose ImageNet weights fit it. */
+  readonly pretrained: PretrainedName | undefined;
   /** Logits [B, classes] of [B, 3, H, W]. */
   classifier(classes: number): Network;
-  /** Logits [B, P] of the low-resolution image, shown at the high resolution's size. */
+  /** Logits [B, P] of the low-resolution image. */
   readonly policy: Network;
 }
 
-/** A model for 32 × 32 images: a classifier with `blocks` blocks a segment, and the policy of the reference. */
-function cifarModel(name: string, description: string, dataset: Model["dataset"], blocks: number): Model {
-  const grid = makeGrid(32, 8);
+export type ModelDataset = "cifar10" | "cifar100" | "fmow" | "imagenet" | "synthetic";
+export type PretrainedName = "resnet34" | "resnet50" | "resnet101";
+
+/** The networks of one form of a model. */
+interface Form {
+  readonly description: string;
+  readonly pretrained?: PretrainedName;
+  classifier(classes: number): Network;
+  policy(patches: number): Network;
+  readonly imageSize: number;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly dataset: ModelDataset;
+  readonly forms: Partial<Record<Variant, Form>>;
+}
+
+/** ResNets for 32 × 32 images with `blocks` blocks a segment; the policy has one. */
+function narrow(description: string, blocks: number): Form {
   return {
-    name,
-    description,
+    description: `${description}; policy with 1/1/1 blocks`,
     imageSize: 32,
-    lowSize: 8,
-    grid,
-    dataset,
-    classifier: (classes) => cifarResNet({ blocks, outputs: classes }),
-    policy: cifarResNet({ blocks: 1, outputs: grid.patches, prefix: "features.", head: "logit" }),
+    classifier: (outputs) => cifarResNet({ blocks, outputs }),
+    policy: (outputs) => cifarResNet({ blocks: 1, outputs, prefix: "features.", head: "logit" }),
   };
 }
 
-export const models: readonly Model[] = [
-  cifarModel("R32_C10", "ResNet-32 for CIFAR-10; policy with one block a segment", "cifar10", 5),
-  cifarModel("R32_C100", "ResNet-32 for CIFAR-100; policy with one block a segment", "cifar100", 5),
-  cifarModel(
-    "R8_Scenes",
-    "ResNet-8 for the synthetic scenes, to try everything in minutes; the same policy",
-    "synthetic",
-    1,
-  ),
+const wide: Form = {
+  description: "wide ResNet-34 for 32 × 32 images; policy with 1/1/1/1 blocks, as wide",
+  imageSize: 32,
+  classifier: (outputs) =>
+    resNet({ block: "basic", blocks: [3, 4, 6, 3], stem: "small", outputs, names: wideCifarNames }),
+  policy: (outputs) => resNet({ block: "basic", blocks: [1, 1, 1, 1], stem: "small", outputs, names: wideCifarNames }),
+};
+
+const blocksOf = { resnet34: [3, 4, 6, 3], resnet50: [3, 4, 6, 3], resnet101: [3, 4, 23, 3] } as const;
+
+/** A network of torchvision; the policy is 2019's, or in 2020 a ResNet-18. */
+function torchvision(name: PretrainedName, variant: Variant, imageSize: number): Form {
+  const block = name === "resnet34" ? "basic" : "bottleneck";
+  const own = variant === "2019" ? "1/1/1/1 blocks on halved images" : "2/2/2/2 blocks";
+  return {
+    description: `${name.replace("resnet", "ResNet-")} (${block} blocks); policy with ${own}`,
+    pretrained: name,
+    imageSize,
+    classifier: (outputs) => resNet({ block, blocks: blocksOf[name], stem: "large", outputs, names: torchvisionNames }),
+    policy: (outputs) =>
+      variant === "2019"
+        ? resNet({ block: "basic", blocks: [1, 1, 1, 1], stem: "large", outputs, names: policyNames, halved: true })
+        : resNet({ block: "basic", blocks: [2, 2, 2, 2], stem: "large", outputs, names: torchvisionNames }),
+  };
+}
+
+const entries: readonly Entry[] = [
+  { name: "R32_C10", dataset: "cifar10", forms: { 2019: narrow("ResNet-32 for CIFAR-10", 5), 2020: wide } },
+  { name: "R32_C100", dataset: "cifar100", forms: { 2019: narrow("ResNet-32 for CIFAR-100", 5), 2020: wide } },
+  {
+    name: "R34_fMoW",
+    dataset: "fmow",
+    forms: { 2019: torchvision("resnet34", "2019", 112), 2020: torchvision("resnet34", "2020", 224) },
+  },
+  {
+    name: "R34_ImgNet",
+    dataset: "imagenet",
+    forms: { 2019: torchvision("resnet34", "2019", 224), 2020: torchvision("resnet34", "2020", 224) },
+  },
+  {
+    name: "R50_ImgNet",
+    dataset: "imagenet",
+    forms: { 2019: torchvision("resnet50", "2019", 224), 2020: torchvision("resnet50", "2020", 224) },
+  },
+  {
+    name: "R101_ImgNet",
+    dataset: "imagenet",
+    forms: { 2019: torchvision("resnet101", "2019", 224), 2020: torchvision("resnet101", "2020", 224) },
+  },
+  {
+    name: "R8_Scenes",
+    dataset: "synthetic",
+    forms: { 2019: narrow("ResNet-8 for the synthetic scenes, to try everything in minutes", 1) },
+  },
 ];
 
-export const modelNames: readonly string[] = models.map(({ name }) => name);
+export const modelNames: readonly string[] = entries.map(({ name }) => name);
 
-/** @throws kind "usage" listing the models there are. */
-export function findModel(name: string): Model {
-  const model = models.find((candidate) => candidate.name === name);
-  if (model === undefined) {
+/** Every model in every form that it has, at its own sizes. */
+export function allModels(): Model[] {
+  return entries.flatMap(({ name: model, forms }) =>
+    variants.filter((variant) => forms[variant]).map((variant) => findModel({ model, variant })),
+  );
+}
+
+/** Patches and low resolution have a quarter of the image's side unless flags say otherwise. */
+const quarter = 4;
+
+/** @throws kind "usage" for a name or form that there is not, or sizes that do not go together. */
+export function findModel({ model: name, variant = "2019", ...sizes }: ModelOptions): Model {
+  const entry = entries.find((candidate) => candidate.name === name);
+  if (entry === undefined) {
     throw fault("usage", { where: "--model", rule: `must be one of ${modelNames.join(", ")}`, got: name });
   }
-  return model;
+  const form = entry.forms[variant];
+  if (form === undefined) {
+    const rule = `must be ${Object.keys(entry.forms).join(" or ")} for ${name}`;
+    throw fault("usage", { where: "--variant", rule, got: variant });
+  }
+  const imageSize = sizes.img_size ?? form.imageSize;
+  const lowSize = sizeWithin("--lr_size", sizes.lr_size, imageSize);
+  const grid = makeGrid(imageSize, sizeWithin("--patch_size", sizes.patch_size, imageSize));
+  return {
+    name,
+    variant,
+    description: form.description,
+    imageSize,
+    lowSize,
+    lowInput: variant === "2019" ? imageSize : lowSize,
+    grid,
+    dataset: entry.dataset,
+    pretrained: form.pretrained,
+    classifier: (classes) => form.classifier(classes),
+    policy: form.policy(grid.patches),
+  };
+}
+
+/** The side that a flag gives, which must divide the image's; a quarter of it when absent. */
+function sizeWithin(flag: string, given: number | undefined, imageSize: number): number {
+  const size = given ?? imageSize / quarter;
+  if (imageSize % size === 0 && Number.isInteger(size)) return size;
+  const next = "choose sizes that divide --img_size";
+  throw fault("usage", { where: flag, rule: `must divide the image size of ${imageSize} pixels`, got: size, next });
 }

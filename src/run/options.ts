@@ -15,6 +15,13 @@ const device = z.string().regex(/^(cpu|cuda(:\d+)?)$/, "must be cpu, cuda or cud
 /** What every stage takes. */
 const common = {
   model: z.string().default("R32_C10").describe("model, as `patchdrop models` lists them"),
+  variant: z
+    .enum(["2019", "2020"])
+    .default("2019")
+    .describe("networks and sizes of the authors' first or second public version"),
+  img_size: whole(1).optional().describe("side of the high-resolution image in pixels; the model's when absent"),
+  lr_size: whole(1).optional().describe("side of the low-resolution image; a quarter of the image's when absent"),
+  patch_size: whole(1).optional().describe("side of a patch; a quarter of the image's when absent"),
   data_dir: z.string().optional().describe("folder or archive of the data set; none is needed for --dataset synthetic"),
   dataset: z
     .enum(["synthetic", "cifar10", "cifar100", "folder"])
@@ -220,6 +227,10 @@ export const evalSchema = z.strictObject({
     .describe("low-resolution classifier, as a further baseline: run folder or checkpoint"),
   split: z.enum(["test", "train"]).default("test").describe("images to evaluate on"),
   model: z.string().optional().describe("model; the run's when absent"),
+  variant: z.enum(["2019", "2020"]).optional().describe("networks and sizes of which version; the run's when absent"),
+  img_size: common.img_size.describe("side of the high-resolution image in pixels; the run's when absent"),
+  lr_size: common.lr_size.describe("side of the low-resolution image; the run's when absent"),
+  patch_size: common.patch_size.describe("side of a patch; the run's when absent"),
   data_dir: common.data_dir,
   dataset: common.dataset,
   download: common.download,

@@ -12,9 +12,9 @@ import { freshNetwork, type Learner, type NetworkName, prepare, type Setting } f
 
 export async function classifierTraining(options: ClassifierOptions, reporter: Reporter): Promise<StageResult> {
   const setting = await prepare(options, reporter.note);
-  const { model, classes, data } = setting;
+  const { data } = setting;
   const name: NetworkName = options.stream_id === "LR" ? "resnet_lr" : "resnet_hr";
-  const classifier = freshNetwork(model.classifier(classes), setting, options.seed, name);
+  const classifier = freshNetwork(setting, options.seed, name);
   const networks = new Map([[name, classifier]]);
   const { momentum, wd, clip } = options;
   const optimizer = new Optimizer(new Map([[name, classifier.parameters]]), {
@@ -54,7 +54,7 @@ export function classifierStep(
   { images, labels }: Batch,
   { setting: { model, precision }, options, optimizer, lr }: StepContext,
 ): StepNumbers {
-  const seen = options.stream_id === "LR" ? lowResolution(images, model.lowSize) : images;
+  const seen = options.stream_id === "LR" ? lowResolution(images, model) : images;
   const { loss, logits } = withGradients(() => {
     const logits = forward(network, parameters, seen, precision, "train");
     return { logits, loss: crossEntropy(logits, labels, options.label_smoothing) };

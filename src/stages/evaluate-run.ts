@@ -9,6 +9,7 @@ import { type Fill, lowResolution, maskPatches } from "../method/images.ts";
 import type { MetricAccumulator } from "../method/metrics.ts";
 import { threshold } from "../method/policy.ts";
 import type { RewardOptions } from "../method/reward.ts";
+import type { Variant } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
@@ -52,16 +53,8 @@ export async function evaluateRun(
   say: (text: string) => void = () => {},
 ): Promise<RunEvaluation> {
   const checkpoint = openCheckpoint(options.load);
-  const trained = checkpoint.config.options;
-  const own = (name: string) => trained[name] as string | undefined;
-  const {
-    model = own("model"),
-    data_dir = own("data_dir"),
-    dataset = own("dataset"),
-    seed = trained.seed,
-    fill = own("fill"),
-  } = options;
-  const setting = await prepare({ ...options, model, data_dir, dataset, seed } as Parameters<typeof prepare>[0], say);
+  const resolved = asTrained(checkpoint, options);
+  const setting = await prepare(resolved, say);
   const split = setting.data[options.split];
   const stage = checkpoint.config.stage;
   const common = {
@@ -76,12 +69,27 @@ export async function evaluateRun(
 
   const networks = openNetworks(checkpoint, options, setting);
   try {
-    const rewarding = { kind: own("reward") as RewardOptions["kind"], penalty: trained.penalty as number };
-    const judged = { split, setting, networks, fill: (fill ?? "zero") as Fill, reward: rewarding, seed: Number(seed) };
+    const { fill, seed, reward: kind, penalty } = resolved;
+    const judged = { split, setting, networks, fill, reward: { kind, penalty }, seed };
     return { ...common, ...(await policyRows(judged, stage)) };
   } finally {
     for (const network of Object.values(networks)) network?.free();
   }
+}
+
+/** What decides how a policy is evaluated, where neither its run nor a flag says. */
+const unsaid = { model: "R32_C10", variant: "2019", seed: 1, fill: "zero", reward: "quadratic", penalty: -5 } as const;
+
+/** The options of the run that made the checkpoint, overridden by those that were given. */
+function asTrained({ config }: Checkpoint, options: EvalOptions) {
+  return { ...unsaid, ...config.options, ...options } as EvalOptions & {
+    model: string;
+    variant: Variant;
+    seed: number;
+    fill: Fill;
+    reward: RewardOptions["kind"];
+    penalty: number;
+  };
 }
 
 interface Networks {
@@ -94,14 +102,8 @@ interface Networks {
 }
 
 function openNetworks(checkpoint: Checkpoint, { ckpt_lr_cl }: EvalOptions, setting: Setting): Networks {
-  const { model, classes } = setting;
   const freeze = (from: Checkpoint, name: NetworkName) => {
-    const { network, parameters } = loadNetwork(
-      name === "agent" ? model.policy : model.classifier(classes),
-      setting,
-      from,
-      name,
-    );
+    const { network, parameters } = loadNetwork(setting, from, name);
     const frozen = new FrozenNetwork(network, parameters, setting.precision);
     parameters.free();
     return frozen;
@@ -126,7 +128,7 @@ async function classifierRow(checkpoint: Checkpoint, split: Dataset, setting: Se
       got: [...checkpoint.networks.keys()].join(", "),
     });
   }
-  const { network, parameters } = loadNetwork(setting.model.classifier(setting.classes), setting, checkpoint, name);
+  const { network, parameters } = loadNetwork(setting, checkpoint, name);
   const frozen = new FrozenNetwork(network, parameters, setting.precision);
   const stream = name === "resnet_lr" ? "LR" : "HR";
   const { accuracy } = (await evaluateClassifier(split, setting, frozen, stream)).metrics();
@@ -188,10 +190,10 @@ function row(name: string, kind: EvaluationRow["kind"], accumulated: MetricAccum
 
 /** The policy's greedy masks for a whole split, [N × P]. */
 async function policyMasks(split: Dataset, setting: Setting, policy: FrozenNetwork): Promise<Uint8Array> {
-  const { grid, lowSize } = setting.model;
+  const { grid } = setting.model;
   const masks = new Uint8Array(split.length * grid.patches);
   await forEachBatch(split, setting, (images, _labels, first) => {
-    const chosen = threshold(ops.sigmoid(policy.forward(lowResolution(images, lowSize))));
+    const chosen = threshold(ops.sigmoid(policy.forward(lowResolution(images, setting.model))));
     masks.set(ops.cast(chosen, "uint8").toUint8(), first * grid.patches);
   });
   return masks;
@@ -232,12 +234,9 @@ export interface Shown {
 /** Runs the checkpoint on the images `indices` of the test set. */
 export async function showImages(options: EvalOptions, indices: Uint32Array): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
-  const trained = checkpoint.config.options;
-  const { model, data_dir, dataset, seed, fill } = { ...trained, ...options } as EvalOptions & {
-    model: string;
-    seed: number;
-  };
-  const setting = await prepare({ ...options, model, data_dir, dataset, seed } as Parameters<typeof prepare>[0]);
+  const resolved = asTrained(checkpoint, options);
+  const { fill } = resolved;
+  const setting = await prepare(resolved);
   const { grid, imageSize, lowSize } = setting.model;
   const { test } = setting.data;
   const { normalizer, classes } = { ...setting, classes: test.classes };
@@ -247,7 +246,7 @@ export async function showImages(options: EvalOptions, indices: Uint32Array): Pr
   await test.read(indices, bytes);
   const shown = scope(() => {
     const images = normalizer.images(bytes, imageSize);
-    const low = lowResolution(images, lowSize);
+    const low = lowResolution(images, setting.model);
     const probabilities = ops.sigmoid(networks.policy.forward(low));
     const mask = threshold(probabilities);
     const seen = maskPatches(images, mask, grid, fill === "lr" ? low : undefined);

@@ -38,7 +38,7 @@ export async function evaluate(dataset: Dataset, setting: Setting, evaluation: E
   const { model } = setting;
   const accumulated = new MetricAccumulator();
   await forEachBatch(dataset, setting, (images, labels, first) => {
-    const low = lowResolution(images, model.lowSize);
+    const low = lowResolution(images, model);
     const mask = evaluation.choose(low, first);
     const seen = maskPatches(images, mask, model.grid, evaluation.fill === "lr" ? low : undefined);
     const right = correct(addStreams(evaluation.high.forward(seen), evaluation.low?.forward(low)), labels);
@@ -61,7 +61,7 @@ export async function evaluateClassifier(
 ): Promise<MetricAccumulator> {
   const accumulated = new MetricAccumulator();
   await forEachBatch(dataset, setting, (images, labels) => {
-    const seen = stream === "LR" ? lowResolution(images, setting.model.lowSize) : images;
+    const seen = stream === "LR" ? lowResolution(images, setting.model) : images;
     accumulated.add({ correct: correct(network.forward(seen), labels).toFloat32() });
   });
   return accumulated;

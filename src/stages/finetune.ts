@@ -23,28 +23,27 @@ import { checkpointOf, type Learner, loadNetwork, type NetworkName, prepare, typ
 
 /** Stage 3. */
 export async function finetune(options: FinetuneOptions, reporter: Reporter): Promise<StageResult> {
-  const model = findModel(options.model);
+  const model = findModel(options);
   const start = checkpointOf("--load", options.load, model);
   const judge = checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
   const setting = await prepare(options, reporter.note);
   return finetuneNetworks("finetune", options, setting, reporter, {
-    policy: loadNetwork(model.policy, setting, start, "agent"),
-    classifier: loadNetwork(model.classifier(setting.classes), setting, judge, "resnet_hr"),
+    policy: loadNetwork(setting, start, "agent"),
+    classifier: loadNetwork(setting, judge, "resnet_hr"),
   });
 }
 
 /** Stage 4: from stage 3's policy and classifier, with the low-resolution classifier beside. */
 export async function finetune2stream(options: TwoStreamOptions, reporter: Reporter): Promise<StageResult> {
-  const model = findModel(options.model);
+  const model = findModel(options);
   const start = checkpointOf("--load", options.load, model);
   const judge = options.ckpt_hr_cl === undefined ? start : checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
   const low = checkpointOf("--ckpt_lr_cl", options.ckpt_lr_cl, model);
   const setting = await prepare(options, reporter.note);
-  const { classes } = setting;
   return finetuneNetworks("finetune2stream", options, setting, reporter, {
-    policy: loadNetwork(model.policy, setting, start, "agent"),
-    classifier: loadNetwork(model.classifier(classes), setting, judge, "resnet_hr"),
-    lowClassifier: loadNetwork(model.classifier(classes), setting, low, "resnet_lr"),
+    policy: loadNetwork(setting, start, "agent"),
+    classifier: loadNetwork(setting, judge, "resnet_hr"),
+    lowClassifier: loadNetwork(setting, low, "resnet_lr"),
   });
 }
 
@@ -122,7 +121,7 @@ export function finetuneStep(
 ): StepNumbers {
   const { grid } = model;
   const rewarding = { kind: options.reward, penalty: options.penalty };
-  const low = lowResolution(images, model.lowSize);
+  const low = lowResolution(images, model);
   const lowLogits = lowClassifier?.forward(low); // [B, K]
   const classify = (mask: Tensor, mode: BatchNormMode) =>
     scope(() => {

@@ -37,17 +37,15 @@ import {
 } from "./setting.ts";
 
 export async function pretrain(options: PretrainOptions, reporter: Reporter): Promise<StageResult> {
-  const model = findModel(options.model);
+  const model = findModel(options);
   const judge = checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
   const start = options.load === undefined ? undefined : checkpointOf("--load", options.load, model);
   const setting = await prepare(options, reporter.note);
-  const { classes, data, precision } = setting;
-  const classifier = loadNetwork(model.classifier(classes), setting, judge, "resnet_hr");
+  const { data, precision } = setting;
+  const classifier = loadNetwork(setting, judge, "resnet_hr");
   const high = new FrozenNetwork(classifier.network, classifier.parameters, precision);
   const policy =
-    start === undefined
-      ? freshNetwork(model.policy, setting, options.seed, "agent")
-      : loadNetwork(model.policy, setting, start, "agent");
+    start === undefined ? freshNetwork(setting, options.seed, "agent") : loadNetwork(setting, start, "agent");
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const rewarding = { kind: options.reward, penalty: options.penalty };
   return runEpochs(
@@ -120,7 +118,7 @@ export function pretrainStep(
   const { grid } = model;
   const rewarding = { kind: options.reward, penalty: options.penalty };
   const decided = decidedPatches(epoch, grid.patches, options.curriculum);
-  const low = lowResolution(images, model.lowSize);
+  const low = lowResolution(images, model);
   const fill = options.fill === "lr" ? low : undefined;
   const judge = (mask: Tensor) =>
     scope(() => correct(classifier.forward(maskPatches(images, mask, grid, fill)), labels)); // [B]

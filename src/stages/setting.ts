@@ -3,12 +3,13 @@
  * four stages share it; each keeps to itself what it learns and how.
  */
 import { availableParallelism } from "node:os";
+import type { CifarName } from "../data/cifar-files.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { openDataSplits } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { Normalizer } from "../method/images.ts";
-import { findModel, type Model } from "../models/registry.ts";
+import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
 import { findLibtorch } from "../native/find.ts";
 import { openLibtorch } from "../native/library.ts";
 import type { Network } from "../nn/layers.ts";
@@ -35,6 +36,10 @@ export interface Setting {
 type SettingOptions = Pick<
   StageOptions,
   | "model"
+  | "variant"
+  | "img_size"
+  | "lr_size"
+  | "patch_size"
   | "data_dir"
   | "dataset"
   | "download"
@@ -49,7 +54,7 @@ type SettingOptions = Pick<
 
 /** Opens libtorch and the data set. @throws kinds "input" and "usage", see docs. */
 export async function prepare(options: SettingOptions, say: (text: string) => void = () => {}): Promise<Setting> {
-  const model = findModel(options.model);
+  const model = findModel(options);
   const device = options.device as Device;
   const torch = startLibtorch(options);
   const data = await openData(options, model, say);
@@ -80,7 +85,7 @@ async function openData(options: SettingOptions, model: Model, say: (text: strin
     download,
     parallel: options.num_workers,
     say,
-    ...(model.dataset !== "synthetic" && { preferred: model.dataset }),
+    ...(model.dataset.startsWith("cifar") && { preferred: model.dataset as CifarName }),
     ...(dataset && { dataset }),
     ...(dataDir && { dataDir }),
   });
@@ -120,15 +125,24 @@ export interface Learner {
   readonly parameters: Parameters;
 }
 
+/** The network of that name, its parameters not yet set. */
+function emptyNetwork({ model, classes, device }: Setting, name: NetworkName): Learner {
+  const network = name === "agent" ? model.policy : model.classifier(classes);
+  return {
+    network,
+    parameters: new Parameters(network, name === "resnet_hr" ? model.imageSize : model.lowInput, device),
+  };
+}
+
 /** Fresh weights from the seed; `name` keeps the networks' random numbers apart. */
-export function freshNetwork(network: Network, { model, device }: Setting, seed: number, name: NetworkName): Learner {
-  const parameters = new Parameters(network, model.imageSize, device);
+export function freshNetwork(setting: Setting, seed: number, name: NetworkName): Learner {
+  const { network, parameters } = emptyNetwork(setting, name);
   parameters.initialize(new Random(seed, "initialize", name));
   return { network, parameters };
 }
 
 /** A network from a checkpoint. @throws kind "input" when it has no such network, or one of another shape. */
-export function loadNetwork(network: Network, setting: Setting, checkpoint: Checkpoint, name: NetworkName): Learner {
+export function loadNetwork(setting: Setting, checkpoint: Checkpoint, name: NetworkName): Learner {
   const state = checkpoint.networks.get(name);
   if (state === undefined) {
     const has = [...checkpoint.networks.keys()].join(", ");
@@ -139,7 +153,7 @@ export function loadNetwork(network: Network, setting: Setting, checkpoint: Chec
       next: "give a checkpoint of a stage that trains it",
     });
   }
-  const parameters = new Parameters(network, setting.model.imageSize, setting.device);
+  const { network, parameters } = emptyNetwork(setting, name);
   parameters.load(state, `${checkpoint.path}: ${name}`);
   return { network, parameters };
 }
@@ -147,16 +161,20 @@ export function loadNetwork(network: Network, setting: Setting, checkpoint: Chec
 /** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */
 export function checkpointOf(flag: string, path: string, model: Model): Checkpoint {
   const checkpoint = openCheckpoint(path);
-  const own = checkpoint.config.options.model;
-  if (own !== undefined && own !== model.name) {
-    throw fault("input", {
-      where: `${flag} ${path}`,
-      rule: `must be of model ${model.name}`,
-      got: own,
-      next: "give the same --model",
-    });
-  }
-  return checkpoint;
+  const { options } = checkpoint.config;
+  if (options.model === undefined) return checkpoint;
+  const own = findModel(options as unknown as ModelOptions);
+  const wanted = described(model, flag);
+  const got = described(own, flag);
+  if (got === wanted) return checkpoint;
+  const next = "give the same --model, --variant and sizes";
+  throw fault("input", { where: `${flag} ${path}`, rule: `must be of model ${wanted}`, got, next });
+}
+
+/** What must agree for a checkpoint to fit. A high-resolution classifier fits any low resolution. */
+function described({ name, variant, imageSize, lowSize }: Model, flag: string): string {
+  const low = flag === "--ckpt_hr_cl" ? "" : `, low resolution ${lowSize}`;
+  return `${name} ${variant} at ${imageSize} pixels${low}`;
 }
 
 export function states(learners: ReadonlyMap<NetworkName, Learner>): Map<string, StateDict> {

@@ -201,7 +201,25 @@ export interface EvaluateFile extends Inputs {
   twoStreams: Evaluated;
 }
 
+/** A larger network: its images are square with side `size`, normalized as ImageNet; labels 0, 1, 2, 3. */
+export interface GoldenResNet {
+  size: number;
+  /** By name in PyTorch's order: the n-th entry has the index n. */
+  shapes: Record<string, number[]>;
+  eval: { logits: Matrix; loss: number; gradients: Summaries };
+  train: { logits: Matrix; loss: number; gradients: Summaries; statistics: Summaries };
+}
+
+/** All networks with the same first salt. */
+export interface ResNetsFile extends Origin {
+  torchvision: string;
+  base: number;
+  images: number;
+  networks: Record<string, GoldenResNet>;
+}
+
 interface GoldenFiles {
+  resnets: ResNetsFile;
   states: StatesFile;
   forward: ForwardFile;
   optimizers: OptimizersFile;

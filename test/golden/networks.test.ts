@@ -136,7 +136,7 @@ describe("the policy", () => {
     const { network, parameters } = goldenPolicy(golden.bases.policy);
     parameters.requireGradient();
     scope(() => {
-      const low = lowResolution(goldenImages(), model.lowSize);
+      const low = lowResolution(goldenImages(), model);
       const logits = withGradients(() => forward(network, parameters, low, "fp32", mode as BatchNormMode));
       close(logits.toFloat32(), expected.logits, logitTolerance);
       const weights = fromArray(

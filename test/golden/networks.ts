@@ -17,7 +17,7 @@ import { distance, type Summary } from "./summary.ts";
 
 openLibtorch(findLibtorch(), { threads: 1 });
 
-export const model = findModel("R32_C10");
+export const model = findModel({ model: "R32_C10" });
 export const setting = { model, precision: "fp32" } as const;
 const { networks } = loadGolden("states");
 

@@ -154,7 +154,7 @@ describe("evaluation", () => {
     scope(() => {
       const { labels } = goldenBatch(golden.labels);
       const images = goldenImages();
-      const view = lowResolution(images, model.lowSize);
+      const view = lowResolution(images, model);
       const logits = policy.forward(view);
       const flat = expected.policyLogits.flat();
       for (const [i, value] of logits.toFloat32().entries()) expect(value).toBeCloseTo(flat[i], 3);

@@ -147,8 +147,16 @@ describe("images, by hand", () => {
     const images = normalizer.images(bytes, 2);
     const mask = matrix([[1, 0, 0, 1]]);
     expect(shown(maskPatches(images, mask, grid))).toEqual([1, 1, 0, 0, 0, 0, 0, 0, 0, 0.2, -1, 0]);
-    const low = lowResolution(images, 1);
+    const low = lowResolution(images, { lowSize: 1, lowInput: 2 });
     expect(shown(low)).toEqual([1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0]);
+    expect(shown(maskPatches(images, mask, grid, low))).toEqual([1, 1, 0, 1, 1, 0, 1, 1, 0, 0.2, -1, 0]);
+  });
+
+  it("shows the low resolution as it is where the networks take it so, and fills with it all the same", () => {
+    const images = normalizer.images(bytes, 2);
+    const low = lowResolution(images, { lowSize: 1, lowInput: 1 });
+    expect(shown(low)).toEqual([1, 1, 0]);
+    const mask = matrix([[1, 0, 0, 1]]);
     expect(shown(maskPatches(images, mask, grid, low))).toEqual([1, 1, 0, 1, 1, 0, 1, 1, 0, 0.2, -1, 0]);
   });
 

@@ -123,11 +123,14 @@ function caught(body: () => unknown): PatchDropError {
 /** 16 patches of 2 × 2 pixels, and networks of one block a segment: a step takes a few milliseconds. */
 const model: Model = {
   name: "tiny",
+  variant: "2019",
   description: "for this test",
   imageSize: 8,
   lowSize: 2,
+  lowInput: 8,
   grid: makeGrid(8, 2),
   dataset: "cifar10",
+  pretrained: undefined,
   classifier: (classes) => cifarResNet({ blocks: 1, outputs: classes }),
   policy: cifarResNet({ blocks: 1, outputs: 16, prefix: "features.", head: "logit" }),
 };
