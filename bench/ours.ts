@@ -12,15 +12,14 @@ import { z } from "zod";
 import { finish } from "../src/cli/exit.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
-import { float32Tensor, type StateDict } from "../src/formats/safetensors.ts";
 import { Normalizer } from "../src/method/images.ts";
 import { findModel } from "../src/models/registry.ts";
 import { library } from "../src/native/library.ts";
 import { FrozenNetwork } from "../src/nn/frozen.ts";
-import type { Network } from "../src/nn/layers.ts";
 import { Optimizer } from "../src/nn/optimizer.ts";
-import { Parameters, type Precision } from "../src/nn/parameters.ts";
+import type { Precision } from "../src/nn/parameters.ts";
 import { schemas } from "../src/run/options.ts";
+import { silentReporter } from "../src/run/reporter.ts";
 import { classifierStep } from "../src/stages/classifier-training.ts";
 import type { Batch, StepNumbers } from "../src/stages/epochs.ts";
 import { evaluate, greedyChoice } from "../src/stages/evaluate.ts";
@@ -30,8 +29,9 @@ import { type Learner, type Setting, startLibtorch } from "../src/stages/setting
 import { scope } from "../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
 import { defaultPrecision } from "../src/utils/cpu.ts";
-import { formulaImages, formulaUniforms, formulaWeights, hashUniform, salts } from "../test/golden/formula.ts";
-import { type GoldenNetwork, loadGolden } from "../test/golden/load.ts";
+import { filled } from "../test/golden/filled.ts";
+import { formulaImages, formulaUniforms, hashUniform, salts } from "../test/golden/formula.ts";
+import { loadGolden } from "../test/golden/load.ts";
 import { type Stage, stages } from "./side.ts";
 
 const model = findModel({ model: "R32_C10" });
@@ -114,6 +114,7 @@ function makeSetting(batch: number, precision: Precision): Setting {
     device: "cpu",
     precision,
     normalizer: new Normalizer(cifarNormalization, "cpu"),
+    reporter: silentReporter,
     versions: {},
   };
 }
@@ -121,13 +122,15 @@ function makeSetting(batch: number, precision: Precision): Setting {
 /** One step of a stage from the formula's weights. Gives the loss, of eval the mean reward. */
 function makeStep(stage: Stage, setting: Setting): () => number | Promise<number> {
   const { bases } = loadGolden(goldenFiles[stage]);
-  const { networks } = loadGolden("states");
-  const classifier = filled(model.classifier(10), networks.classifier, bases.classifier);
+  const { classifier: ofClassifier, policy: ofPolicy } = loadGolden("states").networks;
+  const classifierOf = (base: number) =>
+    filled(model.classifier(10), { shapes: ofClassifier.shapes, base, inputSize: model.imageSize });
+  const classifier = classifierOf(bases.classifier);
   if (stage === "classifier") return classifierCase(classifier, setting);
-  const policy = filled(model.policy, networks.policy, bases.policy);
+  const policy = filled(model.policy, { shapes: ofPolicy.shapes, base: bases.policy, inputSize: model.lowInput });
   if (stage === "pretrain") return pretrainCase(policy, classifier, setting);
   if (stage === "eval") return evaluationCase(policy, classifier, setting);
-  const low = filled(model.classifier(10), networks.classifier, bases.lowClassifier);
+  const low = classifierOf(bases.lowClassifier);
   return finetuneCase(stage, { policy, classifier, low }, setting);
 }
 
@@ -190,17 +193,4 @@ function onBatch(setting: Setting, learn: (batch: Batch, uniforms: Tensor) => St
 
 function frozen({ network, parameters }: Learner, { precision }: Setting): FrozenNetwork {
   return new FrozenNetwork(network, parameters, precision);
-}
-
-/** A network with the formula's weights, salts from `base` on. */
-function filled(network: Network, { shapes }: GoldenNetwork, base: number): Learner {
-  const parameters = new Parameters(network, model.imageSize, "cpu");
-  const own = new Set(parameters.declaration.entries.map(({ name }) => name));
-  const state: StateDict = new Map();
-  Object.entries(shapes).forEach(([name, shape], index) => {
-    // The reference's policy has a value head that nothing uses; this program's has none.
-    if (own.has(name)) state.set(name, float32Tensor(shape, formulaWeights(name, shape, index, base)));
-  });
-  parameters.load(state, "formula");
-  return { network, parameters };
 }

@@ -23,6 +23,7 @@ export type { Checkpoint } from "./run/checkpoint.ts";
 export { readMetrics } from "./run/metrics.ts";
 export { openCheckpoint } from "./run/open-checkpoint.ts";
 export { type EvalOptions, parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
-export type { Reporter, StageResult } from "./stages/epochs.ts";
+export type { Reporter } from "./run/reporter.ts";
+export type { StageResult } from "./stages/epochs.ts";
 export { type EvaluationRow, evaluateRun, type RunEvaluation } from "./stages/evaluate-run.ts";
 export { train } from "./stages/train.ts";

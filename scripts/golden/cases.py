@@ -307,7 +307,8 @@ class PolicyStage:
     two_streams: bool = False
 
     def __call__(self, run: Run) -> dict:
-        base = formula.TRAINED if self.joint else formula.EVALUATED
+        trains = self.joint and self.rules.classifier_bn == "train"
+        base = formula.TRAINED if trains else formula.EVALUATED
         networks = actor(base, self.two_streams)
         learned = {"policy": networks.policy} | ({"classifier": networks.high} if self.joint else {})
         before = {name: snapshot(network) for name, network in learned.items()}
@@ -362,5 +363,11 @@ FILES: dict[str, Callable[[Run], dict]] = {
     "pretrain-curriculum": PolicyStage(Rules(penalty=-0.5, decided=10), lr=1e-3),
     "finetune": PolicyStage(Rules(penalty=-5.0), lr=1e-4, joint=True),
     "finetune2stream": PolicyStage(Rules(penalty=-5.0), lr=1e-4, joint=True, two_streams=True),
+    "finetune2stream-2019": PolicyStage(
+        Rules(penalty=-5.0, policy_loss="sum", classifier_bn="frozen", two_stream_mix="share"),
+        lr=1e-4,
+        joint=True,
+        two_streams=True,
+    ),
     "evaluate": evaluate,
 }

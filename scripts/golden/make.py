@@ -31,6 +31,7 @@ EXPRESSIONS = {
     "pretrain-curriculum": "as pretrain, in epoch 9: the first 10 patches decided",
     "finetune": "three times stages.finetune_step, the same images, new uniforms",
     "finetune2stream": "as finetune, with the LR classifier's logits added",
+    "finetune2stream-2019": "as finetune2stream, with the rules of 2019: sum over images, frozen batch norm, mixed logits",
     "evaluate": "stages.evaluate from the formula's weights, one stream and two",
 }
 DEFAULT_TOLERANCE = 1e-5

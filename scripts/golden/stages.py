@@ -87,6 +87,12 @@ class Rules:
     alpha: float = 0.8
     decided: int = 16
     """The curriculum of pretrain: how many leading patches the policy decides, epoch + 1 in the first epochs."""
+    policy_loss: str = "mean"
+    """Of finetune: "mean" or (2019) "sum" over the images."""
+    classifier_bn: str = "train"
+    """Of finetune: "train", or (2019) "frozen": evaluation mode, weights learned all the same."""
+    two_stream_mix: str = "sum"
+    """Of finetune2stream: HR + LR, or (2019) "share": r·HR + (1 - r)·LR, r the share of patches taken."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +127,9 @@ class PolicyStep:
 
 
 @contextmanager
-def statistics_held(network: nn.Module) -> Iterator[None]:
+def statistics_held(network: nn.Module, training: bool) -> Iterator[None]:
     """Batch norms in training mode use the batch's statistics, and leave their running statistics as they are."""
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [m for m in network.modules() if training and isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
         norm.track_running_stats = False
     try:
@@ -197,21 +203,32 @@ def finetune_step(
 ) -> PolicyStep:
     """finetune, and with `actor.low` finetune2stream: policy and HR classifier learn together."""
     actor.policy.train()
-    actor.high.train()
+    actor.high.train(rules.classifier_bn == "train")
     images = normalize(batch.images)
     low = low_resolution(images, LOW_SIZE)
     choice = choose(actor.policy, low, batch.uniforms, rules, run)
     low_logits = low_stream(actor, low, run)
-    sampled_logits = run.classify(actor.high, mask_patches(images, choice.sampled)) + low_logits
-    with run.unlearned(), statistics_held(actor.high):
-        greedy_logits = run.classify(actor.high, mask_patches(images, choice.greedy)) + low_logits
+    sampled_high = run.classify(actor.high, mask_patches(images, choice.sampled))
+    sampled_logits = combine(sampled_high, low_logits, choice.sampled, rules)
+    with run.unlearned(), statistics_held(actor.high, rules.classifier_bn == "train"):
+        greedy_high = run.classify(actor.high, mask_patches(images, choice.greedy))
+        greedy_logits = combine(greedy_high, low_logits, choice.greedy, rules)
     sampled = outcome(sampled_logits, choice.sampled, batch.labels, rules)
     baseline = outcome(greedy_logits, choice.greedy, batch.labels, rules)
     policy_loss = policy_loss_sum(choice.probabilities, choice.sampled, sampled.reward - baseline.reward)
+    if rules.policy_loss == "sum":
+        policy_loss = policy_loss * len(batch.labels)
     class_loss = F.cross_entropy(sampled_logits, batch.labels)
     loss = policy_loss + class_loss
     update(optimizer, loss)
     return PolicyStep(detached(choice), sampled, baseline, policy_loss.detach(), class_loss.detach(), loss.detach())
+
+
+def combine(high: Tensor, low: Tensor | float, actions: Tensor, rules: Rules) -> Tensor:
+    if rules.two_stream_mix == "sum":
+        return high + low
+    share = actions.mean(1, keepdim=True)
+    return share * high + (1 - share) * low
 
 
 def low_stream(actor: Actor, low: Tensor, run: Execution) -> Tensor | float:

@@ -20,7 +20,7 @@ export function doctorCommand() {
     .summary("Report what PatchDrop finds on this machine, what is missing, and what to do about it.")
     .description(about)
     .option("--torch <path>", "examine the PyTorch in this folder")
-    .option("--json", "print the report as JSON", false)
+    .option("--json", "print the report as JSON")
     .addHelpText("after", examples)
     .action(async ({ torch, json }) => {
       const { examine } = await import("../setup/examine.ts");

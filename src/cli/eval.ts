@@ -17,8 +17,11 @@ export function evalCommand(): Command {
     .action(async (flags) => {
       const { json = false, ...given } = flags as Record<string, unknown> & { json?: boolean };
       const options = parseWith(evalSchema, given, "eval");
-      const { evaluateRun } = await import("../stages/evaluate-run.ts");
-      const evaluation = await evaluateRun(options, (text) => process.stderr.write(`${text}\n`));
+      const [{ evaluateRun }, { terminalReporter }] = await Promise.all([
+        import("../stages/evaluate-run.ts"),
+        import("./reporter.ts"),
+      ]);
+      const evaluation = await evaluateRun(options, terminalReporter({ quiet: false }));
       if (json) {
         process.stdout.write(`${JSON.stringify(evaluation, null, 2)}\n`);
         return;

@@ -1,12 +1,17 @@
 /** How a command ends: one line on stderr for each fault, and the exit code of its kind. */
 import { CommanderError } from "@commander-js/extra-typings";
 import { exitCodes, PatchDropError } from "../errors.ts";
+import { Stopped } from "../run/reporter.ts";
 
 /** Ends the process as `error` asks for. */
 export function finish(error: unknown, debug: boolean): never {
   if (error instanceof CommanderError) {
     // Commander has printed it. Help and version are no errors.
     process.exit(error.exitCode === 0 ? 0 : exitCodes.usage);
+  }
+  if (error instanceof Stopped) {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(signalExitCode(error.signal));
   }
   const code = error instanceof PatchDropError ? error.exitCode : exitCodes.internal;
   const text = error instanceof Error ? error.message : String(error);

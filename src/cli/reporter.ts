@@ -1,6 +1,6 @@
 /** How a command talks to a person while it works: a bar or lines on stderr, and signals turned into a wish to stop. */
 import { createProgress } from "../run/progress.ts";
-import type { Reporter } from "../stages/epochs.ts";
+import type { Reporter } from "../run/reporter.ts";
 
 /** Reports to stderr; `quiet` leaves only errors. Stops are asked for by SIGINT and SIGTERM; a second one ends at once. */
 export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
@@ -15,14 +15,14 @@ export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
     process.on(signal, () => {
       if (stopping !== undefined) process.exit(signal === "SIGINT" ? 130 : 143);
       stopping = signal;
-      note(`${signal}: saving after this step; again to stop at once`);
+      note(`${signal}: stopping after this step; again to stop at once`);
     });
   }
   return {
     note,
     stopping: () => stopping,
-    progress(label, total) {
-      const own = createProgress({ label, total, quiet });
+    progress(label, total, done = 0) {
+      const own = createProgress({ label, total, before: done, quiet });
       bar = own;
       return {
         update: (done, numbers) => own.update(done, numbers),

@@ -26,7 +26,7 @@ export function setupCommand() {
     .summary(summary)
     .description(about)
     .option("--from <source>", "pip, archive, a zip file, a folder, or an http(s) address (default: what works here)")
-    .option("--cuda", "with libtorch_cuda and the NVIDIA libraries that it needs", false)
+    .option("--cuda", "with libtorch_cuda and the NVIDIA libraries that it needs")
     .option("--torch-version <version>", "PyTorch version to fetch (default: 2.15.0, or any that is here)")
     .option("--torch <path>", "use the PyTorch in this folder, and only check it")
     .addHelpText("after", examples)

@@ -6,8 +6,9 @@ import { readState } from "../run/checkpoint.ts";
 import { toJson } from "../run/json.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import type { StageOptions } from "../run/options.ts";
+import { type Reporter, Stopped } from "../run/reporter.ts";
 import { compareConfigs } from "../run/run-config.ts";
-import { mayDiffer, type Reporter } from "../stages/epochs.ts";
+import { mayDiffer } from "../stages/epochs.ts";
 import { type EvaluationRow, evaluateRun, type RunEvaluation } from "../stages/evaluate-run.ts";
 import { train } from "../stages/train.ts";
 import type { Experiment, ExperimentStage } from "./config.ts";
@@ -46,7 +47,7 @@ export async function runExperiment(
       { ...stage.options, resume: hasCheckpoint(stage.options) } as StageOptions,
       reporter,
     );
-    if (stopped !== undefined) return { rows: [], evaluations: {}, seconds: {}, page: "", stopped };
+    if (stopped !== undefined) return { ...unfinished, stopped };
   }
   if (allDone && existsSync(resultsFile)) {
     const known = JSON.parse(readFileSync(resultsFile, "utf8")) as Omit<ExperimentResult, "page">;
@@ -55,7 +56,12 @@ export async function runExperiment(
   const evaluations: Record<string, RunEvaluation> = {};
   for (const stage of experiment.stages) {
     reporter.note(`${stage.name}: evaluation`);
-    evaluations[stage.name] = await evaluateRun(evalOptions(stage, experiment), reporter.note);
+    try {
+      evaluations[stage.name] = await evaluateRun(evalOptions(stage, experiment), reporter);
+    } catch (error) {
+      if (!(error instanceof Stopped)) throw error;
+      return { ...unfinished, stopped: error.signal };
+    }
   }
   const rows = tableOf(evaluations);
   const seconds = Object.fromEntries(experiment.stages.map(({ name, options }) => [name, secondsOf(options)]));
@@ -65,6 +71,8 @@ export async function runExperiment(
   writeFileAtomic(resultsFile, Buffer.from(`${JSON.stringify(results, null, 2)}\n`));
   return { rows, evaluations, seconds, page };
 }
+
+const unfinished = { rows: [], evaluations: {}, seconds: {}, page: "" };
 
 function hasCheckpoint({ cv_dir }: StageOptions): boolean {
   return existsSync(path.join(cv_dir, "config.json"));

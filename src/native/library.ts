@@ -207,13 +207,14 @@ function bind(libraries: readonly Shared[], name: string, prototype: string, fou
 
 /**
  * glibc gives large blocks back to the system and faults them in again at each step; raising its thresholds keeps them.
- * (mallopt(3): M_TRIM_THRESHOLD = −1, M_MMAP_THRESHOLD = −3.) Other C libraries have no such call.
+ * Before 2.35 its threshold has a limit, and only no mapping at all (M_MMAP_MAX) keeps blocks above it.
+ * (mallopt(3): M_TRIM_THRESHOLD = −1, M_MMAP_THRESHOLD = −3, M_MMAP_MAX = −4.) Other C libraries have no such call.
  */
 function keepLargeBlocks(): void {
   if (process.platform !== "linux") return;
   try {
     const mallopt = koffi.load("libc.so.6").func("int mallopt(int, int)") as (key: number, value: number) => number;
-    mallopt(-3, 0x7fffffff);
+    if (mallopt(-3, 0x7fffffff) === 0) mallopt(-4, 0);
     mallopt(-1, 0x7fffffff);
   } catch {
     // musl: nothing to raise.

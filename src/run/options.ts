@@ -220,7 +220,7 @@ function ruleOf(issue: z.core.$ZodIssue, given: unknown): string {
 
 /** What `patchdrop eval` takes; what is absent is taken from the run. */
 export const evalSchema = z.strictObject({
-  load: z.string().describe("run folder or checkpoint to evaluate"),
+  load: z.string().describe("run folder or checkpoint to evaluate (required)"),
   ckpt_lr_cl: z
     .string()
     .optional()

@@ -10,6 +10,8 @@ export interface ProgressOptions {
   readonly label: string;
   /** Number of images. */
   readonly total: number;
+  /** So many of them were done in an earlier session: they count for the share, not for the rate. */
+  readonly before?: number;
   readonly stream?: NodeJS.WriteStream;
   readonly quiet?: boolean;
   /** Milliseconds from any origin. */
@@ -35,6 +37,7 @@ const defaultColumns = 80;
 export function createProgress({
   label,
   total,
+  before = 0,
   stream = process.stderr,
   quiet = false,
   now = () => performance.now(),
@@ -46,7 +49,8 @@ export function createProgress({
   const start = now();
   return {
     update(done, numbers = {}) {
-      show.update((columns) => progressLine({ label, total, done, seconds: (now() - start) / 1000, numbers }, columns));
+      const seconds = (now() - start) / 1000;
+      show.update((columns) => progressLine({ label, total, before, done, seconds, numbers }, columns));
     },
     note(text) {
       show.note(text, output.write);
@@ -113,6 +117,7 @@ function lines(write: (text: string) => void, now: () => number): Display {
 interface State {
   readonly label: string;
   readonly total: number;
+  readonly before?: number;
   readonly done: number;
   /** Since the start. */
   readonly seconds: number;
@@ -123,9 +128,9 @@ interface State {
  * One line of progress. With `columns`, it fits them: a bar fills what is free, and where there is too little space,
  * the last parts go first, then the label is cut. Without, there is no bar and no limit.
  */
-export function progressLine({ label, total, done, seconds, numbers }: State, columns?: number): string {
+export function progressLine({ label, total, before = 0, done, seconds, numbers }: State, columns?: number): string {
   const share = total > 0 ? Math.min(1, done / total) : 1;
-  const rate = seconds > 0 ? done / seconds : 0;
+  const rate = seconds > 0 ? (done - before) / seconds : 0;
   const parts = [`${Math.floor(share * 100)} %`];
   if (rate > 0) parts.push(`${duration((total - done) / rate)} left`, `${Math.round(rate)} images/s`);
   for (const [name, value] of Object.entries(numbers)) parts.push(`${name} ${value}`);

@@ -4,14 +4,15 @@ import { correct } from "../method/reward.ts";
 import { Optimizer } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import type { ClassifierOptions } from "../run/options.ts";
+import type { Reporter } from "../run/reporter.ts";
 import { withGradients } from "../tensor/autograd.ts";
 import { crossEntropy } from "../tensor/ops.ts";
-import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import { type Batch, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
 import { evaluateClassifier, withFrozen } from "./evaluate.ts";
 import { freshNetwork, type Learner, type NetworkName, prepare, type Setting } from "./setting.ts";
 
 export async function classifierTraining(options: ClassifierOptions, reporter: Reporter): Promise<StageResult> {
-  const setting = await prepare(options, reporter.note);
+  const setting = await prepare(options, reporter);
   const { data } = setting;
   const name: NetworkName = options.stream_id === "LR" ? "resnet_lr" : "resnet_hr";
   const classifier = freshNetwork(setting, options.seed, name);

@@ -10,6 +10,7 @@ import { multiStep, oneCycle, type Position, type Schedule, stepDecay } from "..
 import { type Checkpoint, checkpointName } from "../run/checkpoint.ts";
 import { toJson } from "../run/json.ts";
 import type { StageName, StageOptions } from "../run/options.ts";
+import { type Reporter, Stopped } from "../run/reporter.ts";
 import type { RunConfig } from "../run/run-config.ts";
 import { RunFolder } from "../run/run-folder.ts";
 import { allFinite } from "../tensor/ops.ts";
@@ -51,15 +52,6 @@ export interface Learning {
   test(epoch: number): Promise<Metrics>;
   /** Which checkpoint is best: larger is better. */
   score(metrics: Metrics): number;
-}
-
-/** How a stage talks to whoever started it. */
-export interface Reporter {
-  /** A bar for `total` images under `label`. */
-  progress(label: string, total: number): { update(done: number, numbers: Record<string, string>): void; stop(): void };
-  note(text: string): void;
-  /** The signal that asked for a stop, if any. */
-  stopping(): NodeJS.Signals | undefined;
 }
 
 export interface StageResult {
@@ -153,6 +145,8 @@ async function epochs(
   const began = performance.now();
   const seconds = () => start.seconds + (performance.now() - began) / 1000;
   let { bestScore } = start;
+  if (start.epoch >= options.max_epochs)
+    reporter.note(`${run.path}: all ${options.max_epochs} epochs are done already`);
   let lastTest: Metrics | undefined;
   for (let epoch = start.epoch; epoch < options.max_epochs; epoch++) {
     const resumed = epoch === start.epoch ? start : { step: 0 };
@@ -180,11 +174,20 @@ async function epochs(
     if (outcome.stopped !== undefined)
       return { run: run.path, stopped: outcome.stopped, ...(lastTest && { test: lastTest }) };
     const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
-    run.log({ epoch: epoch + 1, split: "train", ...outcome.metrics, lr, images_per_second: outcome.imagesPerSecond });
+    const tested = (epoch + 1) % options.test_interval === 0 || epoch + 1 === options.max_epochs;
+    const found = tested ? await learning.test(epoch).catch(stoppedBy) : undefined;
+    if (found instanceof Stopped) {
+      // The resumed epoch has no step left, and begins with its test.
+      saveInside(loader.batchesPerEpoch, outcome.accumulated);
+      return { run: run.path, stopped: found.signal, ...(lastTest && { test: lastTest }) };
+    }
+    const { metrics, imagesPerSecond } = outcome;
+    const speed = imagesPerSecond && { images_per_second: imagesPerSecond };
+    run.log({ epoch: epoch + 1, split: "train", ...metrics, lr, ...speed });
 
     let isBest = false;
-    if ((epoch + 1) % options.test_interval === 0 || epoch + 1 === options.max_epochs) {
-      lastTest = await learning.test(epoch);
+    if (found !== undefined) {
+      lastTest = found;
       run.log({ epoch: epoch + 1, split: "test", ...lastTest });
       reporter.note(summary(epoch, options.max_epochs, outcome.metrics, lastTest));
       warnAbout(lastTest, reporter);
@@ -215,9 +218,17 @@ function save(
   run.save({ name, networks: states(networks), optimizer: optimizer.state(), progress: toJson(progress), isBest });
 }
 
+/** A stop is an outcome; other errors are thrown on. */
+function stoppedBy(error: unknown): Stopped {
+  if (error instanceof Stopped) return error;
+  throw error;
+}
+
 interface EpochOutcome {
   metrics: Metrics;
-  imagesPerSecond: number;
+  accumulated: MetricAccumulator;
+  /** Absent when nothing was left to train. */
+  imagesPerSecond?: number;
   stopped?: NodeJS.Signals;
 }
 
@@ -237,13 +248,15 @@ async function trainEpoch(
   const progress = reporter.progress(
     `epoch ${epoch + 1}/${options.max_epochs}`,
     loader.batchesPerEpoch * loader.batchSize,
+    from.step * loader.batchSize,
   );
   const began = performance.now();
   let step = from.step;
   let saved = began;
   const outcome = () => {
     const trained = (step - from.step) * loader.batchSize;
-    return { metrics: metrics.metrics(), imagesPerSecond: trained / ((performance.now() - began) / 1000) };
+    const imagesPerSecond = trained / ((performance.now() - began) / 1000);
+    return { metrics: metrics.metrics(), accumulated: metrics, ...(trained > 0 && { imagesPerSecond }) };
   };
   const look = () => {
     collect(pending, metrics, epoch);

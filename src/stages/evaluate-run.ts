@@ -14,6 +14,7 @@ import { FrozenNetwork } from "../nn/frozen.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import type { EvalOptions } from "../run/options.ts";
+import { type Reporter, silentReporter } from "../run/reporter.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
@@ -48,13 +49,10 @@ export interface RunEvaluation {
 }
 
 /** Evaluates the checkpoint of `options.load`. @throws kinds "input" and "usage". */
-export async function evaluateRun(
-  options: EvalOptions,
-  say: (text: string) => void = () => {},
-): Promise<RunEvaluation> {
+export async function evaluateRun(options: EvalOptions, reporter: Reporter = silentReporter): Promise<RunEvaluation> {
   const checkpoint = openCheckpoint(options.load);
   const resolved = asTrained(checkpoint, options);
-  const setting = await prepare(resolved, say);
+  const setting = await prepare(resolved, reporter);
   const split = setting.data[options.split];
   const stage = checkpoint.config.stage;
   const common = {
@@ -236,7 +234,7 @@ export async function showImages(options: EvalOptions, indices: Uint32Array): Pr
   const checkpoint = openCheckpoint(options.load);
   const resolved = asTrained(checkpoint, options);
   const { fill } = resolved;
-  const setting = await prepare(resolved);
+  const setting = await prepare(resolved, silentReporter);
   const { grid, imageSize, lowSize } = setting.model;
   const { test } = setting.data;
   const { normalizer, classes } = { ...setting, classes: test.classes };

@@ -12,6 +12,7 @@ import { MetricAccumulator } from "../method/metrics.ts";
 import { decideLeading, threshold } from "../method/policy.ts";
 import { correct, type RewardOptions, reward } from "../method/reward.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
+import { Stopped } from "../run/reporter.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
@@ -67,10 +68,10 @@ export async function evaluateClassifier(
   return accumulated;
 }
 
-/** Runs `body` on each batch of a split in order, inside a scope. */
+/** Runs `body` on each batch of a split in order, inside a scope. @throws Stopped when a signal asks for it */
 export async function forEachBatch(
   dataset: Dataset,
-  { model, normalizer, device }: Setting,
+  { model, normalizer, device, reporter }: Setting,
   body: (images: Tensor, labels: Tensor, first: number, bytes: Uint8Array) => void,
 ): Promise<void> {
   const loader = new Loader(dataset, {
@@ -79,14 +80,22 @@ export async function forEachBatch(
     augment: false,
     seed: 0,
   });
+  const bar = reporter.progress("evaluation", dataset.length);
   let first = 0;
-  for await (const { images: bytes, labels } of loader.batches(0)) {
-    scope(() => {
-      const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length], device);
-      body(normalizer.images(bytes, model.imageSize), targets, first, bytes);
-    });
-    first += labels.length;
-    await new Promise(setImmediate);
+  try {
+    for await (const { images: bytes, labels } of loader.batches(0)) {
+      scope(() => {
+        const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length], device);
+        body(normalizer.images(bytes, model.imageSize), targets, first, bytes);
+      });
+      first += labels.length;
+      bar.update(first);
+      await new Promise(setImmediate);
+      const signal = reporter.stopping();
+      if (signal !== undefined) throw new Stopped(signal);
+    }
+  } finally {
+    bar.stop();
   }
 }
 

@@ -12,11 +12,12 @@ import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer } from "../nn/optimizer.ts";
 import { type BatchNormMode, forward } from "../nn/training.ts";
 import type { FinetuneOptions, TwoStreamOptions } from "../run/options.ts";
+import type { Reporter } from "../run/reporter.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import { type Batch, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
 import { addStreams, evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
 import { adam, uniformsFor, withEntropyBonus } from "./pretrain.ts";
 import { checkpointOf, type Learner, loadNetwork, type NetworkName, prepare, type Setting } from "./setting.ts";
@@ -26,7 +27,7 @@ export async function finetune(options: FinetuneOptions, reporter: Reporter): Pr
   const model = findModel(options);
   const start = checkpointOf("--load", options.load, model);
   const judge = checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
-  const setting = await prepare(options, reporter.note);
+  const setting = await prepare(options, reporter);
   return finetuneNetworks("finetune", options, setting, reporter, {
     policy: loadNetwork(setting, start, "agent"),
     classifier: loadNetwork(setting, judge, "resnet_hr"),
@@ -39,7 +40,7 @@ export async function finetune2stream(options: TwoStreamOptions, reporter: Repor
   const start = checkpointOf("--load", options.load, model);
   const judge = options.ckpt_hr_cl === undefined ? start : checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
   const low = checkpointOf("--ckpt_lr_cl", options.ckpt_lr_cl, model);
-  const setting = await prepare(options, reporter.note);
+  const setting = await prepare(options, reporter);
   return finetuneNetworks("finetune2stream", options, setting, reporter, {
     policy: loadNetwork(setting, start, "agent"),
     classifier: loadNetwork(setting, judge, "resnet_hr"),

@@ -19,12 +19,13 @@ import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import type { PretrainOptions } from "../run/options.ts";
+import type { Reporter } from "../run/reporter.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
 import { Random } from "../utils/random.ts";
-import { type Batch, type Reporter, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import { type Batch, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
 import { evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
 import {
   checkpointOf,
@@ -40,7 +41,7 @@ export async function pretrain(options: PretrainOptions, reporter: Reporter): Pr
   const model = findModel(options);
   const judge = checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
   const start = options.load === undefined ? undefined : checkpointOf("--load", options.load, model);
-  const setting = await prepare(options, reporter.note);
+  const setting = await prepare(options, reporter);
   const { data, precision } = setting;
   const classifier = loadNetwork(setting, judge, "resnet_hr");
   const high = new FrozenNetwork(classifier.network, classifier.parameters, precision);

@@ -17,6 +17,7 @@ import { Parameters, type Precision } from "../nn/parameters.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import type { StageOptions } from "../run/options.ts";
+import type { Reporter } from "../run/reporter.ts";
 import { checkPlantedGradients } from "../tensor/autograd.ts";
 import type { Device } from "../tensor/device.ts";
 import { defaultPrecision } from "../utils/cpu.ts";
@@ -30,6 +31,7 @@ export interface Setting {
   readonly device: Device;
   readonly precision: Precision;
   readonly normalizer: Normalizer;
+  readonly reporter: Reporter;
   readonly versions: Record<string, string>;
 }
 
@@ -53,11 +55,11 @@ type SettingOptions = Pick<
 >;
 
 /** Opens libtorch and the data set. @throws kinds "input" and "usage", see docs. */
-export async function prepare(options: SettingOptions, say: (text: string) => void = () => {}): Promise<Setting> {
+export async function prepare(options: SettingOptions, reporter: Reporter): Promise<Setting> {
   const model = findModel(options);
   const device = options.device as Device;
   const torch = startLibtorch(options);
-  const data = await openData(options, model, say);
+  const data = await openData(options, model, reporter.note);
   return {
     model,
     data,
@@ -65,6 +67,7 @@ export async function prepare(options: SettingOptions, say: (text: string) => vo
     device,
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
+    reporter,
     versions: {
       patchdrop: version(),
       node: process.version,

@@ -7,8 +7,9 @@ import type {
   StageOptions,
   TwoStreamOptions,
 } from "../run/options.ts";
+import type { Reporter } from "../run/reporter.ts";
 import { classifierTraining } from "./classifier-training.ts";
-import type { Reporter, StageResult } from "./epochs.ts";
+import type { StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
 import { pretrain } from "./pretrain.ts";
 

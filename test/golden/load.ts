@@ -177,7 +177,15 @@ interface FirstPolicyStep extends PolicyStep, After {
 }
 
 export interface PolicyStageFile extends Inputs {
-  options: { lr: number; penalty: number; alpha: number; decided: number };
+  options: {
+    lr: number;
+    penalty: number;
+    alpha: number;
+    decided: number;
+    policy_loss: "mean" | "sum";
+    classifier_bn: "train" | "frozen";
+    two_stream_mix: "sum" | "share";
+  };
   /** Step n has the uniforms of salt 30 + n. */
   steps: [FirstPolicyStep, PolicyStep, PolicyStep & After];
 }
@@ -230,6 +238,7 @@ interface GoldenFiles {
   "pretrain-curriculum": PolicyStageFile;
   finetune: PolicyStageFile;
   finetune2stream: PolicyStageFile;
+  "finetune2stream-2019": PolicyStageFile;
   evaluate: EvaluateFile;
 }
 

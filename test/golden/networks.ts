@@ -1,18 +1,16 @@
-/** Networks with the formula's weights, as scripts/golden fills them. */
+/** What the golden tests run: the networks of R32_C10, the batch, and how their tensors are compared. */
 
 import { cifarNormalization } from "../../src/data/normalizations.ts";
-import { float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
 import { Normalizer } from "../../src/method/images.ts";
 import { findModel } from "../../src/models/registry.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import type { Network } from "../../src/nn/layers.ts";
-import { Parameters } from "../../src/nn/parameters.ts";
 import type { Batch } from "../../src/stages/epochs.ts";
 import type { Learner } from "../../src/stages/setting.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
-import { formulaImages, formulaUniforms, formulaWeights, salts } from "./formula.ts";
-import { type GoldenNetwork, loadGolden } from "./load.ts";
+import { filled } from "./filled.ts";
+import { formulaImages, formulaUniforms, salts } from "./formula.ts";
+import { loadGolden } from "./load.ts";
 import { distance, type Summary } from "./summary.ts";
 
 openLibtorch(findLibtorch(), { threads: 1 });
@@ -21,25 +19,12 @@ export const model = findModel({ model: "R32_C10" });
 export const setting = { model, precision: "fp32" } as const;
 const { networks } = loadGolden("states");
 
-/** A network of this program with the formula's weights, salts from `base` on. */
-function filled(network: Network, { shapes }: GoldenNetwork, base: number): Learner {
-  const parameters = new Parameters(network, model.imageSize, "cpu");
-  const own = new Set(parameters.declaration.entries.map(({ name }) => name));
-  const state: StateDict = new Map();
-  Object.entries(shapes).forEach(([name, shape], index) => {
-    // The reference's policy has a value head that nothing uses; this program's has none.
-    if (own.has(name)) state.set(name, float32Tensor(shape, formulaWeights(name, shape, index, base)));
-  });
-  parameters.load(state, "formula");
-  return { network, parameters };
-}
-
 export function goldenClassifier(base: number): Learner {
-  return filled(model.classifier(10), networks.classifier, base);
+  return filled(model.classifier(10), { shapes: networks.classifier.shapes, base, inputSize: model.imageSize });
 }
 
 export function goldenPolicy(base: number): Learner {
-  return filled(model.policy, networks.policy, base);
+  return filled(model.policy, { shapes: networks.policy.shapes, base, inputSize: model.lowInput });
 }
 
 /** The 8 images, normalized, [8, 3, 32, 32]; or the first `count`. */

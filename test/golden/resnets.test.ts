@@ -1,21 +1,20 @@
 /** The larger networks against torchvision: logits, gradients of all parameters, running statistics. */
 import { describe, expect, it } from "vitest";
 import { imageNetNormalization } from "../../src/data/normalizations.ts";
-import { float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
 import { Normalizer } from "../../src/method/images.ts";
 import { findModel } from "../../src/models/registry.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { FrozenNetwork } from "../../src/nn/frozen.ts";
 import type { Network } from "../../src/nn/layers.ts";
-import { Parameters } from "../../src/nn/parameters.ts";
+import type { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
-import type { Learner } from "../../src/stages/setting.ts";
 import { backward, withGradients } from "../../src/tensor/autograd.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
-import { formulaImages, formulaWeights } from "./formula.ts";
+import { filled } from "./filled.ts";
+import { formulaImages } from "./formula.ts";
 import { loadGolden, type Summaries } from "./load.ts";
 import { farthest, snapshot } from "./networks.ts";
 
@@ -50,14 +49,14 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
     new Normalizer(imageNetNormalization, "cpu").images(formulaImages(golden.images, expected.size), expected.size);
 
   it("has torchvision's names and shapes", () => {
-    const { parameters } = filled(network, expected);
+    const { parameters } = filled(network, { ...expected, base: golden.base, inputSize: expected.size });
     const shapes = [...parameters.stateDict()].map(([key, { shape }]) => [key, [...shape]]);
     expect(Object.fromEntries(shapes)).toEqual(expected.shapes);
     parameters.free();
   });
 
   it.each(["eval", "train"] as const)("in %s mode", (mode) => {
-    const { parameters } = filled(network, expected);
+    const { parameters } = filled(network, { ...expected, base: golden.base, inputSize: expected.size });
     parameters.requireGradient();
     scope(() => {
       const labels = fromArray(
@@ -83,23 +82,13 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
   });
 
   it("folded and fused gives the same logits", () => {
-    const { parameters } = filled(network, expected);
+    const { parameters } = filled(network, { ...expected, base: golden.base, inputSize: expected.size });
     const frozen = new FrozenNetwork(network, parameters, "fp32");
     scope(() => expect(farthestLogit(frozen.forward(imagesOf()), expected.eval.logits)).toBeLessThan(logitTolerance));
     frozen.free();
     parameters.free();
   });
 });
-
-function filled(network: Network, { shapes, size }: { shapes: Record<string, number[]>; size: number }): Learner {
-  const parameters = new Parameters(network, size, "cpu");
-  const state: StateDict = new Map();
-  Object.entries(shapes).forEach(([name, shape], index) => {
-    state.set(name, float32Tensor(shape, formulaWeights(name, shape, index, golden.base)));
-  });
-  parameters.load(state, "formula");
-  return { network, parameters };
-}
 
 function farthestLogit(logits: Tensor, rows: readonly number[][]): number {
   const found = logits.toFloat32();

@@ -114,10 +114,10 @@ describe.each(["pretrain", "pretrain-curriculum"] as const)("%s", (name) => {
   });
 });
 
-describe.each(["finetune", "finetune2stream"] as const)("%s", (name) => {
+describe.each(["finetune", "finetune2stream", "finetune2stream-2019"] as const)("%s", (name) => {
   it("three steps", () => {
     const golden = loadGolden(name);
-    const { lr, alpha, penalty } = golden.options;
+    const { lr, decided: _, ...rules } = golden.options;
     const policy = goldenPolicy(golden.bases.policy);
     const classifier = goldenClassifier(golden.bases.classifier);
     const lowClassifier = goldenClassifier(golden.bases.lowClassifier);
@@ -131,12 +131,12 @@ describe.each(["finetune", "finetune2stream"] as const)("%s", (name) => {
       { kind: "adam" },
     );
     compareSteps(golden, { policy, classifier }, (step) => {
-      const options = { ...common, alpha, penalty, classifier_bn: "train", policy_loss: "mean" } as const;
+      const options = { ...common, ...rules };
       const context = { setting, options, optimizer, lr, uniforms: goldenUniforms(step) };
       return finetuneStep({ policy, classifier, low }, goldenBatch(golden.labels, step), context);
     });
     // The running statistics moved once a step, by the sampled masks.
-    expect(classifier.parameters.batchesTracked).toBe(3);
+    expect(classifier.parameters.batchesTracked).toBe(rules.classifier_bn === "train" ? 3 : 0);
   });
 });
 
