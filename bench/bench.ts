@@ -16,16 +16,17 @@ import { fault } from "../src/errors.ts";
 import { cpuFeatures } from "../src/utils/cpu.ts";
 import { version } from "../src/utils/version.ts";
 import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median } from "./measure.ts";
-import { lastLine, type Stage, stages } from "./side.ts";
+import { type BenchModel, benchModels, lastLine, type Stage, stages } from "./side.ts";
 
-/** What a stage is measured at: its own default batch, and for the classifier a larger one too. */
-const batches: Record<Stage, readonly number[]> = {
+/** What a stage is measured at: its own default batches, and for the classifier a larger one too. */
+const smallBatches: Record<Stage, readonly number[]> = {
   classifier: [64, 256],
-  pretrain: [512],
+  pretrain: [512, 1024],
   finetune: [256],
   finetune2stream: [256],
   eval: [512],
 };
+const largeBatch = [64];
 const root = fileURLToPath(new URL("..", import.meta.url));
 const startsTimed = 5;
 
@@ -37,6 +38,7 @@ const program = new Command("bench")
       .default("python3"),
   )
   .option("--stages <list>", `stages, with commas between (${stages.join(",")})`, stageList, [...stages])
+  .option("--models <list>", `models, with commas between (${benchModels.join(",")})`, modelList, [...benchModels])
   .option("--batch <n>", "images a step of every stage, in place of the stage's own", whole(2))
   .option("--steps <n>", "timed steps a side", whole(1), 20)
   .option("--threads <n>", "threads of every side; all processors when absent", whole(1))
@@ -54,21 +56,24 @@ type Options = ReturnType<typeof program.opts>;
 
 interface Result {
   cases: CaseResult[];
-  firstLosses: Partial<Record<Stage, Comparison>>;
+  firstLosses: Record<string, Comparison>;
   helpSeconds: number | undefined;
 }
 
 async function run(options: Options): Promise<void> {
-  const { python, stages: chosen, batch, steps, threads = availableParallelism() } = options;
+  const { python, stages: chosen, models, batch, steps, threads = availableParallelism() } = options;
   const torch = torchOf(python);
   say(`PyTorch ${torch}, ${threads} threads, ${steps} steps a side`);
   const bench = new Bench({ python, threads });
   const result: Result = { cases: [], firstLosses: {}, helpSeconds: helpSeconds() };
-  for (const stage of chosen) {
-    result.firstLosses[stage] = await bench.compare(stage);
-    for (const images of batch === undefined ? batches[stage] : [batch]) {
-      say(`${stage}, ${images} images: first losses agree, timing`);
-      result.cases.push(await bench.time(stage, images, steps));
+  for (const model of models) {
+    for (const stage of chosen) {
+      result.firstLosses[`${model} ${stage}`] = await bench.compare(stage, model);
+      const own = model === "R32_C10" ? smallBatches[stage] : largeBatch;
+      for (const images of batch === undefined ? own : [batch]) {
+        say(`${model} ${stage}, ${images} images: first losses agree, timing`);
+        result.cases.push(await bench.time(stage, model, images, steps));
+      }
     }
   }
   process.stdout.write(`${machineLine()}\n${table(result.cases)}${helpLine(result)}`);
@@ -122,6 +127,7 @@ function machineLine(): string {
 /** A Markdown table, aligned. */
 function table(cases: readonly CaseResult[]): string {
   const header = [
+    "model",
     "stage",
     "batch",
     "(a) reference",
@@ -133,16 +139,16 @@ function table(cases: readonly CaseResult[]): string {
     "b",
     "c",
   ];
-  const rows = cases.map(({ stage, batch, sides, best }) => {
+  const rows = cases.map(({ stage, model, batch, sides, best }) => {
     const [a, b, c] = [sides.reference, sides[best], sides.patchdrop];
     const ratio = (other: Measured) => (c.imagesPerSecond / other.imagesPerSecond).toFixed(2);
     const peaks = [a, b, c].map(({ peakRssBytes }) => (peakRssBytes / 2 ** 20).toFixed(0));
-    return [stage, String(batch), speed(a), speed(b), speed(c), ratio(a), ratio(b), ...peaks];
+    return [model, stage, String(batch), speed(a), speed(b), speed(c), ratio(a), ratio(b), ...peaks];
   });
   const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i].length)));
   const line = (row: readonly string[]) =>
-    `| ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |\n`;
-  const rule = widths.map((width, i) => (i === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
+    `| ${row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |\n`;
+  const rule = widths.map((width, i) => (i < 2 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
   return [header, rule, ...rows].map(line).join("");
 }
 
@@ -174,6 +180,14 @@ function stageList(text: string): Stage[] {
     const stage = stages.find((known) => known === name);
     if (stage === undefined) throw new InvalidArgumentError(`"${name}" must be one of ${stages.join(", ")}.`);
     return stage;
+  });
+}
+
+function modelList(text: string): BenchModel[] {
+  return text.split(",").map((name) => {
+    const model = benchModels.find((known) => known === name);
+    if (model === undefined) throw new InvalidArgumentError(`"${name}" must be one of ${benchModels.join(", ")}.`);
+    return model;
   });
 }
 

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { fault } from "../src/errors.ts";
-import { type Ready, Side, type Stage, type Work } from "./side.ts";
+import { type BenchModel, type Ready, Side, type Stage, type Work } from "./side.ts";
 
 /** PyTorch as the reference runs it; two ways that might be its best; this program. */
 export const sideNames = ["reference", "best-fp32", "best-bf16", "patchdrop"] as const;
@@ -11,7 +11,7 @@ export type SideName = (typeof sideNames)[number];
 
 const warmupSteps = 3;
 /** The losses are compared on so many images: on more, a decision could hang on the last bit of a probability. */
-const comparedImages = 128;
+const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
 /** Relative. The sides sum in different orders; a wrong mask, weight or constant shows in the third digit. */
 export const lossTolerance = 1e-4;
 /** OpenMP's threads spin for some milliseconds after their work, in the way of the next side. */
@@ -29,6 +29,7 @@ export interface Measured {
 
 export interface CaseResult {
   stage: Stage;
+  model: BenchModel;
   batch: number;
   sides: Record<SideName, Measured>;
   /** The faster of PyTorch's two. */
@@ -51,8 +52,8 @@ export class Bench {
    * Compares the first loss of the sides from the same weights, images and uniforms.
    * @throws kind "system" when they do not agree within {@link lossTolerance}
    */
-  async compare(stage: Stage): Promise<Comparison> {
-    const work: Work = { stage, batch: comparedImages, steps: 1, warmup: 0, threads: this.#threads };
+  async compare(stage: Stage, model: BenchModel): Promise<Comparison> {
+    const work: Work = { stage, model, batch: comparedImages[model], steps: 1, warmup: 0, threads: this.#threads };
     const firstLoss = async (name: SideName) => {
       const { side } = await Side.start(name, this.#command(name, "fp32"), work);
       try {
@@ -75,14 +76,14 @@ export class Bench {
       const got = Object.entries(losses)
         .map(([name, loss]) => `${name} ${loss}`)
         .join(", ");
-      throw fault("system", { where: stage, rule, got });
+      throw fault("system", { where: `${stage}, ${model}`, rule, got });
     }
     return losses;
   }
 
   /** Times `steps` rounds, in each of which every side takes one step. */
-  async time(stage: Stage, batch: number, steps: number): Promise<CaseResult> {
-    const work: Work = { stage, batch, steps, warmup: warmupSteps, threads: this.#threads };
+  async time(stage: Stage, model: BenchModel, batch: number, steps: number): Promise<CaseResult> {
+    const work: Work = { stage, model, batch, steps, warmup: warmupSteps, threads: this.#threads };
     const started: { side: Side; ready: Ready; seconds: number[] }[] = [];
     try {
       for (const name of sideNames) {
@@ -100,7 +101,7 @@ export class Bench {
       }
       const sides = Object.fromEntries(measured) as Record<SideName, Measured>;
       const bf16Wins = sides["best-bf16"].medianSeconds < sides["best-fp32"].medianSeconds;
-      return { stage, batch, sides, best: bf16Wins ? "best-bf16" : "best-fp32" };
+      return { stage, model, batch, sides, best: bf16Wins ? "best-bf16" : "best-fp32" };
     } finally {
       for (const { side } of started) side.stop();
     }

@@ -2,7 +2,7 @@
  * This program's side of the benchmark: one stage's step, timed each time that a line "step" arrives on stdin. Protocol,
  * weights, images and uniforms are those of peer.py; the steps are those of src/stages, with the stages' own defaults.
  *
- *     yes step | npx tsx bench/ours.ts --stage pretrain --precision auto --batch 256 --steps 10 --warmup 2 --threads 2
+ *     yes step | npx tsx bench/ours.ts --stage pretrain --model R32_C10 --precision auto --batch 256 --steps 10 --warmup 2 --threads 2
  *
  * A step goes from the batch's bytes and its uniforms to the updated weights.
  */
@@ -29,13 +29,13 @@ import { type Learner, type Setting, startLibtorch } from "../src/stages/setting
 import { scope } from "../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
 import { defaultPrecision } from "../src/utils/cpu.ts";
-import { filled } from "../test/golden/filled.ts";
+import { type FormulaNetwork, filled } from "../test/golden/filled.ts";
 import { formulaImages, formulaUniforms, hashUniform, salts } from "../test/golden/formula.ts";
 import { loadGolden } from "../test/golden/load.ts";
-import { type Stage, stages } from "./side.ts";
+import { type BenchModel, benchModels, type Stage, stages } from "./side.ts";
 
-const model = findModel({ model: "R32_C10" });
-const classNames = Array.from({ length: 10 }, (_, label) => String(label));
+/** Classes of the classifiers that peer.py has. */
+const classCounts: Record<BenchModel, number> = { R32_C10: 10, R34_fMoW: 7 };
 /** The salt of the labels in peer.py. */
 const labelSalt = 50;
 const goldenFiles = {
@@ -51,6 +51,7 @@ const unread = { load: "unread", ckpt_hr_cl: "unread" };
 
 const argumentsSchema = z.object({
   stage: z.enum(stages),
+  model: z.enum(benchModels),
   precision: z.enum(["auto", "fp32", "bf16"]),
   batch: z.coerce.number().int().min(2),
   steps: z.coerce.number().int().min(1),
@@ -67,10 +68,10 @@ try {
 async function serve(): Promise<void> {
   const flags = Object.keys(argumentsSchema.shape).map((name) => [name, { type: "string" }] as const);
   const { values } = parseArgs({ options: Object.fromEntries(flags) });
-  const { stage, precision: asked, batch, steps, warmup, threads } = argumentsSchema.parse(values);
+  const { stage, model, precision: asked, batch, steps, warmup, threads } = argumentsSchema.parse(values);
   const { version: torch } = startLibtorch({ threads, device: "cpu", torch: undefined });
   const precision = asked === "auto" ? defaultPrecision() : asked;
-  const step = makeStep(stage, makeSetting(batch, precision));
+  const step = makeStep(stage, model, makeSetting(model, batch, precision));
   for (let n = 0; n < warmup; n++) await step();
   report({ ready: stage, precision, batch, threads: libtorchThreads(), torch });
   let done = 0;
@@ -98,19 +99,21 @@ function libtorchThreads(): number {
 }
 
 /** A setting as a stage has it, whose data set is the batch that every step takes. */
-function makeSetting(batch: number, precision: Precision): Setting {
+function makeSetting(name: BenchModel, batch: number, precision: Precision): Setting {
+  const model = findModel({ model: name });
+  const classes = classCounts[name];
   const split = new MemoryDataset({
     name: "formula",
-    classes: classNames,
+    classes: Array.from({ length: classes }, (_, label) => String(label)),
     imageSize: model.imageSize,
-    labels: Int32Array.from({ length: batch }, (_, i) => Math.floor(10 * hashUniform(i, labelSalt))),
+    labels: Int32Array.from({ length: batch }, (_, i) => Math.floor(classes * hashUniform(i, labelSalt))),
     images: formulaImages(batch, model.imageSize),
     normalization: cifarNormalization,
   });
   return {
     model,
     data: { train: split, test: split },
-    classes: classNames.length,
+    classes,
     device: "cpu",
     precision,
     normalizer: new Normalizer(cifarNormalization, "cpu"),
@@ -120,18 +123,37 @@ function makeSetting(batch: number, precision: Precision): Setting {
 }
 
 /** One step of a stage from the formula's weights. Gives the loss, of eval the mean reward. */
-function makeStep(stage: Stage, setting: Setting): () => number | Promise<number> {
-  const { bases } = loadGolden(goldenFiles[stage]);
-  const { classifier: ofClassifier, policy: ofPolicy } = loadGolden("states").networks;
-  const classifierOf = (base: number) =>
-    filled(model.classifier(10), { shapes: ofClassifier.shapes, base, inputSize: model.imageSize });
-  const classifier = classifierOf(bases.classifier);
+function makeStep(stage: Stage, name: BenchModel, setting: Setting): () => number | Promise<number> {
+  const { model, classes } = setting;
+  const of = formulaNetworks(stage, name);
+  const classifier = filled(model.classifier(classes), { ...of.classifier, inputSize: model.imageSize });
   if (stage === "classifier") return classifierCase(classifier, setting);
-  const policy = filled(model.policy, { shapes: ofPolicy.shapes, base: bases.policy, inputSize: model.lowInput });
+  const policy = filled(model.policy, { ...of.policy, inputSize: model.lowInput });
   if (stage === "pretrain") return pretrainCase(policy, classifier, setting);
   if (stage === "eval") return evaluationCase(policy, classifier, setting);
-  const low = classifierOf(bases.lowClassifier);
+  const low = filled(model.classifier(classes), { ...of.lowClassifier, inputSize: model.lowInput });
   return finetuneCase(stage, { policy, classifier, low }, setting);
+}
+
+type NetworkFormula = Omit<FormulaNetwork, "inputSize">;
+
+/** Shapes and salts that peer.py has. */
+function formulaNetworks(
+  stage: Stage,
+  name: BenchModel,
+): Record<"classifier" | "policy" | "lowClassifier", NetworkFormula> {
+  if (name === "R34_fMoW") {
+    const { base, networks } = loadGolden("resnets");
+    const classifier = { shapes: networks.resnet34.shapes, base };
+    return { classifier, lowClassifier: classifier, policy: { shapes: networks.policy2019.shapes, base } };
+  }
+  const { bases } = loadGolden(goldenFiles[stage]);
+  const { classifier, policy } = loadGolden("states").networks;
+  return {
+    classifier: { shapes: classifier.shapes, base: bases.classifier },
+    lowClassifier: { shapes: classifier.shapes, base: bases.lowClassifier },
+    policy: { shapes: policy.shapes, base: bases.policy },
+  };
 }
 
 function classifierCase(classifier: Learner, setting: Setting): () => number {
@@ -165,7 +187,7 @@ function finetuneCase(
 function evaluationCase(policy: Learner, classifier: Learner, setting: Setting): () => Promise<number> {
   const evaluation = {
     high: frozen(classifier, setting),
-    choose: greedyChoice(frozen(policy, setting), model.grid.patches),
+    choose: greedyChoice(frozen(policy, setting), setting.model.grid.patches),
     fill: "zero",
     reward: { kind: "quadratic", penalty: schemas.finetune.parse(unread).penalty },
   } as const;
@@ -174,7 +196,7 @@ function evaluationCase(policy: Learner, classifier: Learner, setting: Setting):
 
 /** A step from bytes to the loss's value. */
 function onBatch(setting: Setting, learn: (batch: Batch, uniforms: Tensor) => StepNumbers): () => number {
-  const { data, normalizer } = setting;
+  const { data, model, normalizer } = setting;
   const { length, labels } = data.train;
   const bytes = new Uint8Array(length * model.imageSize ** 2 * 3);
   void data.train.read(

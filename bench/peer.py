@@ -15,6 +15,8 @@ A step goes from the batch's bytes and its uniforms to the updated weights, by t
 - best-fp32, best-bf16: channels-last, gradients recorded only where something learns, fused optimizers, and an allocator
   that keeps its memory; float32, or bfloat16 autocast. Which of the two is faster depends on the processor.
 
+--model R34_fMoW takes torchvision's ResNet-34 and the policy for 112 × 112 images in place of CIFAR's ResNet-32.
+
 --verify runs the golden steps instead and prints each loss beside the golden one.
 """
 
@@ -25,9 +27,11 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +39,7 @@ sys.path.insert(0, str(ROOT / "scripts" / "golden"))
 
 import cases  # noqa: E402
 import formula  # noqa: E402
-from stages import Batch, Execution, Rules, classifier_step, evaluate, finetune_step, pretrain_step  # noqa: E402
+from stages import Actor, Batch, Execution, Rules, classifier_step, evaluate, finetune_step, pretrain_step  # noqa: E402
 
 GOLDEN_FILES = {
     "classifier": "classifier-training",
@@ -60,9 +64,32 @@ def keep_memory() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
 
 
-def random_batch(count: int) -> Batch:
-    labels = torch.from_numpy((formula.values(count, formula.LABELS) * 10).astype("int64"))
-    return Batch(formula.images(count), labels, formula.uniforms(count, 16, formula.UNIFORMS))
+@dataclass(frozen=True)
+class Model:
+    """What is measured: side of the images, classes, and the networks of a stage, from the formula's weights."""
+
+    size: int
+    classes: int
+    actor: Callable[[str, bool], Actor]
+
+    def batch(self, count: int) -> Batch:
+        labels = torch.from_numpy((formula.values(count, formula.LABELS) * self.classes).astype("int64"))
+        return Batch(formula.images(count, self.size), labels, formula.uniforms(count, 16, formula.UNIFORMS))
+
+
+def large(_stage: str, two_streams: bool) -> Actor:
+    from resnets import BASE, CASES  # needs torchvision
+
+    def network(name: str) -> nn.Module:
+        return formula.fill(CASES[name][0](), BASE)
+
+    return Actor(network("policy2019"), network("resnet34"), network("resnet34") if two_streams else None)
+
+
+MODELS = {
+    "R32_C10": Model(32, 10, lambda stage, two_streams: cases.actor(base_of(stage), two_streams)),
+    "R34_fMoW": Model(112, 7, large),
+}
 
 
 def base_of(stage: str) -> int:
@@ -70,10 +97,10 @@ def base_of(stage: str) -> int:
     return formula.EVALUATED if stage in ("pretrain", "eval") else formula.TRAINED
 
 
-def make_step(stage: str, config: str) -> Step:
+def make_step(stage: str, config: str, model: Model) -> Step:
     """One step of a stage from the formula's weights. Returns the loss, of eval the mean reward."""
     run, fused = EXECUTIONS[config], config != "reference"
-    networks = cases.actor(base_of(stage), two_streams=stage == "finetune2stream")
+    networks = model.actor(stage, stage == "finetune2stream")
     learned = {
         "classifier": [networks.high],
         "pretrain": [networks.policy],
@@ -107,7 +134,8 @@ def peak_rss_bytes() -> int:
 
 
 def serve(args: argparse.Namespace) -> None:
-    step, batch = make_step(args.stage, args.config), random_batch(args.batch)
+    model = MODELS[args.model]
+    step, batch = make_step(args.stage, args.config, model), model.batch(args.batch)
     for _ in range(args.warmup):
         step(batch)
     report(
@@ -130,7 +158,7 @@ def serve(args: argparse.Namespace) -> None:
 
 def verify(args: argparse.Namespace) -> None:
     """Prints this configuration's values on the golden batch beside the golden ones; nothing is judged here."""
-    step = make_step(args.stage, args.config)
+    step = make_step(args.stage, args.config, MODELS["R32_C10"])
     if args.stage == "eval":
         golden = json.loads((ROOT / "test/golden/evaluate.json").read_text())["oneStream"]["rewardMean"]
         report(stage=args.stage, config=args.config, reward=step(cases.batch(base_of(args.stage))), golden=golden)
@@ -145,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stage", required=True, choices=[*GOLDEN_FILES, "eval"])
     parser.add_argument("--config", required=True, choices=list(EXECUTIONS))
+    parser.add_argument("--model", choices=list(MODELS), default="R32_C10")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--steps", type=int, default=10, help="at most this many timed steps (%(default)s)")
     parser.add_argument("--warmup", type=int, default=2, help="steps before the first timed one (%(default)s)")

@@ -10,9 +10,14 @@ import { fault } from "../src/errors.ts";
 export const stages = ["classifier", "pretrain", "finetune", "finetune2stream", "eval"] as const;
 export type Stage = (typeof stages)[number];
 
+/** The models that are measured: 32 × 32 and 112 × 112 images. */
+export const benchModels = ["R32_C10", "R34_fMoW"] as const;
+export type BenchModel = (typeof benchModels)[number];
+
 /** What is measured: `steps` timed steps of a stage, after `warmup` others. */
 export interface Work {
   stage: Stage;
+  model: BenchModel;
   batch: number;
   steps: number;
   warmup: number;

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 LOW_SIZE = 8
+"""Of 32 × 32 images; a quarter of the image's side in general."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def classifier_step(
     classifier.train()
     images = normalize(batch.images)
     if stream == "LR":
-        images = low_resolution(images, LOW_SIZE)
+        images = low_resolution(images, images.shape[-1] // 4)
     logits = run.classify(classifier, images)
     loss = F.cross_entropy(logits, batch.labels)
     update(optimizer, loss)
@@ -187,7 +188,7 @@ def pretrain_step(
     actor.policy.train()
     actor.high.eval()
     images = normalize(batch.images)
-    choice = choose(actor.policy, low_resolution(images, LOW_SIZE), batch.uniforms, rules, run)
+    choice = choose(actor.policy, low_resolution(images, images.shape[-1] // 4), batch.uniforms, rules, run)
     with run.unlearned():
         sampled_logits = run.classify(actor.high, mask_patches(images, choice.sampled))
         greedy_logits = run.classify(actor.high, mask_patches(images, choice.greedy))
@@ -205,7 +206,7 @@ def finetune_step(
     actor.policy.train()
     actor.high.train(rules.classifier_bn == "train")
     images = normalize(batch.images)
-    low = low_resolution(images, LOW_SIZE)
+    low = low_resolution(images, images.shape[-1] // 4)
     choice = choose(actor.policy, low, batch.uniforms, rules, run)
     low_logits = low_stream(actor, low, run)
     sampled_high = run.classify(actor.high, mask_patches(images, choice.sampled))
@@ -254,7 +255,7 @@ def evaluate(actor: Actor, batch: Batch, rules: Rules, run: Execution = Executio
     actor.policy.eval()
     actor.high.eval()
     images = normalize(batch.images)
-    low = low_resolution(images, LOW_SIZE)
+    low = low_resolution(images, images.shape[-1] // 4)
     with run.unlearned():
         policy_logits = run.classify(actor.policy, low)
         actions = decide_leading(greedy(torch.sigmoid(policy_logits)), rules.decided)
