@@ -37,7 +37,7 @@ function placeholder(name: string, type: Described["type"], choices: readonly st
   if (type === "number") return "n";
   if (type === "enum") return choices.join("|");
   if (name.endsWith("_dir") || name === "torch") return "folder";
-  return name === "load" || name.startsWith("ckpt_") ? "run" : "name";
+  return name === "load" || name.startsWith("ckpt_") ? "run" : name === "pretrained" ? "file" : "name";
 }
 
 /** A number, or the text itself, which the schema then refuses by name. */

@@ -2,6 +2,7 @@
 /** The program `patchdrop`: its subcommands, and how it ends. Heavy modules are loaded by the commands that need them. */
 import { Command } from "@commander-js/extra-typings";
 import { version } from "../utils/version.ts";
+import { convertCommand } from "./convert.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { finish } from "./exit.ts";
@@ -37,6 +38,7 @@ program.addCommand(evalCommand());
 program.addCommand(runCommand());
 program.addCommand(quickstartCommand());
 program.addCommand(modelsCommand());
+program.addCommand(convertCommand());
 program.addCommand(setupCommand());
 program.addCommand(doctorCommand());
 

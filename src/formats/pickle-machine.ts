@@ -27,12 +27,22 @@ const maxNameLength = 256;
 /** Gives the value of a persistent id, which points to something outside the pickle. */
 export type PersistentLoad = (id: PickleValue, check: PickleCheck) => PickleValue;
 
+export interface MachineOptions {
+  /** The names that the file may use. */
+  readonly allow: PickleAllowList;
+  /** Absent: a persistent id is refused. */
+  readonly persistentLoad?: PersistentLoad | undefined;
+  /** Bytes of the whole file, where the pickle is a part of it: they bound what it may unpack to. */
+  readonly fileBytes?: number;
+  /** What to do about a file that is refused as unsafe. */
+  readonly unsafeNext: string;
+}
+
 type Container = PickleValue[] | PickleDict | PickleTuple | PickleObject;
 
 export class PickleMachine implements PickleCheck {
   readonly reader: ByteReader;
-  readonly #allow: PickleAllowList;
-  readonly #persistentLoad: PersistentLoad | undefined;
+  readonly #options: MachineOptions;
   /** The values since the last mark, and those below each open mark. */
   #stack: PickleValue[] = [];
   readonly #below: PickleValue[][] = [];
@@ -44,12 +54,11 @@ export class PickleMachine implements PickleCheck {
   #charged = 0;
   readonly #maxCharged: number;
 
-  constructor(reader: ByteReader, allow: PickleAllowList, persistentLoad: PersistentLoad | undefined) {
+  constructor(reader: ByteReader, options: MachineOptions) {
     this.reader = reader;
-    this.#allow = allow;
-    this.#persistentLoad = persistentLoad;
+    this.#options = options;
     // Each byte of an ordinary file is converted once or twice.
-    this.#maxCharged = 4 * reader.remaining + 1_000_000;
+    this.#maxCharged = 4 * (options.fileBytes ?? reader.remaining) + 1_000_000;
   }
 
   /** Counts an opcode. */
@@ -178,16 +187,9 @@ export class PickleMachine implements PickleCheck {
     const parts = [shortText(module, maxNameLength), shortText(name, maxNameLength)];
     if (parts.includes(undefined)) throw this.malformed(`a name must be text of at most ${maxNameLength} characters`);
     const full = parts.join(".");
-    if (!this.#allow.has(full)) {
-      const rule = "a pickle may only name what plain data needs";
-      throw fault("unsafe", {
-        where: `${this.reader.where}: byte ${this.reader.offset}`,
-        rule,
-        got: full,
-        next: unsafeNext,
-      });
-    }
-    this.push(new PickleGlobal(full, this.#allow.get(full)));
+    const { allow } = this.#options;
+    if (!allow.has(full)) throw this.#unsafe("a pickle may only name what plain data needs", full);
+    this.push(new PickleGlobal(full, allow.get(full)));
   }
 
   reduce(): void {
@@ -212,15 +214,9 @@ export class PickleMachine implements PickleCheck {
   }
 
   persistentId(id: PickleValue): void {
-    if (this.#persistentLoad === undefined) {
-      const where = `${this.reader.where}: byte ${this.reader.offset}`;
-      throw fault("unsafe", {
-        where,
-        rule: "a pickle must not point outside itself (persistent id)",
-        next: unsafeNext,
-      });
-    }
-    this.push(this.#persistentLoad(id, this));
+    const { persistentLoad } = this.#options;
+    if (persistentLoad === undefined) throw this.#unsafe("a pickle must not point outside itself (persistent id)");
+    this.push(persistentLoad(id, this));
   }
 
   malformed(rule: string, got?: unknown): PatchDropError {
@@ -232,13 +228,15 @@ export class PickleMachine implements PickleCheck {
     if (this.#charged > this.#maxCharged) throw this.#tooLarge("a pickle must not unpack to many times its size");
   }
 
+  #unsafe(rule: string, got?: string): PatchDropError {
+    const where = `${this.reader.where}: byte ${this.reader.offset}`;
+    return fault("unsafe", { where, rule, got, next: this.#options.unsafeNext });
+  }
+
   #tooLarge(rule: string): PatchDropError {
     return fault("resource", { where: `${this.reader.where}: byte ${this.reader.offset}`, rule });
   }
 }
-
-/** What to do about a file that was refused as unsafe. */
-export const unsafeNext = "use files from their official source, and do not open this one with Python";
 
 function isContainer(value: PickleValue): value is Container {
   return typeof value === "object" && value !== null && !(value instanceof Uint8Array || value instanceof PickleGlobal);

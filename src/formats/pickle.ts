@@ -15,46 +15,45 @@ import {
   rawUnicode,
   utf8,
 } from "./pickle-literals.ts";
-import { type PersistentLoad, PickleMachine, unsafeNext } from "./pickle-machine.ts";
+import { type MachineOptions, PickleMachine } from "./pickle-machine.ts";
 import { numpyAllowList } from "./pickle-numpy.ts";
-import type { PickleAllowList, PickleValue } from "./pickle-values.ts";
-
-export interface PickleOptions {
-  /** The names that the file may use. */
-  readonly allow?: PickleAllowList;
-  /** Absent: a persistent id is refused. */
-  readonly persistentLoad?: PersistentLoad;
-}
+import type { PickleValue } from "./pickle-values.ts";
 
 /**
  * Reads one pickle that fills `bytes`; `where` names the file in errors. Byte values may be views of `bytes`.
  * Throws "unsafe" for a name off the allow-list, an opcode that would run code, or bytes behind the pickle; "input" for
  * one that is malformed; "resource" for one that is too large or too deep.
  */
-export function readPickle(
-  bytes: Uint8Array,
-  where: string,
-  { allow = numpyAllowList, persistentLoad }: PickleOptions = {},
-): PickleValue {
+export function readPickle(bytes: Uint8Array, where: string, options: Partial<MachineOptions> = {}): PickleValue {
   const reader = new ByteReader(bytes, where);
-  const machine = new PickleMachine(reader, allow, persistentLoad);
-  for (;;) {
-    const offset = reader.offset;
-    const code = reader.uint8();
-    if (code === stop) break;
-    const operation = operations.get(code);
-    if (operation === undefined) throw refused(code, `${where}: byte ${offset}`);
-    machine.step();
-    operation(machine, reader);
-  }
+  const value = readNextPickle(reader, options);
   if (reader.remaining > 0) {
     const rule = "the file must end with its pickle; a second pickle behind the first is a way to hide one";
     throw fault("unsafe", { where: `${where}: byte ${reader.offset}`, rule, got: `${reader.remaining} more bytes` });
   }
-  return machine.result();
+  return value;
 }
 
-function refused(code: number, where: string): PatchDropError {
+/** Reads one pickle of several in a file, and leaves the reader behind it. Throws as {@link readPickle} does. */
+export function readNextPickle(
+  reader: ByteReader,
+  { allow = numpyAllowList, unsafeNext = officialSource, ...more }: Partial<MachineOptions>,
+): PickleValue {
+  const machine = new PickleMachine(reader, { allow, unsafeNext, ...more });
+  for (;;) {
+    const { offset } = reader;
+    const code = reader.uint8();
+    if (code === stop) return machine.result();
+    const operation = operations.get(code);
+    if (operation === undefined) throw refused(code, `${reader.where}: byte ${offset}`, unsafeNext);
+    machine.step();
+    operation(machine, reader);
+  }
+}
+
+const officialSource = "use files from their official source, and do not open this one with Python";
+
+function refused(code: number, where: string, unsafeNext: string): PatchDropError {
   const name = refusedOpcodes.get(code);
   if (name !== undefined) return fault("unsafe", { where, rule: `the opcode ${name} is not read`, next: unsafeNext });
   const got = `0x${code.toString(16).padStart(2, "0")}`;

@@ -1,23 +1,37 @@
-/** Finding the checkpoint that a user means by a path: a run folder, or one of its checkpoints. Reads only. */
+/** Finding the checkpoint that a user means by a path: a run folder, one of its checkpoints, or a file. Reads only. */
 
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
+import type { StateDict } from "../formats/safetensors.ts";
 import { systemFault } from "./atomic.ts";
 import { type Checkpoint, readCheckpoint, stateName } from "./checkpoint.ts";
+import { readForeignCheckpoint, unnamedNetwork } from "./foreign-checkpoint.ts";
 import { checkpointsName, configName, linkedName, listCheckpoints } from "./run-folder.ts";
 
 /**
- * Opens the checkpoint at `path`: a checkpoint folder, or a run folder, whose `best` is taken, else its `last`. Checks
- * every file's size and SHA-256. Throws "input" with what to give instead, "system" where a file cannot be read.
+ * Opens the checkpoint at `path`: a checkpoint folder; a run folder, whose `best` is taken, else its `last`; or a
+ * `.safetensors` or PyTorch file, whose run is unknown. Checks every file's size and SHA-256 where a folder lists them.
+ * Throws "input" with what to give instead, "unsafe" and "resource" for a file that is refused, "system" where one
+ * cannot be read.
  */
 export function openCheckpoint(path: string): Checkpoint {
+  if (!isFolder(path)) {
+    const folder = dirname(path);
+    if (existsSync(join(folder, stateName))) throw wrong(path, "a checkpoint is a folder", `give ${folder}`);
+    return readForeignCheckpoint(path);
+  }
   const { networks, optimizer, progress, config, path: folder } = readCheckpoint(find(path));
   return { path: folder, networks, optimizer, progress, config };
 }
 
+/** The checkpoint's network of that name; a file with one network that it does not name has it under any name. */
+export function networkOf({ networks }: Checkpoint, name: string): StateDict | undefined {
+  return networks.get(name) ?? networks.get(unnamedNetwork);
+}
+
+/** The checkpoint folder that a run or checkpoint folder stands for. */
 function find(path: string): string {
-  if (!isFolder(path)) throw wrong(path, "a checkpoint is a folder", `give ${dirname(path)}`);
   if (existsSync(join(path, stateName))) return path;
   if (!existsSync(join(path, configName)) && !existsSync(join(path, checkpointsName))) {
     throw wrong(path, `is neither a run folder (no ${configName}) nor a checkpoint (no ${stateName})`, anyFolder);

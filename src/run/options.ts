@@ -90,6 +90,10 @@ export const schemas = {
   classifier_training: z.strictObject({
     ...common,
     stream_id: z.enum(["HR", "LR"]).default("HR").describe("resolution to train on"),
+    pretrained: z
+      .string()
+      .optional()
+      .describe("ImageNet weights to start from: torchvision's file, or auto to fetch it; random weights when absent"),
     momentum: z.number().min(0).max(1).default(0.9).describe("momentum of SGD"),
     label_smoothing: z.number().min(0).max(1).default(0).describe("share of the target spread over all classes"),
     penalty: penalty.default(0).describe("accepted for the reference's command lines; no effect in this stage"),
@@ -221,6 +225,10 @@ function ruleOf(issue: z.core.$ZodIssue, given: unknown): string {
 /** What `patchdrop eval` takes; what is absent is taken from the run. */
 export const evalSchema = z.strictObject({
   load: z.string().describe("run folder or checkpoint to evaluate (required)"),
+  ckpt_hr_cl: z
+    .string()
+    .optional()
+    .describe("high-resolution classifier, if not the one of --load: run folder or checkpoint"),
   ckpt_lr_cl: z
     .string()
     .optional()

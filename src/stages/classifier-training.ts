@@ -9,6 +9,7 @@ import { withGradients } from "../tensor/autograd.ts";
 import { crossEntropy } from "../tensor/ops.ts";
 import { type Batch, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
 import { evaluateClassifier, withFrozen } from "./evaluate.ts";
+import { startPretrained } from "./pretrained.ts";
 import { freshNetwork, type Learner, type NetworkName, prepare, type Setting } from "./setting.ts";
 
 export async function classifierTraining(options: ClassifierOptions, reporter: Reporter): Promise<StageResult> {
@@ -16,6 +17,7 @@ export async function classifierTraining(options: ClassifierOptions, reporter: R
   const { data } = setting;
   const name: NetworkName = options.stream_id === "LR" ? "resnet_lr" : "resnet_hr";
   const classifier = freshNetwork(setting, options.seed, name);
+  if (!options.resume) await startPretrained(classifier, options.pretrained, setting);
   const networks = new Map([[name, classifier]]);
   const { momentum, wd, clip } = options;
   const optimizer = new Optimizer(new Map([[name, classifier.parameters]]), {

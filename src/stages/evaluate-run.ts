@@ -12,7 +12,7 @@ import type { RewardOptions } from "../method/reward.ts";
 import type { Variant } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
-import { openCheckpoint } from "../run/open-checkpoint.ts";
+import { networkOf, openCheckpoint } from "../run/open-checkpoint.ts";
 import type { EvalOptions } from "../run/options.ts";
 import { type Reporter, silentReporter } from "../run/reporter.ts";
 import * as ops from "../tensor/ops.ts";
@@ -99,7 +99,7 @@ interface Networks {
   lowAlone?: FrozenNetwork;
 }
 
-function openNetworks(checkpoint: Checkpoint, { ckpt_lr_cl }: EvalOptions, setting: Setting): Networks {
+function openNetworks(checkpoint: Checkpoint, { ckpt_hr_cl, ckpt_lr_cl }: EvalOptions, setting: Setting): Networks {
   const freeze = (from: Checkpoint, name: NetworkName) => {
     const { network, parameters } = loadNetwork(setting, from, name);
     const frozen = new FrozenNetwork(network, parameters, setting.precision);
@@ -109,17 +109,16 @@ function openNetworks(checkpoint: Checkpoint, { ckpt_lr_cl }: EvalOptions, setti
   const twoStreams = checkpoint.config.stage === "finetune2stream";
   return {
     policy: freeze(checkpoint, "agent"),
-    high: freeze(checkpoint, "resnet_hr"),
+    high: freeze(ckpt_hr_cl === undefined ? checkpoint : openCheckpoint(ckpt_hr_cl), "resnet_hr"),
     ...(twoStreams && { low: freeze(checkpoint, "resnet_lr") }),
     ...(ckpt_lr_cl !== undefined && { lowAlone: freeze(openCheckpoint(ckpt_lr_cl), "resnet_lr") }),
   };
 }
 
 async function classifierRow(checkpoint: Checkpoint, split: Dataset, setting: Setting): Promise<EvaluationRow> {
-  const name = [...checkpoint.networks.keys()].find(
-    (key): key is NetworkName => key === "resnet_hr" || key === "resnet_lr",
-  );
-  if (name === undefined) {
+  // A file that does not say what its network is for holds a high-resolution classifier.
+  const name = checkpoint.networks.has("resnet_lr") ? "resnet_lr" : "resnet_hr";
+  if (networkOf(checkpoint, name) === undefined) {
     throw fault("input", {
       where: checkpoint.path,
       rule: "must hold a classifier or a policy",

@@ -15,7 +15,7 @@ import { openLibtorch } from "../native/library.ts";
 import type { Network } from "../nn/layers.ts";
 import { Parameters, type Precision } from "../nn/parameters.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
-import { openCheckpoint } from "../run/open-checkpoint.ts";
+import { networkOf, openCheckpoint } from "../run/open-checkpoint.ts";
 import type { StageOptions } from "../run/options.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { checkPlantedGradients } from "../tensor/autograd.ts";
@@ -146,7 +146,7 @@ export function freshNetwork(setting: Setting, seed: number, name: NetworkName):
 
 /** A network from a checkpoint. @throws kind "input" when it has no such network, or one of another shape. */
 export function loadNetwork(setting: Setting, checkpoint: Checkpoint, name: NetworkName): Learner {
-  const state = checkpoint.networks.get(name);
+  const state = networkOf(checkpoint, name);
   if (state === undefined) {
     const has = [...checkpoint.networks.keys()].join(", ");
     throw fault("input", {

@@ -1,12 +1,17 @@
 /** Networks and optimizers against PyTorch: logits, losses, all gradients, running statistics, updates. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
+import { writeTorchFile } from "../../src/formats/torch-writer.ts";
 import { lowResolution } from "../../src/method/images.ts";
 import { FrozenNetwork } from "../../src/nn/frozen.ts";
 import { Optimizer } from "../../src/nn/optimizer.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import { multiStep, oneCycle, stepDecay } from "../../src/nn/schedules.ts";
 import { type BatchNormMode, forward } from "../../src/nn/training.ts";
+import { openCheckpoint } from "../../src/run/open-checkpoint.ts";
 import { classifierStep } from "../../src/stages/classifier-training.ts";
 import { backward, withGradients } from "../../src/tensor/autograd.ts";
 import * as ops from "../../src/tensor/ops.ts";
@@ -94,6 +99,22 @@ describe("the classifier", () => {
     const frozen = new FrozenNetwork(network, parameters, "fp32");
     scope(() => close(frozen.forward(goldenImages()).toFloat32(), golden.classifierEval.logits, logitTolerance));
     frozen.free();
+  });
+
+  it("from a PyTorch file of the authors' code gives the same logits", () => {
+    const { parameters } = goldenClassifier(golden.bases.classifier);
+    const folder = mkdtempSync(join(tmpdir(), "patchdrop-golden-"));
+    const file = join(folder, "ckpt_E_2_A_0.643");
+    // As torch.nn.DataParallel names them.
+    const wrapped = [...parameters.stateDict()].map(([name, tensor]) => [`module.${name}`, tensor] as const);
+    writeFileSync(file, writeTorchFile(new Map([["resnet_hr", new Map(wrapped)]])));
+    const read = new Parameters(model.classifier(10), model.imageSize, "cpu");
+    read.load(openCheckpoint(file).networks.get("resnet_hr")!, file);
+    rmSync(folder, { recursive: true });
+    scope(() => {
+      const logits = forward(model.classifier(10), read, goldenImages(), "fp32", "eval");
+      close(logits.toFloat32(), golden.classifierEval.logits, 1e-4);
+    });
   });
 
   it("in bf16 stays within its precision", () => {
