@@ -3,6 +3,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { version } from "../utils/version.ts";
 import { convertCommand } from "./convert.ts";
+import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { finish } from "./exit.ts";
@@ -38,6 +39,7 @@ program.addCommand(evalCommand());
 program.addCommand(runCommand());
 program.addCommand(quickstartCommand());
 program.addCommand(modelsCommand());
+program.addCommand(dataCommand());
 program.addCommand(convertCommand());
 program.addCommand(setupCommand());
 program.addCommand(doctorCommand());
@@ -45,11 +47,17 @@ program.addCommand(doctorCommand());
 // A reader that goes away (`| head`) ends the program quietly, as it does for any Unix tool.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 5));
 
-for (const command of [program, ...program.commands]) command.exitOverride();
+const commands = withSubcommands(program as unknown as Command);
+for (const command of commands) command.exitOverride();
 try {
   await program.parseAsync(withUnderscores(process.argv));
 } catch (error) {
   finish(error, process.argv.includes("--debug"));
+}
+
+/** The command and all below it. */
+function withSubcommands(command: Command): Command[] {
+  return [command, ...(command.commands as readonly Command[]).flatMap(withSubcommands)];
 }
 
 /** Flags may be written with hyphens or, as the reference writes them, with underscores. */
@@ -59,7 +67,7 @@ function withUnderscores(argv: readonly string[]): string[] {
     if (name === undefined) return argument;
     const negated = name.startsWith("no-") ? "no-" : "";
     const known = `${negated}${name.slice(negated.length).replaceAll("-", "_")}`;
-    const flags = [program, ...program.commands].flatMap((command) => command.options.map((option) => option.long));
+    const flags = commands.flatMap((command) => command.options.map((option) => option.long));
     return flags.includes(`--${known}`) ? `--${known}${rest ?? ""}` : argument;
   });
 }

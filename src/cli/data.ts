@@ -1,0 +1,90 @@
+/** `patchdrop data`: crops from fMoW's large images, and a check of a data set's files. */
+import { Command } from "@commander-js/extra-typings";
+import type { CropCounts } from "../data/fmow/crop.ts";
+import { exitCodes } from "../errors.ts";
+import { wholeNumber } from "./flags.ts";
+
+const sayEveryMs = 5000;
+
+export function dataCommand(): Command {
+  const command = new Command("data").description("Make a data set, or check one.").helpCommand(false);
+  command.addCommand(fmowCommand());
+  command.addCommand(checkCommand());
+  return command as unknown as Command;
+}
+
+const aboutFmow = [
+  "Cut the objects out of fMoW-rgb's large images, with some of their surroundings, and list the crops in train.csv",
+  "(of train/) and test.csv (of val/, test/ and seq/). The same command goes on where it was stopped.",
+].join(" ");
+
+const fmowExamples = `
+The categories of test/ and seq/ are in the data set's groundtruth.tar.bz2: unpack it into the input folder. Without
+them these crops are listed in unlabelled.csv. What was left out, and why, is in skipped.csv.
+
+Examples:
+  patchdrop data fmow --input fmow-rgb --output data/fMoW
+  patchdrop classifier_training --model R34_fMoW --data_dir data`;
+
+function fmowCommand(): Command {
+  const command = new Command("fmow")
+    .summary("Make fMoW's crops and their lists.")
+    .description(aboutFmow)
+    .requiredOption("--input <folder>", "folder with train/, val/, test/ or seq/ as fMoW-rgb has them")
+    .requiredOption("--output <folder>", "folder of the crops and their lists")
+    .option("--workers <n>", "so many images are worked on at once", wholeNumber(1), 8)
+    .option("--skip_bad <n>", "so many boxes or files that can't be used are left out", wholeNumber(0), 0)
+    .addHelpText("after", fmowExamples)
+    .action(async ({ input, output, workers, skip_bad: skipBad }) => {
+      const { cropFmow } = await import("../data/fmow/crop.ts");
+      const say = nowAndThen();
+      const onProgress = ({ images, crops, kept }: Readonly<CropCounts>, name: string) =>
+        say(() => `${name}: ${images} images, ${crops} crops, ${kept} of them there already`);
+      const counts = await cropFmow({ input, output, skipBad, parallel: workers, onProgress });
+      process.stdout.write(`${cropSummary(counts)}\n`);
+    });
+  return command as unknown as Command;
+}
+
+function cropSummary({ images, crops, kept, hungOver, skipped, bad, ...rows }: CropCounts): string {
+  const left = Object.entries({ ...skipped, ...(bad > 0 && { "can't be used": bad }) });
+  return [
+    `${crops} crops of ${images} images, ${kept} of them there already; ${hungOver} cut off at the image's edge`,
+    `skipped: ${left.map(([reason, count]) => `${reason} (${count})`).join(", ") || "nothing"}`,
+    `train.csv: ${rows.train} crops, test.csv: ${rows.test}, unlabelled.csv: ${rows.unlabelled}`,
+  ].join("\n");
+}
+
+function checkCommand(): Command {
+  const command = new Command("check")
+    .description(`List every image of a data set that can't be read; exit code ${exitCodes.input} if there is one.`)
+    .requiredOption("--data_dir <folder>", "folder of class folders, or of train.csv and test.csv")
+    .option("--workers <n>", "so many images are decoded at once", wholeNumber(1), 8)
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  patchdrop data check --data_dir data\n  patchdrop data check --data_dir data --json",
+    )
+    .action(async ({ data_dir: dataDir, workers, json }) => {
+      const { checkData } = await import("../data/check.ts");
+      const say = nowAndThen();
+      const onProgress = (done: number, total: number) => say(() => `read ${done} of ${total} images`);
+      const checked = await checkData({ dataDir, parallel: workers, onProgress });
+      const { images, unreadable } = checked;
+      const lines = unreadable.map(({ path, reason }) => `${path}: ${reason}`);
+      lines.push(`${images - unreadable.length} of ${images} images can be read`);
+      process.stdout.write(`${json ? JSON.stringify(checked, null, 2) : lines.join("\n")}\n`);
+      if (unreadable.length > 0) process.exitCode = exitCodes.input;
+    });
+  return command as unknown as Command;
+}
+
+/** Says a line to stderr every few seconds, however often it is asked to. */
+function nowAndThen(): (text: () => string) => void {
+  let last = performance.now();
+  return (text) => {
+    if (performance.now() - last < sayEveryMs) return;
+    last = performance.now();
+    process.stderr.write(`${text()}\n`);
+  };
+}

@@ -1,0 +1,60 @@
+/** Finds the images of a data set that can't be read: decodes every one as a training would, and keeps none. */
+
+import { isCsvList, listCsv } from "./csv-list.ts";
+import { decodeImage } from "./decode.ts";
+import type { SkippedFile } from "./image-folder.ts";
+import { type ListedImage, listImages } from "./image-list.ts";
+import { inOrder } from "./in-order.ts";
+
+export interface CheckedData {
+  readonly images: number;
+  /** In the list's order: training, then test. */
+  readonly unreadable: readonly SkippedFile[];
+}
+
+export interface CheckDataOptions {
+  /** Of class folders, or of train.csv and test.csv. */
+  dataDir: string;
+  /** So many images are decoded side by side. */
+  parallel?: number;
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Enough to keep libuv's four threads busy. */
+const defaultParallel = 8;
+/** The pixels are thrown away: a size that costs little. */
+const decodedSize = 8;
+
+/** @throws input, unsafe: a data set that can't be listed */
+export async function checkData(options: CheckDataOptions): Promise<CheckedData> {
+  const { dataDir, parallel = defaultParallel, onProgress } = options;
+  const { train, test } = (await isCsvList(dataDir)) ? await listCsv(dataDir) : await listImages(dataDir);
+  const listed = [...train, ...test];
+  const failed: ListedImage[] = [];
+  const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image) });
+  let done = 0;
+  for await (const { image, reason } of inOrder(listed, parallel, work)) {
+    if (reason !== undefined) failed.push(image);
+    onProgress?.(++done, listed.length);
+  }
+  return { images: listed.length, unreadable: await withReasons(failed) };
+}
+
+/** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */
+async function withReasons(failed: readonly ListedImage[]): Promise<SkippedFile[]> {
+  const unreadable: SkippedFile[] = [];
+  for (const image of failed) {
+    const reason = await reasonUnreadable(image);
+    if (reason !== undefined) unreadable.push({ path: image.path, reason });
+  }
+  return unreadable;
+}
+
+async function reasonUnreadable({ path, size }: ListedImage): Promise<string | undefined> {
+  if (size === undefined) return "there is no such file";
+  if (size === 0) return "an empty file";
+  return decodeImage(path, decodedSize).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+}

@@ -1,0 +1,244 @@
+/**
+ * Which images a pair of lists names: `train.csv` and `test.csv` with the columns label and location, in the data folder
+ * or in `fMoW/` below it, as the authors' code reads them. Gives what class folders give (image-list.ts). The lists are
+ * parsed as streams; a location may not lead out of the data folder unless that is allowed (links within it are followed).
+ */
+
+import { createReadStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { basename, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { CsvError, type Info, parse } from "csv-parse";
+import { type ErrorKind, type Fault, fault } from "../errors.ts";
+import { fmowCategories } from "./fmow/categories.ts";
+import type { ImageList, ListedImage } from "./image-list.ts";
+
+export interface CsvListOptions {
+  /** Whether locations may lead out of the data folder. */
+  allowOutside?: boolean;
+}
+
+const fmowFolder = "fMoW";
+const mostListed = 10;
+/** Bytes of a line: a path has at most 4096 on Linux. */
+const longestLine = 1 << 16;
+/** So many files are looked at side by side. */
+const statBatch = 256;
+
+/** True if both lists are there. */
+export async function isCsvList(dataDir: string): Promise<boolean> {
+  return (await findLists(dataDir)) !== undefined;
+}
+
+/**
+ * Lists both splits in the order of their lines. The classes are the lines of a `classes.txt` beside the lists, or fMoW's
+ * 62 in a folder named fMoW; otherwise there are as many as the largest label tells, and each must occur.
+ * @throws input: lists that are not there or not as above, with line and column; unsafe: a location outside
+ */
+export async function listCsv(dataDir: string, { allowOutside = false }: CsvListOptions = {}): Promise<ImageList> {
+  const folder = await findLists(dataDir);
+  if (folder === undefined) {
+    const rule = `must hold train.csv and test.csv, or ${fmowFolder}/ with both`;
+    throw fault("input", { where: dataDir, rule, next: "check --data_dir" });
+  }
+  const named = await namedClasses(folder);
+  const lines = new Lines({ roots: [folder, dataDir], inside: allowOutside ? undefined : dataDir, classes: named });
+  const train = await lines.read(join(folder, "train.csv"));
+  const test = await lines.read(join(folder, "test.csv"));
+  lines.throwFaults();
+  const classes = named ?? countedClasses(folder, [...train, ...test]);
+  return { classes, train: await findImages(train), test: await findImages(test) };
+}
+
+async function findLists(dataDir: string): Promise<string | undefined> {
+  for (const folder of [dataDir, join(dataDir, fmowFolder)]) {
+    const found = await Promise.all(["train.csv", "test.csv"].map((name) => isFile(join(folder, name))));
+    if (found.every(Boolean)) return folder;
+  }
+  return undefined;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+}
+
+async function namedClasses(folder: string): Promise<readonly string[] | undefined> {
+  const file = join(folder, "classes.txt");
+  if (!(await isFile(file))) return basename(resolve(folder)) === fmowFolder ? fmowCategories : undefined;
+  const names = (await readFile(file, "utf8"))
+    .replace(/^\ufeff/, "")
+    .trim()
+    .split(/\r?\n/);
+  const empty = names.findIndex((name) => name.trim() === "");
+  if (empty === -1) return names.map((name) => name.trim());
+  throw fault("input", { where: `${file}:${empty + 1}`, rule: "must name a class" });
+}
+
+/** A line of a list: the first of the places where there is a file is the image's. */
+interface Line {
+  readonly label: number;
+  readonly places: readonly string[];
+}
+
+interface Rules {
+  /** What a location may be relative to, the first choice first. */
+  readonly roots: readonly string[];
+  /** The folder that must not be left. */
+  readonly inside: string | undefined;
+  readonly classes: readonly string[] | undefined;
+}
+
+/** Where the two fields stand, and how many there are in a line. */
+interface Columns {
+  readonly label: number;
+  readonly location: number;
+  readonly count: number;
+}
+
+/** Reads lists, and keeps what is wrong with them, to report it together. */
+class Lines {
+  readonly #rules: Rules;
+  readonly #faults: Fault[] = [];
+  #kind: ErrorKind = "input";
+
+  constructor(rules: Rules) {
+    this.#rules = rules;
+  }
+
+  async read(file: string): Promise<readonly Line[]> {
+    const lines: Line[] = [];
+    const before = this.#faults.length;
+    let columns: Columns | undefined;
+    for await (const { record, where } of parseCsv(file)) {
+      const isFirst = columns === undefined;
+      columns ??= findColumns(record, where);
+      if (isFirst && isHeader(record)) continue;
+      const line = this.#line(record, columns, where);
+      if (line !== undefined) lines.push(line);
+    }
+    if (lines.length === 0 && this.#faults.length === before) {
+      this.#refuse({ where: file, rule: "must list at least one image" });
+    }
+    return lines;
+  }
+
+  /** Throws if anything was wrong. */
+  throwFaults(): void {
+    if (this.#faults.length > 0) throw fault(this.#kind, this.#faults);
+  }
+
+  #refuse(what: Fault, kind: ErrorKind = "input"): undefined {
+    if (this.#faults.length === mostListed) return;
+    const isLast = this.#faults.length === mostListed - 1;
+    this.#faults.push(isLast ? { ...what, next: "there may be more: only the first ten are listed" } : what);
+    if (kind === "unsafe") this.#kind = kind;
+  }
+
+  #line(record: readonly string[], columns: Columns, where: string): Line | undefined {
+    if (record.length !== columns.count) {
+      return this.#refuse({ where, rule: `must have ${columns.count} columns`, got: record.length });
+    }
+    const label = this.#label(record[columns.label], `${where}, column ${columns.label + 1} (label)`);
+    const places = this.#places(record[columns.location], `${where}, column ${columns.location + 1} (location)`);
+    return label === undefined || places === undefined ? undefined : { label, places };
+  }
+
+  #label(text: string, where: string): number | undefined {
+    const label = isWholeNumber(text) ? Number(text) : Number.NaN;
+    const count = this.#rules.classes?.length ?? Number.MAX_SAFE_INTEGER;
+    if (label < count) return label;
+    const range = this.#rules.classes === undefined ? "" : ` from 0 to ${count - 1}`;
+    return this.#refuse({ where, rule: `must be a whole number${range}`, got: text || "nothing" });
+  }
+
+  #places(location: string, where: string): readonly string[] | undefined {
+    if (location.trim() === "" || location.includes("\0")) {
+      return this.#refuse({ where, rule: "must be the path of an image", got: location || "nothing" });
+    }
+    const { roots, inside } = this.#rules;
+    const places = [...new Set(roots.map((root) => resolve(root, location)))];
+    const allowed = inside === undefined ? places : places.filter((place) => isWithin(inside, place));
+    if (allowed.length > 0) return allowed;
+    return this.#refuse({ where, rule: "must not lead out of the data folder", got: location }, "unsafe");
+  }
+}
+
+/** The lines of a file as fields, and where each stands. Throws "input" with the line for what is not CSV. */
+async function* parseCsv(file: string): AsyncGenerator<{ readonly record: readonly string[]; readonly where: string }> {
+  const parser = parse({
+    bom: true,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    max_record_size: longestLine,
+  });
+  const source = createReadStream(file).on("error", (error) => parser.destroy(error));
+  try {
+    for await (const { record, info } of source.pipe(parser) as AsyncIterable<{ record: string[]; info: Info }>) {
+      yield { record, where: `${file}:${info.lines}` };
+    }
+  } catch (error) {
+    const got = (error as Error).message;
+    if (!(error instanceof CsvError)) throw fault("system", { where: file, rule: "must be readable", got }, error);
+    throw fault("input", { where: `${file}:${error.lines}`, rule: "must be CSV", got }, error);
+  } finally {
+    source.destroy();
+  }
+}
+
+/** By the names of a header, else the label first. */
+function findColumns(first: readonly string[], where: string): Columns {
+  const names = columnNames(first);
+  if (!hasNames(names)) return { label: 0, location: 1, count: 2 };
+  const [label, location] = [names.indexOf("label"), names.indexOf("location")];
+  if (label !== -1 && location !== -1) return { label, location, count: names.length };
+  throw fault("input", { where, rule: "must name the columns label and location", got: first.join(",") });
+}
+
+/** A first line is a header if it says so, or if it has neither a label nor the name of a file. */
+function isHeader(first: readonly string[]): boolean {
+  return hasNames(columnNames(first)) || (!isWholeNumber(first[0]) && extname(first[1] ?? "") === "");
+}
+
+function columnNames(first: readonly string[]): readonly string[] {
+  return first.map((name) => name.trim().toLowerCase());
+}
+
+function hasNames(names: readonly string[]): boolean {
+  return names.includes("label") || names.includes("location");
+}
+
+function isWholeNumber(text: string): boolean {
+  return /^\s*\d+\s*$/.test(text);
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const way = relative(resolve(folder), path);
+  return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+/** As many classes as the largest label tells; fMoW's names if there are 62. */
+function countedClasses(folder: string, lines: readonly Line[]): readonly string[] {
+  const labels = new Set(lines.map(({ label }) => label));
+  for (let label = 0; label < labels.size; label++) {
+    if (labels.has(label)) continue;
+    const rule = "must have every label from 0 to the largest";
+    throw fault("input", { where: folder, rule, got: `no ${label}`, next: "or name the classes in classes.txt" });
+  }
+  return labels.size === fmowCategories.length ? fmowCategories : Array.from(labels, (_, label) => String(label));
+}
+
+async function findImages(lines: readonly Line[]): Promise<readonly ListedImage[]> {
+  const images: ListedImage[] = [];
+  for (let start = 0; start < lines.length; start += statBatch) {
+    images.push(...(await Promise.all(lines.slice(start, start + statBatch).map(findImage))));
+  }
+  return images;
+}
+
+async function findImage({ label, places }: Line): Promise<ListedImage> {
+  for (const path of places) {
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined) return { path, label, size: found.size, modifiedMs: found.mtimeMs };
+  }
+  return { path: places[0], label, size: undefined, modifiedMs: undefined };
+}
