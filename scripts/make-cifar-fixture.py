@@ -3,7 +3,8 @@
     python3 scripts/make-cifar-fixture.py test/golden/cifar
 
 Needs numpy (written with 2.4.6). Image n of a split (counted over its files) has the value
-(n * 40 + channel * 80 + row * 2 + column) % 256 at each pixel, and the label (n * 3 + 1) % classes. The pickles are
+(n * 40 + channel * 80 + row * 2 + column) % 256 at each pixel, the label (n * 3 + 1) % classes
+and the coarse label (n * 7 + 11) % 20. The pickles are
 written as Python 2 wrote the official ones: protocol 2, byte strings for keys and data, numpy.core's old name.
 """
 
@@ -65,12 +66,13 @@ def make(target: pathlib.Path, title: str, classes: int, splits: list[list[str]]
             indices = range(number * PER_FILE, (number + 1) * PER_FILE)
             labels = [(n * 3 + 1) % classes for n in indices]
             images = np.stack([image(n) for n in indices])
-            coarse = [0] * PER_FILE
+            coarse = [(n * 7 + 11) % 20 for n in indices]
             if classes == 10:
                 records = [bytes([label]) + pixels.tobytes() for label, pixels in zip(labels, images)]
                 python[name] = python_file({b"labels": labels}, images)
             else:
-                records = [bytes([0, label]) + pixels.tobytes() for label, pixels in zip(labels, images)]
+                pairs = zip(coarse, labels)
+                records = [bytes(pair) + pixels.tobytes() for pair, pixels in zip(pairs, images)]
                 python[name] = python_file({b"fine_labels": labels, b"coarse_labels": coarse}, images)
             binary[f"{name}.bin"] = b"".join(records)
     write_archive(target / f"{title}-python.tar.gz", folders[0], {**python, "readme.html": b"<html></html>"})

@@ -1,12 +1,12 @@
 /**
- * CIFAR-10 and CIFAR-100 (fine labels), in the official binary and Python formats.
+ * CIFAR-10 and CIFAR-100, with its fine or its coarse labels, in the official binary and Python formats.
  * Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Dataset layout" and "Binary version".
  */
 
 import { type Fault, fault } from "../errors.ts";
 import { readPickle } from "../formats/pickle.ts";
 import { NumpyArray } from "../formats/pickle-numpy.ts";
-import { cifar10Classes, cifar100Classes } from "./cifar-classes.ts";
+import { cifar10Classes, cifar100Classes, cifar100CoarseClasses } from "./cifar-classes.ts";
 import { type CifarName, type CifarSource, cifarLayouts, findCifar, readCifarFiles } from "./cifar-files.ts";
 import type { DataSplits } from "./dataset.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
@@ -16,13 +16,49 @@ const imageSize = 32;
 const planeBytes = imageSize * imageSize;
 const imageBytes = 3 * planeBytes;
 
-/** What tells the two apart: label bytes before each image (the last one counts), and the key in the pickle. */
+/**
+ * What tells them apart: the files, label bytes before each image and which of them counts, and the key in the pickle.
+ */
 const kinds = {
-  cifar10: { title: "CIFAR-10", classes: cifar10Classes, labelBytes: 1, labelKey: "labels" },
-  cifar100: { title: "CIFAR-100", classes: cifar100Classes, labelBytes: 2, labelKey: "fine_labels" },
+  cifar10: {
+    files: "cifar10",
+    title: "CIFAR-10",
+    classes: cifar10Classes,
+    labelBytes: 1,
+    labelByte: 0,
+    labelKey: "labels",
+  },
+  cifar100: {
+    files: "cifar100",
+    title: "CIFAR-100",
+    classes: cifar100Classes,
+    labelBytes: 2,
+    labelByte: 1,
+    labelKey: "fine_labels",
+  },
+  cifar100_coarse: {
+    files: "cifar100",
+    title: "CIFAR-100",
+    classes: cifar100CoarseClasses,
+    labelBytes: 2,
+    labelByte: 0,
+    labelKey: "coarse_labels",
+  },
 } as const;
 
-const otherKind = { cifar10: "cifar100", cifar100: "cifar10" } as const;
+/** CIFAR, and which of its labels. */
+export type CifarKind = keyof typeof kinds;
+
+export function isCifar(name: string): name is CifarKind {
+  return Object.hasOwn(kinds, name);
+}
+
+/** The files that hold a kind. */
+export function cifarFiles(kind: CifarKind): CifarName {
+  return kinds[kind].files;
+}
+
+const otherKind = { cifar10: "cifar100", cifar100: "cifar10", cifar100_coarse: "cifar10" } as const;
 
 /** What one file holds: labels [N], and images [N, 32, 32, 3]. */
 interface Part {
@@ -34,9 +70,9 @@ interface Part {
  * Reads CIFAR from a folder or an archive, both splits into memory (184 MB).
  * @throws input: nothing found, files missing, damaged or of the other CIFAR
  */
-export async function openCifar(name: CifarName, dataDir: string): Promise<DataSplits> {
+export async function openCifar(name: CifarKind, dataDir: string): Promise<DataSplits> {
   const sources = await findCifar(dataDir);
-  const source = sources.find(({ layout }) => layout.name === name);
+  const source = sources.find(({ layout }) => layout.name === kinds[name].files);
   if (source === undefined) throw notFound(name, dataDir, sources);
   const { layout } = source;
   const parts = new Map<string, Part>();
@@ -51,21 +87,21 @@ export async function openCifar(name: CifarName, dataDir: string): Promise<DataS
   return { train: split(layout.train), test: split(layout.test) };
 }
 
-function notFound(name: CifarName, dataDir: string, sources: readonly CifarSource[]): Error {
+function notFound(name: CifarKind, dataDir: string, sources: readonly CifarSource[]): Error {
   const other = otherKind[name];
   const { title } = kinds[name];
   if (sources.some(({ layout }) => layout.name === other)) {
     const next = `use --dataset ${other}, or the folder of ${title}`;
     return fault("input", { where: dataDir, rule: `must hold ${title}`, got: kinds[other].title, next });
   }
-  const looked = cifarLayouts.filter((layout) => layout.name === name);
+  const looked = cifarLayouts.filter((layout) => layout.name === kinds[name].files);
   const names = looked.map(({ folder, archive, train }) => `${folder}/, ${archive} or ${train[0]}`).join(", ");
   return fault("input", { where: dataDir, rule: `must hold ${title}: ${names}`, next: "check --data_dir" });
 }
 
 /** Records of label bytes and an image [3, 32, 32]. */
-function binaryPart(name: CifarName, where: string, bytes: Uint8Array): Part {
-  const { title, labelBytes } = kinds[name];
+function binaryPart(name: CifarKind, where: string, bytes: Uint8Array): Part {
+  const { title, labelBytes, labelByte } = kinds[name];
   const recordBytes = labelBytes + imageBytes;
   const length = bytes.length / recordBytes;
   if (length === 0 || !Number.isInteger(length)) throw wrongSize(name, where, bytes.length);
@@ -73,14 +109,14 @@ function binaryPart(name: CifarName, where: string, bytes: Uint8Array): Part {
   const images = new Uint8Array(length * imageBytes);
   for (let record = 0; record < length; record++) {
     const start = record * recordBytes;
-    labels[record] = bytes[start + labelBytes - 1];
+    labels[record] = bytes[start + labelByte];
     toRows(bytes.subarray(start + labelBytes, start + recordBytes), images, record * imageBytes);
   }
   checkLabels(name, where, labels, `is it ${title}'s file?`);
   return { labels, images };
 }
 
-function wrongSize(name: CifarName, where: string, size: number): Error {
+function wrongSize(name: CifarKind, where: string, size: number): Error {
   const { title, labelBytes } = kinds[name];
   const recordBytes = labelBytes + imageBytes;
   const other = otherKind[name];
@@ -97,7 +133,7 @@ function wrongSize(name: CifarName, where: string, size: number): Error {
 }
 
 /** A dict of `data`, uint8 [N, 3072], and the labels, a list of N. */
-function pythonPart(name: CifarName, where: string, bytes: Uint8Array): Part {
+function pythonPart(name: CifarKind, where: string, bytes: Uint8Array): Part {
   const { title, labelKey } = kinds[name];
   const dict = readPickle(bytes, where);
   if (!(dict instanceof Map)) throw fault("input", { where, rule: `must be a pickled dict, as ${title}'s batches` });
@@ -135,7 +171,7 @@ function shapeOf(value: unknown): string | undefined {
   return value instanceof NumpyArray ? `${value.dtype} [${value.shape.join(", ")}]` : undefined;
 }
 
-function checkLabels(name: CifarName, where: string, labels: ArrayLike<unknown>, next: string): void {
+function checkLabels(name: CifarKind, where: string, labels: ArrayLike<unknown>, next: string): void {
   const { length } = kinds[name].classes;
   for (let record = 0; record < labels.length; record++) {
     const label = labels[record];
@@ -158,7 +194,7 @@ function toRows(planes: Uint8Array, out: Uint8Array, at: number): void {
   }
 }
 
-function datasetOf(name: CifarName, parts: readonly Part[]): MemoryDataset {
+function datasetOf(name: CifarKind, parts: readonly Part[]): MemoryDataset {
   const { title, classes } = kinds[name];
   const length = parts.reduce((sum, { labels }) => sum + labels.length, 0);
   const labels = new Int32Array(length);

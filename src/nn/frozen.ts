@@ -1,7 +1,7 @@
 /**
- * Reads a network for inference: batch norm folded into the convolutions, and convolution + bias (+ shortcut) + ReLU as
- * one operator of oneDNN. Weights are folded, converted and reordered once, when the network is frozen; what is learned
- * afterwards does not reach it.
+ * Reads a network for inference: batch norm folded into the convolutions, and on a CPU convolution + bias (+ shortcut) +
+ * ReLU as one operator of oneDNN. Weights are folded, converted and reordered once, when the network is frozen; what is
+ * learned afterwards does not reach it.
  */
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
@@ -11,11 +11,39 @@ import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network,
 import { type Parameters, type Precision, precisionDType, type Weights } from "./parameters.ts";
 import { TensorLayers } from "./tensor-layers.ts";
 
-/** Images a pass: the activations of this many still fit the cache (bench/ measures it). */
-const chunk = 128;
-
 /** torch.nn.BatchNorm2d's default. */
 const epsilon = 1e-5;
+
+/** How folded convolutions are computed. */
+export interface Kernels {
+  /** Images a pass. */
+  readonly chunk: number;
+  /** Weights as the other two take them, for inputs of that shape. */
+  prepare(weight: Tensor, stride: number, padding: number, input: readonly number[]): Tensor;
+  convolution(x: Tensor, c: ops.FusedConvolution, activation: "none" | "relu"): Tensor;
+  /** ReLU(convolution + shortcut) */
+  residual(x: Tensor, shortcut: Tensor, c: ops.FusedConvolution): Tensor;
+}
+
+/** One operator each. The activations of a chunk still fit the cache (bench/ measures it). */
+const oneDnn: Kernels = {
+  chunk: 128,
+  prepare: ops.reorderConvolutionWeight,
+  convolution: ops.fusedConvolution,
+  residual: ops.fusedResidual,
+};
+
+/** PyTorch's operators, for every device. */
+export const plain: Kernels = {
+  chunk: Number.POSITIVE_INFINITY,
+  prepare: (weight) => weight,
+  convolution(x, { weight, ...options }, activation) {
+    const y = ops.conv2d(x, weight, options);
+    return activation === "relu" ? ops.reluInPlace(y) : y;
+  },
+  residual: (x, shortcut, { weight, ...options }) =>
+    scope(() => ops.reluInPlace(ops.add(ops.conv2d(x, weight, options), shortcut))),
+};
 
 interface Linear {
   readonly weight: Tensor;
@@ -25,18 +53,26 @@ interface Linear {
 export class FrozenNetwork {
   readonly #network: Network;
   readonly #precision: Precision;
+  readonly #kernels: Kernels;
   readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
   readonly #linears: ReadonlyMap<string, Linear>;
 
-  constructor(network: Network, parameters: Parameters, precision: Precision) {
+  /** @param kernels oneDNN's on a CPU; elsewhere there is none */
+  constructor(
+    network: Network,
+    parameters: Parameters,
+    precision: Precision,
+    kernels: Kernels = parameters.device === "cpu" ? oneDnn : plain,
+  ) {
     this.#network = network;
     this.#precision = precision;
+    this.#kernels = kernels;
     const { convolutions, linears } = parameters.declaration;
     const kept = scope(() => {
       const weights = parameters.weights("fp32");
       const copied = (name: string) => keep(ops.cast(weights.get(name)!, "float32"));
       return {
-        convolutions: convolutions.map((c) => [c.names.conv, fold(c, weights, precision)] as const),
+        convolutions: convolutions.map((c) => [c.names.conv, fold(c, weights, precision, kernels)] as const),
         linears: linears.map(
           (name) => [name, { weight: copied(`${name}.weight`), bias: copied(`${name}.bias`) }] as const,
         ),
@@ -49,9 +85,10 @@ export class FrozenNetwork {
   /** Logits float32 [B, outputs] of images [B, 3, H, W], any float type. */
   forward(images: Tensor): Tensor {
     return scope(() => {
-      const layers = new Fused(this.#convolutions, this.#linears);
+      const layers = new Folded(this.#convolutions, this.#linears, this.#kernels);
       const converted = ops.cast(images, precisionDType(this.#precision));
       const count = images.shape[0];
+      const { chunk } = this.#kernels;
       const parts: Tensor[] = [];
       for (let start = 0; start < count; start += chunk) {
         const part = () => ops.slice(converted, 0, start, Math.min(start + chunk, count));
@@ -69,11 +106,12 @@ export class FrozenNetwork {
   }
 }
 
-/** Weights w·γ/σ and bias β − μ·γ/σ, with σ = sqrt(running variance + ε), reordered for oneDNN on a CPU. */
+/** Weights w·γ/σ and bias β − μ·γ/σ, with σ = sqrt(running variance + ε). */
 function fold(
   { names, spec, input }: DeclaredConvolution,
   weights: Weights,
   precision: Precision,
+  { prepare, chunk }: Kernels,
 ): ops.FusedConvolution {
   const { stride = 1, kernel } = spec;
   const padding = samePadding(kernel);
@@ -86,9 +124,7 @@ function fold(
     const scaled = ops.mul(of(`${names.conv}.weight`), ops.view(factor, [-1, 1, 1, 1]));
     const weight = ops.channelsLast(ops.cast(scaled, dtype));
     return {
-      weight: keep(
-        weight.device === "cpu" ? ops.reorderConvolutionWeight(weight, stride, padding, [chunk, ...input]) : weight,
-      ),
+      weight: keep(prepare(weight, stride, padding, [chunk, ...input])),
       bias: keep(ops.cast(bias, dtype)),
       stride,
       padding,
@@ -96,26 +132,32 @@ function fold(
   });
 }
 
-class Fused extends TensorLayers implements Layers<Tensor> {
+class Folded extends TensorLayers implements Layers<Tensor> {
   readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
   readonly #linears: ReadonlyMap<string, Linear>;
+  readonly #kernels: Kernels;
 
-  constructor(convolutions: ReadonlyMap<string, ops.FusedConvolution>, linears: ReadonlyMap<string, Linear>) {
+  constructor(
+    convolutions: ReadonlyMap<string, ops.FusedConvolution>,
+    linears: ReadonlyMap<string, Linear>,
+    kernels: Kernels,
+  ) {
     super();
     this.#convolutions = convolutions;
     this.#linears = linears;
+    this.#kernels = kernels;
   }
 
   convBnRelu(x: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
-    return ops.fusedConvolution(x, this.#convolutions.get(conv)!, "relu");
+    return this.#kernels.convolution(x, this.#convolutions.get(conv)!, "relu");
   }
 
   convBn(x: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
-    return ops.fusedConvolution(x, this.#convolutions.get(conv)!, "none");
+    return this.#kernels.convolution(x, this.#convolutions.get(conv)!, "none");
   }
 
   convBnAddRelu(x: Tensor, shortcut: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
-    return ops.fusedResidual(x, shortcut, this.#convolutions.get(conv)!);
+    return this.#kernels.residual(x, shortcut, this.#convolutions.get(conv)!);
   }
 
   linear(x: Tensor, name: string, _outputs: number): Tensor {

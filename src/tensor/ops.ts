@@ -190,11 +190,18 @@ export function toDevice(a: Tensor, device: Device): Tensor {
 export interface ConvolutionOptions {
   stride?: number;
   padding?: number;
+  /** [O]; none when absent. */
+  bias?: Tensor;
 }
 
-/** [B, C, H, W] with weights [O, C, h, w] and no bias. */
-export function conv2d(x: Tensor, weight: Tensor, { stride = 1, padding = 0 }: ConvolutionOptions = {}): Tensor {
-  return new Tensor(native.conv2d(x.handle, weight.handle, null, [stride, stride], [padding, padding], [1, 1], 1));
+/** [B, C, H, W] with weights [O, C, h, w]. */
+export function conv2d(x: Tensor, weight: Tensor, { stride = 1, padding = 0, bias }: ConvolutionOptions = {}): Tensor {
+  const sizes = [
+    [stride, stride],
+    [padding, padding],
+    [1, 1],
+  ] as const;
+  return new Tensor(native.conv2d(x.handle, weight.handle, bias?.handle ?? null, ...sizes, 1));
 }
 
 export interface BatchNormTensors {

@@ -4,15 +4,15 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openCifar } from "../../src/data/cifar.ts";
-import type { CifarName } from "../../src/data/cifar-files.ts";
+import { type CifarKind, openCifar } from "../../src/data/cifar.ts";
 import { datasetConformance } from "../conformance/dataset.ts";
 
 // Written by scripts/make-cifar-fixture.py: two images a file, of the formula below.
 const fixtures = join(import.meta.dirname, "../golden/cifar");
 const imageBytes = 3072;
 
-const expectedLabel = (n: number, classes: number): number => (n * 3 + 1) % classes;
+const expectedLabel = (n: number, classes: number): number =>
+  classes === 20 ? (n * 7 + 11) % 20 : (n * 3 + 1) % classes;
 
 /** Image n as bytes [32, 32, 3]. */
 function expectedImage(n: number): Uint8Array {
@@ -65,11 +65,13 @@ async function failure(open: Promise<unknown>): Promise<{ message: string; exitC
 }
 
 describe("openCifar", () => {
-  const archives: [CifarName, string, number, number][] = [
+  const archives: [CifarKind, string, number, number][] = [
     ["cifar10", "cifar-10-python.tar.gz", 10, 10],
     ["cifar10", "cifar-10-binary.tar.gz", 10, 10],
     ["cifar100", "cifar-100-python.tar.gz", 100, 2],
     ["cifar100", "cifar-100-binary.tar.gz", 100, 2],
+    ["cifar100_coarse", "cifar-100-python.tar.gz", 20, 2],
+    ["cifar100_coarse", "cifar-100-binary.tar.gz", 20, 2],
   ];
   it.each(archives)("reads %s from %s, in the order of the batches", async (name, archive, classes, length) => {
     const path = await newFolder();

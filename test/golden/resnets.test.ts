@@ -5,7 +5,7 @@ import { Normalizer } from "../../src/method/images.ts";
 import { findModel } from "../../src/models/registry.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import { FrozenNetwork } from "../../src/nn/frozen.ts";
+import { FrozenNetwork, plain } from "../../src/nn/frozen.ts";
 import type { Network } from "../../src/nn/layers.ts";
 import type { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
@@ -81,9 +81,12 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
     parameters.free();
   });
 
-  it("folded and fused gives the same logits", () => {
+  it.each([
+    ["fused", undefined],
+    ["by plain operators, as on a GPU,", plain],
+  ] as const)("folded and %s gives the same logits", (_, kernels) => {
     const { parameters } = filled(network, { ...expected, base: golden.base, inputSize: expected.size });
-    const frozen = new FrozenNetwork(network, parameters, "fp32");
+    const frozen = new FrozenNetwork(network, parameters, "fp32", kernels);
     scope(() => expect(farthestLogit(frozen.forward(imagesOf()), expected.eval.logits)).toBeLessThan(logitTolerance));
     frozen.free();
     parameters.free();
