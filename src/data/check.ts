@@ -1,8 +1,8 @@
 /** Finds the images of a data set that can't be read: decodes every one as a training would, and keeps none. */
 
+import type { SkippedFile } from "./bad-files.ts";
 import { isCsvList, listCsv } from "./csv-list.ts";
 import { decodeImage } from "./decode.ts";
-import type { SkippedFile } from "./image-folder.ts";
 import { type ListedImage, listImages } from "./image-list.ts";
 import { inOrder } from "./in-order.ts";
 

@@ -3,6 +3,8 @@
  * Where the images come from (CIFAR's files, class folders, a generator) is each reader's own matter.
  */
 
+import { fault } from "../errors.ts";
+
 /** Per-channel statistics in units of 0..1, in RGB order: (x / 255 − mean) / std. */
 export interface Normalization {
   readonly mean: readonly [number, number, number];
@@ -22,19 +24,38 @@ export interface Dataset {
   /** One label an image, [length]. */
   readonly labels: Int32Array;
   readonly normalization: Normalization;
-  /** Whether training may crop and flip the images at random without changing what they show. */
-  readonly augmented: boolean;
   /** SHA-256 (hex) over what makes the list: names or bytes, labels, order. A run that is resumed must find the same. */
   readonly fingerprint: string;
   /**
-   * Copies images into `out` as bytes [indices.length, imageSize, imageSize, 3] (rows, columns, RGB).
-   * Synchronous when the images are in memory.
+   * Writes images into `out` as bytes [indices.length, imageSize, imageSize, 3] (rows, columns, RGB). Synchronous when the
+   * images are in memory.
+   * @param luck makes it the training transform, whose crops and flips are random; without it, the test transform
+   * @returns which images they are: `indices`, but with another image in the place of one that can't be read
    */
-  read(indices: Uint32Array, out: Uint8Array): void | Promise<void>;
+  read(indices: Uint32Array, out: Uint8Array, luck?: Luck): Uint32Array | Promise<Uint32Array>;
+}
+
+/** All that the training transform of a batch depends on: with the same luck an image comes out the same, bit for bit. */
+export interface Luck {
+  readonly seed: number;
+  readonly epoch: number;
+  /** Position of the batch's first image in the epoch's order. */
+  readonly firstPosition: number;
 }
 
 /** The two splits that a training needs. */
 export interface DataSplits {
   readonly train: Dataset;
   readonly test: Dataset;
+}
+
+/** @throws internal: an index beyond the data set's end, images that `out` does not hold */
+export function checkRead({ name, length, imageSize }: Dataset, indices: Uint32Array, out: Uint8Array): void {
+  const where = `${name}: read`;
+  if (out.length < indices.length * imageSize * imageSize * 3) {
+    throw fault("internal", { where, rule: "out must hold all images", got: out.length });
+  }
+  const beyond = indices.find((index) => index >= length);
+  if (beyond === undefined) return;
+  throw fault("internal", { where, rule: `index must be below ${length}`, got: beyond });
 }

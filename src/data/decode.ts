@@ -1,10 +1,10 @@
 /**
- * Decodes an image file to square 8-bit sRGB: EXIF orientation applied, grey, palette, CMYK and 16 bits converted by
- * libvips (through an embedded colour profile, where there is one), transparency dropped; then our own resize.
+ * Decodes an image file to 8-bit sRGB: EXIF orientation applied, grey, palette, CMYK and 16 bits converted by
+ * libvips (through an embedded colour profile, where there is one), transparency dropped. Resizing is our own (resize.ts).
  */
 
 import sharp from "sharp";
-import { resizeAndCrop } from "./resize.ts";
+import { resizeAndCrop, type Size } from "./resize.ts";
 
 /** Checked in the header, before anything is decoded: 100 million pixels are 300 MB. */
 const mostPixels = 100_000_000;
@@ -13,11 +13,13 @@ const mostPixels = 100_000_000;
 sharp.concurrency(1);
 sharp.cache(false);
 
-/**
- * @returns bytes [size, size, 3]
- * @throws an Error whose message is the reason in one line: not an image, cut off, too large
- */
-export async function decodeImage(path: string, size: number): Promise<Uint8Array> {
+/** A decoded image: bytes [height, width, 3]. */
+export interface Pixels extends Size {
+  readonly bytes: Uint8Array;
+}
+
+/** @throws an Error whose message is the reason in one line: not an image, cut off, too large */
+export async function decodePixels(path: string): Promise<Pixels> {
   const { data, info } = await sharp(path, { limitInputPixels: mostPixels, failOn: "error" })
     .autoOrient()
     .toColourspace("srgb")
@@ -28,7 +30,17 @@ export async function decodeImage(path: string, size: number): Promise<Uint8Arra
       throw new Error(reasonOf(error), { cause: error });
     });
   if (info.channels !== 3) throw new Error(`${info.channels} channels instead of 3`);
-  return resizeAndCrop(data, { width: info.width, height: info.height }, size);
+  return { bytes: data, width: info.width, height: info.height };
+}
+
+/**
+ * The middle of an image, its shorter side resized.
+ * @returns bytes [size, size, 3]
+ * @throws as {@link decodePixels}
+ */
+export async function decodeImage(path: string, size: number): Promise<Uint8Array> {
+  const pixels = await decodePixels(path);
+  return resizeAndCrop(pixels.bytes, pixels, size);
 }
 
 function reasonOf({ message }: Error): string {

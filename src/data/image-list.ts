@@ -1,8 +1,10 @@
 /** Which images a folder of class folders holds: `train/<class>/…`, and `test/<class>/…` or `val/<class>/…`. */
 
 import { readdir, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { type Fault, fault } from "../errors.ts";
+import { FileList } from "./file-list.ts";
+import { inOrder } from "./in-order.ts";
 
 export interface ListedImage {
   readonly path: string;
@@ -19,6 +21,16 @@ export interface ImageList {
   readonly test: readonly ListedImage[];
 }
 
+/** Both splits by name alone: a million files are listed in a second, since none is looked at. */
+export interface ListedFiles {
+  /** As in {@link ImageList}. */
+  readonly classes: readonly string[];
+  readonly train: FileList;
+  readonly test: FileList;
+}
+
+/** So many files or folders are looked at side by side. */
+const parallel = 64;
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 const testFolders = ["test", "val"] as const;
 
@@ -31,7 +43,7 @@ export async function isImageFolder(dataDir: string): Promise<boolean> {
  * Lists both splits, files sorted by name within each class. Hidden files and other extensions are passed over.
  * @throws input: no `train`, no test split, class folders that differ or are empty
  */
-export async function listImages(dataDir: string): Promise<ImageList> {
+export async function listFiles(dataDir: string): Promise<ListedFiles> {
   const trainFolder = join(dataDir, "train");
   const testFolder = await findTestFolder(dataDir);
   const classes = await subfolders(trainFolder);
@@ -41,10 +53,19 @@ export async function listImages(dataDir: string): Promise<ImageList> {
   }
   checkSameClasses(trainFolder, classes, testFolder, testClasses);
   const faults: Fault[] = [];
-  const train = await listSplit(trainFolder, classes, faults);
-  const test = await listSplit(testFolder, classes, faults);
+  const train = await listSplit(dataDir, basename(trainFolder), classes, faults);
+  const test = await listSplit(dataDir, basename(testFolder), classes, faults);
   if (faults.length > 0) throw fault("input", faults);
   return { classes, train, test };
+}
+
+/** As {@link listFiles}, and looks at each file. */
+export async function listImages(dataDir: string): Promise<ImageList> {
+  return lookAt(await listFiles(dataDir));
+}
+
+export async function lookAt({ classes, train, test }: ListedFiles): Promise<ImageList> {
+  return { classes, train: await lookAtSplit(train), test: await lookAtSplit(test) };
 }
 
 async function findTestFolder(dataDir: string): Promise<string> {
@@ -92,22 +113,34 @@ function checkSameClasses(
   if (faults.length > 0) throw fault("input", faults);
 }
 
-async function listSplit(folder: string, classes: readonly string[], faults: Fault[]): Promise<ListedImage[]> {
-  const images: ListedImage[] = [];
-  for (const [label, name] of classes.entries()) {
-    const where = join(folder, name);
-    const files = (await readdir(where)).filter((file) => !file.startsWith("."));
-    const kept = files.filter((file) => extensions.has(extname(file).toLowerCase())).sort();
+async function listSplit(
+  dataDir: string,
+  split: string,
+  classes: readonly string[],
+  faults: Fault[],
+): Promise<FileList> {
+  const parts: FileList[] = [];
+  const read = async (name: string) => ({ name, files: await readdir(join(dataDir, split, name)) });
+  for await (const { name, files } of inOrder(classes, parallel, read)) {
+    const visible = files.filter((file) => !file.startsWith("."));
+    const kept = visible.filter((file) => extensions.has(extname(file).toLowerCase())).sort();
     if (kept.length === 0) {
       const rule = `must hold at least one image (${[...extensions].join(", ")})`;
-      faults.push({ where, rule, got: `${files.length} other files or folders` });
+      faults.push({ where: join(dataDir, split, name), rule, got: `${visible.length} other files or folders` });
     }
-    images.push(...(await Promise.all(kept.map((file) => listImage(join(where, file), label)))));
+    const names = kept.map((file) => join(split, name, file));
+    parts.push(FileList.of(dataDir, names, new Int32Array(kept.length).fill(parts.length)));
   }
-  return images;
+  return FileList.concat(dataDir, parts);
 }
 
-async function listImage(path: string, label: number): Promise<ListedImage> {
-  const found = await stat(path).catch(() => undefined);
-  return { path, label, size: found?.size, modifiedMs: found?.mtimeMs };
+async function lookAtSplit(files: FileList): Promise<ListedImage[]> {
+  const look = async (index: number): Promise<ListedImage> => {
+    const path = files.path(index);
+    const found = await stat(path).catch(() => undefined);
+    return { path, label: files.labels[index], size: found?.size, modifiedMs: found?.mtimeMs };
+  };
+  const images: ListedImage[] = [];
+  for await (const image of inOrder(files.labels.keys(), parallel, look)) images.push(image);
+  return images;
 }

@@ -1,19 +1,21 @@
 /**
- * Yields the batches of an epoch: order, reading ahead, augmentation. All luck comes from (seed, epoch, position), so a
- * run resumes at any step without saved state.
+ * Yields the batches of an epoch: order and reading ahead. All luck comes from (seed, epoch, position), so a run resumes
+ * at any step without saved state.
  */
 
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
 import type { Dataset } from "./dataset.ts";
-import { cropAndFlip } from "./transforms.ts";
+
+/** So many batches are being read while the caller works on one: two, for threads that are done with the first. */
+const readAhead = 2;
 
 export interface Batch {
   /** Bytes [B, H, W, 3], valid until the next batch is asked for: its memory is used again. */
   readonly images: Uint8Array;
   /** [B] */
   readonly labels: Int32Array;
-  /** Which images of the data set these are, [B]. */
+  /** Which images of the data set these are, [B]: those of the order, but for files that can't be read. */
   readonly indices: Uint32Array;
 }
 
@@ -21,7 +23,7 @@ export interface LoaderOptions {
   batchSize: number;
   /** A new order each epoch; else the data set's own. */
   shuffle?: boolean;
-  /** Random crops and flips. */
+  /** The data set's training transform instead of its test transform. */
   augment?: boolean;
   seed?: number;
   /** Leave out a last batch that is not full. Batch norm can't train on a batch of 1. */
@@ -58,7 +60,7 @@ export class Loader {
   }
 
   /**
-   * The batches of an epoch from step `fromStep` on. While the caller works on one batch the next is being read.
+   * The batches of an epoch from step `fromStep` on. While the caller works on one batch the next are being read.
    * @throws what the data set's `read` throws
    */
   async *batches(epoch: number, fromStep = 0): AsyncGenerator<Batch, void, void> {
@@ -66,17 +68,16 @@ export class Loader {
       throw fault("internal", { where: "Loader", rule: `step must be in 0..${this.batchesPerEpoch}`, got: fromStep });
     }
     const order = this.order(epoch);
-    const buffers = [this.#makeBuffer(), this.#makeBuffer()] as const;
-    let next = fromStep < this.batchesPerEpoch ? this.#fill(order, epoch, fromStep, buffers[0]) : undefined;
-    for (let step = fromStep; next !== undefined; step++) {
-      const batch: Batch = await next;
-      const following = step + 1 - fromStep;
-      next =
-        step + 1 < this.batchesPerEpoch
-          ? this.#fill(order, epoch, step + 1, buffers[following % 2 === 0 ? 0 : 1])
-          : undefined;
-      next?.catch(() => undefined); // reported when it is awaited; never, if the caller stops before
-      yield batch;
+    const buffers = Array.from({ length: 1 + readAhead }, () => this.#makeBuffer());
+    const coming: Promise<Batch>[] = [];
+    let next = fromStep;
+    for (let step = fromStep; step < this.batchesPerEpoch; step++) {
+      for (; next < this.batchesPerEpoch && next <= step + readAhead; next++) {
+        const batch = this.#fill(order, epoch, next, buffers[next % buffers.length]);
+        batch.catch(() => undefined); // reported when it is awaited; never, if the caller stops before
+        coming.push(batch);
+      }
+      yield await coming.shift()!;
     }
   }
 
@@ -86,27 +87,18 @@ export class Loader {
     return this.#shuffle ? new Random(this.#seed, "order", epoch).shuffle(order) : order;
   }
 
-  async #fill(order: Uint32Array, epoch: number, step: number, buffer: Buffers): Promise<Batch> {
-    const first = step * this.batchSize;
-    const indices = order.slice(first, first + this.batchSize);
-    const bytes = indices.length * this.dataset.imageSize ** 2 * 3;
-    const images = buffer.images.subarray(0, bytes);
-    const labels = Int32Array.from(indices, (index) => this.dataset.labels[index]);
-    await this.dataset.read(indices, images);
-    if (buffer.augmented === undefined) return { images, labels, indices };
-    const augmented = buffer.augmented.subarray(0, bytes);
-    cropAndFlip(images, augmented, this.dataset.imageSize, new Random(this.#seed, "augment", epoch), first);
-    return { images: augmented, labels, indices };
+  async #fill(order: Uint32Array, epoch: number, step: number, buffer: Uint8Array): Promise<Batch> {
+    const firstPosition = step * this.batchSize;
+    const asked = order.slice(firstPosition, firstPosition + this.batchSize);
+    const images = buffer.subarray(0, asked.length * this.dataset.imageSize ** 2 * 3);
+    const luck = this.#augment ? { seed: this.#seed, epoch, firstPosition } : undefined;
+    const indices = await this.dataset.read(asked, images, luck);
+    return { images, labels: Int32Array.from(indices, (index) => this.dataset.labels[index]), indices };
   }
 
-  #makeBuffer(): Buffers {
-    const bytes = Math.min(this.batchSize, this.dataset.length) * this.dataset.imageSize ** 2 * 3;
-    return { images: new Uint8Array(bytes), augmented: this.#augment ? new Uint8Array(bytes) : undefined };
+  /** Memory for one batch, shared: a data set may have threads that write into it. */
+  #makeBuffer(): Uint8Array {
+    const images = Math.min(this.batchSize, this.dataset.length);
+    return new Uint8Array(new SharedArrayBuffer(images * this.dataset.imageSize ** 2 * 3));
   }
-}
-
-/** The memory that one batch needs; two of them take turns. */
-interface Buffers {
-  readonly images: Uint8Array;
-  readonly augmented: Uint8Array | undefined;
 }

@@ -2,7 +2,8 @@
 
 import { fault } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
-import type { Dataset, Normalization } from "./dataset.ts";
+import { checkRead, type Dataset, type Luck, type Normalization } from "./dataset.ts";
+import { drawsOf, padCropFlip } from "./transforms.ts";
 
 export interface MemoryImages {
   readonly name: string;
@@ -13,8 +14,7 @@ export interface MemoryImages {
   /** Bytes [N, imageSize, imageSize, 3]; borrowed, and not to be changed any more. */
   readonly images: Uint8Array;
   readonly normalization: Normalization;
-  /** See `Dataset`; true when absent. */
-  /** As in {@link Dataset}; true if absent. */
+  /** Whether training may crop and flip the images at random without changing what they show; true if absent. */
   readonly augmented?: boolean;
 }
 
@@ -45,20 +45,16 @@ export class MemoryDataset implements Dataset {
     this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: labels.length }), labels, images);
   }
 
-  read(indices: Uint32Array, out: Uint8Array): void {
+  read(indices: Uint32Array, out: Uint8Array, luck?: Luck): Uint32Array {
+    checkRead(this, indices, out);
     const imageBytes = this.imageSize * this.imageSize * 3;
-    if (out.length < indices.length * imageBytes) {
-      throw fault("internal", { where: `${this.name}: read`, rule: "out must hold all images", got: out.length });
-    }
-    indices.forEach((index, position) => {
-      if (index >= this.length) {
-        throw fault("internal", {
-          where: `${this.name}: read`,
-          rule: `index must be below ${this.length}`,
-          got: index,
-        });
-      }
-      out.set(this.#images.subarray(index * imageBytes, (index + 1) * imageBytes), position * imageBytes);
+    const draws = luck && this.augmented ? drawsOf(luck) : undefined;
+    indices.forEach((index, slot) => {
+      const image = this.#images.subarray(index * imageBytes, (index + 1) * imageBytes);
+      const place = out.subarray(slot * imageBytes, (slot + 1) * imageBytes);
+      if (draws === undefined) place.set(image);
+      else padCropFlip(image, place, this.imageSize, draws(slot));
     });
+    return indices;
   }
 }

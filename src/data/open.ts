@@ -5,15 +5,19 @@ import { join } from "node:path";
 import { fault } from "../errors.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import type { DownloadProgress } from "../utils/download.ts";
-import { openCifar } from "./cifar.ts";
+import { cifarFiles, isCifar, openCifar } from "./cifar.ts";
 import { type CifarName, cifarLayouts, findCifar } from "./cifar-files.ts";
+import { isCsvList, listCsv } from "./csv-list.ts";
+import type { DataSplits } from "./dataset.ts";
+import type { DecodeProgress } from "./decoded-images.ts";
 import { downloadCifar } from "./download.ts";
-import { type DataProgress, type OpenedData, openImageFolder } from "./image-folder.ts";
+import { type ImageFolderOptions, openImageFolder, openListed } from "./image-folder.ts";
 import { isImageFolder } from "./image-list.ts";
 import { cifarNormalization, imageNetNormalization } from "./normalizations.ts";
 import { makeSynthetic } from "./synthetic.ts";
+import type { TransformName } from "./transforms.ts";
 
-export const datasetNames = ["synthetic", "cifar10", "cifar100", "folder"] as const;
+export const datasetNames = ["synthetic", "cifar10", "cifar100", "cifar100_coarse", "folder", "csv"] as const;
 export type DatasetName = (typeof datasetNames)[number];
 
 export interface OpenDataOptions {
@@ -27,15 +31,17 @@ export interface OpenDataOptions {
   preferred?: CifarName;
   /** Of the synthetic scenes. */
   seed?: number;
-  /** So many unreadable images of a folder are left out. */
+  /** How image files are made inputs of the model; absent: "cifar" for images of 32 pixels, else "imagenet". */
+  transform?: TransformName;
+  /** So many unreadable image files are left out. */
   skipBad?: number;
-  /** So many images of a folder are decoded side by side. */
+  /** So many image files are decoded side by side. */
   parallel?: number;
-  /** Where decoded images of a folder are kept for the next run. */
+  /** Where decoded images are kept for the next run. */
   cacheDir?: string;
   /** Fetch CIFAR into `dataDir` if it is not there. */
   download?: boolean;
-  /** Takes a line of text now and then: how far decoding or a download is. */
+  /** Takes a line of text now and then: how far decoding or a download is, which file was left out and why. */
   say?: (text: string) => void;
 }
 
@@ -46,44 +52,54 @@ const sayEveryMs = 5000;
 /**
  * Opens training and test split.
  * @throws usage: no folder named, images of another size than the model's; input: nothing found, or damaged;
- *   system: a download that fails
+ *   unsafe: a list that leads out of the folder; system: a download that fails
  */
-export async function openDataSplits(options: OpenDataOptions): Promise<OpenedData> {
+export async function openDataSplits(options: OpenDataOptions): Promise<DataSplits> {
   const { imageSize, seed, preferred = "cifar10" } = options;
   if (options.download) await fetchMissing(options, options.dataset ?? preferred);
   const dataset = options.dataset ?? (await detect(options));
-  if (dataset !== "folder" && imageSize !== fixedSize) {
+  const ofFiles = dataset === "folder" || dataset === "csv";
+  if (!ofFiles && imageSize !== fixedSize) {
     const rule = `has images of ${fixedSize} × ${fixedSize}, the model takes ${imageSize} × ${imageSize}`;
     throw fault("usage", { where: `--dataset ${dataset}`, rule, next: "choose another model or data set" });
   }
-  if (dataset === "synthetic") return { ...makeSynthetic({ seed }), skipped: [] };
+  if (dataset === "synthetic") return makeSynthetic({ seed });
   const dataDir = await existing(options);
-  if (dataset !== "folder") return { ...(await openCifar(dataset, dataDir)), skipped: [] };
-  return openFolder(options, dataDir);
+  if (dataset === "folder") return openImageFolder(fileOptions(options, dataDir));
+  if (dataset === "csv") return openListed(await listCsv(dataDir), fileOptions(options, dataDir));
+  return openCifar(dataset, dataDir);
 }
 
-async function openFolder(options: OpenDataOptions, dataDir: string): Promise<OpenedData> {
-  const { imageSize, skipBad, parallel, say } = options;
-  const normalization = imageSize === fixedSize ? cifarNormalization : imageNetNormalization;
-  const cacheDir = options.cacheDir ?? join(cacheFolder(), "images");
-  const onProgress = nowAndThen<DataProgress>(say, ({ done, total }) => `decoded ${done} of ${total} images`);
-  return openImageFolder({ dataDir, imageSize, normalization, skipBad, parallel, cacheDir, onProgress });
+function fileOptions(options: OpenDataOptions, dataDir: string): ImageFolderOptions {
+  const { imageSize, skipBad, parallel, say, transform = imageSize === fixedSize ? "cifar" : "imagenet" } = options;
+  return {
+    dataDir,
+    imageSize,
+    transform,
+    normalization: imageSize === fixedSize ? cifarNormalization : imageNetNormalization,
+    skipBad,
+    parallel,
+    cacheDir: options.cacheDir ?? join(cacheFolder(), "images"),
+    onProgress: nowAndThen<DecodeProgress>(say, ({ done, total }) => `decoded ${done} of ${total} images`),
+    onSkip: ({ path, reason }) => say?.(`skipped ${path}: ${reason}`),
+  };
 }
 
 /** Downloads CIFAR unless the folder holds it. */
 async function fetchMissing({ dataDir, say }: OpenDataOptions, dataset: DatasetName): Promise<void> {
-  if (dataset !== "cifar10" && dataset !== "cifar100") {
+  if (!isCifar(dataset)) {
     throw fault("usage", { where: "--download", rule: "must go with cifar10 or cifar100", got: dataset });
   }
+  const files = cifarFiles(dataset);
   if (dataDir === undefined) {
     throw fault("usage", { where: "--download", rule: "must go with --data_dir, the folder to download into" });
   }
-  if ((await findCifar(dataDir)).some(({ layout }) => layout.name === dataset)) return;
+  if ((await findCifar(dataDir)).some(({ layout }) => layout.name === files)) return;
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
   const onProgress = nowAndThen<DownloadProgress>(say, ({ received, total }) => {
     return `downloaded ${megabytes(received)}${total === undefined ? "" : ` of ${megabytes(total)}`} MB`;
   });
-  await downloadCifar(dataset, dataDir, { onProgress });
+  await downloadCifar(files, dataDir, { onProgress });
 }
 
 /** Turns a flood of progress into a line every few seconds. */
@@ -96,15 +112,17 @@ function nowAndThen<T>(say: OpenDataOptions["say"], text: (progress: T) => strin
   };
 }
 
-/** What lies in the folder: CIFAR before class folders, and of two CIFARs the preferred one. */
+/** What lies in the folder: CIFAR before lists, lists before class folders, and of two CIFARs the preferred one. */
 async function detect(options: OpenDataOptions): Promise<DatasetName> {
   const dataDir = await existing(options);
   const names = (await findCifar(dataDir)).map(({ layout }) => layout.name);
   if (options.preferred !== undefined && names.includes(options.preferred)) return options.preferred;
   if (names.length > 0) return names[0];
+  if (await isCsvList(dataDir)) return "csv";
   if (await isImageFolder(dataDir)) return "folder";
   const looked = cifarLayouts.flatMap(({ folder, archive }) => [`${folder}/`, archive]);
-  const rule = `must hold CIFAR (${looked.join(", ")} or their files) or class folders (train/<class>/)`;
+  const files = `${looked.join(", ")} or their files`;
+  const rule = `must hold CIFAR (${files}), lists (train.csv and test.csv) or class folders (train/<class>/)`;
   throw fault("input", { where: dataDir, rule, next: "check --data_dir, or use --dataset synthetic" });
 }
 

@@ -5,44 +5,55 @@
  * Source: the algorithm of Pillow's src/libImaging/Resample.c; torchvision's `Resize` and `CenterCrop` for the sizes.
  */
 
-/** Fractional bits of a weight: 32, less 8 for the byte and 2 for the sum. */
+/**
+ * Fractional bits of a weight: 32, less 8 for the byte and 2 for the sum. An output's weights are not negative and sum to
+ * one, up to half a unit each: a sum of bytes stays within a byte and 32 bits.
+ */
 const precisionBits = 32 - 8 - 2;
 const half = 1 << (precisionBits - 1);
 
-/** For each output position: the first input position that counts, how many do, and their weights. */
+/** Up to a scale of 1.5 no more input positions count for an output: the case that is written out below. */
+const fewTaps = 3;
+/** Rows that are resized together: a weight is loaded once for all, and they stay in the processor's nearest cache. */
+const rowsTogether = 32;
+
+/** For each output position: the first of the input positions that count, `taps` in number, and their weights. */
 interface Weights {
+  /** The first input position that any output needs, and the one behind the last. */
+  readonly start: number;
+  readonly end: number;
+  /** Counted from `start`. */
   readonly first: Int32Array;
-  readonly count: Int32Array;
-  /** [outputs, width], fixed point. */
+  /** [outputs, taps], fixed point, filled up with zeros. */
   readonly values: Int32Array;
-  readonly width: number;
+  readonly taps: number;
 }
 
 /** Weights for the outputs `outputStart` to `outputStart + length` of an axis that is resized to `outputSize`. */
 function bilinearWeights(inputSize: number, outputSize: number, outputStart: number, length: number): Weights {
   const scale = inputSize / outputSize;
   const support = Math.max(scale, 1); // half the triangle's base, in input pixels
-  const width = 2 * Math.ceil(support) + 1;
+  const taps = Math.min(Math.max(Math.ceil(2 * support), fewTaps), inputSize);
   const first = new Int32Array(length);
-  const count = new Int32Array(length);
-  const values = new Int32Array(length * width);
-  const exact = new Float64Array(width);
+  const values = new Int32Array(length * taps);
+  const exact = new Float64Array(taps);
   for (let output = 0; output < length; output++) {
     const center = (output + outputStart + 0.5) * scale;
-    const start = Math.max(Math.trunc(center - support + 0.5), 0);
+    const begin = Math.max(Math.trunc(center - support + 0.5), 0);
     const end = Math.min(Math.trunc(center + support + 0.5), inputSize);
     let sum = 0;
-    for (let i = 0; i < end - start; i++) {
-      exact[i] = Math.max(1 - Math.abs((i + start - center + 0.5) * (1 / support)), 0);
+    for (let i = 0; i < end - begin; i++) {
+      exact[i] = Math.max(1 - Math.abs((i + begin - center + 0.5) * (1 / support)), 0);
       sum += exact[i];
     }
-    for (let i = 0; i < end - start; i++) {
-      values[output * width + i] = Math.trunc(0.5 + (exact[i] / sum) * (1 << precisionBits));
+    first[output] = Math.min(begin, inputSize - taps);
+    const at = output * taps + begin - first[output];
+    for (let i = 0; i < end - begin; i++) {
+      values[at + i] = Math.trunc(0.5 + (exact[i] / sum) * (1 << precisionBits));
     }
-    first[output] = start;
-    count[output] = end - start;
   }
-  return { first, count, values, width };
+  const start = first[0];
+  return { start, end: first[length - 1] + taps, first: first.map((position) => position - start), values, taps };
 }
 
 /** A size in pixels. */
@@ -58,9 +69,9 @@ export interface Region extends Size {
 }
 
 /**
- * Resizes an image from one size to another, or only a region of the result.
+ * Resizes an image from one size to another, or only a region of the result; what the region does not need is not read.
  * @param image bytes [from.height, from.width, 3]
- * @returns bytes [region.height, region.width, 3]
+ * @returns bytes [region.height, region.width, 3]; a part of the image's own memory if nothing is to be resized
  */
 export function resizeBilinear(
   image: Uint8Array,
@@ -68,56 +79,110 @@ export function resizeBilinear(
   to: Size,
   region: Region = { left: 0, top: 0, width: to.width, height: to.height },
 ): Uint8Array {
-  const wide = resizeRows(image, from, to.width, region);
-  return resizeColumns(wide, { width: region.width, height: from.height }, to.height, region);
+  const across = bilinearWeights(from.width, to.width, region.left, region.width);
+  const down = bilinearWeights(from.height, to.height, region.top, region.height);
+  const rows = image.subarray(3 * from.width * down.start, 3 * from.width * down.end);
+  const sameWidth = to.width === from.width && region.width === from.width;
+  const sameHeight = to.height === from.height && region.height === from.height;
+  const wide = sameWidth ? rows : resizeRows(rows, 3 * from.width, across);
+  return sameHeight ? wide : resizeColumns(wide, 3 * region.width, down);
 }
 
-function resizeRows(image: Uint8Array, { width, height }: Size, outWidth: number, region: Region): Uint8Array {
-  if (outWidth === width && region.width === width) return image;
-  const weights = bilinearWeights(width, outWidth, region.left, region.width);
-  const out = new Uint8Array(region.width * height * 3);
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < region.width; x++) {
-      blend(image, 3 * (y * width + weights.first[x]), 3, weights, x, out, 3 * (y * region.width + x));
-    }
+/** [rows, width, 3] → [rows, outputs, 3] */
+function resizeRows(image: Uint8Array, rowBytes: number, weights: Weights): Uint8Array {
+  const rows = image.length / rowBytes;
+  const outBytes = 3 * weights.first.length;
+  const out = new Uint8Array(rows * outBytes);
+  for (let top = 0; top < rows; top += rowsTogether) {
+    const pixels = Math.min(rowsTogether, rows - top);
+    const walk = { pixels, step: rowBytes, outStep: outBytes, tapStep: 3, outputStep: 3 };
+    blend(image.subarray(top * rowBytes + 3 * weights.start), out.subarray(top * outBytes), weights, walk);
   }
   return out;
 }
 
-function resizeColumns(image: Uint8Array, { width, height }: Size, outHeight: number, region: Region): Uint8Array {
-  if (outHeight === height && region.height === height) return image;
-  const weights = bilinearWeights(height, outHeight, region.top, region.height);
-  const out = new Uint8Array(width * region.height * 3);
-  for (let y = 0; y < region.height; y++) {
-    for (let x = 0; x < width; x++) {
-      blend(image, 3 * (weights.first[y] * width + x), 3 * width, weights, y, out, 3 * (y * width + x));
-    }
-  }
+/** [rows, rowBytes] → [outputs, rowBytes] */
+function resizeColumns(image: Uint8Array, rowBytes: number, weights: Weights): Uint8Array {
+  const out = new Uint8Array(weights.first.length * rowBytes);
+  blend(image, out, weights, { pixels: rowBytes / 3, step: 3, outStep: 3, tapStep: rowBytes, outputStep: rowBytes });
   return out;
 }
 
-/** One output pixel: the weighted sum of input pixels `step` bytes apart. Weights are not negative, so it fits a byte. */
-function blend(
-  image: Uint8Array,
-  start: number,
-  step: number,
-  { count, values, width }: Weights,
-  output: number,
-  out: Uint8Array,
-  at: number,
-): void {
-  let red = half;
-  let green = half;
-  let blue = half;
-  for (let i = 0, from = start; i < count[output]; i++, from += step) {
-    const weight = values[output * width + i];
-    red += image[from] * weight;
-    green += image[from + 1] * weight;
-    blue += image[from + 2] * weight;
+/** How a pass goes over an image. All steps are in bytes. */
+interface Walk {
+  /** Pixels across the pass: they have the same weights. */
+  readonly pixels: number;
+  /** From one of them to the next, in the input and in the output. */
+  readonly step: number;
+  readonly outStep: number;
+  /** Along the pass: from an input pixel to the next, and from an output to the next. */
+  readonly tapStep: number;
+  readonly outputStep: number;
+}
+
+function blend(image: Uint8Array, out: Uint8Array, weights: Weights, walk: Walk): void {
+  if (weights.taps === fewTaps) blendFew(image, out, weights, walk);
+  else blendMany(image, out, weights, walk);
+}
+
+function blendFew(image: Uint8Array, out: Uint8Array, { first, values }: Weights, walk: Walk): void {
+  const { pixels, step, outStep, tapStep, outputStep } = walk;
+  for (let output = 0; output < first.length; output++) {
+    const weight0 = values[fewTaps * output];
+    const weight1 = values[fewTaps * output + 1];
+    const weight2 = values[fewTaps * output + 2];
+    let a = first[output] * tapStep;
+    let at = output * outputStep;
+    for (let pixel = 0; pixel < pixels; pixel++, a += step, at += outStep) {
+      const b = a + tapStep;
+      const c = b + tapStep;
+      const red = Math.imul(image[a], weight0) + Math.imul(image[b], weight1) + Math.imul(image[c], weight2);
+      const green =
+        Math.imul(image[a + 1], weight0) + Math.imul(image[b + 1], weight1) + Math.imul(image[c + 1], weight2);
+      const blue =
+        Math.imul(image[a + 2], weight0) + Math.imul(image[b + 2], weight1) + Math.imul(image[c + 2], weight2);
+      out[at] = (half + red) >> precisionBits;
+      out[at + 1] = (half + green) >> precisionBits;
+      out[at + 2] = (half + blue) >> precisionBits;
+    }
   }
-  out[at] = Math.min(red >> precisionBits, 255);
-  out[at + 1] = Math.min(green >> precisionBits, 255);
-  out[at + 2] = Math.min(blue >> precisionBits, 255);
+}
+
+function blendMany(image: Uint8Array, out: Uint8Array, { first, values, taps }: Weights, walk: Walk): void {
+  const { pixels, step, outStep, tapStep, outputStep } = walk;
+  for (let output = 0; output < first.length; output++) {
+    const end = (output + 1) * taps;
+    let from = first[output] * tapStep;
+    let at = output * outputStep;
+    for (let pixel = 0; pixel < pixels; pixel++, from += step, at += outStep) {
+      let red = half;
+      let green = half;
+      let blue = half;
+      for (let tap = output * taps, source = from; tap < end; tap++, source += tapStep) {
+        const weight = values[tap];
+        red = (red + Math.imul(image[source], weight)) | 0;
+        green = (green + Math.imul(image[source + 1], weight)) | 0;
+        blue = (blue + Math.imul(image[source + 2], weight)) | 0;
+      }
+      out[at] = red >> precisionBits;
+      out[at + 1] = green >> precisionBits;
+      out[at + 2] = blue >> precisionBits;
+    }
+  }
+}
+
+/** The size in which the shorter side has `shorter` pixels, as torchvision's `Resize(shorter)` has it. */
+export function shorterSideTo({ width, height }: Size, shorter: number): Size {
+  return width <= height
+    ? { width: shorter, height: Math.trunc((shorter * height) / width) }
+    : { width: Math.trunc((shorter * width) / height), height: shorter };
+}
+
+/** The square in the middle, as torchvision's `CenterCrop(size)` has it. */
+export function middleOf({ width, height }: Size, size: number): Region {
+  const left = roundHalfToEven((width - size) / 2);
+  const top = roundHalfToEven((height - size) / 2);
+  return { left, top, width: size, height: size };
 }
 
 /**
@@ -126,14 +191,9 @@ function blend(
  * @param image bytes [height, width, 3]
  * @returns bytes [size, size, 3]
  */
-export function resizeAndCrop(image: Uint8Array, { width, height }: Size, size: number): Uint8Array {
-  const to =
-    width <= height
-      ? { width: size, height: Math.trunc((size * height) / width) }
-      : { width: Math.trunc((size * width) / height), height: size };
-  const left = roundHalfToEven((to.width - size) / 2);
-  const top = roundHalfToEven((to.height - size) / 2);
-  return resizeBilinear(image, { width, height }, to, { left, top, width: size, height: size });
+export function resizeAndCrop(image: Uint8Array, from: Size, size: number): Uint8Array {
+  const to = shorterSideTo(from, size);
+  return resizeBilinear(image, from, to, middleOf(to, size));
 }
 
 /** Python's `round`. */

@@ -1,38 +1,81 @@
 /**
- * The training transform of CIFAR: pad with black, crop at random, flip at random. Works on bytes, before normalization,
- * as torchvision's RandomCrop(32, padding=4) and RandomHorizontalFlip do.
+ * What becomes of a decoded image before it is normalized: the transforms of the three kinds of data, on bytes, as
+ * torchvision's on Pillow images. Each has a training form, whose crops and flips are drawn by lot, and a test form.
+ *
+ * | transform | resize (shorter side) | training | test |
+ * | --- | --- | --- | --- |
+ * | cifar | to the size, the middle | pad 4 with black, random crop, random flip | – |
+ * | imagenet | to 256/224 of the size | random crop, random flip | the middle |
+ * | fmow | to the size | random crop, along the longer side | the middle |
  */
 
-import type { Random } from "../utils/random.ts";
+import { Random } from "../utils/random.ts";
+import type { Luck } from "./dataset.ts";
+import { middleOf, type Region, resizeAndCrop, resizeBilinear, type Size, shorterSideTo } from "./resize.ts";
+
+export type TransformName = "cifar" | "imagenet" | "fmow";
+
+/** Where the lots are drawn from: the stream of the epoch, at the image's own block. */
+export type Draws = Pick<Random, "integer" | "uniform">;
+
+/**
+ * Writes an image [from.height, from.width, 3] into `out`, [size, size, 3]: the training form with draws, else the test
+ * form.
+ */
+type Transform = (image: Uint8Array, from: Size, size: number, out: Uint8Array, draws?: Draws) => void;
+
+export const transforms: Readonly<Record<TransformName, Transform>> = {
+  cifar: (image, from, size, out, draws) => {
+    const middle = resizeAndCrop(image, from, size);
+    if (draws === undefined) out.set(middle);
+    else padCropFlip(middle, out, size, draws);
+  },
+  imagenet: (image, from, size, out, draws) => {
+    resizeThenCrop(image, from, Math.round((size * 256) / 224), size, out, draws);
+    if (draws !== undefined && draws.uniform() < 0.5) mirror(out, size);
+  },
+  fmow: (image, from, size, out, draws) => resizeThenCrop(image, from, size, size, out, draws),
+};
+
+/** What the images of a batch draw from, by their slot: position n of the epoch's order owns block n of its stream. */
+export function drawsOf({ seed, epoch, firstPosition }: Luck): (slot: number) => Draws {
+  const stream = new Random(seed, "augment", epoch);
+  return (slot) => stream.seek(firstPosition + slot);
+}
 
 const padding = 4;
 
 /**
- * Writes a shifted and perhaps mirrored copy of each image. An image's luck depends on the stream and on its position in
- * the epoch alone: an epoch that is resumed in the middle gets the same bits.
- * @param images bytes [B, size, size, 3]
+ * Writes a shifted and perhaps mirrored copy of an image, as torchvision's RandomCrop(size, padding=4) and
+ * RandomHorizontalFlip do.
+ * @param image bytes [size, size, 3]
  * @param out the same shape; not the same memory
- * @param random the epoch's stream; position n owns its block n
- * @param firstPosition position of the first image in the epoch's order
  */
-export function cropAndFlip(
-  images: Uint8Array,
-  out: Uint8Array,
+export function padCropFlip(image: Uint8Array, out: Uint8Array, size: number, draws: Draws): void {
+  const down = draws.integer(2 * padding + 1) - padding;
+  const right = draws.integer(2 * padding + 1) - padding;
+  shift(image, out, size, down, right);
+  if (draws.uniform() < 0.5) mirror(out, size);
+}
+
+/** Shrinks or enlarges the shorter side to `shorter` pixels and cuts a square: anywhere with draws, else the middle. */
+function resizeThenCrop(
+  image: Uint8Array,
+  from: Size,
+  shorter: number,
   size: number,
-  random: Random,
-  firstPosition: number,
+  out: Uint8Array,
+  draws: Draws | undefined,
 ): void {
-  const imageBytes = size * size * 3;
-  for (let start = 0, position = firstPosition; start < images.length; start += imageBytes, position++) {
-    random.seek(position);
-    const down = random.integer(2 * padding + 1) - padding;
-    const right = random.integer(2 * padding + 1) - padding;
-    const mirrored = random.uniform() < 0.5;
-    const image = images.subarray(start, start + imageBytes);
-    const shifted = out.subarray(start, start + imageBytes);
-    shift(image, shifted, size, down, right);
-    if (mirrored) mirror(shifted, size);
-  }
+  const to = shorterSideTo(from, shorter);
+  const region = draws === undefined ? middleOf(to, size) : anywhere(to, size, draws);
+  out.set(resizeBilinear(image, from, to, region));
+}
+
+function anywhere({ width, height }: Size, size: number, draws: Draws): Region {
+  const top = draws.integer(height - size + 1);
+  const left = draws.integer(width - size + 1);
+  return { left, top, width: size, height: size };
 }
 
 /** out[y, x] = image[y + down, x + right], and black where that lies outside. */

@@ -24,14 +24,14 @@ const common = {
   patch_size: whole(1).optional().describe("side of a patch; a quarter of the image's when absent"),
   data_dir: z.string().optional().describe("folder or archive of the data set; none is needed for --dataset synthetic"),
   dataset: z
-    .enum(["synthetic", "cifar10", "cifar100", "folder"])
+    .enum(["synthetic", "cifar10", "cifar100", "cifar100_coarse", "folder", "csv"])
     .optional()
     .describe("data set; found from --data_dir when absent"),
   download: z
     .boolean()
     .default(false)
     .describe("fetch the official CIFAR archive into --data_dir when it is not there"),
-  skip_bad: whole(0).default(0).describe("unreadable images to skip before giving up (class folders)"),
+  skip_bad: whole(0).default(0).describe("unreadable image files to leave out before giving up"),
   cv_dir: z.string().default("runs/last").describe("run folder: configuration, metrics, checkpoints"),
   resume: z.boolean().default(false).describe("go on with the run in --cv_dir from its last checkpoint"),
   batch_size: whole(2).describe("images a step"),
@@ -42,7 +42,7 @@ const common = {
   schedule: z.enum(["constant", "multistep", "step", "onecycle"]).describe("learning rate over time"),
   epoch_step: whole(1).default(10_000).describe("epochs between ×0.1 of --schedule step"),
   clip: positive.optional().describe("bound on the gradients' L2 norm; none when absent"),
-  num_workers: whole(0).default(2).describe("images decoded at a time (class folders)"),
+  num_workers: whole(0).optional().describe("threads that decode image files; all processors when absent"),
   seed: z.number().int().min(0).default(1).describe("seed of every random number"),
   device: device.default("cpu").describe("cpu, cuda or cuda:N"),
   precision: z

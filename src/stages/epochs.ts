@@ -137,7 +137,7 @@ async function epochs(
   const loader = new Loader(train, {
     batchSize,
     shuffle: true,
-    augment: train.augmented,
+    augment: true,
     seed: options.seed,
     dropLast,
   });

@@ -240,7 +240,7 @@ export async function showImages(options: EvalOptions, indices: Uint32Array): Pr
   const networks = openNetworks(checkpoint, options, setting);
   const imageBytes = imageSize * imageSize * 3;
   const bytes = new Uint8Array(indices.length * imageBytes);
-  await test.read(indices, bytes);
+  const read = await test.read(indices, bytes);
   const shown = scope(() => {
     const images = normalizer.images(bytes, imageSize);
     const low = lowResolution(images, setting.model);
@@ -256,7 +256,7 @@ export async function showImages(options: EvalOptions, indices: Uint32Array): Pr
   });
   for (const network of Object.values(networks)) network?.free();
   const meanColour = test.normalization.mean.map((m) => Math.round(255 * m));
-  return Array.from(indices, (index, i) => {
+  return Array.from(read, (index, i) => {
     const image = bytes.slice(i * imageBytes, (i + 1) * imageBytes);
     const mask = Array.from(shown.mask.subarray(i * grid.patches, (i + 1) * grid.patches));
     const scores = shown.classProbabilities.subarray(i * classes.length, (i + 1) * classes.length);

@@ -81,7 +81,7 @@ async function openData(options: SettingOptions, model: Model, say: (text: strin
   const { data_dir: dataDir, skip_bad: skipBad, download, seed } = options;
   const own = model.dataset === "synthetic";
   const dataset = options.dataset ?? (own && dataDir === undefined ? "synthetic" : undefined);
-  const data = await openDataSplits({
+  return openDataSplits({
     imageSize: model.imageSize,
     seed,
     skipBad,
@@ -91,9 +91,8 @@ async function openData(options: SettingOptions, model: Model, say: (text: strin
     ...(model.dataset.startsWith("cifar") && { preferred: model.dataset as CifarName }),
     ...(dataset && { dataset }),
     ...(dataDir && { dataDir }),
+    ...(model.dataset === "fmow" && { transform: "fmow" as const }),
   });
-  for (const { path, reason } of data.skipped) say(`skipped ${path}: ${reason}`);
-  return data;
 }
 
 /** Finds and opens libtorch, once a process. */

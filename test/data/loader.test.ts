@@ -83,14 +83,17 @@ describe("Loader", () => {
     expect(await images(0)).not.toEqual(await images(1));
   });
 
-  it("reads the next batch while the caller works, and no further", async () => {
+  it("reads two batches ahead while the caller works, and no further, in the memory of three", async () => {
     const reads: number[] = [];
+    const memory = new Set<ArrayBufferLike>();
     const slow: Dataset = Object.create(numbered(), {
       read: {
         value: async (indices: Uint32Array, out: Uint8Array) => {
           reads.push(indices[0]);
+          memory.add(out.buffer);
           await delay(5);
           out.fill(indices[0]);
+          return indices;
         },
       },
     });
@@ -99,10 +102,22 @@ describe("Loader", () => {
       const before = images[0];
       await delay(20);
       expect(images[0]).toBe(before); // reading ahead goes into other memory
-      expect(reads.length).toBe(Math.min(seen.length + 2, 5));
+      expect(reads.length).toBe(Math.min(seen.length + 3, 5));
       seen.push(before);
     }
     expect(seen).toEqual([0, 2, 4, 6, 8]);
+    expect(memory.size).toBe(3);
+  });
+
+  it("goes by the images that were read, where one stands in for another", async () => {
+    const replacing: Dataset = Object.create(numbered(), {
+      read: { value: async (indices: Uint32Array) => indices.map((index) => (index === 4 ? 5 : index)) },
+    });
+    const [, second] = await collect(replacing, { batchSize: 3 });
+    expect([second.indices, second.labels]).toEqual([
+      [3, 5, 5],
+      [0, 2, 2],
+    ]);
   });
 
   it("throws what reading throws, at the batch it belongs to", async () => {
@@ -110,6 +125,7 @@ describe("Loader", () => {
       read: {
         value: async (indices: Uint32Array) => {
           if (indices[0] === 4) throw new Error("disk on fire");
+          return indices;
         },
       },
     });

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -56,15 +56,34 @@ describe("openDataSplits", () => {
       const image = sharp({ create: { width: 20, height: 20, channels: 3, background: "red" } });
       await image.png().toFile(join(dataDir, split, "a", "1.png"));
     }
-    await copyFile(join(fixtures, "cifar-10-binary.tar.gz"), join(dataDir, "train", "a", "2.png"));
-    const { train, skipped } = await openDataSplits({
+    const bad = join(dataDir, "train", "a", "2.png");
+    await copyFile(join(fixtures, "cifar-10-binary.tar.gz"), bad);
+    const said: string[] = [];
+    const { train } = await openDataSplits({
       dataDir,
       imageSize: 16,
+      transform: "cifar",
       skipBad: 1,
       cacheDir: join(dataDir, "cache"),
+      say: (text) => said.push(text),
     });
     expect([train.imageSize, train.length, train.normalization.mean[0]]).toEqual([16, 1, 0.485]);
-    expect(skipped.map(({ path }) => path)).toEqual([join(dataDir, "train", "a", "2.png")]);
+    expect(said).toEqual([expect.stringMatching(`^skipped ${bad}: `)]);
+  });
+
+  it("finds lists, before class folders, and resizes larger images as ImageNet's", async () => {
+    const dataDir = await newFolder();
+    // White but for its outermost pixels: from 16 × 16 shrunk by ImageNet's 256/224 the middle of 14 has lost them.
+    const white = sharp({ create: { width: 14, height: 14, channels: 3, background: "white" } });
+    const framed = white.extend({ top: 1, bottom: 1, left: 1, right: 1, background: "black" }).png();
+    await mkdir(join(dataDir, "train", "a"), { recursive: true });
+    await framed.toFile(join(dataDir, "train", "a", "1.png"));
+    for (const list of ["train.csv", "test.csv"]) await writeFile(join(dataDir, list), "0,train/a/1.png\n");
+    const { train } = await openDataSplits({ dataDir, imageSize: 14 });
+    expect([train.length, train.classes]).toEqual([1, ["0"]]);
+    const image = new Uint8Array(14 * 14 * 3);
+    await train.read(Uint32Array.of(0), image);
+    expect(new Set(image)).toEqual(new Set([255]));
   });
 
   it("says what it looked for", async () => {

@@ -1,0 +1,117 @@
+/**
+ * Threads that decode and transform images (decode-worker.ts), for data sets that do not fit into memory. A batch is handed
+ * to all of them at once, so they go on while the caller computes. Idle threads do not keep the process alive, and end
+ * after a while. sharp decodes on Node's own threads: four for all of these, unless UV_THREADPOOL_SIZE says otherwise.
+ */
+
+import { availableParallelism } from "node:os";
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
+import { fault } from "../errors.ts";
+import type { Luck } from "./dataset.ts";
+import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
+import type { TransformName } from "./transforms.ts";
+
+const idleMs = 30_000;
+/** Without a build a thread starts in a file that first registers the compiler. */
+const workerFile = extname(import.meta.url) === ".ts" ? "decode-worker-source.mjs" : "decode-worker.js";
+
+export interface DecodePoolOptions {
+  imageSize: number;
+  transform: TransformName;
+  /** All processors when absent. */
+  threads?: number;
+}
+
+/** Images of a batch. */
+export interface BatchImages {
+  readonly paths: readonly string[];
+  /** Where in the batch each stands. */
+  readonly slots: Uint32Array;
+  readonly luck: Luck | undefined;
+}
+
+/** A batch under way. */
+interface Decoding {
+  readonly task: DecodeTask;
+  readonly unreadable: UnreadableImage[];
+  /** Threads that have not replied. */
+  left: number;
+  readonly resolve: (unreadable: readonly UnreadableImage[]) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class DecodePool {
+  readonly #options: Required<DecodePoolOptions>;
+  readonly #underway = new Map<number, Decoding>();
+  #workers: Worker[] = [];
+  #idle: NodeJS.Timeout | undefined;
+  #tasks = 0;
+
+  constructor({ imageSize, transform, threads = availableParallelism() }: DecodePoolOptions) {
+    this.#options = { imageSize, transform, threads: Math.max(threads, 1) };
+  }
+
+  /**
+   * Writes images into their slots of `out`, which lies in shared memory.
+   * @returns those that can't be read, by slot; what stands in their slots is not defined
+   * @throws system: a thread that ends at its work
+   */
+  decode(images: BatchImages, out: Uint8Array): Promise<readonly UnreadableImage[]> {
+    clearTimeout(this.#idle);
+    const { threads } = this.#options;
+    if (this.#workers.length === 0) this.#workers = Array.from({ length: threads }, (_, thread) => this.#start(thread));
+    const taken = new Int32Array(new SharedArrayBuffer(4 * (1 + threads)));
+    const task: DecodeTask = { id: this.#tasks++, ...images, out, taken };
+    return new Promise((resolve, reject) => {
+      this.#underway.set(task.id, { task, unreadable: [], left: threads, resolve, reject });
+      for (const worker of this.#workers) {
+        worker.ref();
+        worker.postMessage(task);
+      }
+    });
+  }
+
+  #start(thread: number): Worker {
+    const { imageSize, transform } = this.#options;
+    const workerData: DecodeSetup = { thread, imageSize, transform };
+    const worker = new Worker(new URL(workerFile, import.meta.url), { workerData });
+    worker.on("message", (reply: DecodeReply) => this.#finish(reply));
+    worker.on("error", (error) => this.#fail(thread, error.message));
+    worker.on("exit", (code) => {
+      if (this.#workers[thread] === worker) this.#fail(thread, `exit code ${code}`);
+    });
+    return worker;
+  }
+
+  #finish({ id, unreadable }: DecodeReply): void {
+    const decoding = this.#underway.get(id);
+    if (decoding === undefined) return;
+    decoding.unreadable.push(...unreadable);
+    decoding.left--;
+    if (decoding.left > 0) return;
+    this.#underway.delete(id);
+    decoding.resolve(decoding.unreadable.toSorted((a, b) => a.slot - b.slot));
+    if (this.#underway.size > 0) return;
+    for (const worker of this.#workers) worker.unref();
+    this.#idle = setTimeout(() => this.#end(), idleMs).unref();
+  }
+
+  /** All threads end with the one that did, and every batch under way with an error that names the image it was at. */
+  #fail(thread: number, got: string): void {
+    const decodings = [...this.#underway.values()];
+    const at = decodings.map(({ task: { paths, taken } }) => paths[taken[1 + thread] - 1]).findLast(Boolean);
+    const where = at ?? `decoding thread ${thread}`;
+    const rule = "must not end the thread that decodes it";
+    const error = fault("system", { where, rule, got, next: "check the file" });
+    this.#underway.clear();
+    for (const { reject } of decodings) reject(error);
+    this.#end();
+  }
+
+  #end(): void {
+    const workers = this.#workers;
+    this.#workers = [];
+    for (const worker of workers) void worker.terminate();
+  }
+}

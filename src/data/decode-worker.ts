@@ -1,0 +1,79 @@
+/**
+ * A thread of decode-pool.ts: takes images of a batch one after the other, until the threads together have taken all, and
+ * writes each into its slot of the shared memory.
+ */
+
+import { parentPort, workerData } from "node:worker_threads";
+import type { Luck } from "./dataset.ts";
+import { decodePixels, type Pixels } from "./decode.ts";
+import { drawsOf, type TransformName, transforms } from "./transforms.ts";
+
+/** What a thread is started with. */
+export interface DecodeSetup {
+  /** Its number among the threads. */
+  readonly thread: number;
+  readonly imageSize: number;
+  readonly transform: TransformName;
+}
+
+/** Some images of a batch; all threads get the same. */
+export interface DecodeTask {
+  readonly id: number;
+  readonly paths: readonly string[];
+  /** Where in the batch each image stands. */
+  readonly slots: Uint32Array;
+  readonly luck: Luck | undefined;
+  /** The batch, [B, size, size, 3], in shared memory. */
+  readonly out: Uint8Array;
+  /** Shared: how many images are taken, and behind it, for each thread, one more than the number of that it transforms. */
+  readonly taken: Int32Array;
+}
+
+export interface UnreadableImage {
+  readonly slot: number;
+  /** libvips has one error text for all threads: when two files fail in the same moment, it may be the other's. */
+  readonly reason: string;
+}
+
+/** What a thread says when nothing is left to take: what it could not read. */
+export interface DecodeReply {
+  readonly id: number;
+  readonly unreadable: readonly UnreadableImage[];
+}
+
+/** Image n of the task, being decoded. */
+interface Taken {
+  readonly n: number;
+  readonly decoded: Promise<Pixels | Error>;
+}
+
+const { thread, imageSize, transform } = workerData as DecodeSetup;
+const imageBytes = imageSize * imageSize * 3;
+const port = parentPort!;
+
+let last = Promise.resolve();
+port.on("message", (task: DecodeTask) => {
+  last = last.then(() => work(task));
+});
+
+async function work({ id, paths, slots, luck, out, taken }: DecodeTask): Promise<void> {
+  const draws = luck && drawsOf(luck);
+  const unreadable: UnreadableImage[] = [];
+  const take = (): Taken | undefined => {
+    const n = Atomics.add(taken, 0, 1);
+    return n < paths.length ? { n, decoded: decodePixels(paths[n]).catch((error: Error) => error) } : undefined;
+  };
+  for (let next = take(); next !== undefined; ) {
+    const { n, decoded } = next;
+    const slot = slots[n];
+    const pixels = await decoded;
+    taken[1 + thread] = n + 1;
+    next = take(); // sharp decodes it on another thread while this one transforms
+    if (pixels instanceof Error) unreadable.push({ slot, reason: pixels.message });
+    else {
+      const place = out.subarray(slot * imageBytes, (slot + 1) * imageBytes);
+      transforms[transform](pixels.bytes, pixels, imageSize, place, draws?.(slot));
+    }
+  }
+  port.postMessage({ id, unreadable } satisfies DecodeReply);
+}

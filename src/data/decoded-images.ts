@@ -1,0 +1,101 @@
+/** Decodes a list of images once, for a data set that is kept in memory, or takes them from the cache of decoded images. */
+
+import { type SkippedFile, tooManyBad } from "./bad-files.ts";
+import { decodeImage } from "./decode.ts";
+import { cacheKey, readCached, writeCached } from "./image-cache.ts";
+import type { ListedImage } from "./image-list.ts";
+
+export interface DecodeProgress {
+  /** Images ready. */
+  done: number;
+  total: number;
+}
+
+export interface DecodeListOptions {
+  /** Side of the images: the shorter side is resized to it, and the middle taken. */
+  imageSize: number;
+  /** So many files may be unreadable and are left out. */
+  skipBad?: number;
+  /** So many files are decoded side by side. */
+  parallel?: number;
+  onProgress?: (progress: DecodeProgress) => void;
+  /** Where decoded images are kept for the next run; absent: nowhere. */
+  cacheDir?: string;
+}
+
+export interface DecodedImages {
+  /** [N, size, size, 3] of the files that could be read, in the list's order. */
+  readonly images: Uint8Array;
+  readonly skipped: readonly SkippedFile[];
+}
+
+/** Enough to keep libuv's four threads busy. */
+const defaultParallel = 8;
+/** After so many more than allowed, the rest is not tried. */
+const mostBeyond = 10;
+
+/** @throws input: more than `skipBad` files that can't be decoded */
+export async function decodeAll(listed: readonly ListedImage[], options: DecodeListOptions): Promise<DecodedImages> {
+  const { imageSize, cacheDir } = options;
+  if (cacheDir === undefined) return decodeList(listed, options);
+  const key = cacheKey(listed, imageSize);
+  const cached = await readCached(cacheDir, key, listed.length * imageSize * imageSize * 3);
+  if (cached !== undefined) return { images: cached, skipped: [] };
+  const decoded = await decodeList(listed, options);
+  if (decoded.skipped.length === 0) await writeCached(cacheDir, key, decoded.images);
+  return decoded;
+}
+
+async function decodeList(listed: readonly ListedImage[], options: DecodeListOptions): Promise<DecodedImages> {
+  const { imageSize, skipBad = 0, parallel = defaultParallel, onProgress } = options;
+  const imageBytes = imageSize * imageSize * 3;
+  const images = new Uint8Array(listed.length * imageBytes);
+  const decode = async (index: number): Promise<void> => {
+    images.set(await decodeListed(listed[index], imageSize), index * imageBytes);
+  };
+  const failed: number[] = [];
+  let next = 0;
+  let done = 0;
+  const work = async (): Promise<void> => {
+    while (next < listed.length && failed.length <= skipBad + mostBeyond) {
+      const index = next++;
+      await decode(index).catch(() => failed.push(index));
+      onProgress?.({ done: ++done, total: listed.length });
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(parallel, 1) }, work));
+  const bad = await decodeAgain(failed, decode);
+  const skipped = [...bad].map(([index, reason]) => ({ path: listed[index].path, reason }));
+  if (skipped.length > skipBad) throw tooManyBad(skipped, skipBad, "in all");
+  return { images: closeGaps(images, imageBytes, bad), skipped };
+}
+
+/** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */
+async function decodeAgain(
+  failed: readonly number[],
+  decode: (index: number) => Promise<void>,
+): Promise<ReadonlyMap<number, string>> {
+  const bad = new Map<number, string>();
+  for (const index of failed.toSorted((a, b) => a - b)) {
+    await decode(index).catch((error: Error) => bad.set(index, error.message));
+  }
+  return bad;
+}
+
+async function decodeListed({ path, size }: ListedImage, imageSize: number): Promise<Uint8Array> {
+  if (size === undefined) throw new Error("a link to a file that is not there");
+  if (size === 0) throw new Error("an empty file");
+  return decodeImage(path, imageSize);
+}
+
+/** Moves the images together where some are missing, in place. */
+function closeGaps(images: Uint8Array, imageBytes: number, bad: ReadonlyMap<number, string>): Uint8Array {
+  if (bad.size === 0) return images;
+  let to = 0;
+  for (let from = 0; from < images.length / imageBytes; from++) {
+    if (bad.has(from)) continue;
+    images.copyWithin(to * imageBytes, from * imageBytes, (from + 1) * imageBytes);
+    to++;
+  }
+  return images.subarray(0, to * imageBytes);
+}

@@ -1,0 +1,77 @@
+/** A data set whose images are read from their files each time they are asked for: what does not fit into memory. */
+
+import { fault } from "../errors.ts";
+import { sha256 } from "../utils/sha256.ts";
+import type { BadFiles } from "./bad-files.ts";
+import { checkRead, type Dataset, type Luck, type Normalization } from "./dataset.ts";
+import type { DecodePool } from "./decode-pool.ts";
+import type { FileList } from "./file-list.ts";
+
+export interface StreamedImages {
+  readonly name: string;
+  readonly classes: readonly string[];
+  readonly imageSize: number;
+  readonly files: FileList;
+  readonly normalization: Normalization;
+  /** Makes the images; it may serve both splits. */
+  readonly pool: DecodePool;
+  /** What could not be read so far, of both splits. */
+  readonly bad: BadFiles;
+}
+
+/**
+ * In the place of an image that can't be read stands the next of the list that can, with its own label: that depends on
+ * the files alone, so a run that is resumed sees the same images. The fingerprint is of names and labels; that a file has
+ * other content under its old name goes unnoticed.
+ */
+export class StreamingDataset implements Dataset {
+  readonly name: string;
+  readonly classes: readonly string[];
+  readonly length: number;
+  readonly imageSize: number;
+  readonly labels: Int32Array;
+  readonly normalization: Normalization;
+  readonly fingerprint: string;
+  readonly #files: FileList;
+  readonly #pool: DecodePool;
+  readonly #bad: BadFiles;
+
+  constructor({ name, classes, imageSize, files, normalization, pool, bad }: StreamedImages) {
+    this.name = name;
+    this.classes = classes;
+    this.length = files.length;
+    this.imageSize = imageSize;
+    this.labels = files.labels;
+    this.normalization = normalization;
+    this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: files.length }), files.digest());
+    this.#files = files;
+    this.#pool = pool;
+    this.#bad = bad;
+  }
+
+  /** @throws input: more unreadable files than allowed; system: a decoder that breaks down */
+  async read(indices: Uint32Array, out: Uint8Array, luck?: Luck): Promise<Uint32Array> {
+    checkRead(this, indices, out);
+    const shared = out.buffer instanceof SharedArrayBuffer ? out : new Uint8Array(new SharedArrayBuffer(out.length));
+    const shown = indices.slice();
+    let slots = Uint32Array.from(indices.keys());
+    while (slots.length > 0) {
+      for (const slot of slots) shown[slot] = this.#readable(shown[slot]);
+      const paths = Array.from(slots, (slot) => this.#files.path(shown[slot]));
+      const unreadable = await this.#pool.decode({ paths, slots, luck }, shared);
+      for (const { slot, reason } of unreadable) this.#bad.add({ path: this.#files.path(shown[slot]), reason });
+      slots = Uint32Array.from(unreadable, ({ slot }) => slot);
+    }
+    if (shared !== out) out.set(shared);
+    return shown;
+  }
+
+  /** The image, or the next that is not known to be unreadable. */
+  #readable(index: number): number {
+    for (let tries = 0; tries < this.length; tries++) {
+      const candidate = (index + tries) % this.length;
+      if (!this.#bad.has(this.#files.path(candidate))) return candidate;
+    }
+    throw fault("input", { where: this.name, rule: "must hold readable images for training and test" });
+  }
+}
