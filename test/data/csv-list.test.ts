@@ -7,9 +7,7 @@ import { type CsvListOptions, isCsvList, listCsv } from "../../src/data/csv-list
 import { fmowCategories } from "../../src/data/fmow/categories.ts";
 import type { ImageList } from "../../src/data/image-list.ts";
 import { PatchDropError } from "../../src/errors.ts";
-
-/** More runs: FUZZ=100000. */
-const numRuns = Number(process.env.FUZZ ?? 1000);
+import { mutations } from "../fuzz.ts";
 
 let folder = "";
 let serial = 0;
@@ -258,6 +256,6 @@ describe("listCsv", () => {
         expect(read.classes[label]).toBeTypeOf("string");
       }
     };
-    await fc.assert(fc.asyncProperty(csv, holds), { numRuns });
+    await fc.assert(fc.asyncProperty(csv, holds), { numRuns: mutations });
   });
 });

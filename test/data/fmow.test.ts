@@ -12,10 +12,9 @@ import { isFault, readBoxes } from "../../src/data/fmow/annotation.ts";
 import { cropRegion, hangsOver, isTiny, overlaps, type Region } from "../../src/data/fmow/boxes.ts";
 import { fmowCategories } from "../../src/data/fmow/categories.ts";
 import { type CropCounts, type CropFmowOptions, cropFmow } from "../../src/data/fmow/crop.ts";
+import { mutations } from "../fuzz.ts";
 
 const script = fileURLToPath(new URL("../../scripts/fixtures/make-fmow.mjs", import.meta.url));
-/** More runs: FUZZ=100000. */
-const numRuns = Number(process.env.FUZZ ?? 1000);
 
 let folder = "";
 let tree = "";
@@ -138,7 +137,7 @@ describe("cropRegion", () => {
       expect(left + cut.width).toBeLessThanOrEqual(width);
       expect(top + cut.height).toBeLessThanOrEqual(height);
     };
-    fc.assert(fc.property(box, size, holds), { numRuns });
+    fc.assert(fc.property(box, size, holds), { numRuns: mutations });
   });
 
   it("tells tiny, overhanging and outside boxes at their limits", () => {
@@ -247,7 +246,7 @@ describe("readBoxes", () => {
         }
       }
     };
-    fc.assert(fc.property(text, holds), { numRuns });
+    fc.assert(fc.property(text, holds), { numRuns: mutations });
   });
 });
 

@@ -9,6 +9,7 @@ import {
   type StateDict,
   type TensorData,
 } from "../../src/formats/safetensors.ts";
+import { mutations } from "../fuzz.ts";
 
 /** A file with the given header and data, its length written as in the format's description. */
 function file(header: unknown, data: readonly number[] = []): Uint8Array {
@@ -239,7 +240,7 @@ describe("decodeSafetensors", () => {
           expect(error).toBeInstanceOf(PatchDropError);
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: mutations },
     );
   });
 });

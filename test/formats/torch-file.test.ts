@@ -5,6 +5,7 @@ import { PatchDropError } from "../../src/errors.ts";
 import type { TensorData } from "../../src/formats/safetensors.ts";
 import { readStoredZip, writeStoredZip } from "../../src/formats/stored-zip.ts";
 import { readTorchFile, type TorchValue } from "../../src/formats/torch-file.ts";
+import { mutations } from "../fuzz.ts";
 import { zip } from "../setup/zip.ts";
 
 /** Written by scripts/fixtures/make-torch-files.py with PyTorch 2.15. */
@@ -297,8 +298,8 @@ describe("readTorchFile refuses", () => {
 });
 
 describe("readTorchFile on damaged files", () => {
-  const runs = Number(process.env.FUZZ ?? 1000);
   const names = readdirSync(folder);
+  const runs = Math.ceil(mutations / names.length);
 
   it.each(names)(`answers ${runs} mutations of %s with a value or a PatchDropError`, (name) => {
     const whole = fixture(name);
