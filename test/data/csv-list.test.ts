@@ -257,5 +257,5 @@ describe("listCsv", () => {
       }
     };
     await fc.assert(fc.asyncProperty(csv, holds), { numRuns: mutations });
-  });
+  }, 300_000);
 });
