@@ -36,8 +36,8 @@ function flag(name: string, { type, choices, default: value, description }: Desc
 function placeholder(name: string, type: Described["type"], choices: readonly string[]): string {
   if (type === "number") return "n";
   if (type === "enum") return choices.join("|");
-  if (name.endsWith("_dir") || name === "torch") return "folder";
-  return name === "load" || name.startsWith("ckpt_") ? "run" : name === "pretrained" ? "file" : "name";
+  if (name.endsWith("_dir") || ["torch", "overlay", "masked"].includes(name)) return "folder";
+  return name === "load" || name.startsWith("ckpt_") ? "run" : ["pretrained", "out"].includes(name) ? "file" : "name";
 }
 
 /** A number, or the text itself, which the schema then refuses by name. */

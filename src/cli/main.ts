@@ -8,6 +8,7 @@ import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { finish } from "./exit.ts";
 import { modelsCommand } from "./models.ts";
+import { predictCommand } from "./predict.ts";
 import { quickstartCommand } from "./quickstart.ts";
 import { runCommand } from "./run.ts";
 import { setupCommand } from "./setup.ts";
@@ -36,6 +37,7 @@ Examples:
 
 for (const command of stageCommands()) program.addCommand(command);
 program.addCommand(evalCommand());
+program.addCommand(predictCommand());
 program.addCommand(runCommand());
 program.addCommand(quickstartCommand());
 program.addCommand(modelsCommand());

@@ -1,6 +1,7 @@
 /** Channel statistics in common use. CIFAR's are those of the authors' code; ImageNet's are torchvision's. */
 
 import type { Normalization } from "./dataset.ts";
+import type { TransformName } from "./transforms.ts";
 
 /** Of CIFAR-10; used for CIFAR-100 too. */
 export const cifarNormalization: Normalization = {
@@ -9,3 +10,8 @@ export const cifarNormalization: Normalization = {
 };
 
 export const imageNetNormalization: Normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+/** Of image files that go through a transform. */
+export function normalizationFor(transform: TransformName): Normalization {
+  return transform === "cifar" ? cifarNormalization : imageNetNormalization;
+}

@@ -13,7 +13,7 @@ import type { DecodeProgress } from "./decoded-images.ts";
 import { downloadCifar } from "./download.ts";
 import { type ImageFolderOptions, openImageFolder, openListed } from "./image-folder.ts";
 import { isImageFolder } from "./image-list.ts";
-import { cifarNormalization, imageNetNormalization } from "./normalizations.ts";
+import { normalizationFor } from "./normalizations.ts";
 import { makeSynthetic } from "./synthetic.ts";
 import type { TransformName } from "./transforms.ts";
 
@@ -76,7 +76,7 @@ function fileOptions(options: OpenDataOptions, dataDir: string): ImageFolderOpti
     dataDir,
     imageSize,
     transform,
-    normalization: imageSize === fixedSize ? cifarNormalization : imageNetNormalization,
+    normalization: normalizationFor(transform),
     skipBad,
     parallel,
     cacheDir: options.cacheDir ?? join(cacheFolder(), "images"),

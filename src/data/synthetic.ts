@@ -22,7 +22,7 @@ const bytesPerImage = imageSize * imageSize * 3;
 
 const longestSplit = 1_000_000;
 /** Measured over the default training split. */
-const normalization: Normalization = { mean: [0.449, 0.463, 0.463], std: [0.182, 0.152, 0.147] };
+export const syntheticNormalization: Normalization = { mean: [0.449, 0.463, 0.463], std: [0.182, 0.152, 0.147] };
 
 /** The spots of each class: every choice of one or two out of four. */
 const classes = ["nw", "ne", "sw", "se", "nw+ne", "nw+sw", "nw+se", "ne+sw", "ne+se", "sw+se"] as const;
@@ -183,7 +183,15 @@ export class SyntheticDataset extends MemoryDataset {
       best.push(patchesOf(scene.target));
     }
     // Not augmented: a mirrored pattern is another class, and a shifted one shows its spots to the low resolution.
-    super({ name: "synthetic", classes, imageSize, labels, images, normalization, augmented: false });
+    super({
+      name: "synthetic",
+      classes,
+      imageSize,
+      labels,
+      images,
+      normalization: syntheticNormalization,
+      augmented: false,
+    });
     this.#best = best;
   }
 

@@ -34,6 +34,8 @@ export interface Model {
   readonly grid: Grid;
   /** The data set that it is made for. */
   readonly dataset: ModelDataset;
+  /** What becomes of image files (data/transforms.ts). */
+  readonly transform: "cifar" | "imagenet" | "fmow";
   /** torchvision's network that is the classifier, whose ImageNet weights fit it. */
   readonly pretrained: PretrainedName | undefined;
   /** Logits [B, classes] of [B, 3, H, W]. */
@@ -161,10 +163,15 @@ export function findModel({ model: name, variant = "2019", ...sizes }: ModelOpti
     lowInput: variant === "2019" ? imageSize : lowSize,
     grid,
     dataset: entry.dataset,
+    transform: transformOf(entry.dataset),
     pretrained: form.pretrained,
     classifier: (classes) => form.classifier(classes),
     policy: form.policy(grid.patches),
   };
+}
+
+function transformOf(dataset: ModelDataset): Model["transform"] {
+  return dataset === "fmow" || dataset === "imagenet" ? dataset : "cifar";
 }
 
 /** The side that a flag gives, which must divide the image's; a quarter of it when absent. */

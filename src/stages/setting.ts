@@ -91,7 +91,7 @@ async function openData(options: SettingOptions, model: Model, say: (text: strin
     ...(model.dataset.startsWith("cifar") && { preferred: model.dataset as CifarName }),
     ...(dataset && { dataset }),
     ...(dataDir && { dataDir }),
-    ...(model.dataset === "fmow" && { transform: "fmow" as const }),
+    transform: model.transform,
   });
 }
 
@@ -113,7 +113,8 @@ export function startLibtorch({ torch, threads, device }: Pick<SettingOptions, "
   return { version: library.found.version, threads: used };
 }
 
-function choosePrecision(asked: "auto" | Precision, device: Device): Precision {
+/** @param asked "auto": what is faster there */
+export function choosePrecision(asked: "auto" | Precision, device: Device): Precision {
   if (asked !== "auto") return asked;
   return device !== "cpu" ? "bf16" : defaultPrecision();
 }
@@ -127,8 +128,11 @@ export interface Learner {
   readonly parameters: Parameters;
 }
 
+/** What a network's size hangs on. */
+export type NetworkSetting = Pick<Setting, "model" | "classes" | "device">;
+
 /** The network of that name, its parameters not yet set. */
-function emptyNetwork({ model, classes, device }: Setting, name: NetworkName): Learner {
+function emptyNetwork({ model, classes, device }: NetworkSetting, name: NetworkName): Learner {
   const network = name === "agent" ? model.policy : model.classifier(classes);
   return {
     network,
@@ -144,7 +148,7 @@ export function freshNetwork(setting: Setting, seed: number, name: NetworkName):
 }
 
 /** A network from a checkpoint. @throws kind "input" when it has no such network, or one of another shape. */
-export function loadNetwork(setting: Setting, checkpoint: Checkpoint, name: NetworkName): Learner {
+export function loadNetwork(setting: NetworkSetting, checkpoint: Checkpoint, name: NetworkName): Learner {
   const state = networkOf(checkpoint, name);
   if (state === undefined) {
     const has = [...checkpoint.networks.keys()].join(", ");

@@ -67,7 +67,7 @@ describe("openDataSplits", () => {
       cacheDir: join(dataDir, "cache"),
       say: (text) => said.push(text),
     });
-    expect([train.imageSize, train.length, train.normalization.mean[0]]).toEqual([16, 1, 0.485]);
+    expect([train.imageSize, train.length, train.normalization.mean[0]]).toEqual([16, 1, 125.3 / 255]);
     expect(said).toEqual([expect.stringMatching(`^skipped ${bad}: `)]);
   });
 

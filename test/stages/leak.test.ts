@@ -130,6 +130,7 @@ const model: Model = {
   lowInput: 8,
   grid: makeGrid(8, 2),
   dataset: "cifar10",
+  transform: "cifar",
   pretrained: undefined,
   classifier: (classes) => cifarResNet({ blocks: 1, outputs: classes }),
   policy: cifarResNet({ blocks: 1, outputs: 16, prefix: "features.", head: "logit" }),

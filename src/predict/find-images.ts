@@ -1,0 +1,96 @@
+/**
+ * Which files the arguments of `patchdrop predict` mean: a file; a folder, for the images below it; a pattern of `*`,
+ * `?` and `**`, for the images that match it (Node 20 has no glob of its own); `-`, for a list of paths. No image is
+ * opened: whether a named file can be read shows when its turn comes.
+ */
+
+import type { Dirent } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { extname, isAbsolute, join, sep } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { fault } from "../errors.ts";
+
+/** What counts as an image in folders and patterns; hidden files never do. A file that is named may end as it likes. */
+const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
+
+/**
+ * Paths in the order of the arguments, each once; those of a folder or pattern sorted.
+ * @param list has the paths that `-` stands for, one a line
+ * @throws input: a folder or pattern without images; system: a folder that can't be read
+ */
+export async function findImages(args: readonly string[], list: Readable): Promise<string[]> {
+  const found = new Set<string>();
+  for (const argument of args) {
+    for await (const path of argument === "-" ? linesOf(list) : await pathsOf(argument)) found.add(path);
+  }
+  return [...found];
+}
+
+async function* linesOf(list: Readable): AsyncGenerator<string> {
+  for await (const line of createInterface({ input: list, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (line !== "") yield line;
+  }
+}
+
+async function pathsOf(argument: string): Promise<readonly string[]> {
+  const there = await stat(argument).catch(() => undefined);
+  if (there?.isDirectory()) return imagesAt(argument, argument, ["**"]);
+  if (there !== undefined || !isPattern(argument)) return [argument];
+  const segments = argument.split(sep).filter((segment) => segment !== "");
+  const plain = segments.findIndex(isPattern);
+  const root = join(isAbsolute(argument) ? sep : "", ...segments.slice(0, plain));
+  return imagesAt(argument, root, segments.slice(plain));
+}
+
+function isPattern(text: string): boolean {
+  return /[*?]/.test(text);
+}
+
+async function imagesAt(argument: string, root: string, segments: readonly string[]): Promise<string[]> {
+  const images: string[] = [];
+  const whole = segments.at(-1) === "**" ? [...segments, "*"] : segments;
+  for await (const path of walk(root, whole)) {
+    if (extensions.has(extname(path).toLowerCase())) images.push(path);
+  }
+  if (images.length > 0) return images.sort();
+  const next = `their names end in ${[...extensions].join(", ")}`;
+  throw fault("input", { where: argument, rule: "must stand for at least one image", next });
+}
+
+/** The paths below a folder that match a pattern's segments. Links to folders are not followed by `**`. */
+async function* walk(folder: string, [segment, ...rest]: readonly string[]): AsyncGenerator<string> {
+  const entries = await entriesOf(folder);
+  if (segment === "**") {
+    yield* walk(folder, rest);
+    for (const entry of entries) {
+      if (entry.isDirectory() && !entry.name.startsWith(".")) yield* walk(join(folder, entry.name), [segment, ...rest]);
+    }
+    return;
+  }
+  const pattern = patternOf(segment);
+  for (const entry of entries) {
+    if (!pattern.test(entry.name)) continue;
+    const path = join(folder, entry.name);
+    if (rest.length > 0) yield* walk(path, rest);
+    else if (!entry.isDirectory()) yield path;
+  }
+}
+
+/** One segment of a pattern; its `*` and `?` do not stand for the dot of a hidden name. */
+function patternOf(segment: string): RegExp {
+  const literal = segment.replace(/[\\^$+.()|[\]{}]/g, "\\$&");
+  const visible = isPattern(segment[0]) ? "(?!\\.)" : "";
+  return new RegExp(`^${visible}${literal.replaceAll("*", ".*").replaceAll("?", ".")}$`, "su");
+}
+
+/** Nothing where the path is no folder, as of a file that a pattern passes. */
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder === "" ? "." : folder, { withFileTypes: true });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    throw fault("system", { where: folder, rule: "must be a folder that can be read", got: message }, error);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * What `patchdrop predict` says of an image as a line: of JSON Lines, or of a CSV table (RFC 4180, a header first). Both
+ * can be read back as far as a run that goes on needs it.
+ */
+
+import { parse } from "csv-parse/sync";
+import { z } from "zod";
+
+/** A class and its probability, 0 … 1. */
+export interface Guess {
+  readonly class: string;
+  readonly probability: number;
+}
+
+export interface Prediction {
+  readonly path: string;
+  /** The likeliest class. */
+  readonly class: string;
+  /** The likeliest first. */
+  readonly top: readonly Guess[];
+  /** "0110…", patch 0 first. */
+  readonly mask: string;
+  /** How many patches are taken. */
+  readonly patches: number;
+  /** The policy's, [P]; none where no policy chose. */
+  readonly patch_probabilities?: readonly number[];
+  /** Acquired: those of the patches, and those of the low resolution where a network saw it. */
+  readonly pixels: number;
+  /** The batch's time, with what was waited for its decoding, divided by its images. */
+  readonly ms: number;
+  /** Of the networks, see Predictor. */
+  readonly checkpoint: string;
+}
+
+/** In the place of a prediction. */
+export interface Unreadable {
+  readonly path: string;
+  readonly error: string;
+  readonly checkpoint: string;
+}
+
+/** What a run that goes on asks of a line. */
+export type Recorded = Pick<Prediction, "path" | "checkpoint"> & Partial<Pick<Unreadable, "error">>;
+
+export interface LineFormat {
+  /** The first line; none when empty. */
+  readonly header: string;
+  /** Whether a line break within double quotes belongs to the line. */
+  readonly quotes: boolean;
+  line(said: Prediction | Unreadable): string;
+  /** Undefined for what is no such line. */
+  read(line: string): Recorded | undefined;
+}
+
+const recorded = z.object({ path: z.string(), checkpoint: z.string(), error: z.string().optional() });
+
+export const jsonLines: LineFormat = {
+  header: "",
+  quotes: false,
+  line: (said) => `${JSON.stringify(said)}\n`,
+  read(line) {
+    try {
+      return recorded.parse(JSON.parse(line));
+    } catch {
+      return undefined;
+    }
+  },
+};
+
+/** @param top classes a line: the first has the columns class and probability, the n-th class_n and probability_n */
+export function csvLines(top: number): LineFormat {
+  const guesses = Array.from({ length: top - 1 }, (_, n) => [`class_${n + 2}`, `probability_${n + 2}`]);
+  const columns = [
+    ...["path", "class", "probability", ...guesses.flat()],
+    ...["mask", "patches", "pixels", "ms", "checkpoint", "error"],
+  ];
+  return {
+    header: csvLine(columns),
+    quotes: true,
+    line(said) {
+      const { path, checkpoint } = said;
+      if ("error" in said) {
+        return csvLine([path, ...Array<string>(columns.length - 3).fill(""), checkpoint, said.error]);
+      }
+      const likeliest = said.top.flatMap(({ class: name, probability }) => [name, probability]);
+      return csvLine([path, ...likeliest, said.mask, said.patches, said.pixels, said.ms, checkpoint, ""]);
+    },
+    read(line) {
+      const fields = fieldsOf(line);
+      if (fields.length !== columns.length) return undefined;
+      const [checkpoint, error] = fields.slice(-2);
+      return { path: fields[0], checkpoint, ...(error !== "" && { error }) };
+    },
+  };
+}
+
+function csvLine(fields: readonly (string | number)[]): string {
+  return `${fields.map(quoted).join(",")}\n`;
+}
+
+/** None where it is no CSV. */
+function fieldsOf(line: string): string[] {
+  try {
+    return parse(line)[0];
+  } catch {
+    return [];
+  }
+}
+
+function quoted(field: string | number): string {
+  const text = String(field);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

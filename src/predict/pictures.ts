@@ -1,0 +1,56 @@
+/** PNG files of what was predicted: an image with its dropped patches darkened, and what the classifier saw. */
+
+import { mkdirSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import sharp from "sharp";
+import type { Grid } from "../method/grid.ts";
+import type { RawImage } from "../report/gallery.ts";
+import { systemFault, writeFileAtomic } from "../run/atomic.ts";
+
+/** Smaller images are enlarged by a whole factor, so that the lines do not cover them. */
+const smallestSide = 256;
+const darkened = 0.3;
+
+/**
+ * The image with dropped patches darkened, and a line between patches: dark beside light, to show on any picture.
+ * @param image bytes [S, S, 3]
+ * @param mask [P], 0 for a dropped patch
+ */
+export function overlay(image: Uint8Array, mask: Uint8Array, { imageSize, patchSize, columns }: Grid): RawImage {
+  const factor = Math.ceil(smallestSide / imageSize);
+  const size = imageSize * factor;
+  const side = patchSize * factor;
+  const pixels = new Uint8Array(size * size * 3);
+  const linesAt = (at: number): number | undefined => {
+    if (at % side === 0 && at > 0) return 255;
+    return at % side === side - 1 && at < size - 1 ? 0 : undefined;
+  };
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) {
+      const line = linesAt(y) ?? linesAt(x);
+      const light = mask[Math.floor(y / side) * columns + Math.floor(x / side)] === 1 ? 1 : darkened;
+      const from = 3 * (Math.floor(y / factor) * imageSize + Math.floor(x / factor));
+      for (let c = 0; c < 3; c++) pixels[3 * (y * size + x) + c] = line ?? Math.round(light * image[from + c]);
+    }
+  }
+  return { size, pixels };
+}
+
+/** Writes the picture of the image `path`. @throws system */
+export async function writePicture(folder: string, path: string, { size, pixels }: RawImage): Promise<void> {
+  const file = join(folder, `${within(path)}.png`);
+  const png = await sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
+    .png()
+    .toBuffer();
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+  } catch (error) {
+    throw systemFault("could not be made", dirname(file), 0, error);
+  }
+  writeFileAtomic(file, png);
+}
+
+/** A path without what leads out of the folder that it is put into. */
+function within(path: string): string {
+  return normalize(path).replace(/^(\.\.\/|\/)+/, "");
+}

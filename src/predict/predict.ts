@@ -1,0 +1,174 @@
+/**
+ * `patchdrop predict`: what a trained run says of images, a line each. Threads decode the next batch while the networks
+ * look at this one; no more than these two are held, however many images there are.
+ */
+
+import type { Readable, Writable } from "node:stream";
+import { DecodePool } from "../data/decode-pool.ts";
+import type { UnreadableImage } from "../data/decode-worker.ts";
+import { inOrder } from "../data/in-order.ts";
+import { countPatches, maskBits } from "../method/grid.ts";
+import { type Reporter, Stopped, silentReporter } from "../run/reporter.ts";
+import { findImages } from "./find-images.ts";
+import { csvLines, type Guess, jsonLines, type Prediction, type Unreadable } from "./lines.ts";
+import type { PredictOptions } from "./options.ts";
+import { overlay, writePicture } from "./pictures.ts";
+import { type Predicted, Predictor } from "./predictor.ts";
+import { openResults } from "./results.ts";
+
+/** Batches that are read or being read. */
+const batchesHeld = 2;
+
+export interface PredictStreams {
+  /** Has the paths of the argument `-`. */
+  readonly input: Readable;
+  /** Gets the lines where no file does. */
+  readonly output: Writable;
+}
+
+/** With those of the run that was gone on with. */
+export interface PredictCounts {
+  readonly images: number;
+  readonly unreadable: number;
+}
+
+/**
+ * @param args files, folders, patterns, `-`
+ * @throws what Predictor, findImages and openResults throw; system: a picture that can't be written; Stopped, behind a
+ *   whole batch
+ */
+export async function predict(
+  args: readonly string[],
+  options: PredictOptions,
+  { input, output }: PredictStreams,
+  reporter: Reporter = silentReporter,
+): Promise<PredictCounts> {
+  const found = await findImages(args, input);
+  const predictor = new Predictor(options);
+  try {
+    const { checkpoint, classes } = predictor;
+    const format = options.format === "csv" ? csvLines(Math.min(options.top, classes.length)) : jsonLines;
+    const { results, recovered } = await openResults(options, { format, checkpoint, stream: output });
+    const paths = found.filter((path) => !recovered.paths.has(path));
+    const bar = reporter.progress("predict", recovered.paths.size + paths.length, recovered.paths.size);
+    const counts = { images: recovered.paths.size, unreadable: recovered.unreadable };
+    try {
+      for await (const said of describedBatches(paths, predictor, options)) {
+        await results.write(said.map(format.line).join(""));
+        counts.images += said.length;
+        counts.unreadable += said.filter((one) => "error" in one).length;
+        bar.update(counts.images);
+        await new Promise(setImmediate);
+        const signal = reporter.stopping();
+        if (signal !== undefined) throw new Stopped(signal);
+      }
+    } finally {
+      bar.stop();
+      results.close();
+    }
+    return counts;
+  } finally {
+    predictor.free();
+  }
+}
+
+/** What is said of the images, batch by batch; pictures are written before. */
+async function* describedBatches(
+  paths: readonly string[],
+  predictor: Predictor,
+  options: PredictOptions,
+): AsyncGenerator<(Prediction | Unreadable)[]> {
+  const { model, transform } = predictor;
+  const pool = new DecodePool({ imageSize: model.imageSize, transform, threads: options.num_workers });
+  const decode = (batch: readonly string[]) => decodeBatch(batch, pool, model.imageSize);
+  let began = performance.now();
+  for await (const batch of inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode)) {
+    const predicted = predictor.predict(batch.bytes, { seen: options.masked !== undefined });
+    const ms = (performance.now() - began) / batch.paths.length;
+    await writePictures(batch, predicted, predictor, options);
+    yield describe(batch, predicted, { predictor, top: options.top, ms });
+    began = performance.now();
+  }
+}
+
+function* batchesOf(paths: readonly string[], size: number): Generator<readonly string[]> {
+  for (let start = 0; start < paths.length; start += size) yield paths.slice(start, start + size);
+}
+
+interface DecodedBatch {
+  readonly paths: readonly string[];
+  /** [B, S, S, 3]; anything in the place of an unreadable image. */
+  readonly bytes: Uint8Array;
+  readonly unreadable: readonly UnreadableImage[];
+}
+
+async function decodeBatch(paths: readonly string[], pool: DecodePool, imageSize: number): Promise<DecodedBatch> {
+  const bytes = new Uint8Array(new SharedArrayBuffer(paths.length * imageSize * imageSize * 3));
+  const unreadable = await pool.decode({ paths, slots: Uint32Array.from(paths.keys()), luck: undefined }, bytes);
+  return { paths, bytes, unreadable };
+}
+
+/** A line's contents for each image of a batch. */
+function describe(
+  { paths, unreadable }: DecodedBatch,
+  predicted: Predicted,
+  { predictor, top, ms }: { predictor: Predictor; top: number; ms: number },
+): (Prediction | Unreadable)[] {
+  const { classes, checkpoint, model } = predictor;
+  const errors = new Map(unreadable.map(({ slot, reason }) => [slot, reason]));
+  return paths.map((path, slot) => {
+    const error = errors.get(slot);
+    if (error !== undefined) return { path, error, checkpoint };
+    const guesses = likeliest(row(predicted.classes, slot, classes.length), classes, top);
+    const mask = row(predicted.mask, slot, model.grid.patches);
+    const patches = countPatches(mask);
+    return {
+      path,
+      class: guesses[0].class,
+      top: guesses,
+      mask: maskBits(mask),
+      patches,
+      ...(predicted.patches && {
+        patch_probabilities: Array.from(row(predicted.patches, slot, model.grid.patches), rounded),
+      }),
+      pixels: predictor.pixels(patches),
+      ms: rounded(ms),
+      checkpoint,
+    };
+  });
+}
+
+/** Classes by falling probability; of two as likely, the one with the lower label first. */
+function likeliest(probabilities: Float32Array, classes: readonly string[], top: number): Guess[] {
+  const labels = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+  return labels.slice(0, top).map((label) => ({ class: classes[label], probability: rounded(probabilities[label]) }));
+}
+
+async function writePictures(
+  { paths, bytes, unreadable }: DecodedBatch,
+  { mask, seen }: Predicted,
+  { model: { grid, imageSize } }: Predictor,
+  { overlay: overlays, masked }: PredictOptions,
+): Promise<void> {
+  const bad = new Set(unreadable.map(({ slot }) => slot));
+  const imageBytes = imageSize * imageSize * 3;
+  for (const [slot, path] of paths.entries()) {
+    if (bad.has(slot)) continue;
+    if (overlays !== undefined) {
+      const image = row(bytes, slot, imageBytes);
+      await writePicture(overlays, path, overlay(image, row(mask, slot, grid.patches), grid));
+    }
+    if (masked !== undefined && seen !== undefined) {
+      await writePicture(masked, path, { size: imageSize, pixels: row(seen, slot, imageBytes) });
+    }
+  }
+}
+
+function row<A extends Uint8Array | Float32Array>(values: A, index: number, length: number): A {
+  return values.subarray(index * length, (index + 1) * length) as A;
+}
+
+/** float32 has no more than seven digits to say. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(6));
+}

@@ -1,0 +1,128 @@
+/**
+ * Where the lines of `patchdrop predict` go: a stream, or a file that grows by whole batches and that a later run can go
+ * on with. A last line that was cut off is taken away first.
+ */
+
+import { once } from "node:events";
+import { createReadStream, existsSync } from "node:fs";
+import type { Writable } from "node:stream";
+import { fault } from "../errors.ts";
+import { systemFault } from "../run/atomic.ts";
+import { cutFile, LogFile } from "../run/log-file.ts";
+import type { LineFormat } from "./lines.ts";
+
+/** Takes whole lines. */
+export interface Results {
+  write(lines: string): Promise<void>;
+  close(): void;
+}
+
+/** What a file has already. */
+export interface Recovered {
+  /** In bytes. */
+  readonly length: number;
+  readonly paths: ReadonlySet<string>;
+  /** So many of them are lines of images that could not be read. */
+  readonly unreadable: number;
+}
+
+const nothingYet: Recovered = { length: 0, paths: new Set(), unreadable: 0 };
+
+/**
+ * Opens the file `out`, or the stream in its place, and begins it with the format's header.
+ * @throws usage: a file that exists already, without `resume`; what {@link recover} throws; system
+ */
+export async function openResults(
+  { out, resume }: { out?: string | undefined; resume: boolean },
+  { format, checkpoint, stream }: { format: LineFormat; checkpoint: string; stream: Writable },
+): Promise<{ results: Results; recovered: Recovered }> {
+  if (out !== undefined && !resume && existsSync(out)) {
+    const next = "go on with it by --resume, or give another --out";
+    throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });
+  }
+  const recovered = out !== undefined && existsSync(out) ? await recover(out, format, checkpoint) : nothingYet;
+  const results = out === undefined ? toStream(stream) : toFile(out);
+  if (recovered.length === 0) await results.write(format.header);
+  return { results, recovered };
+}
+
+function toStream(stream: Writable): Results {
+  return {
+    async write(lines) {
+      if (lines !== "" && !stream.write(lines)) await once(stream, "drain");
+    },
+    close: () => {},
+  };
+}
+
+function toFile(path: string): Results {
+  const file = new LogFile(path);
+  return {
+    write: async (lines) => file.append(new TextEncoder().encode(lines)),
+    close() {
+      file.sync();
+      file.close();
+    },
+  };
+}
+
+/**
+ * Reads what an earlier run wrote, and cuts off what is no whole line.
+ * @throws locked: lines of another checkpoint; input: lines of another format or another --top; system
+ */
+async function recover(path: string, format: LineFormat, checkpoint: string): Promise<Recovered> {
+  const paths = new Set<string>();
+  let [unreadable, end] = [0, 0];
+  for await (const line of wholeLines(path, format.quotes)) {
+    const isHeader = end === 0 && format.header !== "";
+    end = line.end;
+    if (isHeader && line.text === format.header) continue;
+    const recorded = isHeader ? undefined : format.read(line.text);
+    if (recorded === undefined) {
+      const next = "give the --format and --top that it was begun with, or another --out";
+      throw fault("input", {
+        where: path,
+        rule: "must hold lines as this run writes them",
+        got: line.text.trimEnd(),
+        next,
+      });
+    }
+    if (recorded.checkpoint !== checkpoint) {
+      const next = "give its --load, or another --out";
+      const rule = `was begun with another checkpoint: ${recorded.checkpoint}`;
+      throw fault("locked", { where: path, rule, got: checkpoint, next });
+    }
+    paths.add(recorded.path);
+    if (recorded.error !== undefined) unreadable++;
+  }
+  cutFile(path, end);
+  return { length: end, paths, unreadable };
+}
+
+const [quote, newline] = ['"'.charCodeAt(0), "\n".charCodeAt(0)];
+
+/** The lines of a file that are whole, line break included, and the byte behind each. */
+async function* wholeLines(path: string, quotes: boolean): AsyncGenerator<{ text: string; end: number }> {
+  let held: Uint8Array = new Uint8Array();
+  let [start, inQuotes] = [0, false];
+  for await (const chunk of chunksOf(path)) {
+    const bytes = Buffer.concat([held, chunk]);
+    let from = 0;
+    for (let at = held.length; at < bytes.length; at++) {
+      if (quotes && bytes[at] === quote) inQuotes = !inQuotes;
+      if (inQuotes || bytes[at] !== newline) continue;
+      yield { text: bytes.toString("utf8", from, at + 1), end: start + at + 1 };
+      from = at + 1;
+    }
+    held = bytes.subarray(from);
+    start += from;
+  }
+}
+
+async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path) as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    throw systemFault("could not be read", path, 0, error);
+  }
+}

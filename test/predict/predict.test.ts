@@ -1,0 +1,204 @@
+/** Predictions of trained runs: equal to what an evaluation finds, whatever lies between the images. */
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import type { Prediction, Unreadable } from "../../src/predict/lines.ts";
+import { predictSchema } from "../../src/predict/options.ts";
+import { predict } from "../../src/predict/predict.ts";
+import { evalSchema, parseOptions, type StageName } from "../../src/run/options.ts";
+import { type Reporter, Stopped, silentReporter } from "../../src/run/reporter.ts";
+import { evaluateRun, showImages } from "../../src/stages/evaluate-run.ts";
+import { train } from "../../src/stages/train.ts";
+import { makeImageFolder } from "../e2e/images.ts";
+
+openLibtorch(findLibtorch(), { threads: 1 });
+
+let folder: string;
+let data: string;
+const at = (...names: string[]) => join(folder, ...names);
+const computing = { threads: 1, precision: "fp32" };
+
+async function run(stage: StageName, name: string, more: Record<string, unknown>): Promise<void> {
+  const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, data_dir: data, cv_dir: at(name) };
+  await train(stage, parseOptions(stage, { ...given, ...computing, ...more }), silentReporter);
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-predict-"));
+  data = await makeImageFolder(at("data"), { classes: 3, train: 8, test: 4 });
+  await run("classifier_training", "hr", {});
+  await run("classifier_training", "lr", { stream_id: "LR" });
+  await run("pretrain", "policy", { ckpt_hr_cl: at("hr"), curriculum: false, lr: 1e-2 });
+  await run("finetune2stream", "two", { load: at("policy"), ckpt_lr_cl: at("lr"), lr: 1e-2 });
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+type Given = Record<string, unknown> & { load: string };
+
+/** What is said on the stream or in the file `given.out`, and the counts. */
+async function say(args: readonly string[], given: Given, { list = "", reporter = silentReporter } = {}) {
+  const output = new PassThrough();
+  const said = text(output);
+  const options = predictSchema.parse({ ...computing, num_workers: 1, ...given });
+  const counts = await predict(args, options, { input: Readable.from([list]), output }, reporter).finally(() =>
+    output.end(),
+  );
+  return { counts, text: await said };
+}
+
+function parsed(lines: string): Prediction[] {
+  return lines
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Prediction);
+}
+
+const withoutMs = (said: readonly Prediction[]) => said.map(({ ms: _, ...rest }) => rest);
+const images = () => at("data", "test");
+
+it.each(["policy", "two"])("says of a run with a policy what its evaluation shows: %s", async (name) => {
+  const given = { load: at(name), top: 9, batch_size: 5, masked: at(`${name}-masked`), overlay: at(`${name}-overlay`) };
+  const { counts, text } = await say([images()], given);
+  expect(counts).toEqual({ images: 12, unreadable: 0 });
+  const shown = await showImages(
+    evalSchema.parse({ load: at(name), ...computing }),
+    Uint32Array.from({ length: 12 }, (_, i) => i),
+  );
+  const said = parsed(text);
+  expect(new Set(said.flatMap(({ mask }) => [...mask]))).toEqual(new Set(["0", "1"]));
+  for (const [i, { image: _, ...one }] of shown.entries()) {
+    const { path, ms, checkpoint, ...line } = said[i];
+    expect(path).toBe(join(images(), one.label, `${i % 4}.png`));
+    expect(ms).toBeGreaterThan(0);
+    expect(checkpoint).toMatch(/^[0-9a-f]{12}$/);
+    const patches = one.mask.reduce((sum, taken) => sum + taken, 0);
+    expect(line).toMatchObject({ class: one.prediction, mask: one.mask.join(""), patches, pixels: 64 * patches + 64 });
+    expect(line.top.map((guess) => guess.class).sort()).toEqual(["class0", "class1", "class2"]);
+    // Six digits of float32, computed in batches of another size.
+    expect(line.top[0].probability).toBeCloseTo(one.confidence, 5);
+    expect(line.top.reduce((sum, guess) => sum + guess.probability, 0)).toBeCloseTo(1, 5);
+    for (const [k, p] of line.patch_probabilities!.entries()) expect(p).toBeCloseTo(one.probabilities[k], 5);
+    const picture = (kind: string) =>
+      sharp(`${join(at(`${name}-${kind}`), path)}.png`)
+        .raw()
+        .toBuffer();
+    expect(new Uint8Array(await picture("masked"))).toEqual(one.masked);
+    expect((await picture("overlay")).length).toBe(256 * 256 * 3);
+  }
+});
+
+it.each([
+  ["hr", "1111111111111111", 1024],
+  ["lr", "0000000000000000", 64],
+] as const)("says of a classifier alone what its evaluation counts: %s", async (load, mask, pixels) => {
+  const said = parsed((await say([images()], { load: at(load) })).text);
+  const { rows } = await evaluateRun(evalSchema.parse({ load: at(load), ...computing }));
+  const right = said.filter((one) => one.path.includes(`/${one.class}/`)).length;
+  expect(right / said.length).toBeCloseTo(rows[0].accuracy, 10);
+  for (const one of said) {
+    expect(one).toMatchObject({ mask, pixels, patches: rows[0].patches });
+    expect(one).not.toHaveProperty("patch_probabilities");
+  }
+});
+
+it("masks do not depend on the batch size, probabilities only in their last digits", async () => {
+  const [whole, single] = await Promise.all(
+    [64, 1].map(async (batch_size) => parsed((await say([images()], { load: at("two"), batch_size })).text)),
+  );
+  for (const [i, one] of whole.entries()) {
+    expect(single[i]).toMatchObject({ path: one.path, class: one.class, mask: one.mask });
+    expect(single[i].top[0].probability).toBeCloseTo(one.top[0].probability, 5);
+  }
+});
+
+it("unreadable images get a line, and hold up nobody", async () => {
+  const good = [join(images(), "class0", "0.png"), at('odd, "name".png'), join(images(), "class2", "1.png")];
+  cpSync(good[0], good[1]);
+  writeFileSync(at("text.png"), "no image");
+  const args = [good[0], at("text.png"), "-", good[2]];
+  const list = `${at("not-there.png")}\n${good[1]}\n`;
+  const { counts, text } = await say(args, { load: at("two"), batch_size: 2 }, { list });
+  expect(counts).toEqual({ images: 5, unreadable: 2 });
+  const said = parsed(text);
+  expect(said.map(({ path }) => path)).toEqual([good[0], at("text.png"), at("not-there.png"), good[1], good[2]]);
+  const failures = said.filter((one) => "error" in one) as unknown as Unreadable[];
+  expect(failures.map(({ path }) => path)).toEqual([at("text.png"), at("not-there.png")]);
+  for (const { error } of failures) expect(error).toMatch(/\w/);
+  // The same file under another name, in another batch, beside an unreadable one.
+  const [first, , , again] = withoutMs(said);
+  expect({ ...again, path: first.path, top: [], patch_probabilities: [] }).toEqual({
+    ...first,
+    top: [],
+    patch_probabilities: [],
+  });
+});
+
+it.each(["jsonl", "csv"])("a file that was cut anywhere is gone on with, in %s", async (format) => {
+  // Of one image a batch, so that the bits do not depend on where it was cut.
+  const whole = { load: at("two"), format, batch_size: 1, out: at(`whole.${format}`) };
+  writeFileSync(at("not.png"), "no image");
+  const args = [at("not.png"), images()];
+  expect((await say(args, whole)).counts).toEqual({ images: 13, unreadable: 1 });
+  const timeless = (file: string) =>
+    readFileSync(file, "utf8").replaceAll(format === "csv" ? /,[\d.e-]+,(?=[0-9a-f]{12},)/g : /"ms":[\d.e-]+/g, "");
+  const bytes = readFileSync(whole.out);
+  const cut = { ...whole, out: at(`cut.${format}`), resume: true };
+  for (const length of [0, 5, Math.floor(bytes.length / 2), bytes.length - 1, bytes.length]) {
+    writeFileSync(cut.out, bytes);
+    truncateSync(cut.out, length);
+    expect((await say(args, cut)).counts).toEqual({ images: 13, unreadable: 1 });
+    expect(timeless(cut.out)).toBe(timeless(whole.out));
+  }
+});
+
+it("a file is neither overwritten nor mixed with another run's lines", async () => {
+  const given = { load: at("two"), out: at("kept.jsonl") };
+  await say([images()], given);
+  const before = readFileSync(given.out);
+  await expect(say([images()], given)).rejects.toMatchObject({
+    kind: "usage",
+    message: `--out ${given.out}: must not exist yet; go on with it by --resume, or give another --out`,
+  });
+  const resume = true;
+  await expect(say([images()], { ...given, load: at("hr"), resume })).rejects.toMatchObject({ kind: "locked" });
+  await expect(say([images()], { ...given, format: "csv", resume })).rejects.toMatchObject({ kind: "input" });
+  expect(readFileSync(given.out)).toEqual(before);
+  appendFileSync(given.out, "something else\n");
+  await expect(say([images()], { ...given, resume })).rejects.toMatchObject({ kind: "input" });
+  expect(predictSchema.safeParse({ load: "x", resume }).error?.issues[0].path).toEqual(["resume"]);
+});
+
+it("a stop leaves whole lines of whole batches", async () => {
+  const reporter: Reporter = { ...silentReporter, stopping: () => "SIGINT" };
+  const given = { load: at("two"), batch_size: 5, out: at("stopped.jsonl") };
+  await expect(say([images()], given, { reporter })).rejects.toEqual(new Stopped("SIGINT"));
+  expect(parsed(readFileSync(given.out, "utf8")).length).toBe(5);
+  const { counts } = await say([images()], { ...given, resume: true });
+  expect(counts).toEqual({ images: 12, unreadable: 0 });
+  expect(new Set(parsed(readFileSync(given.out, "utf8")).map(({ path }) => path)).size).toBe(12);
+});
+
+it("a file of weights alone does not say what it is of", async () => {
+  const checkpoint = join(at("hr"), "best");
+  const weights = readdirSync(checkpoint).find((name) => name === "resnet_hr.safetensors")!;
+  cpSync(join(checkpoint, weights), at("alone.safetensors"));
+  await expect(say([images()], { load: at("alone.safetensors") })).rejects.toMatchObject({
+    kind: "input",
+    message: expect.stringContaining("must say which model and classes its networks are of"),
+  });
+});
