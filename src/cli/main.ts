@@ -7,6 +7,7 @@ import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { finish } from "./exit.ts";
+import { exportCommand } from "./export.ts";
 import { modelsCommand } from "./models.ts";
 import { predictCommand } from "./predict.ts";
 import { quickstartCommand } from "./quickstart.ts";
@@ -38,6 +39,7 @@ Examples:
 for (const command of stageCommands()) program.addCommand(command);
 program.addCommand(evalCommand());
 program.addCommand(predictCommand());
+program.addCommand(exportCommand());
 program.addCommand(runCommand());
 program.addCommand(quickstartCommand());
 program.addCommand(modelsCommand());

@@ -1,6 +1,7 @@
 /**
  * What a network is made of. A network is one function over these layers, and each reading of it is one implementation
- * of this interface: declaring its parameters (`declare.ts`), training (`training.ts`), fused inference (`frozen.ts`).
+ * of this interface: declaring its parameters (`declare.ts`), training (`training.ts`), fused inference (`frozen.ts`), an
+ * ONNX graph (`export/graph.ts`).
  * So a network is written once, and its names, shapes, gradients and fast version cannot drift apart.
  *
  * `V` is what flows between layers: shapes while declaring, tensors while computing.

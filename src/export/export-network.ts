@@ -1,0 +1,72 @@
+/** One network as the bytes of an ONNX model that agrees with libtorch on given images. */
+import { encodeOnnx } from "../formats/onnx.ts";
+import type { StateDict } from "../formats/safetensors.ts";
+import { lowResolution } from "../method/images.ts";
+import type { Model } from "../models/registry.ts";
+import type { Network } from "../nn/layers.ts";
+import { Parameters } from "../nn/parameters.ts";
+import { forward } from "../nn/training.ts";
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import { fromArray } from "../tensor/tensor.ts";
+import { version } from "../utils/version.ts";
+import { graphOf } from "./graph.ts";
+import { largestDifference, runOnnx, softmax } from "./parity.ts";
+
+export interface Source {
+  readonly network: Network;
+  readonly state: StateDict;
+  /** Names the network in errors. */
+  readonly where: string;
+}
+
+/** What becomes of a network. */
+export interface Role {
+  readonly file: string;
+  /** The low resolution is made of the image within the graph. */
+  readonly seesLow: boolean;
+  /** "probabilities" are the sigmoids of the logits. */
+  readonly output: "logits" | "probabilities";
+}
+
+export interface ExportSetting {
+  readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput">;
+  /** Normalized [B, 3, imageSize, imageSize], to compare on. */
+  readonly images: Float32Array;
+  /** Images a run, of which B is a multiple; any number when absent. */
+  readonly batch: number | undefined;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+export interface ProvedModel {
+  readonly bytes: Uint8Array;
+  readonly outputs: number;
+  /** Largest difference of a probability between ONNX Runtime and libtorch. */
+  readonly difference: number;
+}
+
+/** @throws kind "input" for a state of another network, "internal" for a model that does not agree */
+export async function exportNetwork(
+  { network, state, where }: Source,
+  { file, seesLow, output }: Role,
+  { model, images, batch, metadata }: ExportSetting,
+): Promise<ProvedModel> {
+  const size = model.imageSize;
+  const count = images.length / (3 * size * size);
+  const parameters = new Parameters(network, seesLow ? model.lowInput : size, "cpu");
+  const { outputs } = parameters.declaration;
+  parameters.load(state, where);
+  const expected = scope(() => {
+    const whole = fromArray(images, [count, 3, size, size]);
+    const seen = seesLow ? lowResolution(whole, model) : whole;
+    const logits = forward(network, parameters, seen, "fp32", "eval");
+    return output === "probabilities" ? ops.sigmoid(logits).toFloat32() : softmax(logits.toFloat32(), outputs);
+  });
+  parameters.free();
+
+  const graph = graphOf({ network, state, imageSize: size, low: seesLow ? model : undefined, output, batch });
+  const bytes = encodeOnnx(graph, { producer: "patchdrop", producerVersion: version(), metadata });
+  const got = await runOnnx(bytes, { values: images, size }, batch ?? count);
+  const probabilities = output === "probabilities" ? got : softmax(got, outputs);
+  return { bytes, outputs, difference: largestDifference(file, probabilities, expected) };
+}

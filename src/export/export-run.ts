@@ -1,0 +1,157 @@
+/**
+ * Writes the networks of a checkpoint as ONNX models: one file a network, each with all that its user must know to feed it.
+ * Every model is run and compared with libtorch before the folder appears, so that none is there which was not proved.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname } from "node:path";
+import type { CifarName } from "../data/cifar-files.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { normalizationFor } from "../data/normalizations.ts";
+import { type DatasetName, openDataSplits } from "../data/open.ts";
+import { fault } from "../errors.ts";
+import type { StateDict } from "../formats/safetensors.ts";
+import { type Fill, Normalizer } from "../method/images.ts";
+import { findModel, type Model, type Variant } from "../models/registry.ts";
+import { findLibtorch } from "../native/find.ts";
+import { openLibtorch } from "../native/library.ts";
+import { declare } from "../nn/declare.ts";
+import { systemFault, writeFolderAtomic } from "../run/atomic.ts";
+import type { Checkpoint } from "../run/checkpoint.ts";
+import { openCheckpoint } from "../run/open-checkpoint.ts";
+import { scope } from "../tensor/scope.ts";
+import { Random } from "../utils/random.ts";
+import { exportNetwork, type Role } from "./export-network.ts";
+import { metadataOf } from "./metadata.ts";
+import type { ExportOptions } from "./options.ts";
+
+export interface ExportedNetwork {
+  readonly file: string;
+  readonly network: string;
+  readonly outputs: number;
+  /** Largest difference of a probability between ONNX Runtime and libtorch. */
+  readonly difference: number;
+}
+
+export interface RunExport {
+  readonly checkpoint: string;
+  /** The images that the networks were compared on. */
+  readonly images: { readonly count: number; readonly of: string };
+  readonly networks: readonly ExportedNetwork[];
+}
+
+const roles: ReadonlyMap<string, Role> = new Map([
+  ["agent", { file: "policy.onnx", seesLow: true, output: "probabilities" }],
+  ["resnet_hr", { file: "classifier.onnx", seesLow: false, output: "logits" }],
+  ["resnet_lr", { file: "lr_classifier.onnx", seesLow: true, output: "logits" }],
+]);
+
+/** Exports the checkpoint of `given.load` into the new folder `given.out`. @throws kinds "input", "usage", "system" */
+export async function exportRun(given: ExportOptions): Promise<RunExport> {
+  if (existsSync(given.out)) {
+    throw fault("usage", { where: `--out ${given.out}`, rule: "must not exist yet", next: "give another name" });
+  }
+  const checkpoint = openCheckpoint(given.load);
+  const known = [...roles].filter(([name]) => checkpoint.networks.has(name));
+  if (known.length === 0) {
+    const got = [...checkpoint.networks.keys()].join(", ");
+    throw fault("input", { where: checkpoint.path, rule: `must hold ${[...roles.keys()].join(", ")}`, got });
+  }
+  const options = asTrained(checkpoint, given);
+  const model = findModel(options);
+  openLibtorch(findLibtorch(given.torch === undefined ? {} : { torch: given.torch }), {
+    threads: given.threads ?? availableParallelism(),
+    cuda: false,
+  });
+  const test = await openTestSet(options, model);
+  const normalization = test?.normalization ?? normalizationFor(model.transform);
+  const { batch } = given;
+  const count = wholeRuns(given.images, batch ?? 1);
+  const pixels = await pixelsOf(test, model, count);
+  const images = scope(() => new Normalizer(normalization, "cpu").images(pixels, model.imageSize).toFloat32());
+
+  const files = new Map<string, Uint8Array>();
+  const networks: ExportedNetwork[] = [];
+  for (const [name, role] of known) {
+    const state = checkpoint.networks.get(name)!;
+    const network = name === "agent" ? model.policy : model.classifier(test?.classes.length ?? classesOf(model, state));
+    const metadata = metadataOf({ checkpoint, name, model, normalization, test, fill: options.fill });
+    const source = { network, state, where: `${checkpoint.path}: ${name}` };
+    const { bytes, ...proved } = await exportNetwork(source, role, { model, images, batch, metadata });
+    files.set(role.file, bytes);
+    networks.push({ file: role.file, network: name, ...proved });
+  }
+  makeParent(given.out);
+  writeFolderAtomic(given.out, files);
+  const of = test === undefined ? "random pixels" : `${test.name}, test`;
+  return { checkpoint: checkpoint.path, images: { count, of }, networks };
+}
+
+/** The options of the run that made the checkpoint, overridden by those that were given. */
+function asTrained({ config }: Checkpoint, given: ExportOptions) {
+  const { data_dir: trainedOn } = config.options;
+  // A checkpoint may have been sent to where its data are not.
+  const there = typeof trainedOn === "string" && existsSync(trainedOn) ? trainedOn : undefined;
+  const unsaid = { model: "R32_C10", variant: "2019", seed: 1, fill: "zero" };
+  return { ...unsaid, ...config.options, ...given, data_dir: given.data_dir ?? there } as {
+    model: string;
+    variant: Variant;
+    seed: number;
+    fill: Fill;
+    data_dir?: string;
+    dataset?: DatasetName;
+    skip_bad?: number;
+  };
+}
+
+type Trained = ReturnType<typeof asTrained>;
+
+/** The run's test set; none when there are no data. */
+async function openTestSet({ data_dir, dataset, seed, skip_bad }: Trained, model: Model): Promise<Dataset | undefined> {
+  const own = model.dataset === "synthetic" && data_dir === undefined ? "synthetic" : undefined;
+  const named = dataset ?? own;
+  if (named !== "synthetic" && data_dir === undefined) return undefined;
+  const { test } = await openDataSplits({
+    imageSize: model.imageSize,
+    seed,
+    skipBad: skip_bad,
+    dataset: named,
+    dataDir: data_dir,
+    ...(model.dataset.startsWith("cifar") && { preferred: model.dataset as CifarName }),
+    transform: model.transform,
+  });
+  return test;
+}
+
+/** The first images of the test set, again from its start when it has fewer; without one, random pixels. */
+async function pixelsOf(test: Dataset | undefined, { imageSize }: Model, count: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count * imageSize * imageSize * 3);
+  if (test !== undefined) {
+    await test.read(
+      Uint32Array.from({ length: count }, (_, i) => i % test.length),
+      bytes,
+    );
+    return bytes;
+  }
+  const random = new Random(1, "export");
+  return bytes.map(() => random.integer(256));
+}
+
+/** The number of images, rounded up to runs of `batch`. */
+function wholeRuns(images: number, batch: number): number {
+  return Math.ceil(images / batch) * batch;
+}
+
+/** Classes of a classifier, by the bias of its last layer. */
+function classesOf(model: Model, state: StateDict): number {
+  const [head] = declare(model.classifier(1), model.imageSize).linears;
+  return state.get(`${head}.bias`)?.shape[0] ?? 1;
+}
+
+function makeParent(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw systemFault("could not be made", dirname(path), 0, error);
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Reads a network for ONNX: each layer becomes nodes of a graph, with batch norm folded into the convolutions and the
+ * weights as float32 constants. Needs no libtorch. Whether the graph computes what the network does is parity.ts's matter.
+ * Source: onnx/docs/Operators.md, operator set 17.
+ */
+import type { OnnxGraph, OnnxNode, OnnxTensor } from "../formats/onnx.ts";
+import { asFloat32, type StateDict } from "../formats/safetensors.ts";
+import type { LowSizes } from "../method/images.ts";
+import { declare } from "../nn/declare.ts";
+import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "../nn/layers.ts";
+
+/** torch.nn.BatchNorm2d's default. */
+const epsilon = 1e-5;
+
+/** What flows between nodes, by its name in the graph. */
+export type Value = string;
+
+export interface GraphOptions {
+  readonly network: Network;
+  /** Its parameters and buffers under PyTorch's names. */
+  readonly state: StateDict;
+  readonly imageSize: number;
+  /** The network sees the image in this low resolution; absent: as it is. */
+  readonly low?: LowSizes | undefined;
+  /** "probabilities" are the sigmoids of the logits. */
+  readonly output: "logits" | "probabilities";
+  /** Images a run; any number when absent. */
+  readonly batch?: number | undefined;
+}
+
+/** image [B, 3, imageSize, imageSize], normalized → logits or probabilities [B, outputs] */
+export function graphOf({ network, state, imageSize, low, output, batch }: GraphOptions): OnnxGraph {
+  const layers = new Exporting(state);
+  const image = "image";
+  const logits = network(layers, low === undefined ? image : layers.lowResolution(image, imageSize, low));
+  layers.finish(logits, output);
+  const { outputs } = declare(network, low?.lowInput ?? imageSize);
+  const images = batch ?? "batch";
+  return {
+    name: "patchdrop",
+    nodes: layers.nodes,
+    initializers: layers.initializers,
+    input: { name: image, shape: [images, 3, imageSize, imageSize] },
+    output: { name: output, shape: [images, outputs] },
+  };
+}
+
+export class Exporting implements Layers<Value> {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers: OnnxTensor[] = [];
+  readonly #state: StateDict;
+
+  constructor(state: StateDict) {
+    this.#state = state;
+  }
+
+  convBnRelu(x: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
+    return this.#node("Relu", [this.convBn(x, names, spec)]);
+  }
+
+  convBnAddRelu(x: Value, shortcut: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
+    return this.#node("Relu", [this.#node("Add", [this.convBn(x, names, spec), shortcut])]);
+  }
+
+  convBn(x: Value, names: ConvolutionNames, { kernel, stride = 1 }: ConvolutionSpec): Value {
+    const padding = samePadding(kernel);
+    const { shape, weight, bias } = this.#folded(names);
+    const constants = [
+      this.#constant(`${names.conv}.weight`, shape, weight),
+      this.#constant(`${names.conv}.bias`, [bias.length], bias),
+    ];
+    return this.#node("Conv", [x, ...constants], {
+      kernel_shape: [kernel, kernel],
+      strides: [stride, stride],
+      pads: [padding, padding, padding, padding],
+    });
+  }
+
+  averagePool(x: Value, size: number): Value {
+    return this.#node("AveragePool", [x], { kernel_shape: [size, size], strides: [size, size] });
+  }
+
+  maxPool(x: Value, size: number, stride: number, padding: number): Value {
+    return this.#node("MaxPool", [x], {
+      kernel_shape: [size, size],
+      strides: [stride, stride],
+      pads: [padding, padding, padding, padding],
+    });
+  }
+
+  /** Pad lists what comes before each of the four dimensions, then what comes behind. */
+  padChannels(x: Value, channels: number): Value {
+    return this.#node("Pad", [x, this.#integers("pads", [0, 0, 0, 0, 0, channels, 0, 0])], { mode: "constant" });
+  }
+
+  globalAveragePool(x: Value): Value {
+    return this.#node("Flatten", [this.#node("GlobalAveragePool", [x])], { axis: 1 });
+  }
+
+  linear(x: Value, name: string, _outputs: number): Value {
+    const constants = [`${name}.weight`, `${name}.bias`].map((parameter) =>
+      this.#constant(parameter, this.#state.get(parameter)!.shape, this.#values(parameter)),
+    );
+    return this.#node("Gemm", [x, ...constants], { transB: 1 });
+  }
+
+  block(body: () => Value): Value {
+    return body();
+  }
+
+  /**
+   * The low-resolution view as `method/images.ts` makes it. The top-left pixel of each block is sliced out, since Resize
+   * by a third or a fifth would round to another one; only repeating pixels is left to Resize, where nothing is rounded.
+   */
+  lowResolution(x: Value, imageSize: number, { lowSize, lowInput }: LowSizes): Value {
+    const block = imageSize / lowSize;
+    const low = this.#node("Slice", [
+      x,
+      this.#integers("starts", [0, 0]),
+      this.#integers("ends", [imageSize, imageSize]),
+      this.#integers("axes", [2, 3]),
+      this.#integers("steps", [block, block]),
+    ]);
+    if (lowInput === lowSize) return low;
+    const factor = lowInput / lowSize;
+    const scales = this.#constant("scales", [4], Float32Array.of(1, 1, factor, factor));
+    const noRegion = "";
+    return this.#node("Resize", [low, noRegion, scales], {
+      mode: "nearest",
+      coordinate_transformation_mode: "asymmetric",
+      nearest_mode: "floor",
+    });
+  }
+
+  /** Makes the logits the graph's output, under its name. */
+  finish(logits: Value, output: GraphOptions["output"]): void {
+    const operator = output === "probabilities" ? "Sigmoid" : "Identity";
+    this.nodes.push({ operator, inputs: [logits], output, attributes: {} });
+  }
+
+  #node(operator: string, inputs: readonly Value[], attributes: OnnxNode["attributes"] = {}): Value {
+    const output = `${operator}_${this.nodes.length}`;
+    this.nodes.push({ operator, inputs, output, attributes });
+    return output;
+  }
+
+  #constant(name: string, shape: readonly number[], values: OnnxTensor["values"]): Value {
+    this.initializers.push({ name, shape, values });
+    return name;
+  }
+
+  /** The list that the next node takes. */
+  #integers(name: string, values: readonly number[]): Value {
+    return this.#constant(`${name}_${this.nodes.length}`, [values.length], BigInt64Array.from(values, BigInt));
+  }
+
+  /** Weights w·γ/σ and bias β − μ·γ/σ, with σ = sqrt(running variance + ε), in double precision until the last. */
+  #folded({ conv, bn }: ConvolutionNames) {
+    const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map((name) =>
+      this.#values(`${bn}.${name}`),
+    );
+    const factor = Array.from(gamma, (g, channel) => g / Math.sqrt(variance[channel] + epsilon));
+    const perChannel = this.#values(`${conv}.weight`).length / factor.length;
+    return {
+      shape: this.#state.get(`${conv}.weight`)!.shape,
+      weight: this.#values(`${conv}.weight`).map((w, i) => w * factor[Math.floor(i / perChannel)]),
+      bias: beta.map((b, channel) => b - mean[channel] * factor[channel]),
+    };
+  }
+
+  #values(name: string): Float32Array {
+    return asFloat32(this.#state.get(name)!, name);
+  }
+}

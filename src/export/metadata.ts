@@ -1,0 +1,60 @@
+/** What a model's file says about itself: all that one must know to feed the model and to use what it gives. */
+import type { Dataset, Normalization } from "../data/dataset.ts";
+import { opset } from "../formats/onnx.ts";
+import { encodeSafetensors } from "../formats/safetensors.ts";
+import type { Fill } from "../method/images.ts";
+import type { Model } from "../models/registry.ts";
+import type { Checkpoint } from "../run/checkpoint.ts";
+import { sha256 } from "../utils/sha256.ts";
+import { version } from "../utils/version.ts";
+
+export interface Described {
+  readonly checkpoint: Pick<Checkpoint, "config" | "networks">;
+  /** Of the network in the checkpoint. */
+  readonly name: string;
+  readonly model: Model;
+  readonly normalization: Normalization;
+  /** Absent: the classes' names are unknown. */
+  readonly test: Dataset | undefined;
+  readonly fill: Fill;
+}
+
+const fills: Record<Fill, string> = {
+  zero: "dropped patches are 0 after normalization",
+  lr: "dropped patches show the low resolution, enlarged",
+};
+
+/** How a picture of any size becomes the model's image: the test transforms of data/transforms.ts. */
+function transformOf({ transform, imageSize }: Model): string {
+  const side = transform === "imagenet" ? Math.round((imageSize * 256) / 224) : imageSize;
+  return `shorter side to ${side} pixels (bilinear, antialiased), middle ${imageSize} × ${imageSize}`;
+}
+
+/** Lists are JSON. */
+export function metadataOf({ checkpoint, name, model, normalization, test, fill }: Described): Map<string, string> {
+  const { imageSize, lowSize, lowInput, grid } = model;
+  const streams = checkpoint.networks.has("resnet_lr") && checkpoint.networks.has("resnet_hr");
+  return new Map([
+    ["model", `${model.name} ${model.variant}`],
+    ["network", name],
+    ["stage", checkpoint.config.stage],
+    // The same as the checkpoint's own list of files has for this network.
+    ["checkpoint_sha256", sha256(encodeSafetensors(checkpoint.networks.get(name)!, { format: "pt" }))],
+    ["patchdrop", version()],
+    ["opset", String(opset)],
+    ["image_size", String(imageSize)],
+    ["patch_size", String(grid.patchSize)],
+    ["patches", `${grid.rows} × ${grid.columns}, row by row`],
+    ["low_size", String(lowSize)],
+    ["low_input", String(lowInput)],
+    ["resize", "nearest, the top-left pixel of each block; part of the graph"],
+    ["transform", transformOf(model)],
+    ["normalization", "(x / 255 - mean) / std, RGB"],
+    ["mean", JSON.stringify(normalization.mean)],
+    ["std", JSON.stringify(normalization.std)],
+    ["threshold", "0.5"],
+    ["fill", fills[fill]],
+    ["streams", streams ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one"],
+    ...(test === undefined ? [] : [["classes", JSON.stringify(test.classes)] as const]),
+  ]);
+}

@@ -1,0 +1,68 @@
+/** Every layer as ONNX nodes computes what libtorch's layer does, with batch norm whose statistics are not 0 and 1. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { Exporting } from "../../src/export/graph.ts";
+import { runOnnx } from "../../src/export/parity.ts";
+import { encodeOnnx } from "../../src/formats/onnx.ts";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import { type Layers, samePadding } from "../../src/nn/layers.ts";
+import { Parameters } from "../../src/nn/parameters.ts";
+import { forward } from "../../src/nn/training.ts";
+import { scope } from "../../src/tensor/scope.ts";
+import { fromArray } from "../../src/tensor/tensor.ts";
+import { Random } from "../../src/utils/random.ts";
+import { randomState } from "./random-state.ts";
+
+beforeAll(() => {
+  openLibtorch(findLibtorch(), { threads: 1, cuda: false });
+});
+
+const size = 12;
+const images = new Random(1, "images").normals(new Float32Array(2 * 3 * size * size));
+const names = (n: number) => ({ conv: `conv${n}`, bn: `bn${n}` });
+const tolerance = 1e-5;
+
+/** A layer, or the few that it takes to have an input for it. */
+type Case = <V>(layers: Layers<V>, x: V) => V;
+
+const cases: Record<string, Case> = {
+  convBnRelu: (layers, x) => layers.convBnRelu(x, names(1), { channels: 5, kernel: 3, stride: 2 }),
+  "convBn with a kernel of 7": (layers, x) => layers.convBn(x, names(1), { channels: 4, kernel: 7, stride: 2 }),
+  "convBn with a kernel of 1": (layers, x) => layers.convBn(x, names(1), { channels: 4, kernel: 1, stride: 2 }),
+  convBnAddRelu: (layers, x) => layers.convBnAddRelu(x, x, names(1), { channels: 3, kernel: 3 }),
+  averagePool: (layers, x) => layers.averagePool(x, 2),
+  maxPool: (layers, x) => layers.maxPool(x, 3, 2, samePadding(3)),
+  padChannels: (layers, x) => layers.padChannels(x, 2),
+  globalAveragePool: (layers, x) => layers.globalAveragePool(x),
+  linear: (layers, x) => layers.linear(layers.globalAveragePool(x), "fc", 4),
+  block: (layers, x) => layers.block(() => layers.averagePool(x, 3)),
+};
+
+describe("a layer as ONNX nodes", () => {
+  it.each(Object.entries(cases))("%s", async (name, network) => {
+    const parameters = new Parameters(network, size, "cpu");
+    parameters.load(randomState(parameters, 1), name);
+    const { values, rank } = scope(() => {
+      const result = forward(network, parameters, fromArray(images, [2, 3, size, size]), "fp32", "eval");
+      return { values: result.toFloat32(), rank: result.shape.length };
+    });
+
+    const layers = new Exporting(parameters.stateDict());
+    const output = network(layers, "image");
+    const graph = {
+      name,
+      nodes: layers.nodes,
+      initializers: layers.initializers,
+      input: { name: "image", shape: ["batch", 3, size, size] },
+      output: { name: output, shape: ["batch", "channels", "height", "width"].slice(0, rank) },
+    };
+    const bytes = encodeOnnx(graph, { producer: "test", producerVersion: "0", metadata: new Map() });
+    const got = await runOnnx(bytes, { values: images, size }, 2);
+    expect(got.length).toBe(values.length);
+    const farthest = Math.max(...Array.from(values, (value, i) => Math.abs(value - got[i])));
+    expect(farthest).toBeLessThan(tolerance);
+    // Equal would also be two lists of nothing.
+    expect(new Set(values).size).toBeGreaterThan(4);
+    parameters.free();
+  });
+});
