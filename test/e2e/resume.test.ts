@@ -188,7 +188,10 @@ describe("two uncut runs", () => {
     async () => {
       const before = outcome(runFolder("hr"));
       const { stdout, stderr } = await succeed(argumentsOf("hr", runFolder("hr"), "--resume"));
-      expect({ stdout, stderr }).toEqual({ stdout: `${runFolder("hr")}\n`, stderr: "" });
+      expect({ stdout, stderr }).toEqual({
+        stdout: `${runFolder("hr")}\n`,
+        stderr: `${runFolder("hr")}: all 3 epochs are done already\n`,
+      });
       expect(outcome(runFolder("hr"))).toEqual(before);
     },
     runTimeoutMs,
