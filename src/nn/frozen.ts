@@ -30,7 +30,11 @@ const oneDnn: Kernels = {
   chunk: 128,
   prepare: ops.reorderConvolutionWeight,
   convolution: ops.fusedConvolution,
-  residual: ops.fusedResidual,
+  // PyTorch 2.11 cannot describe a map of 1 × 1 to the fused addition (2.15 can); on so small a map it saves nothing.
+  residual: (x, shortcut, c) =>
+    shortcut.shape[2] > 1
+      ? ops.fusedResidual(x, shortcut, c)
+      : scope(() => ops.reluInPlace(ops.add(ops.fusedConvolution(x, c, "none"), shortcut))),
 };
 
 /** PyTorch's operators, for every device. */
