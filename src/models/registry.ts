@@ -98,6 +98,11 @@ function torchvision(name: PretrainedName, variant: Variant, imageSize: number):
   };
 }
 
+function imageNet(name: string, network: PretrainedName): Entry {
+  const forms = { 2019: torchvision(network, "2019", 224), 2020: torchvision(network, "2020", 224) };
+  return { name, dataset: "imagenet", forms };
+}
+
 const entries: readonly Entry[] = [
   { name: "R32_C10", dataset: "cifar10", forms: { 2019: narrow("ResNet-32 for CIFAR-10", 5), 2020: wide } },
   { name: "R32_C100", dataset: "cifar100", forms: { 2019: narrow("ResNet-32 for CIFAR-100", 5), 2020: wide } },
@@ -106,21 +111,9 @@ const entries: readonly Entry[] = [
     dataset: "fmow",
     forms: { 2019: torchvision("resnet34", "2019", 112), 2020: torchvision("resnet34", "2020", 224) },
   },
-  {
-    name: "R34_ImgNet",
-    dataset: "imagenet",
-    forms: { 2019: torchvision("resnet34", "2019", 224), 2020: torchvision("resnet34", "2020", 224) },
-  },
-  {
-    name: "R50_ImgNet",
-    dataset: "imagenet",
-    forms: { 2019: torchvision("resnet50", "2019", 224), 2020: torchvision("resnet50", "2020", 224) },
-  },
-  {
-    name: "R101_ImgNet",
-    dataset: "imagenet",
-    forms: { 2019: torchvision("resnet101", "2019", 224), 2020: torchvision("resnet101", "2020", 224) },
-  },
+  imageNet("R34_ImgNet", "resnet34"),
+  imageNet("R50_ImgNet", "resnet50"),
+  imageNet("R101_ImgNet", "resnet101"),
   {
     name: "R8_Scenes",
     dataset: "synthetic",

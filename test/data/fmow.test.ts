@@ -9,9 +9,10 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listCsv } from "../../src/data/csv-list.ts";
 import { isFault, readBoxes } from "../../src/data/fmow/annotation.ts";
-import { cropRegion, hangsOver, isTiny, overlaps, type Region } from "../../src/data/fmow/boxes.ts";
+import { cropRegion, hangsOver, isTiny, overlaps } from "../../src/data/fmow/boxes.ts";
 import { fmowCategories } from "../../src/data/fmow/categories.ts";
 import { type CropCounts, type CropFmowOptions, cropFmow } from "../../src/data/fmow/crop.ts";
+import type { Region } from "../../src/data/resize.ts";
 import { mutations } from "../fuzz.ts";
 
 const script = fileURLToPath(new URL("../../scripts/fixtures/make-fmow.mjs", import.meta.url));

@@ -4,7 +4,7 @@
  */
 
 import type { Fault } from "../../errors.ts";
-import type { Region } from "./boxes.ts";
+import type { Region } from "../resize.ts";
 import { falseDetection, fmowCategories } from "./categories.ts";
 
 export interface Box extends Region {

@@ -4,16 +4,7 @@
  * is compared with the image's height, and its height with the width; here each side with its own.
  */
 
-export interface Size {
-  readonly width: number;
-  readonly height: number;
-}
-
-/** Pixels of an image; where a box hangs over the image's edge, not all of them are there. */
-export interface Region extends Size {
-  readonly left: number;
-  readonly top: number;
-}
+import type { Region, Size } from "../resize.ts";
 
 /** Boxes with a side of so few pixels show nothing and are not cut out. */
 const tinySide = 2;

@@ -8,8 +8,9 @@ import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import type { Fault } from "../../errors.ts";
+import type { Region, Size } from "../resize.ts";
 import { type Box, isFault, readBoxes } from "./annotation.ts";
-import { cropRegion, hangsOver, isTiny, overlaps, type Region, type Size } from "./boxes.ts";
+import { cropRegion, hangsOver, isTiny, overlaps } from "./boxes.ts";
 import { falseDetection, fmowCategories } from "./categories.ts";
 import type { FmowImage } from "./tree.ts";
 
