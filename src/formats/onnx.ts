@@ -20,6 +20,8 @@
  * Sources: that file; onnx/docs/IR.md for what must be there; onnx/docs/Operators.md for the operators.
  */
 
+import { bytes, int, message, text } from "./protobuf.ts";
+
 /** Operators mean what version 17 of the standard set says; files say so, and readers hold to it. */
 export const opset = 17;
 /** The version of the file's own structure that came with that operator set. */
@@ -112,36 +114,4 @@ function encodeValue({ name, shape }: OnnxValue): Uint8Array[] {
   const dimensions = shape.map((size) => message(1, [typeof size === "number" ? int(1, size) : text(2, size)]));
   const tensorType = [int(1, elementType.float32), message(2, dimensions)];
   return [text(1, name), message(2, [message(1, tensorType)])];
-}
-
-/** Protobuf's wire types, from its "Encoding" page. */
-const wire = { varint: 0, bytes: 2 } as const;
-
-/** A whole number ≥ 0. */
-function int(field: number, value: number): Uint8Array {
-  return Buffer.concat([key(field, wire.varint), varint(value)]);
-}
-
-function text(field: number, value: string): Uint8Array {
-  return bytes(field, new TextEncoder().encode(value));
-}
-
-function message(field: number, fields: readonly Uint8Array[]): Uint8Array {
-  return bytes(field, Buffer.concat(fields));
-}
-
-function bytes(field: number, value: Uint8Array): Uint8Array {
-  return Buffer.concat([key(field, wire.bytes), varint(value.length), value]);
-}
-
-function key(field: number, type: number): Uint8Array {
-  return varint((field << 3) | type);
-}
-
-/** Seven bits a byte, least significant first, the top bit set on all bytes but the last. */
-function varint(value: number): Uint8Array {
-  const digits: number[] = [];
-  let rest = value;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) digits.push((rest % 0x80) | 0x80);
-  return Uint8Array.from([...digits, rest]);
 }

@@ -11,10 +11,11 @@
  */
 
 import { fault } from "../errors.ts";
+import { double, float, int, message, text } from "./protobuf.ts";
 
 /** The record that an event file must begin with. `wallTime` is in seconds since 1970. */
 export function encodeFileVersion(wallTime: number): Uint8Array {
-  return encodeRecord(concat([double(1, wallTime), text(3, "brain.Event:2")]));
+  return encodeRecord(Buffer.concat([double(1, wallTime), text(3, "brain.Event:2")]));
 }
 
 /**
@@ -25,8 +26,8 @@ export function encodeScalars(wallTime: number, step: number, values: ReadonlyMa
   if (!Number.isSafeInteger(step) || step < 0) {
     throw fault("internal", { where: "encodeScalars", rule: "the step must be a whole number ≥ 0", got: step });
   }
-  const summary = [...values].map(([tag, value]) => bytesField(1, concat([text(1, tag), float(2, value)])));
-  return encodeRecord(concat([double(1, wallTime), key(2, wire.varint), varint(step), bytesField(5, concat(summary))]));
+  const summary = [...values].map(([tag, value]) => message(1, [text(1, tag), float(2, value)]));
+  return encodeRecord(Buffer.concat([double(1, wallTime), int(2, step), message(5, summary)]));
 }
 
 /** A TFRecord around `data`. */
@@ -58,48 +59,3 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
   return crc;
 });
-
-/** Protobuf's wire types, from its "Encoding" page. */
-const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
-
-function key(field: number, type: number): Uint8Array {
-  return varint((field << 3) | type);
-}
-
-/** Seven bits a byte, least significant first, the top bit set on all bytes but the last. */
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) | 0x80);
-  return Uint8Array.from([...bytes, rest]);
-}
-
-function double(field: number, value: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setFloat64(0, value, true);
-  return concat([key(field, wire.fixed64), bytes]);
-}
-
-function float(field: number, value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setFloat32(0, value, true);
-  return concat([key(field, wire.fixed32), bytes]);
-}
-
-function text(field: number, value: string): Uint8Array {
-  return bytesField(field, new TextEncoder().encode(value));
-}
-
-function bytesField(field: number, bytes: Uint8Array): Uint8Array {
-  return concat([key(field, wire.bytes), varint(bytes.length), bytes]);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
-}
