@@ -2,7 +2,7 @@
  * A trained run as a function of images: the policy and its classifiers, or one classifier alone, with the transform
  * and the normalization that they were trained with. Takes bytes, gives numbers; knows no image files.
  *
- * Shapes: B batch, S image size, P patches, K classes.
+ * Shapes: B batch, S image size, L low-resolution size, P patches, K classes.
  */
 
 import type { Normalization } from "../data/dataset.ts";
@@ -21,7 +21,7 @@ import { choosePrecision, loadNetwork, type NetworkName, startLibtorch } from ".
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
-import { full, type Tensor } from "../tensor/tensor.ts";
+import { fromArray, full, type Tensor } from "../tensor/tensor.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { PredictOptions } from "./options.ts";
 
@@ -85,28 +85,74 @@ export class Predictor {
   }
 
   /**
+   * What the run says of whole images.
    * @param bytes images [B, S, S, 3] as the transform leaves them
    * @param seen whether to return what the classifier saw
    */
   predict(bytes: Uint8Array, { seen = false } = {}): Predicted {
-    const { imageSize, grid } = this.model;
-    const { agent, resnet_hr, resnet_lr } = this.#networks;
     return scope(() => {
-      const images = this.#normalizer.images(bytes, imageSize);
+      const images = this.#normalizer.images(bytes, this.model.imageSize);
       const low = lowResolution(images, this.model);
-      const patches = agent && ops.sigmoid(agent.forward(low));
-      const all = resnet_hr === undefined ? 0 : 1;
-      const mask = patches ? threshold(patches) : full([images.shape[0], grid.patches], all, "float32", this.#device);
-      const masked = maskPatches(images, mask, grid, this.#fill === "lr" ? low : undefined);
-      const streams = [resnet_hr?.forward(masked), resnet_lr?.forward(low)].filter((logits) => logits !== undefined);
-      const logits = streams.reduce((high, added) => ops.add(high, added));
+      const { mask, patches } = this.#choose(low);
+      const { classes, masked } = this.#classify(images, mask, low);
       return {
-        classes: ops.softmax(logits, 1).toFloat32(),
+        classes: classes.toFloat32(),
         mask: Uint8Array.from(mask.toFloat32()),
         ...(patches && { patches: patches.toFloat32() }),
         ...(seen && { seen: this.#asBytes(masked) }),
       };
     });
+  }
+
+  /**
+   * The first half of {@link predict}, for whoever has the low resolution only: which patches to acquire.
+   * @param low bytes [B, L, L, 3]
+   */
+  decide(low: Uint8Array): Pick<Predicted, "mask" | "patches"> {
+    return scope(() => {
+      const { mask, patches } = this.#choose(this.#lowOf(low));
+      return { mask: Uint8Array.from(mask.toFloat32()), ...(patches && { patches: patches.toFloat32() }) };
+    });
+  }
+
+  /**
+   * The second half: the classes' probabilities [B, K].
+   * @param images bytes [B, S, S, 3], with anything in the patches that the mask drops
+   * @param mask [B, P]
+   * @param low bytes [B, L, L, 3]
+   */
+  classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Float32Array {
+    const { imageSize, grid } = this.model;
+    return scope(() => {
+      const taken = fromArray(Float32Array.from(mask), [mask.length / grid.patches, grid.patches], this.#device);
+      return this.#classify(this.#normalizer.images(images, imageSize), taken, this.#lowOf(low)).classes.toFloat32();
+    });
+  }
+
+  /** @param low [B, 3, L, L] as the networks see it */
+  #choose(low: Tensor): { mask: Tensor; patches: Tensor | undefined } {
+    const { agent, resnet_hr } = this.#networks;
+    const patches = agent && ops.sigmoid(agent.forward(low));
+    if (patches !== undefined) return { patches, mask: threshold(patches) };
+    const all = resnet_hr === undefined ? 0 : 1;
+    return { patches, mask: full([low.shape[0], this.model.grid.patches], all, "float32", this.#device) };
+  }
+
+  #classify(images: Tensor, mask: Tensor, low: Tensor): { classes: Tensor; masked: Tensor } {
+    const { resnet_hr, resnet_lr } = this.#networks;
+    const masked = maskPatches(images, mask, this.model.grid, this.#fill === "lr" ? low : undefined);
+    const streams = [resnet_hr?.forward(masked), resnet_lr?.forward(low)].filter((logits) => logits !== undefined);
+    return {
+      classes: ops.softmax(
+        streams.reduce((high, added) => ops.add(high, added)),
+        1,
+      ),
+      masked,
+    };
+  }
+
+  #lowOf(bytes: Uint8Array): Tensor {
+    return lowResolution(this.#normalizer.images(bytes, this.model.lowSize), this.model);
   }
 
   free(): void {

@@ -20,10 +20,12 @@ import { openLibtorch } from "../../src/native/library.ts";
 import type { Prediction, Unreadable } from "../../src/predict/lines.ts";
 import { predictSchema } from "../../src/predict/options.ts";
 import { predict } from "../../src/predict/predict.ts";
+import { Predictor } from "../../src/predict/predictor.ts";
 import { evalSchema, parseOptions, type StageName } from "../../src/run/options.ts";
 import { type Reporter, Stopped, silentReporter } from "../../src/run/reporter.ts";
 import { evaluateRun, showImages } from "../../src/stages/evaluate-run.ts";
 import { train } from "../../src/stages/train.ts";
+import { Random } from "../../src/utils/random.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 
 openLibtorch(findLibtorch(), { threads: 1 });
@@ -101,6 +103,35 @@ it.each(["policy", "two"])("says of a run with a policy what its evaluation show
     expect((await picture("overlay")).length).toBe(256 * 256 * 3);
   }
 });
+
+it.each(["policy", "two"])(
+  "deciding on the low resolution and classifying what was acquired is predicting: %s",
+  (name) => {
+    const predictor = new Predictor(predictSchema.parse({ ...computing, load: at(name) }));
+    const { imageSize, lowSize, grid } = predictor.model;
+    const random = new Random(7, "pixels");
+    const whole = Uint8Array.from({ length: 5 * imageSize ** 2 * 3 }, () => random.integer(256));
+    const pixelOf = (x: number, y: number, image: number) => 3 * ((image * imageSize + y) * imageSize + x);
+    const low = new Uint8Array(5 * lowSize ** 2 * 3);
+    for (let i = 0; i < low.length / 3; i++) {
+      const [x, y] = [i % lowSize, Math.floor(i / lowSize) % lowSize].map((at) => (at * imageSize) / lowSize);
+      low.set(whole.subarray(pixelOf(x, y, Math.floor(i / lowSize ** 2))).subarray(0, 3), 3 * i);
+    }
+    const expected = predictor.predict(whole);
+    const { mask, patches } = predictor.decide(low);
+    expect(mask).toEqual(expected.mask);
+    expect(patches).toEqual(expected.patches);
+    // What was never read may be anything.
+    const acquired = whole.map((byte, at) => {
+      const [x, y] = [Math.floor(at / 3) % imageSize, Math.floor(at / 3 / imageSize) % imageSize];
+      const patch = Math.floor(y / grid.patchSize) * grid.columns + Math.floor(x / grid.patchSize);
+      return mask[Math.floor(at / 3 / imageSize ** 2) * grid.patches + patch] === 1 ? byte : 99;
+    });
+    expect(acquired).not.toEqual(whole);
+    expect(predictor.classify(acquired, mask, low)).toEqual(expected.classes);
+    predictor.free();
+  },
+);
 
 it.each([
   ["hr", "1111111111111111", 1024],
