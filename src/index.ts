@@ -1,6 +1,7 @@
 /** The library: what `import { … } from "patchdrop"` offers. Names only; nothing is computed here. */
 export type { DataSplits, Dataset, Normalization } from "./data/dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
+export { readImage } from "./data/read-image.ts";
 export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
 export { type Experiment, readExperiment } from "./experiment/config.ts";
 export { runExperiment } from "./experiment/run.ts";
@@ -19,11 +20,12 @@ export {
 export { describeModels, type ModelDescription } from "./models/describe.ts";
 export { findModel, type Model, modelNames } from "./models/registry.ts";
 export { type FoundLibtorch, findLibtorch } from "./native/find.ts";
+export { openPredictor, type Predicted, Predictor, type PredictorOptions } from "./predict/predictor.ts";
 export type { Checkpoint } from "./run/checkpoint.ts";
 export { readMetrics } from "./run/metrics.ts";
 export { openCheckpoint } from "./run/open-checkpoint.ts";
 export { type EvalOptions, parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
-export type { Reporter } from "./run/reporter.ts";
+export { type Reporter, silentReporter } from "./run/reporter.ts";
 export type { StageResult } from "./stages/epochs.ts";
 export { type EvaluationRow, evaluateRun, type RunEvaluation } from "./stages/evaluate-run.ts";
 export { train } from "./stages/train.ts";

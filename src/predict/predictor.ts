@@ -17,13 +17,14 @@ import { FrozenNetwork } from "../nn/frozen.ts";
 import { type Checkpoint, readState } from "../run/checkpoint.ts";
 import type { JsonObject } from "../run/json.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
+import { parseWith } from "../run/options.ts";
 import { choosePrecision, loadNetwork, type NetworkName, startLibtorch } from "../stages/setting.ts";
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, full, type Tensor } from "../tensor/tensor.ts";
 import { sha256 } from "../utils/sha256.ts";
-import type { PredictOptions } from "./options.ts";
+import { type PredictOptions, predictSchema } from "./options.ts";
 
 /** What the run says of a batch, row by row. */
 export interface Predicted {
@@ -38,6 +39,18 @@ export interface Predicted {
 }
 
 type Networks = Partial<Record<NetworkName, FrozenNetwork>>;
+
+/** Which run, and what it computes with; all but the run has a default. */
+export type PredictorOptions = Pick<PredictOptions, "load" | "fill" | "device" | "precision" | "threads" | "torch">;
+
+/**
+ * Opens a trained run: `openPredictor("runs/finetune")`.
+ * @param load run folder or checkpoint
+ * @throws usage: options that cannot be; and as {@link Predictor}
+ */
+export function openPredictor(load: string, options: Partial<Omit<PredictorOptions, "load">> = {}): Predictor {
+  return new Predictor(parseWith(predictSchema, { ...options, load }, "predict"));
+}
 
 export class Predictor {
   readonly model: Model;
@@ -56,7 +69,7 @@ export class Predictor {
    * Opens libtorch and the checkpoint `options.load`.
    * @throws input: a checkpoint that is damaged or not of a run, no libtorch; usage: a model that is not known here
    */
-  constructor(options: PredictOptions) {
+  constructor(options: PredictorOptions) {
     const checkpoint = openCheckpoint(options.load);
     const run = checkpoint.config.options;
     this.classes = classesOf(checkpoint);

@@ -7,14 +7,18 @@ import type {
   StageOptions,
   TwoStreamOptions,
 } from "../run/options.ts";
-import type { Reporter } from "../run/reporter.ts";
+import { type Reporter, silentReporter } from "../run/reporter.ts";
 import { classifierTraining } from "./classifier-training.ts";
 import type { StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
 import { pretrain } from "./pretrain.ts";
 
 /** Runs one stage; `options` are those that its schema gave. */
-export function train(stage: StageName, options: StageOptions, reporter: Reporter): Promise<StageResult> {
+export function train(
+  stage: StageName,
+  options: StageOptions,
+  reporter: Reporter = silentReporter,
+): Promise<StageResult> {
   switch (stage) {
     case "classifier_training":
       return classifierTraining(options as ClassifierOptions, reporter);

@@ -1,6 +1,16 @@
 /** The program as a subprocess, built from these sources: what a user meets, exit codes and streams included. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,7 +45,8 @@ function makeBuild(target: string): void {
   const given = [compiler, "-p", join(root, "tsconfig.build.json"), "--noCheck", "--outDir", join(folder, "dist")];
   const { status, stdout } = spawnSync(process.execPath, given, { cwd: root, encoding: "utf8" });
   if (status !== 0) throw new Error(`tsc failed: ${stdout}`);
-  for (const needed of ["package.json", "configs"]) {
+  const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
+  for (const needed of ["package.json", ...files.filter((name) => name !== "dist")]) {
     cpSync(join(root, needed), join(folder, needed), { recursive: true });
   }
   try {
@@ -56,6 +67,8 @@ function removeOldBuilds(): void {
 }
 
 const main = mainFile();
+/** The folder that a package is made of: package.json and all that it lists. */
+export const packageFolder = join(main, "..", "..", "..");
 
 /** The user's cache is left alone; libtorch is the one that a user's command would find. */
 const environment = {

@@ -1,0 +1,22 @@
+/** One image file as a network gets it outside training. Many files go through decode-pool.ts, on threads of their own. */
+import { fault } from "../errors.ts";
+import { decodePixels } from "./decode.ts";
+import { type TransformName, transforms } from "./transforms.ts";
+
+/**
+ * Decodes a file and applies the test form of a model's transform.
+ * @param model what the image is for: its size S in pixels, and its transform
+ * @returns bytes [S, S, 3]
+ * @throws input: no image, cut off, too large
+ */
+export async function readImage(
+  path: string,
+  { imageSize, transform }: { imageSize: number; transform: TransformName },
+): Promise<Uint8Array> {
+  const pixels = await decodePixels(path).catch((error: Error) => {
+    throw fault("input", { where: path, rule: "must be an image that can be read", got: error.message }, error);
+  });
+  const bytes = new Uint8Array(imageSize * imageSize * 3);
+  transforms[transform](pixels.bytes, pixels, imageSize, bytes);
+  return bytes;
+}

@@ -1,0 +1,73 @@
+/** The package as it is published: unpacked into an empty project, its examples run and its types hold. */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { makeImageFolder } from "./images.ts";
+import { packageFolder, runTimeoutMs, shellEnvironment } from "./program.ts";
+
+const modules = fileURLToPath(new URL("../../node_modules", import.meta.url));
+
+let project: string;
+let packed: string[];
+const at = (...names: string[]) => join(project, ...names);
+const env = { ...shellEnvironment, OMP_NUM_THREADS: "1" };
+const run = (program: string, ...args: string[]) =>
+  execFileSync(program, args, { cwd: project, env, encoding: "utf8" });
+const node = (...args: string[]) => run(process.execPath, ...args);
+
+beforeAll(async () => {
+  project = mkdtempSync(join(tmpdir(), "patchdrop-package-"));
+  // Without its scripts: the build is there, and other tests run it.
+  const npm = ["pack", packageFolder, "--ignore-scripts", "--json", "--pack-destination", project];
+  const [{ filename, files }] = JSON.parse(run("npm", ...npm)) as { filename: string; files: { path: string }[] }[];
+  packed = files.map(({ path }) => path);
+  mkdirSync(at("node_modules", "patchdrop"), { recursive: true });
+  run("tar", "-xzf", filename, "-C", at("node_modules", "patchdrop"), "--strip-components=1");
+  const { dependencies } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  for (const name of [...Object.keys(dependencies), "typescript"]) {
+    mkdirSync(dirname(at("node_modules", name)), { recursive: true });
+    symlinkSync(join(modules, name), at("node_modules", name));
+  }
+  cpSync(at("node_modules", "patchdrop", "examples"), project, { recursive: true });
+  await makeImageFolder(at("images"), { classes: 2, train: 40, test: 8 });
+}, runTimeoutMs);
+afterAll(() => rmSync(project, { recursive: true, force: true }));
+
+it("holds what a user needs and nothing else", () => {
+  const places = new Set(packed.map((path) => path.split("/")[0]));
+  expect([...places].sort()).toEqual(
+    ["CHANGELOG.md", "LICENSE", "README.md", "configs", "dist", "docs", "examples", "package.json"].sort(),
+  );
+  for (const needed of ["dist/cli/main.js", "dist/index.js", "dist/index.d.ts", "dist/data/decode-worker.js"]) {
+    expect(packed).toContain(needed);
+  }
+});
+
+it("trains on images of one's own, and says what the run sees in a file", { timeout: runTimeoutMs }, () => {
+  const trained = node("train-on-your-images.mjs", "images", "runs");
+  expect(trained).toMatch(/^runs\/policy: \d+\.\d % with \d+\.\d patches an image\n$/);
+  const [, patches] = /with (\d+\.\d) patches/.exec(trained)!;
+  const said = node("predict-a-file.mjs", "runs/policy", "images/test/class1/0.png");
+  const found = /^class[01] \((\d+\.\d) %\), from (\d+) of 16 patches\n$/.exec(said);
+  expect(found, said).not.toBeNull();
+  // Of two classes the likelier one; a policy that hardly learned takes about as many patches of each image.
+  expect(Number(found![1])).toBeGreaterThanOrEqual(50);
+  expect(Math.abs(Number(found![2]) - Number(patches))).toBeLessThan(5);
+});
+
+it("has types that a strict project can use", { timeout: runTimeoutMs }, () => {
+  writeFileSync(
+    at("use.ts"),
+    `import { openPredictor, type Predicted } from "patchdrop";
+export const mask: Uint8Array = openPredictor("run", { precision: "fp32" }).predict(new Uint8Array(3)).mask;
+export const probabilities = (said: Predicted): Float32Array | undefined => said.patches;
+`,
+  );
+  const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023"];
+  expect(node("node_modules/typescript/bin/tsc", ...options, "use.ts")).toBe("");
+});
