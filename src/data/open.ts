@@ -70,6 +70,46 @@ export async function openDataSplits(options: OpenDataOptions): Promise<DataSpli
   return openCifar(dataset, dataDir);
 }
 
+/** What a model takes, which says how its data set is opened. */
+export interface ModelInput {
+  /** The data set that the model was made for. */
+  readonly dataset: string;
+  readonly imageSize: number;
+  readonly transform: TransformName;
+}
+
+/** The data options of a command, under their flags' names. */
+export interface DataFlags {
+  readonly dataset?: DatasetName | undefined;
+  readonly data_dir?: string | undefined;
+  readonly seed?: number | undefined;
+  readonly skip_bad?: number | undefined;
+  readonly num_workers?: number | undefined;
+  readonly download?: boolean | undefined;
+}
+
+/** The data set that flags name for a model; a model of the synthetic scenes needs no flag. */
+export function datasetFor(model: ModelInput, { dataset, data_dir }: DataFlags): DatasetName | undefined {
+  return dataset ?? (model.dataset === "synthetic" && data_dir === undefined ? "synthetic" : undefined);
+}
+
+/** {@link openDataSplits} for a model, by a command's flags. */
+export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: string) => void): Promise<DataSplits> {
+  const { imageSize, transform } = model;
+  return openDataSplits({
+    imageSize,
+    transform,
+    dataset: datasetFor(model, flags),
+    dataDir: flags.data_dir,
+    seed: flags.seed,
+    skipBad: flags.skip_bad,
+    parallel: flags.num_workers,
+    download: flags.download,
+    say,
+    preferred: model.dataset.startsWith("cifar") ? (model.dataset as CifarName) : undefined,
+  });
+}
+
 function fileOptions(options: OpenDataOptions, dataDir: string): ImageFolderOptions {
   const { imageSize, skipBad, parallel, say, transform = imageSize === fixedSize ? "cifar" : "imagenet" } = options;
   return {

@@ -5,10 +5,9 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
-import type { CifarName } from "../data/cifar-files.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { normalizationFor } from "../data/normalizations.ts";
-import { type DatasetName, openDataSplits } from "../data/open.ts";
+import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { type Fill, Normalizer } from "../method/images.ts";
@@ -93,34 +92,19 @@ function asTrained({ config }: Checkpoint, given: ExportOptions) {
   // A checkpoint may have been sent to where its data are not.
   const there = typeof trainedOn === "string" && existsSync(trainedOn) ? trainedOn : undefined;
   const unsaid = { model: "R32_C10", variant: "2019", seed: 1, fill: "zero" };
-  return { ...unsaid, ...config.options, ...given, data_dir: given.data_dir ?? there } as {
+  return { ...unsaid, ...config.options, ...given, data_dir: given.data_dir ?? there } as DataFlags & {
     model: string;
     variant: Variant;
-    seed: number;
     fill: Fill;
-    data_dir?: string;
-    dataset?: DatasetName;
-    skip_bad?: number;
   };
 }
 
 type Trained = ReturnType<typeof asTrained>;
 
 /** The run's test set; none when there are no data. */
-async function openTestSet({ data_dir, dataset, seed, skip_bad }: Trained, model: Model): Promise<Dataset | undefined> {
-  const own = model.dataset === "synthetic" && data_dir === undefined ? "synthetic" : undefined;
-  const named = dataset ?? own;
-  if (named !== "synthetic" && data_dir === undefined) return undefined;
-  const { test } = await openDataSplits({
-    imageSize: model.imageSize,
-    seed,
-    skipBad: skip_bad,
-    dataset: named,
-    dataDir: data_dir,
-    ...(model.dataset.startsWith("cifar") && { preferred: model.dataset as CifarName }),
-    transform: model.transform,
-  });
-  return test;
+async function openTestSet(trained: Trained, model: Model): Promise<Dataset | undefined> {
+  if (datasetFor(model, trained) !== "synthetic" && trained.data_dir === undefined) return undefined;
+  return (await openDataFor(model, trained)).test;
 }
 
 /** The first images of the test set, again from its start when it has fewer; without one, random pixels. */

@@ -3,9 +3,8 @@
  * four stages share it; each keeps to itself what it learns and how.
  */
 import { availableParallelism } from "node:os";
-import type { CifarName } from "../data/cifar-files.ts";
 import type { DataSplits } from "../data/dataset.ts";
-import { openDataSplits } from "../data/open.ts";
+import { openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { Normalizer } from "../method/images.ts";
@@ -59,7 +58,7 @@ export async function prepare(options: SettingOptions, reporter: Reporter): Prom
   const model = findModel(options);
   const device = options.device as Device;
   const torch = startLibtorch(options);
-  const data = await openData(options, model, reporter.note);
+  const data = await openDataFor(model, options, reporter.note);
   return {
     model,
     data,
@@ -75,24 +74,6 @@ export async function prepare(options: SettingOptions, reporter: Reporter): Prom
       threads: String(torch.threads),
     },
   };
-}
-
-async function openData(options: SettingOptions, model: Model, say: (text: string) => void): Promise<DataSplits> {
-  const { data_dir: dataDir, skip_bad: skipBad, download, seed } = options;
-  const own = model.dataset === "synthetic";
-  const dataset = options.dataset ?? (own && dataDir === undefined ? "synthetic" : undefined);
-  return openDataSplits({
-    imageSize: model.imageSize,
-    seed,
-    skipBad,
-    download,
-    parallel: options.num_workers,
-    say,
-    ...(model.dataset.startsWith("cifar") && { preferred: model.dataset as CifarName }),
-    ...(dataset && { dataset }),
-    ...(dataDir && { dataDir }),
-    transform: model.transform,
-  });
 }
 
 /** Finds and opens libtorch, once a process. */
