@@ -1,10 +1,11 @@
 /** The library: what `import { … } from "patchdrop"` offers. Names only; nothing is computed here. */
 export type { DataSplits, Dataset, Normalization } from "./data/dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
+export type { TransformName } from "./data/transforms.ts";
 export { readImage } from "./data/read-image.ts";
 export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
-export { type Experiment, readExperiment } from "./experiment/config.ts";
-export { runExperiment } from "./experiment/run.ts";
+export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/config.ts";
+export { type ExperimentResult, runExperiment } from "./experiment/run.ts";
 export {
   centrePatches,
   countPatches,
@@ -17,15 +18,16 @@ export {
   patchBox,
   randomMask,
 } from "./method/grid.ts";
-export { describeModels, type ModelDescription } from "./models/describe.ts";
-export { findModel, type Model, modelNames } from "./models/registry.ts";
-export { type FoundLibtorch, findLibtorch } from "./native/find.ts";
+export type { Metrics } from "./method/metrics.ts";
+export { describeModels, type ModelDescription, type NetworkSize } from "./models/describe.ts";
+export { findModel, type Model, type ModelOptions, modelNames } from "./models/registry.ts";
+export { type FindOptions, type FoundLibtorch, findLibtorch } from "./native/find.ts";
 export { openPredictor, type Predicted, Predictor, type PredictorOptions } from "./predict/predictor.ts";
 export type { Checkpoint } from "./run/checkpoint.ts";
-export { readMetrics } from "./run/metrics.ts";
+export { type MetricRecord, readMetrics } from "./run/metrics.ts";
 export { openCheckpoint } from "./run/open-checkpoint.ts";
 export { type EvalOptions, parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
-export { type Reporter, silentReporter } from "./run/reporter.ts";
+export { type Reporter, type ReporterBar, silentReporter } from "./run/reporter.ts";
 export type { StageResult } from "./stages/epochs.ts";
 export { type EvaluationRow, evaluateRun, type RunEvaluation } from "./stages/evaluate-run.ts";
 export { train } from "./stages/train.ts";
