@@ -64,6 +64,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     cuda: false,
   });
   const test = await openTestSet(options, model);
+  const classes = test?.classes ?? trainedClasses(checkpoint);
   const normalization = test?.normalization ?? normalizationFor(model.transform);
   const { batch } = given;
   const count = wholeRuns(given.images, batch ?? 1);
@@ -74,8 +75,8 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const networks: ExportedNetwork[] = [];
   for (const [name, role] of known) {
     const state = checkpoint.networks.get(name)!;
-    const network = name === "agent" ? model.policy : model.classifier(test?.classes.length ?? classesOf(model, state));
-    const metadata = metadataOf({ checkpoint, name, model, normalization, test, fill: options.fill });
+    const network = name === "agent" ? model.policy : model.classifier(classes?.length ?? outputsOf(model, state));
+    const metadata = metadataOf({ checkpoint, name, model, normalization, classes, fill: options.fill });
     const source = { network, state, where: `${checkpoint.path}: ${name}` };
     const { bytes, ...proved } = await exportNetwork(source, role, { model, images, batch, metadata });
     files.set(role.file, bytes);
@@ -93,12 +94,15 @@ function asTrained({ config }: Checkpoint, given: ExportOptions) {
   // A checkpoint may have been sent to where its data are not.
   const there = typeof trainedOn === "string" && existsSync(trainedOn) ? trainedOn : undefined;
   const unsaid = { model: "R32_C10", variant: "2019", seed: 1, fill: "zero" };
-  return { ...unsaid, ...config.options, ...given, data_dir: given.data_dir ?? there } as {
+  const onFiles = typeof trainedOn === "string";
+  return { ...unsaid, ...config.options, ...given, data_dir: given.data_dir ?? there, onFiles } as {
     model: string;
     variant: Variant;
     seed: number;
     fill: Fill;
     data_dir?: string;
+    /** Whether the run was trained on a folder, be it there or not. */
+    onFiles: boolean;
     dataset?: DatasetName;
     skip_bad?: number;
   };
@@ -106,9 +110,16 @@ function asTrained({ config }: Checkpoint, given: ExportOptions) {
 
 type Trained = ReturnType<typeof asTrained>;
 
+/** As the run's configuration has them; none where it is unknown. */
+function trainedClasses({ config }: Checkpoint): string[] | undefined {
+  const { classes } = config.dataset;
+  return Array.isArray(classes) ? classes.map(String) : undefined;
+}
+
 /** The run's test set; none when there are no data. */
-async function openTestSet({ data_dir, dataset, seed, skip_bad }: Trained, model: Model): Promise<Dataset | undefined> {
-  const own = model.dataset === "synthetic" && data_dir === undefined ? "synthetic" : undefined;
+async function openTestSet(trained: Trained, model: Model): Promise<Dataset | undefined> {
+  const { data_dir, dataset, seed, skip_bad, onFiles } = trained;
+  const own = model.dataset === "synthetic" && data_dir === undefined && !onFiles ? "synthetic" : undefined;
   const named = dataset ?? own;
   if (named !== "synthetic" && data_dir === undefined) return undefined;
   const { test } = await openDataSplits({
@@ -143,7 +154,7 @@ function wholeRuns(images: number, batch: number): number {
 }
 
 /** Classes of a classifier, by the bias of its last layer. */
-function classesOf(model: Model, state: StateDict): number {
+function outputsOf(model: Model, state: StateDict): number {
   const [head] = declare(model.classifier(1), model.imageSize).linears;
   return state.get(`${head}.bias`)?.shape[0] ?? 1;
 }

@@ -7,7 +7,13 @@ const count = z.number().int().min(1);
 
 export const predictSchema = z
   .strictObject({
-    load: z.string().describe("run folder or checkpoint that predicts (required)"),
+    load: z
+      .string()
+      .describe("run folder or checkpoint that predicts; with --engine onnx, a folder of export (required)"),
+    engine: z
+      .enum(["libtorch", "onnx"])
+      .default("libtorch")
+      .describe("what computes: libtorch, or ONNX Runtime, which needs none"),
     out: z.string().optional().describe("file for the lines; standard output when absent"),
     format: z.enum(["jsonl", "csv"]).default("jsonl").describe("JSON Lines, or a table"),
     top: count.default(5).describe("so many of the likeliest classes a line"),
