@@ -1,0 +1,213 @@
+/**
+ * The page: a picture is chosen, the policy looks at its coarse copy and takes patches, the classifier answers, and
+ * random patches are held against that. All arithmetic is elsewhere; here is what follows what.
+ */
+import { countPatches, makeGrid, pixelsRead, randomMask } from "../src/method/grid.ts";
+import { Random } from "../src/utils/random.ts";
+import { type Known, likeliest, showAnswer, showComparison, showEvaluation, showRead } from "./answers.ts";
+import { choose } from "./choose.ts";
+import type { SetDescription } from "./description.ts";
+import { byId, make, patchesOf, percent, whole } from "./dom.ts";
+import { Engine } from "./engine.ts";
+import { reveal, showAtOnce, showChoice, showWishes } from "./panels.ts";
+import { readPicture } from "./picture.ts";
+import { type ModelSet, modelSets } from "./sets.ts";
+
+const randomDraws = 20;
+/** The slider passes over many numbers on its way to one. */
+const settledMs = 150;
+
+/** A picture that can be chosen. */
+interface Picture extends Known {
+  readonly name: string;
+  /** Of its thumbnail. */
+  readonly url: string;
+  file(): Promise<Blob>;
+}
+
+/** What is known of the chosen picture. */
+interface Looked {
+  readonly description: SetDescription;
+  readonly known: Known;
+  readonly bytes: Uint8Array;
+  readonly probabilities: Float32Array;
+  /** The classifier's on all patches, [K]. */
+  readonly whole: Float32Array;
+}
+
+const engine = new Engine();
+let set: ModelSet;
+let own: Picture | undefined;
+let looked: Looked | undefined;
+/** Counts what the visitor asked for: an answer to an earlier question is dropped. */
+let turn = 0;
+
+const [file, slider, policyDecides] = [
+  byId("file", "input"),
+  byId("budget", "input"),
+  byId("policy-decides", "button"),
+];
+
+file.addEventListener("change", () => {
+  const [chosen] = file.files ?? [];
+  // The same file may be chosen again.
+  file.value = "";
+  if (chosen !== undefined) void guarded(() => bringOwn(chosen));
+});
+slider.addEventListener("input", () => void guarded(() => spend(slider.valueAsNumber)));
+policyDecides.addEventListener("click", () => void guarded(() => spend(undefined)));
+
+offerSets();
+void guarded(() => openSet(modelSets[0]));
+
+/** What goes wrong is said on the page. */
+async function guarded(work: () => Promise<void>): Promise<void> {
+  const fault = byId("fault", "p");
+  fault.textContent = "";
+  try {
+    await work();
+  } catch (error) {
+    fault.textContent = error instanceof Error ? error.message : String(error);
+  }
+}
+
+function offerSets(): void {
+  const radios = modelSets.map((one, at) => {
+    const radio = make("input", { type: "radio", name: "set", ...(at === 0 && { checked: "" }) });
+    radio.addEventListener("change", () => void guarded(() => openSet(one)));
+    return make("label", { class: "tab" }, radio, make("span", {}, one.description.title));
+  });
+  const sets = byId("sets", "fieldset");
+  sets.append(...radios);
+  sets.hidden = modelSets.length < 2;
+}
+
+async function openSet(chosen: ModelSet): Promise<void> {
+  set = chosen;
+  looked = undefined;
+  const { description, models } = chosen;
+  const mine = ++turn;
+  describeSet(description);
+  offerPictures();
+  slider.disabled = policyDecides.disabled = true;
+  byId("loading", "p").hidden = false;
+  await engine.call("open", { models, description });
+  if (set !== chosen) return;
+  byId("loading", "p").hidden = true;
+  if (mine === turn) await look(pictures()[0]);
+}
+
+function describeSet({ about, classes, imageSize, evaluation, model, checkpoint }: SetDescription): void {
+  byId("set-about", "p").textContent = `${about} The classes: ${classes.join(", ")}.`;
+  byId("own-note", "span").textContent =
+    `It is cut to its middle square and shrunk to ${imageSize} × ${imageSize} pixels, here in the browser. Whatever it shows, the answer is one of the ${classes.length} classes.`;
+  byId("origin", "span").textContent = `Networks: ${model}, checkpoint ${checkpoint}.`;
+  showEvaluation(evaluation);
+}
+
+function pictures(): Picture[] {
+  const samples = set.description.samples.map(({ file: name, label }, at) => {
+    const url = set.url(name);
+    return { name: `picture ${at + 1}, ${label}`, label, url, file: async () => (await fetch(url)).blob() };
+  });
+  return own === undefined ? samples : [...samples, own];
+}
+
+/** @param checked the picture that is chosen */
+function offerPictures(checked = 0): void {
+  const labels = pictures().map((picture, at) => {
+    const radio = make("input", { type: "radio", name: "picture", ...(at === checked && { checked: "" }) });
+    radio.addEventListener("change", () => void guarded(() => look(picture)));
+    const image = make("img", { src: picture.url, alt: picture.name });
+    return make("label", { class: "sample" }, radio, image, make("small", {}, picture.label ?? "yours"));
+  });
+  byId("samples", "div").replaceChildren(...labels);
+}
+
+async function bringOwn(chosen: File): Promise<void> {
+  // Read first: a file that is no picture leaves everything as it was.
+  await readPicture(chosen, set.description);
+  if (own !== undefined) URL.revokeObjectURL(own.url);
+  own = { name: `your picture ${chosen.name}`, url: URL.createObjectURL(chosen), file: async () => chosen };
+  offerPictures(set.description.samples.length);
+  await look(own);
+}
+
+/** The policy looks at a picture; then it decides by itself. */
+async function look(picture: Picture): Promise<void> {
+  const mine = ++turn;
+  const { description } = set;
+  const bytes = await readPicture(await picture.file(), description);
+  const probabilities = await engine.call("decide", bytes);
+  const all = new Uint8Array(probabilities.length).fill(1);
+  const [onAll] = await engine.call("classify", { bytes, masks: [all] });
+  if (mine !== turn) return;
+  looked = { description, known: picture, bytes, probabilities, whole: onAll };
+  showWishes(bytes, probabilities, description);
+  reveal();
+  await spend(undefined);
+}
+
+/** Reads so many patches, or those that the policy takes by itself. */
+async function spend(budget: number | undefined): Promise<void> {
+  if (looked === undefined) return;
+  const mine = ++turn;
+  const { description, known, bytes, probabilities } = looked;
+  const mask = choose(probabilities, budget);
+  if (budget !== undefined) showAtOnce();
+  showBudget(countPatches(mask), probabilities.length, budget === undefined);
+  showChoice(bytes, mask, description);
+  showRead(mask, description);
+  const [answer] = await engine.call("classify", { bytes, masks: [mask] });
+  if (mine !== turn) return;
+  showAnswer(answer, known, description);
+  await new Promise((resolve) => setTimeout(resolve, settledMs));
+  if (mine !== turn) return;
+  say(answer, mask, looked);
+  await compare(answer, mask, looked, () => mine === turn);
+}
+
+function showBudget(count: number, patches: number, byPolicy: boolean): void {
+  slider.disabled = policyDecides.disabled = false;
+  slider.max = String(patches);
+  slider.valueAsNumber = count;
+  slider.setAttribute("aria-valuetext", patchesOf(count));
+  byId("budget-count", "output").textContent = patchesOf(count);
+  policyDecides.ariaPressed = String(byPolicy);
+}
+
+/** For a screen reader, once all is there. */
+function say(answer: Float32Array, mask: Uint8Array, { description, known }: Looked): void {
+  const { classes, imageSize, patchSize, lowSize } = description;
+  const best = likeliest(answer);
+  const count = countPatches(mask);
+  const verdict =
+    known.label === undefined ? "" : known.label === classes[best] ? ", right" : `, wrong: ${known.label}`;
+  const read = pixelsRead(makeGrid(imageSize, patchSize), count, lowSize);
+  byId("status", "p").textContent =
+    `${patchesOf(count)} of ${mask.length} taken. Answer: ${classes[best]}, ${percent(answer[best])}${verdict}. ${whole(read)} of ${whole(imageSize ** 2)} pixels read.`;
+}
+
+/** Holds as many random patches, and all, against the choice. */
+async function compare(
+  answer: Float32Array,
+  mask: Uint8Array,
+  { description, known, bytes, whole: onAll }: Looked,
+  isCurrent: () => boolean,
+): Promise<void> {
+  const { imageSize, patchSize, lowSize, classes } = description;
+  const grid = makeGrid(imageSize, patchSize);
+  const count = countPatches(mask);
+  const masks = Array.from({ length: randomDraws }, (_, draw) =>
+    randomMask(grid, count, new Random(1, "random patches", draw)),
+  );
+  const draws = await engine.call("classify", { bytes, masks });
+  if (!isCurrent()) return;
+  const reference = known.label === undefined ? likeliest(onAll) : classes.indexOf(known.label);
+  const rows = [
+    { name: `the policy’s ${count}`, draws: [answer], pixels: pixelsRead(grid, count, lowSize) },
+    { name: `${count} at random, mean of ${randomDraws} draws`, draws, pixels: pixelsRead(grid, count, 0) },
+    { name: `all ${grid.patches}`, draws: [onAll], pixels: imageSize ** 2 },
+  ];
+  showComparison(rows, reference, description, known);
+}
