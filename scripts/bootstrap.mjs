@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const oldestNode = 20;
+const pageStamp = "node_modules/.patchdrop-demo";
 
 /** What can be asked for: the steps before it, and the program that is then run with the remaining arguments. */
 const tasks = {
@@ -76,8 +77,6 @@ function rebuild() {
   mkdirSync("dist", { recursive: true });
   writeFileSync("dist/.patchdrop-build", digest);
 }
-
-const pageStamp = "node_modules/.patchdrop-demo";
 
 /** The browser page, when demo/dist is missing or was made from other sources. */
 function buildPage() {
