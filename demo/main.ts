@@ -41,6 +41,8 @@ let own: Picture | undefined;
 let looked: Looked | undefined;
 /** Counts what the visitor asked for: an answer to an earlier question is dropped. */
 let turn = 0;
+/** What is under way, of this question or of earlier ones. */
+let working = 0;
 
 const [file, slider, policyDecides] = [
   byId("file", "input"),
@@ -60,15 +62,22 @@ policyDecides.addEventListener("click", () => void guarded(() => spend(undefined
 offerSets();
 void guarded(() => openSet(modelSets[0]));
 
-/** What goes wrong is said on the page. */
+/** Does what the visitor asked for; what goes wrong is said on the page. */
 async function guarded(work: () => Promise<void>): Promise<void> {
   const fault = byId("fault", "p");
   fault.textContent = "";
+  showWorking(++working > 0);
   try {
     await work();
   } catch (error) {
     fault.textContent = error instanceof Error ? error.message : String(error);
+  } finally {
+    showWorking(--working > 0);
   }
+}
+
+function showWorking(busy: boolean): void {
+  byId("page", "main").ariaBusy = String(busy);
 }
 
 function offerSets(): void {
@@ -172,7 +181,7 @@ function showBudget(count: number, patches: number, byPolicy: boolean): void {
   slider.max = String(patches);
   slider.valueAsNumber = count;
   slider.setAttribute("aria-valuetext", patchesOf(count));
-  byId("budget-count", "output").textContent = patchesOf(count);
+  byId("budget-count", "span").textContent = patchesOf(count);
   policyDecides.ariaPressed = String(byPolicy);
 }
 

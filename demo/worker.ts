@@ -77,9 +77,10 @@ function current(): Opened {
 }
 
 async function fetchBytes(url: string): Promise<Uint8Array> {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} could not be fetched (${response.status})`);
-  return new Uint8Array(await response.arrayBuffer());
+  const response = await fetch(url).catch(() => undefined);
+  if (response?.ok) return new Uint8Array(await response.arrayBuffer());
+  const reason = response === undefined ? "no answer" : `status ${response.status}`;
+  throw new Error(`The networks could not be fetched (${reason}). Load the page again to try once more.`);
 }
 
 let last: Promise<unknown> = Promise.resolve();

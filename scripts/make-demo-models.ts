@@ -71,6 +71,9 @@ function given(): Given {
 
 async function main({ load, name, title, about, seed, ...where }: Given): Promise<void> {
   const exported = await exportAnew(load, where);
+  if (!exported.models.has("policy.onnx")) {
+    throw fault("input", { where: load, rule: "must be a run with a policy", next: "give one of finetune" });
+  }
   const bytes = [...exported.models.values()].reduce((sum, model) => sum + model.length, 0);
   if (bytes > mostModelBytes) {
     throw fault("resource", { where: load, rule: `models must have at most ${mostModelBytes} bytes`, got: bytes });

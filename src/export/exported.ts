@@ -33,10 +33,8 @@ export interface Exported {
 
 const next = "export the run again (patchdrop export)";
 const said = (rule: string) => `${rule}; ${next}`;
-const pixels = z
-  .string()
-  .regex(/^[1-9]\d{0,4}$/, said("must be a number of pixels"))
-  .transform(Number);
+const matching = (pattern: RegExp, rule: string) => z.string(said(rule)).regex(pattern, said(rule));
+const pixels = matching(/^[1-9]\d{0,4}$/, "must be a number of pixels").transform(Number);
 const names = json(z.array(z.string()).min(1), "must be a list of names");
 const channels = (least: number) => {
   const value = z.number().min(least).max(1);
@@ -48,7 +46,7 @@ const schema = z
     model: z.string(said("must name the model")),
     network: z.string(said("must name the network")),
     networks: names,
-    checkpoint_sha256: z.string().regex(/^[0-9a-f]{64}$/, said("must be a SHA-256")),
+    checkpoint_sha256: matching(/^[0-9a-f]{64}$/, "must be a SHA-256"),
     image_size: pixels,
     patch_size: pixels,
     low_size: pixels,

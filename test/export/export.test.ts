@@ -164,6 +164,7 @@ describe("exportRun", () => {
     expect(Object.fromEntries(origin.metadata)).toEqual({
       model: "R32_C10 2019",
       network: "agent",
+      networks: '["agent","resnet_hr","resnet_lr"]',
       stage: "finetune2stream",
       checkpoint_sha256: checkpoint.files["agent.safetensors"].sha256,
       patchdrop: version(),
@@ -175,6 +176,7 @@ describe("exportRun", () => {
       low_input: "32",
       resize: "nearest, the top-left pixel of each block; part of the graph",
       transform: "shorter side to 32 pixels (bilinear, antialiased), middle 32 × 32",
+      transform_name: "cifar",
       normalization: "(x / 255 - mean) / std, RGB",
       mean: JSON.stringify([125.3 / 255, 123 / 255, 113.9 / 255]),
       std: JSON.stringify([63 / 255, 62.1 / 255, 66.7 / 255]),
