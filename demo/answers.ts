@@ -75,11 +75,15 @@ export function showComparison(
     const row = make("tr", at === 0 ? { class: "policy" } : {}, make("th", { scope: "row" }, name), ...cells);
     row.dataset.probability = String(mean);
     if (label !== undefined && draws.length === 1) {
-      cells[0].append(likeliest(draws[0]) === reference ? " ✓" : " ✗");
+      cells[0].append(likeliest(draws[0]) === reference ? "\u00a0✓" : "\u00a0✗");
     }
     return row;
   });
   byId("comparison", "tbody").replaceChildren(...shown);
+  byId("compare-note", "p").textContent =
+    label === undefined
+      ? `What your picture shows is not known here: ${classes[reference]} is the answer to all patches.`
+      : "";
 }
 
 function among(draws: readonly Float32Array[], reference: number, name: string): string {

@@ -9,7 +9,7 @@ import { choose } from "./choose.ts";
 import type { SetDescription } from "./description.ts";
 import { byId, make, patchesOf, percent, whole } from "./dom.ts";
 import { Engine } from "./engine.ts";
-import { reveal, showAtOnce, showChoice, showWishes } from "./panels.ts";
+import { isSmall, reveal, showAtOnce, showChoice, showWishes } from "./panels.ts";
 import { readPicture } from "./picture.ts";
 import { type ModelSet, modelSets } from "./sets.ts";
 
@@ -128,6 +128,7 @@ function offerPictures(checked = 0): void {
     const radio = make("input", { type: "radio", name: "picture", ...(at === checked && { checked: "" }) });
     radio.addEventListener("change", () => void guarded(() => look(picture)));
     const image = make("img", { src: picture.url, alt: picture.name });
+    image.classList.toggle("enlarged", picture !== own && isSmall(set.description.imageSize));
     return make("label", { class: "sample" }, radio, image, make("small", {}, picture.label ?? "yours"));
   });
   byId("samples", "div").replaceChildren(...labels);
@@ -215,8 +216,9 @@ async function compare(
   const reference = known.label === undefined ? likeliest(onAll) : classes.indexOf(known.label);
   const rows = [
     { name: `the policy’s ${count}`, draws: [answer], pixels: pixelsRead(grid, count, lowSize) },
+    // Nobody looks at the coarse picture to draw by lot, or to take all.
     { name: `${count} at random, mean of ${randomDraws} draws`, draws, pixels: pixelsRead(grid, count, 0) },
-    { name: `all ${grid.patches}`, draws: [onAll], pixels: imageSize ** 2 },
+    { name: `all ${grid.patches}`, draws: [onAll], pixels: pixelsRead(grid, grid.patches, 0) },
   ];
   showComparison(rows, reference, description, known);
 }

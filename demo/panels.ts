@@ -100,13 +100,15 @@ function lowBytes(bytes: Uint8Array, imageSize: number, lowSize: number): Uint8A
   });
 }
 
-/** Smaller pictures are enlarged to squares of colour, as the networks see them. */
-const smoothFrom = 96;
+/** Small pictures are enlarged to squares of colour, as the networks see them. */
+export function isSmall(size: number): boolean {
+  return size <= 96;
+}
 
 function paint(canvas: HTMLCanvasElement, bytes: Uint8Array, size: number): void {
   canvas.width = size;
   canvas.height = size;
-  canvas.classList.toggle("enlarged", size <= smoothFrom);
+  canvas.classList.toggle("enlarged", isSmall(size));
   const image = new ImageData(size, size);
   for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
     image.data.set([bytes[from], bytes[from + 1], bytes[from + 2], 255], to);

@@ -71,14 +71,16 @@ function given(): Given {
 
 async function main({ load, name, title, about, seed, ...where }: Given): Promise<void> {
   const exported = await exportAnew(load, where);
-  if (!exported.models.has("policy.onnx")) {
-    throw fault("input", { where: load, rule: "must be a run with a policy", next: "give one of finetune" });
+  const files = [...exported.models.keys()].join(" and ");
+  if (files !== "policy.onnx and classifier.onnx") {
+    const rule = "must export policy.onnx and classifier.onnx, which the page shows";
+    throw fault("input", { where: load, rule, got: files, next: "give a run of finetune" });
   }
   const bytes = [...exported.models.values()].reduce((sum, model) => sum + model.length, 0);
   if (bytes > mostModelBytes) {
     throw fault("resource", { where: load, rule: `models must have at most ${mostModelBytes} bytes`, got: bytes });
   }
-  const { samples, files } = await drawSamples(await testSet(load, where), seed);
+  const { samples, pictures } = await drawSamples(await testSet(load, where), seed);
   const { model, grid, lowSize, transform, fill, classes, checkpoint, normalization } = exported;
   const evaluation = evaluationOf(load);
   const description: SetDescription = {
@@ -100,7 +102,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
   mkdirSync(demoModels, { recursive: true });
   if (existsSync(folder)) removeFolderAtomic(folder);
   const text = Buffer.from(`${JSON.stringify(description, null, 2)}\n`);
-  writeFolderAtomic(folder, new Map([...exported.models, ...files, ["model.json", text] as const]));
+  writeFolderAtomic(folder, new Map([...exported.models, ...pictures, ["model.json", text] as const]));
   process.stdout.write(`${folder}\n${bytes} bytes of models, ${samples.length} samples\n`);
 }
 
@@ -126,23 +128,23 @@ async function testSet(load: string, where: Pick<Given, "data_dir" | "threads">)
 async function drawSamples(
   test: Dataset,
   seed: number,
-): Promise<{ samples: Sample[]; files: Map<string, Uint8Array> }> {
+): Promise<{ samples: Sample[]; pictures: Map<string, Uint8Array> }> {
   const order = new Random(seed, "samples of the demo").shuffle(Uint32Array.from({ length: test.length }, (_, i) => i));
   const firsts = new Map<number, number>();
   for (const image of order) {
     if (firsts.size < mostSamples && !firsts.has(test.labels[image])) firsts.set(test.labels[image], image);
   }
   const samples: Sample[] = [];
-  const files = new Map<string, Uint8Array>();
+  const pictures = new Map<string, Uint8Array>();
   for (const [label, image] of [...firsts].sort(([a], [b]) => a - b)) {
     const pixels = new Uint8Array(test.imageSize ** 2 * 3);
     await test.read(Uint32Array.of(image), pixels);
     const raw = { width: test.imageSize, height: test.imageSize, channels: 3 } as const;
     const file = `sample-${image}.png`;
-    files.set(file, await sharp(pixels, { raw }).png().toBuffer());
+    pictures.set(file, await sharp(pixels, { raw }).png().toBuffer());
     samples.push({ file, label: test.classes[label] });
   }
-  return { samples, files };
+  return { samples, pictures };
 }
 
 /** Of the same checkpoint, from the results beside its run folder. */

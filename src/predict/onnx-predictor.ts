@@ -32,9 +32,10 @@ export class OnnxPredictor {
    * Opens the exported folder `options.load`.
    * @throws what openExported throws; input: models that ONNX Runtime does not take
    */
-  static async open({ load, fill, threads = 1 }: PredictOptions): Promise<OnnxPredictor> {
+  static async open({ load, fill, threads }: PredictOptions): Promise<OnnxPredictor> {
     const exported = openExported(load);
-    env.wasm.numThreads = threads;
+    // 0 leaves it to ONNX Runtime: half the processors, four at most.
+    env.wasm.numThreads = threads ?? 0;
     env.logLevel = "error";
     const { models, grid, classes } = exported;
     const sizes = { imageSize: grid.imageSize, patches: grid.patches, classes: classes.length };

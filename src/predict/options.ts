@@ -31,6 +31,14 @@ export const predictSchema = z
   .refine(({ resume, out }) => !resume || out !== undefined, {
     path: ["resume"],
     message: "must go with --out, the file to go on with",
+  })
+  .refine(({ engine, precision }) => engine !== "onnx" || precision !== "bf16", {
+    path: ["precision"],
+    message: "must be fp32 with --engine onnx",
+  })
+  .refine(({ engine, device }) => engine !== "onnx" || device === "cpu", {
+    path: ["device"],
+    message: "must be cpu with --engine onnx",
   });
 
 export type PredictOptions = z.infer<typeof predictSchema>;
