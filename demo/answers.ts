@@ -18,10 +18,11 @@ export function likeliest(probabilities: Float32Array): number {
 /** The answer in large, its rivals as bars. */
 export function showAnswer(probabilities: Float32Array, { label }: Known, { classes }: SetDescription): void {
   const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
-  byId("answer", "b").textContent = classes[order[0]];
+  const answer = classes[order[0]];
+  byId("answer", "b").textContent = answer;
   const verdict = byId("verdict", "span");
-  verdict.className = label === undefined ? "" : classes[order[0]] === label ? "right" : "wrong";
-  verdict.textContent = verdictOf(classes[order[0]], label);
+  verdict.className = answer === label ? "right" : "wrong";
+  verdict.textContent = verdictOf(answer, label);
   const bars = order.slice(0, mostBars).map((k) => {
     const bar = make("i", { "aria-hidden": "true" });
     bar.style.setProperty("--share", String(probabilities[k]));

@@ -39,10 +39,11 @@ const engine = new Engine();
 let set: ModelSet;
 let own: Picture | undefined;
 let looked: Looked | undefined;
-/** Counts what the visitor asked for: an answer to an earlier question is dropped. */
-let turn = 0;
-/** What is under way, of this question or of earlier ones. */
-let working = 0;
+/** How often the visitor has asked for something, and how much of that is under way. */
+let [asked, underWay] = [0, 0];
+
+/** Whether nothing else was asked for meanwhile: an answer that comes too late is dropped. */
+type IsCurrent = () => boolean;
 
 const [file, slider, policyDecides] = [
   byId("file", "input"),
@@ -54,36 +55,37 @@ file.addEventListener("change", () => {
   const [chosen] = file.files ?? [];
   // The same file may be chosen again.
   file.value = "";
-  if (chosen !== undefined) void guarded(() => bringOwn(chosen));
+  if (chosen !== undefined) ask((isCurrent) => bringOwn(chosen, isCurrent));
 });
-slider.addEventListener("input", () => void guarded(() => spend(slider.valueAsNumber)));
-policyDecides.addEventListener("click", () => void guarded(() => spend(undefined)));
+slider.addEventListener("input", () => ask((isCurrent) => spend(slider.valueAsNumber, isCurrent)));
+policyDecides.addEventListener("click", () => ask((isCurrent) => spend(undefined, isCurrent)));
 
 offerSets();
-void guarded(() => openSet(modelSets[0]));
+ask((isCurrent) => openSet(modelSets[0], isCurrent));
 
 /** Does what the visitor asked for; what goes wrong is said on the page. */
-async function guarded(work: () => Promise<void>): Promise<void> {
+function ask(work: (isCurrent: IsCurrent) => Promise<void>): void {
+  const mine = ++asked;
+  const isCurrent = () => mine === asked;
   const fault = byId("fault", "p");
   fault.textContent = "";
-  showWorking(++working > 0);
-  try {
-    await work();
-  } catch (error) {
-    fault.textContent = error instanceof Error ? error.message : String(error);
-  } finally {
-    showWorking(--working > 0);
-  }
+  showUnderWay(1);
+  work(isCurrent)
+    .catch((error: unknown) => {
+      if (isCurrent()) fault.textContent = error instanceof Error ? error.message : String(error);
+    })
+    .finally(() => showUnderWay(-1));
 }
 
-function showWorking(busy: boolean): void {
-  byId("page", "main").ariaBusy = String(busy);
+function showUnderWay(more: number): void {
+  underWay += more;
+  byId("page", "main").ariaBusy = String(underWay > 0);
 }
 
 function offerSets(): void {
   const radios = modelSets.map((one, at) => {
     const radio = make("input", { type: "radio", name: "set", ...(at === 0 && { checked: "" }) });
-    radio.addEventListener("change", () => void guarded(() => openSet(one)));
+    radio.addEventListener("change", () => ask((isCurrent) => openSet(one, isCurrent)));
     return make("label", { class: "tab" }, radio, make("span", {}, one.description.title));
   });
   const sets = byId("sets", "fieldset");
@@ -91,19 +93,19 @@ function offerSets(): void {
   sets.hidden = modelSets.length < 2;
 }
 
-async function openSet(chosen: ModelSet): Promise<void> {
+async function openSet(chosen: ModelSet, isCurrent: IsCurrent): Promise<void> {
   set = chosen;
   looked = undefined;
   const { description, models } = chosen;
-  const mine = ++turn;
   describeSet(description);
   offerPictures();
   slider.disabled = policyDecides.disabled = true;
-  byId("loading", "p").hidden = false;
-  await engine.call("open", { models, description });
-  if (set !== chosen) return;
-  byId("loading", "p").hidden = true;
-  if (mine === turn) await look(pictures()[0]);
+  const loading = byId("loading", "p");
+  loading.hidden = false;
+  await engine.call("open", { models, description }).finally(() => {
+    if (set === chosen) loading.hidden = true;
+  });
+  if (isCurrent()) await look(pictures()[0], isCurrent);
 }
 
 function describeSet({ about, classes, imageSize, evaluation, model, checkpoint }: SetDescription): void {
@@ -126,42 +128,46 @@ function pictures(): Picture[] {
 function offerPictures(checked = 0): void {
   const labels = pictures().map((picture, at) => {
     const radio = make("input", { type: "radio", name: "picture", ...(at === checked && { checked: "" }) });
-    radio.addEventListener("change", () => void guarded(() => look(picture)));
+    radio.addEventListener("change", () => ask((isCurrent) => look(picture, isCurrent)));
     const image = make("img", { src: picture.url, alt: picture.name });
     image.classList.toggle("enlarged", picture !== own && isSmall(set.description.imageSize));
-    return make("label", { class: "sample" }, radio, image, make("small", {}, picture.label ?? "yours"));
+    return make(
+      "label",
+      { class: "sample" },
+      radio,
+      image,
+      make("small", { "aria-hidden": "true" }, picture.label ?? "yours"),
+    );
   });
   byId("samples", "div").replaceChildren(...labels);
 }
 
-async function bringOwn(chosen: File): Promise<void> {
+async function bringOwn(chosen: File, isCurrent: IsCurrent): Promise<void> {
   // Read first: a file that is no picture leaves everything as it was.
   await readPicture(chosen, set.description);
   if (own !== undefined) URL.revokeObjectURL(own.url);
   own = { name: `your picture ${chosen.name}`, url: URL.createObjectURL(chosen), file: async () => chosen };
   offerPictures(set.description.samples.length);
-  await look(own);
+  await look(own, isCurrent);
 }
 
 /** The policy looks at a picture; then it decides by itself. */
-async function look(picture: Picture): Promise<void> {
-  const mine = ++turn;
+async function look(picture: Picture, isCurrent: IsCurrent): Promise<void> {
   const { description } = set;
   const bytes = await readPicture(await picture.file(), description);
   const probabilities = await engine.call("decide", bytes);
   const all = new Uint8Array(probabilities.length).fill(1);
   const [onAll] = await engine.call("classify", { bytes, masks: [all] });
-  if (mine !== turn) return;
+  if (!isCurrent()) return;
   looked = { description, known: picture, bytes, probabilities, whole: onAll };
   showWishes(bytes, probabilities, description);
   reveal();
-  await spend(undefined);
+  await spend(undefined, isCurrent);
 }
 
 /** Reads so many patches, or those that the policy takes by itself. */
-async function spend(budget: number | undefined): Promise<void> {
+async function spend(budget: number | undefined, isCurrent: IsCurrent): Promise<void> {
   if (looked === undefined) return;
-  const mine = ++turn;
   const { description, known, bytes, probabilities } = looked;
   const mask = choose(probabilities, budget);
   if (budget !== undefined) showAtOnce();
@@ -169,12 +175,12 @@ async function spend(budget: number | undefined): Promise<void> {
   showChoice(bytes, mask, description);
   showRead(mask, description);
   const [answer] = await engine.call("classify", { bytes, masks: [mask] });
-  if (mine !== turn) return;
+  if (!isCurrent()) return;
   showAnswer(answer, known, description);
   await new Promise((resolve) => setTimeout(resolve, settledMs));
-  if (mine !== turn) return;
+  if (!isCurrent()) return;
   say(answer, mask, looked);
-  await compare(answer, mask, looked, () => mine === turn);
+  await compare(answer, mask, looked, isCurrent);
 }
 
 function showBudget(count: number, patches: number, byPolicy: boolean): void {
@@ -203,7 +209,7 @@ async function compare(
   answer: Float32Array,
   mask: Uint8Array,
   { description, known, bytes, whole: onAll }: Looked,
-  isCurrent: () => boolean,
+  isCurrent: IsCurrent,
 ): Promise<void> {
   const { imageSize, patchSize, lowSize, classes } = description;
   const grid = makeGrid(imageSize, patchSize);

@@ -72,7 +72,7 @@ const calls: Calls = {
 };
 
 function current(): Opened {
-  if (opened === undefined) throw new Error("no models are open");
+  if (opened === undefined) throw new Error("The networks are not there. Load the page again.");
   return opened;
 }
 
