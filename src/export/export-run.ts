@@ -63,7 +63,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     threads: given.threads ?? availableParallelism(),
     cuda: false,
   });
-  const test = await openTestSet(options, model);
+  const test = areDataGone(checkpoint, options) ? undefined : await openTestSet(options, model);
   const classes = test?.classes ?? trainedClasses(checkpoint);
   const normalization = test?.normalization ?? normalizationFor(model.transform);
   const { batch } = given;
@@ -94,21 +94,23 @@ function asTrained({ config }: Checkpoint, given: ExportOptions) {
   // A checkpoint may have been sent to where its data are not.
   const there = typeof trainedOn === "string" && existsSync(trainedOn) ? trainedOn : undefined;
   const unsaid = { model: "R32_C10", variant: "2019", seed: 1, fill: "zero" };
-  const onFiles = typeof trainedOn === "string";
-  return { ...unsaid, ...config.options, ...given, data_dir: given.data_dir ?? there, onFiles } as {
+  return { ...unsaid, ...config.options, ...given, data_dir: given.data_dir ?? there } as {
     model: string;
     variant: Variant;
     seed: number;
     fill: Fill;
     data_dir?: string;
-    /** Whether the run was trained on a folder, be it there or not. */
-    onFiles: boolean;
     dataset?: DatasetName;
     skip_bad?: number;
   };
 }
 
 type Trained = ReturnType<typeof asTrained>;
+
+/** Whether the run was trained on a folder that is not here. */
+function areDataGone({ config }: Checkpoint, { data_dir }: Trained): boolean {
+  return typeof config.options.data_dir === "string" && data_dir === undefined;
+}
 
 /** As the run's configuration has them; none where it is unknown. */
 function trainedClasses({ config }: Checkpoint): string[] | undefined {
@@ -117,9 +119,8 @@ function trainedClasses({ config }: Checkpoint): string[] | undefined {
 }
 
 /** The run's test set; none when there are no data. */
-async function openTestSet(trained: Trained, model: Model): Promise<Dataset | undefined> {
-  const { data_dir, dataset, seed, skip_bad, onFiles } = trained;
-  const own = model.dataset === "synthetic" && data_dir === undefined && !onFiles ? "synthetic" : undefined;
+async function openTestSet({ data_dir, dataset, seed, skip_bad }: Trained, model: Model): Promise<Dataset | undefined> {
+  const own = model.dataset === "synthetic" && data_dir === undefined ? "synthetic" : undefined;
   const named = dataset ?? own;
   if (named !== "synthetic" && data_dir === undefined) return undefined;
   const { test } = await openDataSplits({

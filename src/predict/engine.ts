@@ -1,12 +1,12 @@
-/** Which engine predicts. Only the one that was chosen is loaded, so that ONNX Runtime does without libtorch. */
+/** What predicts: libtorch or ONNX Runtime. Only the one that was chosen is loaded, so that the other need not be there. */
 import type { OnnxPredictor } from "./onnx-predictor.ts";
 import type { PredictOptions } from "./options.ts";
 import type { Predictor } from "./predictor.ts";
 
-export type AnyPredictor = Predictor | OnnxPredictor;
+export type Engine = Predictor | OnnxPredictor;
 
-/** @throws what the engine's constructor throws */
-export async function openPredictor(options: PredictOptions): Promise<AnyPredictor> {
+/** @throws what opening the engine's predictor throws */
+export async function openEngine(options: PredictOptions): Promise<Engine> {
   if (options.engine === "onnx") {
     const { OnnxPredictor } = await import("./onnx-predictor.ts");
     return OnnxPredictor.open(options);
