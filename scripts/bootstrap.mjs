@@ -1,5 +1,5 @@
 /**
- * Makes a fresh clone ready and runs what was asked for: `node scripts/bootstrap.mjs quickstart|test|test:unit|build|prepare`.
+ * Makes a fresh clone ready and runs what was asked for: `node scripts/bootstrap.mjs quickstart|test|test:unit|demo|build|prepare`.
  * Each step is skipped when its result is there and up to date, so that the second run costs a fraction of a second.
  * Plain JavaScript with Node's own modules: it runs before anything is installed.
  */
@@ -12,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const oldestNode = 20;
+const pageStamp = "node_modules/.patchdrop-demo";
 
 /** What can be asked for: the steps before it, and the program that is then run with the remaining arguments. */
 const tasks = {
@@ -23,6 +24,8 @@ const tasks = {
     steps: [install, build, fetchLibtorch],
     run: ["node_modules/vitest/vitest.mjs", "run", "--exclude", "test/e2e/**"],
   },
+  "demo:build": { steps: [install, rebuildPage] },
+  demo: { steps: [install, buildPage], run: ["node_modules/vite/bin/vite.js", "preview", "demo"] },
 };
 
 await main(process.argv.slice(2));
@@ -75,9 +78,35 @@ function rebuild() {
   writeFileSync("dist/.patchdrop-build", digest);
 }
 
-/** Names, sizes and times of all that the build reads. */
+/** The browser page, when demo/dist is missing or was made from other sources. */
+function buildPage() {
+  const isBuilt = existsSync(pageStamp) && existsSync("demo/dist/index.html");
+  if (isBuilt && readFileSync(pageStamp, "utf8") === pageDigest()) return;
+  rebuildPage();
+}
+
+function rebuildPage() {
+  say("building the page (vite build demo)");
+  const digest = pageDigest();
+  runStep([process.execPath, "node_modules/vite/bin/vite.js", "build", "demo", "--logLevel", "warn"]);
+  writeFileSync(pageStamp, digest);
+}
+
+function pageDigest() {
+  const made = `demo${path.sep}dist${path.sep}`;
+  return digestOf([
+    "package-lock.json",
+    ...listFiles("src"),
+    ...listFiles("demo").filter((file) => !file.startsWith(made)),
+  ]);
+}
+
 function sourcesDigest() {
-  const files = ["package-lock.json", "tsconfig.json", "tsconfig.build.json", ...listFiles("src")];
+  return digestOf(["package-lock.json", "tsconfig.json", "tsconfig.build.json", ...listFiles("src")]);
+}
+
+/** Names, sizes and times of all that a build reads. */
+function digestOf(files) {
   const hash = createHash("sha256");
   for (const file of files.sort()) {
     const { size, mtimeMs } = statSync(file);

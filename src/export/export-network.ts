@@ -2,6 +2,7 @@
 import { encodeOnnx } from "../formats/onnx.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { lowResolution } from "../method/images.ts";
+import { softmax } from "../method/planes.ts";
 import type { Model } from "../models/registry.ts";
 import type { Network } from "../nn/layers.ts";
 import { Parameters } from "../nn/parameters.ts";
@@ -11,7 +12,7 @@ import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
 import { version } from "../utils/version.ts";
 import { graphOf } from "./graph.ts";
-import { largestDifference, runOnnx, softmax } from "./parity.ts";
+import { largestDifference, runOnnx } from "./parity.ts";
 
 export interface Source {
   readonly network: Network;

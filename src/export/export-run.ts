@@ -62,7 +62,8 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     threads: given.threads ?? availableParallelism(),
     cuda: false,
   });
-  const test = await openTestSet(options, model);
+  const test = areDataGone(checkpoint, options) ? undefined : await openTestSet(options, model);
+  const classes = test?.classes ?? trainedClasses(checkpoint);
   const normalization = test?.normalization ?? normalizationFor(model.transform);
   const { batch } = given;
   const count = wholeRuns(given.images, batch ?? 1);
@@ -73,8 +74,8 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const networks: ExportedNetwork[] = [];
   for (const [name, role] of known) {
     const state = checkpoint.networks.get(name)!;
-    const network = name === "agent" ? model.policy : model.classifier(test?.classes.length ?? classesOf(model, state));
-    const metadata = metadataOf({ checkpoint, name, model, normalization, test, fill: options.fill });
+    const network = name === "agent" ? model.policy : model.classifier(classes?.length ?? outputsOf(model, state));
+    const metadata = metadataOf({ checkpoint, name, model, normalization, classes, fill: options.fill });
     const source = { network, state, where: `${checkpoint.path}: ${name}` };
     const { bytes, ...proved } = await exportNetwork(source, role, { model, images, batch, metadata });
     files.set(role.file, bytes);
@@ -100,6 +101,17 @@ function asTrained({ config }: Checkpoint, given: ExportOptions) {
 }
 
 type Trained = ReturnType<typeof asTrained>;
+
+/** Whether the run was trained on a folder that is not here. */
+function areDataGone({ config }: Checkpoint, { data_dir }: Trained): boolean {
+  return typeof config.options.data_dir === "string" && data_dir === undefined;
+}
+
+/** As the run's configuration has them; none where it is unknown. */
+function trainedClasses({ config }: Checkpoint): string[] | undefined {
+  const { classes } = config.dataset;
+  return Array.isArray(classes) ? classes.map(String) : undefined;
+}
 
 /** The run's test set; none when there are no data. */
 async function openTestSet(trained: Trained, model: Model): Promise<Dataset | undefined> {
@@ -127,7 +139,7 @@ function wholeRuns(images: number, batch: number): number {
 }
 
 /** Classes of a classifier, by the bias of its last layer. */
-function classesOf(model: Model, state: StateDict): number {
+function outputsOf(model: Model, state: StateDict): number {
   const [head] = declare(model.classifier(1), model.imageSize).linears;
   return state.get(`${head}.bias`)?.shape[0] ?? 1;
 }

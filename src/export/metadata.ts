@@ -1,5 +1,5 @@
 /** What a model's file says about itself: all that one must know to feed the model and to use what it gives. */
-import type { Dataset, Normalization } from "../data/dataset.ts";
+import type { Normalization } from "../data/dataset.ts";
 import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
 import type { Fill } from "../method/images.ts";
@@ -15,11 +15,11 @@ export interface Described {
   readonly model: Model;
   readonly normalization: Normalization;
   /** Absent: the classes' names are unknown. */
-  readonly test: Dataset | undefined;
+  readonly classes: readonly string[] | undefined;
   readonly fill: Fill;
 }
 
-const fills: Record<Fill, string> = {
+export const fills: Record<Fill, string> = {
   zero: "dropped patches are 0 after normalization",
   lr: "dropped patches show the low resolution, enlarged",
 };
@@ -31,12 +31,13 @@ function transformOf({ transform, imageSize }: Model): string {
 }
 
 /** Lists are JSON. */
-export function metadataOf({ checkpoint, name, model, normalization, test, fill }: Described): Map<string, string> {
+export function metadataOf({ checkpoint, name, model, normalization, classes, fill }: Described): Map<string, string> {
   const { imageSize, lowSize, lowInput, grid } = model;
   const streams = checkpoint.networks.has("resnet_lr") && checkpoint.networks.has("resnet_hr");
   return new Map([
     ["model", `${model.name} ${model.variant}`],
     ["network", name],
+    ["networks", JSON.stringify([...checkpoint.networks.keys()].sort())],
     ["stage", checkpoint.config.stage],
     // The same as the checkpoint's own list of files has for this network.
     ["checkpoint_sha256", sha256(encodeSafetensors(checkpoint.networks.get(name)!, { format: "pt" }))],
@@ -49,12 +50,13 @@ export function metadataOf({ checkpoint, name, model, normalization, test, fill 
     ["low_input", String(lowInput)],
     ["resize", "nearest, the top-left pixel of each block; part of the graph"],
     ["transform", transformOf(model)],
+    ["transform_name", model.transform],
     ["normalization", "(x / 255 - mean) / std, RGB"],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
     ["threshold", "0.5"],
     ["fill", fills[fill]],
     ["streams", streams ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one"],
-    ...(test === undefined ? [] : [["classes", JSON.stringify(test.classes)] as const]),
+    ...(classes === undefined ? [] : [["classes", JSON.stringify(classes)] as const]),
   ]);
 }

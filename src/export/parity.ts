@@ -48,22 +48,6 @@ function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Probabilities of the classes, [B, K], from logits. */
-export function softmax(logits: Float32Array, classes: number): Float32Array {
-  const result = new Float32Array(logits.length);
-  for (let start = 0; start < logits.length; start += classes) {
-    const row = logits.subarray(start, start + classes);
-    const highest = Math.max(...row);
-    const weights = Array.from(row, (logit) => Math.exp(logit - highest));
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
-    result.set(
-      weights.map((weight) => weight / total),
-      start,
-    );
-  }
-  return result;
-}
-
 /** The largest difference of two lists of probabilities. @throws kind "internal" when they are not those of one network */
 export function largestDifference(where: string, onnx: Float32Array, libtorch: Float32Array): number {
   const differences = Array.from(libtorch, (value, i) => Math.abs(value - onnx[i]));

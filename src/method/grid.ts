@@ -118,6 +118,11 @@ export function countPatches(mask: ArrayLike<number>): number {
   return count;
 }
 
+/** How many pixels are read for an image: those of so many patches, and those of a low resolution of side `lowSize`. */
+export function pixelsRead({ patchSize }: Grid, patches: number, lowSize: number): number {
+  return patches * patchSize ** 2 + lowSize ** 2;
+}
+
 /** The mask that takes the first `count` patches of `order`. */
 function firstOf(grid: Grid, count: number, order: readonly number[]): Uint8Array {
   requireCount(grid, count);

@@ -7,7 +7,13 @@ const count = z.number().int().min(1);
 
 export const predictSchema = z
   .strictObject({
-    load: z.string().describe("run folder or checkpoint that predicts (required)"),
+    load: z
+      .string()
+      .describe("run folder or checkpoint that predicts; with --engine onnx, a folder of export (required)"),
+    engine: z
+      .enum(["libtorch", "onnx"])
+      .default("libtorch")
+      .describe("what computes: libtorch, or ONNX Runtime, which needs none"),
     out: z.string().optional().describe("file for the lines; standard output when absent"),
     format: z.enum(["jsonl", "csv"]).default("jsonl").describe("JSON Lines, or a table"),
     top: count.default(5).describe("so many of the likeliest classes a line"),
@@ -25,6 +31,14 @@ export const predictSchema = z
   .refine(({ resume, out }) => !resume || out !== undefined, {
     path: ["resume"],
     message: "must go with --out, the file to go on with",
+  })
+  .refine(({ engine, precision }) => engine !== "onnx" || precision !== "bf16", {
+    path: ["precision"],
+    message: "must be fp32 with --engine onnx",
+  })
+  .refine(({ engine, device }) => engine !== "onnx" || device === "cpu", {
+    path: ["device"],
+    message: "must be cpu with --engine onnx",
   });
 
 export type PredictOptions = z.infer<typeof predictSchema>;

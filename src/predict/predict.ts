@@ -9,11 +9,12 @@ import type { UnreadableImage } from "../data/decode-worker.ts";
 import { inOrder } from "../data/in-order.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { type Reporter, Stopped, silentReporter } from "../run/reporter.ts";
+import { type Engine, openEngine } from "./engine.ts";
 import { findImages } from "./find-images.ts";
 import { csvLines, type Guess, jsonLines, type Prediction, type Unreadable } from "./lines.ts";
 import type { PredictOptions } from "./options.ts";
 import { overlay, writePicture } from "./pictures.ts";
-import { type Predicted, Predictor } from "./predictor.ts";
+import type { Predicted } from "./predictor.ts";
 import { openResults } from "./results.ts";
 
 /** Batches that are read or being read. */
@@ -34,7 +35,7 @@ export interface PredictCounts {
 
 /**
  * @param args files, folders, patterns, `-`
- * @throws what Predictor, findImages and openResults throw; system: a picture that can't be written; Stopped, behind a
+ * @throws what openEngine, findImages and openResults throw; system: a picture that can't be written; Stopped, behind a
  *   whole batch
  */
 export async function predict(
@@ -44,7 +45,7 @@ export async function predict(
   reporter: Reporter = silentReporter,
 ): Promise<PredictCounts> {
   const found = await findImages(args, input);
-  const predictor = new Predictor(options);
+  const predictor = await openEngine(options);
   try {
     const { checkpoint, classes } = predictor;
     const format = options.format === "csv" ? csvLines(Math.min(options.top, classes.length)) : jsonLines;
@@ -68,14 +69,14 @@ export async function predict(
     }
     return counts;
   } finally {
-    predictor.free();
+    await predictor.free();
   }
 }
 
 /** What is said of the images, batch by batch; pictures are written before. */
 async function* describedBatches(
   paths: readonly string[],
-  predictor: Predictor,
+  predictor: Engine,
   options: PredictOptions,
 ): AsyncGenerator<(Prediction | Unreadable)[]> {
   const { model, transform } = predictor;
@@ -83,7 +84,7 @@ async function* describedBatches(
   const decode = (batch: readonly string[]) => decodeBatch(batch, pool, model.imageSize);
   let began = performance.now();
   for await (const batch of inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode)) {
-    const predicted = predictor.predict(batch.bytes, { seen: options.masked !== undefined });
+    const predicted = await predictor.predict(batch.bytes, { seen: options.masked !== undefined });
     const ms = (performance.now() - began) / batch.paths.length;
     await writePictures(batch, predicted, predictor, options);
     yield describe(batch, predicted, { predictor, top: options.top, ms });
@@ -112,7 +113,7 @@ async function decodeBatch(paths: readonly string[], pool: DecodePool, imageSize
 function describe(
   { paths, unreadable }: DecodedBatch,
   predicted: Predicted,
-  { predictor, top, ms }: { predictor: Predictor; top: number; ms: number },
+  { predictor, top, ms }: { predictor: Engine; top: number; ms: number },
 ): (Prediction | Unreadable)[] {
   const { classes, checkpoint, model } = predictor;
   const errors = new Map(unreadable.map(({ slot, reason }) => [slot, reason]));
@@ -147,7 +148,7 @@ function likeliest(probabilities: Float32Array, classes: readonly string[], top:
 async function writePictures(
   { paths, bytes, unreadable }: DecodedBatch,
   { mask, seen }: Predicted,
-  { model: { grid, imageSize } }: Predictor,
+  { model: { grid, imageSize } }: Engine,
   { overlay: overlays, masked }: PredictOptions,
 ): Promise<void> {
   const bad = new Set(unreadable.map(({ slot }) => slot));

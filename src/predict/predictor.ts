@@ -10,6 +10,7 @@ import { normalizationFor } from "../data/normalizations.ts";
 import { syntheticNormalization } from "../data/synthetic.ts";
 import type { TransformName } from "../data/transforms.ts";
 import { fault } from "../errors.ts";
+import { pixelsRead } from "../method/grid.ts";
 import { type Fill, lowResolution, maskPatches, Normalizer } from "../method/images.ts";
 import { threshold } from "../method/policy.ts";
 import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
@@ -23,7 +24,7 @@ import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, full, type Tensor } from "../tensor/tensor.ts";
-import { sha256 } from "../utils/sha256.ts";
+import { networksHash } from "./networks-hash.ts";
 import { type PredictOptions, predictSchema } from "./options.ts";
 
 /** What the run says of a batch, row by row. */
@@ -57,7 +58,7 @@ export class Predictor {
   /** Names, [K]. */
   readonly classes: readonly string[];
   readonly transform: TransformName;
-  /** Begins the SHA-256 of what `sha256sum` prints of the networks' files, sorted by name. */
+  /** Names the networks: see networksHash. */
   readonly checkpoint: string;
   readonly #networks: Networks;
   readonly #fill: Fill;
@@ -74,7 +75,7 @@ export class Predictor {
     const run = checkpoint.config.options;
     this.classes = classesOf(checkpoint);
     this.model = findModel(run as unknown as ModelOptions);
-    this.checkpoint = networksHash(checkpoint);
+    this.checkpoint = hashOf(checkpoint);
     this.transform = this.model.transform;
     this.#normalization = normalizationOf(this.model, run);
     this.#device = options.device as Device;
@@ -94,7 +95,7 @@ export class Predictor {
   /** How many pixels are acquired for an image of which so many patches are taken. */
   pixels(patches: number): number {
     const { grid, lowSize } = this.model;
-    return patches * grid.patchSize ** 2 + (this.#alone === "resnet_hr" ? 0 : lowSize ** 2);
+    return pixelsRead(grid, patches, this.#alone === "resnet_hr" ? 0 : lowSize);
   }
 
   /**
@@ -200,12 +201,9 @@ function classesOf({ path, config }: Checkpoint): readonly string[] {
   throw fault("input", { where: path, rule: "must say which model and classes its networks are of", next });
 }
 
-const shortHash = 12;
-
-function networksHash({ path, networks }: Checkpoint): string {
+function hashOf({ path, networks }: Checkpoint): string {
   const { files } = readState(path);
-  const names = [...networks.keys()].map((name) => `${name}.safetensors`).sort();
-  return sha256(...names.map((name) => `${files[name].sha256}  ${name}\n`)).slice(0, shortHash);
+  return networksHash(new Map([...networks.keys()].map((name) => [name, files[`${name}.safetensors`].sha256])));
 }
 
 /** As openDataSplits has it for the run's own images. */

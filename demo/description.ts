@@ -1,0 +1,49 @@
+/** What `demo/models/NAME/model.json` says of a set of models; scripts/make-demo-models.ts writes it, the page reads it. */
+
+export interface SetDescription {
+  readonly title: string;
+  /** What the pictures show and what the classes mean, in a sentence or two. */
+  readonly about: string;
+  /** Name and variant. */
+  readonly model: string;
+  /** Begins a hash of the networks, as in the lines of `patchdrop predict`. */
+  readonly checkpoint: string;
+  /** Sides of the image, of a patch, and of the low resolution, in pixels. */
+  readonly imageSize: number;
+  readonly patchSize: number;
+  readonly lowSize: number;
+  /** Of src/data/transforms.ts. */
+  readonly transform: "cifar" | "imagenet" | "fmow";
+  /** In units of 0..1, RGB. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly fill: "zero" | "lr";
+  readonly classes: readonly string[];
+  /** Test images, drawn by lot: none was chosen for how it looks or for what the networks say. */
+  readonly samples: readonly Sample[];
+  /** Absent where the run was not evaluated. */
+  readonly evaluation?: Evaluation;
+}
+
+export interface Sample {
+  /** Beside model.json. */
+  readonly file: string;
+  /** Its true class. */
+  readonly label: string;
+}
+
+/** Over a whole split. */
+export interface Evaluation {
+  readonly dataset: string;
+  readonly split: string;
+  readonly images: number;
+  readonly rows: readonly EvaluationRow[];
+}
+
+export interface EvaluationRow {
+  readonly name: string;
+  /** Share of the images that are classified rightly, 0 … 1. */
+  readonly accuracy: number;
+  /** Mean number of patches an image. */
+  readonly patches: number;
+}

@@ -1,0 +1,230 @@
+/**
+ * The page: a picture is chosen, the policy looks at its coarse copy and takes patches, the classifier answers, and
+ * random patches are held against that. All arithmetic is elsewhere; here is what follows what.
+ */
+import { countPatches, makeGrid, pixelsRead, randomMask } from "../src/method/grid.ts";
+import { Random } from "../src/utils/random.ts";
+import { type Known, likeliest, showAnswer, showComparison, showEvaluation, showRead } from "./answers.ts";
+import { choose } from "./choose.ts";
+import type { SetDescription } from "./description.ts";
+import { byId, make, patchesOf, percent, whole } from "./dom.ts";
+import { Engine } from "./engine.ts";
+import { isSmall, reveal, showAtOnce, showChoice, showWishes } from "./panels.ts";
+import { readPicture } from "./picture.ts";
+import { type ModelSet, modelSets } from "./sets.ts";
+
+const randomDraws = 20;
+/** The slider passes over many numbers on its way to one. */
+const settledMs = 150;
+
+/** A picture that can be chosen. */
+interface Picture extends Known {
+  readonly name: string;
+  /** Of its thumbnail. */
+  readonly url: string;
+  file(): Promise<Blob>;
+}
+
+/** What is known of the chosen picture. */
+interface Looked {
+  readonly description: SetDescription;
+  readonly known: Known;
+  readonly bytes: Uint8Array;
+  readonly probabilities: Float32Array;
+  /** The classifier's on all patches, [K]. */
+  readonly whole: Float32Array;
+}
+
+const engine = new Engine();
+let set: ModelSet;
+let own: Picture | undefined;
+let looked: Looked | undefined;
+/** How often the visitor has asked for something, and how much of that is under way. */
+let [asked, underWay] = [0, 0];
+
+/** Whether nothing else was asked for meanwhile: an answer that comes too late is dropped. */
+type IsCurrent = () => boolean;
+
+const [file, slider, policyDecides] = [
+  byId("file", "input"),
+  byId("budget", "input"),
+  byId("policy-decides", "button"),
+];
+
+file.addEventListener("change", () => {
+  const [chosen] = file.files ?? [];
+  // The same file may be chosen again.
+  file.value = "";
+  if (chosen !== undefined) ask((isCurrent) => bringOwn(chosen, isCurrent));
+});
+slider.addEventListener("input", () => ask((isCurrent) => spend(slider.valueAsNumber, isCurrent)));
+policyDecides.addEventListener("click", () => ask((isCurrent) => spend(undefined, isCurrent)));
+
+offerSets();
+ask((isCurrent) => openSet(modelSets[0], isCurrent));
+
+/** Does what the visitor asked for; what goes wrong is said on the page. */
+function ask(work: (isCurrent: IsCurrent) => Promise<void>): void {
+  const mine = ++asked;
+  const isCurrent = () => mine === asked;
+  const fault = byId("fault", "p");
+  fault.textContent = "";
+  showUnderWay(1);
+  work(isCurrent)
+    .catch((error: unknown) => {
+      if (isCurrent()) fault.textContent = error instanceof Error ? error.message : String(error);
+    })
+    .finally(() => showUnderWay(-1));
+}
+
+function showUnderWay(more: number): void {
+  underWay += more;
+  byId("page", "main").ariaBusy = String(underWay > 0);
+}
+
+function offerSets(): void {
+  const radios = modelSets.map((one, at) => {
+    const radio = make("input", { type: "radio", name: "set", ...(at === 0 && { checked: "" }) });
+    radio.addEventListener("change", () => ask((isCurrent) => openSet(one, isCurrent)));
+    return make("label", { class: "tab" }, radio, make("span", {}, one.description.title));
+  });
+  const sets = byId("sets", "fieldset");
+  sets.append(...radios);
+  sets.hidden = modelSets.length < 2;
+}
+
+async function openSet(chosen: ModelSet, isCurrent: IsCurrent): Promise<void> {
+  set = chosen;
+  looked = undefined;
+  const { description, models } = chosen;
+  describeSet(description);
+  offerPictures();
+  slider.disabled = policyDecides.disabled = true;
+  const loading = byId("loading", "p");
+  loading.hidden = false;
+  await engine.call("open", { models, description }).finally(() => {
+    if (set === chosen) loading.hidden = true;
+  });
+  if (isCurrent()) await look(pictures()[0], isCurrent);
+}
+
+function describeSet({ about, classes, imageSize, evaluation, model, checkpoint }: SetDescription): void {
+  byId("set-about", "p").textContent = `${about} The classes: ${classes.join(", ")}.`;
+  byId("own-note", "span").textContent =
+    `It is cut to its middle square and shrunk to ${imageSize} × ${imageSize} pixels, here in the browser. Whatever it shows, the answer is one of the ${classes.length} classes.`;
+  byId("origin", "span").textContent = `Networks: ${model}, checkpoint ${checkpoint}.`;
+  showEvaluation(evaluation);
+}
+
+function pictures(): Picture[] {
+  const samples = set.description.samples.map(({ file: name, label }, at) => {
+    const url = set.url(name);
+    return { name: `picture ${at + 1}, ${label}`, label, url, file: async () => (await fetch(url)).blob() };
+  });
+  return own === undefined ? samples : [...samples, own];
+}
+
+/** @param checked the picture that is chosen */
+function offerPictures(checked = 0): void {
+  const labels = pictures().map((picture, at) => {
+    const radio = make("input", { type: "radio", name: "picture", ...(at === checked && { checked: "" }) });
+    radio.addEventListener("change", () => ask((isCurrent) => look(picture, isCurrent)));
+    const image = make("img", { src: picture.url, alt: picture.name });
+    image.classList.toggle("enlarged", picture !== own && isSmall(set.description.imageSize));
+    return make(
+      "label",
+      { class: "sample" },
+      radio,
+      image,
+      make("small", { "aria-hidden": "true" }, picture.label ?? "yours"),
+    );
+  });
+  byId("samples", "div").replaceChildren(...labels);
+}
+
+async function bringOwn(chosen: File, isCurrent: IsCurrent): Promise<void> {
+  // Read first: a file that is no picture leaves everything as it was.
+  await readPicture(chosen, set.description);
+  if (own !== undefined) URL.revokeObjectURL(own.url);
+  own = { name: `your picture ${chosen.name}`, url: URL.createObjectURL(chosen), file: async () => chosen };
+  offerPictures(set.description.samples.length);
+  await look(own, isCurrent);
+}
+
+/** The policy looks at a picture; then it decides by itself. */
+async function look(picture: Picture, isCurrent: IsCurrent): Promise<void> {
+  const { description } = set;
+  const bytes = await readPicture(await picture.file(), description);
+  const probabilities = await engine.call("decide", bytes);
+  const all = new Uint8Array(probabilities.length).fill(1);
+  const [onAll] = await engine.call("classify", { bytes, masks: [all] });
+  if (!isCurrent()) return;
+  looked = { description, known: picture, bytes, probabilities, whole: onAll };
+  showWishes(bytes, probabilities, description);
+  reveal();
+  await spend(undefined, isCurrent);
+}
+
+/** Reads so many patches, or those that the policy takes by itself. */
+async function spend(budget: number | undefined, isCurrent: IsCurrent): Promise<void> {
+  if (looked === undefined) return;
+  const { description, known, bytes, probabilities } = looked;
+  const mask = choose(probabilities, budget);
+  if (budget !== undefined) showAtOnce();
+  showBudget(countPatches(mask), probabilities.length, budget === undefined);
+  showChoice(bytes, mask, description);
+  showRead(mask, description);
+  const [answer] = await engine.call("classify", { bytes, masks: [mask] });
+  if (!isCurrent()) return;
+  showAnswer(answer, known, description);
+  await new Promise((resolve) => setTimeout(resolve, settledMs));
+  if (!isCurrent()) return;
+  say(answer, mask, looked);
+  await compare(answer, mask, looked, isCurrent);
+}
+
+function showBudget(count: number, patches: number, byPolicy: boolean): void {
+  slider.disabled = policyDecides.disabled = false;
+  slider.max = String(patches);
+  slider.valueAsNumber = count;
+  slider.setAttribute("aria-valuetext", patchesOf(count));
+  byId("budget-count", "span").textContent = patchesOf(count);
+  policyDecides.ariaPressed = String(byPolicy);
+}
+
+/** For a screen reader, once all is there. */
+function say(answer: Float32Array, mask: Uint8Array, { description, known }: Looked): void {
+  const { classes, imageSize, patchSize, lowSize } = description;
+  const best = likeliest(answer);
+  const count = countPatches(mask);
+  const verdict =
+    known.label === undefined ? "" : known.label === classes[best] ? ", right" : `, wrong: ${known.label}`;
+  const read = pixelsRead(makeGrid(imageSize, patchSize), count, lowSize);
+  byId("status", "p").textContent =
+    `${patchesOf(count)} of ${mask.length} taken. Answer: ${classes[best]}, ${percent(answer[best])}${verdict}. ${whole(read)} of ${whole(imageSize ** 2)} pixels read.`;
+}
+
+/** Holds as many random patches, and all, against the choice. */
+async function compare(
+  answer: Float32Array,
+  mask: Uint8Array,
+  { description, known, bytes, whole: onAll }: Looked,
+  isCurrent: IsCurrent,
+): Promise<void> {
+  const { imageSize, patchSize, lowSize, classes } = description;
+  const grid = makeGrid(imageSize, patchSize);
+  const count = countPatches(mask);
+  const masks = Array.from({ length: randomDraws }, (_, draw) =>
+    randomMask(grid, count, new Random(1, "random patches", draw)),
+  );
+  const draws = await engine.call("classify", { bytes, masks });
+  if (!isCurrent()) return;
+  const reference = known.label === undefined ? likeliest(onAll) : classes.indexOf(known.label);
+  const rows = [
+    { name: `the policy’s ${count}`, draws: [answer], pixels: pixelsRead(grid, count, lowSize) },
+    // Nobody looks at the coarse picture to draw by lot, or to take all.
+    { name: `${count} at random, mean of ${randomDraws} draws`, draws, pixels: pixelsRead(grid, count, 0) },
+    { name: `all ${grid.patches}`, draws: [onAll], pixels: pixelsRead(grid, grid.patches, 0) },
+  ];
+  showComparison(rows, reference, description, known);
+}

@@ -1,0 +1,91 @@
+/**
+ * An exported run (`patchdrop export`) as a function of images, in ONNX Runtime: what predictor.ts is for a checkpoint,
+ * but without libtorch. Computes in fp32 on the CPU.
+ *
+ * Shapes: B batch, S image size, P patches, K classes.
+ */
+
+import { env } from "onnxruntime-web";
+import type { TransformName } from "../data/transforms.ts";
+import { type Exported, openExported } from "../export/exported.ts";
+import { OnnxNetworks } from "../export/onnx-networks.ts";
+import { type Grid, pixelsRead } from "../method/grid.ts";
+import { dropPatches, toBytes, toPlanes } from "../method/planes.ts";
+import { networksHash } from "./networks-hash.ts";
+import type { PredictOptions } from "./options.ts";
+import type { Predicted } from "./predictor.ts";
+
+/** Where the policy takes a patch, as method/policy.ts has it. */
+const threshold = 0.5;
+
+export class OnnxPredictor {
+  readonly model: { readonly imageSize: number; readonly grid: Grid };
+  /** Names, [K]. */
+  readonly classes: readonly string[];
+  readonly transform: TransformName;
+  /** Names the networks: see networksHash. */
+  readonly checkpoint: string;
+  readonly #exported: Exported;
+  readonly #networks: OnnxNetworks;
+
+  /**
+   * Opens the exported folder `options.load`.
+   * @throws what openExported throws; input: models that ONNX Runtime does not take
+   */
+  static async open({ load, fill, threads }: PredictOptions): Promise<OnnxPredictor> {
+    const exported = openExported(load);
+    // 0 leaves it to ONNX Runtime: half the processors, four at most.
+    env.wasm.numThreads = threads ?? 0;
+    env.logLevel = "error";
+    const { models, grid, classes } = exported;
+    const sizes = { imageSize: grid.imageSize, patches: grid.patches, classes: classes.length };
+    const networks = await OnnxNetworks.open(models, sizes, load);
+    return new OnnxPredictor({ ...exported, fill: fill ?? exported.fill }, networks);
+  }
+
+  private constructor(exported: Exported, networks: OnnxNetworks) {
+    const { grid, classes, transform, checkpoint } = exported;
+    this.model = { imageSize: grid.imageSize, grid };
+    this.classes = classes;
+    this.transform = transform;
+    this.checkpoint = networksHash(checkpoint);
+    this.#exported = exported;
+    this.#networks = networks;
+  }
+
+  /** How many pixels are acquired for an image of which so many patches are taken. */
+  pixels(patches: number): number {
+    const { models, grid, lowSize } = this.#exported;
+    const seesLow = models.has("policy.onnx") || models.has("lr_classifier.onnx");
+    return pixelsRead(grid, patches, seesLow ? lowSize : 0);
+  }
+
+  /**
+   * @param bytes images [B, S, S, 3] as the transform leaves them
+   * @param seen whether to return what the classifier saw
+   */
+  async predict(bytes: Uint8Array, { seen = false } = {}): Promise<Predicted> {
+    const { models, grid, lowSize, fill, normalization } = this.#exported;
+    const images = toPlanes(bytes, grid.imageSize, normalization);
+    const patches = await this.#networks.decide(images);
+    const all = models.has("classifier.onnx") ? 1 : 0;
+    const count = images.length / (3 * grid.imageSize ** 2);
+    const mask =
+      patches === undefined
+        ? new Uint8Array(count * grid.patches).fill(all)
+        : Uint8Array.from(patches, (probability) => (probability >= threshold ? 1 : 0));
+    // A classifier of the low resolution sees nothing else, as if that stood in every patch.
+    const low = fill === "lr" || (patches === undefined && all === 0) ? lowSize : undefined;
+    const masked = dropPatches(images, mask, grid, low);
+    return {
+      classes: await this.#networks.classify(images, masked),
+      mask,
+      ...(patches && { patches }),
+      ...(seen && { seen: toBytes(masked, grid.imageSize, normalization) }),
+    };
+  }
+
+  free(): Promise<void> {
+    return this.#networks.free();
+  }
+}

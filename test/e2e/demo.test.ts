@@ -1,0 +1,353 @@
+/**
+ * The browser page as a visitor meets it, in the system's Chromium: built, handed out below some path, and held against
+ * what `patchdrop predict` says of the same files.
+ */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Browser, chromium, type Page } from "playwright-core";
+import sharp from "sharp";
+import { build } from "vite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { SetDescription } from "../../demo/description.ts";
+import type { Prediction } from "../../src/predict/lines.ts";
+import { runTimeoutMs, succeed } from "./program.ts";
+
+const demo = fileURLToPath(new URL("../../demo/", import.meta.url));
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+const noBrowser = executablePath === undefined ? " (skipped: there is no Chromium in /usr/bin)" : "";
+const chromiumArgs = [
+  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+];
+/** A folder of a site: nothing may stand at its root. */
+const below = "/some/where/";
+
+const sets = readdirSync(join(demo, "models")).map((name) => {
+  const folder = join(demo, "models", name);
+  const text = readFileSync(join(folder, "model.json"), "utf8");
+  return { name, folder, description: JSON.parse(text) as SetDescription };
+});
+const [first] = sets;
+
+describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout: runTimeoutMs }, () => {
+  let folder: string;
+  let server: Server;
+  let address: string;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "patchdrop-demo-e2e-"));
+    const built = join(folder, "page");
+    await build({ root: demo, logLevel: "error", build: { outDir: built, emptyOutDir: true } });
+    server = serve(built);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    address = `http://127.0.0.1:${(server.address() as AddressInfo).port}${below}`;
+    browser = await chromium.launch({ executablePath: executablePath!, args: chromiumArgs });
+  }, runTimeoutMs);
+  afterAll(async () => {
+    await browser?.close();
+    server?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** The page with the first set open, and all that it said on the console or fetched. */
+  async function open(options: Parameters<Browser["newPage"]>[0] = {}) {
+    const page = await browser.newPage({ reducedMotion: "reduce", ...options });
+    const said: string[] = [];
+    const fetched: string[] = [];
+    page.on("console", (message) => said.push(message.text()));
+    page.on("pageerror", (error) => said.push(error.message));
+    page.on("request", (request) => fetched.push(request.url()));
+    await page.goto(address);
+    await settled(page);
+    return { page, said, fetched };
+  }
+
+  async function choosePicture(page: Page, at: number): Promise<void> {
+    await page.locator("#samples input").nth(at).check();
+    await settled(page);
+  }
+
+  async function setBudget(page: Page, patches: number): Promise<void> {
+    await page.locator("#budget").fill(String(patches));
+    await settled(page);
+  }
+
+  it.each(sets)("says of the samples what the command line says: $name", async ({ folder: models, description }) => {
+    const files = description.samples.map(({ file }) => join(models, file));
+    const expected = await predictions(models, files);
+    const { page, said, fetched } = await open();
+    if (sets.length > 1) await page.getByRole("radio", { name: description.title }).check();
+    await settled(page);
+    for (const at of files.keys()) {
+      await choosePicture(page, at);
+      expectSame(await shown(page), expected[at]);
+      const isRight = expected[at].class === description.samples[at].label;
+      expect(await page.locator("#verdict").textContent()).toMatch(isRight ? /^✓ right$/ : /^✗ wrong: it is /);
+    }
+    expect(said).toEqual([]);
+    expect(fetched.filter((url) => !url.startsWith(address))).toEqual([]);
+    expect(fetched.some((url) => url.endsWith(".wasm"))).toBe(true);
+    await page.close();
+  });
+
+  it("reads as many patches as the slider says: those that the policy wants most", async () => {
+    const { page } = await open();
+    const { imageSize, patchSize, lowSize } = first.description;
+    const patches = (imageSize / patchSize) ** 2;
+    const own = await shown(page);
+    const ranks = (probabilities: readonly number[]) => probabilities.toSorted((a, b) => b - a);
+    for (const budget of [0, 5, patches]) {
+      await setBudget(page, budget);
+      const { mask, probabilities, read } = await shown(page);
+      expect(probabilities).toEqual(own.probabilities);
+      const taken = probabilities.filter((_, k) => mask[k] === "1");
+      expect(ranks(taken)).toEqual(ranks(probabilities).slice(0, budget));
+      const pixels = budget * patchSize ** 2 + lowSize ** 2;
+      expect(read).toBe(`${pixels.toLocaleString("en")} of ${(imageSize ** 2).toLocaleString("en")} pixels`);
+      expect(await page.locator("#budget-count").textContent()).toBe(budget === 1 ? "1 patch" : `${budget} patches`);
+      // With none or with all, random patches are the policy's.
+      const [policy, random, all] = await compared(page);
+      if (budget === 0 || budget === patches) expect(random).toBeCloseTo(policy, 6);
+      if (budget === patches) expect(all).toBeCloseTo(policy, 6);
+    }
+    await page.getByRole("button", { name: "The policy decides" }).click();
+    await settled(page);
+    expect(await shown(page)).toEqual(own);
+    await page.close();
+  });
+
+  it("is used by keyboard, and shows where the focus is", async () => {
+    const { page } = await open();
+    await tabTo(page, "#samples input:checked");
+    await page.keyboard.press("ArrowRight");
+    await settled(page);
+    expect(await page.locator("#samples input").nth(1).isChecked()).toBe(true);
+    const second = await shown(page);
+    const [expected] = await predictions(first.folder, [join(first.folder, first.description.samples[1].file)]);
+    expectSame(second, expected);
+    await tabTo(page, "#file");
+    await tabTo(page, "#budget");
+    await page.keyboard.press("Home");
+    for (let presses = 0; presses < 3; presses++) await page.keyboard.press("ArrowRight");
+    await settled(page);
+    expect((await shown(page)).mask.replaceAll("0", "")).toBe("111");
+    await tabTo(page, "#policy-decides");
+    await page.keyboard.press("Space");
+    await settled(page);
+    expect(await shown(page)).toEqual(second);
+    await page.close();
+  });
+
+  it("tells a screen reader each patch, the pictures and the result", async () => {
+    const { page } = await open();
+    const { mask, probabilities } = await shown(page);
+    const { imageSize, patchSize } = first.description;
+    const columns = imageSize / patchSize;
+    for (const [k, cell] of (await page.getByRole("cell").all()).slice(0, mask.length).entries()) {
+      const place = `row ${Math.floor(k / columns) + 1}, column ${(k % columns) + 1}: `;
+      expect(await cell.ariaSnapshot()).toContain(place);
+      expect(await cell.ariaSnapshot()).toContain(mask[k] === "1" ? ", taken" : ", dropped");
+      expect(probabilities[k] >= 0.5).toBe(mask[k] === "1");
+    }
+    for (const picture of await page.locator("img, canvas").all()) {
+      expect((await picture.getAttribute("alt")) ?? (await picture.getAttribute("aria-label"))).toMatch(/\w{4}/);
+    }
+    const count = mask.replaceAll("0", "").length;
+    await expect(page.getByRole("status").textContent()).resolves.toMatch(
+      new RegExp(`^${count} patch(es)? of ${mask.length} taken\\. Answer: .+ pixels read\\.$`),
+    );
+    await page.close();
+  });
+
+  it("takes a picture of the visitor's as the command line does, and says what it can't read", async () => {
+    const { page, fetched } = await open();
+    const [photo, text] = [join(folder, "photo.png"), join(folder, "text.png")];
+    await sharp(wavy(90, 61), { raw: { width: 90, height: 61, channels: 3 } })
+      .png()
+      .toFile(photo);
+    writeFileSync(text, "no picture");
+    await page.locator("#file").setInputFiles(photo);
+    await settled(page);
+    const own = await shown(page);
+    const [expected] = await predictions(first.folder, [photo]);
+    expectSame(own, expected);
+    expect(await page.locator("#verdict").textContent()).toBe("");
+    await page.locator("#file").setInputFiles(text);
+    await settled(page);
+    expect(await page.getByRole("alert").textContent()).toBe(
+      "This is not a picture that the browser can read. PNG, JPEG and WebP files are.",
+    );
+    expect(await shown(page)).toEqual(own);
+    await choosePicture(page, 0);
+    expect(await page.getByRole("alert").textContent()).toBe("");
+    expect(fetched.filter((url) => !url.startsWith(address) && !url.startsWith("blob:"))).toEqual([]);
+    await page.close();
+  });
+
+  it("says so when the networks can't be fetched", async () => {
+    const page = await browser.newPage();
+    await page.route("**/*.onnx", (route) => route.abort());
+    await page.goto(address);
+    await settled(page);
+    expect(await page.getByRole("alert").textContent()).toMatch(/^The networks could not be fetched/);
+    await page.close();
+  });
+
+  it.each([
+    ["reduce", 0],
+    ["no-preference", 1],
+  ] as const)("reveals patch by patch unless the visitor asked for less motion: %s", async (reducedMotion, least) => {
+    const { page } = await open({ reducedMotion });
+    await page.locator("#samples input").nth(2).check();
+    await page.waitForFunction(() => document.querySelector("#page")?.ariaBusy === "false");
+    const moving = await page.evaluate(() => document.getAnimations().length);
+    expect(Math.min(moving, 1)).toBe(least);
+    await page.close();
+  });
+
+  it.each(["light", "dark"] as const)("fits a phone, and can be read: %s", async (colorScheme) => {
+    const { page } = await open({ colorScheme, viewport: { width: 360, height: 740 } });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+    expect(await page.evaluate(leastContrast)).toBeGreaterThanOrEqual(4.5);
+    await page.close();
+  });
+});
+
+/** Hands out a folder under {@link below}, as a plain web server does. */
+function serve(folder: string): Server {
+  const types: Record<string, string> = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".wasm": "application/wasm",
+  };
+  return createServer(({ url = "" }, response) => {
+    const name = url === below ? "index.html" : url.slice(below.length);
+    const file = join(folder, name);
+    if (!url.startsWith(below) || name.includes("..") || !existsSync(file)) {
+      response.writeHead(404).end();
+      return;
+    }
+    response.writeHead(200, { "content-type": types[extname(file)] ?? "application/octet-stream" });
+    response.end(readFileSync(file));
+  });
+}
+
+/** What `patchdrop predict` says, without libtorch. */
+async function predictions(load: string, files: readonly string[]): Promise<Prediction[]> {
+  const { stdout } = await succeed(["predict", "--engine", "onnx", "--load", load, "--quiet", ...files]);
+  return stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Prediction);
+}
+
+/** Until nothing is under way. */
+async function settled(page: Page): Promise<void> {
+  await page.locator("#page[aria-busy=false]").waitFor({ state: "attached" });
+}
+
+/** What the page says of the chosen picture. */
+async function shown(page: Page) {
+  const numbers = async (selector: string) =>
+    (await page.locator(selector).all()).map(async (one) => Number(await one.getAttribute("data-probability")));
+  const probabilities = await Promise.all(await numbers("#wants td"));
+  const [probability] = await Promise.all(await numbers("#bars li"));
+  const veils = await page.locator("#taken i").all();
+  const mask = await Promise.all(
+    veils.map(async (veil) => ((await veil.getAttribute("class")) === "taken" ? "1" : "0")),
+  );
+  return {
+    probabilities,
+    mask: mask.join(""),
+    class: await page.locator("#answer").textContent(),
+    probability,
+    read: await page.locator("#read").textContent(),
+  };
+}
+
+/** Probabilities of the class that is compared: for the policy's patches, random ones, all. */
+async function compared(page: Page): Promise<number[]> {
+  const rows = await page.locator("#comparison tr").all();
+  return Promise.all(rows.map(async (row) => Number(await row.getAttribute("data-probability"))));
+}
+
+/** Largest difference between the page's probabilities and the command line's. */
+const tolerance = 1e-3;
+/** Nearer to one half, two ways to compute may choose differently. */
+const undecided = 1e-4;
+
+function expectSame(found: Awaited<ReturnType<typeof shown>>, expected: Prediction): void {
+  const wanted = expected.patch_probabilities!;
+  for (const [k, p] of wanted.entries()) {
+    expect(Math.abs(found.probabilities[k] - p), `patch ${k}`).toBeLessThan(tolerance);
+    if (Math.abs(p - 0.5) > undecided) expect(found.mask[k], `patch ${k}`).toBe(expected.mask[k]);
+  }
+  expect(found.probabilities.length).toBe(wanted.length);
+  expect(found.class).toBe(expected.class);
+  expect(Math.abs(found.probability - expected.top[0].probability)).toBeLessThan(tolerance);
+}
+
+/** Presses Tab until the element has the focus; it must then be framed, or its label must. */
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let presses = 0; presses < 30; presses++) {
+    await page.keyboard.press("Tab");
+    const framed = await page.evaluate((wanted) => {
+      const focused = document.activeElement!;
+      if (!focused.matches(wanted)) return undefined;
+      return [focused, focused.closest("label")].some((one) => one && getComputedStyle(one).outlineStyle === "solid");
+    }, selector);
+    if (framed === undefined) continue;
+    expect(framed, `frame of ${selector}`).toBe(true);
+    return;
+  }
+  throw new Error(`Tab does not reach ${selector}`);
+}
+
+/** Bytes [height, width, 3] that no two pixels share. */
+function wavy(width: number, height: number): Uint8Array {
+  return Uint8Array.from({ length: width * height * 3 }, (_, at) => {
+    const [pixel, channel] = [Math.floor(at / 3), at % 3];
+    const [x, y] = [pixel % width, Math.floor(pixel / width)];
+    return Math.round(127 + 60 * Math.sin(x / (5 + channel)) + 60 * Math.cos(y / (7 - channel)));
+  });
+}
+
+/**
+ * The least contrast of a text with what lies behind it (WCAG 2.2, 1.4.3), of all texts that are seen. Runs in the page.
+ */
+function leastContrast(): number {
+  const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true })!;
+  const luminance = (colours: readonly string[]): number => {
+    context.clearRect(0, 0, 1, 1);
+    for (const colour of colours) {
+      context.fillStyle = colour;
+      context.fillRect(0, 0, 1, 1);
+    }
+    const [red, green, blue] = Array.from(context.getImageData(0, 0, 1, 1).data, (byte) => {
+      const share = byte / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  let least = Number.POSITIVE_INFINITY;
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement!;
+    if (texts.currentNode.textContent?.trim() === "" || element.closest(".unseen, noscript, [hidden]")) continue;
+    const behind: string[] = [];
+    for (let one: Element | null = element; one; one = one.parentElement) {
+      behind.unshift(getComputedStyle(one).backgroundColor);
+    }
+    const [dark, light] = [luminance(behind), luminance([...behind, getComputedStyle(element).color])].sort();
+    least = Math.min(least, (Math.max(dark, light) + 0.05) / (Math.min(dark, light) + 0.05));
+  }
+  return least;
+}

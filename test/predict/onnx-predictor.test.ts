@@ -1,0 +1,177 @@
+/** Exported runs in ONNX Runtime: the same lines as the checkpoints' in libtorch, and folders that are refused. */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import sharp from "sharp";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { exportRun } from "../../src/export/export-run.ts";
+import { exportSchema } from "../../src/export/options.ts";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import type { Prediction } from "../../src/predict/lines.ts";
+import { predictSchema } from "../../src/predict/options.ts";
+import { predict } from "../../src/predict/predict.ts";
+import { parseOptions, type StageName } from "../../src/run/options.ts";
+import { silentReporter } from "../../src/run/reporter.ts";
+import { train } from "../../src/stages/train.ts";
+import { makeImageFolder } from "../e2e/images.ts";
+
+openLibtorch(findLibtorch(), { threads: 1 });
+
+/** Largest difference of a probability between the engines. */
+const tolerance = 1e-4;
+
+let folder: string;
+let images: string;
+const at = (...names: string[]) => join(folder, ...names);
+const computing = { threads: 1, precision: "fp32" };
+
+async function run(stage: StageName, name: string, more: Record<string, unknown>): Promise<void> {
+  const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, data_dir: at("data"), cv_dir: at(name) };
+  await train(stage, parseOptions(stage, { ...given, ...computing, ...more }), silentReporter);
+}
+
+const exported = (name: string) => at(`${name}-onnx`);
+const exportOf = (name: string, more: object = {}) =>
+  exportRun(exportSchema.parse({ load: at(name), out: exported(name), images: 2, threads: 1, ...more }));
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-onnx-"));
+  await makeImageFolder(at("data"), { classes: 3, train: 8, test: 4 });
+  // Pictures of another size, which the transform must make square and small.
+  images = at("data", "test");
+  await sharp(join(images, "class0", "0.png"))
+    .resize(61, 40)
+    .toFile(join(images, "class2", "wide.png"));
+  await run("classifier_training", "hr", {});
+  await run("classifier_training", "lr", { stream_id: "LR" });
+  await run("pretrain", "policy", { ckpt_hr_cl: at("hr"), curriculum: false, lr: 1e-2, fill: "lr" });
+  await run("finetune2stream", "two", { load: at("policy"), ckpt_lr_cl: at("lr"), lr: 1e-2 });
+  for (const name of ["hr", "lr", "policy"]) await exportOf(name);
+  // For three images a run: the last batch is not full.
+  await exportOf("two", { batch: 3 });
+}, 240_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function say(given: Record<string, unknown>, args = [images]): Promise<Prediction[]> {
+  const output = new PassThrough();
+  const said = text(output);
+  const options = predictSchema.parse({ ...computing, num_workers: 1, top: 3, batch_size: 5, ...given });
+  await predict(args, options, { input: Readable.from([]), output }).finally(() => output.end());
+  return (await said)
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Prediction);
+}
+
+/** Probabilities within the tolerance, all else the same. */
+function expectSame(found: Prediction, expected: Prediction): void {
+  const exact = ({ ms: _, top: __, patch_probabilities: ___, ...rest }: Prediction) => rest;
+  expect(exact(found)).toEqual(exact(expected));
+  const numbers = ({ top, patch_probabilities = [] }: Prediction) => [
+    ...top.map(({ probability }) => probability),
+    ...patch_probabilities,
+  ];
+  expect(found.top.map((guess) => guess.class)).toEqual(expected.top.map((guess) => guess.class));
+  expect(numbers(found).length).toBe(numbers(expected).length);
+  for (const [i, value] of numbers(expected).entries()) {
+    expect(Math.abs(numbers(found)[i] - value)).toBeLessThan(tolerance);
+  }
+}
+
+it.each(["hr", "lr", "policy", "two"])("says what libtorch says: %s", async (name) => {
+  const masked = (engine: string) => ({ engine, masked: at(`${name}-${engine}`) });
+  const expected = await say({ load: at(name), ...masked("libtorch") });
+  const found = await say({ load: exported(name), ...masked("onnx") });
+  expect(found.length).toBe(13);
+  for (const [i, one] of expected.entries()) {
+    expectSame(found[i], one);
+    const seen = (engine: string) => readFileSync(`${join(at(`${name}-${engine}`), one.path)}.png`);
+    expect(seen("onnx")).toEqual(seen("libtorch"));
+  }
+});
+
+it("takes another fill, as libtorch does", async () => {
+  const expected = await say({ load: at("policy"), fill: "zero" });
+  const found = await say({ load: exported("policy"), engine: "onnx", fill: "zero" });
+  for (const [i, one] of expected.entries()) expectSame(found[i], one);
+  expect(found.map(({ top }) => top)).not.toEqual(
+    (await say({ load: exported("policy"), engine: "onnx" })).map(({ top }) => top),
+  );
+});
+
+it("an export whose data were gone knows the run's classes and normalization", async () => {
+  const expected = await say({ load: at("policy") });
+  cpSync(at("data"), at("kept"), { recursive: true });
+  rmSync(at("data"), { recursive: true });
+  try {
+    await exportOf("policy", { out: at("gone-onnx") });
+  } finally {
+    cpSync(at("kept"), at("data"), { recursive: true });
+  }
+  const found = await say({ load: at("gone-onnx"), engine: "onnx" });
+  for (const [i, one] of expected.entries()) expectSame(found[i], one);
+});
+
+describe("refuses", () => {
+  const copy = (name: string, change: (file: (model: string) => string) => void) => {
+    const place = mkdtempSync(at("changed-"));
+    cpSync(exported(name), place, { recursive: true });
+    change((model) => join(place, model));
+    return place;
+  };
+  const expectRefused = (load: string, message: RegExp) =>
+    expect(say({ load, engine: "onnx" })).rejects.toMatchObject({
+      kind: "input",
+      message: expect.stringMatching(message),
+    });
+
+  it("a run folder, with what to give instead", () =>
+    expectRefused(at("two"), /two: must be a folder with classifier\.onnx or lr_classifier\.onnx; give a folder that/));
+
+  it("a file that is no model", () =>
+    expectRefused(
+      copy("hr", (file) => writeFileSync(file("classifier.onnx"), "no model")),
+      /classifier\.onnx: byte \d+: /,
+    ));
+
+  it("a model that is cut off", () =>
+    expectRefused(
+      copy("hr", (file) =>
+        writeFileSync(file("classifier.onnx"), readFileSync(file("classifier.onnx")).subarray(0, -9)),
+      ),
+      /classifier\.onnx: byte \d+: /,
+    ));
+
+  it("metadata that lack something, each by name", () =>
+    expectRefused(
+      copy("hr", (file) => {
+        const bytes = readFileSync(file("classifier.onnx"));
+        for (const key of ["transform_name", "image_size"]) bytes.write("x", bytes.lastIndexOf(key));
+        writeFileSync(file("classifier.onnx"), bytes);
+      }),
+      /image_size: must be a number of pixels; export the run again.*\n.*transform_name: must name a transform; export/,
+    ));
+
+  it("weights that ONNX Runtime does not take", () =>
+    expectRefused(
+      copy("hr", (file) => {
+        const text = readFileSync(file("classifier.onnx"), "latin1");
+        writeFileSync(file("classifier.onnx"), text.replaceAll("Flatten", "Xlatten"), "latin1");
+      }),
+      /classifier\.onnx: must be a model that ONNX Runtime takes, got /,
+    ));
+
+  it("models of two exports, and half of one", async () => {
+    await expectRefused(
+      copy("policy", (file) => cpSync(join(exported("hr"), "classifier.onnx"), file("classifier.onnx"))),
+      /classifier\.onnx: must be of the same export as policy\.onnx; export the run again/,
+    );
+    await expectRefused(
+      copy("two", (file) => rmSync(file("lr_classifier.onnx"))),
+      /must hold the models of agent, resnet_hr, resnet_lr; export the run again/,
+    );
+  });
+});
