@@ -21,7 +21,7 @@ import { choosePrecision, loadNetwork, type NetworkName, startLibtorch } from ".
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
-import { full, type Tensor } from "../tensor/tensor.ts";
+import { fromArray, full, type Tensor } from "../tensor/tensor.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { PredictOptions } from "./options.ts";
 
@@ -107,6 +107,53 @@ export class Predictor {
         ...(seen && { seen: this.#asBytes(masked) }),
       };
     });
+  }
+
+  /**
+   * Which patches the policy takes, from the low resolution alone.
+   * @param low bytes [B, L, L, 3]
+   * @returns the mask [B, P] and the probabilities [B, P]
+   * @throws input: a run without a policy
+   */
+  decide(low: Uint8Array): { mask: Uint8Array; patches: Float32Array } {
+    const { agent } = this.#networks;
+    if (agent === undefined) {
+      const next = "give --load a run of pretrain, finetune or finetune2stream";
+      throw fault("input", { where: "--load", rule: "must hold a policy", got: Object.keys(this.#networks)[0], next });
+    }
+    return scope(() => {
+      const patches = ops.sigmoid(agent.forward(this.#low(low)));
+      return { mask: Uint8Array.from(threshold(patches).toFloat32()), patches: patches.toFloat32() };
+    });
+  }
+
+  /**
+   * Probabilities of the classes, [B, K].
+   * @param images bytes [B, S, S, 3]; anything in dropped patches
+   * @param mask [B, P]
+   * @param low bytes [B, L, L, 3]
+   */
+  classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Float32Array {
+    const { imageSize, grid } = this.model;
+    const { resnet_hr, resnet_lr } = this.#networks;
+    return scope(() => {
+      const taken = ops.cast(fromArray(mask, [mask.length / grid.patches, grid.patches], this.#device), "float32");
+      const seen = this.#low(low);
+      const filled = this.#fill === "lr" ? seen : undefined;
+      const masked = maskPatches(this.#normalizer.images(images, imageSize), taken, grid, filled);
+      const streams = [resnet_hr?.forward(masked), resnet_lr?.forward(seen)].filter((logits) => logits !== undefined);
+      return ops
+        .softmax(
+          streams.reduce((high, added) => ops.add(high, added)),
+          1,
+        )
+        .toFloat32();
+    });
+  }
+
+  /** As the networks see it, from bytes [B, L, L, 3]. */
+  #low(bytes: Uint8Array): Tensor {
+    return lowResolution(this.#normalizer.images(bytes, this.model.lowSize), this.model);
   }
 
   free(): void {
