@@ -158,7 +158,7 @@ class Level implements Size {
     const count = whole.length / rowBytes;
     const ended = this.#written === this.height;
     const pairs = ended ? Math.ceil(count / 2) : Math.floor(count / 2);
-    this.#upper = pairs * 2 < count ? whole.slice(pairs * 2 * rowBytes) : undefined;
+    this.#upper = pairs * 2 < count ? new Uint8Array(whole.subarray(pairs * 2 * rowBytes)) : undefined;
     const out = new Uint8Array(pairs * width * channels);
     const nearest = this.#options.resampling === "nearest";
     for (let y = 0; y < pairs; y++) {

@@ -27,9 +27,13 @@ export type SampleType = (typeof sampleTypes)[SampleKey]["name"];
 
 export const photometric = { blackIsZero: 1, rgb: 2, ycbcr: 6 } as const;
 
+/** Node has it from 22.15 on. */
+const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: typeof zlib.inflateSync };
+
 /** Compression's numbers; zstd and WebP are libtiff's. */
-const compressions: Readonly<Record<number, string>> = {
-  ...{ 1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate", 50000: "zstd", 50001: "webp" },
+const compressions: Readonly<Partial<Record<number, string>>> = {
+  ...{ 1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate", 50001: "webp" },
+  ...(zstdDecompressSync && { 50000: "zstd" }),
 };
 
 /** An unpacked tile: 4096 × 4096 pixels of four bytes. */
@@ -185,8 +189,8 @@ export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promis
   }
   if (coding.predictor === 3) joinFloats(bytes, tileWidth * bands, bands);
   else if (!coding.littleEndian) swapBytes(bytes, Type.BYTES_PER_ELEMENT);
-  // A copy, which is aligned and belongs to nobody else.
-  const values = new Type(bytes.slice().buffer);
+  // A copy, which is aligned.
+  const values = new Type(new Uint8Array(bytes).buffer);
   if (coding.predictor === 2) addUp(values, tileWidth * bands, bands);
   return values;
 }
@@ -195,25 +199,19 @@ async function unpack(packed: Uint8Array, size: number, layout: TileLayout): Pro
   const { compression } = layout.coding;
   switch (compression) {
     case "none":
-      return packed.slice();
+      // A copy, since it is changed below. Never Buffer's `slice`, which would not copy.
+      return new Uint8Array(packed);
     case "deflate":
       return zlib.inflateSync(packed, { maxOutputLength: size });
     case "lzw":
       return decodeLzw(packed, size);
     case "zstd":
-      return unzstd(packed, size);
+      return zstdDecompressSync!(packed, { maxOutputLength: size });
     case "jpeg":
       return decodePicture(wholeJpeg(packed, layout), layout);
     default:
       return decodePicture(packed, layout);
   }
-}
-
-/** Node has it from 22.15 on. */
-function unzstd(packed: Uint8Array, size: number): Uint8Array {
-  const { zstdDecompressSync } = zlib as unknown as Partial<Record<string, typeof zlib.inflateSync>>;
-  if (zstdDecompressSync === undefined) throw new Error("its tiles are compressed by zstd, which needs Node 22.15");
-  return zstdDecompressSync(packed, { maxOutputLength: size });
 }
 
 /** A tile that is a picture by itself: JPEG or WebP. */
@@ -258,7 +256,7 @@ function joinFloats(bytes: Uint8Array, row: number, stride: number): void {
   for (let start = 0; start < bytes.length; start += row * size) {
     const line = bytes.subarray(start, start + row * size);
     for (let i = stride; i < line.length; i++) line[i] += line[i - stride];
-    const apart = line.slice();
+    const apart = new Uint8Array(line);
     for (let i = 0; i < row; i++) {
       for (let b = 0; b < size; b++) line[i * size + b] = apart[(size - 1 - b) * row + i];
     }
