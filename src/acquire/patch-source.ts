@@ -58,20 +58,29 @@ export interface Raster {
 
 /**
  * Picks a pixel for each block of a window, the top left one. `raster` begins at the window's own top left pixel and has
- * one pixel for `factor` of the full resolution; beyond its edge, its last pixels count again.
+ * one pixel for `factor` of the full resolution; beyond its edge, the last blocks count again.
  * @param out [lowSize, lowSize, 3]
  */
-export function pickLow(raster: Raster, factor: number, { imageSize, lowSize }: LowResolution, out: Uint8Array): void {
-  // As PyTorch's nearest neighbour: pixel i is floor(i · imageSize / lowSize).
-  const at = (i: number, last: number) => Math.min(Math.floor(Math.floor((i * imageSize) / lowSize) / factor), last);
-  for (let y = 0; y < lowSize; y++) {
-    const row = at(y, raster.height - 1) * raster.width;
-    for (let x = 0; x < lowSize; x++) {
-      const from = 3 * (row + at(x, raster.width - 1));
-      const to = 3 * (y * lowSize + x);
-      for (let c = 0; c < 3; c++) out[to + c] = raster.pixels[from + c];
+export function pickLow(raster: Raster, factor: number, sizes: LowResolution, out: Uint8Array): void {
+  const rows = positions(raster.height, factor, sizes);
+  const columns = positions(raster.width, factor, sizes);
+  let to = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const from = 3 * (row * raster.width + column);
+      for (let c = 0; c < 3; c++) out[to++] = raster.pixels[from + c];
     }
   }
+}
+
+/** Which pixel of `length` each block takes: as PyTorch's nearest neighbour, block i that at floor(i · image / low). */
+function positions(length: number, factor: number, { imageSize, lowSize }: LowResolution): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < lowSize; i++) {
+    const at = Math.floor(Math.floor((i * imageSize) / lowSize) / factor);
+    found.push(at < length ? at : found[i - 1]);
+  }
+  return found;
 }
 
 /** What of a window lies within the image. */

@@ -58,7 +58,11 @@ it("opening tells the size and brings the beginning", async () => {
 
 it.each<[string, Answer[], string[]]>([
   ["500, then 200", [status(500)], ["40000-49999"]],
-  ["503 twice, to come again at once", [status(503, { "retry-after": "0" }), status(503)], ["40000-49999", "40000-49999"]],
+  [
+    "503 twice, to come again at once",
+    [status(503, { "retry-after": "0" }), status(503)],
+    ["40000-49999", "40000-49999"],
+  ],
   ["a connection that breaks", [partly(3000, "close")], ["43000-49999"]],
   ["a connection that falls silent", [partly(500, "hang"), partly(0, "hang")], ["40500-49999", "40500-49999"]],
 ])("%s: asks again, for what is missing", async (_, answers, again) => {
@@ -77,7 +81,11 @@ it.each<[string, Answer, RegExp]>([
     /^\S+\/scene\.tif: the server must send parts of a file \(range requests\), got all of it, 100000 bytes; .*--allow_full_file$/,
   ],
   ["404", status(404), /must send the file, got HTTP 404 Not Found; check the address/],
-  ["403", status(403), /got HTTP 403 Forbidden; check the address, and whether it asks for a signature that has run out$/],
+  [
+    "403",
+    status(403),
+    /got HTTP 403 Forbidden; check the address, and whether it asks for a signature that has run out$/,
+  ],
   ["no size", says(() => ({ "content-range": "bytes 0-16383/*" })), /say how long the file is, got bytes 0-16383\/\*/],
   ["a hostile size", says(() => ({ "content-range": "bytes 0-16383/99999999999999999999" })), /say how long/],
   ["no Content-Range", says(() => ({})), /must send the first bytes .*, got nothing/],
@@ -90,7 +98,11 @@ it.each<[string, Answer, RegExp]>([
 });
 
 it.each<[string, Answer, RegExp]>([
-  ["another range", says(({ end }) => ({ "content-range": `bytes 0-${end}/100000` })), /must send bytes 500-599\/100000, got/],
+  [
+    "another range",
+    says(({ end }) => ({ "content-range": `bytes 0-${end}/100000` })),
+    /must send bytes 500-599\/100000, got/,
+  ],
   ["another size", says(() => ({ "content-range": "bytes 500-599/100001" })), /got bytes 500-599\/100001/],
   ["the whole file", whole, /must send bytes 500-599\/100000, got HTTP 200/],
   [
@@ -115,7 +127,9 @@ it("gives up after four requests that brought nothing", async () => {
   const { file, ledger } = await opened(regular, status(502));
   await expect(file.fetch({ start: 500, end: 600 }, "low")).rejects.toMatchObject({
     kind: "system",
-    message: expect.stringMatching(/must send what is asked for \(low\), 4 requests brought nothing, got HTTP 502 Bad Gateway/),
+    message: expect.stringMatching(
+      /must send what is asked for \(low\), 4 requests brought nothing, got HTTP 502 Bad Gateway/,
+    ),
   });
   expect(ledger.of("low")).toEqual({ bytes: 0, requests: 4 });
 });
@@ -149,7 +163,13 @@ it("the cache fetches each byte once, neighbours together, and gives right bytes
   expect(ledger.of("high").bytes).toBe(5616 + 1000);
 
   const small = new RangeCache(file, 3000);
-  for (const [start, end] of [[50_000, 52_000], [52_000, 54_000], [51_000, 53_000], [50_000, 54_000], [10, 20]]) {
+  for (const [start, end] of [
+    [50_000, 52_000],
+    [52_000, 54_000],
+    [51_000, 53_000],
+    [50_000, 54_000],
+    [10, 20],
+  ]) {
     const part = await small.read(range(start, end), "low");
     expect(Buffer.compare(part, content.subarray(start, end))).toBe(0);
   }

@@ -1,6 +1,7 @@
 /** Small scenes with known pixels, and a policy that takes what is bright, for the tests of acquiring. */
-import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
+
 import type { PatchPolicy } from "../../src/acquire/policy.ts";
+import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
 import { makeGrid } from "../../src/method/grid.ts";
 import { Random } from "../../src/utils/random.ts";
 
@@ -59,7 +60,12 @@ export const brightPolicy: PatchPolicy = {
       const [image, patch] = [Math.floor(at / 16), at % 16];
       const [left, top] = [2 * (patch % 4), 2 * Math.floor(patch / 4)];
       let sum = 0;
-      for (const [x, y] of [[0, 0], [1, 0], [0, 1], [1, 1]]) {
+      for (const [x, y] of [
+        [0, 0],
+        [1, 0],
+        [0, 1],
+        [1, 1],
+      ]) {
         for (let c = 0; c < 3; c++) sum += low[3 * (image * 64 + (top + y) * 8 + left + x) + c];
       }
       return sum / 12 / 255;

@@ -2,7 +2,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-export type Answer = (request: IncomingMessage, response: ServerResponse, range: { start: number; end: number }) => void;
+export type Answer = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  range: { start: number; end: number },
+) => void;
 
 export interface FileServer {
   readonly url: string;

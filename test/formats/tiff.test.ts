@@ -75,7 +75,9 @@ it.each([
   ["float32-predictor3.tif", "float32"],
   ["int16-deflate.tif", "int16"],
 ])("decodes what GDAL writes: %s", async (name, type) => {
-  const { values, layout } = await decode(readFileSync(fileURLToPath(new URL(`fixtures/tiff/${name}`, import.meta.url))));
+  const { values, layout } = await decode(
+    readFileSync(fileURLToPath(new URL(`fixtures/tiff/${name}`, import.meta.url))),
+  );
   expect(layout).toMatchObject({ width: 48, height: 40, samples: 3, type });
   // The formula of scripts/fixtures/make-tiffs.mjs.
   const expected = (at: number) => {
@@ -96,7 +98,8 @@ it("LZW is the specification's example", () => {
 });
 
 /** A header as ours, of 40 × 30 pixels in tiles of 16, in little endian TIFF. */
-const header = () => Buffer.from(encodeHeader({ levels: [{ width: 40, height: 30, byteCounts: Array(6).fill(9) }], tileSize: 16 }));
+const header = () =>
+  Buffer.from(encodeHeader({ levels: [{ width: 40, height: 30, byteCounts: Array(6).fill(9) }], tileSize: 16 }));
 
 /** Where the value of a field stands in our one directory. */
 function placeOf(bytes: Buffer, tag: number): number {
@@ -132,7 +135,9 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
     bytes.writeUInt32LE(0xffff_ffff, placeOf(bytes, 257));
   };
   expect(await changed(huge)).toMatch(/must be at most 4000000 tiles/);
-  expect(await changed((bytes) => bytes.writeUInt32LE(0x7fff_fff0, placeOf(bytes, 322)))).toMatch(/at most 67108864 bytes/);
+  expect(await changed((bytes) => bytes.writeUInt32LE(0x7fff_fff0, placeOf(bytes, 322)))).toMatch(
+    /at most 67108864 bytes/,
+  );
   // The offsets' count, and their place.
   expect(await changed((bytes) => bytes.writeUInt32LE(0xffff_ffff, placeOf(bytes, 324) - 4))).toMatch(
     /TileOffsets: must have at most 6 values/,
@@ -146,7 +151,9 @@ it("a tile that unpacks to more or less than it must is refused", async () => {
   const path = join(folder, "deflate.tif");
   const raw = { width: 64, height: 64, channels: 3 } as const;
   const tiff = { compression: "deflate", tile: true, tileWidth: 64, tileHeight: 64 } as const;
-  await sharp(new Uint8Array(64 * 64 * 3), { raw }).tiff(tiff).toFile(path);
+  await sharp(new Uint8Array(64 * 64 * 3), { raw })
+    .tiff(tiff)
+    .toFile(path);
   const bytes = readFileSync(path);
   const opened = await Tiff.open(inMemory(bytes));
   const layout = await readTileLayout(opened, opened.directories[0]);
