@@ -32,7 +32,8 @@ export class RasterFile {
 
   /** @throws system */
   constructor(path: string, options: RasterOptions) {
-    const { width, height, tileSize = 512, overviews = 0, resampling = "average", georeference } = options;
+    const { width, height, overviews = 0, resampling = "average", georeference } = options;
+    const { tileSize = tileSizeFor(options) } = options;
     this.#path = path;
     this.#tileSize = tileSize;
     this.#georeference = georeference;
@@ -74,6 +75,11 @@ export class RasterFile {
   close(): void {
     for (const level of this.#levels) level.close();
   }
+}
+
+/** As GDAL's COGs; less for a small image, since libvips refuses tiles that are mostly empty. */
+function tileSizeFor({ width, height }: Size): number {
+  return Math.min(512, 16 * Math.ceil(Math.max(width, height) / 16));
 }
 
 interface LevelOptions {
