@@ -3,8 +3,9 @@
 import { predictSchema } from "../predict/options.ts";
 import { Predictor } from "../predict/predictor.ts";
 import type { Reporter } from "../run/reporter.ts";
-import { type Acquired, acquire } from "./acquire.ts";
+import { acquire } from "./acquire.ts";
 import type { AcquireOptions } from "./options.ts";
+import type { Acquired } from "./tally.ts";
 
 /** @throws what Predictor and acquire throw */
 export async function acquireRun(scene: string, options: AcquireOptions, reporter: Reporter): Promise<Acquired> {

@@ -9,29 +9,18 @@ import { fault } from "../errors.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { likeliest, rounded } from "../predict/lines.ts";
 import { makeFolderAtomic } from "../run/atomic.ts";
-import { toJson } from "../run/json.ts";
+import type { JsonObject } from "../run/json.ts";
 import { type Reporter, Stopped, silentReporter } from "../run/reporter.ts";
-import { areaKm2 } from "./earth.ts";
-import { cornersOf, type DecidedCell, featureCollection, orderFeature } from "./geojson.ts";
-import { Ledger, purposes } from "./ledger.ts";
+import { orderFeature } from "./geojson.ts";
+import { Ledger } from "./ledger.ts";
 import { openSource } from "./open-source.ts";
 import type { AcquireOptions } from "./options.ts";
-import { fileNames, Outputs } from "./outputs.ts";
+import { Outputs } from "./outputs.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
 import type { PatchPolicy } from "./policy.ts";
-import { type Savings, savingsOf } from "./savings.ts";
 import { type Cell, cellsOf, type Scene, sceneOf, windowsOf } from "./scene.ts";
-import { stacItem } from "./stac.ts";
-import { areaOf, paste, Strip } from "./strip.ts";
-
-/** What savings.json says. */
-export interface Acquired extends Savings {
-  readonly source: string;
-  readonly checkpoint: string;
-  readonly windows: number;
-  readonly cells: { readonly all: number; readonly chosen: number };
-  readonly [more: string]: unknown;
-}
+import { paste, Strip } from "./strip.ts";
+import { type Acquired, areaOf, Tally } from "./tally.ts";
 
 type Choices = Pick<
   AcquireOptions,
@@ -66,7 +55,7 @@ export async function acquire(
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
     const source = await openSource(scene, policy.model, { ...options, ledger, wholeFile });
     try {
-      acquired = await new Acquisition(source, policy, options, ledger).write(folder, reporter);
+      acquired = await new Acquisition(source, policy, options).write(folder, ledger, reporter);
     } finally {
       await source.close();
     }
@@ -77,11 +66,6 @@ export async function acquire(
 /** A batch of windows with what was decided of them. */
 interface Batch {
   readonly windows: readonly Window[];
-  /** Of the first window, in its row. */
-  readonly column: number;
-  readonly row: number;
-  /** [B, L, L, 3] */
-  readonly low: Uint8Array;
   /** [B, P]; 0 for what lies outside the scene. */
   readonly mask: Uint8Array;
   /** [B, P] */
@@ -90,44 +74,37 @@ interface Batch {
   readonly cells: readonly (readonly Cell[])[];
 }
 
-/** The kinds of work whose time is told apart. */
-type Work = "look" | "decide" | "acquire" | "classify" | "write";
-
 class Acquisition {
   readonly #source: PatchSource;
   readonly #policy: PatchPolicy;
   readonly #options: Choices;
-  readonly #ledger: Ledger;
   readonly #scene: Scene;
-  /** Wall time. */
-  readonly #seconds: Record<Work, number> = { look: 0, decide: 0, acquire: 0, classify: 0, write: 0 };
-  readonly #chosen: Cell[] = [];
-  readonly #areaKm2 = { whole: 0, chosen: 0 };
-  #cells = 0;
+  readonly #tally: Tally;
 
-  constructor(source: PatchSource, policy: PatchPolicy, options: Choices, ledger: Ledger) {
+  constructor(source: PatchSource, policy: PatchPolicy, options: Choices) {
     this.#source = source;
     this.#policy = policy;
     this.#options = options;
-    this.#ledger = ledger;
     this.#scene = sceneOf(source, policy.model.grid);
+    this.#tally = new Tally(source, policy);
   }
 
   /** Goes through the scene and writes all files. */
-  async write(folder: string, reporter: Reporter): Promise<Acquired> {
+  async write(folder: string, ledger: Ledger, reporter: Reporter): Promise<Acquired> {
     const { columns, rows } = this.#scene;
+    const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
     const outputs = new Outputs(folder, this.#source);
     const bar = reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {
         await this.#row(row, outputs);
-        bar.update((row + 1) * columns, { patches: `${this.#chosen.length} of ${this.#cells}` });
+        bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });
         await new Promise(setImmediate);
         const signal = reporter.stopping();
         if (signal !== undefined) throw new Stopped(signal);
       }
-      const acquired = this.#summary();
-      outputs.finish(this.#files(acquired));
+      const acquired = this.#tally.acquired(ledger, { price_per_km2, min_area_km2, egress_per_gb });
+      outputs.finish(acquired, this.#order(acquired));
       return acquired;
     } finally {
       bar.stop();
@@ -138,25 +115,25 @@ class Acquisition {
   /** Look, decide, acquire, classify, write: a row of windows. */
   async #row(row: number, outputs: Outputs): Promise<void> {
     const { imageSize, lowSize } = this.#policy.model;
+    const { batch_size: size } = this.#options;
     const windows = windowsOf(this.#scene, row);
-    const low = await this.#timed("look", () => this.#source.readLow(windows));
+    const low = await this.#tally.timed("look", () => this.#source.readLow(windows));
     const strip = new Strip(this.#scene, row);
     strip.enlarge(low, lowSize);
-    const { batch_size: size } = this.#options;
+    const lowBytes = lowSize * lowSize * 3;
     for (let column = 0; column < windows.length; column += size) {
       const some = windows.slice(column, column + size);
-      const one = lowSize * lowSize * 3;
-      const seen = low.subarray(column * one, (column + some.length) * one);
-      const batch = await this.#timed("decide", async () => this.#decide(some, seen, { column, row }));
+      const seen = low.subarray(column * lowBytes, (column + some.length) * lowBytes);
+      const batch = await this.#tally.timed("decide", () => this.#decide(some, seen));
       const images = new Uint8Array(some.length * imageSize * imageSize * 3);
-      const costs = await this.#timed("acquire", () => this.#acquire(batch, images, strip));
-      const classes = await this.#timed("classify", async () => this.#policy.classify(images, batch.mask, seen));
-      await this.#timed("write", async () => this.#describe(batch, costs, classes, outputs));
+      const costs = await this.#tally.timed("acquire", () => this.#acquire(batch, images, strip));
+      const classes = await this.#tally.timed("classify", () => this.#policy.classify(images, batch.mask, seen));
+      await this.#tally.timed("write", () => this.#describe(batch, { costs, classes }, outputs));
     }
-    await this.#timed("write", () => outputs.rows(strip.pixels));
+    await this.#tally.timed("write", () => outputs.rows(strip.pixels));
   }
 
-  #decide(windows: readonly Window[], low: Uint8Array, place: { column: number; row: number }): Batch {
+  #decide(windows: readonly Window[], low: Uint8Array): Batch {
     const { patches } = this.#policy.model.grid;
     const { mask: wanted, patches: probabilities } = this.#policy.decide(low);
     const cells = windows.map((window) => cellsOf(this.#scene, window));
@@ -164,7 +141,7 @@ class Acquisition {
     for (const [i, some] of cells.entries()) {
       for (const { patch } of some) mask[i * patches + patch] = wanted[i * patches + patch];
     }
-    return { windows, ...place, low, mask, probabilities, cells };
+    return { windows, mask, probabilities, cells };
   }
 
   /**
@@ -173,6 +150,7 @@ class Acquisition {
    */
   async #acquire({ mask, cells }: Batch, images: Uint8Array, strip: Strip): Promise<ReadonlyMap<Cell, number>> {
     const { imageSize, grid } = this.#policy.model;
+    const imageBytes = imageSize * imageSize * 3;
     const chosen = cells.flatMap((some, i) =>
       some.filter(({ patch }) => mask[i * grid.patches + patch] === 1).map((cell) => ({ cell, i })),
     );
@@ -180,98 +158,57 @@ class Acquisition {
     const costs = new Map<Cell, number>();
     for (const [n, { cell, i }] of chosen.entries()) {
       const { pixels, bytes } = patches[n];
-      const image = images.subarray(i * imageSize * imageSize * 3, (i + 1) * imageSize * imageSize * 3);
-      paste({ pixels, box: cell.box }, image, {
-        x: cell.box.x % imageSize,
-        y: cell.box.y % imageSize,
-        width: imageSize,
-      });
+      const { x, y } = cell.box;
+      const image = images.subarray(i * imageBytes, (i + 1) * imageBytes);
+      paste({ pixels, box: cell.box }, image, { x: x % imageSize, y: y % imageSize, width: imageSize });
       strip.paste(pixels, cell);
       costs.set(cell, bytes);
-      this.#chosen.push(cell);
     }
     return costs;
   }
 
   /** A line a window, a feature a cell. */
-  #describe(batch: Batch, costs: ReadonlyMap<Cell, number>, classes: Float32Array, outputs: Outputs): void {
+  #describe(
+    { windows, mask, probabilities, cells }: Batch,
+    { costs, classes }: { costs: ReadonlyMap<Cell, number>; classes: Float32Array },
+    outputs: Outputs,
+  ): void {
     const { checkpoint, classes: names, model } = this.#policy;
-    const count = model.grid.patches;
-    for (const [i, { x, y, width, height }] of batch.windows.entries()) {
-      const window = { column: batch.column + i, row: batch.row };
-      const mask = batch.mask.subarray(i * count, (i + 1) * count);
-      const probabilities = Array.from(batch.probabilities.subarray(i * count, (i + 1) * count), rounded);
-      const decided = batch.cells[i].map((cell) => ({
-        ...{ cell, window, chosen: mask[cell.patch] === 1 },
-        ...{ probability: probabilities[cell.patch], bytes: costs.get(cell) ?? 0 },
+    for (const [i, box] of windows.entries()) {
+      const window = { column: box.x / model.imageSize, row: box.y / model.imageSize };
+      const own = mask.subarray(i * model.grid.patches, (i + 1) * model.grid.patches);
+      const wanted = probabilities.subarray(i * model.grid.patches, (i + 1) * model.grid.patches);
+      const decided = cells[i].map((cell) => ({
+        cell,
+        window,
+        chosen: own[cell.patch] === 1,
+        probability: rounded(wanted[cell.patch]),
+        bytes: costs.get(cell) ?? 0,
       }));
-      for (const one of decided) this.#measure(one);
+      for (const one of decided) this.#tally.add(one);
       outputs.cells(decided);
       const top = likeliest(classes.subarray(i * names.length, (i + 1) * names.length), names, this.#options.top);
-      const bytes = decided.reduce((sum, one) => sum + one.bytes, 0);
-      const inside = decided.reduce((sum, { chosen, cell }) => sum + (chosen ? areaOf(cell.inside) : 0), 0);
       outputs.prediction({
-        ...{ window: [window.column, window.row], box: { x, y, width, height }, class: top[0].class },
-        ...{ top: top as never, mask: maskBits(mask), patches: countPatches(mask), patch_probabilities: probabilities },
-        ...{ pixels: inside + model.lowSize ** 2, bytes, checkpoint },
+        window: [window.column, window.row],
+        box,
+        class: top[0].class,
+        top,
+        mask: maskBits(own),
+        patches: countPatches(own),
+        patch_probabilities: Array.from(wanted, rounded),
+        pixels: model.lowSize ** 2 + areaOf(decided.filter(({ chosen }) => chosen).map(({ cell }) => cell)),
+        bytes: decided.reduce((sum, { bytes }) => sum + bytes, 0),
+        checkpoint,
       });
     }
   }
 
-  #measure({ cell, chosen }: DecidedCell): void {
-    const { georeference } = this.#source;
-    const area = georeference === undefined ? 0 : areaKm2(cornersOf(cell.inside, georeference));
-    this.#areaKm2.whole += area;
-    if (chosen) this.#areaKm2.chosen += area;
-    this.#cells++;
-  }
-
-  #summary(): Acquired {
-    const { width, height, wholeBytes, where, georeference, lowFrom } = this.#source;
-    const { columns, rows } = this.#scene;
-    const [total, high] = [this.#ledger.total, this.#ledger.of("high")];
-    const low = columns * rows * this.#policy.model.lowSize ** 2;
-    const highPixels = this.#chosen.reduce((sum, { inside }) => sum + areaOf(inside), 0);
-    const area = georeference === undefined ? undefined : this.#areaKm2;
-    const { price_per_km2: pricePerKm2, min_area_km2: minAreaKm2, egress_per_gb: egressPerGb } = this.#options;
-    const measured = {
-      pixels: { whole: width * height, low, high: highPixels },
-      bytes: { whole: wholeBytes, read: total.bytes, high: high.bytes },
-      ...{ seconds: this.#seconds, areaKm2: area },
-    };
-    return {
-      ...{ source: where, checkpoint: this.#policy.checkpoint, size: { width, height }, low_from: lowFrom },
-      ...{ windows: columns * rows, cells: { all: this.#cells, chosen: this.#chosen.length } },
-      ...savingsOf(measured, { pricePerKm2, minAreaKm2, egressPerGb }),
-      read: {
-        ...{ bytes: total.bytes, requests: total.requests, retries: this.#ledger.retries },
-        by: Object.fromEntries(purposes.map((purpose) => [purpose, this.#ledger.of(purpose)])),
-      },
-      ...{ seconds: this.#seconds, area_km2: area ?? null },
-      prices: { price_per_km2: pricePerKm2, min_area_km2: minAreaKm2, egress_per_gb: egressPerGb },
-    };
-  }
-
-  /** The files that are written at the end. An order needs a place on the Earth. */
-  #files(acquired: Acquired) {
+  /** The chosen cells merged; an order needs a place on the Earth. */
+  #order({ source, cells, area_km2 }: Acquired): JsonObject | undefined {
     const { georeference: place } = this.#source;
-    const { grid } = this.#policy.model;
-    const properties = { source: acquired.source, cells: this.#chosen.length, area_km2: this.#areaKm2.chosen };
-    const order =
-      place && orderFeature(this.#chosen, { patchSize: grid.patchSize, size: this.#scene, place }, properties);
-    return {
-      [fileNames.savings]: toJson(acquired),
-      ...(order && { [fileNames.order]: featureCollection([order]) }),
-      [fileNames.item]: stacItem(this.#source, { acquired, isOrdered: order !== undefined, created: new Date() }),
-    };
-  }
-
-  async #timed<T>(kind: Work, work: () => Promise<T>): Promise<T> {
-    const began = performance.now();
-    try {
-      return await work();
-    } finally {
-      this.#seconds[kind] += (performance.now() - began) / 1000;
-    }
+    if (place === undefined) return undefined;
+    const { patchSize } = this.#policy.model.grid;
+    const properties = { source, cells: cells.chosen, area_km2: area_km2?.chosen ?? null };
+    return orderFeature(this.#tally.chosen, { patchSize, size: this.#scene, place }, properties);
   }
 }

@@ -66,10 +66,6 @@ export function orderFeature(
   return { type: "Feature", geometry: { type: "MultiPolygon", coordinates: polygons }, properties };
 }
 
-export function featureCollection(features: readonly JsonObject[]): JsonObject {
-  return { type: "FeatureCollection", features };
-}
-
 /** A ring as GeoJSON writes it: rounded, the first position again at the end, counterclockwise where it is a cell's. */
 export function closed(ring: readonly Position[]): JsonValue {
   return [...ring, ring[0]].map((position) => position.map((degrees) => Math.round(degrees * perDegree) / perDegree));

@@ -54,6 +54,9 @@ export class HttpFile implements ByteSource {
     if (!URL.canParse(url)) {
       throw fault("usage", { where: "address", rule: "must be an http or https URL", got: url });
     }
+    if (new URL(url).username !== "") {
+      throw fault("usage", { where: "address", rule: "must have no user name and password in it" });
+    }
     const file = new HttpFile(url, options);
     return (await file.#retried("header", () => file.#begin())) ?? file;
   }

@@ -4,21 +4,27 @@
  */
 
 import { join } from "node:path";
+import type { Prediction } from "../predict/lines.ts";
+import { writeFileAtomic } from "../run/atomic.ts";
 import type { JsonObject } from "../run/json.ts";
 import { LogFile } from "../run/log-file.ts";
+import { fileNames } from "./file-names.ts";
 import { cellFeature, type DecidedCell } from "./geojson.ts";
 import { geographic } from "./georeference.ts";
-import type { PatchSource } from "./patch-source.ts";
+import type { PatchSource, Window } from "./patch-source.ts";
 import { RasterFile } from "./raster-file.ts";
+import { stacItem } from "./stac.ts";
+import type { Acquired } from "./tally.ts";
 
-export const fileNames = {
-  predictions: "predictions.jsonl",
-  patches: "patches.geojson",
-  order: "order.geojson",
-  masked: "masked.tif",
-  savings: "savings.json",
-  item: "item.json",
-} as const;
+/** A line of predictions.jsonl: as `patchdrop predict` has it, of a window. */
+export type WindowPrediction = Omit<Prediction, "path" | "ms"> & {
+  /** Column and row in the grid of windows. */
+  readonly window: readonly [column: number, row: number];
+  /** In pixels of the scene. */
+  readonly box: Window;
+  /** Of the tiles that were fetched for this window's patches first. */
+  readonly bytes: number;
+};
 
 export class Outputs {
   readonly #folder: string;
@@ -34,7 +40,8 @@ export class Outputs {
     this.#source = source;
     const { width, height, georeference } = source;
     this.#masked = new RasterFile(join(folder, fileNames.masked), {
-      ...{ width, height },
+      width,
+      height,
       georeference: georeference && { ...georeference, geographic: geographic.includes(georeference.epsg) },
     });
     this.#predictions = new LogFile(join(folder, fileNames.predictions));
@@ -42,7 +49,7 @@ export class Outputs {
     append(this.#patches, '{"type":"FeatureCollection","features":[\n');
   }
 
-  prediction(line: JsonObject): void {
+  prediction(line: WindowPrediction): void {
     append(this.#predictions, `${JSON.stringify(line)}\n`);
   }
 
@@ -58,16 +65,19 @@ export class Outputs {
   }
 
   /** Ends the files that grew, and writes those that are JSON. */
-  finish(files: Readonly<Record<string, JsonObject>>): void {
+  finish(acquired: Acquired, order: JsonObject | undefined): void {
     append(this.#patches, "\n]}\n");
     this.#masked.finish();
     for (const file of [this.#predictions, this.#patches]) file.sync();
-    for (const [name, content] of Object.entries(files)) {
-      const file = new LogFile(join(this.#folder, name));
-      append(file, `${JSON.stringify(content, undefined, 2)}\n`);
-      file.sync();
-      file.close();
-    }
+    this.#json(fileNames.savings, acquired);
+    if (order !== undefined) this.#json(fileNames.order, { type: "FeatureCollection", features: [order] });
+    const details = { acquired, isOrdered: order !== undefined, created: new Date() };
+    this.#json(fileNames.item, stacItem(this.#source, details));
+  }
+
+  #json(name: string, content: object): void {
+    const text = `${JSON.stringify(content, undefined, 2)}\n`;
+    writeFileAtomic(join(this.#folder, name), new TextEncoder().encode(text));
   }
 
   close(): void {

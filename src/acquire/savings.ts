@@ -13,11 +13,12 @@ export interface Figure {
   readonly share: number;
 }
 
+/** As the flags have them. */
 export interface Prices {
-  readonly pricePerKm2?: number | undefined;
-  readonly minAreaKm2?: number | undefined;
+  readonly price_per_km2?: number | undefined;
+  readonly min_area_km2?: number | undefined;
   /** For 10⁹ bytes. */
-  readonly egressPerGb?: number | undefined;
+  readonly egress_per_gb?: number | undefined;
 }
 
 export interface Measured {
@@ -64,12 +65,11 @@ function timeOf(bytes: Measured["bytes"], { look, decide, acquire }: Measured["s
 
 /** An order is paid by its area, of which sellers demand a least; no order costs nothing. */
 function moneyOf(bytes: Measured["bytes"], area: Measured["areaKm2"], prices: Prices): Money | null {
-  const { pricePerKm2, minAreaKm2 = 0, egressPerGb } = prices;
-  const ordered = (km2: number) => (km2 === 0 ? 0 : Math.max(km2, minAreaKm2) * (pricePerKm2 ?? 0));
-  const sent = (count: number) => (count / bytesPerGb) * (egressPerGb ?? 0);
-  const order =
-    pricePerKm2 === undefined || area === undefined ? null : figure(ordered(area.whole), ordered(area.chosen));
-  const egress = egressPerGb === undefined ? null : figure(sent(bytes.whole), sent(bytes.read));
+  const { price_per_km2: perKm2, min_area_km2: leastKm2 = 0, egress_per_gb: perGb } = prices;
+  const ordered = (km2: number) => (km2 === 0 ? 0 : Math.max(km2, leastKm2) * (perKm2 ?? 0));
+  const sent = (count: number) => (count / bytesPerGb) * (perGb ?? 0);
+  const order = perKm2 === undefined || area === undefined ? null : figure(ordered(area.whole), ordered(area.chosen));
+  const egress = perGb === undefined ? null : figure(sent(bytes.whole), sent(bytes.read));
   if (order === null && egress === null) return null;
   const sum = (key: "whole" | "used") => (order?.[key] ?? 0) + (egress?.[key] ?? 0);
   return { ...figure(sum("whole"), sum("used")), order, egress };
@@ -80,7 +80,9 @@ export function savingsLines({ pixels, bytes, time, money }: Savings): string[] 
   return [
     line("pixels", pixels, count),
     line("bytes", bytes, count),
-    time === null ? "time    not known: no patch was chosen" : line("time", time, (s) => `${s.toFixed(1)} s`),
+    time === null
+      ? "time    not known: no patch was fetched by itself"
+      : line("time", time, (s) => `${s.toFixed(1)} s`),
     money === null
       ? "money   not known: give --price_per_km2 (and a georeferenced image) or --egress_per_gb"
       : line("money", money, (amount) => amount.toFixed(2)),

@@ -42,7 +42,10 @@ export function sceneOf({ width, height }: Size, grid: Grid): Scene {
 /** The windows of a row, from the left. */
 export function windowsOf({ grid: { imageSize }, columns }: Scene, row: number): Window[] {
   return Array.from({ length: columns }, (_, column) => ({
-    ...{ x: column * imageSize, y: row * imageSize, width: imageSize, height: imageSize },
+    x: column * imageSize,
+    y: row * imageSize,
+    width: imageSize,
+    height: imageSize,
   }));
 }
 

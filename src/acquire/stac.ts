@@ -1,8 +1,9 @@
 /** A STAC item that describes an acquisition. Source: STAC 1.1.0, its projection extension 2.0.0. */
 
 import type { JsonObject } from "../run/json.ts";
+import { fileNames } from "./file-names.ts";
 import { closed, cornersOf } from "./geojson.ts";
-import { fileNames } from "./outputs.ts";
+
 import type { PatchSource } from "./patch-source.ts";
 
 const cog = "image/tiff; application=geotiff";
@@ -12,7 +13,9 @@ const assets = {
   masked: { href: fileNames.masked, type: cog, roles: ["data"], title: "High resolution where chosen, low elsewhere" },
   patches: { href: fileNames.patches, type: geojson, roles: ["metadata"], title: "All cells" },
   predictions: {
-    ...{ href: fileNames.predictions, type: "application/x-ndjson", roles: ["metadata"] },
+    href: fileNames.predictions,
+    type: "application/x-ndjson",
+    roles: ["metadata"],
     title: "What was seen in each window",
   },
   savings: { href: fileNames.savings, type: "application/json", roles: ["metadata"], title: "What was saved" },

@@ -53,7 +53,3 @@ export function paste(
     image.set(pixels.subarray(from, from + 3 * inside.width), 3 * ((y + row) * width + x));
   }
 }
-
-export function areaOf({ width, height }: { width: number; height: number }): number {
-  return width * height;
-}

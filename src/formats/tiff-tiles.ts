@@ -32,10 +32,17 @@ const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: typeof 
 
 /** Compression's numbers; zstd and WebP are libtiff's. */
 const compressions: Readonly<Partial<Record<number, string>>> = {
-  ...{ 1: "none", 5: "lzw", 7: "jpeg", 8: "deflate", 32946: "deflate", 50001: "webp" },
+  1: "none",
+  5: "lzw",
+  7: "jpeg",
+  8: "deflate",
+  32946: "deflate",
+  50001: "webp",
   ...(zstdDecompressSync && { 50000: "zstd" }),
 };
 
+/** Along a side. */
+const mostPixels = 1_000_000;
 /** An unpacked tile: 4096 × 4096 pixels of four bytes. */
 const mostTileBytes = 64 * 2 ** 20;
 /** Of a directory: a scene of 500,000 × 500,000 pixels in tiles of 256. */
@@ -82,8 +89,8 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
   const number = async (tag: Tag, otherwise?: number) => (await tiff.number(directory, tag)) ?? otherwise;
   const size = async (tag: Tag): Promise<number> => {
     const value = await number(tag);
-    if (value !== undefined && value >= 1) return value;
-    throw tiff.malformed(tag, "must be a number of pixels above 0", value ?? "nothing");
+    if (value !== undefined && value >= 1 && value <= mostPixels) return value;
+    throw tiff.malformed(tag, `must be 1 to ${mostPixels} pixels`, value ?? "nothing");
   };
   const [width, height] = [await size("ImageWidth"), await size("ImageLength")];
   if (!directory.has(322)) throw striped(tiff);
@@ -101,7 +108,15 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
   const [columns, rows] = [Math.ceil(width / tileWidth), Math.ceil(height / tileHeight)];
   const places = await placesOf(tiff, directory, columns * rows * (separate ? samples : 1), tileBytes);
   return {
-    ...{ width, height, tileWidth, tileHeight, columns, rows, samples, separate, ...places },
+    width,
+    height,
+    tileWidth,
+    tileHeight,
+    columns,
+    rows,
+    samples,
+    separate,
+    ...places,
     type: sample.name,
     photometric: (await number("PhotometricInterpretation", photometric.blackIsZero))!,
     coding: {

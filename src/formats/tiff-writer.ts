@@ -141,7 +141,7 @@ function geoFields({ epsg, affine, geographic }: NonNullable<WrittenTiff["georef
 }
 
 function field(tag: Tag, type: number, values: readonly number[]): Field {
-  const size = typeSizes[type];
+  const size = typeSizes[type]!;
   const bytes = Buffer.alloc(values.length * size);
   for (const [i, value] of values.entries()) {
     if (type === types.short) bytes.writeUInt16LE(value, i * size);

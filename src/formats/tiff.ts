@@ -45,11 +45,12 @@ export const tags = {
 } as const;
 export type Tag = keyof typeof tags;
 
-/** Bytes of a value of each field type. */
-export const typeSizes: Readonly<Record<number, number>> = {
-  ...{ 1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4 },
-  ...{ 16: 8, 17: 8, 18: 8 },
-};
+/** Bytes of a value of each field type: 1 to 13 are TIFF's, 16 to 18 BigTIFF's; there are no others. */
+export const typeSizes: readonly (number | undefined)[] = [
+  undefined,
+  ...[1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4],
+  ...[undefined, undefined, 8, 8, 8],
+];
 
 /** A file with overviews and masks has a dozen directories; each has a few dozen fields. */
 const mostDirectories = 64;
@@ -99,7 +100,7 @@ export class Tiff {
   async numbers(directory: TiffDirectory, tag: Tag, most: number): Promise<Float64Array | undefined> {
     const field = directory.get(tags[tag]);
     if (field === undefined) return undefined;
-    const size = typeSizes[field.type];
+    const size = typeSizes[field.type]!;
     if (field.count > most) throw this.malformed(tag, `must have at most ${most} values`, field.count);
     const view = viewOf(await this.#bytes(field, tag));
     const values = new Float64Array(field.count);
@@ -132,7 +133,7 @@ export class Tiff {
   }
 
   #bytes({ type, count, offset }: Field, tag: Tag): Promise<Uint8Array> {
-    const length = count * typeSizes[type];
+    const length = count * typeSizes[type]!;
     if (offset + length > this.file.size) {
       throw this.malformed(tag, `must lie within the file's ${this.file.size} bytes`, `${offset} + ${length}`);
     }

@@ -38,7 +38,12 @@ const json = (...names: string[]) => JSON.parse(readFileSync(at(...names), "utf8
 /** Whether the policy takes a cell: by its pixels 0 and 4 along both sides, of which the edge repeats the last block. */
 function isBright(one: Scene, column: number, row: number): boolean {
   let sum = 0;
-  for (const [dx, dy] of [[0, 0], [4, 0], [0, 4], [4, 4]]) {
+  for (const [dx, dy] of [
+    [0, 0],
+    [4, 0],
+    [0, 4],
+    [4, 4],
+  ]) {
     const lastBlock = (length: number) => 4 * (Math.ceil(length / 4) - 1);
     const x = Math.min(8 * column + dx, lastBlock(one.width));
     const y = Math.min(8 * row + dy, lastBlock(one.height));
@@ -90,7 +95,10 @@ it("reads the overview and the chosen patches, and nothing else, and says so in 
   });
   expect(Buffer.compare(masked, expected)).toBe(0);
 
-  const lines = readFileSync(at("all", "predictions.jsonl"), "utf8").trimEnd().split("\n").map((line) => JSON.parse(line));
+  const lines = readFileSync(at("all", "predictions.jsonl"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   expect(lines).toHaveLength(4 * 3);
   for (const line of lines) {
     const [column, row] = line.window;
@@ -113,7 +121,11 @@ it("reads the overview and the chosen patches, and nothing else, and says so in 
 
   const savings = json("all", "savings.json");
   expect(savings).toEqual(JSON.parse(JSON.stringify(acquired)));
-  expect(savings).toMatchObject({ windows: 12, cells: { all: 130, chosen: chosen.length }, low_from: "the overview 1:4" });
+  expect(savings).toMatchObject({
+    windows: 12,
+    cells: { all: 130, chosen: chosen.length },
+    low_from: "the overview 1:4",
+  });
   expect(savings.read.bytes).toBe(server.sent);
   expect(savings.read.requests).toBe(server.ranges.length);
   expect(savings.bytes.used).toBe(server.sent);
@@ -135,7 +147,8 @@ it("reads the overview and the chosen patches, and nothing else, and says so in 
   const item = json("all", "item.json");
   expect(item).toMatchObject({ type: "Feature", stac_version: "1.1.0", id: "scene-0123456789ab" });
   expect(item.properties).toMatchObject({ "proj:code": "EPSG:32633", "proj:shape": [75, 101] });
-  for (const { href } of Object.values(item.assets) as { href: string }[]) expect(existsSync(at("all", href))).toBe(true);
+  for (const { href } of Object.values(item.assets) as { href: string }[])
+    expect(existsSync(at("all", href))).toBe(true);
   // Of the lower left corner: `echo "380000 5819962.5" | gdaltransform -s_srs EPSG:32633 -t_srs EPSG:4326`.
   expect(item.bbox[1]).toBeCloseTo(52.5165483422888, 5);
 });
@@ -171,13 +184,20 @@ it("a policy that takes all saves nothing, and one that takes none reads no patc
 });
 
 it("a picture has no place on the Earth: no order, no geometry, no saving of bytes", async () => {
-  await sharp(scene.pixels, { raw: { width: 101, height: 75, channels: 3 } }).png().toFile(at("scene.png"));
+  await sharp(scene.pixels, { raw: { width: 101, height: 75, channels: 3 } })
+    .png()
+    .toFile(at("scene.png"));
   const acquired = await acquire(at("scene.png"), brightPolicy, { ...choices, out: at("picture"), price_per_km2: 1 });
   expect(readdirSync(at("picture"))).not.toContain("order.geojson");
   expect(acquired).toMatchObject({ bytes: { saved: 0 }, money: null, area_km2: null });
   const { features } = json("picture", "patches.geojson") as { features: Feature[] };
   expect(features.every(({ geometry }) => geometry === null)).toBe(true);
-  expect(Buffer.compare(readFileSync(at("picture", "predictions.jsonl")).subarray(0, 100), readFileSync(at("one", "predictions.jsonl")).subarray(0, 100))).toBe(0);
+  expect(
+    Buffer.compare(
+      readFileSync(at("picture", "predictions.jsonl")).subarray(0, 100),
+      readFileSync(at("one", "predictions.jsonl")).subarray(0, 100),
+    ),
+  ).toBe(0);
 });
 
 it("what goes wrong leaves nothing, and nothing is written over", async () => {
@@ -210,12 +230,9 @@ it("what nginx has sent is what the ledger says", { timeout: 120_000 }, async (c
   for (const path of [folder, at("www")]) chmodSync(path, 0o755);
   mkdirSync(at("scratch"));
   const server = await startNginx(nginx, at("www"), at("scratch"));
-  let acquired: Awaited<ReturnType<typeof acquire>>;
-  try {
-    acquired = await acquire(`${server.url}/scene.tif`, brightPolicy, { ...choices, out: at("from-nginx") });
-  } finally {
-    var sent = await server.stop();
-  }
+  const acquiring = acquire(`${server.url}/scene.tif`, brightPolicy, { ...choices, out: at("from-nginx") });
+  const sent = await acquiring.then(server.stop, server.stop);
+  const acquired = await acquiring;
   expect(sent.every(({ status }) => status === 206)).toBe(true);
   expect(sent.length).toBeGreaterThan(5);
   expect(acquired.read).toMatchObject({
@@ -224,7 +241,9 @@ it("what nginx has sent is what the ledger says", { timeout: 120_000 }, async (c
     retries: 0,
   });
   // Each byte once.
-  const ranges = sent.map(({ range }) => /bytes=(\d+)-(\d+)/.exec(range)!.slice(1).map(Number)).sort(([a], [b]) => a - b);
+  const ranges = sent
+    .map(({ range }) => /bytes=(\d+)-(\d+)/.exec(range)!.slice(1).map(Number))
+    .sort(([a], [b]) => a - b);
   for (const [i, [start]] of ranges.slice(1).entries()) expect(start).toBeGreaterThan(ranges[i][1]);
   expect(acquired.bytes.saved).toBeGreaterThan(0);
 });

@@ -108,6 +108,25 @@ it.each([
   await source.close();
 });
 
+it.each(["big-endian-planes-uint16.tif", "int16-deflate.tif"])(
+  "is where GDAL has it, and of when: %s",
+  async (name) => {
+    const { source } = await open(fixture(name), { scale: [0, 255] }, { imageSize: 16, lowSize: 8 });
+    // `gdalinfo`: upper left 13d13'53.41"E, 52d31' 0.79"N, lower right 13d13'56.01"E, 52d30'59.53"N; the first by points.
+    const { toWgs84 } = source.georeference!;
+    const degrees = (whole: number, minutes: number, seconds: number) => whole + minutes / 60 + seconds / 3600;
+    for (const [x, y, longitude, latitude] of [
+      [0, 0, degrees(13, 13, 53.41), degrees(52, 31, 0.79)],
+      [48, 40, degrees(13, 13, 56.01), degrees(52, 30, 59.53)],
+    ]) {
+      expect(toWgs84(x, y)[0]).toBeCloseTo(longitude, 5);
+      expect(toWgs84(x, y)[1]).toBeCloseTo(latitude, 5);
+    }
+    expect(source.taken?.toISOString()).toBe(name.startsWith("int16") ? "2025-06-30T10:11:12.000Z" : undefined);
+    await source.close();
+  },
+);
+
 const fixture = (name: string) => fileURLToPath(new URL(`../formats/fixtures/tiff/${name}`, import.meta.url));
 
 it("what does not fit is a line that says what to do", async () => {
@@ -142,7 +161,8 @@ it("what does not fit is a line that says what to do", async () => {
   await expect(open(at("coarse.tif"), {}, { imageSize: 48, lowSize: 32 })).rejects.toThrow(
     "must have an overview of 1:1 or finer, for a look without reading all, got 1:2, 1:4",
   );
-  await expect(open(at("coarse.tif"), {}, coarse)).resolves.toBeDefined();
+  const { source } = await open(at("coarse.tif"), {}, coarse);
+  await source.close();
   const server = await serveFile(png);
   await expect(open(server.url)).rejects.toThrow(/scene\.tif: must begin as a TIFF file, with II or MM/);
   await server.close();

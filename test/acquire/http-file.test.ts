@@ -74,6 +74,14 @@ it.each<[string, Answer[], string[]]>([
   expect(ledger.of("high")).toEqual({ bytes: 10_000, requests: 1 + answers.length });
 });
 
+it.each([
+  ["nothing", "address: must be an http or https URL, got nothing"],
+  ["http://me:secret@localhost/x.tif", "address: must have no user name and password in it"],
+])("no address: %s", async (url, message) => {
+  server = await serveFile(content);
+  await expect(HttpFile.open(url, { ledger: new Ledger() })).rejects.toMatchObject({ kind: "usage", message });
+});
+
 it.each<[string, Answer, RegExp]>([
   [
     "no ranges",

@@ -28,7 +28,9 @@ export interface Nginx {
 export async function startNginx(program: string, root: string, scratch: string): Promise<Nginx> {
   mkdirSync(scratch, { recursive: true });
   const port = await freePort();
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((one) => `${one}_temp_path ${scratch}/${one};`);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (one) => `${one}_temp_path ${scratch}/${one};`,
+  );
   writeFileSync(
     join(scratch, "nginx.conf"),
     `${process.getuid?.() === 0 ? "user root;" : ""}

@@ -10,7 +10,7 @@ const measured: Measured = {
 };
 
 it("each compares with reading and buying all", () => {
-  const savings = savingsOf(measured, { pricePerKm2: 2, minAreaKm2: 25, egressPerGb: 0.5 });
+  const savings = savingsOf(measured, { price_per_km2: 2, min_area_km2: 25, egress_per_gb: 0.5 });
   expect(savings).toEqual({
     pixels: { whole: 1000, used: 200, saved: 800, share: 0.8 },
     bytes: { whole: 2e9, used: 6e8, saved: 1.4e9, share: 0.7 },
@@ -38,7 +38,7 @@ it("says plainly that nothing is saved, or not known", () => {
     seconds: { look: 1, decide: 1, acquire: 10 },
     areaKm2: undefined,
   };
-  expect(savingsLines(savingsOf(all, { pricePerKm2: 1 }))).toEqual([
+  expect(savingsLines(savingsOf(all, { price_per_km2: 1 }))).toEqual([
     "pixels  1,060 of 1,000: nothing saved: 60 more than all of it",
     "bytes   1,000 of 1,000: nothing saved",
     "time    12.0 s of 10.0 s: nothing saved: 2.0 s more than all of it",
@@ -48,7 +48,7 @@ it("says plainly that nothing is saved, or not known", () => {
 
 it("a least area makes small orders as dear as large ones, and no order is free", () => {
   const money = (chosen: number) =>
-    savingsOf({ ...measured, areaKm2: { whole: 20, chosen } }, { pricePerKm2: 3, minAreaKm2: 25 }).money;
+    savingsOf({ ...measured, areaKm2: { whole: 20, chosen } }, { price_per_km2: 3, min_area_km2: 25 }).money;
   expect(money(1)).toMatchObject({ whole: 75, used: 75, saved: 0 });
   expect(money(0)).toMatchObject({ whole: 75, used: 0, saved: 75 });
   expect(savingsOf({ ...measured, bytes: { whole: 9, read: 5, high: 0 } }, {})).toMatchObject({

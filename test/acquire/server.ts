@@ -13,8 +13,8 @@ export interface FileServer {
   /** Ranges in the order of the requests, "0-99". */
   readonly ranges: string[];
   /** Bytes of bodies that were handed to the connection. */
-  sent: number;
-  close(): Promise<void>;
+  readonly sent: number;
+  readonly close: () => Promise<void>;
 }
 
 /** Answers the n-th request with the n-th answer; the last one stays. */

@@ -19,7 +19,17 @@ const scene = blockScene(96, 64);
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "patchdrop-acquire-e2e-"));
   await makeImageFolder(at("data"), { classes: 2, train: 8, test: 2 });
-  const training = ["--model", "R8_Scenes", "--batch_size", "8", "--max_epochs", "1", "--data_dir", at("data"), ...quick];
+  const training = [
+    "--model",
+    "R8_Scenes",
+    "--batch_size",
+    "8",
+    "--max_epochs",
+    "1",
+    "--data_dir",
+    at("data"),
+    ...quick,
+  ];
   await succeed(["classifier_training", ...training, "--cv_dir", at("hr")]);
   const policy = ["--ckpt_hr_cl", at("hr"), "--no-curriculum", "--lr", "0.01"];
   await succeed(["pretrain", ...training, ...policy, "--cv_dir", at("policy")]);
@@ -33,9 +43,21 @@ const linesOf = (text: string) =>
     .split("\n")
     .map((line) => JSON.parse(line) as Prediction);
 
-it("decides as predict does of each window, and reads from a server what it chose", { timeout: runTimeoutMs }, async () => {
+it("decides as predict does of each window, and reads from a server what it chose", {
+  timeout: runTimeoutMs,
+}, async () => {
   const server = await serveFile(readFileSync(at("scene.tif")));
-  const given = ["--load", at("policy"), ...quick, "--out", at("acquired"), "--price-per-km2", "12", "--min_area_km2", "1"];
+  const given = [
+    "--load",
+    at("policy"),
+    ...quick,
+    "--out",
+    at("acquired"),
+    "--price-per-km2",
+    "12",
+    "--min_area_km2",
+    "1",
+  ];
   const { stdout, stderr } = await succeed(["acquire", server.url, ...given]);
   await server.close();
   expect(stderr).toBe("");
@@ -47,7 +69,13 @@ it("decides as predict does of each window, and reads from a server what it chos
       .png()
       .toFile(at(`window-${i}.png`));
   }
-  const predicted = await succeed(["predict", "--load", at("policy"), ...quick, ...windows.map((_, i) => at(`window-${i}.png`))]);
+  const predicted = await succeed([
+    "predict",
+    "--load",
+    at("policy"),
+    ...quick,
+    ...windows.map((_, i) => at(`window-${i}.png`)),
+  ]);
   const seen = linesOf(readFileSync(at("acquired", "predictions.jsonl"), "utf8"));
   for (const [i, said] of linesOf(predicted.stdout).entries()) {
     const { mask, patches, pixels, checkpoint } = said;
@@ -74,7 +102,9 @@ it("prints savings.json with --json", { timeout: runTimeoutMs }, async () => {
 
 it("says what is wrong with its flags, the file, the server and the run", { timeout: runTimeoutMs }, async () => {
   const next = "see `patchdrop acquire --help`";
-  expect(await patchdrop(["acquire", at("scene.tif"), "--load", at("policy"), "--bands", "0,1,2", "--scale", "5,5"])).toMatchObject({
+  expect(
+    await patchdrop(["acquire", at("scene.tif"), "--load", at("policy"), "--bands", "0,1,2", "--scale", "5,5"]),
+  ).toMatchObject({
     code: 2,
     stdout: "",
     stderr: [
@@ -86,14 +116,20 @@ it("says what is wrong with its flags, the file, the server and the run", { time
 
   const before = readdirSync(folder).sort();
   const given = ["--load", at("policy"), ...quick, "--out", at("bad")];
-  const striped = await sharp(scene.pixels, { raw: { width: 96, height: 64, channels: 3 } }).tiff().toBuffer();
+  const striped = await sharp(scene.pixels, { raw: { width: 96, height: 64, channels: 3 } })
+    .tiff()
+    .toBuffer();
   const ignorant: Answer = (_, response) => void response.end(readFileSync(at("scene.tif")));
   const servers = [await serveFile(striped), await serveFile(striped, ignorant)];
   const [strips, whole] = await Promise.all(servers.map(({ url }) => patchdrop(["acquire", url, ...given])));
   expect(strips.code).toBe(3);
-  expect(strips.stderr).toMatch(/^error: http:\S+\/scene\.tif: must be tiled, [^\n]+, got strips; make it one with [^\n]+\n$/);
+  expect(strips.stderr).toMatch(
+    /^error: http:\S+\/scene\.tif: must be tiled, [^\n]+, got strips; make it one with [^\n]+\n$/,
+  );
   expect(whole.code).toBe(3);
-  expect(whole.stderr).toMatch(/^error: [^\n]+ must send parts of a file \(range requests\), [^\n]+--allow_full_file\n$/);
+  expect(whole.stderr).toMatch(
+    /^error: [^\n]+ must send parts of a file \(range requests\), [^\n]+--allow_full_file\n$/,
+  );
   const allowed = await patchdrop(["acquire", servers[1].url, ...given, "--allow-full-file"]);
   expect(allowed).toMatchObject({ code: 0, stdout: expect.stringMatching(/bytes +[\d,]+ of [\d,]+: nothing saved/) });
   rmSync(at("bad"), { recursive: true });

@@ -129,15 +129,15 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
   // The directory names itself as the next one.
   expect(await changed((bytes) => bytes.writeUInt32LE(8, 8 + 2 + 13 * 12))).toMatch(/must not go round in a circle/);
   expect(await changed((bytes) => bytes.writeUInt16LE(60_000, 8))).toMatch(/must have 1 to 512 fields, got 60000/);
-  // Four thousand million tiles of 16 pixels.
-  const huge = (bytes: Buffer) => {
-    bytes.writeUInt32LE(0xffff_ffff, placeOf(bytes, 256));
-    bytes.writeUInt32LE(0xffff_ffff, placeOf(bytes, 257));
+  const sides = (side: number) => (bytes: Buffer) => {
+    bytes.writeUInt32LE(side, placeOf(bytes, 256));
+    bytes.writeUInt32LE(side, placeOf(bytes, 257));
   };
-  expect(await changed(huge)).toMatch(/must be at most 4000000 tiles/);
-  expect(await changed((bytes) => bytes.writeUInt32LE(0x7fff_fff0, placeOf(bytes, 322)))).toMatch(
-    /at most 67108864 bytes/,
-  );
+  expect(await changed(sides(0xffff_ffff))).toMatch(/ImageWidth: must be 1 to 1000000 pixels, got 4294967295/);
+  expect(await changed(sides(0))).toMatch(/ImageWidth: must be 1 to 1000000 pixels, got 0/);
+  // Four thousand million tiles of 16 pixels.
+  expect(await changed(sides(1_000_000))).toMatch(/must be at most 4000000 tiles, got 3906250000/);
+  expect(await changed((bytes) => bytes.writeUInt32LE(900_000, placeOf(bytes, 322)))).toMatch(/at most 67108864 bytes/);
   // The offsets' count, and their place.
   expect(await changed((bytes) => bytes.writeUInt32LE(0xffff_ffff, placeOf(bytes, 324) - 4))).toMatch(
     /TileOffsets: must have at most 6 values/,
