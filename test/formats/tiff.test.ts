@@ -137,7 +137,11 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
   expect(await changed(sides(0))).toMatch(/ImageWidth: must be 1 to 1000000 pixels, got 0/);
   // Four thousand million tiles of 16 pixels.
   expect(await changed(sides(1_000_000))).toMatch(/must be at most 4000000 tiles, got 3906250000/);
-  expect(await changed((bytes) => bytes.writeUInt32LE(900_000, placeOf(bytes, 322)))).toMatch(/at most 67108864 bytes/);
+  const tileSides = (bytes: Buffer) => {
+    bytes.writeUInt32LE(5000, placeOf(bytes, 322));
+    bytes.writeUInt32LE(5000, placeOf(bytes, 323));
+  };
+  expect(await changed(tileSides)).toMatch(/a tile must unpack to at most 67108864 bytes, got 75000000/);
   // The offsets' count, and their place.
   expect(await changed((bytes) => bytes.writeUInt32LE(0xffff_ffff, placeOf(bytes, 324) - 4))).toMatch(
     /TileOffsets: must have at most 6 values/,
