@@ -67,7 +67,7 @@ function keysOf(directory: Float64Array = new Float64Array()): Map<number, numbe
 /** From the tags: the whole matrix, or a tie point and the size of a pixel. */
 async function affineOf(tiff: Tiff, directory: TiffDirectory): Promise<Affine | undefined> {
   const numbers = (tag: "ModelTransformation" | "ModelTiepoint" | "ModelPixelScale") =>
-    tiff.numbers(directory, tag, mostValues);
+    tiff.doubles(directory, tag, mostValues);
   const matrix = await numbers("ModelTransformation");
   if (matrix !== undefined && matrix.length >= 8) {
     return [matrix[0], matrix[1], matrix[3], matrix[4], matrix[5], matrix[7]];

@@ -8,7 +8,7 @@ import zlib from "node:zlib";
 import sharp from "sharp";
 import { fault, type PatchDropError } from "../errors.ts";
 import { decodeLzw } from "./lzw.ts";
-import type { Tag, Tiff, TiffDirectory } from "./tiff.ts";
+import { type Tag, type Tiff, type TiffDirectory, tags } from "./tiff.ts";
 
 export type Samples = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array;
 
@@ -93,7 +93,7 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
     throw tiff.malformed(tag, `must be 1 to ${mostPixels} pixels`, value ?? "nothing");
   };
   const [width, height] = [await size("ImageWidth"), await size("ImageLength")];
-  if (!directory.has(322)) throw striped(tiff);
+  if (!directory.has(tags.TileWidth)) throw striped(tiff);
   const [tileWidth, tileHeight] = [await size("TileWidth"), await size("TileLength")];
   const samples = (await number("SamplesPerPixel", 1))!;
   if (samples < 1 || samples > mostSamples) {

@@ -52,6 +52,10 @@ export const typeSizes: readonly (number | undefined)[] = [
   ...[undefined, undefined, 8, 8, 8],
 ];
 
+/** Bytes, 16, 32 and 64 bits without a sign; and floating point. */
+const wholeTypes = [1, 3, 4, 13, 16, 18];
+const floatTypes = [11, 12];
+
 /** A file with overviews and masks has a dozen directories; each has a few dozen fields. */
 const mostDirectories = 64;
 const mostFields = 512;
@@ -96,16 +100,14 @@ export class Tiff {
     return new Tiff(file, directories, reader.littleEndian);
   }
 
-  /** The values of a field; undefined without the field. @throws input: more than `most` values, or no numbers */
-  async numbers(directory: TiffDirectory, tag: Tag, most: number): Promise<Float64Array | undefined> {
-    const field = directory.get(tags[tag]);
-    if (field === undefined) return undefined;
-    const size = typeSizes[field.type]!;
-    if (field.count > most) throw this.malformed(tag, `must have at most ${most} values`, field.count);
-    const view = viewOf(await this.#bytes(field, tag));
-    const values = new Float64Array(field.count);
-    for (let i = 0; i < field.count; i++) values[i] = this.#number(view, i * size, field.type, tag);
-    return values;
+  /** Whole numbers of a field; undefined without the field. @throws input: more than `most` values, or others */
+  numbers(directory: TiffDirectory, tag: Tag, most: number): Promise<Float64Array | undefined> {
+    return this.#values(directory, tag, most, wholeTypes);
+  }
+
+  /** As {@link numbers}, of fields of floating-point numbers. */
+  doubles(directory: TiffDirectory, tag: Tag, most: number): Promise<Float64Array | undefined> {
+    return this.#values(directory, tag, most, floatTypes);
   }
 
   /** The one value of a field. @throws as {@link numbers} */
@@ -132,6 +134,18 @@ export class Tiff {
     return fault("input", { where: `${this.file.where}: ${tag}`, rule, got, next: "is the file whole?" });
   }
 
+  async #values(directory: TiffDirectory, tag: Tag, most: number, types: readonly number[]) {
+    const field = directory.get(tags[tag]);
+    if (field === undefined) return undefined;
+    if (!types.includes(field.type)) throw this.malformed(tag, "must be numbers of its kind", `type ${field.type}`);
+    if (field.count > most) throw this.malformed(tag, `must have at most ${most} values`, field.count);
+    const size = typeSizes[field.type]!;
+    const view = viewOf(await this.#bytes(field, tag));
+    const values = new Float64Array(field.count);
+    for (let i = 0; i < field.count; i++) values[i] = this.#number(view, i * size, field.type, tag);
+    return values;
+  }
+
   #bytes({ type, count, offset }: Field, tag: Tag): Promise<Uint8Array> {
     const length = count * typeSizes[type]!;
     if (offset + length > this.file.size) {
@@ -144,7 +158,6 @@ export class Tiff {
     const little = this.littleEndian;
     switch (type) {
       case 1:
-      case 7:
         return view.getUint8(at);
       case 3:
         return view.getUint16(at, little);
@@ -155,14 +168,11 @@ export class Tiff {
         return view.getFloat32(at, little);
       case 12:
         return view.getFloat64(at, little);
-      case 16:
-      case 18: {
+      default: {
         const value = Number(view.getBigUint64(at, little));
         if (!Number.isSafeInteger(value)) throw this.malformed(tag, "must be a number below 2^53", value);
         return value;
       }
-      default:
-        throw this.malformed(tag, "must be numbers", `field type ${type}`);
     }
   }
 }

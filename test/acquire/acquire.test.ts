@@ -225,7 +225,7 @@ it("what nginx has sent is what the ledger says", { timeout: 120_000 }, async (c
   if (nginx === undefined) return context.skip("nginx is not installed (Debian: apt-get install nginx)");
   await makeImageFolder(at("images"), { classes: 3, train: 0, test: 20 });
   const script = fileURLToPath(new URL("../../scripts/fixtures/make-scene.ts", import.meta.url));
-  const given = ["--data_dir", at("images", "test"), "--out", at("www"), "--window", "32", "--transform", "cifar"];
+  const given = ["--data_dir", at("images", "test"), "--out", at("www"), "--model", "R8_Scenes"];
   execFileSync(process.execPath, ["--import", "tsx", script, ...given, "--size", "700", "--tile", "64"]);
   for (const path of [folder, at("www")]) chmodSync(path, 0o755);
   mkdirSync(at("scratch"));
