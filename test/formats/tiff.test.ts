@@ -166,6 +166,19 @@ it("a tile that unpacks to more or less than it must is refused", async () => {
   await expect(decodeTile(packed, { ...layout, tileHeight: 80 })).rejects.toThrow("12288 bytes instead of 15360");
 });
 
+it("damaged LZW ends, with no more bytes than were asked for", () => {
+  const random = new Random(2, "lzw-fuzz");
+  for (let n = 0; n < mutations; n++) {
+    const packed = Uint8Array.from({ length: 1 + random.integer(60) }, () => random.integer(256));
+    packed[0] = 0x80; // mostly begins with the code that clears the table
+    try {
+      expect(decodeLzw(packed, 50).length).toBeLessThanOrEqual(50);
+    } catch (error) {
+      expect((error as Error).message).toMatch(/^LZW code \d+ before it was defined$/);
+    }
+  }
+});
+
 it("damaged headers are errors of the user's, never others", { timeout: 120_000 }, async () => {
   const random = new Random(1, "tiff-fuzz");
   const whole = header();
