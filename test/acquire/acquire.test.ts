@@ -214,6 +214,11 @@ it("what goes wrong leaves nothing, and nothing is written over", async () => {
   });
   await bad.close();
   expect(readdirSync(folder).sort()).toEqual(before);
+  const within = { ...choices, out: at("scene.tif", "out") };
+  await expect(acquire(at("scene.tif"), brightPolicy, within)).rejects.toMatchObject({
+    kind: "system",
+    message: expect.stringMatching(/scene\.tif\/out: could not be written \(E/),
+  });
   await expect(acquire(at("scene.tif"), brightPolicy, { ...choices, out: at("one") })).rejects.toMatchObject({
     kind: "usage",
     message: `--out ${at("one")}: must not exist yet; give another folder`,
