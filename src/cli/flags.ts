@@ -26,17 +26,19 @@ function flag(name: string, { type, choices, default: value, description }: Desc
       value === true ? `turn off: ${description}` : description,
     );
   }
-  const option = new Option(`--${name} <${placeholder(name, type, choices)}>`, description);
+  const option = new Option(`--${name} <${placeholder(name, { type, choices, description })}>`, description);
   // Shown, and applied by the schema: a value that was not given must not look as if it had been.
   if (value !== undefined) option.description = `${description} (default: ${String(value)})`;
   return option.argParser((text: string) => (type === "number" ? numberOf(text) : text));
 }
 
 /** What stands for the flag's value in the help. */
-function placeholder(name: string, type: Described["type"], choices: readonly string[]): string {
+function placeholder(name: string, { type, choices, description }: Omit<Described, "default">): string {
   if (type === "number") return "n";
   if (type === "enum") return choices.join("|");
-  if (name.endsWith("_dir") || ["torch", "overlay", "masked"].includes(name)) return "folder";
+  if (name === "bands" || name === "scale") return name === "bands" ? "r,g,b" : "black,white";
+  if (name.endsWith("_dir") || description.startsWith("folder ") || ["torch", "overlay", "masked"].includes(name))
+    return "folder";
   return name === "load" || name.startsWith("ckpt_") ? "run" : ["pretrained", "out"].includes(name) ? "file" : "name";
 }
 

@@ -2,6 +2,7 @@
 /** The program `patchdrop`: its subcommands, and how it ends. Heavy modules are loaded by the commands that need them. */
 import { Command } from "@commander-js/extra-typings";
 import { version } from "../utils/version.ts";
+import { acquireCommand } from "./acquire.ts";
 import { convertCommand } from "./convert.ts";
 import { dataCommand } from "./data.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -39,6 +40,7 @@ Examples:
 for (const command of stageCommands()) program.addCommand(command);
 program.addCommand(evalCommand());
 program.addCommand(predictCommand());
+program.addCommand(acquireCommand());
 program.addCommand(exportCommand());
 program.addCommand(runCommand());
 program.addCommand(quickstartCommand());

@@ -111,3 +111,14 @@ function quoted(field: string | number): string {
   const text = String(field);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
+
+/** Classes by falling probability; of two as likely, the one with the lower label first. */
+export function likeliest(probabilities: Float32Array, classes: readonly string[], top: number): Guess[] {
+  const labels = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+  return labels.slice(0, top).map((label) => ({ class: classes[label], probability: rounded(probabilities[label]) }));
+}
+
+/** float32 has no more than seven digits to say. */
+export function rounded(value: number): number {
+  return Number(value.toPrecision(6));
+}

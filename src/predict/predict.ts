@@ -11,7 +11,7 @@ import { countPatches, maskBits } from "../method/grid.ts";
 import { type Reporter, Stopped, silentReporter } from "../run/reporter.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { findImages } from "./find-images.ts";
-import { csvLines, type Guess, jsonLines, type Prediction, type Unreadable } from "./lines.ts";
+import { csvLines, jsonLines, likeliest, type Prediction, rounded, type Unreadable } from "./lines.ts";
 import type { PredictOptions } from "./options.ts";
 import { overlay, writePicture } from "./pictures.ts";
 import type { Predicted } from "./predictor.ts";
@@ -139,12 +139,6 @@ function describe(
   });
 }
 
-/** Classes by falling probability; of two as likely, the one with the lower label first. */
-function likeliest(probabilities: Float32Array, classes: readonly string[], top: number): Guess[] {
-  const labels = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
-  return labels.slice(0, top).map((label) => ({ class: classes[label], probability: rounded(probabilities[label]) }));
-}
-
 async function writePictures(
   { paths, bytes, unreadable }: DecodedBatch,
   { mask, seen }: Predicted,
@@ -167,9 +161,4 @@ async function writePictures(
 
 function row<A extends Uint8Array | Float32Array>(values: A, index: number, length: number): A {
   return values.subarray(index * length, (index + 1) * length) as A;
-}
-
-/** float32 has no more than seven digits to say. */
-function rounded(value: number): number {
-  return Number(value.toPrecision(6));
 }

@@ -121,11 +121,17 @@ export class Predictor {
   /**
    * The first half of {@link predict}, for whoever has the low resolution only: which patches to acquire.
    * @param low bytes [B, L, L, 3]
+   * @returns the mask [B, P] and the policy's probabilities [B, P]
+   * @throws input: a run without a policy
    */
-  decide(low: Uint8Array): Pick<Predicted, "mask" | "patches"> {
+  decide(low: Uint8Array): { mask: Uint8Array; patches: Float32Array } {
     return scope(() => {
       const { mask, patches } = this.#choose(this.#lowOf(low));
-      return { mask: Uint8Array.from(mask.toFloat32()), ...(patches && { patches: patches.toFloat32() }) };
+      if (patches === undefined) {
+        const next = "give --load a run of pretrain, finetune or finetune2stream";
+        throw fault("input", { where: "--load", rule: "must hold a policy", got: this.#alone, next });
+      }
+      return { mask: Uint8Array.from(mask.toFloat32()), patches: patches.toFloat32() };
     });
   }
 

@@ -41,6 +41,27 @@ export function writeFolderAtomic(path: string, files: ReadonlyMap<string, Uint8
   });
 }
 
+/**
+ * Makes a new folder whose files take their time: `make` fills a temporary one, which gets its name when all is there.
+ * `path` must not exist. Throws "system", and what `make` throws; then leaves nothing.
+ */
+export async function makeFolderAtomic(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    mkdirSync(temporary);
+    await make(temporary);
+    syncFolder(temporary);
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    discard(temporary);
+    throw (error as NodeJS.ErrnoException).syscall === undefined
+      ? error
+      : systemFault("could not be written", path, 0, error);
+  }
+}
+
 /** Points the symbolic link `path` at `target` (relative to the link's folder), or makes it. Throws "system". */
 export function linkAtomic(path: string, target: string): void {
   replace(path, 0, (temporary) => symlinkSync(target, temporary));

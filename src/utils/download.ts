@@ -188,7 +188,7 @@ async function append(
 }
 
 /** The body's chunks; a failure of the network, and only that, becomes a ConnectionError. */
-async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
+export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
   const reader = response.body?.getReader();
   while (reader !== undefined) {
     const { done, value } = await reader.read().catch((error: unknown) => {
@@ -242,14 +242,14 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /** A connection that could not be made, broke, or fell silent: worth another attempt. */
-class ConnectionError extends Error {
+export class ConnectionError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, { cause });
   }
 }
 
 /** `fetch` says "fetch failed" and hides the reason in `cause`. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error && error.cause.message !== "" ? error.cause.message : error.message;
 }

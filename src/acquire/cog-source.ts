@@ -1,0 +1,185 @@
+/**
+ * A tiled GeoTIFF with overviews (COG), local or remote, as a source of patches: the low resolution from an overview, then
+ * only the tiles of the patches that are asked for. Source: OGC Cloud Optimized GeoTIFF (21-026).
+ */
+
+import { fault } from "../errors.ts";
+import { Tiff, type TiffDirectory, tags } from "../formats/tiff.ts";
+import { readTileLayout, type TileLayout } from "../formats/tiff-tiles.ts";
+import type { ByteSource } from "./byte-source.ts";
+import { type Georeference, readGeoreference } from "./georeference.ts";
+import {
+  type LowResolution,
+  type Patch,
+  type PatchSource,
+  pickLow,
+  type Window,
+  widened,
+  within,
+} from "./patch-source.ts";
+import { RangeCache } from "./range-cache.ts";
+import { chooseRendering, type RenderingOptions } from "./rendering.ts";
+import { TileReader } from "./tile-reader.ts";
+
+/** The header is read by blocks of this size, since what it says next lies nearby. */
+const headerBlock = 16_384;
+/** Bits of NewSubfileType. */
+const [reduced, mask] = [1, 4];
+
+/** A smaller copy of the image, `factor` times as coarse. */
+interface Overview {
+  readonly factor: number;
+  readonly directory: TiffDirectory;
+}
+
+export class CogSource implements PatchSource {
+  readonly georeference: Georeference;
+  readonly taken: Date | undefined;
+  readonly #bytes: ByteSource;
+  readonly #full: TileReader;
+  readonly #low: TileReader;
+  readonly #factor: number;
+  readonly #sizes: LowResolution;
+
+  private constructor(
+    bytes: ByteSource,
+    readers: { full: TileReader; low: TileReader; factor: number },
+    about: { georeference: Georeference; taken: Date | undefined; sizes: LowResolution },
+  ) {
+    this.#bytes = bytes;
+    this.#full = readers.full;
+    this.#low = readers.low;
+    this.#factor = readers.factor;
+    this.#sizes = about.sizes;
+    this.georeference = about.georeference;
+    this.taken = about.taken;
+  }
+
+  /**
+   * Reads the header: everything that can be wrong with the file's kind shows here.
+   * @throws input: no such file, without overviews or georeference, or in strips; usage: bands that need a choice
+   */
+  static async open(bytes: ByteSource, sizes: LowResolution, options: RenderingOptions): Promise<CogSource> {
+    const cache = new RangeCache(bytes);
+    const tiff = await Tiff.open({ where: bytes.where, size: bytes.size, read: headerReader(cache) });
+    const [first] = tiff.directories;
+    const full = await readTileLayout(tiff, first);
+    const rendering = chooseRendering(full, options, bytes.where);
+    const { factor, directory } = await chooseOverview(tiff, full, sizes);
+    const low = await readTileLayout(tiff, directory);
+    if (low.samples !== full.samples || low.type !== full.type) {
+      throw fault("input", { where: bytes.where, rule: "overviews must have the bands of the image", got: low.type });
+    }
+    const readers = {
+      full: new TileReader(full, cache, "high", rendering),
+      low: new TileReader(low, cache, "low", rendering),
+      factor,
+    };
+    const taken = dateOf(await tiff.text(first, "DateTime"));
+    return new CogSource(bytes, readers, { georeference: await readGeoreference(tiff, first), taken, sizes });
+  }
+
+  get where(): string {
+    return this.#bytes.where;
+  }
+
+  get width(): number {
+    return this.#full.layout.width;
+  }
+
+  get height(): number {
+    return this.#full.layout.height;
+  }
+
+  get wholeBytes(): number {
+    return this.#full.bytes;
+  }
+
+  get lowFrom(): string {
+    const { imageSize, lowSize } = this.#sizes;
+    const overview = `the overview 1:${this.#factor}`;
+    return this.#factor * lowSize === imageSize ? overview : `${overview}, the nearest pixels`;
+  }
+
+  async readLow(windows: readonly Window[]): Promise<Uint8Array> {
+    const { lowSize } = this.#sizes;
+    const parts = windows.map((window) => this.#inOverview(window));
+    await this.#low.prefetch(parts);
+    const low = new Uint8Array(windows.length * lowSize * lowSize * 3);
+    const one = lowSize * lowSize * 3;
+    for (const [i, part] of parts.entries()) {
+      pickLow(await this.#low.read(part), this.#factor, this.#sizes, low.subarray(i * one, (i + 1) * one));
+    }
+    return low;
+  }
+
+  async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
+    const parts = boxes.map((box) => within(box, this));
+    await this.#full.prefetch(parts);
+    const patches: Patch[] = [];
+    for (const [i, part] of parts.entries()) {
+      const pixels = widened(await this.#full.read(part), boxes[i]);
+      patches.push({ pixels, bytes: this.#full.pay(part) });
+    }
+    return patches;
+  }
+
+  close(): Promise<void> {
+    return this.#bytes.close();
+  }
+
+  /** The part of the overview that shows a window; at least a pixel, where the overview was rounded down. */
+  #inOverview({ x, y, width, height }: Window): Window {
+    const { layout } = this.#low;
+    const left = Math.min(Math.floor(x / this.#factor), layout.width - 1);
+    const top = Math.min(Math.floor(y / this.#factor), layout.height - 1);
+    const size = { width: Math.ceil(width / this.#factor), height: Math.ceil(height / this.#factor) };
+    return within({ x: left, y: top, ...size }, layout);
+  }
+}
+
+function headerReader(cache: RangeCache): (offset: number, length: number) => Promise<Uint8Array> {
+  const { size } = cache.source;
+  return async (offset, length) => {
+    const start = Math.floor(offset / headerBlock) * headerBlock;
+    const end = Math.min(size, Math.ceil((offset + length) / headerBlock) * headerBlock);
+    await cache.prefetch([{ start, end }], "header");
+    return cache.read({ start: offset, end: offset + length }, "header");
+  };
+}
+
+/** The coarsest overview that still has a pixel for each of the low resolution. */
+async function chooseOverview(tiff: Tiff, full: TileLayout, { imageSize, lowSize }: LowResolution): Promise<Overview> {
+  const wanted = imageSize / lowSize;
+  const overviews = await overviewsOf(tiff, full);
+  const fine = overviews.filter(({ factor }) => factor <= wanted).sort((a, b) => b.factor - a.factor);
+  if (fine.length > 0) return fine[0];
+  const found = overviews.map(({ factor }) => `1:${factor}`).join(", ");
+  throw fault("input", {
+    where: tiff.file.where,
+    rule: `must have an overview of 1:${Math.floor(wanted)} or finer, for a look without reading all`,
+    got: found === "" ? "no overviews" : found,
+    next: "add them with `gdal_translate -of COG IN.tif OUT.tif`",
+  });
+}
+
+/** The smaller copies by a whole factor; sides that do not divide may be rounded either way. */
+async function overviewsOf(tiff: Tiff, full: TileLayout): Promise<Overview[]> {
+  const overviews: Overview[] = [];
+  for (const directory of tiff.directories.slice(1)) {
+    const kind = (await tiff.number(directory, "NewSubfileType")) ?? 0;
+    if ((kind & reduced) === 0 || (kind & mask) !== 0 || !directory.has(tags.TileOffsets)) continue;
+    const [width, height] = [await tiff.number(directory, "ImageWidth"), await tiff.number(directory, "ImageLength")];
+    const factor = Math.round(full.width / (width ?? 1));
+    const fits = (whole: number, part = 0) => Math.abs(whole / factor - part) < 1;
+    if (factor > 1 && fits(full.width, width) && fits(full.height, height)) overviews.push({ factor, directory });
+  }
+  return overviews;
+}
+
+/** TIFF's form: "2025:06:30 10:11:12", of an unknown time zone, taken as UTC. */
+function dateOf(text = ""): Date | undefined {
+  const [, year, month, day, time] = /^(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)$/.exec(text) ?? [];
+  const date = new Date(`${year}-${month}-${day}T${time}Z`);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}

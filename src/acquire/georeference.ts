@@ -1,0 +1,117 @@
+/**
+ * Where a raster lies on the Earth: GeoTIFF's tags as an affine map to a coordinate system, and from there to WGS84.
+ * Understood are WGS84 itself, Web Mercator and the UTM zones of WGS84, NAD83 and ETRS89, which all follow from their EPSG
+ * numbers; for others a table would be needed. NAD83 and ETRS89 are taken as WGS84: they differ by a metre or two.
+ * Source: OGC GeoTIFF 1.1 (19-008r4); EPSG's numbering of zones.
+ */
+
+import proj4 from "proj4";
+import { type Fault, fault, type PatchDropError } from "../errors.ts";
+import type { Tiff, TiffDirectory } from "../formats/tiff.ts";
+
+/** Longitude and latitude in degrees. */
+export type Position = readonly [longitude: number, latitude: number];
+
+/** x' = a·x + b·y + c, y' = d·x + e·y + f, of pixel corners. */
+export type Affine = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
+
+export interface Georeference {
+  readonly epsg: number;
+  readonly affine: Affine;
+  /** Of a point in pixels; (0, 0) is the top left corner of the top left pixel. */
+  toWgs84(x: number, y: number): Position;
+}
+
+const geoKeys = { rasterType: 1025, geographic: 2048, projected: 3072 } as const;
+const pixelIsPoint = 2;
+const userDefined = 32_767;
+const mostValues = 4096;
+
+/** @throws input: no georeference, or one that is not understood here */
+export async function readGeoreference(tiff: Tiff, directory: TiffDirectory): Promise<Georeference> {
+  const { where } = tiff.file;
+  const keys = keysOf(await tiff.numbers(directory, "GeoKeyDirectory", mostValues));
+  const affine = await affineOf(tiff, directory);
+  const epsg = keys.get(geoKeys.projected) ?? keys.get(geoKeys.geographic);
+  if (affine === undefined || epsg === undefined) throw notThere(where);
+  const half = keys.get(geoKeys.rasterType) === pixelIsPoint ? 0.5 : 0;
+  return georeference(epsg, shifted(affine, -half), where);
+}
+
+/** @throws input: a coordinate system that is not understood here; `where` names the file */
+export function georeference(epsg: number, affine: Affine, where: string): Georeference {
+  const [a, b, c, d, e, f] = affine;
+  const inverse = inverseOf(epsg, where);
+  return { epsg, affine, toWgs84: (x, y) => inverse([a * x + b * y + c, d * x + e * y + f]) };
+}
+
+function notThere(where: string): PatchDropError {
+  return fault("input", {
+    where,
+    rule: "must say where on the Earth it lies (georeference)",
+    got: "nothing",
+    next: "give it one with `gdal_translate -of COG -a_srs EPSG:… -a_ullr WEST NORTH EAST SOUTH IN.tif OUT.tif`",
+  });
+}
+
+/** The keys whose value stands in the directory itself: numbers of codes. */
+function keysOf(directory: Float64Array = new Float64Array()): Map<number, number> {
+  const keys = new Map<number, number>();
+  for (let at = 4; at + 3 < directory.length; at += 4) {
+    const [key, location, , value] = directory.subarray(at, at + 4);
+    if (location === 0) keys.set(key, value);
+  }
+  return keys;
+}
+
+/** From the tags: the whole matrix, or a tie point and the size of a pixel. */
+async function affineOf(tiff: Tiff, directory: TiffDirectory): Promise<Affine | undefined> {
+  const numbers = (tag: "ModelTransformation" | "ModelTiepoint" | "ModelPixelScale") =>
+    tiff.doubles(directory, tag, mostValues);
+  const matrix = await numbers("ModelTransformation");
+  if (matrix !== undefined && matrix.length >= 8) {
+    return [matrix[0], matrix[1], matrix[3], matrix[4], matrix[5], matrix[7]];
+  }
+  const [tie, scale] = [await numbers("ModelTiepoint"), await numbers("ModelPixelScale")];
+  if (tie === undefined || scale === undefined || tie.length < 6 || scale.length < 2) return undefined;
+  const [i, j, , x, y] = tie;
+  return [scale[0], 0, x - i * scale[0], 0, -scale[1], y + j * scale[1]];
+}
+
+/** The same map from pixels that are counted from (by, by). */
+function shifted([a, b, c, d, e, f]: Affine, by: number): Affine {
+  return [a, b, c + (a + b) * by, d, e, f + (d + e) * by];
+}
+
+/** Systems of longitude and latitude. */
+export const geographic: readonly number[] = [4326, 4269, 4258];
+const webMercator = 3857;
+/** First and last zone of each family of UTM zones, and what EPSG adds to a zone's number. */
+const utmFamilies = [
+  { base: 32_600, first: 1, last: 60, south: false },
+  { base: 32_700, first: 1, last: 60, south: true },
+  { base: 26_900, first: 1, last: 23, south: false },
+  { base: 25_800, first: 28, last: 38, south: false },
+] as const;
+
+function inverseOf(epsg: number, where: string): (point: [number, number]) => Position {
+  if (geographic.includes(epsg)) return ([x, y]) => [x, y];
+  const definition = epsg === webMercator ? "EPSG:3857" : utmDefinition(epsg);
+  if (definition !== undefined) return proj4(definition, "EPSG:4326").forward as (point: [number, number]) => Position;
+  throw fault("input", notKnown(epsg, where));
+}
+
+function utmDefinition(epsg: number): string | undefined {
+  const family = utmFamilies.find(({ base, first, last }) => epsg >= base + first && epsg <= base + last);
+  if (family === undefined) return undefined;
+  return `+proj=utm +zone=${epsg - family.base}${family.south ? " +south" : ""} +ellps=WGS84 +units=m +no_defs`;
+}
+
+function notKnown(epsg: number, where: string): Fault {
+  return {
+    where: `${where}: coordinate system`,
+    rule: "must be WGS84 (EPSG:4326), Web Mercator (3857) or a UTM zone of WGS84, NAD83 or ETRS89",
+    got: epsg === userDefined ? "one of its own" : `EPSG:${epsg}`,
+    next: "reproject it with `gdalwarp -of COG -t_srs EPSG:3857 IN.tif OUT.tif`",
+  };
+}

@@ -1,0 +1,89 @@
+/**
+ * A picture that has to be read as a whole (PNG, JPEG, WebP), as a source of patches. It saves no bytes, and says so: it is
+ * there to try a policy on pictures that are at hand.
+ */
+
+import { stat } from "node:fs/promises";
+import { decodePixels, type Pixels } from "../data/decode.ts";
+import { fault } from "../errors.ts";
+import type { Ledger } from "./ledger.ts";
+import {
+  type LowResolution,
+  type Patch,
+  type PatchSource,
+  pickLow,
+  type Raster,
+  type Window,
+  widened,
+  within,
+} from "./patch-source.ts";
+
+export class ImageSource implements PatchSource {
+  readonly where: string;
+  readonly georeference = undefined;
+  readonly taken = undefined;
+  readonly wholeBytes: number;
+  readonly lowFrom = "the picture's own pixels";
+  readonly #image: Pixels;
+  readonly #sizes: LowResolution;
+  #paid = false;
+
+  private constructor(where: string, bytes: number, image: Pixels, sizes: LowResolution) {
+    this.where = where;
+    this.wholeBytes = bytes;
+    this.#image = image;
+    this.#sizes = sizes;
+  }
+
+  /** @throws input: no picture that can be read */
+  static async open(path: string, sizes: LowResolution, ledger: Ledger): Promise<ImageSource> {
+    try {
+      const [{ size }, image] = await Promise.all([stat(path), decodePixels(path)]);
+      ledger.request("whole_file");
+      ledger.received("whole_file", size);
+      return new ImageSource(path, size, image, sizes);
+    } catch (error) {
+      const got = (error as Error).message;
+      throw fault("input", { where: path, rule: "must be an image file that can be read", got }, error);
+    }
+  }
+
+  get width(): number {
+    return this.#image.width;
+  }
+
+  get height(): number {
+    return this.#image.height;
+  }
+
+  async readLow(windows: readonly Window[]): Promise<Uint8Array> {
+    const one = this.#sizes.lowSize ** 2 * 3;
+    const low = new Uint8Array(windows.length * one);
+    for (const [i, window] of windows.entries()) {
+      pickLow(this.#cut(within(window, this)), 1, this.#sizes, low.subarray(i * one, (i + 1) * one));
+    }
+    return low;
+  }
+
+  async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
+    return boxes.map((box) => ({ pixels: widened(this.#cut(within(box, this)), box), bytes: this.#pay() }));
+  }
+
+  async close(): Promise<void> {}
+
+  /** The file was read for whichever patch is the first. */
+  #pay(): number {
+    if (this.#paid) return 0;
+    this.#paid = true;
+    return this.wholeBytes;
+  }
+
+  #cut({ x, y, width, height }: Window): Raster {
+    const pixels = new Uint8Array(3 * width * height);
+    for (let row = 0; row < height; row++) {
+      const start = 3 * ((y + row) * this.#image.width + x);
+      pixels.set(this.#image.bytes.subarray(start, start + 3 * width), 3 * row * width);
+    }
+    return { width, height, pixels };
+  }
+}

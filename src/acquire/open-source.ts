@@ -1,0 +1,51 @@
+/** Which kind of source an argument names: an address, a TIFF file or another picture. */
+
+import { open } from "node:fs/promises";
+import { fault } from "../errors.ts";
+import { LocalFile } from "./byte-source.ts";
+import { CogSource } from "./cog-source.ts";
+import { HttpFile, type HttpOptions } from "./http-file.ts";
+import { ImageSource } from "./image-source.ts";
+import type { LowResolution, PatchSource } from "./patch-source.ts";
+import type { RenderingOptions } from "./rendering.ts";
+
+/**
+ * Opens a path or an http(s) address.
+ * @throws usage: an address of another kind; what the sources throw
+ */
+export async function openSource(
+  argument: string,
+  sizes: LowResolution,
+  options: RenderingOptions & HttpOptions,
+): Promise<PatchSource> {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1].toLowerCase();
+  if (scheme === undefined && !(await isTiff(argument))) return ImageSource.open(argument, sizes, options.ledger);
+  if (scheme !== undefined && scheme !== "http" && scheme !== "https") {
+    const next = "give a path, or an https address (of a bucket: a presigned one)";
+    throw fault("usage", { where: "image", rule: "must be a path or an http or https address", got: argument, next });
+  }
+  const bytes =
+    scheme === undefined ? await LocalFile.open(argument, options.ledger) : await HttpFile.open(argument, options);
+  try {
+    return await CogSource.open(bytes, sizes, options);
+  } catch (error) {
+    await bytes.close();
+    throw error;
+  }
+}
+
+/** By the byte order at the file's beginning, whatever the name. @throws input: no file that can be read */
+async function isTiff(path: string): Promise<boolean> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+      return ["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(buffer.toString("latin1"));
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    const got = (error as Error).message;
+    throw fault("input", { where: path, rule: "must be an image file that can be read", got }, error);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The files of an acquisition. Lines and pixels are written as they come, row of windows by row; the small ones at the end.
+ * The folder gets its name when all are there.
+ */
+
+import { join } from "node:path";
+import type { Prediction } from "../predict/lines.ts";
+import { writeFileAtomic } from "../run/atomic.ts";
+import type { JsonObject } from "../run/json.ts";
+import { LogFile } from "../run/log-file.ts";
+import { fileNames } from "./file-names.ts";
+import { cellFeature, type DecidedCell } from "./geojson.ts";
+import { geographic } from "./georeference.ts";
+import type { PatchSource, Window } from "./patch-source.ts";
+import { RasterFile } from "./raster-file.ts";
+import { stacItem } from "./stac.ts";
+import type { Acquired } from "./tally.ts";
+
+/** A line of predictions.jsonl: as `patchdrop predict` has it, of a window. */
+export type WindowPrediction = Omit<Prediction, "path" | "ms"> & {
+  /** Column and row in the grid of windows. */
+  readonly window: readonly [column: number, row: number];
+  /** In pixels of the scene. */
+  readonly box: Window;
+  /** Of the tiles that were fetched for this window's patches first. */
+  readonly bytes: number;
+};
+
+export class Outputs {
+  readonly #folder: string;
+  readonly #source: PatchSource;
+  readonly #predictions: LogFile;
+  readonly #patches: LogFile;
+  readonly #masked: RasterFile;
+  #features = 0;
+
+  /** @throws system */
+  constructor(folder: string, source: PatchSource) {
+    this.#folder = folder;
+    this.#source = source;
+    const { width, height, georeference } = source;
+    this.#masked = new RasterFile(join(folder, fileNames.masked), {
+      width,
+      height,
+      georeference: georeference && { ...georeference, geographic: geographic.includes(georeference.epsg) },
+    });
+    this.#predictions = new LogFile(join(folder, fileNames.predictions));
+    this.#patches = new LogFile(join(folder, fileNames.patches));
+    append(this.#patches, '{"type":"FeatureCollection","features":[\n');
+  }
+
+  prediction(line: WindowPrediction): void {
+    append(this.#predictions, `${JSON.stringify(line)}\n`);
+  }
+
+  cells(decided: readonly DecidedCell[]): void {
+    const features = decided.map((one) => JSON.stringify(cellFeature(one, this.#source.georeference)));
+    append(this.#patches, (this.#features > 0 ? ",\n" : "") + features.join(",\n"));
+    this.#features += features.length;
+  }
+
+  /** Rows of the scene, [n, width, 3]. */
+  async rows(pixels: Uint8Array): Promise<void> {
+    await this.#masked.write(pixels);
+  }
+
+  /** Ends the files that grew, and writes those that are JSON. */
+  finish(acquired: Acquired, order: JsonObject | undefined): void {
+    append(this.#patches, "\n]}\n");
+    this.#masked.finish();
+    for (const file of [this.#predictions, this.#patches]) file.sync();
+    this.#json(fileNames.savings, acquired);
+    if (order !== undefined) this.#json(fileNames.order, { type: "FeatureCollection", features: [order] });
+    const details = { acquired, isOrdered: order !== undefined, created: new Date() };
+    this.#json(fileNames.item, stacItem(this.#source, details));
+  }
+
+  #json(name: string, content: object): void {
+    const text = `${JSON.stringify(content, undefined, 2)}\n`;
+    writeFileAtomic(join(this.#folder, name), new TextEncoder().encode(text));
+  }
+
+  close(): void {
+    this.#masked.close();
+    for (const file of [this.#predictions, this.#patches]) file.close();
+  }
+}
+
+function append(file: LogFile, text: string): void {
+  file.append(new TextEncoder().encode(text));
+}

@@ -1,0 +1,104 @@
+/**
+ * Where images are acquired from: a look at the low resolution, and single patches. What is not asked for is not read, as
+ * far as the format allows.
+ */
+
+import type { PatchBox } from "../method/grid.ts";
+import type { Georeference } from "./georeference.ts";
+
+/** A rectangle of the full resolution, in pixels; it may reach over the right and the lower edge. */
+export type Window = PatchBox;
+
+/** A patch's pixels and what they cost. */
+export interface Patch {
+  /** [height, width, 3]; beyond the edge of the image, the pixels of the edge again. */
+  readonly pixels: Uint8Array;
+  /** Of the tiles that no patch before had needed. */
+  readonly bytes: number;
+}
+
+export interface PatchSource {
+  /** Path or address, without what may be secret in it. */
+  readonly where: string;
+  /** Of the full resolution, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** None where the format has no place for it. */
+  readonly georeference: Georeference | undefined;
+  /** When the image was taken, as the file says it. */
+  readonly taken: Date | undefined;
+  /** What reading the full resolution alone would cost. */
+  readonly wholeBytes: number;
+  /** What the low resolution is made of, in words. */
+  readonly lowFrom: string;
+  /**
+   * The low resolution of windows: the top left pixel of each block, where no overview of that size is there.
+   * @returns [windows, lowSize, lowSize, 3]
+   * @throws input, system
+   */
+  readLow(windows: readonly Window[]): Promise<Uint8Array>;
+  /** @throws input, system */
+  readPatches(boxes: readonly Window[]): Promise<Patch[]>;
+  close(): Promise<void>;
+}
+
+/** What is asked of a source, whichever it is. */
+export interface LowResolution {
+  /** Sides of a model's image and of its low resolution, in pixels. */
+  readonly imageSize: number;
+  readonly lowSize: number;
+}
+
+/** An image in memory or a part of one: bytes [height, width, 3]. */
+export interface Raster {
+  readonly width: number;
+  readonly height: number;
+  readonly pixels: Uint8Array;
+}
+
+/**
+ * Picks a pixel for each block of a window, the top left one. `raster` begins at the window's own top left pixel and has
+ * one pixel for `factor` of the full resolution; beyond its edge, the last blocks count again.
+ * @param out [lowSize, lowSize, 3]
+ */
+export function pickLow(raster: Raster, factor: number, sizes: LowResolution, out: Uint8Array): void {
+  const rows = positions(raster.height, factor, sizes);
+  const columns = positions(raster.width, factor, sizes);
+  let to = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const from = 3 * (row * raster.width + column);
+      for (let c = 0; c < 3; c++) out[to++] = raster.pixels[from + c];
+    }
+  }
+}
+
+/** Which pixel of `length` each block takes: as PyTorch's nearest neighbour, block i that at floor(i · image / low). */
+function positions(length: number, factor: number, { imageSize, lowSize }: LowResolution): number[] {
+  const found: number[] = [];
+  for (let i = 0; i < lowSize; i++) {
+    const at = Math.floor(Math.floor((i * imageSize) / lowSize) / factor);
+    found.push(at < length ? at : found[i - 1]);
+  }
+  return found;
+}
+
+/** What of a window lies within the image. */
+export function within({ x, y, width, height }: Window, image: { width: number; height: number }): Window {
+  return { x, y, width: Math.min(width, image.width - x), height: Math.min(height, image.height - y) };
+}
+
+/** Widens a part of an image to the size of the box that it is of, by repeating its last column and row. */
+export function widened({ width, height, pixels }: Raster, box: Window): Uint8Array {
+  if (width === box.width && height === box.height) return pixels;
+  const out = new Uint8Array(3 * box.width * box.height);
+  for (let y = 0; y < box.height; y++) {
+    const row = Math.min(y, height - 1) * width;
+    for (let x = 0; x < box.width; x++) {
+      const from = 3 * (row + Math.min(x, width - 1));
+      const to = 3 * (y * box.width + x);
+      for (let c = 0; c < 3; c++) out[to + c] = pixels[from + c];
+    }
+  }
+  return out;
+}

@@ -1,0 +1,72 @@
+/** How a file's bands become the three bytes a pixel that the networks take: which bands, and which values are 0 and 255. */
+
+import { fault } from "../errors.ts";
+import { photometric, type Samples, type TileLayout } from "../formats/tiff-tiles.ts";
+
+export interface RenderingOptions {
+  /** Three bands, counted from 1, in the order red, green, blue. */
+  readonly bands?: readonly [number, number, number] | undefined;
+  /** The values that become 0 and 255. */
+  readonly scale?: readonly [number, number] | undefined;
+}
+
+export interface Rendering {
+  /** Counted from 0. */
+  readonly bands: readonly [number, number, number];
+  readonly scale: readonly [number, number];
+}
+
+/** @throws usage: bands or values that need a choice, or a choice that does not fit the file */
+export function chooseRendering(layout: TileLayout, options: RenderingOptions, where: string): Rendering {
+  return { bands: bandsOf(layout, options.bands, where), scale: scaleOf(layout, options.scale, where) };
+}
+
+function bandsOf({ samples, photometric: colours }: TileLayout, asked: RenderingOptions["bands"], where: string) {
+  if (asked === undefined) {
+    const inColour = colours === photometric.rgb || colours === photometric.ycbcr;
+    // A fourth band of a colour image is its transparency, or near infrared.
+    if (inColour && (samples === 3 || samples === 4)) return [0, 1, 2] as const;
+    throw fault("usage", {
+      where: "--bands",
+      rule: `must say which three of the bands of ${where} are red, green and blue`,
+      got: `nothing, and the file has ${samples}`,
+      next: samples < 3 ? "give --bands 1,1,1 for a grey image" : "give for example --bands 3,2,1",
+    });
+  }
+  if (asked.some((band) => band > samples)) {
+    throw fault("usage", { where: "--bands", rule: `must be from 1 to ${samples} for ${where}`, got: asked.join(",") });
+  }
+  return [asked[0] - 1, asked[1] - 1, asked[2] - 1] as const;
+}
+
+function scaleOf({ type }: TileLayout, asked: RenderingOptions["scale"], where: string): readonly [number, number] {
+  if (asked !== undefined) return asked;
+  if (type === "uint8") return [0, 255];
+  throw fault("usage", {
+    where: "--scale",
+    rule: `must say which values of ${where} are black and white, since they are no bytes`,
+    got: `nothing, and the file has ${type}`,
+    next: "give for example --scale 0,3000",
+  });
+}
+
+/**
+ * Bytes [pixels, 3] of a tile's samples.
+ * @param planes for each of red, green, blue: the samples it is in, how many a pixel has there, and which it is
+ */
+export function render(
+  planes: readonly { samples: Samples; stride: number; offset: number }[],
+  pixels: number,
+  [black, white]: Rendering["scale"],
+): Uint8Array {
+  const out = new Uint8Array(3 * pixels);
+  const factor = 255 / (white - black);
+  for (const [channel, { samples, stride, offset }] of planes.entries()) {
+    for (let i = 0; i < pixels; i++) {
+      const value = Math.round((samples[i * stride + offset] - black) * factor);
+      // What is no number is black, as a missing value.
+      out[3 * i + channel] = value > 0 ? Math.min(value, 255) : 0;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,104 @@
+/**
+ * What not reading everything saves, in four figures that do not follow from one another: pixels, bytes, time, money. Each
+ * compares with reading and buying the full resolution of the whole scene. Pure arithmetic.
+ */
+
+/** What was read and what all would be. */
+export interface Figure {
+  readonly whole: number;
+  readonly used: number;
+  /** whole − used; below zero where looking cost more than it saved. */
+  readonly saved: number;
+  /** saved / whole. */
+  readonly share: number;
+}
+
+/** As the flags have them. */
+export interface Prices {
+  readonly price_per_km2?: number | undefined;
+  readonly min_area_km2?: number | undefined;
+  /** For 10⁹ bytes. */
+  readonly egress_per_gb?: number | undefined;
+}
+
+export interface Measured {
+  readonly pixels: { readonly whole: number; readonly low: number; readonly high: number };
+  readonly bytes: { readonly whole: number; readonly read: number; readonly high: number };
+  readonly seconds: { readonly look: number; readonly decide: number; readonly acquire: number };
+  /** Undefined without a georeference. */
+  readonly areaKm2: { readonly whole: number; readonly chosen: number } | undefined;
+}
+
+export interface Money extends Figure {
+  readonly order: Figure | null;
+  readonly egress: Figure | null;
+}
+
+export interface Savings {
+  /** Of the full resolution and, for what was used, of the low resolution. */
+  readonly pixels: Figure;
+  readonly bytes: Figure;
+  /** In seconds; what all would have taken is an estimate from the rate at which the patches came. */
+  readonly time: Figure | null;
+  readonly money: Money | null;
+}
+
+const bytesPerGb = 1e9;
+
+export function savingsOf({ pixels, bytes, seconds, areaKm2 }: Measured, prices: Prices): Savings {
+  return {
+    pixels: figure(pixels.whole, pixels.low + pixels.high),
+    bytes: figure(bytes.whole, bytes.read),
+    // Without a patch there is no rate.
+    time: bytes.high === 0 ? null : timeOf(bytes, seconds),
+    money: moneyOf(bytes, areaKm2, prices),
+  };
+}
+
+function figure(whole: number, used: number): Figure {
+  return { whole, used, saved: whole - used, share: whole === 0 ? 0 : (whole - used) / whole };
+}
+
+function timeOf(bytes: Measured["bytes"], { look, decide, acquire }: Measured["seconds"]): Figure {
+  return figure((acquire * bytes.whole) / bytes.high, look + decide + acquire);
+}
+
+/** An order is paid by its area, of which sellers demand a least; no order costs nothing. */
+function moneyOf(bytes: Measured["bytes"], area: Measured["areaKm2"], prices: Prices): Money | null {
+  const { price_per_km2: perKm2, min_area_km2: leastKm2 = 0, egress_per_gb: perGb } = prices;
+  const ordered = (km2: number) => (km2 === 0 ? 0 : Math.max(km2, leastKm2) * (perKm2 ?? 0));
+  const sent = (count: number) => (count / bytesPerGb) * (perGb ?? 0);
+  const order = perKm2 === undefined || area === undefined ? null : figure(ordered(area.whole), ordered(area.chosen));
+  const egress = perGb === undefined ? null : figure(sent(bytes.whole), sent(bytes.read));
+  if (order === null && egress === null) return null;
+  const sum = (key: "whole" | "used") => (order?.[key] ?? 0) + (egress?.[key] ?? 0);
+  return { ...figure(sum("whole"), sum("used")), order, egress };
+}
+
+/** A line for each figure; those that save nothing say so. */
+export function savingsLines({ pixels, bytes, time, money }: Savings): string[] {
+  return [
+    line("pixels", pixels, count),
+    line("bytes", bytes, count),
+    time === null
+      ? "time    not known: no patch was fetched by itself"
+      : line("time", time, (s) => `${s.toFixed(1)} s`),
+    money === null
+      ? "money   not known: give --price_per_km2 (and a georeferenced image) or --egress_per_gb"
+      : line("money", money, (amount) => amount.toFixed(2)),
+  ];
+}
+
+function line(name: string, { whole, used, saved, share }: Figure, shown: (value: number) => string): string {
+  const verdict =
+    saved > 0
+      ? `${(100 * share).toFixed(1)} % saved`
+      : saved === 0
+        ? "nothing saved"
+        : `nothing saved: ${shown(-saved)} more than all of it`;
+  return `${name.padEnd(7)} ${shown(used)} of ${shown(whole)}: ${verdict}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en-US");
+}

@@ -1,0 +1,60 @@
+/**
+ * A scene as a grid of windows of the model's size, each with a decision of its own, and a window as a grid of cells, one a
+ * patch. The grid begins at the top left. At the right and the lower edge windows may reach over: the networks see the
+ * pixels of the edge repeated there, cells that lie outside altogether are not counted and never chosen, and those that
+ * are cut by the edge count with what is left of them.
+ */
+
+import { type Grid, patchBox } from "../method/grid.ts";
+import type { Window } from "./patch-source.ts";
+
+/** Sides in pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A patch of a window in the scene. */
+export interface Cell {
+  /** Its number in the window's mask. */
+  readonly patch: number;
+  /** Whole, perhaps over the edge. */
+  readonly box: Window;
+  /** What of it lies in the scene; in pixels. */
+  readonly inside: Window;
+  /** Where it stands in the grid of all cells of the scene. */
+  readonly column: number;
+  readonly row: number;
+}
+
+export interface Scene extends Size {
+  readonly grid: Grid;
+  /** Of windows. */
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export function sceneOf({ width, height }: Size, grid: Grid): Scene {
+  const [columns, rows] = [Math.ceil(width / grid.imageSize), Math.ceil(height / grid.imageSize)];
+  return { width, height, grid, columns, rows };
+}
+
+/** The windows of a row, from the left. */
+export function windowsOf({ grid: { imageSize }, columns }: Scene, row: number): Window[] {
+  return Array.from({ length: columns }, (_, column) => ({
+    x: column * imageSize,
+    y: row * imageSize,
+    width: imageSize,
+    height: imageSize,
+  }));
+}
+
+/** The cells of a window that lie in the scene, at least in part. */
+export function cellsOf({ width, height, grid }: Scene, window: Window): Cell[] {
+  return Array.from({ length: grid.patches }, (_, patch) => {
+    const within = patchBox(grid, patch);
+    const box = { ...within, x: window.x + within.x, y: window.y + within.y };
+    const inside = { ...box, width: Math.min(box.width, width - box.x), height: Math.min(box.height, height - box.y) };
+    return { patch, box, inside, column: box.x / grid.patchSize, row: box.y / grid.patchSize };
+  }).filter(({ inside }) => inside.width > 0 && inside.height > 0);
+}

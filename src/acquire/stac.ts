@@ -1,0 +1,71 @@
+/** A STAC item that describes an acquisition. Source: STAC 1.1.0, its projection extension 2.0.0. */
+
+import type { JsonObject } from "../run/json.ts";
+import { fileNames } from "./file-names.ts";
+import { closed, cornersOf } from "./geojson.ts";
+
+import type { PatchSource } from "./patch-source.ts";
+
+const cog = "image/tiff; application=geotiff";
+const geojson = "application/geo+json";
+
+const assets = {
+  masked: { href: fileNames.masked, type: cog, roles: ["data"], title: "High resolution where chosen, low elsewhere" },
+  patches: { href: fileNames.patches, type: geojson, roles: ["metadata"], title: "All cells" },
+  predictions: {
+    href: fileNames.predictions,
+    type: "application/x-ndjson",
+    roles: ["metadata"],
+    title: "What was seen in each window",
+  },
+  savings: { href: fileNames.savings, type: "application/json", roles: ["metadata"], title: "What was saved" },
+};
+const order = { href: fileNames.order, type: geojson, roles: ["metadata"], title: "The chosen cells, merged" };
+
+export interface StacDetails {
+  readonly acquired: {
+    readonly source: string;
+    readonly checkpoint: string;
+    readonly cells: { readonly all: number; readonly chosen: number };
+  };
+  /** Whether there is an order. */
+  readonly isOrdered: boolean;
+  readonly created: Date;
+}
+
+export function stacItem(
+  { width, height, georeference, taken }: Pick<PatchSource, "width" | "height" | "georeference" | "taken">,
+  { acquired: { source, checkpoint, cells }, isOrdered, created }: StacDetails,
+): JsonObject {
+  const corners = georeference && cornersOf({ x: 0, y: 0, width, height }, georeference);
+  const [longitudes, latitudes] = [0, 1].map((axis) => corners?.map((position) => position[axis]) ?? []);
+  return {
+    type: "Feature",
+    stac_version: "1.1.0",
+    stac_extensions: georeference ? ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"] : [],
+    id: `${nameOf(source)}-${checkpoint}`,
+    geometry: corners ? { type: "Polygon", coordinates: [closed(corners)] } : null,
+    ...(corners && {
+      bbox: [Math.min(...longitudes), Math.min(...latitudes), Math.max(...longitudes), Math.max(...latitudes)],
+    }),
+    properties: {
+      // Of the image where the file tells it; an item must have one.
+      datetime: (taken ?? created).toISOString(),
+      created: created.toISOString(),
+      ...(georeference && {
+        "proj:code": `EPSG:${georeference.epsg}`,
+        "proj:shape": [height, width],
+        "proj:transform": georeference.affine,
+      }),
+      "patchdrop:checkpoint": checkpoint,
+      "patchdrop:cells": cells,
+    },
+    links: [{ rel: "derived_from", href: source }],
+    assets: { ...assets, ...(isOrdered && { order }) },
+  };
+}
+
+/** The last part of a path or address, without its ending. */
+function nameOf(source: string): string {
+  return (source.split(/[\\/]/).at(-1) ?? source).replace(/\.[^.]*$/, "");
+}

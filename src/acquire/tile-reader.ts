@@ -1,0 +1,120 @@
+/** One image of a tiled file as pixels: finds the tiles of a window, has them fetched, decodes each once as long as it is held. */
+
+import { fault } from "../errors.ts";
+import { decodeTile, type TileLayout } from "../formats/tiff-tiles.ts";
+import type { Purpose } from "./ledger.ts";
+import type { Raster, Window } from "./patch-source.ts";
+import { type ByteRange, tilesOf } from "./plan.ts";
+import type { RangeCache } from "./range-cache.ts";
+import { type Rendering, render } from "./rendering.ts";
+
+/** Of decoded tiles, in bytes: a row of windows of a scene 20,000 pixels wide, in tiles of 512. */
+const mostDecoded = 64 * 2 ** 20;
+
+export class TileReader {
+  readonly layout: TileLayout;
+  readonly #cache: RangeCache;
+  readonly #purpose: Purpose;
+  readonly #rendering: Rendering;
+  /** The one used longest ago first. */
+  readonly #decoded = new Map<number, Uint8Array>();
+  readonly #paid = new Set<number>();
+
+  constructor(layout: TileLayout, cache: RangeCache, purpose: Purpose, rendering: Rendering) {
+    this.layout = layout;
+    this.#cache = cache;
+    this.#purpose = purpose;
+    this.#rendering = rendering;
+  }
+
+  /** Bytes of all tiles, of the bands that are looked at. */
+  get bytes(): number {
+    let sum = 0;
+    const { columns, rows } = this.layout;
+    for (let tile = 0; tile < columns * rows; tile++) sum += this.#bytesOf(tile);
+    return sum;
+  }
+
+  /** Fetches what the windows need. */
+  prefetch(windows: readonly Window[]): Promise<void> {
+    const tiles = new Set(windows.flatMap((window) => tilesOf(this.layout, window)));
+    const wanted = [...tiles].filter((tile) => !this.#decoded.has(tile));
+    return this.#cache.prefetch(
+      wanted.flatMap((tile) => this.#ranges(tile)),
+      this.#purpose,
+    );
+  }
+
+  /** Bytes of the window's tiles that were not asked for before. */
+  pay(window: Window): number {
+    const due = tilesOf(this.layout, window).filter((tile) => !this.#paid.has(tile));
+    for (const tile of due) this.#paid.add(tile);
+    return due.reduce((sum, tile) => sum + this.#bytesOf(tile), 0);
+  }
+
+  /** The pixels of a window that lies within the image. */
+  async read(window: Window): Promise<Raster> {
+    const { tileWidth, tileHeight, columns } = this.layout;
+    const pixels = new Uint8Array(3 * window.width * window.height);
+    for (const tile of tilesOf(this.layout, window)) {
+      const bytes = await this.#rgb(tile);
+      const [left, top] = [(tile % columns) * tileWidth, Math.floor(tile / columns) * tileHeight];
+      const from = Math.max(window.x, left);
+      const length = 3 * (Math.min(window.x + window.width, left + tileWidth) - from);
+      const bottom = Math.min(window.y + window.height, top + tileHeight);
+      for (let y = Math.max(window.y, top); y < bottom; y++) {
+        const start = 3 * ((y - top) * tileWidth + from - left);
+        pixels.set(bytes.subarray(start, start + length), 3 * ((y - window.y) * window.width + from - window.x));
+      }
+    }
+    return { width: window.width, height: window.height, pixels };
+  }
+
+  /** [tileHeight, tileWidth, 3] */
+  async #rgb(tile: number): Promise<Uint8Array> {
+    const held = this.#decoded.get(tile);
+    if (held !== undefined) {
+      this.#decoded.delete(tile);
+      this.#decoded.set(tile, held);
+      return held;
+    }
+    const bytes = await this.#decode(tile);
+    this.#decoded.set(tile, bytes);
+    const most = Math.max(1, Math.floor(mostDecoded / bytes.length));
+    for (const oldest of this.#decoded.keys()) {
+      if (this.#decoded.size <= most) break;
+      this.#decoded.delete(oldest);
+    }
+    return bytes;
+  }
+
+  async #decode(tile: number): Promise<Uint8Array> {
+    const { layout } = this;
+    const { bands, scale } = this.#rendering;
+    const packed = await Promise.all(this.#ranges(tile).map((range) => this.#cache.read(range, this.#purpose)));
+    try {
+      const parts = await Promise.all(packed.map((bytes) => decodeTile(bytes, layout)));
+      const planes = bands.map((band, i) =>
+        layout.separate
+          ? { samples: parts[i], stride: 1, offset: 0 }
+          : { samples: parts[0], stride: layout.samples, offset: band },
+      );
+      return render(planes, layout.tileWidth * layout.tileHeight, scale);
+    } catch (error) {
+      const where = `${this.#cache.source.where}: tile ${tile} of ${layout.width} × ${layout.height} pixels`;
+      const got = (error as Error).message;
+      throw fault("input", { where, rule: "must be decoded", got, next: "is the file whole?" }, error);
+    }
+  }
+
+  /** Where a tile lies: once, or once for each of the three bands. */
+  #ranges(tile: number): ByteRange[] {
+    const { columns, rows, separate, offsets, byteCounts } = this.layout;
+    const places = separate ? this.#rendering.bands.map((band) => band * columns * rows + tile) : [tile];
+    return places.map((place) => ({ start: offsets[place], end: offsets[place] + byteCounts[place] }));
+  }
+
+  #bytesOf(tile: number): number {
+    return this.#ranges(tile).reduce((sum, { start, end }) => sum + end - start, 0);
+  }
+}

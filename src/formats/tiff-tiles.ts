@@ -1,0 +1,279 @@
+/**
+ * How the pixels of a TIFF directory lie in tiles, and a tile's bytes as samples. A tile unpacks to its declared size or is
+ * refused; that size is bounded. Source: TIFF 6.0, sections 13 (LZW), 14 (predictor), 15 (tiles); its Technical Notes 2
+ * (JPEG) and 3 (floating-point predictor).
+ */
+
+import zlib from "node:zlib";
+import sharp from "sharp";
+import { fault, type PatchDropError } from "../errors.ts";
+import { decodeLzw } from "./lzw.ts";
+import { type Tag, type Tiff, type TiffDirectory, tags } from "./tiff.ts";
+
+export type Samples = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array;
+
+/** By sample format (1 unsigned, 2 signed, 3 floating point) and bits. */
+const sampleTypes = {
+  "1/8": { name: "uint8", from: Uint8Array },
+  "2/8": { name: "int8", from: Int8Array },
+  "1/16": { name: "uint16", from: Uint16Array },
+  "2/16": { name: "int16", from: Int16Array },
+  "1/32": { name: "uint32", from: Uint32Array },
+  "2/32": { name: "int32", from: Int32Array },
+  "3/32": { name: "float32", from: Float32Array },
+} as const;
+type SampleKey = keyof typeof sampleTypes;
+export type SampleType = (typeof sampleTypes)[SampleKey]["name"];
+
+export const photometric = { blackIsZero: 1, rgb: 2, ycbcr: 6 } as const;
+
+/** Node has it from 22.15 on. */
+const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: typeof zlib.inflateSync };
+
+/** Compression's numbers; zstd and WebP are libtiff's. */
+const compressions: Readonly<Partial<Record<number, string>>> = {
+  1: "none",
+  5: "lzw",
+  7: "jpeg",
+  8: "deflate",
+  32946: "deflate",
+  50001: "webp",
+  ...(zstdDecompressSync && { 50000: "zstd" }),
+};
+
+/** Along a side. */
+const mostPixels = 1_000_000;
+/** An unpacked tile: 4096 × 4096 pixels of four bytes. */
+const mostTileBytes = 64 * 2 ** 20;
+/** Of a directory: a scene of 500,000 × 500,000 pixels in tiles of 256. */
+const mostTiles = 4_000_000;
+const mostSamples = 64;
+/** A packed tile may be larger than it was; not by more than this factor, and a little for a small one. */
+const packedFactor = 2;
+const packedExtra = 65_536;
+
+/** The tiles of one image of a file. All sizes in pixels. */
+export interface TileLayout {
+  readonly width: number;
+  readonly height: number;
+  readonly tileWidth: number;
+  readonly tileHeight: number;
+  readonly columns: number;
+  readonly rows: number;
+  /** Samples a pixel. */
+  readonly samples: number;
+  readonly type: SampleType;
+  /** Whether each band has tiles of its own, band by band. */
+  readonly separate: boolean;
+  readonly photometric: number;
+  readonly coding: Coding;
+  /** Of each tile in the file; 0 bytes for one that is left out since it has no data. */
+  readonly offsets: Float64Array;
+  readonly byteCounts: Float64Array;
+}
+
+/** What decoding needs to know. */
+interface Coding {
+  readonly compression: string;
+  readonly predictor: number;
+  readonly littleEndian: boolean;
+  readonly jpegTables: Uint8Array | undefined;
+  readonly sample: (typeof sampleTypes)[SampleKey];
+}
+
+/**
+ * The layout of a directory's tiles.
+ * @throws input: strips instead of tiles, a coding that is not read here, sizes or offsets that can't be
+ */
+export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Promise<TileLayout> {
+  const number = async (tag: Tag, otherwise?: number) => (await tiff.number(directory, tag)) ?? otherwise;
+  const size = async (tag: Tag): Promise<number> => {
+    const value = await number(tag);
+    if (value !== undefined && value >= 1 && value <= mostPixels) return value;
+    throw tiff.malformed(tag, `must be 1 to ${mostPixels} pixels`, value ?? "nothing");
+  };
+  const [width, height] = [await size("ImageWidth"), await size("ImageLength")];
+  if (!directory.has(tags.TileWidth)) throw striped(tiff);
+  const [tileWidth, tileHeight] = [await size("TileWidth"), await size("TileLength")];
+  const samples = (await number("SamplesPerPixel", 1))!;
+  if (samples < 1 || samples > mostSamples) {
+    throw tiff.malformed("SamplesPerPixel", `must be 1 to ${mostSamples}`, samples);
+  }
+  const sample = await sampleTypeOf(tiff, directory, samples);
+  const separate = (await number("PlanarConfiguration", 1)) === 2;
+  const tileBytes = tileWidth * tileHeight * (separate ? 1 : samples) * sample.from.BYTES_PER_ELEMENT;
+  if (tileBytes > mostTileBytes) {
+    throw tiff.malformed("TileWidth", `a tile must unpack to at most ${mostTileBytes} bytes`, tileBytes);
+  }
+  const [columns, rows] = [Math.ceil(width / tileWidth), Math.ceil(height / tileHeight)];
+  const places = await placesOf(tiff, directory, columns * rows * (separate ? samples : 1), tileBytes);
+  return {
+    width,
+    height,
+    tileWidth,
+    tileHeight,
+    columns,
+    rows,
+    samples,
+    separate,
+    ...places,
+    type: sample.name,
+    photometric: (await number("PhotometricInterpretation", photometric.blackIsZero))!,
+    coding: {
+      compression: await compressionOf(tiff, directory),
+      predictor: (await number("Predictor", 1))!,
+      littleEndian: tiff.littleEndian,
+      jpegTables: await tiff.bytes(directory, "JPEGTables", 65_536),
+      sample,
+    },
+  };
+}
+
+function striped(tiff: Tiff): PatchDropError {
+  return fault("input", {
+    where: tiff.file.where,
+    rule: "must be tiled, so that a window can be read without the rows around it",
+    got: "strips",
+    next: "make it one with `gdal_translate -of COG IN.tif OUT.tif`",
+  });
+}
+
+async function sampleTypeOf(tiff: Tiff, directory: TiffDirectory, samples: number) {
+  const bits = (await tiff.numbers(directory, "BitsPerSample", samples)) ?? Float64Array.of(1);
+  const formats = (await tiff.numbers(directory, "SampleFormat", samples)) ?? Float64Array.of(1);
+  const keys = new Set(Array.from(bits, (count, i) => `${formats[Math.min(i, formats.length - 1)]}/${count}`));
+  const [key] = keys;
+  const known = keys.size === 1 ? sampleTypes[key as SampleKey] : undefined;
+  if (known !== undefined) return known;
+  throw fault("input", {
+    where: `${tiff.file.where}: BitsPerSample`,
+    rule: "all bands must have the same 8, 16 or 32 bits a sample",
+    got: [...bits].join(", "),
+    next: "convert it with `gdal_translate -of COG -ot Byte -scale IN.tif OUT.tif`",
+  });
+}
+
+async function compressionOf(tiff: Tiff, directory: TiffDirectory): Promise<string> {
+  const code = (await tiff.number(directory, "Compression")) ?? 1;
+  const known = compressions[code];
+  if (known !== undefined) return known;
+  throw fault("input", {
+    where: `${tiff.file.where}: Compression`,
+    rule: `must be one of ${[...new Set(Object.values(compressions))].join(", ")}`,
+    got: code,
+    next: "convert it with `gdal_translate -of COG -co COMPRESS=DEFLATE IN.tif OUT.tif`",
+  });
+}
+
+async function placesOf(tiff: Tiff, directory: TiffDirectory, tiles: number, tileBytes: number) {
+  if (tiles > mostTiles) throw tiff.malformed("TileOffsets", `must be at most ${mostTiles} tiles`, tiles);
+  const offsets = await tiff.numbers(directory, "TileOffsets", tiles);
+  const byteCounts = await tiff.numbers(directory, "TileByteCounts", tiles);
+  if (offsets?.length !== tiles || byteCounts?.length !== tiles) {
+    throw tiff.malformed("TileOffsets", `must have a value for each of ${tiles} tiles`, offsets?.length ?? "nothing");
+  }
+  const longest = packedFactor * tileBytes + packedExtra;
+  for (let tile = 0; tile < tiles; tile++) {
+    const [offset, length] = [offsets[tile], byteCounts[tile]];
+    if (length > longest) throw tiff.malformed("TileByteCounts", `must be at most ${longest}`, length);
+    if (offset + length > tiff.file.size) {
+      throw tiff.malformed(
+        "TileOffsets",
+        `must lie within the file's ${tiff.file.size} bytes`,
+        `${offset} + ${length}`,
+      );
+    }
+  }
+  return { offsets, byteCounts };
+}
+
+/**
+ * The samples of a tile: [tileHeight, tileWidth, samples], or of one band where bands are separate.
+ * @param packed the tile's bytes; none for a tile without data, which is zeros
+ * @throws an Error whose message is the reason
+ */
+export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promise<Samples> {
+  const { tileWidth, tileHeight, samples, separate, coding } = layout;
+  const bands = separate ? 1 : samples;
+  const { from: Type } = coding.sample;
+  const count = tileWidth * tileHeight * bands;
+  if (packed.length === 0) return new Type(count);
+  const bytes = await unpack(packed, count * Type.BYTES_PER_ELEMENT, layout);
+  if (bytes.length !== count * Type.BYTES_PER_ELEMENT) {
+    throw new Error(`a tile unpacks to ${bytes.length} bytes instead of ${count * Type.BYTES_PER_ELEMENT}`);
+  }
+  if (coding.predictor === 3) joinFloats(bytes, tileWidth * bands, bands);
+  else if (!coding.littleEndian) swapBytes(bytes, Type.BYTES_PER_ELEMENT);
+  // A copy, which is aligned.
+  const values = new Type(new Uint8Array(bytes).buffer);
+  if (coding.predictor === 2) addUp(values, tileWidth * bands, bands);
+  return values;
+}
+
+async function unpack(packed: Uint8Array, size: number, layout: TileLayout): Promise<Uint8Array> {
+  const { compression } = layout.coding;
+  switch (compression) {
+    case "none":
+      // A copy, since it is changed below. Never Buffer's `slice`, which would not copy.
+      return new Uint8Array(packed);
+    case "deflate":
+      return zlib.inflateSync(packed, { maxOutputLength: size });
+    case "lzw":
+      return decodeLzw(packed, size);
+    case "zstd":
+      return zstdDecompressSync!(packed, { maxOutputLength: size });
+    case "jpeg":
+      return decodePicture(wholeJpeg(packed, layout), layout);
+    default:
+      return decodePicture(packed, layout);
+  }
+}
+
+/** A tile that is a picture by itself: JPEG or WebP. */
+async function decodePicture(picture: Uint8Array, { tileWidth, tileHeight }: TileLayout): Promise<Uint8Array> {
+  const { data, info } = await sharp(picture, { limitInputPixels: tileWidth * tileHeight })
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  if (info.width === tileWidth && info.height === tileHeight) return data;
+  throw new Error(`a tile has ${info.width} × ${info.height} pixels instead of ${tileWidth} × ${tileHeight}`);
+}
+
+/** Bytes of the markers at a JPEG stream's beginning and end. */
+const markerBytes = 2;
+
+/**
+ * A tile's JPEG stream with the tables that its directory holds, and with Adobe's marker, which says whether the colours are
+ * YCbCr: readers would have to guess it.
+ */
+function wholeJpeg(tile: Uint8Array, { coding: { jpegTables }, photometric: colours }: TileLayout): Uint8Array {
+  const transform = colours === photometric.ycbcr ? 1 : 0;
+  const adobe = Uint8Array.of(0xff, 0xee, 0, 14, ...new TextEncoder().encode("Adobe"), 0, 100, 0, 0, 0, 0, transform);
+  const tables = jpegTables?.subarray(markerBytes, -markerBytes) ?? new Uint8Array();
+  return Buffer.concat([tile.subarray(0, markerBytes), adobe, tables, tile.subarray(markerBytes)]);
+}
+
+function swapBytes(bytes: Uint8Array, size: number): void {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (size === 2) buffer.swap16();
+  if (size === 4) buffer.swap32();
+}
+
+/** Horizontal differencing undone: each sample is stored less the one to its left. */
+function addUp(values: Samples, row: number, stride: number): void {
+  for (let start = 0; start < values.length; start += row) {
+    for (let i = start + stride; i < start + row; i++) values[i] += values[i - stride];
+  }
+}
+
+/** The floating-point predictor undone: a row's bytes differ, and lie by significance, the most significant first. */
+function joinFloats(bytes: Uint8Array, row: number, stride: number): void {
+  const size = Float32Array.BYTES_PER_ELEMENT;
+  for (let start = 0; start < bytes.length; start += row * size) {
+    const line = bytes.subarray(start, start + row * size);
+    for (let i = stride; i < line.length; i++) line[i] += line[i - stride];
+    const apart = new Uint8Array(line);
+    for (let i = 0; i < row; i++) {
+      for (let b = 0; b < size; b++) line[i * size + b] = apart[(size - 1 - b) * row + i];
+    }
+  }
+}

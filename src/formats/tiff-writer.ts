@@ -1,0 +1,180 @@
+/**
+ * A tiled GeoTIFF of bytes [height, width, 3], deflated, with overviews or without, in the order of a COG: directories, then
+ * the pixels of the coarsest overview first. Encodes tiles and the header; where tiles wait until their number of bytes is
+ * known, and who writes the file, is not its matter.
+ * Source: TIFF 6.0; the BigTIFF design; OGC GeoTIFF 1.1 (19-008r4); OGC COG (21-026).
+ */
+
+import { promisify } from "node:util";
+import { deflate } from "node:zlib";
+import { type Tag, tags, typeSizes } from "./tiff.ts";
+
+const deflated = promisify(deflate);
+const channels = 3;
+const types = { ascii: 2, short: 3, long: 4, double: 12, long8: 16 } as const;
+const largestOffset = 0xffff_ffff;
+
+/** An image of the file: the full resolution or an overview. */
+export interface WrittenLevel {
+  readonly width: number;
+  readonly height: number;
+  /** Of each tile, row by row. */
+  readonly byteCounts: readonly number[];
+}
+
+export interface WrittenTiff {
+  /** The full resolution first, then overviews by falling size. */
+  readonly levels: readonly WrittenLevel[];
+  /** Side of a tile in pixels; a multiple of 16. */
+  readonly tileSize: number;
+  readonly georeference?:
+    | { readonly epsg: number; readonly affine: readonly number[]; readonly geographic: boolean }
+    | undefined;
+}
+
+/** A tile's bytes in the file. @param pixels [tileSize, tileSize, 3]; changed */
+export async function encodeTile(pixels: Uint8Array, tileSize: number): Promise<Uint8Array> {
+  const row = tileSize * channels;
+  for (let start = 0; start < pixels.length; start += row) {
+    for (let i = start + row - 1; i >= start + channels; i--) pixels[i] -= pixels[i - channels];
+  }
+  return deflated(pixels);
+}
+
+/** Header and directories; behind them follow the tiles of the last level, then of the one before, and so on. */
+export function encodeHeader(tiff: WrittenTiff): Uint8Array {
+  const tileBytes = tiff.levels.flatMap(({ byteCounts }) => byteCounts).reduce((sum, count) => sum + count, 0);
+  const small = encodeWith(4, tiff);
+  return small.length + tileBytes <= largestOffset ? small : encodeWith(8, tiff);
+}
+
+interface Field {
+  readonly tag: number;
+  readonly type: number;
+  readonly count: number;
+  readonly bytes: Buffer;
+}
+
+/** @param word bytes of an offset: 4 in TIFF, 8 in BigTIFF */
+function encodeWith(word: 4 | 8, tiff: WrittenTiff): Buffer {
+  const start = word === 4 ? 8 : 16;
+  // Their length does not depend on the offsets in them.
+  const length = directories(
+    word,
+    tiff,
+    start,
+    tiff.levels.map(() => 0),
+  ).reduce((sum, one) => sum + one.length, start);
+  const firstTiles: number[] = [];
+  let at = length;
+  for (const [n, { byteCounts }] of [...tiff.levels.entries()].reverse()) {
+    firstTiles[n] = at;
+    at += byteCounts.reduce((sum, count) => sum + count, 0);
+  }
+  return Buffer.concat([head(word, start), ...directories(word, tiff, start, firstTiles)]);
+}
+
+function head(word: 4 | 8, start: number): Buffer {
+  const bytes = Buffer.alloc(start);
+  bytes.write("II", "latin1");
+  bytes.writeUInt16LE(word === 4 ? 42 : 43, 2);
+  if (word === 4) bytes.writeUInt32LE(start, 4);
+  else {
+    bytes.writeUInt16LE(word, 4);
+    bytes.writeBigUInt64LE(BigInt(start), 8);
+  }
+  return bytes;
+}
+
+function directories(word: 4 | 8, tiff: WrittenTiff, start: number, firstTiles: readonly number[]): Buffer[] {
+  const encoded: Buffer[] = [];
+  let at = start;
+  for (const [n, level] of tiff.levels.entries()) {
+    const fields = fieldsOf(word, tiff, level, firstTiles[n], n > 0);
+    const directory = encodeDirectory(word, fields, at, n === tiff.levels.length - 1);
+    encoded.push(directory);
+    at += directory.length;
+  }
+  return encoded;
+}
+
+function fieldsOf(
+  word: 4 | 8,
+  { tileSize, georeference }: WrittenTiff,
+  { width, height, byteCounts }: WrittenLevel,
+  firstTile: number,
+  overview: boolean,
+): Field[] {
+  const offsets: number[] = [];
+  byteCounts.reduce((at, count) => {
+    offsets.push(at);
+    return at + count;
+  }, firstTile);
+  const fields = [
+    field("NewSubfileType", types.long, [overview ? 1 : 0]),
+    field("ImageWidth", types.long, [width]),
+    field("ImageLength", types.long, [height]),
+    field("BitsPerSample", types.short, [8, 8, 8]),
+    field("Compression", types.short, [8]),
+    field("PhotometricInterpretation", types.short, [2]),
+    field("SamplesPerPixel", types.short, [channels]),
+    field("PlanarConfiguration", types.short, [1]),
+    field("Predictor", types.short, [2]),
+    field("TileWidth", types.long, [tileSize]),
+    field("TileLength", types.long, [tileSize]),
+    field("TileOffsets", word === 4 ? types.long : types.long8, offsets),
+    field("TileByteCounts", types.long, byteCounts),
+  ];
+  return georeference === undefined || overview ? fields : [...fields, ...geoFields(georeference)];
+}
+
+function geoFields({ epsg, affine, geographic }: NonNullable<WrittenTiff["georeference"]>): Field[] {
+  const [a, b, c, d, e, f] = affine;
+  const place =
+    b === 0 && d === 0
+      ? [field("ModelPixelScale", types.double, [a, -e, 0]), field("ModelTiepoint", types.double, [0, 0, 0, c, f, 0])]
+      : [field("ModelTransformation", types.double, [a, b, 0, c, d, e, 0, f, 0, 0, 0, 0, 0, 0, 0, 1])];
+  // Version 1.1.0, three keys: kind of model, pixels are areas, coordinate system.
+  const system = geographic ? [2048, 0, 1, epsg] : [3072, 0, 1, epsg];
+  const keys = [...[1, 1, 0, 3], ...[1024, 0, 1, geographic ? 2 : 1], ...[1025, 0, 1, 1], ...system];
+  return [...place, field("GeoKeyDirectory", types.short, keys)];
+}
+
+function field(tag: Tag, type: number, values: readonly number[]): Field {
+  const size = typeSizes[type]!;
+  const bytes = Buffer.alloc(values.length * size);
+  for (const [i, value] of values.entries()) {
+    if (type === types.short) bytes.writeUInt16LE(value, i * size);
+    else if (type === types.long) bytes.writeUInt32LE(value <= largestOffset ? value : 0, i * size);
+    else if (type === types.long8) bytes.writeBigUInt64LE(BigInt(value), i * size);
+    else bytes.writeDoubleLE(value, i * size);
+  }
+  return { tag: tags[tag], type, count: values.length, bytes };
+}
+
+/** A directory at the byte `at`, with the values that do not fit into its fields behind it, and the next directory there. */
+function encodeDirectory(word: 4 | 8, fields: readonly Field[], at: number, last: boolean): Buffer {
+  const [countBytes, fieldBytes] = word === 4 ? [2, 12] : [8, 20];
+  const directory = Buffer.alloc(countBytes + fields.length * fieldBytes + word);
+  const write = (value: number, place: number) =>
+    word === 4 ? directory.writeUInt32LE(value, place) : directory.writeBigUInt64LE(BigInt(value), place);
+  if (word === 4) directory.writeUInt16LE(fields.length);
+  else write(fields.length, 0);
+  const behind: Buffer[] = [];
+  let end = at + directory.length;
+  for (const [n, { tag, type, count, bytes }] of fields.entries()) {
+    const place = countBytes + n * fieldBytes;
+    directory.writeUInt16LE(tag, place);
+    directory.writeUInt16LE(type, place + 2);
+    write(count, place + 4);
+    if (bytes.length <= word) bytes.copy(directory, place + 4 + word);
+    else {
+      write(end, place + 4 + word);
+      // Values begin at even offsets.
+      behind.push(bytes, Buffer.alloc(bytes.length % 2));
+      end += bytes.length + (bytes.length % 2);
+    }
+  }
+  write(last ? 0 : end, directory.length - word);
+  return Buffer.concat([directory, ...behind]);
+}

@@ -1,0 +1,187 @@
+/** Low resolution and patches of a COG, pixel by pixel; and files that don't fit, each with its line. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { Ledger } from "../../src/acquire/ledger.ts";
+import { openSource } from "../../src/acquire/open-source.ts";
+import type { RenderingOptions } from "../../src/acquire/rendering.ts";
+import { blockScene, boxOf, type Scene, writeScene } from "./scenes.ts";
+import { serveFile } from "./server.ts";
+
+let folder: string;
+const scene = blockScene(101, 75);
+const at = (name: string) => join(folder, name);
+const sizes = { imageSize: 32, lowSize: 8 };
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-cog-"));
+  await writeScene(at("nearest.tif"), scene, { resampling: "nearest" });
+  await writeScene(at("half.tif"), scene, { resampling: "nearest", overviews: 1 });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function open(path: string, options: RenderingOptions = {}, asked = sizes) {
+  const ledger = new Ledger();
+  return { ledger, source: await openSource(path, asked, { ...options, ledger }) };
+}
+
+const window = (x: number, y: number) => ({ x, y, width: 32, height: 32 });
+
+/** The top left pixel of each block of 4 × 4, those of the edge repeated. */
+function lowOf(one: Scene, x: number, y: number): Uint8Array {
+  const image = boxOf(one, window(x, y));
+  return Uint8Array.from({ length: 8 * 8 * 3 }, (_, i) => {
+    const [column, row] = [Math.floor(i / 3) % 8, Math.floor(i / 24)];
+    // Beyond the edge, the last block that has pixels in the scene.
+    const [lastColumn, lastRow] = [Math.ceil((one.width - x) / 4) - 1, Math.ceil((one.height - y) / 4) - 1];
+    return image[3 * (32 * 4 * Math.min(row, lastRow) + 4 * Math.min(column, lastColumn)) + (i % 3)];
+  });
+}
+
+it.each([
+  ["the overview of the size", "nearest.tif", "the overview 1:4"],
+  ["the next finer one", "half.tif", "the overview 1:2, the nearest pixels"],
+])("the low resolution is that of training, from %s, where overviews are of nearest pixels", async (_, name, from) => {
+  const { source, ledger } = await open(at(name));
+  const low = await source.readLow([window(0, 0), window(64, 32), window(96, 64)]);
+  const expected = Buffer.concat([lowOf(scene, 0, 0), lowOf(scene, 64, 32), lowOf(scene, 96, 64)]);
+  expect(Buffer.compare(low, expected)).toBe(0);
+  expect(source.lowFrom).toBe(from);
+  expect(ledger.of("high").bytes).toBe(0);
+  await source.close();
+});
+
+it("patches are the scene's pixels, also over the edge, and cost the tiles that nobody had needed", async () => {
+  const { source, ledger } = await open(at("nearest.tif"));
+  const boxes = [
+    ...[
+      { x: 0, y: 0, width: 8, height: 8 },
+      { x: 8, y: 8, width: 8, height: 8 },
+    ],
+    ...[
+      { x: 12, y: 20, width: 8, height: 8 },
+      { x: 96, y: 72, width: 8, height: 8 },
+    ],
+  ];
+  const patches = await source.readPatches(boxes);
+  for (const [i, { pixels }] of patches.entries()) expect(Buffer.compare(pixels, boxOf(scene, boxes[i]))).toBe(0);
+  // The second lies in the first one's tile.
+  const costs = patches.map(({ bytes }) => bytes);
+  expect(costs[1]).toBe(0);
+  expect(Math.min(costs[0], costs[2], costs[3])).toBeGreaterThan(100);
+  // Ranges of tiles that are near come together, so that a few bytes more than the tiles' are read.
+  const { bytes, requests } = ledger.of("high");
+  expect(bytes + 16_384).toBeGreaterThanOrEqual(costs.reduce((sum, cost) => sum + cost, 0));
+  expect(requests).toBeLessThanOrEqual(3);
+  await source.close();
+});
+
+it("all patches cost all of the full resolution", async () => {
+  const { source } = await open(at("nearest.tif"));
+  const boxes = Array.from({ length: 13 * 10 }, (_, i) => ({
+    x: 8 * (i % 13),
+    y: 8 * Math.floor(i / 13),
+    width: 8,
+    height: 8,
+  }));
+  const patches = await source.readPatches(boxes);
+  expect(patches.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(source.wholeBytes);
+  await source.close();
+});
+
+it.each([
+  ["big-endian-planes-uint16.tif", [3, 2, 1], [0, 510], (value: number) => Math.round(value / 2)],
+  ["float32-predictor3.tif", [1, 1, 1], [255, 0], (value: number) => 255 - value],
+  ["int16-deflate.tif", [1, 2, 3], [100, 151], (value: number) => Math.min(Math.max(5 * (value - 100), 0), 255)],
+] as const)("bands and scale make bytes of %s", async (name, bands, scale, expected) => {
+  const path = fileURLToPath(new URL(`../formats/fixtures/tiff/${name}`, import.meta.url));
+  const { source } = await open(path, { bands, scale }, { imageSize: 16, lowSize: 8 });
+  const [{ pixels }] = await source.readPatches([{ x: 10, y: 20, width: 16, height: 16 }]);
+  const values = Array.from({ length: 16 * 16 * 3 }, (_, i) => {
+    const [x, y] = [10 + (Math.floor(i / 3) % 16), 20 + Math.floor(i / 48)];
+    return expected((7 * x + 13 * y + 50 * (bands[i % 3] - 1)) % 256);
+  });
+  expect([...pixels]).toEqual(values);
+  await source.close();
+});
+
+it.each(["big-endian-planes-uint16.tif", "int16-deflate.tif"])(
+  "is where GDAL has it, and of when: %s",
+  async (name) => {
+    const { source } = await open(fixture(name), { scale: [0, 255] }, { imageSize: 16, lowSize: 8 });
+    // `gdalinfo`: upper left 13d13'53.41"E, 52d31' 0.79"N, lower right 13d13'56.01"E, 52d30'59.53"N; the first by points.
+    const { toWgs84 } = source.georeference!;
+    const degrees = (whole: number, minutes: number, seconds: number) => whole + minutes / 60 + seconds / 3600;
+    for (const [x, y, longitude, latitude] of [
+      [0, 0, degrees(13, 13, 53.41), degrees(52, 31, 0.79)],
+      [48, 40, degrees(13, 13, 56.01), degrees(52, 30, 59.53)],
+    ]) {
+      expect(toWgs84(x, y)[0]).toBeCloseTo(longitude, 5);
+      expect(toWgs84(x, y)[1]).toBeCloseTo(latitude, 5);
+    }
+    expect(source.taken?.toISOString()).toBe(name.startsWith("int16") ? "2025-06-30T10:11:12.000Z" : undefined);
+    await source.close();
+  },
+);
+
+const fixture = (name: string) => fileURLToPath(new URL(`../formats/fixtures/tiff/${name}`, import.meta.url));
+
+it("what does not fit is a line that says what to do", async () => {
+  const raw = { width: 64, height: 64, channels: 3 } as const;
+  const picture = () => sharp(new Uint8Array(64 * 64 * 3), { raw });
+  await picture().tiff({ compression: "none", tile: false }).toFile(at("striped.tif"));
+  await picture().tiff({ tile: true, tileWidth: 16, tileHeight: 16, pyramid: true }).toFile(at("nowhere.tif"));
+  await writeScene(at("no-overviews.tif"), scene, { overviews: 0 });
+  const coarse = { imageSize: 32, lowSize: 16 };
+  await writeScene(at("coarse.tif"), scene, { overviews: 2 });
+  const grey = picture().toColourspace("b-w").tiff({ tile: true, tileWidth: 16, tileHeight: 16, pyramid: true });
+  await grey.toFile(at("grey.tif"));
+  await picture().png().toFile(at("cut.png"));
+  const png = readFileSync(at("cut.png"));
+  const cases: [string, RenderingOptions, RegExp, typeof sizes?][] = [
+    [
+      at("striped.tif"),
+      {},
+      /must be tiled, .* got strips; make it one with `gdal_translate -of COG IN\.tif OUT\.tif`$/,
+    ],
+    [at("nowhere.tif"), {}, /must say where on the Earth it lies \(georeference\), got nothing; give it one with/],
+    [at("no-overviews.tif"), {}, /must have an overview of 1:4 or finer, .* got no overviews; add them with/],
+    [at("grey.tif"), {}, /^--bands: must say which three of the bands of \S+ are red, .*; give --bands 1,1,1/],
+    [at("nearest.tif"), { bands: [1, 2, 4] }, /^--bands: must be from 1 to 3 for \S+, got 1,2,4$/],
+    [fixture("int16-deflate.tif"), {}, /^--scale: must say which values .* got nothing, and the file has int16; give/],
+    [at("not-there.tif"), {}, /must be an image file that can be read, got ENOENT/],
+    ["s3://bucket/scene.tif", {}, /^image: must be a path or an http or https address, got s3:.*presigned/],
+  ];
+  for (const [path, options, message] of cases) {
+    await expect(open(path, options)).rejects.toMatchObject({ message: expect.stringMatching(message) });
+  }
+  await expect(open(at("coarse.tif"), {}, { imageSize: 48, lowSize: 32 })).rejects.toThrow(
+    "must have an overview of 1:1 or finer, for a look without reading all, got 1:2, 1:4",
+  );
+  const { source } = await open(at("coarse.tif"), {}, coarse);
+  await source.close();
+  const server = await serveFile(png);
+  await expect(open(server.url)).rejects.toThrow(/scene\.tif: must begin as a TIFF file, with II or MM/);
+  await server.close();
+});
+
+it("a picture is read as a whole, and says what that costs", async () => {
+  await sharp(scene.pixels, { raw: { width: 101, height: 75, channels: 3 } })
+    .png()
+    .toFile(at("scene.png"));
+  const { source, ledger } = await open(at("scene.png"));
+  expect(Buffer.compare(await source.readLow([window(96, 64)]), lowOf(scene, 96, 64))).toBe(0);
+  const box = { x: 96, y: 40, width: 8, height: 8 };
+  const patches = await source.readPatches([box, box]);
+  expect(Buffer.compare(patches[0].pixels, boxOf(scene, box))).toBe(0);
+  const { length } = readFileSync(at("scene.png"));
+  expect([source.wholeBytes, ledger.total.bytes, patches[0].bytes, patches[1].bytes]).toEqual([
+    length,
+    length,
+    length,
+    0,
+  ]);
+});

@@ -1,0 +1,194 @@
+/** Places and areas against PROJ and closed formulas; outlines against a pencil and against counting cells. */
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { areaKm2 } from "../../src/acquire/earth.ts";
+import { cellFeature, orderFeature } from "../../src/acquire/geojson.ts";
+import { georeference, type Position } from "../../src/acquire/georeference.ts";
+import { mergeCells, type Ring } from "../../src/acquire/merge-cells.ts";
+
+const identity = [1, 0, 0, 0, 1, 0] as const;
+
+it.each([
+  // `echo X Y | gdaltransform -s_srs EPSG:N -t_srs EPSG:4326` (GDAL 3.6.2)
+  [4326, 13.5, -4.25, 13.5, -4.25],
+  [32_633, 380_000, 5_820_000, 13.2315041587893, 52.5168853128239],
+  [32_719, 345_000.5, 6_297_000.25, -70.6677669068996, -33.4552325315145],
+  [3857, 1_472_000, 6_895_000, 13.2232009822394, 52.5216408882374],
+  [26_910, 551_000, 4_181_000, -122.420884753595, 37.7749173885648],
+  [25_832, 691_000, 5_335_000, 11.5675012292352, 48.1395583498677],
+])("EPSG:%i is where PROJ has it", (epsg, x, y, longitude, latitude) => {
+  const [gotLongitude, gotLatitude] = georeference(epsg, identity, "x.tif").toWgs84(x, y);
+  expect(gotLongitude).toBeCloseTo(longitude, 8);
+  expect(gotLatitude).toBeCloseTo(latitude, 8);
+});
+
+it.each([2154, 32_661, 32_600, 32_767])("EPSG:%i is an error that says what to do", (epsg) => {
+  const found = epsg === 32_767 ? "one of its own" : `EPSG:${epsg}`;
+  expect(() => georeference(epsg, identity, "x.tif")).toThrow(
+    `x.tif: coordinate system: must be WGS84 (EPSG:4326), Web Mercator (3857) or a UTM zone of WGS84, NAD83 or ETRS89, got ${found}; reproject it with`,
+  );
+});
+
+const box = (west: number, south: number, east: number, north: number): Position[] => [
+  ...([
+    [west, south],
+    [east, south],
+    [east, north],
+    [west, north],
+  ] as const),
+];
+
+/** Between two parallels, a degree wide, in km²: the product of both radii of curvature, summed up in thin slices. */
+function slicedArea(south: number, north: number): number {
+  const [a, f, slices] = [6378.137, 1 / 298.257223563, 10_000];
+  const e2 = f * (2 - f);
+  const height = (north - south) / slices;
+  let sum = 0;
+  for (let i = 0; i < slices; i++) {
+    const latitude = ((south + (i + 0.5) * height) * Math.PI) / 180;
+    sum += (Math.cos(latitude) * a * a * (1 - e2)) / (1 - e2 * Math.sin(latitude) ** 2) ** 2;
+  }
+  return sum * ((height * Math.PI) / 180) * (Math.PI / 180);
+}
+
+it("areas are those of the ellipsoid", () => {
+  // The surface of the ellipsoid, as GeographicLib has it.
+  expect(areaKm2(box(-180, -90, 180, 90))).toBeCloseTo(510_065_621.724, 2);
+  expect(areaKm2(box(10, 0, 11, 1))).toBeCloseTo(slicedArea(0, 1), 3);
+  expect(areaKm2(box(10, 50, 11, 52).reverse())).toBeCloseTo(slicedArea(50, 52), 3);
+  // A square of 100 m on the map, in a zone where a metre of map is 1/0.9996 m on its middle line.
+  const { toWgs84 } = georeference(32_633, [1, 0, 500_000, 0, -1, 5_820_000], "x.tif");
+  const square = [toWgs84(-50, 50), toWgs84(50, 50), toWgs84(50, -50), toWgs84(-50, -50)];
+  expect(areaKm2(square)).toBeCloseTo(0.01 / 0.9996 ** 2, 8);
+});
+
+/** "#" is a chosen cell. */
+function cellsOf(picture: readonly string[]) {
+  return picture.flatMap((line, row) => [...line].flatMap((mark, column) => (mark === "#" ? [{ column, row }] : [])));
+}
+
+/** Half of the shoelace's sum: above 0 where the inside is on the right hand, rows counted downwards. */
+const signedArea = (ring: Ring) =>
+  ring.slice(1).reduce((sum, [x, y], i) => sum + ring[i][0] * y - x * ring[i][1], 0) / 2;
+
+it.each<[string, string[], number[][]]>([
+  ["one cell", ["#"], [[1]]],
+  ["cells that share a side", ["##", "#."], [[3]]],
+  ["cells that share a corner are two", ["#.", ".#"], [[1], [1]]],
+  ["a hole", ["###", "#.#", "###"], [[9, -1]]],
+  ["a hole that touches the outside in a corner", ["###", "#.#", "##."], [[8, -1]]],
+  ["two holes that touch", ["####", "#.##", "##.#", "####"], [[16, -1, -1]]],
+  ["an island in a hole", ["#####", "#...#", "#.#.#", "#...#", "#####"], [[25, -9], [1]]],
+])("merges %s", (_, picture, areas) => {
+  expect(mergeCells(cellsOf(picture)).map((rings) => rings.map(signedArea))).toEqual(areas);
+});
+
+it("keeps every corner of a cell on the way", () => {
+  expect(
+    mergeCells([
+      { column: 1, row: 2 },
+      { column: 2, row: 2 },
+    ]),
+  ).toEqual([
+    [
+      [
+        [1, 2],
+        [2, 2],
+        [3, 2],
+        [3, 3],
+        [2, 3],
+        [1, 3],
+        [1, 2],
+      ],
+    ],
+  ]);
+});
+
+it("outlines have the cells' area, one outer ring each, and no corner twice", () => {
+  const pictures = fc.array(fc.array(fc.constantFrom("#", "."), { minLength: 6, maxLength: 6 }), { maxLength: 7 });
+  fc.assert(
+    fc.property(pictures, (marks) => {
+      const cells = cellsOf(marks.map((line) => line.join("")));
+      const polygons = mergeCells(cells);
+      expect(polygons.flat().reduce((sum, ring) => sum + signedArea(ring), 0)).toBe(cells.length);
+      for (const [outer, ...holes] of polygons) {
+        expect(signedArea(outer)).toBeGreaterThan(0);
+        for (const hole of holes) expect(signedArea(hole)).toBeLessThan(0);
+        for (const ring of [outer, ...holes]) {
+          expect(ring.at(-1)).toEqual(ring[0]);
+          expect(new Set(ring.map(String)).size).toBe(ring.length - 1);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+const place = georeference(4326, [0.1, 0, 10, 0, -0.1, 50], "x.tif");
+
+it("a cell is a polygon, counterclockwise, and says what was decided", () => {
+  const inside = { x: 8, y: 0, width: 4, height: 8 };
+  const cell = { patch: 1, box: { ...inside, width: 8 }, inside, column: 1, row: 0 };
+  const decided = { cell, window: { column: 2, row: 3 }, chosen: true, probability: 0.75, bytes: 1234 };
+  expect(cellFeature(decided, place)).toEqual({
+    type: "Feature",
+    geometry: {
+      type: "Polygon",
+      coordinates: [
+        [
+          [10.8, 49.2],
+          [11.2, 49.2],
+          [11.2, 50],
+          [10.8, 50],
+          [10.8, 49.2],
+        ],
+      ],
+    },
+    properties: { chosen: true, probability: 0.75, bytes: 1234, patch: 1, window: [2, 3], pixels: inside },
+  });
+  expect(cellFeature(decided, undefined)).toMatchObject({ geometry: null });
+});
+
+it("an order is one MultiPolygon, cut off at the edge of the scene", () => {
+  const order = orderFeature(
+    cellsOf(["#.", ".#"]),
+    { patchSize: 8, size: { width: 12, height: 16 }, place },
+    { cells: 2 },
+  );
+  expect(order).toEqual({
+    type: "Feature",
+    geometry: {
+      type: "MultiPolygon",
+      coordinates: [
+        [
+          [
+            [10, 50],
+            [10, 49.2],
+            [10.8, 49.2],
+            [10.8, 50],
+            [10, 50],
+          ],
+        ],
+        [
+          [
+            [10.8, 49.2],
+            [10.8, 48.4],
+            [11.2, 48.4],
+            [11.2, 49.2],
+            [10.8, 49.2],
+          ],
+        ],
+      ],
+    },
+    properties: { cells: 2 },
+  });
+  // South up: still counterclockwise.
+  const turned = georeference(4326, [0.1, 0, 10, 0, 0.1, 50], "x.tif");
+  const { geometry } = orderFeature(
+    [{ column: 0, row: 0 }],
+    { patchSize: 8, size: { width: 8, height: 8 }, place: turned },
+    {},
+  );
+  const [[ring]] = (geometry as unknown as { coordinates: Position[][][] }).coordinates;
+  expect(signedArea(ring)).toBeGreaterThan(0);
+});

@@ -1,0 +1,145 @@
+/** `patchdrop acquire` as a user meets it: a trained run, a server, a folder; and inputs that are wrong. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Prediction } from "../../src/predict/lines.ts";
+import { blockScene, boxOf, writeScene } from "../acquire/scenes.ts";
+import { type Answer, serveFile } from "../acquire/server.ts";
+import { makeImageFolder } from "./images.ts";
+import { patchdrop, runTimeoutMs, succeed } from "./program.ts";
+
+let folder: string;
+const at = (...names: string[]) => join(folder, ...names);
+const quick = ["--threads", "1", "--precision", "fp32"];
+/** 3 × 2 windows of 32. */
+const scene = blockScene(96, 64);
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-acquire-e2e-"));
+  await makeImageFolder(at("data"), { classes: 2, train: 8, test: 2 });
+  const training = [
+    "--model",
+    "R8_Scenes",
+    "--batch_size",
+    "8",
+    "--max_epochs",
+    "1",
+    "--data_dir",
+    at("data"),
+    ...quick,
+  ];
+  await succeed(["classifier_training", ...training, "--cv_dir", at("hr")]);
+  const policy = ["--ckpt_hr_cl", at("hr"), "--no-curriculum", "--lr", "0.01"];
+  await succeed(["pretrain", ...training, ...policy, "--cv_dir", at("policy")]);
+  await writeScene(at("scene.tif"), scene, { resampling: "nearest" });
+}, runTimeoutMs);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const linesOf = (text: string) =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Prediction);
+
+it("decides as predict does of each window, and reads from a server what it chose", {
+  timeout: runTimeoutMs,
+}, async () => {
+  const server = await serveFile(readFileSync(at("scene.tif")));
+  const given = [
+    "--load",
+    at("policy"),
+    ...quick,
+    "--out",
+    at("acquired"),
+    "--price-per-km2",
+    "12",
+    "--min_area_km2",
+    "1",
+  ];
+  const { stdout, stderr } = await succeed(["acquire", server.url, ...given]);
+  await server.close();
+  expect(stderr).toBe("");
+
+  const windows = Array.from({ length: 6 }, (_, i) => ({ x: 32 * (i % 3), y: 32 * Math.floor(i / 3) }));
+  for (const [i, window] of windows.entries()) {
+    const image = boxOf(scene, { ...window, width: 32, height: 32 });
+    await sharp(image, { raw: { width: 32, height: 32, channels: 3 } })
+      .png()
+      .toFile(at(`window-${i}.png`));
+  }
+  const predicted = await succeed([
+    "predict",
+    "--load",
+    at("policy"),
+    ...quick,
+    ...windows.map((_, i) => at(`window-${i}.png`)),
+  ]);
+  const seen = linesOf(readFileSync(at("acquired", "predictions.jsonl"), "utf8"));
+  for (const [i, said] of linesOf(predicted.stdout).entries()) {
+    const { mask, patches, pixels, checkpoint } = said;
+    expect(seen[i]).toMatchObject({ mask, patches, pixels, checkpoint, class: said.class });
+    expect(seen[i].top[0].probability).toBeCloseTo(said.top[0].probability, 5);
+    for (const [k, p] of said.patch_probabilities!.entries()) expect(seen[i].patch_probabilities![k]).toBeCloseTo(p, 5);
+  }
+  const patches = seen.reduce((sum, line) => sum + line.patches, 0);
+  expect(patches).toBeGreaterThan(0);
+  expect(patches).toBeLessThan(96);
+  const savings = JSON.parse(readFileSync(at("acquired", "savings.json"), "utf8"));
+  expect(savings).toMatchObject({ cells: { all: 96, chosen: patches }, read: { bytes: server.sent } });
+  const lines = stdout.trimEnd().split("\n");
+  expect(lines.map((line) => line.split(" ")[0])).toEqual(["patches", "pixels", "bytes", "time", "money", "see"]);
+  expect(lines[0]).toBe(`patches ${patches} of 96`);
+  // Both orders are below the least area: a square kilometre.
+  expect(lines[4]).toBe("money   12.00 of 12.00: nothing saved");
+});
+
+it("prints savings.json with --json", { timeout: runTimeoutMs }, async () => {
+  const given = ["--load", at("policy"), ...quick, "--out", at("json"), "--json", "--quiet"];
+  const { stdout, stderr } = await succeed(["acquire", at("scene.tif"), ...given]);
+  expect(JSON.parse(stdout)).toEqual(JSON.parse(readFileSync(at("json", "savings.json"), "utf8")));
+  expect(stderr).toBe("");
+});
+
+it("says what is wrong with its flags, the file, the server and the run", { timeout: runTimeoutMs }, async () => {
+  const next = "see `patchdrop acquire --help`";
+  expect(
+    await patchdrop(["acquire", at("scene.tif"), "--load", at("policy"), "--bands", "0,1,2", "--scale", "5,5"]),
+  ).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: [
+      `error: --out: must be given, got nothing; ${next}`,
+      `error: --bands: must be three bands, counted from 1, such as 3,2,1, got 0,1,2; ${next}`,
+      `error: --scale: must be two values that differ, such as 0,3000, got 5,5; ${next}\n`,
+    ].join("\n"),
+  });
+
+  const before = readdirSync(folder).sort();
+  const given = ["--load", at("policy"), ...quick, "--out", at("bad")];
+  const striped = await sharp(scene.pixels, { raw: { width: 96, height: 64, channels: 3 } })
+    .tiff()
+    .toBuffer();
+  const ignorant: Answer = (_, response) => void response.end(readFileSync(at("scene.tif")));
+  const servers = [await serveFile(striped), await serveFile(striped, ignorant)];
+  const [strips, whole] = await Promise.all(servers.map(({ url }) => patchdrop(["acquire", url, ...given])));
+  expect(strips.code).toBe(3);
+  expect(strips.stderr).toMatch(
+    /^error: http:\S+\/scene\.tif: must be tiled, [^\n]+, got strips; make it one with [^\n]+\n$/,
+  );
+  expect(whole.code).toBe(3);
+  expect(whole.stderr).toMatch(
+    /^error: [^\n]+ must send parts of a file \(range requests\), [^\n]+--allow_full_file\n$/,
+  );
+  const allowed = await patchdrop(["acquire", servers[1].url, ...given, "--allow-full-file"]);
+  expect(allowed).toMatchObject({ code: 0, stdout: expect.stringMatching(/bytes +[\d,]+ of [\d,]+: nothing saved/) });
+  rmSync(at("bad"), { recursive: true });
+  for (const server of servers) await server.close();
+
+  const alone = await patchdrop(["acquire", at("scene.tif"), "--load", at("hr"), ...quick, "--out", at("bad")]);
+  expect(alone).toMatchObject({ code: 3, stdout: "" });
+  expect(alone.stderr).toMatch(/^error: --load: must hold a policy, got resnet_hr; [^\n]+\n$/);
+  expect(readdirSync(folder).sort()).toEqual(before);
+  expect(existsSync(at("bad"))).toBe(false);
+});

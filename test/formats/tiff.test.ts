@@ -1,0 +1,190 @@
+/** Tiles as other programs write them, against what those programs read; and files that lie about themselves. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { PatchDropError } from "../../src/errors.ts";
+import { decodeLzw } from "../../src/formats/lzw.ts";
+import { type RandomAccess, Tiff } from "../../src/formats/tiff.ts";
+import { decodeTile, readTileLayout, type Samples, type TileLayout } from "../../src/formats/tiff-tiles.ts";
+import { encodeHeader } from "../../src/formats/tiff-writer.ts";
+import { Random } from "../../src/utils/random.ts";
+import { mutations } from "../fuzz.ts";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-tiff-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A file of which `bytes` are the beginning; zeros follow. */
+function inMemory(bytes: Uint8Array, size = bytes.length): RandomAccess {
+  const read = async (offset: number, length: number) => {
+    const part = new Uint8Array(length);
+    part.set(bytes.subarray(offset, offset + length));
+    return part;
+  };
+  return { where: "x.tif", size, read };
+}
+
+/** All samples of the first directory's image, [height, width, samples]. */
+async function decode(bytes: Uint8Array): Promise<{ values: number[]; layout: TileLayout }> {
+  const tiff = await Tiff.open(inMemory(bytes));
+  const layout = await readTileLayout(tiff, tiff.directories[0]);
+  const tiles: Samples[] = [];
+  for (const [i, offset] of layout.offsets.entries()) {
+    tiles.push(await decodeTile(bytes.subarray(offset, offset + layout.byteCounts[i]), layout));
+  }
+  const { width, height, samples, separate, columns, rows, tileWidth, tileHeight } = layout;
+  const values = Array.from({ length: width * height * samples }, (_, at) => {
+    const [band, x, y] = [at % samples, Math.floor(at / samples) % width, Math.floor(at / samples / width)];
+    const tile = Math.floor(y / tileHeight) * columns + Math.floor(x / tileWidth);
+    const pixel = (y % tileHeight) * tileWidth + (x % tileWidth);
+    return separate ? tiles[band * columns * rows + tile][pixel] : tiles[tile][pixel * samples + band];
+  });
+  return { values, layout };
+}
+
+const noise = (length: number) => {
+  const random = new Random(3, "tiff");
+  return Uint8Array.from({ length }, (_, i) => (i >> 5) + random.integer(20));
+};
+
+it.each([
+  ["none", { compression: "none" }],
+  ["LZW", { compression: "lzw" }],
+  ["LZW with differences", { compression: "lzw", predictor: "horizontal" }],
+  ["deflate with differences, BigTIFF", { compression: "deflate", predictor: "horizontal", bigtiff: true }],
+  ["JPEG", { compression: "jpeg", quality: 90 }],
+  ["WebP", { compression: "webp", quality: 90 }],
+] as const)("decodes what libvips writes, as libvips does: %s", async (_, options) => {
+  const path = join(folder, `${Object.values(options).join("-")}.tif`);
+  const raw = { width: 100, height: 70, channels: 3 } as const;
+  await sharp(noise(100 * 70 * 3), { raw })
+    .tiff({ ...options, tile: true, tileWidth: 32, tileHeight: 16, pyramid: true })
+    .toFile(path);
+  const { values, layout } = await decode(readFileSync(path));
+  expect(layout).toMatchObject({ width: 100, height: 70, columns: 4, rows: 5, samples: 3, type: "uint8" });
+  expect(Buffer.compare(Buffer.from(values), await sharp(path).raw().toBuffer())).toBe(0);
+});
+
+it.each([
+  ["big-endian-planes-uint16.tif", "uint16"],
+  ["float32-predictor3.tif", "float32"],
+  ["int16-deflate.tif", "int16"],
+])("decodes what GDAL writes: %s", async (name, type) => {
+  const { values, layout } = await decode(
+    readFileSync(fileURLToPath(new URL(`fixtures/tiff/${name}`, import.meta.url))),
+  );
+  expect(layout).toMatchObject({ width: 48, height: 40, samples: 3, type });
+  // The formula of scripts/fixtures/make-tiffs.mjs.
+  const expected = (at: number) => {
+    const [x, y] = [Math.floor(at / 3) % 48, Math.floor(at / 3 / 48)];
+    return (7 * x + 13 * y + 50 * (at % 3)) % 256;
+  };
+  expect(values).toEqual(Array.from({ length: 48 * 40 * 3 }, (_, at) => expected(at)));
+});
+
+it("LZW is the specification's example", () => {
+  // TIFF 6.0, page 59: 7 7 7 8 8 7 7 6 6 is 256 7 258 8 8 258 6 6 257, nine bits each.
+  const codes = [256, 7, 258, 8, 8, 258, 6, 6, 257];
+  const bits = codes.map((code) => code.toString(2).padStart(9, "0")).join("");
+  const packed = Uint8Array.from(bits.match(/.{1,8}/g)!, (byte) => Number.parseInt(byte.padEnd(8, "0"), 2));
+  expect([...decodeLzw(packed, 100)]).toEqual([7, 7, 7, 8, 8, 7, 7, 6, 6]);
+  expect([...decodeLzw(packed, 4)]).toEqual([7, 7, 7, 8]);
+  expect(() => decodeLzw(Uint8Array.of(0x80, 0x7f, 0xff), 100)).toThrow("LZW code 511 before it was defined");
+});
+
+/** A header as ours, of 40 × 30 pixels in tiles of 16, in little endian TIFF. */
+const header = () =>
+  Buffer.from(encodeHeader({ levels: [{ width: 40, height: 30, byteCounts: Array(6).fill(9) }], tileSize: 16 }));
+
+/** Where the value of a field stands in our one directory. */
+function placeOf(bytes: Buffer, tag: number): number {
+  for (let at = 10; ; at += 12) if (bytes.readUInt16LE(at) === tag) return at + 8;
+}
+
+async function refusal(bytes: Uint8Array, size = 10_000): Promise<string> {
+  try {
+    const tiff = await Tiff.open(inMemory(bytes, size));
+    await readTileLayout(tiff, tiff.directories[0]);
+    return "none";
+  } catch (error) {
+    expect(error).toBeInstanceOf(PatchDropError);
+    return (error as Error).message;
+  }
+}
+
+it("reads a header, and refuses what can't be, before it takes memory for it", async () => {
+  const changed = (change: (bytes: Buffer) => void) => {
+    const bytes = header();
+    change(bytes);
+    return refusal(bytes);
+  };
+  expect(await refusal(header())).toBe("none");
+  expect(await refusal(Buffer.from("\x89PNG\r\n\x1a\n"))).toMatch(/^x\.tif: must begin as a TIFF file/);
+  expect(await refusal(header().subarray(0, 8), 8)).toMatch(/must lie within the file's 8 bytes/);
+  // The directory names itself as the next one.
+  expect(await changed((bytes) => bytes.writeUInt32LE(8, 8 + 2 + 13 * 12))).toMatch(/must not go round in a circle/);
+  expect(await changed((bytes) => bytes.writeUInt16LE(60_000, 8))).toMatch(/must have 1 to 512 fields, got 60000/);
+  const sides = (side: number) => (bytes: Buffer) => {
+    bytes.writeUInt32LE(side, placeOf(bytes, 256));
+    bytes.writeUInt32LE(side, placeOf(bytes, 257));
+  };
+  expect(await changed(sides(0xffff_ffff))).toMatch(/ImageWidth: must be 1 to 1000000 pixels, got 4294967295/);
+  expect(await changed(sides(0))).toMatch(/ImageWidth: must be 1 to 1000000 pixels, got 0/);
+  // Four thousand million tiles of 16 pixels.
+  expect(await changed(sides(1_000_000))).toMatch(/must be at most 4000000 tiles, got 3906250000/);
+  const tileSides = (bytes: Buffer) => {
+    bytes.writeUInt32LE(5000, placeOf(bytes, 322));
+    bytes.writeUInt32LE(5000, placeOf(bytes, 323));
+  };
+  expect(await changed(tileSides)).toMatch(/a tile must unpack to at most 67108864 bytes, got 75000000/);
+  // The offsets' count, and their place.
+  expect(await changed((bytes) => bytes.writeUInt32LE(0xffff_ffff, placeOf(bytes, 324) - 4))).toMatch(
+    /TileOffsets: must have at most 6 values/,
+  );
+  expect(await changed((bytes) => bytes.writeUInt32LE(0xffff_0000, placeOf(bytes, 324)))).toMatch(/must lie within/);
+  const counts = (bytes: Buffer) => bytes.writeUInt32LE(0x7fff_ffff, bytes.readUInt32LE(placeOf(bytes, 325)));
+  expect(await changed(counts)).toMatch(/TileByteCounts: must be at most 67072, got 2147483647/);
+});
+
+it("a tile that unpacks to more or less than it must is refused", async () => {
+  const path = join(folder, "deflate.tif");
+  const raw = { width: 64, height: 64, channels: 3 } as const;
+  const tiff = { compression: "deflate", tile: true, tileWidth: 64, tileHeight: 64 } as const;
+  await sharp(new Uint8Array(64 * 64 * 3), { raw })
+    .tiff(tiff)
+    .toFile(path);
+  const bytes = readFileSync(path);
+  const opened = await Tiff.open(inMemory(bytes));
+  const layout = await readTileLayout(opened, opened.directories[0]);
+  const packed = bytes.subarray(layout.offsets[0], layout.offsets[0] + layout.byteCounts[0]);
+  await expect(decodeTile(packed, { ...layout, tileHeight: 32 })).rejects.toThrow();
+  await expect(decodeTile(packed, { ...layout, tileHeight: 80 })).rejects.toThrow("12288 bytes instead of 15360");
+});
+
+it("damaged LZW ends, with no more bytes than were asked for", () => {
+  const random = new Random(2, "lzw-fuzz");
+  for (let n = 0; n < mutations; n++) {
+    const packed = Uint8Array.from({ length: 1 + random.integer(60) }, () => random.integer(256));
+    packed[0] = 0x80; // mostly begins with the code that clears the table
+    try {
+      expect(decodeLzw(packed, 50).length).toBeLessThanOrEqual(50);
+    } catch (error) {
+      expect((error as Error).message).toMatch(/^LZW code \d+ before it was defined$/);
+    }
+  }
+});
+
+it("damaged headers are errors of the user's, never others", { timeout: 120_000 }, async () => {
+  const random = new Random(1, "tiff-fuzz");
+  const whole = header();
+  for (let n = 0; n < mutations; n++) {
+    const bytes = Buffer.from(whole);
+    for (let i = random.integer(4); i >= 0; i--) bytes[random.integer(bytes.length)] = random.integer(256);
+    await refusal(bytes, random.integer(2) === 0 ? bytes.length : 10_000_000);
+  }
+});
