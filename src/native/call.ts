@@ -9,6 +9,7 @@
  * Source: torch/csrc/stable/stableivalue_conversions.h (encoding), torch/csrc/stable/c/shim.h (calls).
  */
 import { fault } from "../errors.ts";
+import { outOfGpuMemory } from "./cuda.ts";
 import { type Handle, type Library, library } from "./library.ts";
 
 /** The stack of one call. Calls do not nest, so one buffer serves all. */
@@ -47,7 +48,9 @@ export function check(status: number, operation: string, described: () => string
   if (status === 0) return;
   const said = library().lastError()?.split("\n")[0] ?? "libtorch's message is on stderr";
   const about = described();
-  throw fault("internal", { where: about === "" ? operation : `${operation}(${about})`, rule: said });
+  const where = about === "" ? operation : `${operation}(${about})`;
+  if (said.includes("CUDA out of memory")) throw outOfGpuMemory(where, said);
+  throw fault("internal", { where, rule: said });
 }
 
 /** Shape of a handle's tensor, for messages and for `Tensor`. */

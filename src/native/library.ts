@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import koffi from "koffi";
 import { fault } from "../errors.ts";
+import { type CudaSymbols, cudaPrototypes } from "./cuda.ts";
 import type { FoundLibtorch } from "./find.ts";
 
 /** The address of a tensor object that libtorch made and we own. */
@@ -114,6 +115,8 @@ export const requiredSymbols: readonly string[] = Object.keys(prototypes);
 /** The opened libtorch. There is one a process: libtorch's own state (threads, operators) is global too. */
 export interface Library {
   readonly symbols: Symbols;
+  /** Present when it was opened with CUDA. */
+  readonly cuda: CudaSymbols | undefined;
   readonly found: FoundLibtorch;
   /** Copies bytes between an address and a typed array, either way. */
   readonly memory: {
@@ -158,15 +161,17 @@ export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: Op
   const load = (name: string) => loadShared(found, name);
   const c10 = load("libc10");
   const cpu = load("libtorch_cpu");
-  if (cuda) {
-    load("libc10_cuda");
-    load("libtorch_cuda");
-  }
-  const symbols = Object.fromEntries(
-    Object.entries(prototypes).map(([name, prototype]) => [name, bind([cpu, c10], name, prototype, found)]),
-  ) as unknown as Symbols;
+  // Looking a name up in libtorch_cuda also finds it in the CUDA runtime, which it is linked with.
+  const cudaLibraries = cuda ? ["libc10_cuda", "libtorch_cuda"].map(load).reverse() : undefined;
+  const symbols = bindAll<Symbols>([cpu, c10], prototypes, found);
   keepLargeBlocks();
-  opened = { symbols, found, memory: memoryCopies(), ...versionDependent(cpu) };
+  opened = {
+    symbols,
+    cuda: cudaLibraries && bindAll<CudaSymbols>(cudaLibraries, cudaPrototypes, found),
+    found,
+    memory: memoryCopies(),
+    ...versionDependent(cpu),
+  };
   symbols.aoti_torch_grad_mode_set_enabled(false);
   return opened;
 }
@@ -190,10 +195,17 @@ function loadShared(found: FoundLibtorch, name: string): Shared {
   }
 }
 
+function bindAll<S>(libraries: readonly Shared[], all: Record<keyof S & string, string>, found: FoundLibtorch): S {
+  const entries = Object.entries<string>(all);
+  return Object.fromEntries(
+    entries.map(([name, prototype]) => [name, bind(libraries, name, prototype, found)]),
+  ) as unknown as S;
+}
+
 function bind(libraries: readonly Shared[], name: string, prototype: string, found: FoundLibtorch): unknown {
   for (const shared of libraries) {
     try {
-      return shared.func(prototype.replace(" f(", ` ${name}(`));
+      return shared.func(prototype.replace(/\bf\(/, `${name}(`));
     } catch {
       // Looked for in the next library.
     }
