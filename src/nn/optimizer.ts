@@ -134,11 +134,16 @@ export class Optimizer {
     }
   }
 
+  /** All tensors that a step changes besides the parameters. */
+  tensors(): Tensor[] {
+    return this.#learned.flatMap(({ first, second, steps }) => [
+      first,
+      ...(second === undefined ? [] : [second]),
+      steps,
+    ]);
+  }
+
   free(): void {
-    for (const { first, second, steps } of this.#learned) {
-      first.free();
-      second?.free();
-      steps.free();
-    }
+    for (const tensor of this.tensors()) tensor.free();
   }
 }

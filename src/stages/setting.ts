@@ -19,6 +19,7 @@ import { networkOf, openCheckpoint } from "../run/open-checkpoint.ts";
 import type { StageOptions } from "../run/options.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { checkPlantedGradients } from "../tensor/autograd.ts";
+import { type CudaDevice, openCuda } from "../tensor/cuda.ts";
 import type { Device } from "../tensor/device.ts";
 import { defaultPrecision } from "../utils/cpu.ts";
 import { Random } from "../utils/random.ts";
@@ -29,6 +30,8 @@ export interface Setting {
   readonly data: DataSplits;
   readonly classes: number;
   readonly device: Device;
+  /** The GPU's streams, when the device is one. */
+  readonly cuda: CudaDevice | undefined;
   readonly precision: Precision;
   readonly normalizer: Normalizer;
   readonly reporter: Reporter;
@@ -65,6 +68,7 @@ export async function prepare(options: SettingOptions, reporter: Reporter): Prom
     data,
     classes: data.train.classes.length,
     device,
+    cuda: torch.cuda,
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
     reporter,
@@ -99,8 +103,8 @@ async function openData(options: SettingOptions, model: Model, say: (text: strin
 export function startLibtorch({ torch, threads, device }: Pick<SettingOptions, "torch" | "threads" | "device">) {
   const used = threads ?? Number(process.env.OMP_NUM_THREADS ?? availableParallelism());
   const found = findLibtorch(torch === undefined ? {} : { torch });
-  const cuda = device !== "cpu";
-  if (cuda && !found.cuda) {
+  const place = device as Device;
+  if (place !== "cpu" && !found.cuda) {
     throw fault("input", {
       where: "--device",
       rule: "needs a libtorch with CUDA",
@@ -108,9 +112,10 @@ export function startLibtorch({ torch, threads, device }: Pick<SettingOptions, "
       next: "run `patchdrop setup --cuda`, or use --device cpu",
     });
   }
-  const library = openLibtorch(found, { threads: used, cuda });
-  checkPlantedGradients();
-  return { version: library.found.version, threads: used };
+  const library = openLibtorch(found, { threads: used, cuda: place !== "cpu" });
+  const cuda = place === "cpu" ? undefined : openCuda(place);
+  checkPlantedGradients(place);
+  return { version: library.found.version, threads: used, cuda };
 }
 
 /** @param asked "auto": what is faster there */

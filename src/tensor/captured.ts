@@ -16,7 +16,8 @@ import { copyInto, select } from "./ops.ts";
 import { keep, scope } from "./scope.ts";
 import { empty, type Tensor } from "./tensor.ts";
 
-export type Outputs = Readonly<Record<string, Tensor | undefined>>;
+/** Tensors by name. */
+export type Outputs<O> = { readonly [Name in keyof O]: Tensor | undefined };
 
 export interface CaptureOptions {
   /** Absent: the body is called each time. */
@@ -38,13 +39,13 @@ export function onEveryRun(effect: () => void): void {
   effect();
 }
 
-interface Captured<O extends Outputs> {
+interface Captured<O extends Outputs<O>> {
   readonly graph: Graph;
   readonly outputs: O;
   readonly effects: readonly (() => void)[];
 }
 
-export class CapturedStep<O extends Outputs> {
+export class CapturedStep<O extends Outputs<O>> {
   readonly #body: () => O;
   readonly #stream: CapturingStream | undefined;
   readonly #window: number;
@@ -82,7 +83,7 @@ export class CapturedStep<O extends Outputs> {
     const { graph, outputs } = this.#captured;
     this.#captured = undefined;
     graph.free();
-    for (const tensor of Object.values(outputs)) tensor?.free();
+    for (const [, tensor] of present(outputs)) tensor.free();
     this.#warmUpLeft = warmUpAgain;
   }
 
@@ -102,7 +103,7 @@ export class CapturedStep<O extends Outputs> {
       });
       return { graph, outputs: outputs!, effects: own };
     } catch (error) {
-      for (const tensor of Object.values(outputs ?? {})) tensor?.free();
+      for (const [, tensor] of outputs === undefined ? [] : present(outputs)) tensor.free();
       throw error;
     } finally {
       effects = undefined;
@@ -128,12 +129,12 @@ export class CapturedStep<O extends Outputs> {
   }
 }
 
-function present(outputs: Outputs): [string, Tensor][] {
-  return Object.entries(outputs).filter((entry): entry is [string, Tensor] => entry[1] !== undefined);
+function present<O extends Outputs<O>>(outputs: O): [string, Tensor][] {
+  return Object.entries<Tensor | undefined>(outputs).filter((one): one is [string, Tensor] => one[1] !== undefined);
 }
 
-/** Takes the results out of every scope. */
-function kept<O extends Outputs>(outputs: O): O {
+/** Takes results out of every scope: the caller frees them. */
+export function kept<O extends Outputs<O>>(outputs: O): O {
   for (const [, tensor] of present(outputs)) keep(tensor);
   return outputs;
 }

@@ -89,9 +89,9 @@ export class CudaStream implements CapturingStream {
 
   capture(body: () => void): Graph {
     const symbols = this.#symbols;
-    this.#check(symbols.cudaStreamBeginCapture(this.handle, globalCapture), "cudaStreamBeginCapture");
     let graph: CudaHandle;
     try {
+      this.#check(symbols.cudaStreamBeginCapture(this.handle, globalCapture), "cudaStreamBeginCapture");
       body();
       graph = made((out) => this.#check(symbols.cudaStreamEndCapture(this.handle, out), "cudaStreamEndCapture"));
     } catch (error) {

@@ -5,7 +5,7 @@ import { Normalizer } from "../../src/method/images.ts";
 import { findModel } from "../../src/models/registry.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import type { Batch } from "../../src/stages/epochs.ts";
+import type { Batch } from "../../src/stages/learning.ts";
 import type { Learner } from "../../src/stages/setting.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { filled } from "./filled.ts";
@@ -34,10 +34,10 @@ export function goldenImages(count = 8): Tensor {
 
 export function goldenBatch(labels: readonly number[], step = 0): Batch {
   const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length]);
-  return { images: goldenImages(labels.length), labels: targets, epoch: 0, step };
+  return { images: goldenImages(labels.length), labels: targets, uniforms: goldenUniforms(step), epoch: 0 };
 }
 
-export function goldenUniforms(step: number): Tensor {
+function goldenUniforms(step: number): Tensor {
   return fromArray(formulaUniforms(8, 16, salts.uniforms + step), [8, 16]);
 }
 

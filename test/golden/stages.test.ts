@@ -21,7 +21,6 @@ import {
   goldenClassifier,
   goldenImages,
   goldenPolicy,
-  goldenUniforms,
   maskRows,
   model,
   setting,
@@ -109,7 +108,7 @@ describe.each(["pretrain", "pretrain-curriculum"] as const)("%s", (name) => {
     compareSteps(golden, { policy }, (step) => {
       const batch = { ...goldenBatch(golden.labels, step), epoch: decided - 1 };
       const options = { ...common, alpha, penalty, curriculum: decided < 16 };
-      return pretrainStep(policy, frozen, batch, { setting, options, optimizer, lr, uniforms: goldenUniforms(step) });
+      return pretrainStep(policy, frozen, batch, { setting, options, optimizer, lr });
     });
   });
 });
@@ -132,7 +131,7 @@ describe.each(["finetune", "finetune2stream", "finetune2stream-2019"] as const)(
     );
     compareSteps(golden, { policy, classifier }, (step) => {
       const options = { ...common, ...rules };
-      const context = { setting, options, optimizer, lr, uniforms: goldenUniforms(step) };
+      const context = { setting, options, optimizer, lr };
       return finetuneStep({ policy, classifier, low }, goldenBatch(golden.labels, step), context);
     });
     // The running statistics moved once a step, by the sampled masks.
