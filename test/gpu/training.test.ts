@@ -1,14 +1,16 @@
 /**
  * Training on a GPU: with a CUDA graph as without, beside the CPU, cut and resumed, and leaving nothing behind.
  *
- * Tolerances. With and without a graph the same kernels run in the same order, so the bits are the same wherever two runs
- * without one agree with each other; where a library's kernel adds in an order of its own (cuDNN's weight gradients may),
- * the two must be as close as those two runs are, within a factor. The CPU adds in another order: after one step losses
- * differ by at most 10⁻⁴ relative in float32, by 0.05 in bfloat16, which has 8 bits.
+ * Tolerances. With and without a graph the same kernels run in the same order, so all bits are the same, wherever two runs
+ * without one agree with each other. Where they do not, because a library's kernel adds in an order of its own (cuDNN's
+ * weight gradients may), a run diverges sooner or later, and only the losses of the first epoch's full batches, of which
+ * two are replays, are compared: to 1 %. The CPU adds in another order: after one step losses differ by at most 10⁻⁴ in
+ * float32, by 0.05 in bfloat16, which has 8 bits; relative to the loss, where it is above 1.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { moves } from "../../src/data/transforms.ts";
@@ -50,10 +52,20 @@ async function trained(
   return { seen, end };
 }
 
-/** The largest difference of two runs' weights, moments and counts. */
-function apart(a: Run, b: Run): number {
-  const differences = a.end.state.flatMap((values, i) => values.map((value, j) => Math.abs(value - b.end.state[i][j])));
-  return Math.max(...differences);
+const fullBatches = Math.floor(images / 4);
+
+/** Expects two runs to be alike; `repeats` says whether two runs of the same kind are to the bit. */
+function expectAlike(found: Run, wanted: Run, repeats: boolean): void {
+  expect(found.end.counts).toEqual(wanted.end.counts);
+  expect(found.seen.map(({ indices }) => indices)).toEqual(wanted.seen.map(({ indices }) => indices));
+  if (repeats) {
+    expect(found).toEqual(wanted);
+    return;
+  }
+  for (const [step, { numbers }] of wanted.seen.slice(0, fullBatches).entries()) {
+    const [loss] = numbers.loss;
+    expect(Math.abs(found.seen[step].numbers.loss[0] - loss)).toBeLessThan(0.01 * Math.max(1, Math.abs(loss)));
+  }
 }
 
 describeOnGpu("training", () => {
@@ -68,11 +80,7 @@ describeOnGpu("training", () => {
         await trained(of, false, precision),
         await trained(of, false, precision),
       ];
-      expect(graph.end.counts).toEqual(plain.end.counts);
-      expect(graph.seen.map(({ indices }) => indices)).toEqual(plain.seen.map(({ indices }) => indices));
-      const noise = apart(plain, again);
-      if (noise === 0) expect(graph).toEqual(plain);
-      else expect(apart(graph, plain)).toBeLessThan(10 * noise);
+      expectAlike(graph, plain, isDeepStrictEqual(plain, again));
     });
   });
 
@@ -95,10 +103,9 @@ describeOnGpu("training", () => {
 
   it("images on the GPU and images from the CPU make the same run", async () => {
     const of = stageFlags[0];
-    const noise = apart(await trained(of, true), await trained(of, true));
-    const resident = await trained(of, true);
+    const [resident, again] = [await trained(of, true), await trained(of, true)];
     const uploaded = await trained(of, true, "fp32", streamed(noiseDataset(images)));
-    expect(apart(resident, uploaded)).toBeLessThanOrEqual(10 * noise);
+    expectAlike(uploaded, resident, isDeepStrictEqual(resident, again));
   });
 
   it("leaves no tensor behind, however often it is captured", async () => {

@@ -3,7 +3,7 @@
  * replayed, a last batch without it), gone on the CPU with a graph that calls the step: to the bit the same as the CPU's
  * own way, in everything that is learned, counted and reported.
  */
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
@@ -12,6 +12,7 @@ import { StaticSteps, stepRunner } from "../../src/stages/step-runner.ts";
 import type { CapturingStream } from "../../src/tensor/cuda.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { copyOf, type Tensor } from "../../src/tensor/tensor.ts";
+import { prompt, SimulatedCuda } from "../tensor/simulated-cuda.ts";
 import { noiseDataset, type StageCase, stageCase } from "./cases.ts";
 import { endOf, images, runnerOptions, stageFlags, stateOf, streamed, train } from "./training.ts";
 
@@ -96,5 +97,24 @@ describe("a run that goes on inside an epoch", () => {
     const steps = await train(stepRunner(runnerOptions(dataset, rest.learning, place)), 1, 2);
     expect(steps.map(({ indices }) => indices)).toEqual(all.slice(6 + 2).map(({ indices }) => indices));
     for (const { free } of [whole, rest]) free();
+  });
+});
+
+describe("CUDA's own allocator", () => {
+  afterEach(() => {
+    delete process.env.PYTORCH_CUDA_ALLOC_CONF;
+  });
+
+  it("is refused with a graph, whose memory it would not keep, and taken without", () => {
+    process.env.PYTORCH_CUDA_ALLOC_CONF = "backend:cudaMallocAsync";
+    const own = stageCase("classifier_training", {}, place);
+    const cuda = new SimulatedCuda(prompt).device;
+    const options = runnerOptions(noiseDataset(images), own.learning, { ...place, cuda });
+    expect(() => stepRunner(options)).toThrow(
+      "PYTORCH_CUDA_ALLOC_CONF: must not name cudaMallocAsync with CUDA graphs, got backend:cudaMallocAsync; " +
+        "unset it, or use --no-cuda-graph",
+    );
+    stepRunner({ ...options, captured: false }).free();
+    own.free();
   });
 });
