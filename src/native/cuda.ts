@@ -8,7 +8,7 @@
  * Sources: NVIDIA's cuda_runtime_api.h (12 and 13, in both of which these functions have these arguments), and
  * torch/csrc/stable/c/shim.h, torch/csrc/inductor/aoti_torch/c/shim.h.
  */
-import { fault } from "../errors.ts";
+import { fault, type PatchDropError } from "../errors.ts";
 
 /** A stream, event or graph of the CUDA runtime: an address that only it reads. */
 export type CudaHandle = bigint;
@@ -78,7 +78,7 @@ export function checkCuda(symbols: CudaSymbols, status: number, operation: strin
 }
 
 /** What does not fit is nearly always the activations of a batch. */
-export function outOfGpuMemory(operation: string, got: string) {
+export function outOfGpuMemory(operation: string, got: string): PatchDropError {
   const next = "lower --batch_size, take --precision bf16, or free the GPU of other processes";
   return fault("resource", { where: operation, rule: "must find room in the GPU's memory", got, next });
 }

@@ -71,6 +71,11 @@ export class CudaStream implements CapturingStream {
     this.#check(this.#symbols.cudaStreamSynchronize(this.handle), "cudaStreamSynchronize");
   }
 
+  /** Waits as {@link synchronize} does, whatever has become of the work: before memory is freed that it uses. */
+  settle(): void {
+    this.#symbols.cudaStreamSynchronize(this.handle);
+  }
+
   /** Marks the point that the stream's work has reached. */
   record(event: CudaEvent): void {
     this.#check(this.#symbols.cudaEventRecord(event.handle, this.handle), "cudaEventRecord");
@@ -114,7 +119,7 @@ export class CudaStream implements CapturingStream {
         launch: () => this.#check(symbols.cudaGraphLaunch(executable, this.handle), "cudaGraphLaunch"),
         free: () => {
           // It may still be running.
-          symbols.cudaStreamSynchronize(this.handle);
+          this.settle();
           symbols.cudaGraphExecDestroy(executable);
         },
       };

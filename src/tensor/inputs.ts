@@ -143,8 +143,8 @@ class PinnedTransfer implements Transfer {
   }
 
   free(): void {
-    this.#cuda.uploads.synchronize();
-    this.#cuda.compute.synchronize();
+    this.#cuda.uploads.settle();
+    this.#cuda.compute.settle();
     for (const { pinned, onDevice, uploaded, taken } of this.#buffers) {
       for (const own of [pinned, onDevice, uploaded, taken]) own.free();
     }
