@@ -64,6 +64,20 @@ export function listGpus(open: () => DriverSymbols | undefined = openDriver): Gp
   return { gpus: Array.from({ length: number[0] }, (_, ordinal) => describe(driver, ordinal)), driver: version };
 }
 
+/**
+ * Whether the driver is older than the CUDA that a PyTorch was built for ("2.15.0+cu132" is of CUDA 13.2). A driver serves
+ * every version up to the last of its own major one.
+ */
+export function isDriverTooOld(torchVersion: string, { driver }: GpuList): boolean {
+  const major = /\+cu(\d+)\d$/.exec(torchVersion)?.[1];
+  return major !== undefined && driver !== undefined && Number.parseInt(driver, 10) < Number(major);
+}
+
+/** The faster arithmetic of a GPU's convolutions: bfloat16 came with compute capability 8.0 (Ampere). */
+export function gpuPrecision({ computeCapability }: Pick<Gpu, "computeCapability">): "bf16" | "fp32" {
+  return Number.parseInt(computeCapability, 10) >= 8 ? "bf16" : "fp32";
+}
+
 function describe(driver: DriverSymbols, ordinal: number): Gpu {
   const number = new Int32Array(1);
   driver.cuDeviceGet(number, ordinal);

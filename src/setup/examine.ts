@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { type Attempt, type FoundLibtorch, searchLibtorch } from "../native/find.ts";
-import { type GpuList, listGpus } from "../native/gpus.ts";
+import { type GpuList, isDriverTooOld, listGpus } from "../native/gpus.ts";
 import { type Probe, probeCuda, probeLibtorch } from "../native/probe.ts";
 import { type CpuFeature, cpuFeatures, defaultPrecision } from "../utils/cpu.ts";
 
@@ -121,7 +121,7 @@ export function adviceFor({ found, probe, cudaProbe, machine }: AdviceInput): st
   } else if (cudaProbe !== undefined && !isWhole(cudaProbe)) {
     advice.push(`This libtorch cannot use the GPU that is here, though it has CUDA's libraries: ${remedyFor(found)}.`);
   }
-  if (found.cuda && isDriverTooOld(found, usable)) {
+  if (found.cuda && isDriverTooOld(found.version, usable)) {
     advice.push(
       `The driver serves CUDA ${usable.driver}, libtorch ${found.version} needs a newer one: update NVIDIA's driver.`,
     );
@@ -131,12 +131,6 @@ export function adviceFor({ found, probe, cudaProbe, machine }: AdviceInput): st
 
 type AdviceInput = Pick<Report, "found" | "probe"> &
   Partial<Pick<Report, "cudaProbe">> & { readonly machine: Pick<MachineReport, "gpu"> };
-
-/** A driver serves every CUDA version up to its own major one; "2.15.0+cu132" is built for CUDA 13.2. */
-function isDriverTooOld({ version }: FoundLibtorch, { driver }: GpuList): boolean {
-  const built = /\+cu(\d+)\d$/.exec(version)?.[1];
-  return built !== undefined && driver !== undefined && Number.parseInt(driver, 10) < Number(built);
-}
 
 function remedyFor({ source, root }: FoundLibtorch): string {
   if (source === "cache") return `delete ${root} and run \`patchdrop setup\``;

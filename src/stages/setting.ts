@@ -11,6 +11,7 @@ import type { StateDict } from "../formats/safetensors.ts";
 import { Normalizer } from "../method/images.ts";
 import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
 import { findLibtorch } from "../native/find.ts";
+import { gpuPrecision, listGpus } from "../native/gpus.ts";
 import { openLibtorch } from "../native/library.ts";
 import type { Network } from "../nn/layers.ts";
 import { Parameters, type Precision } from "../nn/parameters.ts";
@@ -20,7 +21,7 @@ import type { StageOptions } from "../run/options.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { checkPlantedGradients } from "../tensor/autograd.ts";
 import { type CudaDevice, openCuda } from "../tensor/cuda.ts";
-import type { Device } from "../tensor/device.ts";
+import { type Device, deviceCodes } from "../tensor/device.ts";
 import { defaultPrecision } from "../utils/cpu.ts";
 import { Random } from "../utils/random.ts";
 import { version } from "../utils/version.ts";
@@ -121,7 +122,7 @@ export function startLibtorch({ torch, threads, device }: Pick<SettingOptions, "
 /** @param asked "auto": what is faster there */
 export function choosePrecision(asked: "auto" | Precision, device: Device): Precision {
   if (asked !== "auto") return asked;
-  return device !== "cpu" ? "bf16" : defaultPrecision();
+  return device === "cpu" ? defaultPrecision() : gpuPrecision(listGpus().gpus[deviceCodes(device).index]);
 }
 
 /** Names of networks in checkpoints, as the reference's: the policy, and the two classifiers. */

@@ -1,13 +1,13 @@
 /**
  * A step that runs again and again on the same input tensors: on a GPU it is captured once as a graph and replayed, which
- * costs one launch instead of a thousand; elsewhere it is called. The same results either way: the steps before the
+ * costs one launch instead of hundreds; elsewhere it is called. The same results either way: the steps before the
  * capture are steps like any other, and the capture's own is its first replay.
  *
  * What holds while a graph lives, and who sees to it:
  * - Inputs are written into the tensors that the body reads, outside the graph (`inputs.ts`).
- * - The body's memory is the graph's own: libtorch gives freed memory only to the stream that used it, and on this stream
- *   nothing but replays runs. Who wants to compute something else on it lets go of the graph first ({@link release}); the
- *   next run captures anew. So the allocator may hand out, or give back to the driver, whatever the graph had used.
+ * - The body's memory is the graph's own, though the allocator takes it for free: nothing is allocated while a graph
+ *   lives. Who wants to compute something else lets go of the graph first ({@link CapturedStep.release}); the next run but
+ *   one captures anew. Then the allocator may hand out, or give back to the driver, whatever the graph had used.
  * - Results are copied out of the graph's memory before the next replay overwrites them.
  * - What the body does besides work on the GPU is repeated by {@link onEveryRun}.
  */

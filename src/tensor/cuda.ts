@@ -10,7 +10,7 @@
 import { fault, PatchDropError } from "../errors.ts";
 import { check } from "../native/call.ts";
 import { type CudaHandle, type CudaSymbols, checkCuda } from "../native/cuda.ts";
-import { listGpus } from "../native/gpus.ts";
+import { isDriverTooOld, listGpus } from "../native/gpus.ts";
 import { library } from "../native/library.ts";
 import { type Device, deviceCodes } from "./device.ts";
 
@@ -162,7 +162,7 @@ const opened = new Map<number, CudaDevice>();
 
 /**
  * Makes a GPU the current one and a stream of its own the current stream, for the rest of the process.
- * @throws kind "input" when the machine has no such GPU
+ * @throws kind "input" when the machine has no such GPU, or a driver that is too old for libtorch
  */
 export function openCuda(device: Exclude<Device, "cpu">): CudaDevice {
   const { index } = deviceCodes(device);
@@ -185,13 +185,16 @@ export function openCuda(device: Exclude<Device, "cpu">): CudaDevice {
 }
 
 function mustExist(device: Device, index: number): void {
-  const { gpus, why } = listGpus();
-  if (index < gpus.length) return;
-  const got = why ?? `${gpus.length} GPU${gpus.length === 1 ? "" : "s"}: ${gpus.map(({ name }) => name).join(", ")}`;
-  throw fault("input", {
-    where: `--device ${device}`,
-    rule: "needs that GPU",
-    got,
-    next: "see `patchdrop doctor`, or use --device cpu",
-  });
+  const list = listGpus();
+  const { gpus, driver, why } = list;
+  const { version } = library().found;
+  const [where, next] = [`--device ${device}`, "see `patchdrop doctor`, or use --device cpu"];
+  if (index >= gpus.length) {
+    const got = why ?? `${gpus.length} GPU${gpus.length === 1 ? "" : "s"}: ${gpus.map(({ name }) => name).join(", ")}`;
+    throw fault("input", { where, rule: "needs that GPU", got, next });
+  }
+  if (isDriverTooOld(version, list)) {
+    const rule = `needs an NVIDIA driver for the CUDA of libtorch ${version}`;
+    throw fault("input", { where, rule, got: `one for CUDA ${driver}`, next: "update it, or use --device cpu" });
+  }
 }

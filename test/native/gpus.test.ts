@@ -1,6 +1,6 @@
 /** The driver's answers as a list of GPUs, from a driver that answers as NVIDIA's documentation says. */
 import { describe, expect, it } from "vitest";
-import { type DriverSymbols, listGpus } from "../../src/native/gpus.ts";
+import { type DriverSymbols, gpuPrecision, isDriverTooOld, listGpus } from "../../src/native/gpus.ts";
 
 const gpus = [
   { name: "NVIDIA H100 80GB HBM3", memoryBytes: 85_899_345_920, capability: [9, 0] },
@@ -73,5 +73,30 @@ describe("listGpus", () => {
       return 0;
     };
     expect(listGpus(() => hidden).why).toBe("NVIDIA's driver finds no GPU");
+  });
+});
+
+describe("what a GPU and its driver can do", () => {
+  it("bf16 is the default from Ampere on", () => {
+    const precisionOf = (computeCapability: string) => gpuPrecision({ computeCapability });
+    expect(["7.0", "7.5", "8.0", "8.9", "9.0", "12.0"].map(precisionOf)).toEqual([
+      "fp32",
+      "fp32",
+      "bf16",
+      "bf16",
+      "bf16",
+      "bf16",
+    ]);
+  });
+
+  it("a driver serves its own major version of CUDA and those before", () => {
+    const of = (torch: string, driver?: string) => isDriverTooOld(torch, { gpus: [], ...(driver && { driver }) });
+    expect([of("2.15.0+cu132", "12.8"), of("2.15.0+cu132", "13.0"), of("2.11.0+cu126", "13.2")]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    // Versions that do not tell, and drivers that did not answer, are given the chance.
+    expect([of("2.15.0", "12.8"), of("2.15.0+cpu", "12.8"), of("2.15.0+cu132")]).toEqual([false, false, false]);
   });
 });
