@@ -11,7 +11,6 @@
 import type { Loader } from "../data/loader.ts";
 import { moves } from "../data/transforms.ts";
 import { fault } from "../errors.ts";
-import { ResidentImages } from "../method/resident-images.ts";
 import { CapturedStep, kept } from "../tensor/captured.ts";
 import type { CapturingStream } from "../tensor/cuda.ts";
 import { type InputShape, Inputs } from "../tensor/inputs.ts";
@@ -19,6 +18,7 @@ import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor, type TensorSource } from "../tensor/tensor.ts";
 import { Random } from "../utils/random.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
+import { ResidentImages } from "./resident-images.ts";
 import type { Setting } from "./setting.ts";
 
 /** A batch that is ready for its step. */

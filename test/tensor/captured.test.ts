@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
-import { openLibtorch } from "../../src/native/library.ts";
+import { library, openLibtorch } from "../../src/native/library.ts";
 import { CapturedStep, onEveryRun } from "../../src/tensor/captured.ts";
 import type { CapturingStream } from "../../src/tensor/cuda.ts";
 import * as ops from "../../src/tensor/ops.ts";
@@ -93,6 +93,51 @@ describe("a captured step", () => {
     step.free();
     input.free();
     expect(liveHandles()).toBe(before);
+  });
+
+  it("allocates nothing while its graph lives: not by replaying it, nor by reading the results", () => {
+    const input = fromArray(Float32Array.of(1, 2), [2]);
+    const { state, body } = doubling(input);
+    const stream = notingStream(input, () => state.last!);
+    let called: string[] | undefined;
+    const quiet: CapturingStream = {
+      capture(own) {
+        const { launch, free } = stream.capture(own);
+        const launchUnseen = () => {
+          const seen = called;
+          called = undefined;
+          launch();
+          called = seen;
+        };
+        return { launch: launchUnseen, free };
+      },
+    };
+    const step = new CapturedStep(body, { stream: quiet, window: 2 });
+    for (let run = 0; run < 4; run++) step.run().doubled.free();
+    const { symbols } = library();
+    const { torch_call_dispatcher: call, aoti_torch_empty_strided: empty } = symbols;
+    called = [];
+    symbols.torch_call_dispatcher = (name, ...rest) => {
+      called?.push(Buffer.from(name).toString("utf8", 0, name.length - 1));
+      return call(name, ...rest);
+    };
+    symbols.aoti_torch_empty_strided = (...given) => {
+      called?.push("empty_strided");
+      return empty(...given);
+    };
+    try {
+      for (let run = 0; run < 3; run++) {
+        const { doubled } = step.run();
+        expect([...doubled.toFloat32()]).toEqual([2, 4]);
+        doubled.free();
+      }
+      // A view.
+      expect(called).toEqual(Array(3).fill("aten::select"));
+    } finally {
+      Object.assign(symbols, { torch_call_dispatcher: call, aoti_torch_empty_strided: empty });
+    }
+    step.free();
+    input.free();
   });
 
   it("is captured anew, after one step without, when its graph was let go", () => {

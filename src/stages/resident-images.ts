@@ -6,17 +6,11 @@
  *
  * Shapes: N images of side S, B batch, M moves.
  */
+import type { Move } from "../data/transforms.ts";
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { empty, fromArray, type Tensor } from "../tensor/tensor.ts";
-
-/** out[y, x] = image[y + down, x + right], black outside; then left and right swapped. */
-export interface Move {
-  readonly down: number;
-  readonly right: number;
-  readonly flip: boolean;
-}
 
 export class ResidentImages {
   readonly #size: number;
