@@ -151,27 +151,22 @@ export interface OpenOptions {
 }
 
 /**
- * Loads libtorch into the process, once; later calls return what is open.
+ * Loads libtorch into the process, once; later calls return what is open, and add CUDA where they ask for it.
  * @throws kind "input" when a file or symbol is missing, with the loader's own message.
  */
 export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: OpenOptions = {}): Library {
-  if (opened !== undefined) return opened;
+  if (opened !== undefined) {
+    if (cuda && opened.cuda === undefined) opened = { ...opened, cuda: loadCuda(opened.found) };
+    return opened;
+  }
   // Read once, when the library's thread pool starts.
   if (threads !== undefined) process.env.OMP_NUM_THREADS = String(threads);
-  const load = (name: string) => loadShared(found, name);
-  const c10 = load("libc10");
-  const cpu = load("libtorch_cpu");
-  // Looking a name up in libtorch_cuda also finds it in the CUDA runtime, which it is linked with.
-  const cudaLibraries = cuda ? ["libc10_cuda", "libtorch_cuda"].map(load).reverse() : undefined;
+  const c10 = loadShared(found, "libc10");
+  const cpu = loadShared(found, "libtorch_cpu");
   const symbols = bindAll<Symbols>([cpu, c10], prototypes, found);
   keepLargeBlocks();
-  opened = {
-    symbols,
-    cuda: cudaLibraries && bindAll<CudaSymbols>(cudaLibraries, cudaPrototypes, found),
-    found,
-    memory: memoryCopies(),
-    ...versionDependent(cpu),
-  };
+  const own = { symbols, found, memory: memoryCopies(), ...versionDependent(cpu) };
+  opened = { ...own, cuda: cuda ? loadCuda(found) : undefined };
   symbols.aoti_torch_grad_mode_set_enabled(false);
   return opened;
 }
@@ -193,6 +188,12 @@ function loadShared(found: FoundLibtorch, name: string): Shared {
       cause,
     );
   }
+}
+
+function loadCuda(found: FoundLibtorch): CudaSymbols {
+  loadShared(found, "libc10_cuda");
+  // A name that is looked up in libtorch_cuda is also found in the libraries that it is linked with: the CUDA runtime.
+  return bindAll<CudaSymbols>([loadShared(found, "libtorch_cuda")], cudaPrototypes, found);
 }
 
 function bindAll<S>(libraries: readonly Shared[], all: Record<keyof S & string, string>, found: FoundLibtorch): S {
