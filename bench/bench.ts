@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { finish } from "../src/cli/exit.ts";
 import { fault } from "../src/errors.ts";
+import { listGpus } from "../src/native/gpus.ts";
 import { cpuFeatures } from "../src/utils/cpu.ts";
 import { version } from "../src/utils/version.ts";
 import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median } from "./measure.ts";
@@ -42,6 +43,8 @@ const program = new Command("bench")
   .option("--batch <n>", "images a step of every stage, in place of the stage's own", whole(2))
   .option("--steps <n>", "timed steps a side", whole(1), 20)
   .option("--threads <n>", "threads of every side; all processors when absent", whole(1))
+  .addOption(new Option("--device <name>", "where every side computes").choices(["cpu", "cuda"]).default("cpu"))
+  .option("--no-cuda-graph", "with --device cuda, no side captures its step")
   .option("--json <path>", "file for the numbers (default: bench/results/<date>.json)")
   .exitOverride();
 
@@ -62,9 +65,10 @@ interface Result {
 
 async function run(options: Options): Promise<void> {
   const { python, stages: chosen, models, batch, steps, threads = availableParallelism() } = options;
+  const { device, cudaGraph: graph } = options;
   const torch = torchOf(python);
-  say(`PyTorch ${torch}, ${threads} threads, ${steps} steps a side`);
-  const bench = new Bench({ python, threads });
+  say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} steps a side`);
+  const bench = new Bench({ python, threads, device, graph });
   const result: Result = { cases: [], firstLosses: {}, helpSeconds: helpSeconds() };
   for (const model of models) {
     for (const stage of chosen) {
@@ -80,7 +84,10 @@ async function run(options: Options): Promise<void> {
   const file =
     options.json ?? path.join(root, "bench", "results", `${new Date().toISOString().replaceAll(":", "-")}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify({ ...provenance(torch, threads, steps), ...result }, null, 2)}\n`);
+  writeFileSync(
+    file,
+    `${JSON.stringify({ ...provenance({ torch, threads, steps, device, graph }), ...result }, null, 2)}\n`,
+  );
   say(`written to ${path.relative(process.cwd(), file)}`);
 }
 
@@ -157,7 +164,7 @@ function speed({ imagesPerSecond, precision }: Measured): string {
 }
 
 /** What the numbers hold for. */
-function provenance(torch: string, threads: number, steps: number) {
+function provenance({ torch, ...settings }: Record<"torch" | "device", string> & Record<string, unknown>) {
   return {
     date: new Date().toISOString(),
     unit: "images/s: batch / median seconds a step",
@@ -169,8 +176,8 @@ function provenance(torch: string, threads: number, steps: number) {
       system: `${process.platform} ${release()} ${process.arch}`,
     },
     versions: { patchdrop: version(), node: process.version, torch },
-    threads,
-    steps,
+    ...settings,
+    gpus: listGpus().gpus,
     lossTolerance,
   };
 }

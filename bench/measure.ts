@@ -9,13 +9,17 @@ import { type BenchModel, type Ready, Side, type Stage, type Work } from "./side
 export const sideNames = ["reference", "best-fp32", "best-bf16", "patchdrop"] as const;
 export type SideName = (typeof sideNames)[number];
 
-const warmupSteps = 3;
+/** With a CUDA graph: three steps without, the capture, a replay. */
+const warmupSteps = { cpu: 3, cuda: 5 } as const;
 /** The losses are compared on so many images: on more, a decision could hang on the last bit of a probability. */
 const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
 /** Relative. The sides sum in different orders; a wrong mask, weight or constant shows in the third digit. */
 export const lossTolerance = 1e-4;
 /** OpenMP's threads spin for some milliseconds after their work, in the way of the next side. */
 const pauseMs = 50;
+
+/** For the comparison: on a GPU PyTorch computes float32 convolutions in TF32, of 10 bits, unless told otherwise. */
+const exactConvolutions = { NVIDIA_TF32_OVERRIDE: "0" };
 
 export interface Measured {
   precision: Ready["precision"];
@@ -39,13 +43,19 @@ export interface CaseResult {
 /** The first losses by side (of eval the mean rewards), in float32. */
 export type Comparison = Record<"reference" | "best-fp32" | "patchdrop", number>;
 
-export class Bench {
-  readonly #python: string;
-  readonly #threads: number;
+export interface BenchOptions {
+  python: string;
+  threads: number;
+  device: Work["device"];
+  /** On a GPU: every side but the reference captures its step as a CUDA graph. */
+  graph: boolean;
+}
 
-  constructor({ python, threads }: { python: string; threads: number }) {
-    this.#python = python;
-    this.#threads = threads;
+export class Bench {
+  readonly #options: BenchOptions;
+
+  constructor(options: BenchOptions) {
+    this.#options = options;
   }
 
   /**
@@ -53,9 +63,10 @@ export class Bench {
    * @throws kind "system" when they do not agree within {@link lossTolerance}
    */
   async compare(stage: Stage, model: BenchModel): Promise<Comparison> {
-    const work: Work = { stage, model, batch: comparedImages[model], steps: 1, warmup: 0, threads: this.#threads };
+    const { threads, device } = this.#options;
+    const work: Work = { stage, model, batch: comparedImages[model], steps: 1, warmup: 0, threads, device };
     const firstLoss = async (name: SideName) => {
-      const { side } = await Side.start(name, this.#command(name, "fp32"), work);
+      const { side } = await Side.start(name, this.#command(name, "fp32"), work, exactConvolutions);
       try {
         const { value } = await side.step();
         await side.finish();
@@ -83,7 +94,8 @@ export class Bench {
 
   /** Times `steps` rounds, in each of which every side takes one step. */
   async time(stage: Stage, model: BenchModel, batch: number, steps: number): Promise<CaseResult> {
-    const work: Work = { stage, model, batch, steps, warmup: warmupSteps, threads: this.#threads };
+    const { threads, device } = this.#options;
+    const work: Work = { stage, model, batch, steps, warmup: warmupSteps[device], threads, device };
     const started: { side: Side; ready: Ready; seconds: number[] }[] = [];
     try {
       for (const name of sideNames) {
@@ -109,9 +121,11 @@ export class Bench {
 
   /** `precision` is this program's; a configuration of PyTorch has its own. */
   #command(name: SideName, precision: "auto" | "fp32"): string[] {
-    if (name !== "patchdrop") return [this.#python, here("peer.py"), "--config", name];
+    const { python, graph } = this.#options;
+    const captured = ["--graph", graph ? "on" : "off"];
+    if (name !== "patchdrop") return [python, here("peer.py"), "--config", name, ...captured];
     // Node's own flags hold the loader for TypeScript that runs this file too.
-    return [process.execPath, ...process.execArgv, here("ours.ts"), "--precision", precision];
+    return [process.execPath, ...process.execArgv, here("ours.ts"), "--precision", precision, ...captured];
   }
 }
 

@@ -17,18 +17,18 @@ import { findModel } from "../src/models/registry.ts";
 import { library } from "../src/native/library.ts";
 import { FrozenNetwork } from "../src/nn/frozen.ts";
 import { Optimizer } from "../src/nn/optimizer.ts";
-import type { Precision } from "../src/nn/parameters.ts";
 import { schemas } from "../src/run/options.ts";
 import { silentReporter } from "../src/run/reporter.ts";
 import { classifierStep } from "../src/stages/classifier-training.ts";
-import type { Batch, StepNumbers } from "../src/stages/epochs.ts";
 import { evaluate, greedyChoice } from "../src/stages/evaluate.ts";
 import { finetuneStep } from "../src/stages/finetune.ts";
+import type { Learning } from "../src/stages/learning.ts";
 import { adam, pretrainStep } from "../src/stages/pretrain.ts";
-import { type Learner, type Setting, startLibtorch } from "../src/stages/setting.ts";
+import { choosePrecision, type Learner, type Setting, startLibtorch } from "../src/stages/setting.ts";
+import { CapturedStep } from "../src/tensor/captured.ts";
+import { Inputs } from "../src/tensor/inputs.ts";
 import { scope } from "../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
-import { defaultPrecision } from "../src/utils/cpu.ts";
 import { type FormulaNetwork, filled } from "../test/golden/filled.ts";
 import { formulaImages, formulaUniforms, hashUniform, salts } from "../test/golden/formula.ts";
 import { loadGolden } from "../test/golden/load.ts";
@@ -57,6 +57,8 @@ const argumentsSchema = z.object({
   steps: z.coerce.number().int().min(1),
   warmup: z.coerce.number().int().min(0),
   threads: z.coerce.number().int().min(1),
+  device: z.enum(["cpu", "cuda"]).default("cpu"),
+  graph: z.enum(["on", "off"]).default("on"),
 });
 
 try {
@@ -68,10 +70,21 @@ try {
 async function serve(): Promise<void> {
   const flags = Object.keys(argumentsSchema.shape).map((name) => [name, { type: "string" }] as const);
   const { values } = parseArgs({ options: Object.fromEntries(flags) });
-  const { stage, model, precision: asked, batch, steps, warmup, threads } = argumentsSchema.parse(values);
-  const { version: torch } = startLibtorch({ threads, device: "cpu", torch: undefined });
-  const precision = asked === "auto" ? defaultPrecision() : asked;
-  const step = makeStep(stage, model, makeSetting(model, batch, precision));
+  const {
+    stage,
+    model,
+    precision: asked,
+    batch,
+    steps,
+    warmup,
+    threads,
+    device,
+    graph,
+  } = argumentsSchema.parse(values);
+  const { version: torch, cuda } = startLibtorch({ threads, device, torch: undefined });
+  const precision = choosePrecision(asked, device);
+  const setting = makeSetting(model, batch, { precision, device, cuda });
+  const step = makeStep(stage, model, { ...setting, captured: graph === "on" });
   for (let n = 0; n < warmup; n++) await step();
   report({ ready: stage, precision, batch, threads: libtorchThreads(), torch });
   let done = 0;
@@ -98,8 +111,12 @@ function libtorchThreads(): number {
   return threads[0];
 }
 
-/** A setting as a stage has it, whose data set is the batch that every step takes. */
-function makeSetting(name: BenchModel, batch: number, precision: Precision): Setting {
+/** A setting as a stage has it, and whether a step on a GPU is captured. */
+type BenchSetting = Setting & { captured: boolean };
+type Place = Pick<Setting, "precision" | "device" | "cuda">;
+
+/** A setting whose data set is the batch that every step takes. */
+function makeSetting(name: BenchModel, batch: number, place: Place): Setting {
   const model = findModel({ model: name });
   const classes = classCounts[name];
   const split = new MemoryDataset({
@@ -114,24 +131,23 @@ function makeSetting(name: BenchModel, batch: number, precision: Precision): Set
     model,
     data: { train: split, test: split },
     classes,
-    device: "cpu",
-    precision,
-    normalizer: new Normalizer(cifarNormalization, "cpu"),
+    ...place,
+    normalizer: new Normalizer(cifarNormalization, place.device),
     reporter: silentReporter,
     versions: {},
   };
 }
 
 /** One step of a stage from the formula's weights. Gives the loss, of eval the mean reward. */
-function makeStep(stage: Stage, name: BenchModel, setting: Setting): () => number | Promise<number> {
-  const { model, classes } = setting;
+function makeStep(stage: Stage, name: BenchModel, setting: BenchSetting): () => number | Promise<number> {
+  const { model, classes, device } = setting;
   const of = formulaNetworks(stage, name);
-  const classifier = filled(model.classifier(classes), { ...of.classifier, inputSize: model.imageSize });
+  const classifier = filled(model.classifier(classes), { ...of.classifier, inputSize: model.imageSize }, device);
   if (stage === "classifier") return classifierCase(classifier, setting);
-  const policy = filled(model.policy, { ...of.policy, inputSize: model.lowInput });
+  const policy = filled(model.policy, { ...of.policy, inputSize: model.lowInput }, device);
   if (stage === "pretrain") return pretrainCase(policy, classifier, setting);
   if (stage === "eval") return evaluationCase(policy, classifier, setting);
-  const low = filled(model.classifier(classes), { ...of.lowClassifier, inputSize: model.lowInput });
+  const low = filled(model.classifier(classes), { ...of.lowClassifier, inputSize: model.lowInput }, device);
   return finetuneCase(stage, { policy, classifier, low }, setting);
 }
 
@@ -156,31 +172,31 @@ function formulaNetworks(
   };
 }
 
-function classifierCase(classifier: Learner, setting: Setting): () => number {
+function classifierCase(classifier: Learner, setting: BenchSetting): () => number {
   const options = schemas.classifier_training.parse({});
   const { momentum, wd: weightDecay, lr } = options;
   const optimizer = new Optimizer(new Map([["c", classifier.parameters]]), { kind: "sgd", momentum, weightDecay });
-  return onBatch(setting, (batch) => classifierStep(classifier, batch, { setting, options, optimizer, lr }));
+  return onBatch(setting, lr, (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }));
 }
 
-function pretrainCase(policy: Learner, classifier: Learner, setting: Setting): () => number {
+function pretrainCase(policy: Learner, classifier: Learner, setting: BenchSetting): () => number {
   const options = schemas.pretrain.parse({ ...unread, curriculum: false });
   const judge = frozen(classifier, setting);
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
-  const context = { setting, options, optimizer, lr: options.lr };
-  return onBatch(setting, (batch, uniforms) => pretrainStep(policy, judge, batch, { ...context, uniforms }));
+  const context = { setting, options, optimizer };
+  return onBatch(setting, options.lr, (batch, lr) => pretrainStep(policy, judge, batch, { ...context, lr }));
 }
 
 function finetuneCase(
   stage: "finetune" | "finetune2stream",
   { policy, classifier, low }: Record<"policy" | "classifier" | "low", Learner>,
-  setting: Setting,
+  setting: BenchSetting,
 ): () => number {
   const options = schemas[stage].parse(stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
   const networks = { policy, classifier, low: stage === "finetune2stream" ? frozen(low, setting) : undefined };
   const learned = new Map([policy, classifier].map(({ parameters }, i) => [String(i), parameters] as const));
-  const context = { setting, options, optimizer: new Optimizer(learned, adam(options)), lr: options.lr };
-  return onBatch(setting, (batch, uniforms) => finetuneStep(networks, batch, { ...context, uniforms }));
+  const context = { setting, options, optimizer: new Optimizer(learned, adam(options)) };
+  return onBatch(setting, options.lr, (batch, lr) => finetuneStep(networks, batch, { ...context, lr }));
 }
 
 /** The evaluation as it runs, its loader included. */
@@ -194,23 +210,44 @@ function evaluationCase(policy: Learner, classifier: Learner, setting: Setting):
   return async () => (await evaluate(setting.data.test, setting, evaluation)).metrics().reward!;
 }
 
-/** A step from bytes to the loss's value. */
-function onBatch(setting: Setting, learn: (batch: Batch, uniforms: Tensor) => StepNumbers): () => number {
-  const { data, model, normalizer } = setting;
+/** A step from bytes to the loss's value, as src/stages/step-runner.ts takes it on a CPU or on a GPU. */
+function onBatch(setting: BenchSetting, lr: number, learn: Learning["step"]): () => number {
+  const { data, model, normalizer, device, cuda, captured } = setting;
   const { length, labels } = data.train;
-  const bytes = new Uint8Array(length * model.imageSize ** 2 * 3);
-  void data.train.read(
-    Uint32Array.from({ length }, (_, i) => i),
-    bytes,
-  );
-  const uniforms = formulaUniforms(length, model.grid.patches, salts.uniforms);
-  return () =>
-    scope(() => {
-      const images = normalizer.images(bytes, model.imageSize);
-      const targets = fromArray(BigInt64Array.from(labels, BigInt), [length]);
-      const batch: Batch = { images, labels: targets, epoch: 0, step: 0 };
-      return learn(batch, fromArray(uniforms, [length, model.grid.patches])).loss.item();
+  const values = {
+    images: data.train.inMemory!.images,
+    labels: BigInt64Array.from(labels, BigInt),
+    uniforms: formulaUniforms(length, model.grid.patches, salts.uniforms),
+  };
+  if (cuda === undefined) {
+    const onCpu = () => ({
+      images: normalizer.images(values.images, model.imageSize),
+      labels: fromArray(values.labels, [length]),
+      uniforms: fromArray(values.uniforms, [length, model.grid.patches]),
+      epoch: 0,
     });
+    return () => scope(() => learn(onCpu(), lr).loss.item());
+  }
+  const inputs = new Inputs(
+    {
+      images: { dtype: "uint8", shape: [length, model.imageSize, model.imageSize, 3] },
+      labels: { dtype: "int64", shape: [length] },
+      uniforms: { dtype: "float32", shape: [length, model.grid.patches] },
+      rate: { dtype: "float32", shape: [] },
+    },
+    device,
+    cuda,
+  );
+  const { images, rate, ...others } = inputs.tensors;
+  const body = () => learn({ images: normalizer.normalized(images), ...others, epoch: 0 }, rate);
+  const step = new CapturedStep(body, { stream: captured ? cuda.compute : undefined, window: 1 });
+  return () => {
+    inputs.put({ ...values, rate: Float32Array.of(lr) });
+    const numbers = step.run();
+    const loss = numbers.loss.item();
+    for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
+    return loss;
+  };
 }
 
 function frozen({ network, parameters }: Learner, { precision }: Setting): FrozenNetwork {

@@ -15,6 +15,9 @@ A step goes from the batch's bytes and its uniforms to the updated weights, by t
 - best-fp32, best-bf16: channels-last, gradients recorded only where something learns, fused optimizers, and an allocator
   that keeps its memory; float32, or bfloat16 autocast. Which of the two is faster depends on the processor.
 
+--device cuda computes on the GPU. The best configurations then upload from pinned memory and, unless --graph is off,
+capture their step as a CUDA graph, as PyTorch's documentation does; the reference does neither.
+
 --model R34_fMoW takes torchvision's ResNet-34 and the policy for 112 × 112 images in place of CIFAR's ResNet-32.
 
 --verify runs the golden steps instead and prints each loss beside the golden one.
@@ -27,11 +30,11 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,8 +55,10 @@ EXECUTIONS = {
     "best-fp32": Execution(channels_last=True),
     "best-bf16": Execution(bf16=True, channels_last=True),
 }
+GRAPH_WARMUP = 3
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-Step = Callable[[Batch], float]
+Step = Callable[[Batch], Tensor]
+"""From a batch on the device to the loss, a scalar there; of eval to the mean reward."""
 
 
 def keep_memory() -> None:
@@ -97,8 +102,8 @@ def base_of(stage: str) -> int:
     return formula.EVALUATED if stage in ("pretrain", "eval") else formula.TRAINED
 
 
-def make_step(stage: str, config: str, model: Model) -> Step:
-    """One step of a stage from the formula's weights. Returns the loss, of eval the mean reward."""
+def make_step(stage: str, config: str, model: Model, device: str = "cpu") -> Step:
+    """One step of a stage from the formula's weights."""
     run, fused = EXECUTIONS[config], config != "reference"
     networks = model.actor(stage, stage == "finetune2stream")
     learned = {
@@ -108,21 +113,57 @@ def make_step(stage: str, config: str, model: Model) -> Step:
         "finetune2stream": [networks.policy, networks.high],
         "eval": [],
     }[stage]
-    if run.channels_last:
-        for network in (networks.policy, networks.high, networks.low):
-            if network is not None:
+    for network in (networks.policy, networks.high, networks.low):
+        if network is not None:
+            network.to(device)
+            if run.channels_last:
                 network.to(memory_format=torch.channels_last)
     parameters = [p for network in learned for p in network.parameters()]
     if stage == "eval":
-        return lambda batch: evaluate(networks, batch, Rules(penalty=-5.0), run).outcome.reward.mean().item()
+        return lambda batch: evaluate(networks, batch, Rules(penalty=-5.0), run).outcome.reward.mean()
     optimizer: Optimizer
     if stage == "classifier":
         optimizer = SGD(parameters, lr=0.1, momentum=0.9, fused=fused)
-        return lambda batch: classifier_step(networks.high, batch, optimizer, run=run)[1].item()
-    optimizer = Adam(parameters, lr=1e-3 if stage == "pretrain" else 1e-4, fused=fused)
+        return lambda batch: classifier_step(networks.high, batch, optimizer, run=run)[1]
+    capturable = fused and device == "cuda"
+    optimizer = Adam(parameters, lr=1e-3 if stage == "pretrain" else 1e-4, fused=fused, capturable=capturable)
     if stage == "pretrain":
-        return lambda batch: pretrain_step(networks, batch, optimizer, Rules(penalty=-0.5), run).loss.item()
-    return lambda batch: finetune_step(networks, batch, optimizer, Rules(penalty=-5.0), run).loss.item()
+        return lambda batch: pretrain_step(networks, batch, optimizer, Rules(penalty=-0.5), run).loss
+    return lambda batch: finetune_step(networks, batch, optimizer, Rules(penalty=-5.0), run).loss
+
+
+def moved(batch: Batch, device: str) -> Batch:
+    return Batch(*(getattr(batch, f.name).to(device, non_blocking=True) for f in fields(batch)))
+
+
+class Captured:
+    """A step on the GPU that is captured as a CUDA graph at its fourth call, and replayed from then on."""
+
+    def __init__(self, step: Step) -> None:
+        self.step, self.calls, self.stream = step, 0, torch.cuda.Stream()
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, batch: Batch) -> float:
+        self.calls += 1
+        if self.calls <= GRAPH_WARMUP:
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                return self.step(moved(batch, "cuda")).item()
+        if self.graph is None:
+            self.static, self.graph = moved(batch, "cuda"), torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph, stream=self.stream):
+                self.value = self.step(self.static)
+        for part in fields(batch):
+            getattr(self.static, part.name).copy_(getattr(batch, part.name), non_blocking=True)
+        self.graph.replay()
+        return self.value.item()
+
+
+def timed(step: Step, args: argparse.Namespace) -> Callable[[Batch], float]:
+    """The step from a batch in the processor's memory to the value there."""
+    if args.device == "cuda" and args.config != "reference" and args.graph == "on":
+        return Captured(step)
+    return lambda batch: step(moved(batch, args.device)).item()
 
 
 def report(**values: object) -> None:
@@ -135,7 +176,10 @@ def peak_rss_bytes() -> int:
 
 def serve(args: argparse.Namespace) -> None:
     model = MODELS[args.model]
-    step, batch = make_step(args.stage, args.config, model), model.batch(args.batch)
+    step = timed(make_step(args.stage, args.config, model, args.device), args)
+    batch = model.batch(args.batch)
+    if args.device == "cuda" and args.config != "reference":
+        batch = Batch(*(getattr(batch, f.name).pin_memory() for f in fields(batch)))
     for _ in range(args.warmup):
         step(batch)
     report(
@@ -158,7 +202,7 @@ def serve(args: argparse.Namespace) -> None:
 
 def verify(args: argparse.Namespace) -> None:
     """Prints this configuration's values on the golden batch beside the golden ones; nothing is judged here."""
-    step = make_step(args.stage, args.config, MODELS["R32_C10"])
+    step = timed(make_step(args.stage, args.config, MODELS["R32_C10"], args.device), args)
     if args.stage == "eval":
         golden = json.loads((ROOT / "test/golden/evaluate.json").read_text())["oneStream"]["rewardMean"]
         report(stage=args.stage, config=args.config, reward=step(cases.batch(base_of(args.stage))), golden=golden)
@@ -178,12 +222,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="at most this many timed steps (%(default)s)")
     parser.add_argument("--warmup", type=int, default=2, help="steps before the first timed one (%(default)s)")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--graph", choices=["on", "off"], default="on", help="with --device cuda (%(default)s)")
     parser.add_argument("--verify", action="store_true", help="print the losses of the golden steps and stop")
     args = parser.parse_args()
     for name, least in (("batch", 2), ("steps", 1), ("warmup", 0), ("threads", 1)):
         if getattr(args, name) < least:
             parser.error(f"--{name}: must be at least {least}")
     torch.set_num_threads(args.threads)
+    # The checks of torch.distributions read their verdict back, which a captured step cannot.
+    torch.distributions.Distribution.set_default_validate_args(args.device == "cpu")
     if args.config != "reference":
         keep_memory()
     if args.verify:

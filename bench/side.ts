@@ -22,6 +22,7 @@ export interface Work {
   steps: number;
   warmup: number;
   threads: number;
+  device: "cpu" | "cuda";
 }
 
 const readySchema = z.object({ precision: z.enum(["fp32", "bf16"]), threads: z.int(), torch: z.string() });
@@ -48,9 +49,9 @@ export class Side {
   readonly #closed: Promise<string>;
   #stderr = "";
 
-  private constructor(name: string, command: readonly string[]) {
+  private constructor(name: string, command: readonly string[], env: Record<string, string>) {
     this.name = name;
-    this.#child = spawn(command[0], command.slice(1));
+    this.#child = spawn(command[0], command.slice(1), { env: { ...process.env, ...env } });
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
     this.#child.stderr.on("data", (text: Buffer) => {
       this.#stderr = (this.#stderr + text.toString()).slice(-stderrKept);
@@ -66,11 +67,17 @@ export class Side {
   /**
    * Starts a side and waits until it has warmed up.
    * @param command the program and its own arguments; the work's are appended
+   * @param env variables of its environment besides this process's
    * @throws kind "system" when the child ends, or says what the protocol does not know
    */
-  static async start(name: string, command: readonly string[], work: Work): Promise<{ side: Side; ready: Ready }> {
+  static async start(
+    name: string,
+    command: readonly string[],
+    work: Work,
+    env: Record<string, string> = {},
+  ): Promise<{ side: Side; ready: Ready }> {
     const flags = Object.entries(work).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
-    const side = new Side(name, [...command, ...flags]);
+    const side = new Side(name, [...command, ...flags], env);
     try {
       const ready = await side.#read(readySchema);
       if (ready.threads !== work.threads) {

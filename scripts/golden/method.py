@@ -3,6 +3,7 @@
 B batch, P patches, K classes, S image side. Masks and actions are float 0 or 1.
 """
 
+from functools import cache
 from typing import Literal
 
 import torch
@@ -16,9 +17,16 @@ CIFAR_STD = (63.0, 62.1, 66.7)
 
 def normalize(images: Tensor) -> Tensor:
     """Bytes [B, S, S, 3] to float32 [B, 3, S, S]: (x / 255 - mean) / std with CIFAR's mean and std."""
+    mean, std = statistics(images.device)
+    return (images.permute(0, 3, 1, 2).contiguous().float() / 255 - mean) / std
+
+
+@cache
+def statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """CIFAR's mean and std as [3, 1, 1]; made once, since a CUDA graph cannot upload them."""
     mean = torch.tensor(CIFAR_MEAN).div(255).view(3, 1, 1)
     std = torch.tensor(CIFAR_STD).div(255).view(3, 1, 1)
-    return (images.permute(0, 3, 1, 2).contiguous().float() / 255 - mean) / std
+    return mean.to(device), std.to(device)
 
 
 def low_resolution(images: Tensor, size: int) -> Tensor:

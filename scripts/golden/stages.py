@@ -59,7 +59,7 @@ class Execution:
         """Logits in float32."""
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             return network(images).float()
 
 

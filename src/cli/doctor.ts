@@ -36,25 +36,43 @@ export function formatReport(report: Report): string {
   const rows = [["PatchDrop", version()], ...machineRows(report.machine), ...libtorchRows(report)];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
-  const verdict = report.ready ? "Training on the CPU will work." : "Training will not work yet.";
-  return [...lines, "", ...report.advice.map((sentence) => `→ ${sentence}`), verdict].join("\n");
+  return [...lines, "", ...report.advice.map((sentence) => `→ ${sentence}`), verdict(report)].join("\n");
+}
+
+function verdict({ ready, cudaReady }: Report): string {
+  if (!ready) return "Training will not work yet.";
+  return cudaReady ? "Training will work, on the CPU and with --device cuda." : "Training on the CPU will work.";
 }
 
 type Row = [label: string, value: string];
 
 function machineRows({ platform, node, processor, features, precision, threads, memory, gpu }: MachineReport): Row[] {
-  const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
   return [
     ["Node", `${node} on ${platform}`],
     ["processor", `${processor}; ${features.length > 0 ? features.join(" ") : "features unknown"}`],
     ["precision", `${precision} unless told otherwise`],
     ["threads", String(threads)],
     ["memory", `${gibibytes(memory.availableBytes)} of ${gibibytes(memory.totalBytes)} GiB available`],
-    ...(gpu.described.length > 0 ? gpu.described : [gpu.devices.join(" ") || "none"]).map((line): Row => ["GPU", line]),
+    ...gpuLines(gpu).map((line): Row => ["GPU", line]),
   ];
 }
 
-function libtorchRows({ tried, found, probe }: Report): Row[] {
+const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
+
+/** What the driver says; without its word what else can be seen of a GPU, and why it cannot be used. */
+function gpuLines({ devices, described, usable: { gpus, driver, why } }: MachineReport["gpu"]): string[] {
+  if (gpus.length > 0) {
+    return gpus.map(({ name, memoryBytes, computeCapability }, number) => {
+      const use = `--device cuda:${number}`;
+      return `${name}, ${gibibytes(memoryBytes)} GiB, compute ${computeCapability}, driver for CUDA ${driver}: ${use}`;
+    });
+  }
+  const seen = described.length > 0 ? described : [devices.join(" ")].filter((line) => line !== "");
+  return seen.length > 0 ? seen.map((line) => `${line} (not usable: ${why})`) : [`none: ${why}`];
+}
+
+function libtorchRows(report: Report): Row[] {
+  const { tried, found, probe } = report;
   const rows: Row[] = tried.map(({ source, path, why }) => ["tried", `${source}: ${path} ${why}`]);
   if (found === undefined) return [...rows, ["libtorch", "not found"]];
   rows.push(["libtorch", `${found.version}, ${found.source}: ${found.root}`]);
@@ -64,5 +82,14 @@ function libtorchRows({ tried, found, probe }: Report): Row[] {
   const missing = symbols.filter(({ present }) => !present);
   if (symbols.length > 0) rows.push(["functions", `${symbols.length - missing.length} of ${symbols.length} present`]);
   for (const { name } of missing) rows.push(["missing", name]);
-  return rows;
+  return [...rows, ...cudaRows(report)];
+}
+
+function cudaRows({ cudaProbe }: Report): Row[] {
+  if (cudaProbe === undefined) return [];
+  const { loadError, symbols } = cudaProbe;
+  if (loadError !== undefined) return [["CUDA loading", loadError]];
+  const missing = symbols.filter(({ present }) => !present);
+  const present = `${symbols.length - missing.length} of ${symbols.length} present`;
+  return [["CUDA functions", present], ...missing.map(({ name }): Row => ["CUDA missing", name])];
 }

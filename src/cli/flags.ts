@@ -19,17 +19,18 @@ export function addFlags<C extends Command>(command: C, schema: z.ZodObject): C 
 }
 
 function flag(name: string, { type, choices, default: value, description }: Described): Option {
-  if (type === "boolean") {
-    // A switch that is on by default is turned off by --no-….
-    return new Option(
-      value === true ? `--no-${name}` : `--${name}`,
-      value === true ? `turn off: ${description}` : description,
-    );
-  }
+  if (type === "boolean") return value === true ? turnedOff(name, description) : new Option(`--${name}`, description);
   const option = new Option(`--${name} <${placeholder(name, { type, choices, description })}>`, description);
   // Shown, and applied by the schema: a value that was not given must not look as if it had been.
   if (value !== undefined) option.description = `${description} (default: ${String(value)})`;
   return option.argParser((text: string) => (type === "number" ? numberOf(text) : text));
+}
+
+/** A switch that is on by default is turned off by --no-…, whose words are joined as that one is, with hyphens. */
+function turnedOff(name: string, description: string): Option {
+  const option = new Option(`--no-${name.replaceAll("_", "-")}`, `turn off: ${description}`);
+  option.attributeName = () => name;
+  return option;
 }
 
 /** What stands for the flag's value in the help. */

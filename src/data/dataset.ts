@@ -33,6 +33,16 @@ export interface Dataset {
    * @returns which images they are: `indices`, but with another image in the place of one that can't be read
    */
   read(indices: Uint32Array, out: Uint8Array, luck?: Luck): Uint32Array | Promise<Uint32Array>;
+  /** Set when the images lie in memory and training only moves them: then a device may hold them and do so itself. */
+  readonly inMemory?: InMemory;
+}
+
+/** What {@link Dataset.read} does, said instead of done. */
+export interface InMemory {
+  /** Bytes [length, imageSize, imageSize, 3]; not to be changed. */
+  readonly images: Uint8Array;
+  /** The move (a number of `transforms.ts`) of each of the `count` images of a batch, [count]. */
+  moves(count: number, luck?: Luck): BigInt64Array;
 }
 
 /** All that the training transform of a batch depends on: with the same luck an image comes out the same, bit for bit. */

@@ -5,7 +5,7 @@
 
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Dataset, Luck } from "./dataset.ts";
 
 /** So many batches are being read while the caller works on one: two, for threads that are done with the first. */
 const readAhead = 2;
@@ -17,6 +17,14 @@ export interface Batch {
   readonly labels: Int32Array;
   /** Which images of the data set these are, [B]: those of the order, but for files that can't be read. */
   readonly indices: Uint32Array;
+}
+
+/** A batch that has not been read. */
+export interface PlannedBatch {
+  /** Which images of the data set these are, [B]. */
+  readonly indices: Uint32Array;
+  /** What their training transform depends on, when they are augmented. */
+  readonly luck: Luck | undefined;
 }
 
 export interface LoaderOptions {
@@ -64,9 +72,7 @@ export class Loader {
    * @throws what the data set's `read` throws
    */
   async *batches(epoch: number, fromStep = 0): AsyncGenerator<Batch, void, void> {
-    if (!Number.isSafeInteger(fromStep) || fromStep < 0 || fromStep > this.batchesPerEpoch) {
-      throw fault("internal", { where: "Loader", rule: `step must be in 0..${this.batchesPerEpoch}`, got: fromStep });
-    }
+    this.#mustBeStep(fromStep);
     const order = this.order(epoch);
     const buffers = Array.from({ length: 1 + readAhead }, () => this.#makeBuffer());
     const coming: Promise<Batch>[] = [];
@@ -81,6 +87,13 @@ export class Loader {
     }
   }
 
+  /** The same batches, said and not read: for a device that holds the images. */
+  *plans(epoch: number, fromStep = 0): Generator<PlannedBatch, void, void> {
+    this.#mustBeStep(fromStep);
+    const order = this.order(epoch);
+    for (let step = fromStep; step < this.batchesPerEpoch; step++) yield this.#plan(order, epoch, step);
+  }
+
   /** The epoch's order of the images, [N]. */
   order(epoch: number): Uint32Array {
     const order = Uint32Array.from({ length: this.dataset.length }, (_, index) => index);
@@ -88,12 +101,21 @@ export class Loader {
   }
 
   async #fill(order: Uint32Array, epoch: number, step: number, buffer: Uint8Array): Promise<Batch> {
-    const firstPosition = step * this.batchSize;
-    const asked = order.slice(firstPosition, firstPosition + this.batchSize);
+    const { indices: asked, luck } = this.#plan(order, epoch, step);
     const images = buffer.subarray(0, asked.length * this.dataset.imageSize ** 2 * 3);
-    const luck = this.#augment ? { seed: this.#seed, epoch, firstPosition } : undefined;
     const indices = await this.dataset.read(asked, images, luck);
     return { images, labels: Int32Array.from(indices, (index) => this.dataset.labels[index]), indices };
+  }
+
+  #plan(order: Uint32Array, epoch: number, step: number): PlannedBatch {
+    const firstPosition = step * this.batchSize;
+    const indices = order.slice(firstPosition, firstPosition + this.batchSize);
+    return { indices, luck: this.#augment ? { seed: this.#seed, epoch, firstPosition } : undefined };
+  }
+
+  #mustBeStep(step: number): void {
+    if (Number.isSafeInteger(step) && step >= 0 && step <= this.batchesPerEpoch) return;
+    throw fault("internal", { where: "Loader", rule: `step must be in 0..${this.batchesPerEpoch}`, got: step });
   }
 
   /** Memory for one batch, shared: a data set may have threads that write into it. */

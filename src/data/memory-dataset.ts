@@ -2,8 +2,8 @@
 
 import { fault } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { checkRead, type Dataset, type Luck, type Normalization } from "./dataset.ts";
-import { drawsOf, padCropFlip } from "./transforms.ts";
+import { checkRead, type Dataset, type InMemory, type Luck, type Normalization } from "./dataset.ts";
+import { drawMove, drawsOf, padCropFlip, stay } from "./transforms.ts";
 
 export interface MemoryImages {
   readonly name: string;
@@ -27,6 +27,7 @@ export class MemoryDataset implements Dataset {
   readonly normalization: Normalization;
   readonly augmented: boolean;
   readonly fingerprint: string;
+  readonly inMemory: InMemory;
   readonly #images: Uint8Array;
 
   constructor({ name, classes, imageSize, labels, images, normalization, augmented = true }: MemoryImages) {
@@ -42,6 +43,7 @@ export class MemoryDataset implements Dataset {
     this.normalization = normalization;
     this.augmented = augmented;
     this.#images = images;
+    this.inMemory = { images, moves: (count, luck) => this.#moves(count, luck) };
     this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: labels.length }), labels, images);
   }
 
@@ -56,5 +58,12 @@ export class MemoryDataset implements Dataset {
       else padCropFlip(image, place, this.imageSize, draws(slot));
     });
     return indices;
+  }
+
+  #moves(count: number, luck?: Luck): BigInt64Array {
+    const draws = luck && this.augmented ? drawsOf(luck) : undefined;
+    return BigInt64Array.from({ length: count }, (_, slot) =>
+      BigInt(draws === undefined ? stay : drawMove(draws(slot))),
+    );
   }
 }

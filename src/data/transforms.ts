@@ -45,17 +45,38 @@ export function drawsOf({ seed, epoch, firstPosition }: Luck): (slot: number) =>
 
 const padding = 4;
 
+/** A shift and perhaps a flip: out[y, x] = image[y + down, x + right], black outside, then left and right swapped. */
+export interface Move {
+  readonly down: number;
+  readonly right: number;
+  readonly flip: boolean;
+}
+
+/** Every move that can be drawn, by its number; {@link stay} leaves the image as it is. */
+export const moves: readonly Move[] = Array.from({ length: 2 * (2 * padding + 1) ** 2 }, (_, number) => ({
+  down: Math.floor(number / 2 / (2 * padding + 1)) - padding,
+  right: (Math.floor(number / 2) % (2 * padding + 1)) - padding,
+  flip: number % 2 === 1,
+}));
+export const stay = moves.findIndex(({ down, right, flip }) => down === 0 && right === 0 && !flip);
+
+/** The number of a move, drawn as torchvision's RandomCrop(size, padding=4) and RandomHorizontalFlip do. */
+export function drawMove(draws: Draws): number {
+  const down = draws.integer(2 * padding + 1);
+  const right = draws.integer(2 * padding + 1);
+  const flip = draws.uniform() < 0.5;
+  return 2 * ((2 * padding + 1) * down + right) + Number(flip);
+}
+
 /**
- * Writes a shifted and perhaps mirrored copy of an image, as torchvision's RandomCrop(size, padding=4) and
- * RandomHorizontalFlip do.
+ * Writes a shifted and perhaps mirrored copy of an image.
  * @param image bytes [size, size, 3]
  * @param out the same shape; not the same memory
  */
 export function padCropFlip(image: Uint8Array, out: Uint8Array, size: number, draws: Draws): void {
-  const down = draws.integer(2 * padding + 1) - padding;
-  const right = draws.integer(2 * padding + 1) - padding;
+  const { down, right, flip } = moves[drawMove(draws)];
   shift(image, out, size, down, right);
-  if (draws.uniform() < 0.5) mirror(out, size);
+  if (flip) mirror(out, size);
 }
 
 /** Shrinks or enlarges the shorter side to `shorter` pixels and cuts a square: anywhere with draws, else the middle. */

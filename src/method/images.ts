@@ -41,9 +41,15 @@ export class Normalizer {
 
   /** (x / 255 − mean) / std of bytes [B, size, size, 3], as float32 images [B, 3, size, size]. */
   images(bytes: Uint8Array, size: number): Tensor {
+    return scope(() =>
+      this.normalized(fromArray(bytes, [bytes.length / (size * size * 3), size, size, 3], this.#device)),
+    );
+  }
+
+  /** The same of bytes that are on the device, uint8 [B, size, size, 3]. */
+  normalized(bytes: Tensor): Tensor {
     return scope(() => {
-      const uploaded = fromArray(bytes, [bytes.length / (size * size * 3), size, size, 3], this.#device);
-      const scaled = ops.mul(ops.cast(uploaded, "float32"), this.#factor);
+      const scaled = ops.mul(ops.cast(bytes, "float32"), this.#factor);
       return ops.permute(ops.subtract(scaled, this.#offset), [0, 3, 1, 2]);
     });
   }

@@ -8,7 +8,8 @@
  *
  * Source: torch/csrc/stable/stableivalue_conversions.h (encoding), torch/csrc/stable/c/shim.h (calls).
  */
-import { fault } from "../errors.ts";
+import { fault, type PatchDropError } from "../errors.ts";
+import { outOfGpuMemory } from "./cuda.ts";
 import { type Handle, type Library, library } from "./library.ts";
 
 /** The stack of one call. Calls do not nest, so one buffer serves all. */
@@ -45,9 +46,14 @@ export function release(handle: Handle): void {
 /** Throws what libtorch said, when `status` is not zero, naming the operation and its arguments. */
 export function check(status: number, operation: string, described: () => string = () => ""): void {
   if (status === 0) return;
-  const said = library().lastError()?.split("\n")[0] ?? "libtorch's message is on stderr";
   const about = described();
-  throw fault("internal", { where: about === "" ? operation : `${operation}(${about})`, rule: said });
+  throw failureOf(about === "" ? operation : `${operation}(${about})`, library().lastError());
+}
+
+/** What libtorch said as an error: memory that ran out on a GPU is the user's to mend, anything else is ours. */
+export function failureOf(where: string, said: string | undefined): PatchDropError {
+  const rule = said?.split("\n")[0] ?? "libtorch's message is on stderr";
+  return rule.includes("CUDA out of memory") ? outOfGpuMemory(where, rule) : fault("internal", { where, rule });
 }
 
 /** Shape of a handle's tensor, for messages and for `Tensor`. */

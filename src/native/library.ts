@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import koffi from "koffi";
 import { fault } from "../errors.ts";
+import { type CudaSymbols, cudaPrototypes } from "./cuda.ts";
 import type { FoundLibtorch } from "./find.ts";
 
 /** The address of a tensor object that libtorch made and we own. */
@@ -114,6 +115,8 @@ export const requiredSymbols: readonly string[] = Object.keys(prototypes);
 /** The opened libtorch. There is one a process: libtorch's own state (threads, operators) is global too. */
 export interface Library {
   readonly symbols: Symbols;
+  /** Present when it was opened with CUDA. */
+  readonly cuda: CudaSymbols | undefined;
   readonly found: FoundLibtorch;
   /** Copies bytes between an address and a typed array, either way. */
   readonly memory: {
@@ -148,25 +151,22 @@ export interface OpenOptions {
 }
 
 /**
- * Loads libtorch into the process, once; later calls return what is open.
+ * Loads libtorch into the process, once; later calls return what is open, and add CUDA where they ask for it.
  * @throws kind "input" when a file or symbol is missing, with the loader's own message.
  */
 export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: OpenOptions = {}): Library {
-  if (opened !== undefined) return opened;
+  if (opened !== undefined) {
+    if (cuda && opened.cuda === undefined) opened = { ...opened, cuda: loadCuda(opened.found) };
+    return opened;
+  }
   // Read once, when the library's thread pool starts.
   if (threads !== undefined) process.env.OMP_NUM_THREADS = String(threads);
-  const load = (name: string) => loadShared(found, name);
-  const c10 = load("libc10");
-  const cpu = load("libtorch_cpu");
-  if (cuda) {
-    load("libc10_cuda");
-    load("libtorch_cuda");
-  }
-  const symbols = Object.fromEntries(
-    Object.entries(prototypes).map(([name, prototype]) => [name, bind([cpu, c10], name, prototype, found)]),
-  ) as unknown as Symbols;
+  const c10 = loadShared(found, "libc10");
+  const cpu = loadShared(found, "libtorch_cpu");
+  const symbols = bindAll<Symbols>([cpu, c10], prototypes, found);
   keepLargeBlocks();
-  opened = { symbols, found, memory: memoryCopies(), ...versionDependent(cpu) };
+  const own = { symbols, found, memory: memoryCopies(), ...versionDependent(cpu) };
+  opened = { ...own, cuda: cuda ? loadCuda(found) : undefined };
   symbols.aoti_torch_grad_mode_set_enabled(false);
   return opened;
 }
@@ -190,10 +190,23 @@ function loadShared(found: FoundLibtorch, name: string): Shared {
   }
 }
 
+function loadCuda(found: FoundLibtorch): CudaSymbols {
+  loadShared(found, "libc10_cuda");
+  // A name that is looked up in libtorch_cuda is also found in the libraries that it is linked with: the CUDA runtime.
+  return bindAll<CudaSymbols>([loadShared(found, "libtorch_cuda")], cudaPrototypes, found);
+}
+
+function bindAll<S>(libraries: readonly Shared[], all: Record<keyof S & string, string>, found: FoundLibtorch): S {
+  const entries = Object.entries<string>(all);
+  return Object.fromEntries(
+    entries.map(([name, prototype]) => [name, bind(libraries, name, prototype, found)]),
+  ) as unknown as S;
+}
+
 function bind(libraries: readonly Shared[], name: string, prototype: string, found: FoundLibtorch): unknown {
   for (const shared of libraries) {
     try {
-      return shared.func(prototype.replace(" f(", ` ${name}(`));
+      return shared.func(prototype.replace(/\bf\(/, `${name}(`));
     } catch {
       // Looked for in the next library.
     }

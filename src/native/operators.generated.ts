@@ -34,6 +34,27 @@ export function fusedAdamInPlace(self: readonly Handle[], grads: readonly Handle
   invoke(fusedAdamInPlaceName, [gradScale, foundInf]);
 }
 
+const fusedAdamInPlaceTensorLrName = operatorName("aten::_fused_adam_", "tensor_lr");
+/** aten::_fused_adam_.tensor_lr(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] exp_avgs, Tensor(d!)[] exp_avg_sqs, Tensor(e!)[] max_exp_avg_sqs, Tensor[] state_steps, *, Tensor lr, float beta1, float beta2, float weight_decay, float eps, bool amsgrad, bool maximize, Tensor? grad_scale=None, Tensor? found_inf=None) -> () */
+export function fusedAdamInPlaceTensorLr(self: readonly Handle[], grads: readonly Handle[], expAvgs: readonly Handle[], expAvgSqs: readonly Handle[], maxExpAvgSqs: readonly Handle[], stateSteps: readonly Handle[], lr: Handle, beta1: number, beta2: number, weightDecay: number, eps: number, amsgrad: boolean, maximize: boolean, gradScale: Handle | null, foundInf: Handle | null): void {
+  putTensorList(0, self);
+  putTensorList(1, grads);
+  putTensorList(2, expAvgs);
+  putTensorList(3, expAvgSqs);
+  putTensorList(4, maxExpAvgSqs);
+  putTensorList(5, stateSteps);
+  putTensor(6, lr);
+  putFloat(7, beta1);
+  putFloat(8, beta2);
+  putFloat(9, weightDecay);
+  putFloat(10, eps);
+  putBool(11, amsgrad);
+  putBool(12, maximize);
+  putOptionalTensor(13, gradScale);
+  putOptionalTensor(14, foundInf);
+  invoke(fusedAdamInPlaceTensorLrName, [lr, gradScale, foundInf]);
+}
+
 const fusedSgdInPlaceName = operatorName("aten::_fused_sgd_", "");
 /** aten::_fused_sgd_(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] momentum_buffer_list, *, float weight_decay, float momentum, float lr, float dampening, bool nesterov, bool maximize, bool is_first_step, Tensor? grad_scale=None, Tensor? found_inf=None) -> () */
 export function fusedSgdInPlace(self: readonly Handle[], grads: readonly Handle[], momentumBufferList: readonly Handle[], weightDecay: number, momentum: number, lr: number, dampening: number, nesterov: boolean, maximize: boolean, isFirstStep: boolean, gradScale: Handle | null, foundInf: Handle | null): void {
@@ -50,6 +71,24 @@ export function fusedSgdInPlace(self: readonly Handle[], grads: readonly Handle[
   putOptionalTensor(10, gradScale);
   putOptionalTensor(11, foundInf);
   invoke(fusedSgdInPlaceName, [gradScale, foundInf]);
+}
+
+const fusedSgdInPlaceTensorLrName = operatorName("aten::_fused_sgd_", "tensor_lr");
+/** aten::_fused_sgd_.tensor_lr(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] momentum_buffer_list, *, float weight_decay, float momentum, Tensor lr, float dampening, bool nesterov, bool maximize, bool is_first_step, Tensor? grad_scale=None, Tensor? found_inf=None) -> () */
+export function fusedSgdInPlaceTensorLr(self: readonly Handle[], grads: readonly Handle[], momentumBufferList: readonly Handle[], weightDecay: number, momentum: number, lr: Handle, dampening: number, nesterov: boolean, maximize: boolean, isFirstStep: boolean, gradScale: Handle | null, foundInf: Handle | null): void {
+  putTensorList(0, self);
+  putTensorList(1, grads);
+  putTensorList(2, momentumBufferList);
+  putFloat(3, weightDecay);
+  putFloat(4, momentum);
+  putTensor(5, lr);
+  putFloat(6, dampening);
+  putBool(7, nesterov);
+  putBool(8, maximize);
+  putBool(9, isFirstStep);
+  putOptionalTensor(10, gradScale);
+  putOptionalTensor(11, foundInf);
+  invoke(fusedSgdInPlaceTensorLrName, [lr, gradScale, foundInf]);
 }
 
 const toCopyName = operatorName("aten::_to_copy", "");
@@ -234,6 +273,17 @@ export function expand(self: Handle, size: readonly number[], implicit: boolean)
   putIntList(1, size);
   putBool(2, implicit);
   invoke(expandName, [self]);
+  return takeTensor(0);
+}
+
+const gatherName = operatorName("aten::gather", "");
+/** aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor */
+export function gather(self: Handle, dim: number, index: Handle, sparseGrad: boolean): Handle {
+  putTensor(0, self);
+  putInt(1, dim);
+  putTensor(2, index);
+  putBool(3, sparseGrad);
+  invoke(gatherName, [self, index]);
   return takeTensor(0);
 }
 
@@ -520,6 +570,15 @@ export function view(self: Handle, size: readonly number[]): Handle {
   return takeTensor(0);
 }
 
+const viewDtypeName = operatorName("aten::view", "dtype");
+/** aten::view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a) */
+export function viewDtype(self: Handle, dtype: number): Handle {
+  putTensor(0, self);
+  putInt(1, dtype);
+  invoke(viewDtypeName, [self]);
+  return takeTensor(0);
+}
+
 const whereName = operatorName("aten::where", "self");
 /** aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor */
 export function where(condition: Handle, self: Handle, other: Handle): Handle {
@@ -584,7 +643,9 @@ export function mkldnnReorderConvolutionWeight(self: Handle, padding: readonly n
 export const schemas: readonly string[] = [
   "aten::_backward(Tensor self, Tensor[] inputs, Tensor? gradient=None, bool? retain_graph=None, bool create_graph=False) -> ()",
   "aten::_fused_adam_(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] exp_avgs, Tensor(d!)[] exp_avg_sqs, Tensor(e!)[] max_exp_avg_sqs, Tensor[] state_steps, *, float lr, float beta1, float beta2, float weight_decay, float eps, bool amsgrad, bool maximize, Tensor? grad_scale=None, Tensor? found_inf=None) -> ()",
+  "aten::_fused_adam_.tensor_lr(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] exp_avgs, Tensor(d!)[] exp_avg_sqs, Tensor(e!)[] max_exp_avg_sqs, Tensor[] state_steps, *, Tensor lr, float beta1, float beta2, float weight_decay, float eps, bool amsgrad, bool maximize, Tensor? grad_scale=None, Tensor? found_inf=None) -> ()",
   "aten::_fused_sgd_(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] momentum_buffer_list, *, float weight_decay, float momentum, float lr, float dampening, bool nesterov, bool maximize, bool is_first_step, Tensor? grad_scale=None, Tensor? found_inf=None) -> ()",
+  "aten::_fused_sgd_.tensor_lr(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] momentum_buffer_list, *, float weight_decay, float momentum, Tensor lr, float dampening, bool nesterov, bool maximize, bool is_first_step, Tensor? grad_scale=None, Tensor? found_inf=None) -> ()",
   "aten::_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor",
   "aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor",
   "aten::all(Tensor self) -> Tensor",
@@ -602,6 +663,7 @@ export const schemas: readonly string[] = [
   "aten::eq.Tensor(Tensor self, Tensor other) -> Tensor",
   "aten::exp(Tensor self) -> Tensor",
   "aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)",
+  "aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
   "aten::ge.Tensor(Tensor self, Tensor other) -> Tensor",
   "aten::index_select(Tensor self, int dim, Tensor index) -> Tensor",
   "aten::isfinite(Tensor self) -> Tensor",
@@ -632,6 +694,7 @@ export const schemas: readonly string[] = [
   "aten::sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
   "aten::upsample_nearest2d(Tensor self, SymInt[2] output_size, float? scales_h=None, float? scales_w=None) -> Tensor",
   "aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)",
+  "aten::view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)",
   "aten::where.self(Tensor condition, Tensor self, Tensor other) -> Tensor",
   "mkldnn::_convolution_pointwise(Tensor X, Tensor W, Tensor? B, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, str attr, Scalar?[] scalars, str? algorithm) -> Tensor Y",
   "mkldnn::_convolution_pointwise.binary(Tensor X, Tensor other, Tensor W, Tensor? B, SymInt[] padding, SymInt[] stride, SymInt[] dilation, SymInt groups, str binary_attr, Scalar? alpha, str? unary_attr, Scalar?[] unary_scalars, str? unary_algorithm) -> Tensor Y",

@@ -1,6 +1,7 @@
 /** Looks whether a libtorch loads and exports what this program calls, without opening it for use: for the doctor. */
 import path from "node:path";
 import koffi from "koffi";
+import { requiredCudaSymbols } from "./cuda.ts";
 import type { LibtorchFolder } from "./inspect.ts";
 import { requiredSymbols } from "./library.ts";
 
@@ -16,9 +17,18 @@ export interface Probe {
 }
 
 /** Loads libc10 and libtorch_cpu and looks every needed symbol up. Takes half a second. */
-export function probeLibtorch({ libDir }: LibtorchFolder): Probe {
+export function probeLibtorch({ libDir }: Pick<LibtorchFolder, "libDir">): Probe {
+  return probe(libDir, ["libc10", "libtorch_cpu"], requiredSymbols);
+}
+
+/** The same of what `--device cuda` needs besides; after {@link probeLibtorch}, with the libraries that the GPU needs. */
+export function probeCuda({ libDir }: Pick<LibtorchFolder, "libDir">): Probe {
+  return probe(libDir, ["libc10_cuda", "libtorch_cuda"], requiredCudaSymbols);
+}
+
+function probe(libDir: string, names: readonly string[], required: readonly string[]): Probe {
   const libraries: Shared[] = [];
-  for (const name of ["libc10", "libtorch_cpu"]) {
+  for (const name of names) {
     const file = name + (process.platform === "darwin" ? ".dylib" : ".so");
     try {
       libraries.push(koffi.load(path.join(libDir, file), { global: true, lazy: true }));
@@ -27,7 +37,7 @@ export function probeLibtorch({ libDir }: LibtorchFolder): Probe {
     }
   }
   const isExported = (name: string) => libraries.some((shared) => exportsSymbol(shared, name));
-  return { symbols: requiredSymbols.map((name) => ({ name, present: isExported(name) })) };
+  return { symbols: required.map((name) => ({ name, present: isExported(name) })) };
 }
 
 type Shared = ReturnType<typeof koffi.load>;

@@ -4,7 +4,12 @@
  */
 import { fault } from "../errors.ts";
 import { asFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
-import { fusedAdamInPlace, fusedSgdInPlace } from "../native/operators.generated.ts";
+import {
+  fusedAdamInPlace,
+  fusedAdamInPlaceTensorLr,
+  fusedSgdInPlace,
+  fusedSgdInPlaceTensorLr,
+} from "../native/operators.generated.ts";
 import { backward, noGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
@@ -20,6 +25,12 @@ export interface OptimizerOptions {
   /** Bound on the gradients' common L2 norm; none when absent. */
   clip?: number;
 }
+
+/**
+ * A learning rate: a number; or a float32 scalar on the device, which a captured step reads anew at each replay where a
+ * number would stay what it was.
+ */
+export type Rate = number | Tensor;
 
 interface Learned {
   readonly name: string;
@@ -51,7 +62,7 @@ export class Optimizer {
   }
 
   /** Backward pass of a scalar loss, then one update of all parameters at learning rate `lr`. */
-  step(loss: Tensor, lr: number): void {
+  step(loss: Tensor, lr: Rate): void {
     for (const { parameters } of this.#learned) ops.zeroInPlace(parameters.gradient!);
     backward(
       loss,
@@ -60,7 +71,7 @@ export class Optimizer {
     noGradients(() => scope(() => this.#update(lr)));
   }
 
-  #update(lr: number): void {
+  #update(lr: Rate): void {
     const { kind, weightDecay = 0, momentum = 0, clip } = this.#options;
     const handles = (tensor: (l: Learned) => Tensor) => this.#learned.map((l) => tensor(l).handle);
     const values = handles((l) => l.parameters.flat);
@@ -69,43 +80,20 @@ export class Optimizer {
     const divisor = clip === undefined ? null : this.#clipDivisor(clip).handle;
     if (kind === "sgd") {
       // A momentum buffer of zeros makes the first step the same as any other.
-      fusedSgdInPlace(
-        values,
-        gradients,
-        momentum === 0 ? [] : first,
-        weightDecay,
-        momentum,
-        lr,
-        0,
-        false,
-        false,
-        false,
-        divisor,
-        null,
-      );
+      const buffers = momentum === 0 ? [] : first;
+      const before = [values, gradients, buffers, weightDecay, momentum] as const;
+      const after = [0, false, false, false, divisor, null] as const;
+      if (typeof lr === "number") fusedSgdInPlace(...before, lr, ...after);
+      else fusedSgdInPlaceTensorLr(...before, lr.handle, ...after);
       return;
     }
     const steps = this.#learned.map((l) => l.steps);
     for (const count of steps) ops.copyInto(count, ops.shift(count, 1));
-    const second = handles((l) => l.second!);
+    const moments = [first, handles((l) => l.second!), [], handles((l) => l.steps)] as const;
     const [beta1, beta2] = adamBetas;
-    fusedAdamInPlace(
-      values,
-      gradients,
-      first,
-      second,
-      [],
-      steps.map((s) => s.handle),
-      lr,
-      beta1,
-      beta2,
-      weightDecay,
-      adamEpsilon,
-      false,
-      false,
-      divisor,
-      null,
-    );
+    const after = [beta1, beta2, weightDecay, adamEpsilon, false, false, divisor, null] as const;
+    if (typeof lr === "number") fusedAdamInPlace(values, gradients, ...moments, lr, ...after);
+    else fusedAdamInPlaceTensorLr(values, gradients, ...moments, lr.handle, ...after);
   }
 
   /** The kernels divide gradients by this: max(1, (norm + 1e-6) / clip), so that their norm is at most `clip`. */
@@ -146,11 +134,16 @@ export class Optimizer {
     }
   }
 
+  /** All tensors that a step changes besides the parameters. */
+  tensors(): Tensor[] {
+    return this.#learned.flatMap(({ first, second, steps }) => [
+      first,
+      ...(second === undefined ? [] : [second]),
+      steps,
+    ]);
+  }
+
   free(): void {
-    for (const { first, second, steps } of this.#learned) {
-      first.free();
-      second?.free();
-      steps.free();
-    }
+    for (const tensor of this.tensors()) tensor.free();
   }
 }

@@ -1,4 +1,5 @@
 /** Reads a network for training: every layer by libtorch's differentiable operators. */
+import { onEveryRun } from "../tensor/captured.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -24,7 +25,11 @@ export function forward(
   precision: Precision,
   mode: BatchNormMode,
 ): Tensor {
-  if (mode === "train") parameters.batchesTracked += 1;
+  if (mode === "train") {
+    onEveryRun(() => {
+      parameters.batchesTracked += 1;
+    });
+  }
   return scope(() =>
     network(new Training(parameters.weights(precision), mode), ops.cast(images, precisionDType(precision))),
   );

@@ -49,6 +49,10 @@ const common = {
     .enum(["auto", "fp32", "bf16"])
     .default("auto")
     .describe("arithmetic of the networks; auto takes bf16 where the processor has it"),
+  cuda_graph: z
+    .boolean()
+    .default(true)
+    .describe("with --device cuda, capture a step once as a CUDA graph and replay it"),
   threads: whole(1).optional().describe("threads of libtorch; all processors when absent"),
   torch: z.string().optional().describe("folder of the PyTorch to use; searched for when absent (patchdrop doctor)"),
   parallel: z.boolean().default(false).describe("accepted for the reference's command lines; no effect on one device"),

@@ -3,7 +3,8 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { type Attempt, type FoundLibtorch, searchLibtorch } from "../native/find.ts";
-import { type Probe, probeLibtorch } from "../native/probe.ts";
+import { type GpuList, isDriverTooOld, listGpus } from "../native/gpus.ts";
+import { type Probe, probeCuda, probeLibtorch } from "../native/probe.ts";
 import { type CpuFeature, cpuFeatures, defaultPrecision } from "../utils/cpu.ts";
 
 export interface MachineReport {
@@ -23,6 +24,8 @@ export interface GpuReport {
   readonly devices: readonly string[];
   /** One line a GPU from nvidia-smi (name, memory, driver); empty when it is absent or does not answer. */
   readonly described: readonly string[];
+  /** What the driver itself says: the GPUs that a program can use, or why there is none. */
+  readonly usable: GpuList;
 }
 
 export interface Report {
@@ -30,8 +33,12 @@ export interface Report {
   readonly tried: readonly Attempt[];
   readonly found: FoundLibtorch | undefined;
   readonly probe: Probe | undefined;
+  /** Of libtorch_cuda, where it is there. */
+  readonly cudaProbe: Probe | undefined;
   /** Whether training on the CPU would work. */
   readonly ready: boolean;
+  /** Whether it would with `--device cuda` too. */
+  readonly cudaReady: boolean;
   /** What to do about what is missing, a sentence each. */
   readonly advice: readonly string[];
 }
@@ -41,8 +48,16 @@ export async function examine(options: { torch?: string; env?: NodeJS.ProcessEnv
   const { found, tried } = searchLibtorch(options);
   const machine = await examineMachine(options.env);
   const probe = found === undefined ? undefined : probeLibtorch(found);
-  const ready = probe !== undefined && probe.loadError === undefined && probe.symbols.every(({ present }) => present);
-  return { machine, tried, found, probe, ready, advice: adviceFor({ machine, found, probe }) };
+  const ready = isWhole(probe);
+  const cudaProbe = ready && found?.cuda ? probeCuda(found) : undefined;
+  const cudaReady = isWhole(cudaProbe) && machine.gpu.usable.gpus.length > 0;
+  const advice = adviceFor({ machine, found, probe, cudaProbe });
+  return { machine, tried, found, probe, cudaProbe, ready, cudaReady, advice };
+}
+
+/** Whether a library loaded and has every function. */
+function isWhole(probe: Probe | undefined): boolean {
+  return probe !== undefined && probe.loadError === undefined && probe.symbols.every(({ present }) => present);
 }
 
 async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<MachineReport> {
@@ -56,7 +71,7 @@ async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<Mac
     precision: defaultPrecision(),
     threads: threads > 0 ? threads : os.availableParallelism(),
     memory: { totalBytes: os.totalmem(), availableBytes: availableMemory() },
-    gpu: { devices: nvidiaDevices(), described: await describeGpus() },
+    gpu: { devices: nvidiaDevices(), described: await describeGpus(), usable: listGpus() },
   };
 }
 
@@ -93,19 +108,29 @@ function describeGpus(): Promise<string[]> {
 }
 
 /** What to do, in the order in which it should be done. */
-export function adviceFor({ found, probe, machine }: AdviceInput): string[] {
+export function adviceFor({ found, probe, cudaProbe, machine }: AdviceInput): string[] {
   if (found === undefined) return ["Run `patchdrop setup` to fetch libtorch, or name a PyTorch with --torch PATH."];
   const advice: string[] = [];
   if (probe?.loadError !== undefined) advice.push(`This libtorch does not load: ${remedyFor(found)}.`);
   const missing = probe?.symbols.filter(({ present }) => !present) ?? [];
   if (missing.length > 0) advice.push(`This libtorch lacks ${missing.length} needed functions: ${remedyFor(found)}.`);
-  if (machine.gpu.devices.length > 0 && !found.cuda) {
+  const { devices, usable } = machine.gpu;
+  if (devices.length + usable.gpus.length === 0) return advice;
+  if (!found.cuda) {
     advice.push("A GPU is here, but this libtorch cannot use it: run `patchdrop setup --cuda` for --device cuda.");
+  } else if (cudaProbe !== undefined && !isWhole(cudaProbe)) {
+    advice.push(`This libtorch cannot use the GPU that is here, though it has CUDA's libraries: ${remedyFor(found)}.`);
+  }
+  if (found.cuda && isDriverTooOld(found.version, usable)) {
+    advice.push(
+      `The driver serves CUDA ${usable.driver}, libtorch ${found.version} needs a newer one: update NVIDIA's driver.`,
+    );
   }
   return advice;
 }
 
-type AdviceInput = Pick<Report, "found" | "probe"> & { readonly machine: Pick<MachineReport, "gpu"> };
+type AdviceInput = Pick<Report, "found" | "probe"> &
+  Partial<Pick<Report, "cudaProbe">> & { readonly machine: Pick<MachineReport, "gpu"> };
 
 function remedyFor({ source, root }: FoundLibtorch): string {
   if (source === "cache") return `delete ${root} and run \`patchdrop setup\``;

@@ -1,14 +1,15 @@
 /** Stage 1: a classifier, by cross-entropy, on high-resolution images or on the low-resolution view of them. */
 import { lowResolution } from "../method/images.ts";
 import { correct } from "../method/reward.ts";
-import { Optimizer } from "../nn/optimizer.ts";
+import { Optimizer, type Rate } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import type { ClassifierOptions } from "../run/options.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { withGradients } from "../tensor/autograd.ts";
 import { crossEntropy } from "../tensor/ops.ts";
-import { type Batch, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import { runEpochs, type StageResult } from "./epochs.ts";
 import { evaluateClassifier, withFrozen } from "./evaluate.ts";
+import type { Batch, StepNumbers } from "./learning.ts";
 import { startPretrained } from "./pretrained.ts";
 import { freshNetwork, type Learner, type NetworkName, prepare, type Setting } from "./setting.ts";
 
@@ -33,6 +34,7 @@ export async function classifierTraining(options: ClassifierOptions, reporter: R
     {
       networks,
       optimizer,
+      uniformsPerImage: 0,
       step: (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }),
       test: () =>
         withFrozen({ classifier }, setting, async (frozen) =>
@@ -48,7 +50,7 @@ interface StepContext {
   setting: Pick<Setting, "model" | "precision">;
   options: Pick<ClassifierOptions, "stream_id" | "label_smoothing">;
   optimizer: Optimizer;
-  lr: number;
+  lr: Rate;
 }
 
 /** One update of the classifier. */

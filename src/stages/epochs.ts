@@ -2,57 +2,21 @@
  * What all four stages do around their step: epochs, batches, tests, logging, checkpoints, resuming and stopping. A
  * function, not a base class: a stage hands over its step and its networks, and reads top to bottom in its own file.
  */
+import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { fault } from "../errors.ts";
-import { MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
-import type { Optimizer } from "../nn/optimizer.ts";
-import { multiStep, oneCycle, type Position, type Schedule, stepDecay } from "../nn/schedules.ts";
+import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
+import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
 import { type Checkpoint, checkpointName } from "../run/checkpoint.ts";
 import { toJson } from "../run/json.ts";
 import type { StageName, StageOptions } from "../run/options.ts";
 import { type Reporter, Stopped } from "../run/reporter.ts";
 import type { RunConfig } from "../run/run-config.ts";
 import { RunFolder } from "../run/run-folder.ts";
-import { allFinite } from "../tensor/ops.ts";
-import { keep, scope } from "../tensor/scope.ts";
-import { fromArray, type Tensor } from "../tensor/tensor.ts";
-import { type Learner, type NetworkName, type Setting, states } from "./setting.ts";
-
-/** One batch on the device. */
-export interface Batch {
-  /** Normalized, float32 [B, 3, H, W]. */
-  readonly images: Tensor;
-  /** int64 [B] */
-  readonly labels: Tensor;
-  readonly epoch: number;
-  /** Step within the epoch. */
-  readonly step: number;
-}
-
-/** What a step hands back, as tensors that nobody has waited for yet. */
-export interface StepNumbers {
-  /** Scalar. */
-  loss: Tensor;
-  /** float32 [B] */
-  correct: Tensor;
-  reward?: Tensor;
-  baselineReward?: Tensor;
-  /** float32 [B, P] */
-  mask?: Tensor;
-}
-
-/** What a stage hands to {@link runEpochs}. */
-export interface Learning {
-  /** Networks that checkpoints hold. */
-  readonly networks: ReadonlyMap<NetworkName, Learner>;
-  readonly optimizer: Optimizer;
-  /** One update; `lr` is the schedule's at this step. */
-  step(batch: Batch, lr: number): StepNumbers;
-  /** The test set's metrics after `epoch`. */
-  test(epoch: number): Promise<Metrics>;
-  /** Which checkpoint is best: larger is better. */
-  score(metrics: Metrics): number;
-}
+import type { Learning } from "./learning.ts";
+import { type Setting, states } from "./setting.ts";
+import { stepRunner } from "./step-runner.ts";
+import { shown, stepsBetweenLooks, type Training, trainEpoch } from "./train-epoch.ts";
 
 export interface StageResult {
   /** The last test's metrics. */
@@ -75,13 +39,8 @@ interface Progress {
   seconds: number;
 }
 
-/** Steps between looks at the metrics: reading them waits for the device. */
-const stepsBetweenLooks = 8;
-/** An epoch that takes longer is also saved inside. */
-const saveEveryMs = 10 * 60_000;
-
 /** Options that a resumed run may change: they do not change what is learned up to the same epoch. */
-export const mayDiffer = ["cv_dir", "resume", "num_workers", "torch", "download"];
+export const mayDiffer = ["cv_dir", "resume", "num_workers", "torch", "download", "cuda_graph"];
 
 /** Trains from the start or from the run folder's last checkpoint, and frees the networks and the optimizer. */
 export async function runEpochs(
@@ -130,18 +89,32 @@ async function epochs(
   run: RunFolder,
   start: Progress,
 ): Promise<StageResult> {
-  const { train } = setting.data;
-  const batchSize = Math.min(options.batch_size, train.length);
+  const { seed, max_epochs: epochs } = options;
+  const loader = trainingLoader(setting.data.train, options);
+  const schedule = scheduleOf(options, loader.batchesPerEpoch);
+  const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
+  const runner = stepRunner({ learning, setting, loader, seed, captured: options.cuda_graph, window });
+  try {
+    return await allEpochs(options, { learning, runner, loader, schedule, reporter, epochs }, run, start);
+  } finally {
+    runner.free();
+  }
+}
+
+function trainingLoader(train: Dataset, { batch_size, seed }: StageOptions): Loader {
+  const batchSize = Math.min(batch_size, train.length);
   // Batch norm cannot train on one image.
   const dropLast = train.length % batchSize === 1;
-  const loader = new Loader(train, {
-    batchSize,
-    shuffle: true,
-    augment: true,
-    seed: options.seed,
-    dropLast,
-  });
-  const schedule = scheduleOf(options, loader.batchesPerEpoch);
+  return new Loader(train, { batchSize, shuffle: true, augment: true, seed, dropLast });
+}
+
+async function allEpochs(
+  options: StageOptions,
+  training: Training,
+  run: RunFolder,
+  start: Progress,
+): Promise<StageResult> {
+  const { learning, loader, schedule, reporter } = training;
   const began = performance.now();
   const seconds = () => start.seconds + (performance.now() - began) / 1000;
   let { bestScore } = start;
@@ -160,17 +133,7 @@ async function epochs(
       };
       save(run, learning, progress, metrics.metrics(), false);
     };
-    const outcome = await trainEpoch(
-      options,
-      setting,
-      learning,
-      reporter,
-      loader,
-      schedule,
-      epoch,
-      resumed,
-      saveInside,
-    );
+    const outcome = await trainEpoch(training, epoch, resumed, saveInside);
     if (outcome.stopped !== undefined)
       return { run: run.path, stopped: outcome.stopped, ...(lastTest && { test: lastTest }) };
     const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
@@ -224,136 +187,10 @@ function stoppedBy(error: unknown): Stopped {
   throw error;
 }
 
-interface EpochOutcome {
-  metrics: Metrics;
-  accumulated: MetricAccumulator;
-  /** Absent when nothing was left to train. */
-  imagesPerSecond?: number;
-  stopped?: NodeJS.Signals;
-}
-
-async function trainEpoch(
-  options: StageOptions,
-  { model, normalizer, device }: Setting,
-  learning: Learning,
-  reporter: Reporter,
-  loader: Loader,
-  schedule: Schedule,
-  epoch: number,
-  from: { step: number; metrics?: MetricState },
-  saveInside: (step: number, metrics: MetricAccumulator) => void,
-): Promise<EpochOutcome> {
-  const metrics = new MetricAccumulator(from.metrics);
-  const pending: PendingStep[] = [];
-  const progress = reporter.progress(
-    `epoch ${epoch + 1}/${options.max_epochs}`,
-    loader.batchesPerEpoch * loader.batchSize,
-    from.step * loader.batchSize,
-  );
-  const began = performance.now();
-  let step = from.step;
-  let saved = began;
-  const outcome = () => {
-    const trained = (step - from.step) * loader.batchSize;
-    const imagesPerSecond = trained / ((performance.now() - began) / 1000);
-    return { metrics: metrics.metrics(), accumulated: metrics, ...(trained > 0 && { imagesPerSecond }) };
-  };
-  const look = () => {
-    collect(pending, metrics, epoch);
-    progress.update(step * loader.batchSize, shown(metrics.metrics()));
-  };
-  try {
-    for await (const { images: bytes, labels, indices } of loader.batches(epoch, from.step)) {
-      scope(() => {
-        const images = normalizer.images(bytes, model.imageSize);
-        const batch = {
-          images,
-          labels: fromArray(BigInt64Array.from(labels, BigInt), [labels.length], device),
-          epoch,
-          step,
-        };
-        const position: Position = { epoch, step: epoch * loader.batchesPerEpoch + step };
-        const numbers = learning.step(batch, schedule(position));
-        for (const tensor of Object.values(numbers)) keep(tensor);
-        pending.push({ numbers, step, indices: indices.slice() });
-      });
-      step += 1;
-      if (step % stepsBetweenLooks === 0) look();
-      // Lets timers, signals and the loader run between steps.
-      await new Promise(setImmediate);
-      const stopped = reporter.stopping();
-      const due = performance.now() - saved > saveEveryMs;
-      if ((stopped !== undefined || due) && step < loader.batchesPerEpoch) {
-        look();
-        checkWeights(learning, epoch, step);
-        saveInside(step, metrics);
-        saved = performance.now();
-        if (stopped !== undefined) return { ...outcome(), stopped };
-      }
-    }
-    look();
-    checkWeights(learning, epoch, step);
-    return outcome();
-  } finally {
-    progress.stop();
-  }
-}
-
-interface PendingStep {
-  numbers: StepNumbers;
-  step: number;
-  indices: Uint32Array;
-}
-
-/** Reads the waiting steps' numbers back and adds them up. @throws kind "notFinite" naming the first bad step. */
-function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: number): void {
-  for (const { numbers, step, indices } of pending.splice(0)) {
-    const read = (tensor: Tensor | undefined) => tensor?.toFloat32();
-    const loss = numbers.loss.item();
-    const result = {
-      correct: numbers.correct.toFloat32(),
-      reward: read(numbers.reward),
-      baselineReward: read(numbers.baselineReward),
-      mask: read(numbers.mask),
-    };
-    for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
-    if (!Number.isFinite(loss)) {
-      throw fault("notFinite", {
-        where: `epoch ${epoch + 1}, step ${step + 1}: loss`,
-        rule: "must be finite",
-        got: `${loss} on images ${[...indices.slice(0, 8)].join(", ")}, …`,
-        next: afterDivergence,
-      });
-    }
-    metrics.add({ loss, ...result });
-  }
-}
-
-const afterDivergence = "lower --lr or set --clip; the last checkpoint is as it was";
-
-/** A loss can be finite and the update after it not: looked at before a checkpoint is made. @throws kind "notFinite" */
-function checkWeights({ networks }: Learning, epoch: number, step: number): void {
-  for (const [name, { parameters }] of networks) {
-    if (allFinite(parameters.flat) && allFinite(parameters.statistics)) continue;
-    const where = `epoch ${epoch + 1}, step ${step}: ${name}`;
-    throw fault("notFinite", { where, rule: "weights and running statistics must be finite", next: afterDivergence });
-  }
-}
-
 function scheduleOf({ schedule, lr, epoch_step, max_epochs }: StageOptions, batchesPerEpoch: number): Schedule {
   if (schedule === "multistep") return multiStep(lr, [150, 250]);
   if (schedule === "step") return stepDecay(lr, epoch_step);
   return schedule === "onecycle" ? oneCycle(lr, max_epochs * batchesPerEpoch) : () => lr;
-}
-
-/** The few numbers that matter, for the bar. */
-function shown({ accuracy, loss, sparsity, reward }: Metrics): Record<string, string> {
-  return {
-    accuracy: `${(100 * accuracy).toFixed(1)}%`,
-    ...(loss !== undefined && { loss: loss.toFixed(3) }),
-    ...(sparsity !== undefined && { patches: sparsity.toFixed(2) }),
-    ...(reward !== undefined && { reward: reward.toFixed(3) }),
-  };
 }
 
 function summary(epoch: number, of: number, train: Metrics, test: Metrics): string {

@@ -15,7 +15,8 @@ import { FrozenNetwork } from "../nn/frozen.ts";
 import { Stopped } from "../run/reporter.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
-import { fromArray, type Tensor } from "../tensor/tensor.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { BatchUploads } from "./batch-uploads.ts";
 import type { Learner, Setting } from "./setting.ts";
 
 /** Images a batch; results do not depend on it. */
@@ -71,7 +72,7 @@ export async function evaluateClassifier(
 /** Runs `body` on each batch of a split in order, inside a scope. @throws Stopped when a signal asks for it */
 export async function forEachBatch(
   dataset: Dataset,
-  { model, normalizer, device, reporter }: Setting,
+  setting: Setting,
   body: (images: Tensor, labels: Tensor, first: number, bytes: Uint8Array) => void,
 ): Promise<void> {
   const loader = new Loader(dataset, {
@@ -80,13 +81,15 @@ export async function forEachBatch(
     augment: false,
     seed: 0,
   });
+  const { reporter } = setting;
+  const uploads = new BatchUploads(setting);
   const bar = reporter.progress("evaluation", dataset.length);
   let first = 0;
   try {
     for await (const { images: bytes, labels } of loader.batches(0)) {
       scope(() => {
-        const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length], device);
-        body(normalizer.images(bytes, model.imageSize), targets, first, bytes);
+        const batch = uploads.put(bytes, labels);
+        body(batch.images, batch.labels, first, bytes);
       });
       first += labels.length;
       bar.update(first);
@@ -96,6 +99,7 @@ export async function forEachBatch(
     }
   } finally {
     bar.stop();
+    uploads.free();
   }
 }
 

@@ -9,7 +9,7 @@ import { bounded, policyGradientLoss, sample, threshold } from "../method/policy
 import { advantage, correct, reward } from "../method/reward.ts";
 import { findModel } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
-import { Optimizer } from "../nn/optimizer.ts";
+import { Optimizer, type Rate } from "../nn/optimizer.ts";
 import { type BatchNormMode, forward } from "../nn/training.ts";
 import type { FinetuneOptions, TwoStreamOptions } from "../run/options.ts";
 import type { Reporter } from "../run/reporter.ts";
@@ -17,9 +17,10 @@ import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Batch, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import { runEpochs, type StageResult } from "./epochs.ts";
 import { addStreams, evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
-import { adam, uniformsFor, withEntropyBonus } from "./pretrain.ts";
+import type { Batch, StepNumbers } from "./learning.ts";
+import { adam, withEntropyBonus } from "./pretrain.ts";
 import { checkpointOf, type Learner, loadNetwork, type NetworkName, prepare, type Setting } from "./setting.ts";
 
 /** Stage 3. */
@@ -82,10 +83,8 @@ async function finetuneNetworks(
     {
       networks,
       optimizer,
-      step: (batch, lr) => {
-        const uniforms = uniformsFor(batch, setting, options.seed);
-        return finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr, uniforms });
-      },
+      uniformsPerImage: model.grid.patches,
+      step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr }),
       test: () =>
         withFrozen({ policy, classifier }, setting, async (frozen) => {
           const choose = greedyChoice(frozen.policy, model.grid.patches);
@@ -109,16 +108,14 @@ export interface FinetuneContext {
   options: Pick<FinetuneOptions, "alpha" | "beta" | "reward" | "penalty" | "fill" | "classifier_bn" | "policy_loss"> &
     Partial<Pick<TwoStreamOptions, "two_stream_mix">>;
   optimizer: Optimizer;
-  lr: number;
-  /** float32 [B, P] in [0, 1) */
-  uniforms: Tensor;
+  lr: Rate;
 }
 
 /** One update of policy and classifier. */
 export function finetuneStep(
   { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
-  { images, labels }: Batch,
-  { setting: { model, precision }, options, optimizer, lr, uniforms }: FinetuneContext,
+  { images, labels, uniforms }: Batch,
+  { setting: { model, precision }, options, optimizer, lr }: FinetuneContext,
 ): StepNumbers {
   const { grid } = model;
   const rewarding = { kind: options.reward, penalty: options.penalty };

@@ -16,17 +16,17 @@ import {
 import { advantage, correct, reward } from "../method/reward.ts";
 import { findModel } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
-import { Optimizer } from "../nn/optimizer.ts";
+import { Optimizer, type Rate } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import type { PretrainOptions } from "../run/options.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
-import { fromArray, type Tensor } from "../tensor/tensor.ts";
-import { Random } from "../utils/random.ts";
-import { type Batch, runEpochs, type StageResult, type StepNumbers } from "./epochs.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { runEpochs, type StageResult } from "./epochs.ts";
 import { evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
+import type { Batch, StepNumbers } from "./learning.ts";
 import {
   checkpointOf,
   freshNetwork,
@@ -60,14 +60,8 @@ export async function pretrain(options: PretrainOptions, reporter: Reporter): Pr
         ["resnet_hr", classifier],
       ]),
       optimizer,
-      step: (batch, lr) =>
-        pretrainStep(policy, high, batch, {
-          setting,
-          options,
-          optimizer,
-          lr,
-          uniforms: uniformsFor(batch, setting, options.seed),
-        }),
+      uniformsPerImage: model.grid.patches,
+      step: (batch, lr) => pretrainStep(policy, high, batch, { setting, options, optimizer, lr }),
       test: (epoch) =>
         withFrozen({ policy }, setting, async (frozen) => {
           const decided = decidedPatches(epoch, model.grid.patches, options.curriculum);
@@ -86,35 +80,19 @@ export function adam({ wd, clip }: { wd: number; clip?: number | undefined }) {
   return { kind: "adam", weightDecay: wd, ...(clip && { clip }) } as const;
 }
 
-/** The uniform numbers [B, P] that sampling uses in a step: a function of the seed and the step's position. */
-export function uniformsFor(
-  { images, epoch, step }: Batch,
-  { model, device }: Pick<Setting, "model" | "device">,
-  seed: number,
-): Tensor {
-  const shape = [images.shape[0], model.grid.patches];
-  return fromArray(
-    new Random(seed, "sample", epoch, step).uniforms(new Float32Array(shape[0] * shape[1])),
-    shape,
-    device,
-  );
-}
-
 interface StepContext {
   setting: Pick<Setting, "model" | "precision">;
   options: Pick<PretrainOptions, "alpha" | "beta" | "reward" | "penalty" | "curriculum" | "fill">;
   optimizer: Optimizer;
-  lr: number;
-  /** float32 [B, P] in [0, 1) */
-  uniforms: Tensor;
+  lr: Rate;
 }
 
 /** One update of the policy: look at the low resolution, choose, classify, compare with the greedy choice, learn. */
 export function pretrainStep(
   policy: Learner,
   classifier: FrozenNetwork,
-  { images, labels, epoch }: Batch,
-  { setting: { model, precision }, options, optimizer, lr, uniforms }: StepContext,
+  { images, labels, uniforms, epoch }: Batch,
+  { setting: { model, precision }, options, optimizer, lr }: StepContext,
 ): StepNumbers {
   const { grid } = model;
   const rewarding = { kind: options.reward, penalty: options.penalty };

@@ -10,6 +10,7 @@ import type { StateDict } from "../formats/safetensors.ts";
 import { Normalizer } from "../method/images.ts";
 import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
 import { findLibtorch } from "../native/find.ts";
+import { gpuPrecision, listGpus } from "../native/gpus.ts";
 import { openLibtorch } from "../native/library.ts";
 import type { Network } from "../nn/layers.ts";
 import { Parameters, type Precision } from "../nn/parameters.ts";
@@ -18,7 +19,8 @@ import { networkOf, openCheckpoint } from "../run/open-checkpoint.ts";
 import type { StageOptions } from "../run/options.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { checkPlantedGradients } from "../tensor/autograd.ts";
-import type { Device } from "../tensor/device.ts";
+import { type CudaDevice, openCuda } from "../tensor/cuda.ts";
+import { type Device, deviceCodes } from "../tensor/device.ts";
 import { defaultPrecision } from "../utils/cpu.ts";
 import { Random } from "../utils/random.ts";
 import { version } from "../utils/version.ts";
@@ -28,6 +30,8 @@ export interface Setting {
   readonly data: DataSplits;
   readonly classes: number;
   readonly device: Device;
+  /** The GPU's streams, when the device is one. */
+  readonly cuda: CudaDevice | undefined;
   readonly precision: Precision;
   readonly normalizer: Normalizer;
   readonly reporter: Reporter;
@@ -64,6 +68,7 @@ export async function prepare(options: SettingOptions, reporter: Reporter): Prom
     data,
     classes: data.train.classes.length,
     device,
+    cuda: torch.cuda,
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
     reporter,
@@ -80,8 +85,8 @@ export async function prepare(options: SettingOptions, reporter: Reporter): Prom
 export function startLibtorch({ torch, threads, device }: Pick<SettingOptions, "torch" | "threads" | "device">) {
   const used = threads ?? Number(process.env.OMP_NUM_THREADS ?? availableParallelism());
   const found = findLibtorch(torch === undefined ? {} : { torch });
-  const cuda = device !== "cpu";
-  if (cuda && !found.cuda) {
+  const place = device as Device;
+  if (place !== "cpu" && !found.cuda) {
     throw fault("input", {
       where: "--device",
       rule: "needs a libtorch with CUDA",
@@ -89,15 +94,16 @@ export function startLibtorch({ torch, threads, device }: Pick<SettingOptions, "
       next: "run `patchdrop setup --cuda`, or use --device cpu",
     });
   }
-  const library = openLibtorch(found, { threads: used, cuda });
-  checkPlantedGradients();
-  return { version: library.found.version, threads: used };
+  const library = openLibtorch(found, { threads: used, cuda: place !== "cpu" });
+  const cuda = place === "cpu" ? undefined : openCuda(place);
+  checkPlantedGradients(place);
+  return { version: library.found.version, threads: used, cuda };
 }
 
 /** @param asked "auto": what is faster there */
 export function choosePrecision(asked: "auto" | Precision, device: Device): Precision {
   if (asked !== "auto") return asked;
-  return device !== "cpu" ? "bf16" : defaultPrecision();
+  return device === "cpu" ? defaultPrecision() : gpuPrecision(listGpus().gpus[deviceCodes(device).index]);
 }
 
 /** Names of networks in checkpoints, as the reference's: the policy, and the two classifiers. */

@@ -9,6 +9,7 @@ import { fault } from "../errors.ts";
 import { check } from "../native/call.ts";
 import { library } from "../native/library.ts";
 import { backward as nativeBackward } from "../native/operators.generated.ts";
+import type { Device } from "./device.ts";
 import { sum, view, zeroInPlace } from "./ops.ts";
 import { keep, scope } from "./scope.ts";
 import { fromArray, type Tensor, zeros } from "./tensor.ts";
@@ -63,9 +64,9 @@ export function backward(loss: Tensor, parameters: readonly Tensor[]): void {
  * Checks that this libtorch adopts planted gradients: d(sum of x·x) twice must show in the buffer.
  * @throws kind "input" naming the version when it does not.
  */
-export function checkPlantedGradients(): void {
+export function checkPlantedGradients(device: Device = "cpu"): void {
   scope(() => {
-    const x = fromArray(new Float32Array([1, 2]), [2]);
+    const x = fromArray(new Float32Array([1, 2]), [2], device);
     const gradient = plantGradient(x);
     for (let pass = 1; pass <= 2; pass++) {
       backward(

@@ -123,6 +123,8 @@ export function allFinite(a: Tensor): boolean {
 export const reshape = (a: Tensor, shape: Shape): Tensor => new Tensor(native.reshape(a.handle, shape));
 /** A view: never copies, throws where the strides do not allow it. */
 export const view = (a: Tensor, shape: Shape): Tensor => new Tensor(native.view(a.handle, shape));
+/** The same bytes as another element type; the last size changes with its width. A view. */
+export const viewAs = (a: Tensor, dtype: DType): Tensor => new Tensor(native.viewDtype(a.handle, dtypeCode(dtype)));
 export const permute = (a: Tensor, order: readonly number[]): Tensor => new Tensor(native.permute(a.handle, order));
 export const expand = (a: Tensor, shape: Shape): Tensor => new Tensor(native.expand(a.handle, shape, false));
 export const concat = (tensors: readonly Tensor[], dim: number): Tensor =>
@@ -142,6 +144,10 @@ export const select = (a: Tensor, dim: number, index: number): Tensor =>
 /** Rows `index` (int64 or int32, [N]) of a along `dim`. */
 export const indexSelect = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.indexSelect(a.handle, dim, index.handle));
+
+/** The element of a at each position of `index` (int64) along `dim`; the other dimensions are those of `index`. */
+export const gather = (a: Tensor, dim: number, index: Tensor): Tensor =>
+  new Tensor(native.gather(a.handle, dim, index.handle, false));
 
 /** Appends `channels` channels of zeros to [B, C, H, W]. */
 export function padChannels(a: Tensor, channels: number): Tensor {

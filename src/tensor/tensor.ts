@@ -99,31 +99,43 @@ export class Tensor {
 
   #download<A extends Float32Array | Int32Array | Uint8Array>(dtype: DType, target: A): A {
     if (target.length === 0) return target;
-    const { symbols, memory } = library();
+    // As it lies, where it can be: on a GPU that takes no memory there, which a captured graph depends on.
+    if (this.dtype === dtype && this.#isContiguous()) return this.#copyOut(this.handle, dtype, target);
     const converted = toCopy(this.handle, dtypeCode(dtype), null, null, null, false, null);
     const dense = contiguous(converted, 0);
     try {
-      let source = dense;
-      if (this.device !== "cpu") {
-        source = emptyHandle(this.shape, dtype, "cpu");
-        check(symbols.aoti_torch_copy_(source, dense, 0), "copy_");
-      }
-      symbols.aoti_torch_get_data_ptr(source, out);
-      memory.copyOut(target, out[0], target.byteLength);
-      if (source !== dense) release(source);
+      return this.#copyOut(dense, dtype, target);
     } finally {
       release(converted);
       release(dense);
     }
-    return target;
+  }
+
+  /** Copies out `dense`, contiguous and of this tensor's shape and device. */
+  #copyOut<A extends Float32Array | Int32Array | Uint8Array>(dense: Handle, dtype: DType, target: A): A {
+    const { symbols, memory } = library();
+    const isHere = this.device === "cpu";
+    const source = isHere ? dense : emptyHandle(this.shape, dtype, "cpu");
+    try {
+      if (!isHere) check(symbols.aoti_torch_copy_(source, dense, 0), "copy_");
+      symbols.aoti_torch_get_data_ptr(source, out);
+      memory.copyOut(target, out[0], target.byteLength);
+      return target;
+    } finally {
+      if (!isHere) release(source);
+    }
+  }
+
+  #isContiguous(): boolean {
+    library().symbols.aoti_torch_is_contiguous(this.handle, flag);
+    return flag[0] !== 0;
   }
 
   /** Overwrites the elements with those of an array of the same length and element size. The tensor must be contiguous. */
   upload(source: TensorSource): void {
     const { symbols, memory } = library();
     const bytes = elementCount(this.shape) * elementBytes[this.dtype];
-    symbols.aoti_torch_is_contiguous(this.handle, flag);
-    if (source.byteLength !== bytes || flag[0] === 0) {
+    if (source.byteLength !== bytes || !this.#isContiguous()) {
       throw fault("internal", {
         where: "Tensor.upload",
         rule: `needs ${bytes} bytes for a contiguous ${this.dtype} [${this.shape}]`,
@@ -175,7 +187,7 @@ export function zeros(shape: Shape, dtype: DType = "float32", device: Device = "
   return full(shape, 0, dtype, device);
 }
 
-function dtypeOf(source: TensorSource): DType {
+export function dtypeOf(source: TensorSource): DType {
   if (source instanceof Float32Array) return "float32";
   if (source instanceof Int32Array) return "int32";
   return source instanceof BigInt64Array ? "int64" : "uint8";

@@ -201,7 +201,8 @@ describe("--help", () => {
       if (!(command in schemas)) return;
       const { shape } = schemas[command as keyof typeof schemas];
       for (const [name, entry] of Object.entries(shape)) {
-        const line = stdout.split("\n").find((one) => new RegExp(`^ {2}--(no-)?${name}\\b`).test(one)) ?? "";
+        const flag = new RegExp(`^ {2}--(${name}|no-${name.replaceAll("_", "-")})\\b`);
+        const line = stdout.split("\n").find((one) => flag.test(one)) ?? "";
         expect(line, name).not.toBe("");
         const value = entry.safeParse(undefined);
         // Switches that are off say nothing of it, and `--no-…` says that it turns something off.

@@ -3,6 +3,7 @@ import { float32Tensor, type StateDict } from "../../src/formats/safetensors.ts"
 import type { Network } from "../../src/nn/layers.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import type { Learner } from "../../src/stages/setting.ts";
+import type { Device } from "../../src/tensor/device.ts";
 import { formulaWeights } from "./formula.ts";
 
 /** How the formula sees a network: its tensors in PyTorch's order, and the salt of the first. */
@@ -13,8 +14,8 @@ export interface FormulaNetwork {
   inputSize: number;
 }
 
-export function filled(network: Network, { shapes, base, inputSize }: FormulaNetwork): Learner {
-  const parameters = new Parameters(network, inputSize, "cpu");
+export function filled(network: Network, { shapes, base, inputSize }: FormulaNetwork, device: Device = "cpu"): Learner {
+  const parameters = new Parameters(network, inputSize, device);
   const own = new Set(parameters.declaration.entries.map(({ name }) => name));
   const state: StateDict = new Map();
   Object.entries(shapes).forEach(([name, shape], index) => {

@@ -3,42 +3,43 @@
 import { cifarNormalization } from "../../src/data/normalizations.ts";
 import { Normalizer } from "../../src/method/images.ts";
 import { findModel } from "../../src/models/registry.ts";
-import { findLibtorch } from "../../src/native/find.ts";
-import { openLibtorch } from "../../src/native/library.ts";
-import type { Batch } from "../../src/stages/epochs.ts";
+import type { Batch } from "../../src/stages/learning.ts";
 import type { Learner } from "../../src/stages/setting.ts";
+import type { Device } from "../../src/tensor/device.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
+import { openForTests } from "../gpu/gpu.ts";
 import { filled } from "./filled.ts";
 import { formulaImages, formulaUniforms, salts } from "./formula.ts";
 import { loadGolden } from "./load.ts";
 import { distance, type Summary } from "./summary.ts";
 
-openLibtorch(findLibtorch(), { threads: 1 });
+openForTests();
 
 export const model = findModel({ model: "R32_C10" });
 export const setting = { model, precision: "fp32" } as const;
 const { networks } = loadGolden("states");
 
-export function goldenClassifier(base: number): Learner {
-  return filled(model.classifier(10), { shapes: networks.classifier.shapes, base, inputSize: model.imageSize });
+export function goldenClassifier(base: number, device: Device = "cpu"): Learner {
+  const { shapes } = networks.classifier;
+  return filled(model.classifier(10), { shapes, base, inputSize: model.imageSize }, device);
 }
 
-export function goldenPolicy(base: number): Learner {
-  return filled(model.policy, { shapes: networks.policy.shapes, base, inputSize: model.lowInput });
+export function goldenPolicy(base: number, device: Device = "cpu"): Learner {
+  return filled(model.policy, { shapes: networks.policy.shapes, base, inputSize: model.lowInput }, device);
 }
 
 /** The 8 images, normalized, [8, 3, 32, 32]; or the first `count`. */
-export function goldenImages(count = 8): Tensor {
-  return new Normalizer(cifarNormalization, "cpu").images(formulaImages(count), model.imageSize);
+export function goldenImages(count = 8, device: Device = "cpu"): Tensor {
+  return new Normalizer(cifarNormalization, device).images(formulaImages(count), model.imageSize);
 }
 
-export function goldenBatch(labels: readonly number[], step = 0): Batch {
-  const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length]);
-  return { images: goldenImages(labels.length), labels: targets, epoch: 0, step };
-}
-
-export function goldenUniforms(step: number): Tensor {
-  return fromArray(formulaUniforms(8, 16, salts.uniforms + step), [8, 16]);
+export function goldenBatch(labels: readonly number[], step = 0, device: Device = "cpu"): Batch {
+  return {
+    images: goldenImages(labels.length, device),
+    labels: fromArray(BigInt64Array.from(labels, BigInt), [labels.length], device),
+    uniforms: fromArray(formulaUniforms(8, 16, salts.uniforms + step), [8, 16], device),
+    epoch: 0,
+  };
 }
 
 /** The largest distance of any tensor of `found` from its golden summary, and whose it is. */

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { PatchDropError } from "../../src/errors.ts";
+import { failureOf } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { schemas } from "../../src/native/operators.generated.ts";
@@ -43,6 +44,19 @@ describe(`libtorch ${found.version}`, () => {
       expect(() => ops.linear(zeros([2, 3]), zeros([4, 5]), null)).toThrow("aten::linear([2,3], [4,5], none)");
       expect(() => ops.view(zeros([2, 3]), [4])).toThrow("aten::view");
     });
+  });
+
+  it("tells memory that ran out on a GPU from a bug of its own", () => {
+    const said = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.1 GiB\nmore";
+    const full = failureOf("aten::conv2d([512,3,32,32])", said);
+    expect(full.message).toBe(
+      "aten::conv2d([512,3,32,32]): must find room in the GPU's memory, got CUDA out of memory. Tried to allocate " +
+        "2.00 GiB. GPU 0 has a total capacity of 79.1 GiB; lower --batch_size, take --precision bf16, or free the GPU " +
+        "of other processes",
+    );
+    expect([full.kind, full.exitCode]).toEqual(["resource", 6]);
+    expect(failureOf("aten::mul", "shapes differ\nmore").message).toBe("aten::mul: shapes differ");
+    expect(failureOf("aten::mul", undefined).kind).toBe("internal");
   });
 
   it("refuses an upload of another size before libtorch sees it", () => {

@@ -36,8 +36,9 @@ describe("the processor", () => {
 });
 
 describe("advice", () => {
-  const gpu = { devices: ["/dev/nvidia0"], described: [] };
-  const machine = { gpu: { devices: [], described: [] } };
+  const usable = { gpus: [], why: "no NVIDIA driver (libcuda) is installed" };
+  const gpu = { devices: ["/dev/nvidia0"], described: [], usable };
+  const machine = { gpu: { devices: [], described: [], usable } };
   const found: FoundLibtorch = {
     root: "/r",
     libDir: "/r/lib",
@@ -73,6 +74,39 @@ describe("advice", () => {
   });
 });
 
+describe("advice on a GPU", () => {
+  const h100 = { name: "H100", memoryBytes: 80 * 2 ** 30, computeCapability: "9.0" };
+  const found: FoundLibtorch = {
+    root: "/r",
+    libDir: "/r/lib",
+    version: "2.15.0+cu132",
+    cuda: true,
+    source: "cache",
+    tried: [],
+  };
+  const whole = { symbols: [{ name: "a", present: true }] };
+  const machineWith = (driver: string) => ({ gpu: { devices: [], described: [], usable: { gpus: [h100], driver } } });
+
+  test("is empty when its driver and libtorch's CUDA fit; within a major version they do", () => {
+    for (const driver of ["13.0", "13.2", "14.1"]) {
+      expect(adviceFor({ machine: machineWith(driver), found, probe: whole, cudaProbe: whole })).toEqual([]);
+    }
+  });
+
+  test("says when the driver is older than libtorch's CUDA", () => {
+    expect(adviceFor({ machine: machineWith("12.8"), found, probe: whole, cudaProbe: whole })).toEqual([
+      "The driver serves CUDA 12.8, libtorch 2.15.0+cu132 needs a newer one: update NVIDIA's driver.",
+    ]);
+  });
+
+  test("says when libtorch_cuda does not load", () => {
+    const cudaProbe = { loadError: "libtorch_cuda.so: undefined symbol", symbols: [] };
+    expect(adviceFor({ machine: machineWith("13.2"), found, probe: whole, cudaProbe })).toEqual([
+      "This libtorch cannot use the GPU that is here, though it has CUDA's libraries: delete /r and run `patchdrop setup`.",
+    ]);
+  });
+});
+
 describe("the report", () => {
   test("of a machine on which training works: every needed function is there", async () => {
     const report = await examine();
@@ -86,6 +120,35 @@ describe("the report", () => {
       expect.stringMatching(new RegExp(`^functions +${requiredSymbols.length} of ${requiredSymbols.length} present$`)),
     );
     expect(lines.at(-1)).toBe("Training on the CPU will work.");
+  });
+
+  test("names each GPU with the flag that takes it, and what CUDA's libraries lack", async () => {
+    const report = await examine();
+    const gpus = [
+      { name: "NVIDIA H100", memoryBytes: 80 * 2 ** 30, computeCapability: "9.0" },
+      { name: "NVIDIA L4", memoryBytes: 24 * 2 ** 30, computeCapability: "8.9" },
+    ];
+    const gpu = { devices: [], described: [], usable: { gpus, driver: "13.2" } };
+    const cudaProbe = {
+      symbols: [
+        { name: "cudaGraphLaunch", present: true },
+        { name: "cudaStreamWaitEvent", present: false },
+      ],
+    };
+    const text = formatReport({ ...report, machine: { ...report.machine, gpu }, cudaProbe, cudaReady: true });
+    expect(text).toMatch(/^GPU +NVIDIA H100, 80\.0 GiB, compute 9\.0, driver for CUDA 13\.2: --device cuda:0$/m);
+    expect(text).toMatch(/^GPU +NVIDIA L4, 24\.0 GiB, compute 8\.9, driver for CUDA 13\.2: --device cuda:1$/m);
+    expect(text).toMatch(/^CUDA functions +1 of 2 present\nCUDA missing +cudaStreamWaitEvent$/m);
+    expect(text).toMatch(/\nTraining will work, on the CPU and with --device cuda\.$/);
+  });
+
+  test("says why a GPU that can be seen cannot be used, or that there is none", async () => {
+    const report = await examine();
+    const usable = { gpus: [], why: "NVIDIA's driver does not start (cuInit gives 999)" };
+    const of = (devices: string[]) =>
+      formatReport({ ...report, machine: { ...report.machine, gpu: { devices, described: [], usable } } });
+    expect(of(["/dev/nvidia0"])).toMatch(/^GPU +\/dev\/nvidia0 \(not usable: NVIDIA's driver does not start/m);
+    expect(of([])).toMatch(/^GPU +none: NVIDIA's driver does not start \(cuInit gives 999\)$/m);
   });
 
   test("of a libtorch that does not load gives the loader's words", async () => {

@@ -7,26 +7,16 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitCodes, PatchDropError } from "../../src/errors.ts";
-import { makeGrid } from "../../src/method/grid.ts";
-import { cifarResNet } from "../../src/models/cifar-resnet.ts";
-import type { Model } from "../../src/models/registry.ts";
 import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import { FrozenNetwork } from "../../src/nn/frozen.ts";
-import type { Network } from "../../src/nn/layers.ts";
-import { Optimizer } from "../../src/nn/optimizer.ts";
-import { Parameters } from "../../src/nn/parameters.ts";
-import { schemas } from "../../src/run/options.ts";
-import { classifierStep } from "../../src/stages/classifier-training.ts";
-import type { Batch, StepNumbers } from "../../src/stages/epochs.ts";
-import { finetuneStep } from "../../src/stages/finetune.ts";
-import { pretrainStep, uniformsFor } from "../../src/stages/pretrain.ts";
-import type { Learner } from "../../src/stages/setting.ts";
+import { uniformsOf } from "../../src/stages/step-runner.ts";
+import { kept } from "../../src/tensor/captured.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { keep, scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { Random } from "../../src/utils/random.ts";
+import { type StageCase, stageCase, tinyClasses } from "./cases.ts";
 
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
@@ -120,120 +110,25 @@ function caught(body: () => unknown): PatchDropError {
   throw new Error("no PatchDropError was thrown");
 }
 
-/** 16 patches of 2 × 2 pixels, and networks of one block a segment: a step takes a few milliseconds. */
-const model: Model = {
-  name: "tiny",
-  variant: "2019",
-  description: "for this test",
-  imageSize: 8,
-  lowSize: 2,
-  lowInput: 8,
-  grid: makeGrid(8, 2),
-  dataset: "cifar10",
-  transform: "cifar",
-  pretrained: undefined,
-  classifier: (classes) => cifarResNet({ blocks: 1, outputs: classes }),
-  policy: cifarResNet({ blocks: 1, outputs: 16, prefix: "features.", head: "logit" }),
-};
-const classes = 3;
-const batchSize = 4;
-const setting = { model, precision: "fp32", device: "cpu" } as const;
 const steps = 1000;
 const warmUpSteps = 100;
 const mostGrowthBytes = 20 * 2 ** 20;
 const limitMs = 600_000;
-
-interface Prepared {
-  step(batch: Batch, uniforms: Tensor): StepNumbers;
-  free(): void;
-}
-
-function learner(network: Network, name: string): Learner {
-  const parameters = new Parameters(network, model.imageSize, "cpu");
-  parameters.initialize(new Random(1, name));
-  return { network, parameters };
-}
-
-function frozen(name: string): FrozenNetwork {
-  const { network, parameters } = learner(model.classifier(classes), name);
-  const result = new FrozenNetwork(network, parameters, "fp32");
-  parameters.free();
-  return result;
-}
-
-function adamFor(learners: Record<string, Learner>): Optimizer {
-  const parameters = Object.entries(learners).map(([name, own]) => [name, own.parameters] as const);
-  return new Optimizer(new Map(parameters), { kind: "adam", clip: 1 });
-}
-
-/** The step functions get their networks directly; the schemas want them named. */
-const unread = { load: "unread", ckpt_hr_cl: "unread" };
-
-function classifierCase(given: Record<string, unknown>): Prepared {
-  const options = schemas.classifier_training.parse(given);
-  const classifier = learner(model.classifier(classes), "classifier");
-  const optimizer = new Optimizer(new Map([["classifier", classifier.parameters]]), {
-    kind: "sgd",
-    momentum: 0.9,
-    weightDecay: 1e-4,
-  });
-  return {
-    step: (batch) => classifierStep(classifier, batch, { setting, options, optimizer, lr: 1e-3 }),
-    free() {
-      optimizer.free();
-      classifier.parameters.free();
-    },
-  };
-}
-
-function pretrainCase(given: Record<string, unknown>): Prepared {
-  const options = schemas.pretrain.parse({ ...unread, ...given });
-  const policy = learner(model.policy, "policy");
-  const judge = frozen("judge");
-  const optimizer = adamFor({ policy });
-  return {
-    step: (batch, uniforms) => pretrainStep(policy, judge, batch, { setting, options, optimizer, lr: 1e-4, uniforms }),
-    free() {
-      optimizer.free();
-      policy.parameters.free();
-      judge.free();
-    },
-  };
-}
-
-function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<string, unknown>): Prepared {
-  const options = schemas[stage].parse(
-    stage === "finetune" ? { ...unread, ...given } : { ...unread, ckpt_lr_cl: "unread", ...given },
-  );
-  const policy = learner(model.policy, "policy");
-  const classifier = learner(model.classifier(classes), "classifier");
-  const low = stage === "finetune2stream" ? frozen("low") : undefined;
-  const optimizer = adamFor({ policy, classifier });
-  return {
-    step: (batch, uniforms) =>
-      finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr: 1e-4, uniforms }),
-    free() {
-      optimizer.free();
-      policy.parameters.free();
-      classifier.parameters.free();
-      low?.free();
-    },
-  };
-}
+const batchSize = 4;
+const cpu = { device: "cpu", precision: "fp32" } as const;
 
 /** Runs one step as `runEpochs` does: the numbers outlive the step's scope, are read, and are freed. */
-function runStep({ step }: Prepared, index: number): void {
+function runStep({ learning }: StageCase, index: number): void {
   const numbers = scope(() => {
     const random = new Random(2, "images", index);
     const images = fromArray(random.normals(new Float32Array(batchSize * 3 * 64)), [batchSize, 3, 8, 8]);
     const labels = fromArray(
-      BigInt64Array.from({ length: batchSize }, () => BigInt(random.integer(classes))),
+      BigInt64Array.from({ length: batchSize }, () => BigInt(random.integer(tinyClasses))),
       [batchSize],
     );
-    const batch: Batch = { images, labels, epoch: 0, step: index };
-    const kept = step(batch, uniformsFor(batch, setting, 1));
-    for (const tensor of Object.values(kept)) keep(tensor);
-    return kept;
+    const { uniformsPerImage: perImage } = learning;
+    const uniforms = fromArray(uniformsOf(1, 0, index, batchSize * perImage), [batchSize, perImage]);
+    return kept(learning.step({ images, labels, uniforms, epoch: 0 }, 1e-4));
   });
   expect(Number.isFinite(numbers.loss.item())).toBe(true);
   for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
@@ -262,13 +157,16 @@ describe(`${steps} steps`, () => {
     expect(liveHandles()).toBe(atStart);
   });
 
-  it.each<[string, () => Prepared]>([
-    ["classifier_training on the low resolution", () => classifierCase({ stream_id: "LR" })],
-    ["pretrain with its curriculum and an entropy bonus", () => pretrainCase({ beta: 0.1, fill: "lr" })],
-    ["finetune", () => finetuneCase("finetune", {})],
+  it.each<[string, () => StageCase]>([
+    ["classifier_training on the low resolution", () => stageCase("classifier_training", { stream_id: "LR" }, cpu)],
+    [
+      "pretrain with its curriculum and an entropy bonus",
+      () => stageCase("pretrain", { beta: 0.1, fill: "lr", clip: 1 }, cpu),
+    ],
+    ["finetune", () => stageCase("finetune", { clip: 1 }, cpu)],
     [
       "finetune2stream, whose low-resolution classifier is frozen",
-      () => finetuneCase("finetune2stream", { two_stream_mix: "share" }),
+      () => stageCase("finetune2stream", { two_stream_mix: "share", clip: 1 }, cpu),
     ],
   ])(
     "of %s leave no tensor behind and take no more memory",

@@ -1,0 +1,88 @@
+/** `--device cuda` and `--no-cuda-graph` at the command line, on machines with a GPU and without. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findLibtorch } from "../../src/native/find.ts";
+import { describeOnGpu } from "../gpu/gpu.ts";
+import { makeImageFolder } from "./images.ts";
+import { patchdrop, runTimeoutMs, succeed } from "./program.ts";
+import { timelessMetrics } from "./runs.ts";
+
+let folder: string;
+let data: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-cuda-"));
+  data = await makeImageFolder(join(folder, "data"), { classes: 3, train: 6, test: 2 });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const small = ["--model", "R8_Scenes", "--batch_size", "8", "--max_epochs", "1", "--threads", "1"];
+const training = (name: string, ...more: string[]) => [
+  "classifier_training",
+  ...small,
+  "--data_dir",
+  data,
+  "--cv_dir",
+  join(folder, name),
+  ...more,
+];
+const optionsOf = (name: string) =>
+  (JSON.parse(readFileSync(join(folder, name, "config.json"), "utf8")) as { options: Record<string, unknown> }).options;
+
+describe("--no-cuda-graph", () => {
+  it(
+    "is recorded, changes nothing on the CPU, and may be given or left away when a run goes on",
+    async () => {
+      await succeed(training("with"));
+      await succeed(training("without", "--no-cuda-graph"));
+      expect([optionsOf("with").cuda_graph, optionsOf("without").cuda_graph]).toEqual([true, false]);
+      expect(timelessMetrics(join(folder, "without"))).toEqual(timelessMetrics(join(folder, "with")));
+      await succeed(training("without", "--resume"));
+      await succeed(training("with", "--resume", "--no-cuda-graph"));
+    },
+    runTimeoutMs,
+  );
+});
+
+describe("wrong input", () => {
+  it.each([
+    ["a negative GPU", ["--device", "cuda:-1"], 2, /^error: --device: must be cpu, cuda or cuda:N, got cuda:-1; see/],
+    ["a value for a switch", ["--no-cuda-graph=yes"], 2, /^error: .*--no-cuda-graph/],
+    ["a switch that is on anyway", ["--cuda-graph"], 2, /^error: unknown option '--cuda-graph'/],
+  ])(
+    "%s",
+    async (_, flags, code, words) => {
+      const ended = await patchdrop(training("never", ...flags));
+      expect([ended.code, ended.stdout]).toEqual([code, ""]);
+      expect(ended.stderr).toMatch(words);
+    },
+    runTimeoutMs,
+  );
+
+  const { cuda } = findLibtorch();
+  it.skipIf(!cuda)(
+    "a GPU that this machine does not have (skipped where libtorch has no CUDA)",
+    async () => {
+      const ended = await patchdrop(training("never", "--device", "cuda:4096"));
+      expect([ended.code, ended.stdout]).toEqual([3, ""]);
+      expect(ended.stderr).toMatch(
+        /^error: --device cuda:4096: needs that GPU, got .+; see `patchdrop doctor`, or use --device cpu\n$/,
+      );
+    },
+    runTimeoutMs,
+  );
+});
+
+describeOnGpu("a training from the command line", () => {
+  it(
+    "with a graph and without, then evaluated",
+    async () => {
+      await succeed(training("graph", "--device", "cuda"));
+      await succeed(training("plain", "--device", "cuda", "--no-cuda-graph"));
+      const { stdout } = await succeed(["eval", "--load", join(folder, "graph"), "--device", "cuda", "--json"]);
+      expect((JSON.parse(stdout) as { rows: unknown[] }).rows.length).toBeGreaterThan(0);
+    },
+    runTimeoutMs,
+  );
+});

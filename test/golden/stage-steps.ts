@@ -1,0 +1,200 @@
+/**
+ * One step of each stage, three times, and the evaluation, against PyTorch: same weights, batch and random numbers. The
+ * same on every device.
+ */
+import { describe, expect, it } from "vitest";
+import { lowResolution, maskPatches } from "../../src/method/images.ts";
+import { MetricAccumulator } from "../../src/method/metrics.ts";
+import { decidedPatches, threshold } from "../../src/method/policy.ts";
+import { correct, reward } from "../../src/method/reward.ts";
+import { FrozenNetwork } from "../../src/nn/frozen.ts";
+import { Optimizer, type Rate } from "../../src/nn/optimizer.ts";
+import { classifierStep } from "../../src/stages/classifier-training.ts";
+import { addStreams } from "../../src/stages/evaluate.ts";
+import { finetuneStep } from "../../src/stages/finetune.ts";
+import { pretrainStep } from "../../src/stages/pretrain.ts";
+import type { Learner } from "../../src/stages/setting.ts";
+import type { Device } from "../../src/tensor/device.ts";
+import * as ops from "../../src/tensor/ops.ts";
+import { scope } from "../../src/tensor/scope.ts";
+import { fromArray } from "../../src/tensor/tensor.ts";
+import { loadGolden, type PolicyStageFile } from "./load.ts";
+import {
+  changesSince,
+  farthest,
+  goldenBatch,
+  goldenClassifier,
+  goldenImages,
+  goldenPolicy,
+  maskRows,
+  model,
+  setting,
+  snapshot,
+} from "./networks.ts";
+
+/** Values of a step; those after an update carry the update's rounding. */
+const firstTolerance = 3;
+/**
+ * Gradients, in units of a tensor's norm; a ReLU at zero moves them by percents (see networks.test.ts). What Adam makes of
+ * a gradient is its sign at first, so updates are compared by test/nn/optimizer.test.ts, for gradients that are known.
+ */
+const gradientTolerance = 0.1;
+
+const rounded = (values: ArrayLike<number>) => Array.from(values, (value) => Number(value.toFixed(4)));
+
+/** Runs a policy stage's golden steps and compares what each hands back, and the first gradients. */
+function compareSteps(
+  golden: PolicyStageFile,
+  learners: Record<string, Learner>,
+  step: (number: number) => ReturnType<typeof pretrainStep>,
+) {
+  golden.steps.forEach((expected, number) => {
+    scope(() => {
+      const found = step(number);
+      const { reward: earned, baselineReward, mask } = found;
+      expect(maskRows(mask!)).toEqual(expected.sampled);
+      expect(Array.from(found.correct.toFloat32())).toEqual(expected.right);
+      expect(rounded(earned!.toFloat32())).toEqual(rounded(expected.reward));
+      expect(rounded(baselineReward!.toFloat32())).toEqual(rounded(expected.rewardGreedy));
+      expect(found.loss.item()).toBeCloseTo(expected.loss, number === 0 ? firstTolerance : 1);
+    });
+    if (number > 0) return;
+    for (const [name, { parameters }] of Object.entries(learners)) {
+      const worst = farthest(parameters.gradients(), golden.steps[0].gradients[name]);
+      expect(worst.distance, `${name}: ${worst.name}`).toBeLessThan(gradientTolerance);
+    }
+  });
+}
+
+const common = { beta: 0, reward: "quadratic", fill: "zero" } as const;
+
+/** A GPU's kernels take the learning rate from its memory. */
+function rateOn(device: Device, lr: number): Rate {
+  return device === "cpu" ? lr : fromArray(Float32Array.of(lr), [], device);
+}
+
+/** The tests, on a device. */
+export function goldenStages(device: Device): void {
+  describe("classifier_training", () => {
+    const golden = loadGolden("classifier-training");
+    const { lr, momentum, weight_decay } = golden.options;
+
+    it("three steps on high resolution", () => {
+      const learner = goldenClassifier(golden.bases.classifier, device);
+      const before = snapshot(learner);
+      const optimizer = new Optimizer(new Map([["c", learner.parameters]]), {
+        kind: "sgd",
+        momentum,
+        weightDecay: weight_decay,
+      });
+      golden.steps.forEach((step, number) => {
+        const context = {
+          setting,
+          options: { stream_id: "HR", label_smoothing: 0 },
+          optimizer,
+          lr: rateOn(device, lr),
+        } as const;
+        const { loss } = scope(() => classifierStep(learner, goldenBatch(golden.labels, 0, device), context));
+        expect(loss.item()).toBeCloseTo(step.loss, number === 0 ? 4 : 1);
+        if ("changes" in step) {
+          const worst = farthest(changesSince(before, learner), step.changes.classifier);
+          expect(worst.distance, worst.name).toBeLessThan(number === 0 ? 0.05 : 0.5);
+        }
+      });
+    });
+
+    it("the low-resolution stream", () => {
+      const learner = goldenClassifier(golden.bases.classifier, device);
+      const optimizer = new Optimizer(new Map([["c", learner.parameters]]), { kind: "sgd", momentum });
+      const context = {
+        setting,
+        options: { stream_id: "LR", label_smoothing: 0 },
+        optimizer,
+        lr: rateOn(device, lr),
+      } as const;
+      const { loss } = scope(() => classifierStep(learner, goldenBatch(golden.labels, 0, device), context));
+      expect(loss.item()).toBeCloseTo(golden.lowResolution.loss, 4);
+    });
+  });
+
+  describe.each(["pretrain", "pretrain-curriculum"] as const)("%s", (name) => {
+    it("three steps", () => {
+      const golden = loadGolden(name);
+      const { lr, alpha, penalty, decided } = golden.options;
+      const policy = goldenPolicy(golden.bases.policy, device);
+      const classifier = goldenClassifier(golden.bases.classifier, device);
+      const frozen = new FrozenNetwork(classifier.network, classifier.parameters, "fp32");
+      const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), { kind: "adam" });
+      // In epoch e the curriculum leaves e + 1 patches to the policy.
+      expect(decidedPatches(decided - 1, 16, true)).toBe(decided);
+      compareSteps(golden, { policy }, (step) => {
+        const batch = { ...goldenBatch(golden.labels, step, device), epoch: decided - 1 };
+        const options = { ...common, alpha, penalty, curriculum: decided < 16 };
+        return pretrainStep(policy, frozen, batch, { setting, options, optimizer, lr: rateOn(device, lr) });
+      });
+    });
+  });
+
+  describe.each(["finetune", "finetune2stream", "finetune2stream-2019"] as const)("%s", (name) => {
+    it("three steps", () => {
+      const golden = loadGolden(name);
+      const { lr, decided: _, ...rules } = golden.options;
+      const policy = goldenPolicy(golden.bases.policy, device);
+      const classifier = goldenClassifier(golden.bases.classifier, device);
+      const lowClassifier = goldenClassifier(golden.bases.lowClassifier, device);
+      const low =
+        name === "finetune" ? undefined : new FrozenNetwork(lowClassifier.network, lowClassifier.parameters, "fp32");
+      const optimizer = new Optimizer(
+        new Map([
+          ["agent", policy.parameters],
+          ["resnet_hr", classifier.parameters],
+        ]),
+        { kind: "adam" },
+      );
+      compareSteps(golden, { policy, classifier }, (step) => {
+        const options = { ...common, ...rules };
+        const context = { setting, options, optimizer, lr: rateOn(device, lr) };
+        return finetuneStep({ policy, classifier, low }, goldenBatch(golden.labels, step, device), context);
+      });
+      // The running statistics moved once a step, by the sampled masks.
+      expect(classifier.parameters.batchesTracked).toBe(rules.classifier_bn === "train" ? 3 : 0);
+    });
+  });
+
+  describe("evaluation", () => {
+    const golden = loadGolden("evaluate");
+    const frozen = ({ network, parameters }: Learner) => new FrozenNetwork(network, parameters, "fp32");
+
+    it.each([
+      ["one stream", golden.oneStream],
+      ["two streams", golden.twoStreams],
+    ] as const)("%s", (streams, expected) => {
+      const policy = frozen(goldenPolicy(golden.bases.policy, device));
+      const high = frozen(goldenClassifier(golden.bases.classifier, device));
+      const low = streams === "two streams" ? frozen(goldenClassifier(golden.bases.lowClassifier, device)) : undefined;
+      scope(() => {
+        const { labels } = goldenBatch(golden.labels, 0, device);
+        const images = goldenImages(8, device);
+        const view = lowResolution(images, model);
+        const logits = policy.forward(view);
+        const flat = expected.policyLogits.flat();
+        for (const [i, value] of logits.toFloat32().entries()) expect(value).toBeCloseTo(flat[i], 3);
+        const mask = threshold(ops.sigmoid(logits));
+        expect(maskRows(mask)).toEqual(expected.actions);
+        const classes = addStreams(high.forward(maskPatches(images, mask, model.grid)), low?.forward(view));
+        const wanted = expected.logits.flat();
+        for (const [i, value] of classes.toFloat32().entries()) expect(value).toBeCloseTo(wanted[i], 3);
+        const right = correct(classes, labels);
+        const earned = reward(right, mask, { kind: "quadratic", penalty: golden.options.penalty });
+        const accumulated = new MetricAccumulator();
+        accumulated.add({ correct: right.toFloat32(), reward: earned.toFloat32(), mask: mask.toFloat32() });
+        const { accuracy, reward: mean, sparsity, variance, unique_policies } = accumulated.metrics();
+        expect(accuracy).toBeCloseTo(expected.accuracy, 6);
+        expect(mean).toBeCloseTo(expected.rewardMean, 5);
+        expect(sparsity).toBeCloseTo(expected.patchesMean, 6);
+        expect(variance).toBeCloseTo(expected.patchesStd, 6);
+        expect(unique_policies).toBe(expected.distinctPolicies);
+      });
+    });
+  });
+}
