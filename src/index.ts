@@ -1,8 +1,11 @@
 /** The library: what `import { … } from "patchdrop"` offers. Names only; nothing is computed here. */
+export { acquireRun } from "./acquire/acquire-run.ts";
+export { type AcquireOptions, parseAcquireOptions } from "./acquire/options.ts";
+export type { Acquired } from "./acquire/tally.ts";
 export type { DataSplits, Dataset, Normalization } from "./data/dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
-export type { TransformName } from "./data/transforms.ts";
 export { readImage } from "./data/read-image.ts";
+export type { TransformName } from "./data/transforms.ts";
 export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
 export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/config.ts";
 export { type ExperimentResult, runExperiment } from "./experiment/run.ts";

@@ -1,6 +1,7 @@
 /** The options of `patchdrop acquire`. */
 import { z } from "zod";
 import { predictSchema } from "../predict/options.ts";
+import { parseWith } from "../run/options.ts";
 
 const { load, top, batch_size, fill, device, precision, threads, torch } = predictSchema.shape;
 const price = z.number().min(0).optional();
@@ -37,3 +38,8 @@ export const acquireSchema = z.strictObject({
 });
 
 export type AcquireOptions = z.infer<typeof acquireSchema>;
+
+/** Checks the flags of `patchdrop acquire`; `load` and `out` must be among them. @throws usage, all faults at once */
+export function parseAcquireOptions(given: Record<string, unknown>): AcquireOptions {
+  return parseWith(acquireSchema, given, "acquire");
+}

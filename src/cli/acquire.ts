@@ -1,7 +1,6 @@
 /** `patchdrop acquire`: reads of a scene only the patches that a trained policy chooses. */
 import { Command } from "@commander-js/extra-typings";
-import { acquireSchema } from "../acquire/options.ts";
-import { parseWith } from "../run/options.ts";
+import { acquireSchema, parseAcquireOptions } from "../acquire/options.ts";
 import { addFlags } from "./flags.ts";
 
 const summary = "Read of an image only the patches that a trained policy chooses, and say what that saves.";
@@ -31,7 +30,7 @@ export function acquireCommand(): Command {
     .addHelpText("after", examples)
     .action(async (image, flags) => {
       const { json = false, quiet = false, ...given } = flags as Record<string, unknown>;
-      const options = parseWith(acquireSchema, given, "acquire");
+      const options = parseAcquireOptions(given);
       const [{ acquireRun }, { savingsLines }, { terminalReporter }] = await Promise.all([
         import("../acquire/acquire-run.ts"),
         import("../acquire/savings.ts"),

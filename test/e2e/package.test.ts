@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { blockScene, writeScene } from "../acquire/scenes.ts";
 import { makeImageFolder } from "./images.ts";
 import { packageFolder, runTimeoutMs, shellEnvironment } from "./program.ts";
 
@@ -58,6 +59,17 @@ it("trains on images of one's own, and says what the run sees in a file", { time
   // Of two classes the likelier one; a policy that hardly learned takes about as many patches of each image.
   expect(Number(found![1])).toBeGreaterThanOrEqual(50);
   expect(Math.abs(Number(found![2]) - Number(patches))).toBeLessThan(5);
+});
+
+it("acquires from a scene what the run chooses", { timeout: runTimeoutMs }, async () => {
+  await writeScene(at("scene.tif"), blockScene(64, 32), { resampling: "nearest" });
+  const said = node("acquire-from-a-cog.mjs", "runs/policy", "scene.tif", "acquired");
+  const found = /^(\d+) of 32 patches, (\d+) bytes read of (\d+); see acquired\n$/.exec(said);
+  expect(found, said).not.toBeNull();
+  const { features } = JSON.parse(readFileSync(at("acquired", "patches.geojson"), "utf8")) as {
+    features: { properties: { chosen: boolean } }[];
+  };
+  expect(features.filter(({ properties }) => properties.chosen).length).toBe(Number(found![1]));
 });
 
 it("has types that a strict project can use", { timeout: runTimeoutMs }, () => {
