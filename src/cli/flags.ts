@@ -37,7 +37,11 @@ function placeholder(name: string, type: Described["type"], choices: readonly st
   if (type === "number") return "n";
   if (type === "enum") return choices.join("|");
   if (name.endsWith("_dir") || ["torch", "overlay", "masked"].includes(name)) return "folder";
-  return name === "load" || name.startsWith("ckpt_") ? "run" : ["pretrained", "out"].includes(name) ? "file" : "name";
+  return name === "load" || name.startsWith("ckpt_")
+    ? "run"
+    : ["pretrained", "out", "chart"].includes(name)
+      ? "file"
+      : "name";
 }
 
 /** A number, or the text itself, which the schema then refuses by name. */

@@ -1,14 +1,16 @@
 /** Gathers an experiment's curves, table and pictures for the report's page. */
 import path from "node:path";
 import { findModel } from "../models/registry.ts";
-import type { MetricRecord, StageRecords, TradeoffSeries } from "../report/charts.ts";
 import type { GalleryItem } from "../report/gallery.ts";
+import type { MetricRecord, StageRecords } from "../report/learning-curves.ts";
 import { renderPage } from "../report/page.ts";
 import type { ResultRow } from "../report/table.ts";
+import type { TradeoffSeries } from "../report/tradeoff.ts";
 import { writeFileAtomic } from "../run/atomic.ts";
 import { readMetrics } from "../run/metrics.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
-import { type RunEvaluation, showImages } from "../stages/evaluate-run.ts";
+import type { RunEvaluation } from "../stages/evaluate-run.ts";
+import { showImages } from "../stages/show-images.ts";
 import { Random } from "../utils/random.ts";
 import type { Experiment } from "./config.ts";
 import { evalOptions } from "./eval-options.ts";

@@ -2,12 +2,13 @@
  * The report of a run, or of several: one HTML page with everything in it. It loads nothing, needs no script, follows
  * the reader's light or dark scheme and prints. Made from plain data; where that comes from is not known here.
  */
-import { learningCurves, type StageRecords, type TradeoffSeries, tradeoffChart } from "./charts.ts";
 import { type GalleryItem, gallery } from "./gallery.ts";
 import { heatMap } from "./heat-map.ts";
 import { html, Markup } from "./html.ts";
+import { learningCurves, type StageRecords } from "./learning-curves.ts";
 import { styleSheet } from "./style.ts";
 import { htmlTable, type ResultTable } from "./table.ts";
+import { type TradeoffSeries, tradeoffChart } from "./tradeoff.ts";
 
 /** Names and values in the order in which they are shown: a Map, or `Object.entries` of an object. */
 export type Entries = Iterable<readonly [string, unknown]>;

@@ -1,8 +1,12 @@
 /**
- * The page's style sheet. Colours are variables: light by default and on paper, dark on a screen that asks for it.
- * `--ink` on `--surface` and `--muted` on `--surface` keep a contrast of 4.5 to 1 or more in both.
+ * The page's style sheet, and its colours, which a chart in a file of its own has too.
  */
-export const styleSheet = `
+
+/**
+ * Colours as variables: light by default and on paper, dark on a screen that asks for it. `--ink` on `--surface` and
+ * `--muted` on `--surface` keep a contrast of 4.5 to 1 or more in both.
+ */
+export const colours = `
 :root {
   color-scheme: light dark;
   --page: #f6f6f3; --surface: #ffffff; --ink: #1d2530; --muted: #5f6975; --rule: #dfe1e0;
@@ -14,7 +18,9 @@ export const styleSheet = `
     --accent: #77bde4; --accent-soft: #20303b; --heat: #77bde4; --heat-light: #13171b; --wrong: #f0958a;
   }
 }
-* { box-sizing: border-box; }
+`;
+
+export const styleSheet = `${colours}* { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
 main { max-width: 70rem; margin: 0 auto; padding: 3rem 1.5rem 4rem; }
 h1, h2, h3 { line-height: 1.2; font-weight: 650; margin: 0; letter-spacing: -0.01em; }

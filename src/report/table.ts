@@ -65,9 +65,14 @@ ${rows}
 <p class="meanings">${meanings}</p>`;
 }
 
-/** The table for a terminal: aligned, without colour, ending in a line break. Control characters are replaced. */
+/** The table for a terminal: aligned, without colour, ending in a line break. */
 export function textTable(table: ResultTable): string {
-  const cells = textCells(table).map((line) => line.map((cell) => cell.replace(/\p{Cc}/gu, "\uFFFD")));
+  return alignedText(textCells(table));
+}
+
+/** Lines of cells, the first of them the header; names left, numbers right. Control characters are replaced. */
+export function alignedText(table: readonly (readonly string[])[]): string {
+  const cells = table.map((line) => line.map((cell) => cell.replace(/\p{Cc}/gu, "\uFFFD")));
   const widths = cells[0].map((_, i) => Math.max(...cells.map((line) => line[i].length)));
   const lines = cells.map((line) =>
     line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))),

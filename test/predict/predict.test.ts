@@ -20,9 +20,11 @@ import { openLibtorch } from "../../src/native/library.ts";
 import type { Prediction, Unreadable } from "../../src/predict/lines.ts";
 import { predictSchema } from "../../src/predict/options.ts";
 import { predict } from "../../src/predict/predict.ts";
-import { evalSchema, parseOptions, type StageName } from "../../src/run/options.ts";
+import { evalSchema } from "../../src/run/eval-options.ts";
+import { parseOptions, type StageName } from "../../src/run/options.ts";
 import { type Reporter, Stopped, silentReporter } from "../../src/run/reporter.ts";
-import { evaluateRun, showImages } from "../../src/stages/evaluate-run.ts";
+import { evaluateRun } from "../../src/stages/evaluate-run.ts";
+import { showImages } from "../../src/stages/show-images.ts";
 import { train } from "../../src/stages/train.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 

@@ -1,7 +1,8 @@
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { learningCurves, type MetricRecord, tradeoffChart } from "../../src/report/charts.ts";
 import { heatMap } from "../../src/report/heat-map.ts";
+import { learningCurves, type MetricRecord } from "../../src/report/learning-curves.ts";
+import { tradeoffChart } from "../../src/report/tradeoff.ts";
 import { samplePage } from "./sample.ts";
 
 /** What the tests read of a drawn page. */
