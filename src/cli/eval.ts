@@ -62,7 +62,11 @@ function choiceText({ choice }: RunEvaluation): string {
   const aim =
     "patches" in choice.target ? `${choice.target.patches} patches` : `${100 * choice.target.accuracy} % accuracy`;
   const gave = `${(100 * accuracy).toFixed(1)} % with ${patches.toFixed(2)} patches there`;
-  return `calibrated for ${aim} on ${images} training images: ${gave}; stored in ${choice.file}\n`;
+  const kept =
+    choice.file === undefined
+      ? "not stored, since the classifier of --ckpt_hr_cl is not the checkpoint's"
+      : `stored in ${choice.file}`;
+  return `calibrated for ${aim} on ${images} training images: ${gave}; ${kept}\n`;
 }
 
 async function writeChart(file: string, { dataset, split, stage, rows, sweep }: RunEvaluation): Promise<void> {

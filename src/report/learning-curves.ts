@@ -10,6 +10,8 @@ export interface MetricRecord {
   /** Share of images classified rightly, 0 … 1. */
   readonly accuracy: number;
   readonly reward?: number;
+  /** Distinct masks. */
+  readonly policies?: number;
   /** S: mean number of patches of an image. */
   readonly patches?: number;
   readonly loss?: number;
@@ -24,6 +26,7 @@ export interface StageRecords {
 const metrics = [
   { key: "accuracy", title: "accuracy, %", text: percent, scale: 100 },
   { key: "patches", title: "patches of an image, S", text: (value: number) => decimals(value, 2), scale: 1 },
+  { key: "policies", title: "distinct policies", text: (value: number) => decimals(value, 0), scale: 1 },
   { key: "reward", title: "reward", text: (value: number) => decimals(value, 3), scale: 1 },
   { key: "loss", title: "loss", text: (value: number) => decimals(value, 3), scale: 1 },
 ] as const;
@@ -31,7 +34,7 @@ const metrics = [
 type Metric = (typeof metrics)[number];
 
 const splits: readonly { split: "train" | "test"; style: Style }[] = [
-  { split: "train", style: { color: "var(--muted)", dash: "4 3", symbol: "circle", hollow: true } },
+  { split: "train", style: { color: "var(--muted)", dash: "4 3", symbol: "circle", inside: "page" } },
   { split: "test", style: { color: "var(--accent)", symbol: "circle" } },
 ];
 

@@ -19,7 +19,8 @@ export interface Style {
   readonly dash?: string;
   /** Drawn at each point; none for a line only. */
   readonly symbol?: SymbolType;
-  readonly hollow?: boolean;
+  /** Whether the symbol shows the page within, or nothing of itself but its line. */
+  readonly inside?: "page" | "nothing";
   /** Of the symbol, in pixels; as fits the symbol when absent. */
   readonly radius?: number;
 }
@@ -36,12 +37,12 @@ export function seriesMarks(plot: PlotModule, points: readonly Point[], style: S
     strokeDasharray: style.dash,
   });
   if (style.symbol === undefined) return [line];
-  const fill = style.hollow ? "var(--surface)" : style.color;
+  const fill = { page: "var(--surface)", nothing: "none", itself: style.color }[style.inside ?? "itself"];
   const dot = plot.dot(symbolsAt, {
     x: "x",
     y: "y",
     symbol: style.symbol,
-    r: style.radius ?? (style.hollow ? 4 : 3.5),
+    r: style.radius ?? (style.inside === undefined ? 3.5 : 4),
     fill,
     stroke: style.color,
     strokeWidth: 1.5,

@@ -32,8 +32,6 @@ p { margin: 0; }
 .about, .legend { color: var(--muted); max-width: 46rem; }
 .about { margin-top: 0.75rem; }
 .card { background: var(--surface); border: 1px solid var(--rule); border-radius: 10px; padding: 1.5rem 1.75rem; margin-top: 1.5rem; overflow-wrap: anywhere; }
-.pair { display: grid; grid-template-columns: 3fr 2fr; gap: 0 1.5rem; }
-.pair > :only-child { grid-column: 1 / -1; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -42,6 +40,12 @@ tbody tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--muted); font-weight: 500; font-size: 0.875rem; white-space: nowrap; }
 tbody th { text-align: left; font-weight: 400; padding-left: 0.75rem; }
 td { white-space: nowrap; }
+.plain { font-size: 0.9rem; }
+.plain th, .plain td { padding: 0.3rem 0 0.3rem 1.25rem; }
+.plain tbody th { padding-left: 0; }
+.facts td { text-align: left; white-space: normal; min-width: 7rem; }
+.facts thead th { text-align: left; }
+dl + .scroll { margin-top: 1rem; }
 .policy > * { background: var(--accent-soft); font-weight: 600; }
 .policy > th { box-shadow: inset 3px 0 var(--accent); }
 tr > :last-child { padding-right: 0.75rem; }
@@ -56,17 +60,27 @@ figure { margin: 0; }
 .entry svg { flex: none; }
 .stage { margin-top: 1.5rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); gap: 1.25rem; }
-.charts svg, .pair .card > svg { width: 100%; }
+
+.charts svg, .card > svg { width: 100%; }
 .charts figcaption { color: var(--muted); font-size: 0.875rem; }
 
 .heat rect { fill: var(--heat); stroke: var(--rule); stroke-width: 1; }
 .heat text { font: 600 14px system-ui, sans-serif; font-variant-numeric: tabular-nums; text-anchor: middle; }
 .heat .on-light { fill: var(--ink); }
 .heat .on-dark { fill: var(--heat-light); }
-.pair .card > .heat { max-width: 20rem; margin: 0 auto; }
-.use p { color: var(--muted); font-size: 0.875rem; margin-top: 1rem; }
+.side { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); gap: 2rem 2.5rem; }
+.side .heat { width: 100%; max-width: 20rem; }
+.note { color: var(--muted); font-size: 0.875rem; margin-top: 1rem; max-width: 46rem; }
+.verdict { font-weight: 600; margin-bottom: 0.75rem; }
+.side dl + svg { margin-top: 1.25rem; max-width: 26rem; width: 100%; }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 1.25rem 1rem; }
+.maps figcaption { display: flex; justify-content: space-between; gap: 0.5rem; font-size: 0.875rem; margin-bottom: 0.35rem; }
+.scroll { overflow-x: auto; }
+.scroll + .side, .side + h3, .key + h3, .scroll + h3, dl + h3 { margin-top: 2rem; }
+.titled + .titled { margin-top: 2.5rem; }
 
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); gap: 2rem 2.5rem; margin-top: 1.5rem; }
+h4 { font-size: 0.95rem; font-weight: 600; margin: 2rem 0 0; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); gap: 2rem 2.5rem; margin-top: 1rem; }
 .item { break-inside: avoid; min-width: 0; }
 .item figcaption { display: flex; justify-content: space-between; gap: 1rem; margin-bottom: 0.5rem; }
 .count { color: var(--muted); white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -86,7 +100,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.3rem 1.5rem; 
 dt { color: var(--muted); }
 dd { margin: 0; font-variant-numeric: tabular-nums; }
 pre { margin: 0 0 1.5rem; padding: 0.9rem 1.1rem; background: var(--page); border-radius: 6px; white-space: pre-wrap; font: 0.875rem/1.5 ui-monospace, monospace; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2.5rem; align-items: start; }
+dl.facts { grid-template-columns: repeat(auto-fill, minmax(7rem, max-content) minmax(8rem, 1fr)); }
 footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
 
 @media (max-width: 46rem) {
@@ -94,7 +108,6 @@ footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
   h1 { font-size: 1.7rem; }
   .summary { font-size: 1.08rem; }
   .card { padding: 1.25rem 1rem; }
-  .pair { grid-template-columns: minmax(0, 1fr); }
   /* A name takes a line of its own, its numbers the next. */
   table { font-size: 0.9rem; }
   tr { display: grid; grid-template-columns: 4fr 3fr 3fr 4fr 4fr; border-bottom: 1px solid var(--rule); }
@@ -113,7 +126,7 @@ footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
   .card { border: 0; padding: 0; margin-top: 1.5rem; }
   .policy > *, .heat rect, .panels * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   h2, h3, thead, .legend { break-after: avoid; }
-  figure, tr, .legend, .pair, .stage, .facts { break-inside: avoid; }
+  figure, tr, .legend, .stage, .side > div { break-inside: avoid; }
   .charts { grid-template-columns: repeat(4, 1fr); }
   .panels small { font-size: 0.65rem; }
   .gallery { grid-template-columns: 1fr 1fr; gap: 1.25rem 1.5rem; }

@@ -33,11 +33,10 @@ type Styled = TradeoffSeries & { readonly style: Style; readonly drawn: readonly
 const symbols: readonly SymbolType[] = ["circle", "square", "triangle", "diamond", "star", "wye", "cross"];
 const dashes = ["4 3", "1.5 3", "9 3", "9 3 1.5 3"];
 
-/** Size in pixels, and the number of patches at which the axis ends; the largest there is when absent. */
+/** In pixels. */
 export interface ChartSize {
   readonly width?: number;
   readonly height?: number;
-  readonly most?: number | undefined;
 }
 
 /** The chart with its legend. */
@@ -49,9 +48,8 @@ export async function tradeoffChart(series: readonly TradeoffSeries[], size: Cha
 /** Charts of the same series under titles of their own, with one legend. Names are escaped. */
 export async function tradeoffCharts(
   charts: readonly { readonly title: string; readonly series: readonly TradeoffSeries[] }[],
-  most: number | undefined,
 ): Promise<Markup> {
-  const size = { width: 270, height: 200, most };
+  const size = { width: 270, height: 200 };
   const figures = charts.map(async ({ title, series }) => {
     const svg = await chart(`${title}: accuracy against the mean number of patches`, styledSeries(series), size);
     return html`<figure><figcaption>${title}</figcaption>${svg}</figure>`;
@@ -97,8 +95,8 @@ function styledSeries(series: readonly TradeoffSeries[]): Styled[] {
 
 function tradeoffStyle(kind: TradeoffSeries["kind"], symbol: SymbolType, dash: string | undefined): Style {
   if (kind === "policy") return { color: "var(--accent)", symbol };
-  if (kind === "chosen") return { color: "var(--accent)", symbol: "circle", hollow: true, radius: 8 };
-  return { color: "var(--muted)", symbol, hollow: true, ...(dash !== undefined && { dash }) };
+  if (kind === "chosen") return { color: "var(--accent)", symbol: "circle", inside: "nothing", radius: 8 };
+  return { color: "var(--muted)", symbol, inside: "page", ...(dash !== undefined && { dash }) };
 }
 
 function finitePoints(series: TradeoffSeries): Point[] {
@@ -121,17 +119,13 @@ async function legend(styled: readonly Styled[]): Promise<Markup[]> {
 /** What is drawn later lies on top: what is compared with, below the policies. */
 const layers = ["reference", "baseline", "chosen", "policy"] as const;
 
-function chart(
-  title: string,
-  styled: readonly Styled[],
-  { width = 480, height = 340, most }: ChartSize,
-): Promise<Markup> {
+function chart(title: string, styled: readonly Styled[], { width = 480, height = 340 }: ChartSize): Promise<Markup> {
   const spoken = styled.map(({ label, drawn: points }) => {
     const list = points.map(({ x, y }) => `${decimals(y, 1)} % at ${decimals(x, 2)} patches`);
     return `${label}: ${list.join(", ") || "no values"}`;
   });
   const all = styled.flatMap(({ drawn: points }) => points);
-  const end = most ?? Math.max(1, ...all.map(({ x }) => Math.ceil(x)));
+  const end = Math.max(1, ...all.map(({ x }) => Math.ceil(x)));
   const order = layers.flatMap((layer) => styled.filter(({ kind }) => kind === layer));
   return drawn(`${title}. ${spoken.join(". ")}`, (plot) => ({
     width,
@@ -157,18 +151,17 @@ function line(plot: PlotModule, { drawn: points, style }: Styled): Markish[] {
   return seriesMarks(plot, points, style);
 }
 
-/** A thin line right across, with its name over the side on which the curves are far from it. */
+/** A thin line right across, with its name over its end, where few curves pass above. */
 function level(plot: PlotModule, { drawn: points, label }: Styled, end: number): Markish[] {
-  return points.flatMap(({ x, y }) => {
-    const left = x > end / 2;
+  return points.flatMap(({ y }) => {
     return [
       plot.ruleY([y], { stroke: "var(--muted)", strokeWidth: 1 }),
       plot.text([label], {
-        x: left ? 0 : end,
+        x: end,
         y,
-        dx: left ? 4 : -4,
-        dy: -8,
-        textAnchor: left ? "start" : "end",
+        dx: -10,
+        dy: -9,
+        textAnchor: "end",
         fill: "var(--muted)",
         stroke: "var(--surface)",
         strokeWidth: 4,

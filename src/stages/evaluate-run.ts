@@ -50,6 +50,7 @@ export interface RunEvaluation {
   /** How the policy's patches were chosen, where a flag said it. */
   choice?: EvaluatedChoice;
   sweep?: PolicySweep;
+  details?: PolicyDetails;
 }
 
 export interface EvaluatedChoice {
@@ -57,18 +58,21 @@ export interface EvaluatedChoice {
   target?: Target;
   /** What the threshold gave on the training images that it was calibrated on. */
   calibrated?: Measured;
-  /** Where the choice is stored. */
+  /** Where the choice is stored; nowhere if it was calibrated with a classifier that is not the checkpoint's. */
   file?: string;
 }
 
-/** What one learns of a policy from many points, beyond the rows of a table. */
 export interface PolicySweep {
   rule: "threshold" | "topk";
   /** Names, [K]. */
   classes: readonly string[];
   series: SweepSeries[];
-  /** Of the policy as it was evaluated, by label, [K]. */
-  byClass: ClassResult[];
+}
+
+/** What there is to say of a policy beyond the rows of a table. */
+export interface PolicyDetails {
+  /** By label, [K]. */
+  classes: readonly (ClassResult & { name: string })[];
   health: PolicyHealth;
   examples: Examples;
 }
@@ -85,13 +89,21 @@ export interface PolicyHealth {
   imagesByPatches: number[];
 }
 
-/** Evaluates the checkpoint of `options.load`. @throws kinds "input" and "usage". */
-export async function evaluateRun(options: EvalOptions, reporter: Reporter = silentReporter): Promise<RunEvaluation> {
+/**
+ * Evaluates the checkpoint of `options.load`.
+ * @param details whether to return those, too
+ * @throws kinds "input" and "usage"
+ */
+export async function evaluateRun(
+  options: EvalOptions,
+  reporter: Reporter = silentReporter,
+  { details = options.sweep } = {},
+): Promise<RunEvaluation> {
   const checkpoint = openCheckpoint(options.load);
   if (!checkpoint.networks.has("agent")) return evaluateAlone(checkpoint, options, reporter);
   return withOpenedRun(checkpoint, options, reporter, async (run) => {
-    const rows = await evaluatePolicy(run, options);
-    return { ...described(checkpoint, run.setting, options), ...rows };
+    const { details: found, ...rest } = await evaluatePolicy(run, options);
+    return { ...described(checkpoint, run.setting, options), ...rest, ...(details && { details: found }) };
   });
 }
 
@@ -137,7 +149,7 @@ async function classifierRow(checkpoint: Checkpoint, split: Dataset, setting: Se
 async function evaluatePolicy(
   run: OpenedRun,
   options: EvalOptions,
-): Promise<Pick<RunEvaluation, "rows" | "patchUse" | "choice" | "sweep">> {
+): Promise<Pick<RunEvaluation, "rows" | "patchUse" | "choice" | "sweep" | "details">> {
   const { setting, seed, checkpoint } = run;
   const { grid } = setting.model;
   const split = setting.data[options.split];
@@ -160,12 +172,16 @@ async function evaluatePolicy(
   if (lowAlone !== undefined) {
     rows.push({ name: "LR classifier, no patches", kind: "baseline", accuracy: lowAlone, patches: 0 });
   }
-  const found = { rows, patchUse: evaluated[0].metrics.patchUse() };
   const measured = { split: options.split, images: split.length, accuracy: rows[0].accuracy, patches: rows[0].patches };
-  const choice = choiceOf(run, selection, target, fitted, measured);
-  if (!options.sweep) return { ...found, ...choice };
-  const series = sweepSeries(points, verdicts.slice(choices.length));
-  return { ...found, ...choice, sweep: { rule, series, ...detailsOf(run, split, look, masks, evaluated[0]) } };
+  return {
+    rows,
+    patchUse: evaluated[0].metrics.patchUse(),
+    ...choiceOf(run, options, selection, fitted, measured),
+    details: detailsOf(run, split, look, masks, evaluated[0]),
+    ...(options.sweep && {
+      sweep: { rule, classes: split.classes, series: sweepSeries(points, verdicts.slice(choices.length)) },
+    }),
+  };
 }
 
 function targetOf({ target_patches: patches, target_accuracy: accuracy }: EvalOptions): Target | undefined {
@@ -207,22 +223,19 @@ async function lowAccuracy({ setting, networks }: OpenedRun, split: Dataset, own
 /** What is said of the choice, which is stored where it was calibrated for the checkpoint's own networks. */
 function choiceOf(
   { checkpoint, setting, seed }: OpenedRun,
+  options: EvalOptions,
   selection: Selection,
-  target: Target | undefined,
   fitted: Calibrated | undefined,
   evaluated: Measured,
 ): { choice?: EvaluatedChoice } {
+  const target = targetOf(options);
   if (fitted === undefined || target === undefined) return said(selection) === "" ? {} : { choice: { selection } };
   const { calibrated } = fitted;
-  const file = writeChoice(checkpoint.path, {
-    ...fitted.selection,
-    target,
-    dataset: setting.data.train.name,
-    seed,
-    calibrated,
-    evaluated,
-  });
-  return { choice: { selection, target, calibrated, file } };
+  const choice = { selection, target, calibrated };
+  if (options.ckpt_hr_cl !== undefined) return { choice };
+  const dataset = setting.data.train.name;
+  const file = writeChoice(checkpoint.path, { ...fitted.selection, target, dataset, seed, calibrated, evaluated });
+  return { choice: { ...choice, file } };
 }
 
 function detailsOf(
@@ -236,8 +249,7 @@ function detailsOf(
   const counts = Uint8Array.from(right, (_, i) => countPatches(masks(i)));
   const imagesByPatches = Array.from({ length: look.patches + 1 }, (_, n) => counts.filter((c) => c === n).length);
   return {
-    classes: split.classes,
-    byClass: classes.results(),
+    classes: classes.results().map((result, label) => ({ name: split.classes[label], ...result })),
     health: { entropyBits: meanEntropy(look), policies, commonestPolicy, imagesByPatches },
     examples: findExamples(right, counts, seed),
   };
