@@ -4,6 +4,7 @@ export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
 export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
 export { type Experiment, readExperiment } from "./experiment/config.ts";
 export { runExperiment } from "./experiment/run.ts";
+export { choosePatches, type Selection, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
 export {
   centrePatches,
   countPatches,
@@ -20,7 +21,8 @@ export { describeModels, type ModelDescription } from "./models/describe.ts";
 export { findModel, type Model, modelNames } from "./models/registry.ts";
 export { type FoundLibtorch, findLibtorch } from "./native/find.ts";
 export type { Checkpoint } from "./run/checkpoint.ts";
-export type { EvalOptions } from "./run/eval-options.ts";
+export { readChoice, type StoredChoice } from "./run/choice.ts";
+export type { EvalOptions, EvalOptions } from "./run/eval-options.ts";
 export { readMetrics } from "./run/metrics.ts";
 export { openCheckpoint } from "./run/open-checkpoint.ts";
 export { parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";

@@ -64,16 +64,17 @@ export async function gatherPage(
   };
 }
 
-/** Classifiers once, policies with their name, and each policy's baselines behind it. */
+/** Classifiers once, and each policy with its baselines behind it, under its name where there are several. */
 export function tableOf(runs: readonly Pick<EvaluatedRun, "name" | "evaluation">[]): RunEvaluation["rows"] {
-  const alone = runs.length === 1;
-  return runs.flatMap(({ name, evaluation: { stage, rows } }) => {
-    if (stage === "classifier_training" || alone) return rows;
-    const compared = rows.filter((row) => row.name !== "LR classifier, no patches");
-    return compared.map((row) => ({
-      ...row,
-      name: row.kind === "policy" ? `${name}: policy` : `${name}: ${row.name}`,
-    }));
+  const isClassifier = ({ evaluation }: (typeof runs)[number]) => evaluation.patchUse === undefined;
+  const own = new Set(runs.filter(isClassifier).flatMap(({ evaluation }) => evaluation.rows.map(({ name }) => name)));
+  const several = runs.filter((run) => !isClassifier(run)).length > 1;
+  return runs.flatMap((run) => {
+    const { name: runName, evaluation } = run;
+    if (isClassifier(run)) return evaluation.rows;
+    const compared = evaluation.rows.filter(({ name }) => !own.has(name));
+    if (!several) return compared;
+    return compared.map((row) => ({ ...row, name: `${runName}: ${row.kind === "policy" ? "policy" : row.name}` }));
   });
 }
 

@@ -93,16 +93,20 @@ function lowClassifier({ config }: Checkpoint, runs: readonly { path: string; ch
   return among?.path ?? (typeof own === "string" && existsSync(own) ? own : undefined);
 }
 
-/** What was found, in one sentence of the best policy, or of the first classifier where there is none. */
+/** What was found, in one sentence of the most accurate policy, or of the first classifier where there is none. */
 function summaryOf(runs: readonly EvaluatedRun[]): string {
-  const policies = runs.filter(({ evaluation }) => evaluation.details !== undefined);
-  const accuracy = ({ evaluation }: EvaluatedRun) => evaluation.rows[0].accuracy;
-  const { name, evaluation } = [...policies].sort((a, b) => accuracy(b) - accuracy(a))[0] ?? runs[0];
+  const policies = runs.filter(({ evaluation }) => evaluation.patchUse !== undefined);
+  const policyRow = ({ evaluation }: EvaluatedRun) => evaluation.rows[0];
+  const order = policies.toSorted(
+    (a, b) => policyRow(b).accuracy - policyRow(a).accuracy || policyRow(a).patches - policyRow(b).patches,
+  );
+  const { name, evaluation } = order[0] ?? runs[0];
   const { dataset, split, images, rows, patchUse } = evaluation;
-  const on = `${images.toLocaleString("en")} ${split === "test" ? "test" : "training"} images of ${dataset}`;
-  const right = `${percent(rows[0].accuracy)} % of ${on}`;
-  if (patchUse === undefined) return `${name} classifies ${right} rightly.`;
-  const all = rows.find((row) => row.name === "all patches");
-  const whole = all === undefined ? "" : `; with all patches it is ${percent(all.accuracy)} %`;
-  return `${name} classifies ${right} rightly from ${rows[0].patches.toFixed(2)} of ${patchUse.length} patches an image${whole}.`;
+  const all = `the ${images.toLocaleString("en")} ${split === "test" ? "test" : "training"} images of ${dataset}`;
+  const which = policies.length > 1 ? `Of ${policies.length} policies the most accurate, ${name},` : name;
+  const found = `${which} recognizes ${percent(rows[0].accuracy)} % of ${all}`;
+  if (patchUse === undefined) return `${found}.`;
+  const whole = rows.find((row) => row.name === "all patches")?.accuracy ?? Number.NaN;
+  const read = `reads ${rows[0].patches.toFixed(2)} of the ${patchUse.length} patches of each`;
+  return `${found} and ${read}; with all ${patchUse.length} it recognizes ${percent(whole)} %.`;
 }

@@ -49,10 +49,10 @@ export interface GalleryGroup {
 export async function gallery(groups: readonly GalleryGroup[]): Promise<Markup> {
   const blocks = groups.map(async ({ title, items }) => {
     const figures = await Promise.all(items.map(figure));
-    return html`<h4>${title}</h4>
+    return html`<div class="group"><h4>${title}</h4>
 <div class="gallery">
 ${figures}
-</div>`;
+</div></div>`;
   });
   return html`<p class="legend">${galleryLegend}</p>
 ${await Promise.all(blocks)}`;

@@ -67,7 +67,9 @@ export async function renderPage(input: PageInput): Promise<string> {
 <p class="summary">${input.summary}</p>
 <p class="about">${about}</p>
 </header>
+<div class="cards">
 ${sections.map(card)}
+</div>
 <footer>Generated ${dateTime(input.generated)}</footer>
 </main>
 </body>
@@ -76,8 +78,8 @@ ${sections.map(card)}
   return page.toString();
 }
 
-function card({ heading, content }: Section): Markup {
-  return html`<section class="card">
+function card({ heading, content, width }: Section): Markup {
+  return html`<section class="card ${width ?? "whole"}">
 <h2>${heading}</h2>
 ${content}
 </section>`;

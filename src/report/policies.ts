@@ -5,7 +5,7 @@
 import { type GalleryGroup, gallery } from "./gallery.ts";
 import { heatMap } from "./heat-map.ts";
 import { html, Markup } from "./html.ts";
-import { drawn, textStyle } from "./plot.ts";
+import { drawn, textStyle, wholeTicks } from "./plot.ts";
 import { decimals, percent } from "./table.ts";
 import { type TradeoffSeries, tradeoffChart, tradeoffCharts } from "./tradeoff.ts";
 
@@ -48,29 +48,30 @@ export interface PolicyReport {
 export interface Section {
   readonly heading: string;
   readonly content: Markup;
-  /** Class of its element. */
-  readonly style?: string;
+  /** Where it stands beside another; alone in its line when absent. */
+  readonly width?: "wide" | "narrow";
 }
 
 /** Of two or more policies each has its name above what is shown of it. */
 export async function policySections(policies: readonly PolicyReport[]): Promise<Section[]> {
   if (policies.length === 0) return [];
-  const examples = policies.filter((policy) => policy.gallery.length > 0);
-  const byClass = await Promise.all(policies.map((policy) => classCharts(policy)));
+  const examples = await Promise.all(
+    policies
+      .filter((policy) => policy.gallery.length > 0)
+      .map((policy) => titled(policies, policy, gallery(policy.gallery))),
+  );
   return [
     ...(await tradeoffs(policies)),
-    { heading: "Which patches", content: patchUse(policies) },
+    { heading: "Which patches", content: patchUse(policies), ...widthOf(policies, "narrow") },
     { heading: "Does the policy look?", content: await health(policies) },
-    { heading: "By class", content: html`${classTable(policies)}${sideBySide(policies, classUse)}${byClass}` },
-    ...(examples.length === 0
-      ? []
-      : [
-          {
-            heading: "Examples",
-            content: html`${await Promise.all(examples.map((policy) => titled(policies, policy, gallery(policy.gallery))))}`,
-          },
-        ]),
+    { heading: "By class", content: await byClass(policies) },
+    ...(examples.length > 0 ? [{ heading: "Examples", content: html`${examples}` }] : []),
   ];
+}
+
+/** Of one policy, its chart and its heat map have room beside each other. */
+function widthOf(policies: readonly PolicyReport[], width: "wide" | "narrow"): Pick<Section, "width"> {
+  return policies.length === 1 && policies[0].tradeoff.length > 0 ? { width } : {};
 }
 
 /** One large chart; of several policies a common one of their lines, and one each with its baselines. */
@@ -79,14 +80,17 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
   if (swept.length === 0) return [];
   const heading = "Accuracy against patches";
   const note = html`<p class="note">A policy's line goes along its thresholds; the baselines take as many patches of each image.</p>`;
-  if (swept.length === 1) {
-    return [{ heading, content: html`${await tradeoffChart(swept[0].tradeoff, { width: 720, height: 380 })}${note}` }];
+  if (policies.length === 1) {
+    return [{ heading, content: html`${await tradeoffChart(swept[0].tradeoff)}${note}`, width: "wide" }];
   }
+  if (swept.length === 1) return [{ heading, content: html`${await tradeoffChart(swept[0].tradeoff, large)}${note}` }];
   const common = swept.map(({ name, tradeoff }) => ({ ...tradeoff[0], label: name }));
   const charts = swept.map(({ name, tradeoff }) => ({ title: name, series: tradeoff }));
-  const content = html`${await tradeoffChart(common, { width: 720, height: 340 })}<h3>Each with its baselines</h3>${await tradeoffCharts(charts)}${note}`;
+  const content = html`${await tradeoffChart(common, large)}<h3>Each with its baselines</h3>${await tradeoffCharts(charts)}${note}`;
   return [{ heading, content }];
 }
+
+const large = { width: 760, height: 360 };
 
 /** A column a policy, under its name. */
 function sideBySide(policies: readonly PolicyReport[], show: (policy: PolicyReport) => Markup): Markup {
@@ -111,19 +115,17 @@ function patchUse(policies: readonly PolicyReport[]): Markup {
 const flatFrom = 0.9;
 
 const healthLines: readonly (readonly [string, (policy: PolicyReport) => string])[] = [
-  ["distinct choices of patches", ({ health: { policies } }) => policies.toLocaleString("en")],
-  ["images with the commonest one", ({ health: { commonestPolicy } }) => `${percent(commonestPolicy)} %`],
-  [
-    "entropy of an image's choice",
-    ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`,
-  ],
+  ["distinct choices", ({ health: { policies } }) => policies.toLocaleString("en")],
+  ["images with the commonest", ({ health: { commonestPolicy } }) => `${percent(commonestPolicy)} %`],
+  ["entropy of a choice", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
 ];
 
 async function health(policies: readonly PolicyReport[]): Promise<Markup> {
   const blocks = await Promise.all(
     policies.map(async (policy) => {
       const lines = healthLines.map(([name, value]) => html`<dt>${name}</dt><dd>${value(policy)}</dd>`);
-      return html`<div>${nameOf(policies, policy)}<p class="verdict">${healthVerdict(policy)}</p><dl>${lines}</dl>${await patchCounts(policy)}</div>`;
+      const said = html`<div><p class="verdict">${healthVerdict(policy)}</p><dl>${lines}</dl></div>`;
+      return html`<div>${nameOf(policies, policy)}<div class="health">${said}${await patchCounts(policy)}</div></div>`;
     }),
   );
   return html`<div class="side">${blocks}</div>
@@ -149,7 +151,14 @@ function patchCounts({ health: { imagesByPatches } }: PolicyReport): Promise<Mar
     style: textStyle,
     marginLeft: 40,
     marginBottom: 38,
-    x: { type: "band", label: "patches of an image", labelAnchor: "center", labelArrow: "none", padding: 0.2 },
+    x: {
+      type: "band",
+      label: "patches of an image",
+      labelAnchor: "center",
+      labelArrow: "none",
+      padding: 0.2,
+      ticks: wholeTicks([0, imagesByPatches.length - 1]),
+    },
     y: { label: "images, %", labelArrow: "none", grid: true, ticks: 4 },
     marks: [
       plot.barY(bars, { x: "patches", y: "share", fill: "var(--accent)" }),
@@ -167,6 +176,13 @@ function drawnClasses(classes: readonly ClassReport[]): readonly ClassReport[] {
   return [...order.slice(0, mostDrawn / 2), ...order.slice(-mostDrawn / 2)];
 }
 
+async function byClass(policies: readonly PolicyReport[]): Promise<Markup> {
+  return html`${sideBySide(policies, classUse)}
+<p class="note">Share of the class's images for which each patch was taken, in %, and S, the mean number of its patches.</p>
+${await classCharts(policies)}
+${classTable(policies)}`;
+}
+
 /** A class a row, accuracy and S of each policy. */
 function classTable(policies: readonly PolicyReport[]): Markup {
   const heads = policies.map(({ name }) => html`<th scope="colgroup" colspan="2">${name}</th>`);
@@ -179,7 +195,7 @@ function classTable(policies: readonly PolicyReport[]): Markup {
     return html`<tr><th scope="row">${name}</th><td>${images.toLocaleString("en")}</td>${cells}</tr>`;
   });
   const over = policies.length > 1 ? html`<tr><th colspan="2"></th>${heads}</tr>` : new Markup("");
-  return html`<div class="scroll"><table class="plain">
+  return html`<div class="scroll"><table class="plain classes">
 <thead>${over}<tr><th scope="col">class</th><th scope="col">images</th>${columns}</tr></thead>
 <tbody>
 ${rows}
@@ -200,8 +216,19 @@ function chosenOf({ length }: readonly ClassReport[]): Markup {
   return length > mostDrawn ? html`<p class="note">${text}</p>` : new Markup("");
 }
 
-async function classCharts({ name, classes }: PolicyReport): Promise<Markup> {
-  const charts = drawnClasses(classes).map((one) => ({ title: one.name, series: one.tradeoff }));
-  if (charts.every(({ series }) => series.length === 0)) return new Markup("");
-  return html`<h3>Accuracy against patches, class by class: ${name}</h3>${await tradeoffCharts(charts)}`;
+/** A chart a class: of one policy with its baselines, of several with each policy's line. */
+async function classCharts(policies: readonly PolicyReport[]): Promise<Markup> {
+  const swept = policies.filter(({ tradeoff }) => tradeoff.length > 0);
+  if (swept.length === 0) return new Markup("");
+  const classes = drawnClasses(swept[0].classes);
+  const charts = classes.map((one) => ({ title: one.name, series: classSeries(swept, one) }));
+  return html`<h3>Accuracy in % against the mean number of patches</h3>${await tradeoffCharts(charts)}`;
+}
+
+function classSeries(swept: readonly PolicyReport[], { name, tradeoff }: ClassReport): readonly TradeoffSeries[] {
+  if (swept.length === 1) return tradeoff;
+  return swept.flatMap((policy) => {
+    const own = policy.classes.find((one) => one.name === name);
+    return own === undefined ? [] : [{ ...own.tradeoff[0], label: policy.name }];
+  });
 }

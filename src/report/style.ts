@@ -31,7 +31,9 @@ p { margin: 0; }
 .summary { font-size: 1.2rem; margin-top: 0.75rem; max-width: 46rem; }
 .about, .legend { color: var(--muted); max-width: 46rem; }
 .about { margin-top: 0.75rem; }
-.card { background: var(--surface); border: 1px solid var(--rule); border-radius: 10px; padding: 1.5rem 1.75rem; margin-top: 1.5rem; overflow-wrap: anywhere; }
+.card { background: var(--surface); border: 1px solid var(--rule); border-radius: 10px; padding: 1.5rem 1.75rem; overflow-wrap: anywhere; min-width: 0; }
+.cards { display: grid; grid-template-columns: 7fr 4fr; gap: 1.5rem; margin-top: 1.5rem; }
+.whole { grid-column: 1 / -1; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -43,6 +45,9 @@ td { white-space: nowrap; }
 .plain { font-size: 0.9rem; }
 .plain th, .plain td { padding: 0.3rem 0 0.3rem 1.25rem; }
 .plain tbody th { padding-left: 0; }
+.plain th { overflow-wrap: normal; }
+.plain thead th:first-child, .facts tbody th { text-align: left; padding-left: 0; white-space: nowrap; }
+.classes { width: auto; min-width: min(100%, 30rem); margin-top: 2rem; }
 .facts td { text-align: left; white-space: normal; min-width: 7rem; }
 .facts thead th { text-align: left; }
 dl + .scroll { margin-top: 1rem; }
@@ -61,8 +66,9 @@ figure { margin: 0; }
 .stage { margin-top: 1.5rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); gap: 1.25rem; }
 
-.charts svg, .card > svg { width: 100%; }
+.charts svg, .wide > svg { width: 100%; }
 .charts figcaption { color: var(--muted); font-size: 0.875rem; }
+.key + .charts { margin-top: 0.75rem; }
 
 .heat rect { fill: var(--heat); stroke: var(--rule); stroke-width: 1; }
 .heat text { font: 600 14px system-ui, sans-serif; font-variant-numeric: tabular-nums; text-anchor: middle; }
@@ -72,11 +78,12 @@ figure { margin: 0; }
 .side .heat { width: 100%; max-width: 20rem; }
 .note { color: var(--muted); font-size: 0.875rem; margin-top: 1rem; max-width: 46rem; }
 .verdict { font-weight: 600; margin-bottom: 0.75rem; }
-.side dl + svg { margin-top: 1.25rem; max-width: 26rem; width: 100%; }
+.health { display: flex; flex-wrap: wrap; gap: 1rem 3.5rem; align-items: center; }
+.health svg { flex: 1 1 15rem; min-width: 0; width: 100%; max-width: 26rem; }
 .maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 1.25rem 1rem; }
 .maps figcaption { display: flex; justify-content: space-between; gap: 0.5rem; font-size: 0.875rem; margin-bottom: 0.35rem; }
 .scroll { overflow-x: auto; }
-.scroll + .side, .side + h3, .key + h3, .scroll + h3, dl + h3 { margin-top: 2rem; }
+.note + h3, .charts + h3, .key + h3, .scroll + h3, dl + h3 { margin-top: 2rem; }
 .titled + .titled { margin-top: 2.5rem; }
 
 h4 { font-size: 0.95rem; font-weight: 600; margin: 2rem 0 0; }
@@ -103,31 +110,36 @@ pre { margin: 0 0 1.5rem; padding: 0.9rem 1.1rem; background: var(--page); borde
 dl.facts { grid-template-columns: repeat(auto-fill, minmax(7rem, max-content) minmax(8rem, 1fr)); }
 footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
 
-@media (max-width: 46rem) {
+@media screen and (max-width: 46rem) {
   main { padding: 2rem 1rem 3rem; }
   h1 { font-size: 1.7rem; }
   .summary { font-size: 1.08rem; }
   .card { padding: 1.25rem 1rem; }
+  .cards { grid-template-columns: minmax(0, 1fr); }
+  .card { grid-column: 1 / -1; }
   /* A name takes a line of its own, its numbers the next. */
-  table { font-size: 0.9rem; }
-  tr { display: grid; grid-template-columns: 4fr 3fr 3fr 4fr 4fr; border-bottom: 1px solid var(--rule); }
-  tbody tr:last-child { border-bottom: 0; }
-  tr > *, tr > :last-child { min-width: 0; border-bottom: 0; padding: 0.25rem 0.4rem; }
-  thead th { font-size: 0.75rem; }
-  thead th:first-child { display: none; }
-  tbody th { grid-column: 1 / -1; padding: 0.5rem 0.75rem 0; }
+  .results { font-size: 0.9rem; }
+  .results tr { display: grid; grid-template-columns: 4fr 3fr 3fr 4fr 4fr; border-bottom: 1px solid var(--rule); }
+  .results tbody tr:last-child { border-bottom: 0; }
+  .results tr > *, .results tr > :last-child { min-width: 0; border-bottom: 0; padding: 0.25rem 0.4rem; }
+  .results thead th { font-size: 0.75rem; }
+  .results thead th:first-child { display: none; }
+  .results tbody th { grid-column: 1 / -1; padding: 0.5rem 0.75rem 0; }
   .policy > td:nth-child(2) { box-shadow: inset 3px 0 var(--accent); }
   .gallery { gap: 2rem; }
   .panels { grid-template-columns: repeat(2, 1fr); gap: 0.9rem; }
 }
 @media print {
-  body { background: none; font-size: 11pt; }
+  body { background: none; font-size: 10.5pt; }
   main { max-width: none; padding: 0; }
-  .card { border: 0; padding: 0; margin-top: 1.5rem; }
-  .policy > *, .heat rect, .panels * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  h2, h3, thead, .legend { break-after: avoid; }
-  figure, tr, .legend, .stage, .side > div { break-inside: avoid; }
+  .card { border: 0; padding: 0; }
+  .policy > *, .heat rect, .panels *, .health rect { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  h2, h3, thead, .legend, .key { break-after: avoid; }
+  figure, tr, .legend, .wide, .narrow, .stage, .group, .health { break-inside: avoid; }
+  th, td { padding-top: 0.3rem; padding-bottom: 0.3rem; }
   .charts { grid-template-columns: repeat(4, 1fr); }
+  .side { grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); }
+  .maps { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
   .panels small { font-size: 0.65rem; }
   .gallery { grid-template-columns: 1fr 1fr; gap: 1.25rem 1.5rem; }
 }

@@ -70,7 +70,7 @@ export function sweepChart(
       .map((row) => ({ label: `${label} ${percent(row.accuracy)} %`, kind: "reference" as const, points: [row] }));
   return [
     ...lines,
-    ...chosen.map((row) => ({ label: `evaluated: ${row.name}`, kind: "chosen" as const, points: [row] })),
+    ...chosen.map((row) => ({ label: "as evaluated", kind: "chosen" as const, points: [row] })),
     ...level("all patches", "all patches"),
     ...level("LR classifier", "LR classifier"),
   ];

@@ -56,7 +56,7 @@ export function htmlTable(table: ResultTable): Markup {
     return html`<tr class="${row.kind}"><th scope="row">${row.name}</th>${cells}</tr>`;
   });
   const meanings = columns.map(({ header, meaning }) => html`<span><b>${header}</b> ${meaning}</span>`);
-  return html`<table>
+  return html`<table class="results">
 <thead><tr><th scope="col"><span class="unseen">way to classify</span></th>${header}</tr></thead>
 <tbody>
 ${rows}

@@ -37,6 +37,8 @@ const dashes = ["4 3", "1.5 3", "9 3", "9 3 1.5 3"];
 export interface ChartSize {
   readonly width?: number;
   readonly height?: number;
+  /** One of many: from 0 to 100 %, so that they can be compared, and without the axes' names, which stand above. */
+  readonly small?: boolean;
 }
 
 /** The chart with its legend. */
@@ -49,7 +51,7 @@ export async function tradeoffChart(series: readonly TradeoffSeries[], size: Cha
 export async function tradeoffCharts(
   charts: readonly { readonly title: string; readonly series: readonly TradeoffSeries[] }[],
 ): Promise<Markup> {
-  const size = { width: 270, height: 200 };
+  const size = { width: 270, height: 180, small: true };
   const figures = charts.map(async ({ title, series }) => {
     const svg = await chart(`${title}: accuracy against the mean number of patches`, styledSeries(series), size);
     return html`<figure><figcaption>${title}</figcaption>${svg}</figure>`;
@@ -119,7 +121,11 @@ async function legend(styled: readonly Styled[]): Promise<Markup[]> {
 /** What is drawn later lies on top: what is compared with, below the policies. */
 const layers = ["reference", "baseline", "chosen", "policy"] as const;
 
-function chart(title: string, styled: readonly Styled[], { width = 480, height = 340 }: ChartSize): Promise<Markup> {
+function chart(
+  title: string,
+  styled: readonly Styled[],
+  { width = 480, height = 340, small = false }: ChartSize,
+): Promise<Markup> {
   const spoken = styled.map(({ label, drawn: points }) => {
     const list = points.map(({ x, y }) => `${decimals(y, 1)} % at ${decimals(x, 2)} patches`);
     return `${label}: ${list.join(", ") || "no values"}`;
@@ -132,17 +138,24 @@ function chart(title: string, styled: readonly Styled[], { width = 480, height =
     height,
     style: textStyle,
     marginLeft: 44,
-    marginTop: 30,
-    marginBottom: 40,
+    marginTop: small ? 18 : 30,
+    marginBottom: small ? 24 : 40,
     x: {
-      label: "mean number of patches",
+      label: small ? null : "mean number of patches",
       labelAnchor: "center",
       labelArrow: "none",
       domain: [0, end],
       ticks: wholeTicks([0, end]),
       tickFormat: String,
     },
-    y: { label: "accuracy, %", labelArrow: "none", domain: range(all), nice: true, grid: true, ticks: 6 },
+    y: {
+      label: small ? null : "accuracy, %",
+      labelArrow: "none",
+      domain: small ? [0, 100] : range(all),
+      nice: true,
+      grid: true,
+      ticks: small ? 5 : 6,
+    },
     marks: order.flatMap((one) => (one.kind === "reference" ? level(plot, one, end) : line(plot, one))),
   }));
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { heatMap } from "../../src/report/heat-map.ts";
 import { learningCurves, type MetricRecord } from "../../src/report/learning-curves.ts";
 import { tradeoffChart } from "../../src/report/tradeoff.ts";
-import { samplePage } from "./sample.ts";
+import { samplePage, sampleTradeoff } from "./sample.ts";
 
 /** What the tests read of a drawn page. */
 interface Drawn {
@@ -22,7 +22,7 @@ const record = (epoch: number, accuracy: number): MetricRecord => ({ epoch, spli
 
 describe("tradeoffChart", () => {
   it("draws each series through its points, in the order of patches", async () => {
-    const chart = parsed(await tradeoffChart(samplePage().tradeoff));
+    const chart = parsed(await tradeoffChart(sampleTradeoff));
     const svg = all(chart, "svg")[0];
     // 480 × 340 with margins of 44 left, 20 right, 30 above and 40 below: 0 … 16 patches lie at x = 44 … 460, 50 … 100 %
     // at y = 300 … 30. The baseline comes first, and one point makes no line to see.
@@ -34,7 +34,7 @@ describe("tradeoffChart", () => {
   });
 
   it("says its values in words, and names each series in the legend", async () => {
-    const chart = parsed(await tradeoffChart(samplePage().tradeoff));
+    const chart = parsed(await tradeoffChart(sampleTradeoff));
     expect(all(chart, "svg")[0].getAttribute("aria-label")).toBe(
       "Accuracy against the mean number of patches. policy: 50.0 % at 0.00 patches, 75.0 % at 8.00 patches, " +
         "100.0 % at 16.00 patches. LR classifier: 50.0 % at 0.00 patches",
