@@ -22,7 +22,7 @@ export { findModel, type Model, modelNames } from "./models/registry.ts";
 export { type FoundLibtorch, findLibtorch } from "./native/find.ts";
 export type { Checkpoint } from "./run/checkpoint.ts";
 export { readChoice, type StoredChoice } from "./run/choice.ts";
-export type { EvalOptions, EvalOptions } from "./run/eval-options.ts";
+export type { EvalOptions } from "./run/eval-options.ts";
 export { readMetrics } from "./run/metrics.ts";
 export { openCheckpoint } from "./run/open-checkpoint.ts";
 export { parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
