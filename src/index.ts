@@ -28,5 +28,6 @@ export { openCheckpoint } from "./run/open-checkpoint.ts";
 export { parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
 export type { Reporter } from "./run/reporter.ts";
 export type { StageResult } from "./stages/epochs.ts";
-export { type EvaluationRow, evaluateRun, type RunEvaluation } from "./stages/evaluate-run.ts";
+export { evaluateRun } from "./stages/evaluate-run.ts";
+export type { EvaluationRow, RunEvaluation } from "./stages/evaluation.ts";
 export { train } from "./stages/train.ts";

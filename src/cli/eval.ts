@@ -2,7 +2,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { evalSchema } from "../run/eval-options.ts";
 import { parseWith } from "../run/options.ts";
-import type { RunEvaluation } from "../stages/evaluate-run.ts";
+import type { RunEvaluation } from "../stages/evaluation.ts";
 import { addFlags } from "./flags.ts";
 
 const summary =
@@ -34,13 +34,15 @@ export function evalCommand(): Command {
     .action(async (flags) => {
       const { json = false, ...given } = flags as Record<string, unknown> & { json?: boolean };
       const options = parseWith(evalSchema, given, "eval");
-      const [{ evaluateRun }, { terminalReporter }] = await Promise.all([
+      const [{ evaluateRun }, { assertWritable }, { terminalReporter }] = await Promise.all([
         import("../stages/evaluate-run.ts"),
+        import("../run/atomic.ts"),
         import("./reporter.ts"),
       ]);
+      if (options.chart !== undefined) assertWritable(options.chart);
       const evaluation = await evaluateRun(options, terminalReporter({ quiet: false }));
-      if (options.chart !== undefined) await writeChart(options.chart, evaluation);
       process.stdout.write(json ? `${JSON.stringify(evaluation, null, 2)}\n` : await text(evaluation));
+      if (options.chart !== undefined) await writeChart(options.chart, evaluation);
     });
   return command as unknown as Command;
 }

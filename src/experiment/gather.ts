@@ -14,7 +14,7 @@ import type { EvalOptions } from "../run/eval-options.ts";
 import { metricsName, readMetrics } from "../run/metrics.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import type { Reporter } from "../run/reporter.ts";
-import type { PolicyDetails, RunEvaluation } from "../stages/evaluate-run.ts";
+import type { PolicyDetails, RunEvaluation } from "../stages/evaluation.ts";
 import { showImages } from "../stages/show-images.ts";
 
 /** A run that was evaluated with its details. */

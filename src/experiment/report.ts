@@ -3,14 +3,15 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { renderPage } from "../report/page.ts";
 import { percent } from "../report/table.ts";
-import { writeFileAtomic } from "../run/atomic.ts";
+import { assertWritable, writeFileAtomic } from "../run/atomic.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
 import { evalSchema } from "../run/eval-options.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import { parseWith } from "../run/options.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { checkpointsName, configName } from "../run/run-folder.ts";
-import { evaluateRun, type RunEvaluation } from "../stages/evaluate-run.ts";
+import { evaluateRun } from "../stages/evaluate-run.ts";
+import type { RunEvaluation } from "../stages/evaluation.ts";
 import { type EvaluatedRun, gatherPage } from "./gather.ts";
 import type { ReportOptions } from "./report-options.ts";
 
@@ -32,6 +33,7 @@ export async function reportRuns(
   reporter: Reporter,
 ): Promise<Report> {
   const { out, title, ...shared } = options;
+  assertWritable(out);
   const opened = named(paths.flatMap(runsAt)).map((run) => ({ ...run, checkpoint: openCheckpoint(run.path) }));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };

@@ -171,8 +171,9 @@ function patchCounts({ health: { imagesByPatches } }: PolicyReport): Promise<Mar
 const mostDrawn = 12;
 
 function drawnClasses(classes: readonly ClassReport[]): readonly ClassReport[] {
-  if (classes.length <= mostDrawn) return classes;
-  const order = classes.filter(({ images }) => images > 0).sort((a, b) => a.patches - b.patches);
+  const some = classes.filter(({ images }) => images > 0);
+  if (some.length <= mostDrawn) return some;
+  const order = some.sort((a, b) => a.patches - b.patches);
   return [...order.slice(0, mostDrawn / 2), ...order.slice(-mostDrawn / 2)];
 }
 
@@ -183,14 +184,15 @@ ${await classCharts(policies)}
 ${classTable(policies)}`;
 }
 
-/** A class a row, accuracy and S of each policy. */
+/** A class of the first policy a row, accuracy and S of each policy. */
 function classTable(policies: readonly PolicyReport[]): Markup {
   const heads = policies.map(({ name }) => html`<th scope="colgroup" colspan="2">${name}</th>`);
   const columns = policies.map(() => html`<th scope="col">accuracy %</th><th scope="col">S</th>`);
-  const rows = policies[0].classes.map(({ name, images }, k) => {
+  const shown = policies[0].classes.filter(({ images }) => images > 0);
+  const rows = shown.map(({ name, images }) => {
     const cells = policies.map(({ classes }) => {
-      const { accuracy, patches } = classes[k] ?? {};
-      return html`<td>${accuracy === undefined ? "–" : percent(accuracy)}</td><td>${decimals(patches, 2)}</td>`;
+      const own = classes.find((one) => one.name === name);
+      return html`<td>${own === undefined ? "–" : percent(own.accuracy)}</td><td>${decimals(own?.patches, 2)}</td>`;
     });
     return html`<tr><th scope="row">${name}</th><td>${images.toLocaleString("en")}</td>${cells}</tr>`;
   });

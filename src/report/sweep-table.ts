@@ -41,7 +41,11 @@ export function sweepText({ rule, classes, series }: SweepTable): string {
   ];
   const byClass = [
     ["class", ...policy.points.map(({ patches }) => decimals(patches, 2))],
-    ...classes.map((name, k) => [name, ...policy.points.map((point) => percent(point.classes[k].accuracy))]),
+    ...classes.flatMap((name, k) => {
+      // A class without images has no accuracy.
+      const accuracies = policy.points.map((point) => point.classes[k].accuracy);
+      return accuracies.every(Number.isFinite) ? [[name, ...accuracies.map(percent)]] : [];
+    }),
   ];
   return [
     "Accuracy % by mean number of patches S; the baselines take as many of each image:\n\n",

@@ -71,7 +71,8 @@ export function networksHash(path: string): string {
   return sha256(...networks.map(([name, file]) => `${file.sha256}  ${name}\n`));
 }
 
-function choiceFile(path: string): string {
+/** Where a checkpoint's choice is stored. */
+export function choiceFile(path: string): string {
   return statSync(path).isDirectory() ? join(path, "choice.json") : `${path}.choice.json`;
 }
 

@@ -18,7 +18,7 @@ export interface Examples {
  * @param counts [N], patches taken
  * @param each images a group, or fewer where there are no more
  */
-export function findExamples(right: Uint8Array, counts: Uint8Array, seed: number, each = 4): Examples {
+export function findExamples(right: Uint8Array, counts: Uint16Array, seed: number, each = 4): Examples {
   // In random order, so that of images with as many patches any may come first.
   let left = Array.from(new Random(seed, "examples").shuffle(Uint32Array.from(right.keys())));
   const take = (wanted: (i: number) => boolean, order: (a: number, b: number) => number = () => 0): number[] => {

@@ -6,7 +6,7 @@ import { parseHTML } from "linkedom";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Report } from "../../src/experiment/report.ts";
 import type { StoredChoice } from "../../src/run/choice.ts";
-import type { RunEvaluation } from "../../src/stages/evaluate-run.ts";
+import type { RunEvaluation } from "../../src/stages/evaluation.ts";
 import { makeImageFolder } from "./images.ts";
 import { patchdrop, runTimeoutMs, succeed } from "./program.ts";
 import { linked } from "./runs.ts";

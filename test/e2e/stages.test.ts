@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeSafetensors } from "../../src/formats/safetensors.ts";
 import { readMetrics } from "../../src/run/metrics.ts";
-import type { RunEvaluation } from "../../src/stages/evaluate-run.ts";
+import type { RunEvaluation } from "../../src/stages/evaluation.ts";
 import { loadGolden } from "../golden/load.ts";
 import { makeImageFolder } from "./images.ts";
 import { runTimeoutMs, start, succeed, until } from "./program.ts";

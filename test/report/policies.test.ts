@@ -77,6 +77,19 @@ describe("policySections", () => {
     expect(rows(page)).toHaveLength(1 + 20);
   });
 
+  it("goes by the classes' names, and leaves out those without images", async () => {
+    const [cat, dog] = samplePolicy().classes;
+    const nan = { images: 0, accuracy: Number.NaN, patches: Number.NaN, patchUse: [] };
+    const first = samplePolicy({ name: "a", classes: [{ ...cat, ...nan, name: "none" }, dog, cat] });
+    const second = samplePolicy({ name: "b", classes: [{ ...cat, accuracy: 0.5 }] });
+    const page = await shown([first, second], "By class");
+    expect(rows(page).slice(2)).toEqual([
+      ["dog", "4", "75.0", "1.54", "–", "–"],
+      ["cat", "4", "75.0", "1.54", "50.0", "1.54"],
+    ]);
+    expect(texts(page, ".charts figcaption")).toEqual(["dog", "cat"]);
+  });
+
   it("is without charts where there was no sweep", async () => {
     const classes = samplePolicy().classes.map((one) => ({ ...one, tradeoff: [] }));
     const policies = [samplePolicy({ tradeoff: [], classes })];
