@@ -15,6 +15,7 @@ import { metricsName, readMetrics } from "../run/metrics.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import type { Reporter } from "../run/reporter.ts";
 import type { PolicyDetails, RunEvaluation } from "../stages/evaluation.ts";
+import { asMany } from "../stages/masks.ts";
 import { showImages } from "../stages/show-images.ts";
 
 /** A run that was evaluated with its details. */
@@ -48,7 +49,7 @@ export async function gatherPage(
       tradeoff: tradeoffOf(run, runs),
       patchUse: evaluation.patchUse,
       classes: classesOf(evaluation, evaluation.details),
-      health: evaluation.details.health,
+      health: { ...evaluation.details.health, ...gainOf(evaluation) },
       gallery: pictured(run) ? await galleryOf(run, evaluation.details) : [],
     });
   }
@@ -98,6 +99,16 @@ function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): Policy
   }));
 }
 
+/** The policy beside the best choice of as many patches that looks at nothing. */
+function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline"> {
+  const compared = rows.filter(({ name }) => name.endsWith(asMany));
+  const best = compared.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
+  return {
+    accuracy: rows[0].accuracy,
+    bestBaseline: { name: best.name.slice(0, -asMany.length), accuracy: best.accuracy },
+  };
+}
+
 const groups: readonly (readonly [keyof PolicyDetails["examples"], string])[] = [
   ["cheapest", "Cheapest: recognized with the fewest patches"],
   ["dearest", "Dearest: the most patches"],
@@ -126,7 +137,8 @@ function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
   const records = readMetrics(folder).map((record) => {
     const number = (key: string) => (typeof record[key] === "number" ? record[key] : undefined);
     const [reward, patches, loss] = [number("reward"), number("sparsity"), number("loss")];
-    const policies = number("unique_policies");
+    // In training, patches are drawn by chance: how many choices there were then says nothing of the policy.
+    const policies = record.split === "test" ? number("unique_policies") : undefined;
     return {
       epoch: record.epoch,
       split: record.split as MetricRecord["split"],

@@ -79,9 +79,10 @@ figure { margin: 0; }
 .note { color: var(--muted); font-size: 0.875rem; margin-top: 1rem; max-width: 46rem; }
 .verdict { font-weight: 600; margin-bottom: 0.75rem; }
 .health { display: flex; flex-wrap: wrap; gap: 1rem 3.5rem; align-items: center; }
+.health dl { grid-template-columns: fit-content(60%) 1fr; }
 .health svg { flex: 1 1 15rem; min-width: 0; width: 100%; max-width: 26rem; }
-.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 1.25rem 1rem; }
-.maps figcaption { display: flex; justify-content: space-between; gap: 0.5rem; font-size: 0.875rem; margin-bottom: 0.35rem; }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 1.25rem 1rem; align-items: end; }
+.maps figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 0.5rem; font-size: 0.875rem; margin-bottom: 0.35rem; }
 .scroll { overflow-x: auto; }
 .note + h3, .charts + h3, .key + h3, .scroll + h3, dl + h3 { margin-top: 2rem; }
 .titled + .titled { margin-top: 2.5rem; }

@@ -138,6 +138,7 @@ function chart(
     height,
     style: textStyle,
     marginLeft: 44,
+    marginRight: !small && styled.some((one) => !inLegend(one)) ? 84 : 20,
     marginTop: small ? 18 : 30,
     marginBottom: small ? 24 : 40,
     x: {
@@ -156,7 +157,7 @@ function chart(
       grid: true,
       ticks: small ? 5 : 6,
     },
-    marks: order.flatMap((one) => (one.kind === "reference" ? level(plot, one, end) : line(plot, one))),
+    marks: order.flatMap((one) => (one.kind === "reference" ? level(plot, one, end, small) : line(plot, one))),
   }));
 }
 
@@ -164,21 +165,12 @@ function line(plot: PlotModule, { drawn: points, style }: Styled): Markish[] {
   return seriesMarks(plot, points, style);
 }
 
-/** A thin line right across, with its name over its end, where few curves pass above. */
-function level(plot: PlotModule, { drawn: points, label }: Styled, end: number): Markish[] {
+/** A thin line right across, with its name beside it, where no curve is. */
+function level(plot: PlotModule, { drawn: points, label }: Styled, end: number, small: boolean): Markish[] {
   return points.flatMap(({ y }) => {
-    return [
-      plot.ruleY([y], { stroke: "var(--muted)", strokeWidth: 1 }),
-      plot.text([label], {
-        x: end,
-        y,
-        dx: -10,
-        dy: -9,
-        textAnchor: "end",
-        fill: "var(--muted)",
-        stroke: "var(--surface)",
-        strokeWidth: 4,
-      }),
-    ];
+    const line = plot.ruleY([y], { stroke: "var(--muted)", strokeWidth: 1 });
+    if (small) return [line];
+    const text = label.replace(/ (?=[\d.]+ %$)/, "\n");
+    return [line, plot.text([text], { x: end, y, dx: 12, lineHeight: 1.2, textAnchor: "start", fill: "var(--muted)" })];
   });
 }

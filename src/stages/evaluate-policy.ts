@@ -14,7 +14,7 @@ import { evaluateClassifier } from "./evaluate.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
 import { judge, type Look, lookAt, type MaskOf, type Verdict } from "./judge.ts";
-import { baselineNames, baselinesOf, masksOf } from "./masks.ts";
+import { asMany, baselineNames, baselinesOf, masksOf } from "./masks.ts";
 import type { OpenedRun } from "./opened-run.ts";
 import { sweepMasks, sweepSelections, sweepSeries } from "./sweep.ts";
 
@@ -78,7 +78,7 @@ function said(selection: Selection): string {
 }
 
 function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
-  const names = [policy, ...baselineNames.map((name) => `${name}, as many`), "all patches"];
+  const names = [policy, ...baselineNames.map((name) => name + asMany), "all patches"];
   return names.map((name, i) => row(name, i === 0 ? "policy" : "baseline", verdicts[i]));
 }
 

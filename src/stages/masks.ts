@@ -19,6 +19,9 @@ export function masksOf(looked: Looked, selection: Selection, seed: number): Mas
 
 export const baselineNames = ["random patches", "centre patches", "central columns", "central rows"] as const;
 
+/** Ends the name of what takes as many patches of each image as a policy. */
+export const asMany = ", as many";
+
 /** For each image as many patches as `masks` takes of it, in the order of {@link baselineNames}. */
 export function baselinesOf(grid: Grid, masks: MaskOf, seed: number): MaskOf[] {
   const count = (i: number) => countPatches(masks(i));

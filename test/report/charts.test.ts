@@ -44,6 +44,37 @@ describe("tradeoffChart", () => {
     );
   });
 
+  it("draws a level right across, and names it beside the chart, not in the legend", async () => {
+    const level = {
+      label: "all patches 75.0 %",
+      kind: "reference" as const,
+      points: [{ patches: 16, accuracy: 0.75 }],
+    };
+    const chart = parsed(await tradeoffChart([...sampleTradeoff, level]));
+    // 84 pixels on the right: the level goes from x = 44 to 396, at the middle of 50 … 100 %, y = 165.
+    const [rule] = all(chart, 'g[aria-label="rule"] line');
+    expect(["x1", "x2", "y1"].map((name) => rule.getAttribute(name))).toEqual(["44", "396", "165"]);
+    const [text] = all(chart, 'g[aria-label="text"] text');
+    expect(text.textContent).toBe("all patches75.0 %");
+    expect(
+      all(chart, ".entry")
+        .map((entry) => entry.textContent.trim())
+        .join(),
+    ).not.toContain("all patches");
+  });
+
+  it("rings the point of a policy that was evaluated, and dashes each baseline in its own way", async () => {
+    const points = [{ patches: 8, accuracy: 0.75 }];
+    const baseline = (label: string) => ({ label, kind: "baseline" as const, points: sampleTradeoff[0].points });
+    const series = [...sampleTradeoff.slice(0, 1), baseline("random"), baseline("centre")];
+    const chart = parsed(await tradeoffChart([...series, { label: "as evaluated", kind: "chosen", points }]));
+    const svg = all(chart, "svg")[0];
+    const dashes = all(svg, 'g[aria-label="line"]').map((line) => line.getAttribute("stroke-dasharray"));
+    expect(dashes).toEqual(["4 3", "1.5 3", null, null]);
+    const rings = all(svg, 'g[aria-label="dot"]').filter((dots) => dots.getAttribute("fill") === "none");
+    expect(rings).toHaveLength(1);
+  });
+
   it("leaves out what is not finite, and says so of a series without values", async () => {
     const points = [
       { patches: Number.NaN, accuracy: 0.5 },

@@ -24,7 +24,7 @@ const rows = (root: Node) => all(root, "tr").map((row) => texts(row, "th, td"));
 describe("policySections", () => {
   it("says how many choices there are, how common the commonest is, and how undecided the policy", async () => {
     const page = await shown([samplePolicy()], "Does the policy look?");
-    expect(texts(page, "dd")).toEqual(["3", "50.0 %", "1.25 of 4 bits"]);
+    expect(texts(page, "dd")).toEqual(["5", "25.0 %", "1.25 of 4 bits", "+25.0 points (centre patches: 50.0 %)"]);
     expect(texts(page, ".verdict")).toEqual(["It does: different images get different patches."]);
     expect(all(page, "svg")[0].getAttribute("aria-label")).toBe(
       "Share of images by number of patches. 1: 50.0 %, 2: 50.0 %",
@@ -40,11 +40,19 @@ describe("policySections", () => {
   });
 
   it.each([
+    [0.5, 9, "A little: few choices serve most images."],
+    [0.4, 3, "A little: few choices serve most images."],
     [0.95, 7, "Hardly: nearly all images get the same patches."],
     [1, 1, "It does not look: every image gets the same patches."],
   ])("warns of a policy that treats %d of its images alike", async (commonestPolicy, policies, verdict) => {
     const health = { ...samplePolicy().health, commonestPolicy, policies };
     expect(texts(await shown([samplePolicy({ health })], "Does the policy look?"), ".verdict")).toEqual([verdict]);
+  });
+
+  it("says by how much a choice that looks at nothing is better", async () => {
+    const health = { ...samplePolicy().health, accuracy: 0.4816 };
+    const page = await shown([samplePolicy({ health })], "Does the policy look?");
+    expect(texts(page, "dd").at(-1)).toBe("−1.8 points (centre patches: 50.0 %)");
   });
 
   it("has a column for each policy of several, and their lines on common axes", async () => {

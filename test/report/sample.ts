@@ -46,7 +46,14 @@ export function samplePolicy(changes: Partial<PolicyReport> = {}): PolicyReport 
       { name: "cat", ...ofClass, patchUse: [0.2, 0.2, 0.2, 0.94] },
       { name: "dog", ...ofClass, patchUse: [0, 0.2, 0.4, 0.94] },
     ],
-    health: { entropyBits: 1.25, policies: 3, commonestPolicy: 0.5, imagesByPatches: [0, 4, 4, 0, 0] },
+    health: {
+      entropyBits: 1.25,
+      policies: 5,
+      commonestPolicy: 0.25,
+      imagesByPatches: [0, 4, 4, 0, 0],
+      accuracy: 0.75,
+      bestBaseline: { name: "centre patches", accuracy: 0.5 },
+    },
     gallery: [{ title: "Cheapest", items: [sampleItem()] }],
     ...changes,
   };
