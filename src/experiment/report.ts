@@ -1,6 +1,6 @@
 /** `patchdrop report`: evaluates runs, alike and one after the other, and writes one page of all of them. */
 import { existsSync, readdirSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { join, resolve, sep } from "node:path";
 import { renderPage } from "../report/page.ts";
 import { percent } from "../report/table.ts";
 import { assertWritable, writeFileAtomic } from "../run/atomic.ts";
@@ -34,7 +34,10 @@ export async function reportRuns(
 ): Promise<Report> {
   const { out, title, ...shared } = options;
   assertWritable(out);
-  const opened = named(paths.flatMap(runsAt)).map((run) => ({ ...run, checkpoint: openCheckpoint(run.path) }));
+  const opened = named([...new Set(paths.flatMap(runsAt))]).map((run) => ({
+    ...run,
+    checkpoint: openCheckpoint(run.path),
+  }));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };
   });
@@ -57,19 +60,18 @@ function runsAt(path: string): string[] {
   return runs.length === 0 ? [path] : runs.sort((a, b) => created.get(a)!.localeCompare(created.get(b)!));
 }
 
-/** Each run under the last part of its path that is not every run's: its folder's name, or more where that is taken. */
+/** Each run under its folder's name, or under as much more of its path as no other run has. */
 function named(paths: readonly string[]): { name: string; path: string }[] {
   const parts = paths.map((path) => {
-    const whole = resolve(path);
-    const inRun = basename(dirname(whole)) === checkpointsName ? join(dirname(dirname(whole)), basename(whole)) : whole;
-    return inRun.split(/[\\/]/);
+    const whole = resolve(path).split(sep);
+    return whole.filter((part, i) => part !== checkpointsName || i !== whole.length - 2);
   });
+  const ending = (i: number, length: number) => parts[i].slice(-length).join("/");
   return paths.map((path, i) => {
-    const depth = parts[i].findIndex((_, d) => {
-      const name = parts[i].slice(-d - 1).join("/");
-      return parts.every((other, j) => j === i || other.slice(-d - 1).join("/") !== name);
-    });
-    return { path, name: parts[i].slice(-Math.max(0, depth) - 1).join("/") };
+    let length = 1;
+    const isTaken = () => parts.some((_, j) => j !== i && ending(j, length) === ending(i, length));
+    while (length < parts[i].length && isTaken()) length += 1;
+    return { path, name: ending(i, length) };
   });
 }
 

@@ -83,7 +83,7 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
   const swept = policies.filter(({ tradeoff }) => tradeoff.length > 0);
   if (swept.length === 0) return [];
   const heading = "Accuracy against patches";
-  const note = html`<p class="note">A policy's line goes along its thresholds; the baselines take as many patches of each image. Thin lines are the classifier with all patches, and that of the low resolution.</p>`;
+  const note = html`<p class="note">${howToRead}</p>`;
   if (policies.length === 1) {
     return [{ heading, content: html`${await tradeoffChart(swept[0].tradeoff)}${note}`, width: "wide" }];
   }
@@ -94,6 +94,9 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
   return [{ heading, content }];
 }
 
+const howToRead =
+  "A policy's line goes from no patches to all, the likeliest first; the baselines take as many patches of each image. " +
+  "Thin lines are the classifier with all patches, and that of the low resolution.";
 const large = { width: 760, height: 360 };
 
 /** A column a policy, under its name. */

@@ -335,6 +335,25 @@ stages:
   );
 
   it(
+    "leaves a folder that report takes for all its runs",
+    async () => {
+      const page = join(folder, "report.html");
+      const flags = ["--no-sweep", "--json", "--quiet", "--out", page, ...machine];
+      const { stdout } = await succeed(["report", out(), ...flags]);
+      const { evaluations } = JSON.parse(stdout);
+      expect(Object.keys(evaluations)).toEqual(stages);
+      const results = JSON.parse(readFileSync(join(out(), "results.json"), "utf8"));
+      for (const stage of stages) expect(evaluations[stage].rows[0]).toEqual(results.evaluations[stage].rows[0]);
+      // The experiment's own page has a sweep of its last policy, whose end is that policy with all patches.
+      const { rows, sweep } = results.evaluations.two;
+      const all = rows.find(({ name }: { name: string }) => name === "all patches");
+      expect(sweep.series[0].points.at(-1)).toMatchObject({ accuracy: all.accuracy, patches });
+      expect(results.evaluations.finetune.sweep).toBeUndefined();
+    },
+    runTimeoutMs,
+  );
+
+  it(
     "leaves a run that eval can take to another data set of as many classes",
     async () => {
       const { stdout } = await succeed([
