@@ -26,7 +26,7 @@ export async function evaluatePolicy(
   const { setting, seed, checkpoint } = run;
   const { grid } = setting.model;
   const split = setting.data[options.split];
-  const { selection, fitted, points, rule } = await prepared(run, options);
+  const { selection, fitted, points } = await prepared(run, options);
 
   const look = await lookAt(split, run);
   const masks = masksOf(look, selection, seed);
@@ -39,6 +39,7 @@ export async function evaluatePolicy(
   if (lowAlone !== undefined) {
     rows.push({ name: "LR classifier, no patches", kind: "baseline", accuracy: lowAlone, patches: 0 });
   }
+  const rule = selection.policy === "topk" ? "topk" : "threshold";
   const measured = { split: options.split, images: split.length, accuracy: rows[0].accuracy, patches: rows[0].patches };
   return {
     rows,
@@ -58,12 +59,12 @@ async function prepared(run: OpenedRun, options: EvalOptions) {
   const asked = selectionOf(options, grid.patches, path);
   const target = targetOf(options);
   if (target !== undefined) assertWritable(choiceFile(path));
-  const rule = asked.policy === "topk" ? ("topk" as const) : ("threshold" as const);
   let calibration: CalibrationSet | undefined;
   if (target !== undefined || options.sweep) calibration = await lookForCalibration(run);
   const fitted = calibration && target && (await calibrate(run, calibration, target, options.budget));
-  const points = calibration && options.sweep ? sweepSelections(rule, grid, calibration.look) : [];
-  return { selection: fitted?.selection ?? asked, fitted, points, rule };
+  const selection = fitted?.selection ?? asked;
+  const points = calibration && options.sweep ? sweepSelections(selection, grid, calibration.look) : [];
+  return { selection, fitted, points };
 }
 
 function targetOf({ target_patches: patches, target_accuracy: accuracy }: EvalOptions): Target | undefined {

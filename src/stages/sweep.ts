@@ -31,14 +31,19 @@ export interface SweepSeries {
 /** Shares of all patches at which points lie: closer together where accuracy is steep. */
 const shares = [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16].map((part) => part / 16);
 
-/** Where the points lie. @param calibration what the policy wants of training images */
-export function sweepSelections(rule: "threshold" | "topk", grid: Grid, calibration: Looked): Selection[] {
-  if (rule === "topk") {
-    const budgets = new Set(shares.map((share) => Math.round(share * grid.patches)));
-    return [...budgets].map((budget) => ({ policy: rule, budget }));
+/**
+ * Where the points lie, along the rule of a selection: its K, or its threshold, under its budget if it has one.
+ * @param calibration what the policy wants of training images
+ */
+export function sweepSelections(selection: Selection, { patches }: Grid, calibration: Looked): Selection[] {
+  const { policy, budget } = selection;
+  if (policy === "topk") {
+    const budgets = new Set(shares.map((share) => Math.round(share * patches)));
+    return [...budgets].map((taken) => ({ policy, budget: taken }));
   }
-  const thresholds = new Set(shares.map((share) => thresholdForPatches(calibration, share * grid.patches).threshold));
-  return [...thresholds].map((threshold) => ({ policy: rule, threshold }));
+  const most = budget ?? patches;
+  const thresholds = shares.map((share) => thresholdForPatches(calibration, share * most, budget).threshold);
+  return [...new Set(thresholds)].map((threshold) => ({ policy: "threshold", threshold, budget }));
 }
 
 /** The masks of all series at all points, series by series within a point. */
