@@ -65,17 +65,21 @@ export async function gatherPage(
   };
 }
 
-/** Classifiers once, and each policy with its baselines behind it, under its name where there are several. */
+/**
+ * The rows of all runs, each policy's baselines behind it. A run's name stands before its rows where another has rows of
+ * the same kind. What a classifier among the runs says need not be said by a policy again.
+ */
 export function tableOf(runs: readonly Pick<EvaluatedRun, "name" | "evaluation">[]): RunEvaluation["rows"] {
-  const isClassifier = ({ evaluation }: (typeof runs)[number]) => evaluation.patchUse === undefined;
-  const own = new Set(runs.filter(isClassifier).flatMap(({ evaluation }) => evaluation.rows.map(({ name }) => name)));
-  const several = runs.filter((run) => !isClassifier(run)).length > 1;
+  const isPolicy = ({ evaluation }: (typeof runs)[number]) => evaluation.patchUse !== undefined;
+  const ofClassifiers = runs.filter((run) => !isPolicy(run)).flatMap(({ evaluation }) => evaluation.rows);
+  const namesakes = (name: string) => ofClassifiers.filter((row) => row.name === name).length;
+  const several = runs.filter(isPolicy).length > 1;
   return runs.flatMap((run) => {
-    const { name: runName, evaluation } = run;
-    if (isClassifier(run)) return evaluation.rows;
-    const compared = evaluation.rows.filter(({ name }) => !own.has(name));
-    if (!several) return compared;
-    return compared.map((row) => ({ ...row, name: `${runName}: ${row.kind === "policy" ? "policy" : row.name}` }));
+    const { rows } = run.evaluation;
+    const before = (name: string) => `${run.name}: ${name}`;
+    if (!isPolicy(run)) return rows.map((row) => (namesakes(row.name) > 1 ? { ...row, name: before(row.name) } : row));
+    const own = rows.filter(({ name }) => namesakes(name) === 0);
+    return several ? own.map((row) => ({ ...row, name: before(row.kind === "policy" ? "policy" : row.name) })) : own;
   });
 }
 

@@ -52,8 +52,12 @@ export function seriesMarks(plot: PlotModule, points: readonly Point[], style: S
 
 /** The series' symbol, on a short piece of its line if it has one, beside its name. */
 export async function legendEntry(label: string, style: Style, line = true): Promise<Markup> {
+  return html`<span class="entry">${await legendSymbol(style, line)}${label}</span>`;
+}
+
+export function legendSymbol(style: Style, line = true): Promise<Markup> {
   const ends = line ? [0, 1].map((x) => ({ x, y: 0 })) : [];
-  const sample = await drawn("", (plot) => ({
+  return drawn("", (plot) => ({
     width: 34,
     height: 18,
     margin: 3,
@@ -61,7 +65,6 @@ export async function legendEntry(label: string, style: Style, line = true): Pro
     x: { domain: [0, 1] },
     marks: seriesMarks(plot, ends, style, [{ x: 0.5, y: 0 }]),
   }));
-  return html`<span class="entry">${sample}${label}</span>`;
 }
 
 /** The lowest and the highest finite value; around a single one there is a tenth of it on both sides. */

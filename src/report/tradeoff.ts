@@ -4,6 +4,7 @@ import { html, Markup } from "./html.ts";
 import {
   drawn,
   legendEntry,
+  legendSymbol,
   type PlotModule,
   type Point,
   range,
@@ -69,9 +70,8 @@ export async function tradeoffFile(title: string, series: readonly TradeoffSerie
   const entries = await Promise.all(
     named.map(async ({ label, style, drawn: { length } }, i) => {
       const [x, y] = [44 + (i % 2) * 290, 50 + height + line * Math.floor(i / 2)];
-      const sample = await legendEntry("", style, length > 1);
-      const symbol = sample.toString().replace(/^<span class="entry">|<\/span>$/g, "");
-      return html`<g transform="translate(${x} ${y})">${new Markup(symbol)}<text x="42" y="11" class="quiet">${label}</text></g>`;
+      const symbol = await legendSymbol(style, length > 1);
+      return html`<g transform="translate(${x} ${y})">${symbol}<text x="42" y="11" class="quiet">${label}</text></g>`;
     }),
   );
   const whole = 62 + height + line * Math.ceil(named.length / 2);
