@@ -9,6 +9,7 @@ export type { TransformName } from "./data/transforms.ts";
 export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
 export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/config.ts";
 export { type ExperimentResult, runExperiment } from "./experiment/run.ts";
+export { choosePatches, type Selection, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
 export {
   centrePatches,
   countPatches,
@@ -27,10 +28,13 @@ export { findModel, type Model, type ModelOptions, modelNames } from "./models/r
 export { type FindOptions, type FoundLibtorch, findLibtorch } from "./native/find.ts";
 export { openPredictor, type Predicted, Predictor, type PredictorOptions } from "./predict/predictor.ts";
 export type { Checkpoint } from "./run/checkpoint.ts";
+export { readChoice, type StoredChoice } from "./run/choice.ts";
+export type { EvalOptions } from "./run/eval-options.ts";
 export { type MetricRecord, readMetrics } from "./run/metrics.ts";
 export { openCheckpoint } from "./run/open-checkpoint.ts";
-export { type EvalOptions, parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
+export { parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
 export { type Reporter, type ReporterBar, silentReporter } from "./run/reporter.ts";
 export type { StageResult } from "./stages/epochs.ts";
-export { type EvaluationRow, evaluateRun, type RunEvaluation } from "./stages/evaluate-run.ts";
+export { evaluateRun } from "./stages/evaluate-run.ts";
+export type { EvaluationRow, RunEvaluation } from "./stages/evaluation.ts";
 export { train } from "./stages/train.ts";

@@ -40,7 +40,11 @@ function placeholder(name: string, { type, choices, description }: Omit<Describe
   if (name === "bands" || name === "scale") return name === "bands" ? "r,g,b" : "black,white";
   if (name.endsWith("_dir") || description.startsWith("folder ") || ["torch", "overlay", "masked"].includes(name))
     return "folder";
-  return name === "load" || name.startsWith("ckpt_") ? "run" : ["pretrained", "out"].includes(name) ? "file" : "name";
+  return name === "load" || name.startsWith("ckpt_")
+    ? "run"
+    : ["pretrained", "out", "chart"].includes(name)
+      ? "file"
+      : "name";
 }
 
 /** A number, or the text itself, which the schema then refuses by name. */

@@ -29,7 +29,9 @@ export interface PlannedBatch {
 
 export interface LoaderOptions {
   batchSize: number;
-  /** A new order each epoch; else the data set's own. */
+  /** Only these images; all when absent. */
+  images?: Uint32Array | undefined;
+  /** A new order each epoch; else the data set's own, or that of `images`. */
   shuffle?: boolean;
   /** The data set's training transform instead of its test transform. */
   augment?: boolean;
@@ -43,6 +45,7 @@ export class Loader {
   readonly batchSize: number;
   /** Number of batches; the last one may be smaller, unless `dropLast`. */
   readonly batchesPerEpoch: number;
+  readonly #images: Uint32Array;
   readonly #shuffle: boolean;
   readonly #augment: boolean;
   readonly #seed: number;
@@ -50,14 +53,16 @@ export class Loader {
   /** @throws usage: a batch size that is not positive, or above the number of images with `dropLast` */
   constructor(
     dataset: Dataset,
-    { batchSize, shuffle = false, augment = false, seed = 0, dropLast = false }: LoaderOptions,
+    { batchSize, images, shuffle = false, augment = false, seed = 0, dropLast = false }: LoaderOptions,
   ) {
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw fault("usage", { where: "batch size", rule: "must be an integer of at least 1", got: batchSize });
     }
     this.dataset = dataset;
     this.batchSize = batchSize;
-    this.batchesPerEpoch = dropLast ? Math.floor(dataset.length / batchSize) : Math.ceil(dataset.length / batchSize);
+    this.#images = images ?? Uint32Array.from({ length: dataset.length }, (_, index) => index);
+    const batches = this.#images.length / batchSize;
+    this.batchesPerEpoch = dropLast ? Math.floor(batches) : Math.ceil(batches);
     this.#shuffle = shuffle;
     this.#augment = augment;
     this.#seed = seed;
@@ -96,7 +101,7 @@ export class Loader {
 
   /** The epoch's order of the images, [N]. */
   order(epoch: number): Uint32Array {
-    const order = Uint32Array.from({ length: this.dataset.length }, (_, index) => index);
+    const order = this.#images.slice();
     return this.#shuffle ? new Random(this.#seed, "order", epoch).shuffle(order) : order;
   }
 

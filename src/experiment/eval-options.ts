@@ -1,4 +1,4 @@
-import { evalSchema } from "../run/options.ts";
+import { evalSchema } from "../run/eval-options.ts";
 import type { Experiment, ExperimentStage } from "./config.ts";
 
 /** How a stage of the experiment is evaluated: on the test set, with the low-resolution classifier of the file if any. */

@@ -9,11 +9,13 @@ import type { StageOptions } from "../run/options.ts";
 import { type Reporter, Stopped } from "../run/reporter.ts";
 import { compareConfigs } from "../run/run-config.ts";
 import { mayDiffer } from "../stages/epochs.ts";
-import { type EvaluationRow, evaluateRun, type RunEvaluation } from "../stages/evaluate-run.ts";
+import { evaluateRun } from "../stages/evaluate-run.ts";
+import type { EvaluationRow, RunEvaluation } from "../stages/evaluation.ts";
 import { train } from "../stages/train.ts";
 import type { Experiment, ExperimentStage } from "./config.ts";
 import { evalOptions } from "./eval-options.ts";
-import { writePage } from "./page.ts";
+import { type EvaluatedRun, tableOf } from "./gather.ts";
+import { shownStage, writePage } from "./page.ts";
 
 export interface ExperimentResult {
   /** One table over all stages, in their order, the baselines of each policy behind it. */
@@ -53,20 +55,22 @@ export async function runExperiment(
     const known = JSON.parse(readFileSync(resultsFile, "utf8")) as Omit<ExperimentResult, "page">;
     return { ...known, page: path.join(folder, "index.html") };
   }
-  const evaluations: Record<string, RunEvaluation> = {};
+  const runs: EvaluatedRun[] = [];
   for (const stage of experiment.stages) {
     reporter.note(`${stage.name}: evaluation`);
     try {
-      evaluations[stage.name] = await evaluateRun(evalOptions(stage, experiment), reporter);
+      const options = { ...evalOptions(stage, experiment), sweep: stage.name === shownStage(experiment) };
+      runs.push({ name: stage.name, options, evaluation: await evaluateRun(options, reporter, { details: true }) });
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
       return { ...unfinished, stopped: error.signal };
     }
   }
-  const rows = tableOf(evaluations);
+  const evaluations = Object.fromEntries(runs.map(({ name, evaluation }) => [name, evaluation]));
+  const rows = tableOf(runs);
   const seconds = Object.fromEntries(experiment.stages.map(({ name, options }) => [name, secondsOf(options)]));
   // The page first: results.json says that all is there.
-  const page = await writePage(experiment, { rows, evaluations }, folder, command);
+  const page = await writePage(experiment, runs, folder, command, reporter);
   const results = { command, rows, evaluations, seconds, written: new Date().toISOString() };
   writeFileAtomic(resultsFile, Buffer.from(`${JSON.stringify(results, null, 2)}\n`));
   return { rows, evaluations, seconds, page };
@@ -90,16 +94,4 @@ function isDone({ stage, options }: ExperimentStage): boolean {
 
 function secondsOf({ cv_dir }: StageOptions): number {
   return Number(openCheckpoint(path.join(cv_dir, "last")).progress.seconds ?? 0);
-}
-
-/** Classifiers once, policies with their name, and each policy's baselines behind it. */
-function tableOf(evaluations: Record<string, RunEvaluation>): EvaluationRow[] {
-  return Object.entries(evaluations).flatMap(([name, { stage, rows }]) => {
-    if (stage === "classifier_training") return rows;
-    const compared = rows.filter((row) => row.name !== "LR classifier, no patches");
-    return compared.map((row) => ({
-      ...row,
-      name: row.kind === "policy" ? `${name}: policy` : `${name}: ${row.name}`,
-    }));
-  });
 }

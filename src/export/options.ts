@@ -1,6 +1,6 @@
 /** The options of `patchdrop export`: one schema gives the flags, the help with its defaults, and the checks. */
 import { z } from "zod";
-import { evalSchema } from "../run/options.ts";
+import { asInRun } from "../run/eval-options.ts";
 
 /** What `patchdrop export` takes; what is absent is taken from the run. */
 export const exportSchema = z.strictObject({
@@ -8,7 +8,7 @@ export const exportSchema = z.strictObject({
   out: z.string().describe("folder to make (required)"),
   batch: z.int().min(1).optional().describe("images a run of the models; any number when absent"),
   images: z.int().min(1).default(8).describe("images to compare with libtorch on, of the test set if it is there"),
-  ...evalSchema.pick({
+  ...asInRun.pick({
     model: true,
     variant: true,
     img_size: true,

@@ -1,6 +1,6 @@
 /** The options of `patchdrop predict`; what is absent is taken from the run. */
 import { z } from "zod";
-import { evalSchema } from "../run/options.ts";
+import { evalSchema } from "../run/eval-options.ts";
 
 const { num_workers, fill, device, precision, threads, torch } = evalSchema.shape;
 const count = z.number().int().min(1);

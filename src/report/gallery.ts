@@ -39,13 +39,23 @@ export const galleryLegend =
   "From left to right: the coarse image that the policy sees; how much it wants each patch, in\u00a0%; the sharp image with " +
   "the patches that it takes outlined and the others faded; all that the classifier sees of it.";
 
-/** The gallery, one figure an image. */
-export async function gallery(items: readonly GalleryItem[]): Promise<Markup> {
-  const figures = await Promise.all(items.map(figure));
-  return html`<p class="legend">${galleryLegend}</p>
+/** Images that show the same thing, e.g. "Dearest". */
+export interface GalleryGroup {
+  readonly title: string;
+  readonly items: readonly GalleryItem[];
+}
+
+/** The gallery, one figure an image, group by group. */
+export async function gallery(groups: readonly GalleryGroup[]): Promise<Markup> {
+  const blocks = groups.map(async ({ title, items }) => {
+    const figures = await Promise.all(items.map(figure));
+    return html`<div class="group"><h4>${title}</h4>
 <div class="gallery">
 ${figures}
-</div>`;
+</div></div>`;
+  });
+  return html`<p class="legend">${galleryLegend}</p>
+${await Promise.all(blocks)}`;
 }
 
 /** The image as a PNG file in a data address; its pixels are kept exactly. */

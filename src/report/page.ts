@@ -2,15 +2,22 @@
  * The report of a run, or of several: one HTML page with everything in it. It loads nothing, needs no script, follows
  * the reader's light or dark scheme and prints. Made from plain data; where that comes from is not known here.
  */
-import { learningCurves, type StageRecords, type TradeoffSeries, tradeoffChart } from "./charts.ts";
-import { type GalleryItem, gallery } from "./gallery.ts";
-import { heatMap } from "./heat-map.ts";
 import { html, Markup } from "./html.ts";
+import { learningCurves, type StageRecords } from "./learning-curves.ts";
+import { type PolicyReport, policySections, type Section } from "./policies.ts";
 import { styleSheet } from "./style.ts";
 import { htmlTable, type ResultTable } from "./table.ts";
 
 /** Names and values in the order in which they are shown: a Map, or `Object.entries` of an object. */
 export type Entries = Iterable<readonly [string, unknown]>;
+
+/** What made a run. */
+export interface RunFacts {
+  readonly name: string;
+  readonly configuration: Entries;
+  /** Versions of the program and of what it computes with. */
+  readonly versions: Entries;
+}
 
 export interface PageInput {
   readonly title: string;
@@ -19,15 +26,9 @@ export interface PageInput {
   readonly table: ResultTable;
   /** Learning curves; none for no section. */
   readonly stages: readonly StageRecords[];
-  /** Accuracy against patches; none for no section. */
-  readonly tradeoff: readonly TradeoffSeries[];
-  /** Share of the test images for which each patch was taken [P], 0 … 1; none for no section. */
-  readonly patchUse?: readonly number[];
-  /** Example images; none for no section. */
-  readonly gallery: readonly GalleryItem[];
-  readonly configuration: Entries;
-  /** Versions of the program and of what it computes with. */
-  readonly versions: Entries;
+  /** None for no sections. */
+  readonly policies: readonly PolicyReport[];
+  readonly runs: readonly RunFacts[];
   /** The command line that made the results. */
   readonly command: string;
   readonly generated: Date;
@@ -42,12 +43,12 @@ const about =
 
 /** The whole page as text, ending in a line break. */
 export async function renderPage(input: PageInput): Promise<string> {
-  const sections = [
-    card("Results", htmlTable(input.table)),
-    await choices(input),
-    input.stages.length > 0 ? card("Learning curves", await learningCurves(input.stages)) : nothing,
-    input.gallery.length > 0 ? card("Examples from the test images", await gallery(input.gallery)) : nothing,
-    origin(input),
+  const curves = input.stages.length > 0 ? await learningCurves(input.stages) : undefined;
+  const sections: Section[] = [
+    { heading: "Results", content: htmlTable(input.table) },
+    ...(await policySections(input.policies)),
+    ...(curves === undefined ? [] : [{ heading: "Learning curves", content: curves }]),
+    { heading: "How this was made", content: origin(input) },
   ];
   const page = html`<!doctype html>
 <html lang="en">
@@ -66,7 +67,9 @@ export async function renderPage(input: PageInput): Promise<string> {
 <p class="summary">${input.summary}</p>
 <p class="about">${about}</p>
 </header>
-${sections}
+<div class="cards">
+${sections.map(card)}
+</div>
 <footer>Generated ${dateTime(input.generated)}</footer>
 </main>
 </body>
@@ -75,41 +78,54 @@ ${sections}
   return page.toString();
 }
 
-const nothing = new Markup("");
-
-function card(heading: string, content: Markup, style = ""): Markup {
-  return html`<section class="card ${style}">
+function card({ heading, content, width }: Section): Markup {
+  return html`<section class="card ${width ?? "whole"}">
 <h2>${heading}</h2>
 ${content}
 </section>`;
 }
 
-/** Accuracy against patches, and beside it where the patches lie. */
-async function choices({ tradeoff, patchUse }: PageInput): Promise<Markup> {
-  const cards = [];
-  if (tradeoff.length > 0) cards.push(card("Accuracy against patches", await tradeoffChart(tradeoff)));
-  if (patchUse !== undefined) {
-    const map = heatMap(patchUse, "Share of the test images for which each patch was taken");
-    const note = html`<p>Share of the test images for which each patch was taken, in %, where it lies in the image.</p>`;
-    cards.push(card("Which patches", html`${map}${note}`, "use"));
-  }
-  return cards.length > 0 ? html`<div class="pair">${cards}</div>` : nothing;
+function origin({ command, runs }: PageInput): Markup {
+  return html`<pre><code>${command}</code></pre>
+${facts(
+  "Configuration",
+  runs.map(({ name, configuration }) => [name, configuration]),
+)}
+${facts(
+  "Versions",
+  runs.map(({ name, versions }) => [name, versions]),
+)}`;
 }
 
-function origin(input: PageInput): Markup {
-  return card(
-    "How this was made",
-    html`<pre><code>${input.command}</code></pre>
-<div class="facts">
-<div><h3>Configuration</h3>${definitions(input.configuration)}</div>
-<div><h3>Versions</h3>${definitions(input.versions)}</div>
-</div>`,
+/** What all runs have in common once, and what they differ in as a table with a column a run. */
+function facts(heading: string, runs: readonly (readonly [string, Entries])[]): Markup {
+  const columns = runs.map(([name, entries]) => ({ name, values: new Map(entries) }));
+  const names = [...new Set(columns.flatMap(({ values }) => [...values.keys()]))];
+  const row = (name: string) => columns.map(({ values }) => (values.has(name) ? valueText(values.get(name)) : "–"));
+  const isCommon = (name: string) => new Set(row(name)).size === 1;
+  const common = names.filter(isCommon).map((name) => [name, row(name)[0]] as const);
+  const differing = names.filter((name) => !isCommon(name));
+  return html`<h3>${heading}</h3>${definitions(common)}${differing.length > 0 ? comparison(columns, differing, row) : ""}`;
+}
+
+function comparison(
+  columns: readonly { readonly name: string }[],
+  names: readonly string[],
+  row: (name: string) => readonly string[],
+): Markup {
+  const heads = columns.map(({ name }) => html`<th scope="col">${name}</th>`);
+  const rows = names.map(
+    (name) => html`<tr><th scope="row">${name}</th>${row(name).map((text) => html`<td>${text}</td>`)}</tr>`,
   );
+  return html`<div class="scroll"><table class="plain facts">
+<thead><tr><th scope="col"><span class="unseen">option</span></th>${heads}</tr></thead>
+<tbody>${rows}</tbody>
+</table></div>`;
 }
 
 function definitions(entries: Entries): Markup {
   const pairs = Array.from(entries, ([name, value]) => html`<dt>${name}</dt><dd>${valueText(value)}</dd>`);
-  return html`<dl>${pairs}</dl>`;
+  return html`<dl class="facts">${pairs}</dl>`;
 }
 
 function valueText(value: unknown): string {

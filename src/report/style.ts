@@ -1,8 +1,12 @@
 /**
- * The page's style sheet. Colours are variables: light by default and on paper, dark on a screen that asks for it.
- * `--ink` on `--surface` and `--muted` on `--surface` keep a contrast of 4.5 to 1 or more in both.
+ * The page's style sheet, and its colours, which a chart in a file of its own has too.
  */
-export const styleSheet = `
+
+/**
+ * Colours as variables: light by default and on paper, dark on a screen that asks for it. `--ink` on `--surface` and
+ * `--muted` on `--surface` keep a contrast of 4.5 to 1 or more in both.
+ */
+export const colours = `
 :root {
   color-scheme: light dark;
   --page: #f6f6f3; --surface: #ffffff; --ink: #1d2530; --muted: #5f6975; --rule: #dfe1e0;
@@ -14,7 +18,9 @@ export const styleSheet = `
     --accent: #77bde4; --accent-soft: #20303b; --heat: #77bde4; --heat-light: #13171b; --wrong: #f0958a;
   }
 }
-* { box-sizing: border-box; }
+`;
+
+export const styleSheet = `${colours}* { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
 main { max-width: 70rem; margin: 0 auto; padding: 3rem 1.5rem 4rem; }
 h1, h2, h3 { line-height: 1.2; font-weight: 650; margin: 0; letter-spacing: -0.01em; }
@@ -25,9 +31,9 @@ p { margin: 0; }
 .summary { font-size: 1.2rem; margin-top: 0.75rem; max-width: 46rem; }
 .about, .legend { color: var(--muted); max-width: 46rem; }
 .about { margin-top: 0.75rem; }
-.card { background: var(--surface); border: 1px solid var(--rule); border-radius: 10px; padding: 1.5rem 1.75rem; margin-top: 1.5rem; overflow-wrap: anywhere; }
-.pair { display: grid; grid-template-columns: 3fr 2fr; gap: 0 1.5rem; }
-.pair > :only-child { grid-column: 1 / -1; }
+.card { background: var(--surface); border: 1px solid var(--rule); border-radius: 10px; padding: 1.5rem 1.75rem; overflow-wrap: anywhere; min-width: 0; }
+.cards { display: grid; grid-template-columns: 7fr 4fr; gap: 1.5rem; margin-top: 1.5rem; }
+.whole { grid-column: 1 / -1; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
@@ -36,6 +42,15 @@ tbody tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--muted); font-weight: 500; font-size: 0.875rem; white-space: nowrap; }
 tbody th { text-align: left; font-weight: 400; padding-left: 0.75rem; }
 td { white-space: nowrap; }
+.plain { font-size: 0.9rem; }
+.plain th, .plain td { padding: 0.3rem 0 0.3rem 1.25rem; }
+.plain tbody th { padding-left: 0; }
+.plain th { overflow-wrap: normal; }
+.plain thead th:first-child, .facts tbody th { text-align: left; padding-left: 0; white-space: nowrap; }
+.classes { width: auto; min-width: min(100%, 30rem); margin-top: 2rem; }
+.facts td { text-align: left; white-space: normal; min-width: 7rem; }
+.facts thead th { text-align: left; }
+dl + .scroll { margin-top: 1rem; }
 .policy > * { background: var(--accent-soft); font-weight: 600; }
 .policy > th { box-shadow: inset 3px 0 var(--accent); }
 tr > :last-child { padding-right: 0.75rem; }
@@ -50,17 +65,30 @@ figure { margin: 0; }
 .entry svg { flex: none; }
 .stage { margin-top: 1.5rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); gap: 1.25rem; }
-.charts svg, .pair .card > svg { width: 100%; }
+
+.charts svg, .wide > svg { width: 100%; }
 .charts figcaption { color: var(--muted); font-size: 0.875rem; }
+.key + .charts { margin-top: 0.75rem; }
 
 .heat rect { fill: var(--heat); stroke: var(--rule); stroke-width: 1; }
 .heat text { font: 600 14px system-ui, sans-serif; font-variant-numeric: tabular-nums; text-anchor: middle; }
 .heat .on-light { fill: var(--ink); }
 .heat .on-dark { fill: var(--heat-light); }
-.pair .card > .heat { max-width: 20rem; margin: 0 auto; }
-.use p { color: var(--muted); font-size: 0.875rem; margin-top: 1rem; }
+.side { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); gap: 2rem 2.5rem; }
+.side .heat { width: 100%; max-width: 20rem; }
+.note { color: var(--muted); font-size: 0.875rem; margin-top: 1rem; max-width: 46rem; }
+.verdict { font-weight: 600; margin-bottom: 0.75rem; }
+.health { display: flex; flex-wrap: wrap; gap: 1rem 3.5rem; align-items: center; }
+.health dl { grid-template-columns: fit-content(60%) 1fr; }
+.health svg { flex: 1 1 15rem; min-width: 0; width: 100%; max-width: 26rem; }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 1.25rem 1rem; align-items: end; }
+.maps figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 0.5rem; font-size: 0.875rem; margin-bottom: 0.35rem; }
+.scroll { overflow-x: auto; }
+.note + h3, .charts + h3, .key + h3, .scroll + h3, dl + h3 { margin-top: 2rem; }
+.titled + .titled { margin-top: 2.5rem; }
 
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); gap: 2rem 2.5rem; margin-top: 1.5rem; }
+h4 { font-size: 0.95rem; font-weight: 600; margin: 2rem 0 0; }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); gap: 2rem 2.5rem; margin-top: 1rem; }
 .item { break-inside: avoid; min-width: 0; }
 .item figcaption { display: flex; justify-content: space-between; gap: 1rem; margin-bottom: 0.5rem; }
 .count { color: var(--muted); white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -80,35 +108,39 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.3rem 1.5rem; 
 dt { color: var(--muted); }
 dd { margin: 0; font-variant-numeric: tabular-nums; }
 pre { margin: 0 0 1.5rem; padding: 0.9rem 1.1rem; background: var(--page); border-radius: 6px; white-space: pre-wrap; font: 0.875rem/1.5 ui-monospace, monospace; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 1.5rem 2.5rem; align-items: start; }
+dl.facts { grid-template-columns: repeat(auto-fill, minmax(7rem, max-content) minmax(8rem, 1fr)); }
 footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
 
-@media (max-width: 46rem) {
+@media screen and (max-width: 46rem) {
   main { padding: 2rem 1rem 3rem; }
   h1 { font-size: 1.7rem; }
   .summary { font-size: 1.08rem; }
   .card { padding: 1.25rem 1rem; }
-  .pair { grid-template-columns: minmax(0, 1fr); }
+  .cards { grid-template-columns: minmax(0, 1fr); }
+  .card { grid-column: 1 / -1; }
   /* A name takes a line of its own, its numbers the next. */
-  table { font-size: 0.9rem; }
-  tr { display: grid; grid-template-columns: 4fr 3fr 3fr 4fr 4fr; border-bottom: 1px solid var(--rule); }
-  tbody tr:last-child { border-bottom: 0; }
-  tr > *, tr > :last-child { min-width: 0; border-bottom: 0; padding: 0.25rem 0.4rem; }
-  thead th { font-size: 0.75rem; }
-  thead th:first-child { display: none; }
-  tbody th { grid-column: 1 / -1; padding: 0.5rem 0.75rem 0; }
+  .results { font-size: 0.9rem; }
+  .results tr { display: grid; grid-template-columns: 4fr 3fr 3fr 4fr 4fr; border-bottom: 1px solid var(--rule); }
+  .results tbody tr:last-child { border-bottom: 0; }
+  .results tr > *, .results tr > :last-child { min-width: 0; border-bottom: 0; padding: 0.25rem 0.4rem; }
+  .results thead th { font-size: 0.75rem; }
+  .results thead th:first-child { display: none; }
+  .results tbody th { grid-column: 1 / -1; padding: 0.5rem 0.75rem 0; }
   .policy > td:nth-child(2) { box-shadow: inset 3px 0 var(--accent); }
   .gallery { gap: 2rem; }
   .panels { grid-template-columns: repeat(2, 1fr); gap: 0.9rem; }
 }
 @media print {
-  body { background: none; font-size: 11pt; }
+  body { background: none; font-size: 10.5pt; }
   main { max-width: none; padding: 0; }
-  .card { border: 0; padding: 0; margin-top: 1.5rem; }
-  .policy > *, .heat rect, .panels * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  h2, h3, thead, .legend { break-after: avoid; }
-  figure, tr, .legend, .pair, .stage, .facts { break-inside: avoid; }
+  .card { border: 0; padding: 0; }
+  .policy > *, .heat rect, .panels *, .health rect { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  h2, h3, thead, .legend, .key { break-after: avoid; }
+  figure, tr, .legend, .wide, .narrow, .stage, .group, .health { break-inside: avoid; }
+  th, td { padding-top: 0.3rem; padding-bottom: 0.3rem; }
   .charts { grid-template-columns: repeat(4, 1fr); }
+  .side { grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); }
+  .maps { grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
   .panels small { font-size: 0.65rem; }
   .gallery { grid-template-columns: 1fr 1fr; gap: 1.25rem 1.5rem; }
 }

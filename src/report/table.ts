@@ -56,7 +56,7 @@ export function htmlTable(table: ResultTable): Markup {
     return html`<tr class="${row.kind}"><th scope="row">${row.name}</th>${cells}</tr>`;
   });
   const meanings = columns.map(({ header, meaning }) => html`<span><b>${header}</b> ${meaning}</span>`);
-  return html`<table>
+  return html`<table class="results">
 <thead><tr><th scope="col"><span class="unseen">way to classify</span></th>${header}</tr></thead>
 <tbody>
 ${rows}
@@ -65,9 +65,14 @@ ${rows}
 <p class="meanings">${meanings}</p>`;
 }
 
-/** The table for a terminal: aligned, without colour, ending in a line break. Control characters are replaced. */
+/** The table for a terminal: aligned, without colour, ending in a line break. */
 export function textTable(table: ResultTable): string {
-  const cells = textCells(table).map((line) => line.map((cell) => cell.replace(/\p{Cc}/gu, "\uFFFD")));
+  return alignedText(textCells(table));
+}
+
+/** Lines of cells, the first of them the header; names left, numbers right. Control characters are replaced. */
+export function alignedText(table: readonly (readonly string[])[]): string {
+  const cells = table.map((line) => line.map((cell) => cell.replace(/\p{Cc}/gu, "\uFFFD")));
   const widths = cells[0].map((_, i) => Math.max(...cells.map((line) => line[i].length)));
   const lines = cells.map((line) =>
     line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))),

@@ -6,7 +6,9 @@
 
 import { randomUUID } from "node:crypto";
 import {
+  accessSync,
   closeSync,
+  constants,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -26,6 +28,15 @@ const temporaryPrefix = ".patchdrop-tmp-";
 /** Writes a file, or replaces it. Throws "system" with the bytes needed and free, and then changes nothing. */
 export function writeFileAtomic(path: string, bytes: Uint8Array): void {
   replace(path, bytes.byteLength, (temporary) => writeNew(temporary, bytes));
+}
+
+/** Throws "system" unless a file can be made at `path`: for what is written after long work, before that begins. */
+export function assertWritable(path: string): void {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw systemFault("could not be written", path, 0, error);
+  }
 }
 
 /**

@@ -19,7 +19,7 @@ export interface MetricRecord {
   readonly [metric: string]: number | string;
 }
 
-const metricsName = "metrics.jsonl";
+export const metricsName = "metrics.jsonl";
 const eventsPrefix = "events.out.tfevents.";
 
 /** The two logs of a run folder, open for appending. */

@@ -8,12 +8,12 @@ import { type Fault, fault } from "../errors.ts";
 export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
 export type StageName = (typeof stageNames)[number];
 
-const whole = (minimum: number) => z.number().int().min(minimum);
+export const whole = (minimum: number) => z.number().int().min(minimum);
 const positive = z.number().positive();
 const device = z.string().regex(/^(cpu|cuda(:\d+)?)$/, "must be cpu, cuda or cuda:N");
 
 /** What every stage takes. */
-const common = {
+export const common = {
   model: z.string().default("R32_C10").describe("model, as `patchdrop models` lists them"),
   variant: z
     .enum(["2019", "2020"])
@@ -225,34 +225,3 @@ function ruleOf(issue: z.core.$ZodIssue, given: unknown): string {
   if (issue.code === "invalid_value") return `must be one of ${issue.values.join(", ")}`;
   return issue.message;
 }
-
-/** What `patchdrop eval` takes; what is absent is taken from the run. */
-export const evalSchema = z.strictObject({
-  load: z.string().describe("run folder or checkpoint to evaluate (required)"),
-  ckpt_hr_cl: z
-    .string()
-    .optional()
-    .describe("high-resolution classifier, if not the one of --load: run folder or checkpoint"),
-  ckpt_lr_cl: z
-    .string()
-    .optional()
-    .describe("low-resolution classifier, as a further baseline: run folder or checkpoint"),
-  split: z.enum(["test", "train"]).default("test").describe("images to evaluate on"),
-  model: z.string().optional().describe("model; the run's when absent"),
-  variant: z.enum(["2019", "2020"]).optional().describe("networks and sizes of which version; the run's when absent"),
-  img_size: common.img_size.describe("side of the high-resolution image in pixels; the run's when absent"),
-  lr_size: common.lr_size.describe("side of the low-resolution image; the run's when absent"),
-  patch_size: common.patch_size.describe("side of a patch; the run's when absent"),
-  data_dir: common.data_dir,
-  dataset: common.dataset,
-  download: common.download,
-  skip_bad: common.skip_bad,
-  num_workers: common.num_workers,
-  fill: z.enum(["zero", "lr"]).optional().describe("what stands where a patch was dropped; as in the run when absent"),
-  seed: whole(0).optional().describe("seed of the random patches; the run's when absent"),
-  device: common.device,
-  precision: common.precision,
-  threads: common.threads,
-  torch: common.torch,
-});
-export type EvalOptions = z.infer<typeof evalSchema>;

@@ -39,11 +39,11 @@ export interface Evaluation {
 export async function evaluate(dataset: Dataset, setting: Setting, evaluation: Evaluation): Promise<MetricAccumulator> {
   const { model } = setting;
   const accumulated = new MetricAccumulator();
-  await forEachBatch(dataset, setting, (images, labels, first) => {
+  await forEachBatch(dataset, setting, ({ images, targets, first }) => {
     const low = lowResolution(images, model);
     const mask = evaluation.choose(low, first);
     const seen = maskPatches(images, mask, model.grid, evaluation.fill === "lr" ? low : undefined);
-    const right = correct(addStreams(evaluation.high.forward(seen), evaluation.low?.forward(low)), labels);
+    const right = correct(addStreams(evaluation.high.forward(seen), evaluation.low?.forward(low)), targets);
     const earned = evaluation.reward === undefined ? undefined : reward(right, mask, evaluation.reward);
     accumulated.add({
       correct: right.toFloat32(),
@@ -62,40 +62,61 @@ export async function evaluateClassifier(
   stream: "HR" | "LR",
 ): Promise<MetricAccumulator> {
   const accumulated = new MetricAccumulator();
-  await forEachBatch(dataset, setting, (images, labels) => {
+  await forEachBatch(dataset, setting, ({ images, targets }) => {
     const seen = stream === "LR" ? lowResolution(images, setting.model) : images;
-    accumulated.add({ correct: correct(network.forward(seen), labels).toFloat32() });
+    accumulated.add({ correct: correct(network.forward(seen), targets).toFloat32() });
   });
   return accumulated;
+}
+
+/** A batch on the device. */
+export interface Seen {
+  /** [B, 3, H, W] */
+  readonly images: Tensor;
+  /** int64 [B] */
+  readonly targets: Tensor;
+  readonly labels: Int32Array;
+  /** Number of images before this batch. */
+  readonly first: number;
+  /** Which of `passes` over this batch it is. */
+  readonly pass: number;
+}
+
+export interface Passing {
+  /** Only these images of the split; all when absent. */
+  readonly images?: Uint32Array | undefined;
+  /** What is under way, for the bar. */
+  readonly label?: string;
+  /** How often `body` runs on each batch, which is read once. */
+  readonly passes?: number;
 }
 
 /** Runs `body` on each batch of a split in order, inside a scope. @throws Stopped when a signal asks for it */
 export async function forEachBatch(
   dataset: Dataset,
   setting: Setting,
-  body: (images: Tensor, labels: Tensor, first: number, bytes: Uint8Array) => void,
+  body: (seen: Seen) => void,
+  { images, label = "evaluation", passes = 1 }: Passing = {},
 ): Promise<void> {
-  const loader = new Loader(dataset, {
-    batchSize: Math.min(batchSize, dataset.length),
-    shuffle: false,
-    augment: false,
-    seed: 0,
-  });
+  const count = images?.length ?? dataset.length;
+  const loader = new Loader(dataset, { batchSize: Math.min(batchSize, count), images });
   const { reporter } = setting;
   const uploads = new BatchUploads(setting);
-  const bar = reporter.progress("evaluation", dataset.length);
+  const bar = reporter.progress(label, count * passes);
   let first = 0;
   try {
     for await (const { images: bytes, labels } of loader.batches(0)) {
-      scope(() => {
-        const batch = uploads.put(bytes, labels);
-        body(batch.images, batch.labels, first, bytes);
-      });
+      for (let pass = 0; pass < passes; pass++) {
+        scope(() => {
+          const batch = uploads.put(bytes, labels);
+          body({ images: batch.images, targets: batch.labels, labels, first, pass });
+        });
+        bar.update(first * passes + labels.length * (pass + 1));
+        await new Promise(setImmediate);
+        const signal = reporter.stopping();
+        if (signal !== undefined) throw new Stopped(signal);
+      }
       first += labels.length;
-      bar.update(first);
-      await new Promise(setImmediate);
-      const signal = reporter.stopping();
-      if (signal !== undefined) throw new Stopped(signal);
     }
   } finally {
     bar.stop();

@@ -46,6 +46,18 @@ describe("Loader", () => {
     expect(seen[2].images).toEqual([...Array(imageBytes).fill(8), ...Array(imageBytes).fill(9)]);
   });
 
+  it("yields only some images when asked to, in their order", async () => {
+    const seen = await collect(numbered(), { batchSize: 2, images: Uint32Array.of(7, 2, 5) });
+    expect(seen.map(({ indices, labels }) => [indices, labels])).toEqual([
+      [
+        [7, 2],
+        [1, 2],
+      ],
+      [[5], [2]],
+    ]);
+    expect(seen[1].images).toEqual(Array(imageBytes).fill(5));
+  });
+
   it("leaves the last batch out when asked to", async () => {
     expect((await collect(numbered(), { batchSize: 4, dropLast: true })).length).toBe(2);
     expect(new Loader(numbered(), { batchSize: 4, dropLast: true }).batchesPerEpoch).toBe(2);

@@ -188,7 +188,7 @@ describe("usage", () => {
 });
 
 describe("--help", () => {
-  const commands = [...stageNames, "eval", "run", "quickstart", "models", "setup", "doctor"];
+  const commands = [...stageNames, "eval", "report", "run", "quickstart", "models", "setup", "doctor"];
 
   it.each(commands)(
     "of %s shows each flag and at least two examples",

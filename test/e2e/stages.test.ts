@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeSafetensors } from "../../src/formats/safetensors.ts";
 import { readMetrics } from "../../src/run/metrics.ts";
-import type { RunEvaluation } from "../../src/stages/evaluate-run.ts";
+import type { RunEvaluation } from "../../src/stages/evaluation.ts";
 import { loadGolden } from "../golden/load.ts";
 import { makeImageFolder } from "./images.ts";
 import { runTimeoutMs, start, succeed, until } from "./program.ts";
@@ -330,6 +330,25 @@ stages:
       const { stdout, stderr } = await succeed([...command(), "--quiet"]);
       expect(stderr).toBe("");
       expect(stdout).toContain("two: policy");
+    },
+    runTimeoutMs,
+  );
+
+  it(
+    "leaves a folder that report takes for all its runs",
+    async () => {
+      const page = join(folder, "report.html");
+      const flags = ["--no-sweep", "--json", "--quiet", "--out", page, ...machine];
+      const { stdout } = await succeed(["report", out(), ...flags]);
+      const { evaluations } = JSON.parse(stdout);
+      expect(Object.keys(evaluations)).toEqual(stages);
+      const results = JSON.parse(readFileSync(join(out(), "results.json"), "utf8"));
+      for (const stage of stages) expect(evaluations[stage].rows[0]).toEqual(results.evaluations[stage].rows[0]);
+      // The experiment's own page has a sweep of its last policy, whose end is that policy with all patches.
+      const { rows, sweep } = results.evaluations.two;
+      const all = rows.find(({ name }: { name: string }) => name === "all patches");
+      expect(sweep.series[0].points.at(-1)).toMatchObject({ accuracy: all.accuracy, patches });
+      expect(results.evaluations.finetune.sweep).toBeUndefined();
     },
     runTimeoutMs,
   );

@@ -1,8 +1,9 @@
 import { parseHTML } from "linkedom";
 import { describe, expect, it } from "vitest";
-import { learningCurves, type MetricRecord, tradeoffChart } from "../../src/report/charts.ts";
 import { heatMap } from "../../src/report/heat-map.ts";
-import { samplePage } from "./sample.ts";
+import { learningCurves, type MetricRecord } from "../../src/report/learning-curves.ts";
+import { tradeoffChart } from "../../src/report/tradeoff.ts";
+import { samplePage, sampleTradeoff } from "./sample.ts";
 
 /** What the tests read of a drawn page. */
 interface Drawn {
@@ -21,7 +22,7 @@ const record = (epoch: number, accuracy: number): MetricRecord => ({ epoch, spli
 
 describe("tradeoffChart", () => {
   it("draws each series through its points, in the order of patches", async () => {
-    const chart = parsed(await tradeoffChart(samplePage().tradeoff));
+    const chart = parsed(await tradeoffChart(sampleTradeoff));
     const svg = all(chart, "svg")[0];
     // 480 × 340 with margins of 44 left, 20 right, 30 above and 40 below: 0 … 16 patches lie at x = 44 … 460, 50 … 100 %
     // at y = 300 … 30. The baseline comes first, and one point makes no line to see.
@@ -33,7 +34,7 @@ describe("tradeoffChart", () => {
   });
 
   it("says its values in words, and names each series in the legend", async () => {
-    const chart = parsed(await tradeoffChart(samplePage().tradeoff));
+    const chart = parsed(await tradeoffChart(sampleTradeoff));
     expect(all(chart, "svg")[0].getAttribute("aria-label")).toBe(
       "Accuracy against the mean number of patches. policy: 50.0 % at 0.00 patches, 75.0 % at 8.00 patches, " +
         "100.0 % at 16.00 patches. LR classifier: 50.0 % at 0.00 patches",
@@ -41,6 +42,37 @@ describe("tradeoffChart", () => {
     expect(all(chart, ".entry").map((entry) => entry.textContent.trim())).toEqual(
       expect.arrayContaining([expect.stringMatching(/policy$/), expect.stringMatching(/LR classifier$/)]),
     );
+  });
+
+  it("draws a level right across, and names it beside the chart, not in the legend", async () => {
+    const level = {
+      label: "all patches 75.0 %",
+      kind: "reference" as const,
+      points: [{ patches: 16, accuracy: 0.75 }],
+    };
+    const chart = parsed(await tradeoffChart([...sampleTradeoff, level]));
+    // 84 pixels on the right: the level goes from x = 44 to 396, at the middle of 50 … 100 %, y = 165.
+    const [rule] = all(chart, 'g[aria-label="rule"] line');
+    expect(["x1", "x2", "y1"].map((name) => rule.getAttribute(name))).toEqual(["44", "396", "165"]);
+    const [text] = all(chart, 'g[aria-label="text"] text');
+    expect(text.textContent).toBe("all patches75.0 %");
+    expect(
+      all(chart, ".entry")
+        .map((entry) => entry.textContent.trim())
+        .join(),
+    ).not.toContain("all patches");
+  });
+
+  it("rings the point of a policy that was evaluated, and dashes each baseline in its own way", async () => {
+    const points = [{ patches: 8, accuracy: 0.75 }];
+    const baseline = (label: string) => ({ label, kind: "baseline" as const, points: sampleTradeoff[0].points });
+    const series = [...sampleTradeoff.slice(0, 1), baseline("random"), baseline("centre")];
+    const chart = parsed(await tradeoffChart([...series, { label: "as evaluated", kind: "chosen", points }]));
+    const svg = all(chart, "svg")[0];
+    const dashes = all(svg, 'g[aria-label="line"]').map((line) => line.getAttribute("stroke-dasharray"));
+    expect(dashes).toEqual(["4 3", "1.5 3", null, null]);
+    const rings = all(svg, 'g[aria-label="dot"]').filter((dots) => dots.getAttribute("fill") === "none");
+    expect(rings).toHaveLength(1);
   });
 
   it("leaves out what is not finite, and says so of a series without values", async () => {

@@ -2,11 +2,12 @@ import { parseHTML } from "linkedom";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { PatchDropError } from "../../src/errors.ts";
-import { gallery, galleryLegend, pngAddress } from "../../src/report/gallery.ts";
+import { type GalleryItem, gallery, galleryLegend, pngAddress } from "../../src/report/gallery.ts";
 import { html } from "../../src/report/html.ts";
 import { renderPage } from "../../src/report/page.ts";
+import type { PolicyReport } from "../../src/report/policies.ts";
 import { styleSheet } from "../../src/report/style.ts";
-import { sampleImage, sampleItem, samplePage } from "./sample.ts";
+import { sampleImage, sampleItem, samplePage, samplePolicy } from "./sample.ts";
 
 /** What the tests read of a page. */
 interface Node {
@@ -60,14 +61,15 @@ describe("renderPage", () => {
     expect(images).toHaveLength(2);
     for (const image of images) expect(image.getAttribute("alt")).toMatch(/\w{3}/);
     const charts = all(page, "svg").filter((svg) => svg.getAttribute("aria-hidden") !== "true");
-    // Trade-off, patch use, two learning curves, the item's probabilities and its outlined image.
-    expect(charts).toHaveLength(6);
+    // Trade-off, patch use, patches of an image; two classes' use and trade-off; the item's probabilities and its
+    // outlined image; two learning curves.
+    expect(charts).toHaveLength(3 + 4 + 2 + 2);
     for (const chart of charts) {
       expect(chart.getAttribute("role")).toBe("img");
       expect(chart.getAttribute("aria-label")).toMatch(/\w{3}/);
     }
     const hidden = all(page, "svg").filter((svg) => svg.getAttribute("aria-hidden") === "true");
-    expect(hidden).toHaveLength(4); // the samples in the two legends
+    expect(hidden).toHaveLength(6); // the samples in the three legends
   });
 
   it("shows the words, configuration, command and date that it was given", async () => {
@@ -75,15 +77,25 @@ describe("renderPage", () => {
     expect(all(page, "h1")[0].textContent).toBe("PatchDrop on CIFAR-10");
     expect(all(page, "title")[0].textContent).toBe("PatchDrop on CIFAR-10");
     expect(all(page, ".summary")[0].textContent).toBe("The policy reads 7.2 of 16 patches.");
-    expect(all(page, "dt").map((node) => node.textContent)).toEqual(["alpha", "curriculum", "__proto__", "node"]);
-    expect(all(page, "dd").map((node) => node.textContent)).toEqual(["0.8", "true", "a key like any other", "20.20.2"]);
+    expect(all(page, ".facts dt").map((node) => node.textContent)).toEqual([
+      "alpha",
+      "curriculum",
+      "__proto__",
+      "node",
+    ]);
+    expect(all(page, ".facts dd").map((node) => node.textContent)).toEqual([
+      "0.8",
+      "true",
+      "a key like any other",
+      "20.20.2",
+    ]);
     expect(all(page, "pre")[0].textContent).toBe("patchdrop finetune --model R32_C10 --cv_dir 'runs/a & b'");
     expect(all(page, "time")[0].textContent).toBe("2026-11-23 09:54 UTC");
     expect(all(page, "time")[0].getAttribute("datetime")).toBe("2026-11-23T09:54:31.000Z");
   });
 
   it("leaves out the sections that have nothing to show", async () => {
-    const bare = samplePage({ stages: [], tradeoff: [], gallery: [], patchUse: undefined });
+    const bare = samplePage({ stages: [], policies: [] });
     const headings = all(parsed(await renderPage(bare)), "h2").map((heading) => heading.textContent);
     expect(headings).toEqual(["Results", "How this was made"]);
     const full = all(parsed(await renderPage(samplePage())), "h2").map((heading) => heading.textContent);
@@ -91,8 +103,10 @@ describe("renderPage", () => {
       "Results",
       "Accuracy against patches",
       "Which patches",
+      "Does the policy look?",
+      "By class",
+      "Examples",
       "Learning curves",
-      "Examples from the test images",
       "How this was made",
     ]);
   });
@@ -106,20 +120,51 @@ describe("renderPage", () => {
       command: hostile,
       table: { rows: [{ name: hostile, kind: "policy", accuracy: 1 }] },
       stages: [{ name: hostile, records: [{ epoch: 1, split: "test", accuracy: 1 }] }],
-      tradeoff: [{ label: hostile, kind: "policy", points: [{ patches: 1, accuracy: 1 }] }],
-      gallery: [sampleItem({ label: hostile, prediction: hostile, correct: false })],
-      configuration: [[hostile, { nested: hostile }]],
-      versions: [[hostile, hostile]],
+      policies: [1, 2].map((n) => hostilePolicy(`${hostile}${n}`, hostile)),
+      runs: ["1", "2"].map((n) => ({
+        name: hostile + n,
+        configuration: [[hostile, { nested: hostile + n }]],
+        versions: [[hostile, hostile]],
+      })),
     });
     expect(text).not.toMatch(/<script|<img src=x|alert\("x"\)/);
-    expect(all(parsed(text), ".item b").map((name) => name.textContent)).toEqual([hostile, hostile]);
+    expect(all(parsed(text), ".item b").map((name) => name.textContent)).toEqual(Array(4).fill(hostile));
+  });
+
+  it("says once what runs have in common, and beside each other what they differ in", async () => {
+    const run = (name: string, penalty: number) => ({
+      name,
+      configuration: [
+        ["model", "R8_Scenes"],
+        ["penalty", penalty],
+        ...(penalty < -1 ? [["clip", 1] as const] : []),
+      ] as const,
+      versions: [["node", "20"]] as const,
+    });
+    const page = parsed(await renderPage(samplePage({ policies: [], stages: [], runs: [run("a", -1), run("b", -2)] })));
+    expect(all(page, ".facts dt").map((node) => node.textContent)).toEqual(["model", "node"]);
+    const rows = all(page, "table.facts tr").map((row) => all(row, "th, td").map((cell) => cell.textContent));
+    expect(rows).toEqual([
+      ["option", "a", "b"],
+      ["penalty", "-1", "-2"],
+      ["clip", "–", "1"],
+    ]);
   });
 });
+
+function hostilePolicy(name: string, hostile: string): PolicyReport {
+  const series = [{ label: hostile, kind: "policy" as const, points: [{ patches: 1, accuracy: 1 }] }];
+  const classes = samplePolicy().classes.map((one) => ({ ...one, name: hostile, tradeoff: series }));
+  const item = sampleItem({ label: hostile, prediction: hostile, correct: false });
+  return samplePolicy({ name, tradeoff: series, classes, gallery: [{ title: hostile, items: [item] }] });
+}
+
+const galleryOf = (...items: GalleryItem[]) => gallery([{ title: "Cheapest", items }]);
 
 describe("gallery", () => {
   it("keeps the very pixels", async () => {
     const item = sampleItem();
-    const page = parsed(`<!doctype html><html><body>${await gallery([item])}</body></html>`);
+    const page = parsed(`<!doctype html><html><body>${await galleryOf(item)}</body></html>`);
     const [low, masked] = all(page, "img");
     const [image] = all(page, "image");
     expect(Array.from(await pixelsOf(low.getAttribute("src")))).toEqual(Array.from(item.lowResolution.pixels));
@@ -128,7 +173,7 @@ describe("gallery", () => {
   });
 
   it("outlines the taken patches, fades the others and counts them", async () => {
-    const page = parsed(`<!doctype html><html><body>${await gallery([sampleItem()])}</body></html>`);
+    const page = parsed(`<!doctype html><html><body>${await galleryOf(sampleItem())}</body></html>`);
     const corner = (node: Node) => [node.getAttribute("x"), node.getAttribute("y"), node.getAttribute("width")];
     // An image of 8 pixels in 2 × 2 patches of 4; the outline is 8 / 64 = 0.125 wide and as far from the patch's edge.
     expect(all(page, ".dropped").map(corner)).toEqual([
@@ -147,14 +192,14 @@ describe("gallery", () => {
 
   it("says in words whether the classifier was right", async () => {
     const items = [sampleItem({ confidence: 0.874 }), sampleItem({ prediction: "dog", correct: false })];
-    const page = parsed(`<!doctype html><html><body>${await gallery(items)}</body></html>`);
+    const page = parsed(`<!doctype html><html><body>${await galleryOf(...items)}</body></html>`);
     const verdicts = all(page, "figcaption > span:first-child").map((node) => node.textContent.replace(/\u00a0/g, " "));
     expect(verdicts).toEqual(["cat: recognized (87 %) ✓", "cat: taken for dog ✗"]);
   });
 
   it("enlarges small images without blurring them, and no others", async () => {
     const image = sampleImage(112, 1);
-    const text = await gallery([sampleItem({ image, masked: image, lowResolution: sampleImage(28, 2) })]);
+    const text = await galleryOf(sampleItem({ image, masked: image, lowResolution: sampleImage(28, 2) }));
     const page = parsed(`<!doctype html><html><body>${text}</body></html>`);
     expect(all(page, "img, image").map(attribute("class"))).toEqual(["enlarged", "reduced", "reduced"]);
     expect(styleSheet).toContain(".enlarged { image-rendering: pixelated; }");
@@ -162,7 +207,7 @@ describe("gallery", () => {
 
   it("says that no patch was taken", async () => {
     const page = parsed(
-      `<!doctype html><html><body>${await gallery([sampleItem({ mask: new Uint8Array(4) })])}</body></html>`,
+      `<!doctype html><html><body>${await galleryOf(sampleItem({ mask: new Uint8Array(4) }))}</body></html>`,
     );
     expect(all(page, ".chosen")[0].getAttribute("aria-label")).toMatch(/from 1: none$/);
     expect(all(page, ".taken")).toEqual([]);

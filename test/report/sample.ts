@@ -1,6 +1,8 @@
 /** Invented results for the tests of the report. */
 import type { GalleryItem, RawImage } from "../../src/report/gallery.ts";
 import type { PageInput } from "../../src/report/page.ts";
+import type { PolicyReport } from "../../src/report/policies.ts";
+import type { TradeoffSeries } from "../../src/report/tradeoff.ts";
 
 /** An image whose every byte differs from its neighbours. */
 export function sampleImage(size: number, seed: number): RawImage {
@@ -17,6 +19,42 @@ export function sampleItem(changes: Partial<GalleryItem> = {}): GalleryItem {
     label: "cat",
     prediction: "cat",
     correct: true,
+    ...changes,
+  };
+}
+
+export const sampleTradeoff: readonly TradeoffSeries[] = [
+  {
+    label: "policy",
+    kind: "policy",
+    points: [
+      { patches: 16, accuracy: 1 },
+      { patches: 0, accuracy: 0.5 },
+      { patches: 8, accuracy: 0.75 },
+    ],
+  },
+  { label: "LR classifier", kind: "baseline", points: [{ patches: 0, accuracy: 0.5 }] },
+];
+
+export function samplePolicy(changes: Partial<PolicyReport> = {}): PolicyReport {
+  const ofClass = { images: 4, accuracy: 0.75, patches: 1.54, tradeoff: sampleTradeoff };
+  return {
+    name: "finetune",
+    tradeoff: sampleTradeoff,
+    patchUse: [0.1, 0.2, 0.3, 0.94],
+    classes: [
+      { name: "cat", ...ofClass, patchUse: [0.2, 0.2, 0.2, 0.94] },
+      { name: "dog", ...ofClass, patchUse: [0, 0.2, 0.4, 0.94] },
+    ],
+    health: {
+      entropyBits: 1.25,
+      policies: 5,
+      commonestPolicy: 0.25,
+      imagesByPatches: [0, 4, 4, 0, 0],
+      accuracy: 0.75,
+      bestBaseline: { name: "centre patches", accuracy: 0.5 },
+    },
+    gallery: [{ title: "Cheapest", items: [sampleItem()] }],
     ...changes,
   };
 }
@@ -57,26 +95,18 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
         ],
       },
     ],
-    tradeoff: [
+    policies: [samplePolicy()],
+    runs: [
       {
-        label: "policy",
-        kind: "policy",
-        points: [
-          { patches: 16, accuracy: 1 },
-          { patches: 0, accuracy: 0.5 },
-          { patches: 8, accuracy: 0.75 },
-        ],
+        name: "finetune",
+        configuration: new Map<string, unknown>([
+          ["alpha", 0.8],
+          ["curriculum", true],
+          ["__proto__", "a key like any other"],
+        ]),
+        versions: [["node", "20.20.2"]],
       },
-      { label: "LR classifier", kind: "baseline", points: [{ patches: 0, accuracy: 0.5 }] },
     ],
-    patchUse: [0.1, 0.2, 0.3, 0.94],
-    gallery: [sampleItem()],
-    configuration: new Map<string, unknown>([
-      ["alpha", 0.8],
-      ["curriculum", true],
-      ["__proto__", "a key like any other"],
-    ]),
-    versions: [["node", "20.20.2"]],
     command: "patchdrop finetune --model R32_C10 --cv_dir 'runs/a & b'",
     generated: new Date("2026-11-23T09:54:31Z"),
     ...changes,

@@ -1,0 +1,168 @@
+/**
+ * Gathers all that a page shows of evaluated runs: curves from their folders, tables and charts from their evaluations,
+ * pictures from the networks. `patchdrop run` and `patchdrop report` make their pages of it.
+ */
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { GalleryGroup } from "../report/gallery.ts";
+import type { MetricRecord, StageRecords } from "../report/learning-curves.ts";
+import type { PageInput, RunFacts } from "../report/page.ts";
+import type { PolicyReport } from "../report/policies.ts";
+import { sweepChart } from "../report/sweep-table.ts";
+import type { TradeoffSeries } from "../report/tradeoff.ts";
+import type { EvalOptions } from "../run/eval-options.ts";
+import { metricsName, readMetrics } from "../run/metrics.ts";
+import { openCheckpoint } from "../run/open-checkpoint.ts";
+import type { Reporter } from "../run/reporter.ts";
+import type { PolicyDetails, RunEvaluation } from "../stages/evaluation.ts";
+import { asMany } from "../stages/masks.ts";
+import { showImages } from "../stages/show-images.ts";
+
+/** A run that was evaluated with its details. */
+export interface EvaluatedRun {
+  readonly name: string;
+  readonly options: EvalOptions;
+  readonly evaluation: RunEvaluation;
+}
+
+/** What the page says that the runs do not. */
+export interface PageWords {
+  readonly title: string;
+  readonly summary: string;
+  readonly command: string;
+}
+
+/** @param pictured whether images of a run are shown */
+export async function gatherPage(
+  runs: readonly EvaluatedRun[],
+  { title, summary, command }: PageWords,
+  pictured: (run: EvaluatedRun) => boolean,
+  reporter: Reporter,
+): Promise<PageInput> {
+  const policies: PolicyReport[] = [];
+  for (const run of runs) {
+    const { evaluation } = run;
+    if (evaluation.details === undefined || evaluation.patchUse === undefined) continue;
+    reporter.note(`${run.name}: page`);
+    policies.push({
+      name: run.name,
+      tradeoff: tradeoffOf(run, runs),
+      patchUse: evaluation.patchUse,
+      classes: classesOf(evaluation, evaluation.details),
+      health: { ...evaluation.details.health, ...gainOf(evaluation) },
+      gallery: pictured(run) ? await galleryOf(run, evaluation.details) : [],
+    });
+  }
+  return {
+    title,
+    summary,
+    table: { rows: tableOf(runs) },
+    stages: runs.flatMap(curvesOf),
+    policies,
+    runs: runs.map(factsOf),
+    command,
+    generated: new Date(),
+  };
+}
+
+/**
+ * The rows of all runs, each policy's baselines behind it. A run's name stands before its rows where another has rows of
+ * the same kind. What a classifier among the runs says need not be said by a policy again.
+ */
+export function tableOf(runs: readonly Pick<EvaluatedRun, "name" | "evaluation">[]): RunEvaluation["rows"] {
+  const isPolicy = ({ evaluation }: (typeof runs)[number]) => evaluation.patchUse !== undefined;
+  const ofClassifiers = runs.filter((run) => !isPolicy(run)).flatMap(({ evaluation }) => evaluation.rows);
+  const namesakes = (name: string) => ofClassifiers.filter((row) => row.name === name).length;
+  const several = runs.filter(isPolicy).length > 1;
+  return runs.flatMap((run) => {
+    const { rows } = run.evaluation;
+    const before = (name: string) => `${run.name}: ${name}`;
+    if (!isPolicy(run)) return rows.map((row) => (namesakes(row.name) > 1 ? { ...row, name: before(row.name) } : row));
+    const own = rows.filter(({ name }) => namesakes(name) === 0);
+    return several ? own.map((row) => ({ ...row, name: before(row.kind === "policy" ? "policy" : row.name) })) : own;
+  });
+}
+
+/** The run's sweep with its baselines, and the points of the policies that were not swept beside it. */
+function tradeoffOf({ evaluation: { sweep, rows } }: EvaluatedRun, runs: readonly EvaluatedRun[]): TradeoffSeries[] {
+  if (sweep === undefined) return [];
+  const others = runs.filter((run) => run.evaluation.details !== undefined && run.evaluation.sweep === undefined);
+  const points = others.map(({ name, evaluation }) => {
+    const policy = evaluation.rows.filter(({ kind }) => kind === "policy");
+    return { label: `${name}: policy`, kind: "policy" as const, points: policy };
+  });
+  return [...sweepChart(sweep, rows), ...points];
+}
+
+function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): PolicyReport["classes"] {
+  return classes.map((result, k) => ({
+    ...result,
+    tradeoff: (sweep?.series ?? []).map(({ name, kind, points }) => {
+      return { label: name, kind, points: points.map((point) => point.classes[k]) };
+    }),
+  }));
+}
+
+/** The policy beside the best choice of as many patches that looks at nothing. */
+function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline"> {
+  const compared = rows.filter(({ name }) => name.endsWith(asMany));
+  const best = compared.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
+  return {
+    accuracy: rows[0].accuracy,
+    bestBaseline: { name: best.name.slice(0, -asMany.length), accuracy: best.accuracy },
+  };
+}
+
+const groups: readonly (readonly [keyof PolicyDetails["examples"], string])[] = [
+  ["cheapest", "Cheapest: recognized with the fewest patches"],
+  ["dearest", "Dearest: the most patches"],
+  ["right", "Recognized, drawn at random"],
+  ["wrong", "Mistaken, drawn at random"],
+];
+
+async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: PolicyDetails): Promise<GalleryGroup[]> {
+  const shown = await showImages(
+    options,
+    Uint32Array.from(groups.flatMap(([key]) => examples[key])),
+    evaluation.choice?.selection,
+  );
+  const items = shown.map((one) => {
+    const raw = (pixels: Uint8Array) => ({ size: Math.sqrt(pixels.length / 3), pixels });
+    return { ...one, image: raw(one.image), lowResolution: raw(one.lowResolution), masked: raw(one.masked) };
+  });
+  const parts = groups.map(([key, title]) => ({ title, items: items.splice(0, examples[key].length) }));
+  return parts.filter((part) => part.items.length > 0);
+}
+
+/** None of a checkpoint that lies in no run folder. */
+function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
+  const folder = dirname(dirname(evaluation.checkpoint));
+  if (!existsSync(join(folder, metricsName))) return [];
+  const records = readMetrics(folder).map((record) => {
+    const number = (key: string) => (typeof record[key] === "number" ? record[key] : undefined);
+    const [reward, patches, loss] = [number("reward"), number("sparsity"), number("loss")];
+    // In training, patches are drawn by chance: how many choices there were then says nothing of the policy.
+    const policies = record.split === "test" ? number("unique_policies") : undefined;
+    return {
+      epoch: record.epoch,
+      split: record.split as MetricRecord["split"],
+      accuracy: Number(record.accuracy),
+      ...(reward !== undefined && { reward }),
+      ...(patches !== undefined && { patches }),
+      ...(policies !== undefined && { policies }),
+      ...(loss !== undefined && { loss }),
+    };
+  });
+  return [{ name, records }];
+}
+
+function factsOf({ name, evaluation: { checkpoint, dataset, split, images } }: EvaluatedRun): RunFacts {
+  const { config } = openCheckpoint(checkpoint);
+  const options = Object.entries(config.options).filter(([, value]) => value !== undefined);
+  const evaluated = `${dataset}, ${split}, ${images} images`;
+  return {
+    name,
+    configuration: [["stage", config.stage], ["evaluated on", evaluated], ["checkpoint", checkpoint], ...options],
+    versions: Object.entries(config.versions),
+  };
+}

@@ -1,0 +1,71 @@
+/** The flags that say how patches are chosen, for every command whose policy chooses: one piece of schema, one meaning. */
+import { z } from "zod";
+import { fault } from "../errors.ts";
+import { asTested, type Selection } from "../method/budget.ts";
+import { readChoice } from "./choice.ts";
+
+export const selectionShape = {
+  policy: z
+    .enum(["threshold", "topk", "sample", "calibrated"])
+    .optional()
+    .describe(
+      "patches to take: those at least as likely as --threshold (the default), the --budget likeliest, each with its probability, or as a --target_… was calibrated and stored",
+    ),
+  budget: z
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe("patches an image: exactly so many with --policy topk, else at most, the likeliest"),
+  threshold: z.number().min(0).max(1).optional().describe("probability from which a patch is taken; 0.5 when absent"),
+};
+
+export interface SelectionFlags {
+  policy?: "threshold" | "topk" | "sample" | "calibrated" | undefined;
+  budget?: number | undefined;
+  threshold?: number | undefined;
+}
+
+/**
+ * How the flags say that patches are chosen; as policies are tested where they say nothing.
+ * @param patches P of the model
+ * @param checkpoint whose stored choice "calibrated" means
+ * @throws usage: flags that do not go together or not with the model; input: nothing stored, or damaged
+ */
+export function selectionOf(flags: SelectionFlags, patches: number, checkpoint: string): Selection {
+  const { policy = "threshold", budget, threshold } = flags;
+  if (budget !== undefined && budget > patches) {
+    throw wrong("--budget", `must be at most the model's ${patches} patches`, budget);
+  }
+  if (threshold !== undefined && policy !== "threshold") {
+    throw wrong("--threshold", "must go with --policy threshold", policy);
+  }
+  if (policy === "threshold") return { policy, threshold: threshold ?? asTested.threshold, budget };
+  if (policy === "sample") return { policy, budget };
+  if (policy === "calibrated") {
+    if (budget !== undefined) throw wrong("--budget", "must be left to what was calibrated", budget);
+    return calibrated(checkpoint);
+  }
+  if (budget === undefined) throw wrong("--budget", "must be given with --policy topk", "nothing");
+  return { policy, budget };
+}
+
+function wrong(where: string, rule: string, got: unknown) {
+  return fault("usage", { where, rule, got });
+}
+
+function calibrated(checkpoint: string): Selection {
+  const stored = readChoice(checkpoint);
+  if (stored !== undefined) return { policy: stored.policy, threshold: stored.threshold, budget: stored.budget };
+  const next = "calibrate: patchdrop eval with --target-patches or --target-accuracy";
+  throw fault("input", { where: checkpoint, rule: "must have a choice that was calibrated", next });
+}
+
+/** A selection in a few words, for a table's row or a sentence. */
+export function selectionText(selection: Selection): string {
+  const { policy, budget } = selection;
+  const most = budget === undefined ? "" : `, at most ${budget}`;
+  if (policy === "topk") return `the ${budget} likeliest`;
+  if (policy === "sample") return `sampled${most}`;
+  return `threshold ${Number(selection.threshold.toPrecision(4))}${most}`;
+}

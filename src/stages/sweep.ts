@@ -1,0 +1,75 @@
+/**
+ * Accuracy against the mean number of patches, along the thresholds of a policy or along its K likeliest patches, with
+ * the baselines that take as many. Where the thresholds lie is decided on training images, so that the split that is
+ * evaluated has no say in it.
+ *
+ * A sweep costs the classifier one pass a point and series; the policy and the low-resolution stream look once.
+ */
+import { type Looked, type Selection, thresholdForPatches } from "../method/budget.ts";
+import type { Grid } from "../method/grid.ts";
+import type { MaskOf, Verdict } from "./judge.ts";
+import { baselineNames, baselinesOf, masksOf } from "./masks.ts";
+
+export interface SweepPoint {
+  /** S on the split: mean number of patches an image. */
+  readonly patches: number;
+  readonly accuracy: number;
+  /** Of the policy at this point; each baseline takes as many patches of each image. */
+  readonly threshold?: number;
+  readonly budget?: number;
+  /** By label, [K]. */
+  readonly classes: readonly { readonly patches: number; readonly accuracy: number }[];
+}
+
+export interface SweepSeries {
+  readonly name: string;
+  readonly kind: "policy" | "baseline";
+  /** By rising number of patches of the rule. */
+  readonly points: readonly SweepPoint[];
+}
+
+/** Shares of all patches at which points lie: closer together where accuracy is steep. */
+const shares = [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16].map((part) => part / 16);
+
+/**
+ * Where the points lie, along the rule of a selection: its K, or its threshold, under its budget if it has one.
+ * @param calibration what the policy wants of training images
+ */
+export function sweepSelections(selection: Selection, { patches }: Grid, calibration: Looked): Selection[] {
+  const { policy, budget } = selection;
+  if (policy === "topk") {
+    const budgets = new Set(shares.map((share) => Math.round(share * patches)));
+    return [...budgets].map((taken) => ({ policy, budget: taken }));
+  }
+  const most = budget ?? patches;
+  const thresholds = shares.map((share) => thresholdForPatches(calibration, share * most, budget).threshold);
+  return [...new Set(thresholds)].map((threshold) => ({ policy: "threshold", threshold, budget }));
+}
+
+/** The masks of all series at all points, series by series within a point. */
+export function sweepMasks(grid: Grid, looked: Looked, selections: readonly Selection[], seed: number): MaskOf[] {
+  return selections.flatMap((selection) => {
+    const masks = masksOf(looked, selection, seed);
+    return [masks, ...baselinesOf(grid, masks, seed)];
+  });
+}
+
+/** What came of {@link sweepMasks}, as series. */
+export function sweepSeries(selections: readonly Selection[], verdicts: readonly Verdict[]): SweepSeries[] {
+  const names = ["policy", ...baselineNames];
+  return names.map((name, n) => ({
+    name,
+    kind: n === 0 ? "policy" : "baseline",
+    points: selections.map((selection, p) => {
+      const { metrics, classes } = verdicts[p * names.length + n];
+      const { accuracy, sparsity = 0 } = metrics.metrics();
+      const { policy: _, ...rule } = selection;
+      return {
+        patches: sparsity,
+        accuracy,
+        ...rule,
+        classes: classes.results().map((result) => ({ patches: result.patches, accuracy: result.accuracy })),
+      };
+    }),
+  }));
+}

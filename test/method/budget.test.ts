@@ -1,0 +1,154 @@
+import { describe, expect, it } from "vitest";
+import {
+  choosePatches,
+  meanEntropy,
+  type Selection,
+  takesAll,
+  takesNone,
+  thresholdForAccuracy,
+  thresholdForPatches,
+} from "../../src/method/budget.ts";
+import { maskBits } from "../../src/method/grid.ts";
+
+const probabilities = [0.5, 0.9, 0.25, 0.9];
+
+describe("choosePatches", () => {
+  it.each<[string, Selection, string]>([
+    ["those at least as likely as the threshold", { policy: "threshold", threshold: 0.5 }, "1101"],
+    [
+      "at most a budget of them, of two as likely the first",
+      { policy: "threshold", threshold: 0.5, budget: 1 },
+      "0100",
+    ],
+    ["no more than pass, whatever the budget", { policy: "threshold", threshold: 0.6, budget: 3 }, "0101"],
+    ["nothing with a budget of none", { policy: "threshold", threshold: 0, budget: 0 }, "0000"],
+    ["all with the threshold that takes all", { policy: "threshold", threshold: takesAll }, "1111"],
+    ["none with the threshold that takes none", { policy: "threshold", threshold: takesNone }, "0000"],
+    ["exactly K, however unlikely", { policy: "topk", budget: 3 }, "1101"],
+    ["exactly K, of two as likely the first", { policy: "topk", budget: 1 }, "0100"],
+    ["all of them", { policy: "topk", budget: 4 }, "1111"],
+  ])("takes %s", (_, selection, mask) => {
+    expect(maskBits(choosePatches(probabilities, selection))).toBe(mask);
+  });
+
+  it("takes by chance a patch whose uniform number lies below its probability", () => {
+    const uniforms = [0.5, 0.89, 0.2, 0.95]; // not below 0.5; below 0.9; below 0.25; not below 0.9
+    expect(maskBits(choosePatches(probabilities, { policy: "sample" }, uniforms))).toBe("0110");
+    expect(maskBits(choosePatches(probabilities, { policy: "sample", budget: 1 }, uniforms))).toBe("0100");
+  });
+
+  it("takes for certain what has the probability 1, and never what has 0", () => {
+    expect(maskBits(choosePatches([1, 0, 1], { policy: "sample" }, [0.999, 0, 0]))).toBe("101");
+  });
+});
+
+// Two images of four patches. Falling: 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.
+const looked = { probabilities: Float32Array.of(0.875, 0.5, 0.25, 0.125, 0.75, 0.625, 0.375, 0), patches: 4 };
+
+describe("thresholdForPatches", () => {
+  it.each([
+    [0, takesNone, 0],
+    [0.5, 0.8125, 0.5], // one patch of two images, midway between 0.875 and 0.75
+    [1, 0.6875, 1],
+    [1.2, 0.6875, 1], // nearer than 1.5
+    [1.25, 0.6875, 1], // as near as 1.5, and fewer
+    [1.3, 0.5625, 1.5],
+    [3.5, 0.0625, 3.5],
+    [4, takesAll, 4],
+    [0.2, takesNone, 0],
+  ])("for a mean of %d patches is %d, which gives %d", (target, threshold, patches) => {
+    expect(thresholdForPatches(looked, target)).toEqual({ threshold, patches });
+  });
+
+  it("counts what a budget leaves of each image", () => {
+    // The two largest of each: 0.875, 0.5 and 0.75, 0.625. Three of them: down to 0.625, midway to 0.5.
+    expect(thresholdForPatches(looked, 1.5, 2)).toEqual({ threshold: 0.5625, patches: 1.5 });
+    expect(thresholdForPatches(looked, 2, 2)).toEqual({ threshold: takesAll, patches: 2 });
+  });
+
+  it("takes patches as likely together", () => {
+    const tied = { probabilities: Float32Array.of(0.75, 0.75, 0.75, 0.25), patches: 4 };
+    expect(thresholdForPatches(tied, 1)).toEqual({ threshold: takesNone, patches: 0 });
+    expect(thresholdForPatches(tied, 2)).toEqual({ threshold: 0.5, patches: 3 });
+    const flat = { probabilities: new Float32Array(8).fill(0.5), patches: 4 };
+    expect(thresholdForPatches(flat, 1)).toEqual({ threshold: takesNone, patches: 0 });
+    expect(thresholdForPatches(flat, 3)).toEqual({ threshold: 0.25, patches: 4 });
+  });
+
+  it("separates neighbours among float32 numbers", () => {
+    const next = 1 - 2 ** -24;
+    const close = { probabilities: Float32Array.of(1, next), patches: 2 };
+    const { threshold } = thresholdForPatches(close, 1);
+    expect(maskBits(choosePatches(close.probabilities, { policy: "threshold", threshold }))).toBe("10");
+  });
+
+  it.each([
+    [-0.1, undefined, "--target_patches: must be within 0 … 4, got -0.1"],
+    [4.1, undefined, "--target_patches: must be within 0 … 4, got 4.1"],
+    [3, 2, "--target_patches: must be within 0 … 2, got 3"],
+    [Number.NaN, undefined, "--target_patches: must be within 0 … 4, got NaN"],
+  ])("refuses %d with a budget of %s", (target, budget, message) => {
+    expect(() => thresholdForPatches(looked, target, budget)).toThrow(message);
+  });
+});
+
+describe("thresholdForAccuracy", () => {
+  // One image of 16 patches with the probabilities 15.5/16, 14.5/16, …, so that a threshold t takes 16·(1 − t) patches,
+  // rounded, and any number of them can be reached.
+  const one = { probabilities: Float32Array.from({ length: 16 }, (_, k) => (15.5 - k) / 16), patches: 16 };
+  const taken = (threshold: number) => one.probabilities.filter((p) => p >= threshold).length;
+  const measuring = (accuracy: (patches: number) => number) => {
+    const asked: number[][] = [];
+    const measure = async (thresholds: readonly number[]) => {
+      asked.push(thresholds.map(taken));
+      return thresholds.map((threshold) => accuracy(taken(threshold)));
+    };
+    return { asked, measure };
+  };
+
+  it("takes the fewest patches that reach it", async () => {
+    const { asked, measure } = measuring((patches) => patches / 16);
+    expect(await thresholdForAccuracy(one, 0.6, measure)).toEqual({
+      threshold: 6 / 16,
+      patches: 10,
+      accuracy: 10 / 16,
+    });
+    expect(asked[0]).toEqual(Array.from({ length: 17 }, (_, patches) => patches));
+    expect(new Set(asked[1])).toEqual(new Set([9, 10]));
+  });
+
+  it("does not go past a level that reaches it because a later one falls short", async () => {
+    const { measure } = measuring((patches) => [0.1, 0.2, 0.8, 0.7, 0.6][patches] ?? 0.9);
+    expect(await thresholdForAccuracy(one, 0.75, measure)).toMatchObject({ patches: 2, accuracy: 0.8 });
+    expect(await thresholdForAccuracy(one, 0.85, measure)).toMatchObject({ patches: 5, accuracy: 0.9 });
+  });
+
+  it("takes none where none are needed", async () => {
+    const { measure } = measuring((patches) => patches / 16);
+    expect(await thresholdForAccuracy(one, 0, measure)).toEqual({ threshold: takesNone, patches: 0, accuracy: 0 });
+  });
+
+  it("looks no further than the budget", async () => {
+    const { measure } = measuring((patches) => Math.min(patches, 4) / 16);
+    expect(await thresholdForAccuracy(one, 0.125, measure, 4)).toMatchObject({ patches: 2, accuracy: 0.125 });
+    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow("the best there was 0.2500, with 4.00");
+  });
+
+  it("says the best that there was where it cannot be reached", async () => {
+    const { measure } = measuring((patches) => (patches === 12 ? 0.93 : 0.9));
+    await expect(thresholdForAccuracy(one, 0.95, measure)).rejects.toMatchObject({
+      exitCode: 2,
+      message:
+        "--target_accuracy: must be reached on the training images with some number of patches, got 0.95; " +
+        "the best there was 0.9300, with 12.00 patches an image",
+    });
+  });
+});
+
+describe("meanEntropy", () => {
+  it("is a bit a patch for coins, nothing for certainty, and the mean over images", () => {
+    expect(meanEntropy({ probabilities: Float32Array.of(0.5, 0.5, 0, 1), patches: 2 })).toBe(1);
+    // −0.25·log2(0.25) − 0.75·log2(0.75) = 0.5 + 0.311278
+    expect(meanEntropy({ probabilities: Float32Array.of(0.25), patches: 1 })).toBeCloseTo(0.811278, 6);
+  });
+});
