@@ -20,9 +20,9 @@ import type { ExperimentResult } from "../src/experiment/run.ts";
 import { exportRun } from "../src/export/export-run.ts";
 import { type Exported, openExported } from "../src/export/exported.ts";
 import { exportSchema } from "../src/export/options.ts";
-import { networksHash } from "../src/predict/networks-hash.ts";
 import { removeFolderAtomic, writeFolderAtomic } from "../src/run/atomic.ts";
 import { type EvalOptions, evalSchema } from "../src/run/eval-options.ts";
+import { shortHash } from "../src/run/networks-hash.ts";
 import { openCheckpoint } from "../src/run/open-checkpoint.ts";
 import { silentReporter } from "../src/run/reporter.ts";
 import { prepare } from "../src/stages/setting.ts";
@@ -87,7 +87,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
     title,
     about,
     model,
-    checkpoint: networksHash(checkpoint),
+    checkpoint: shortHash(checkpoint),
     imageSize: grid.imageSize,
     patchSize: grid.patchSize,
     lowSize,

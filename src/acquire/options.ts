@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { predictSchema } from "../predict/options.ts";
 import { parseWith } from "../run/options.ts";
+import { plainSelectionShape } from "../run/selection-options.ts";
 
 const { load, top, batch_size, fill, device, precision, threads, torch } = predictSchema.shape;
 const price = z.number().min(0).optional();
@@ -30,6 +31,7 @@ export const acquireSchema = z.strictObject({
   egress_per_gb: price.describe("price of 10^9 bytes from the server"),
   top,
   batch_size: batch_size.describe("windows at a time; results do not depend on it"),
+  ...plainSelectionShape,
   fill,
   device,
   precision,

@@ -9,48 +9,50 @@ import { env } from "onnxruntime-web";
 import type { TransformName } from "../data/transforms.ts";
 import { type Exported, openExported } from "../export/exported.ts";
 import { OnnxNetworks } from "../export/onnx-networks.ts";
+import { choosePatchesOf, type Selection } from "../method/budget.ts";
 import { type Grid, pixelsRead } from "../method/grid.ts";
 import { dropPatches, toBytes, toPlanes } from "../method/planes.ts";
-import { networksHash } from "./networks-hash.ts";
+import { shortHash } from "../run/networks-hash.ts";
+import { selectionOf } from "../run/selection-options.ts";
 import type { PredictOptions } from "./options.ts";
 import type { Predicted } from "./predictor.ts";
-
-/** Where the policy takes a patch, as method/policy.ts has it. */
-const threshold = 0.5;
 
 export class OnnxPredictor {
   readonly model: { readonly imageSize: number; readonly grid: Grid };
   /** Names, [K]. */
   readonly classes: readonly string[];
   readonly transform: TransformName;
-  /** Names the networks: see networksHash. */
+  /** Names the networks, see run/networks-hash.ts. */
   readonly checkpoint: string;
   readonly #exported: Exported;
   readonly #networks: OnnxNetworks;
+  readonly #selection: Selection;
 
   /**
    * Opens the exported folder `options.load`.
    * @throws what openExported throws; input: models that ONNX Runtime does not take
    */
-  static async open({ load, fill, threads }: PredictOptions): Promise<OnnxPredictor> {
+  static async open({ load, fill, threads, ...flags }: PredictOptions): Promise<OnnxPredictor> {
     const exported = openExported(load);
     // 0 leaves it to ONNX Runtime: half the processors, four at most.
     env.wasm.numThreads = threads ?? 0;
     env.logLevel = "error";
     const { models, grid, classes } = exported;
     const sizes = { imageSize: grid.imageSize, patches: grid.patches, classes: classes.length };
+    const selection = selectionOf(flags, grid.patches, load);
     const networks = await OnnxNetworks.open(models, sizes, load);
-    return new OnnxPredictor({ ...exported, fill: fill ?? exported.fill }, networks);
+    return new OnnxPredictor({ ...exported, fill: fill ?? exported.fill }, networks, selection);
   }
 
-  private constructor(exported: Exported, networks: OnnxNetworks) {
+  private constructor(exported: Exported, networks: OnnxNetworks, selection: Selection) {
     const { grid, classes, transform, checkpoint } = exported;
     this.model = { imageSize: grid.imageSize, grid };
     this.classes = classes;
     this.transform = transform;
-    this.checkpoint = networksHash(checkpoint);
+    this.checkpoint = shortHash(checkpoint);
     this.#exported = exported;
     this.#networks = networks;
+    this.#selection = selection;
   }
 
   /** How many pixels are acquired for an image of which so many patches are taken. */
@@ -73,7 +75,7 @@ export class OnnxPredictor {
     const mask =
       patches === undefined
         ? new Uint8Array(count * grid.patches).fill(all)
-        : Uint8Array.from(patches, (probability) => (probability >= threshold ? 1 : 0));
+        : choosePatchesOf({ probabilities: patches, patches: grid.patches }, this.#selection);
     // A classifier of the low resolution sees nothing else, as if that stood in every patch.
     const low = fill === "lr" || (patches === undefined && all === 0) ? lowSize : undefined;
     const masked = dropPatches(images, mask, grid, low);

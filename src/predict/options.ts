@@ -1,6 +1,7 @@
 /** The options of `patchdrop predict`; what is absent is taken from the run. */
 import { z } from "zod";
 import { evalSchema } from "../run/eval-options.ts";
+import { plainSelectionShape } from "../run/selection-options.ts";
 
 const { num_workers, fill, device, precision, threads, torch } = evalSchema.shape;
 const count = z.number().int().min(1);
@@ -22,6 +23,7 @@ export const predictSchema = z
     masked: z.string().optional().describe("folder for a PNG of each image as the classifier saw it"),
     batch_size: count.default(64).describe("images at a time; results do not depend on it"),
     num_workers,
+    ...plainSelectionShape,
     fill,
     device,
     precision,

@@ -10,21 +10,22 @@ import { normalizationFor } from "../data/normalizations.ts";
 import { syntheticNormalization } from "../data/synthetic.ts";
 import type { TransformName } from "../data/transforms.ts";
 import { fault } from "../errors.ts";
+import { choosePatchesOf, type Selection } from "../method/budget.ts";
 import { pixelsRead } from "../method/grid.ts";
 import { type Fill, lowResolution, maskPatches, Normalizer } from "../method/images.ts";
-import { threshold } from "../method/policy.ts";
 import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import { type Checkpoint, readState } from "../run/checkpoint.ts";
 import type { JsonObject } from "../run/json.ts";
+import { shortHash } from "../run/networks-hash.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import { parseWith } from "../run/options.ts";
+import { selectionOf } from "../run/selection-options.ts";
 import { choosePrecision, loadNetwork, type NetworkName, startLibtorch } from "../stages/setting.ts";
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
-import { fromArray, full, type Tensor } from "../tensor/tensor.ts";
-import { networksHash } from "./networks-hash.ts";
+import { fromArray, type Tensor } from "../tensor/tensor.ts";
 import { type PredictOptions, predictSchema } from "./options.ts";
 
 /** What the run says of a batch, row by row. */
@@ -42,7 +43,10 @@ export interface Predicted {
 type Networks = Partial<Record<NetworkName, FrozenNetwork>>;
 
 /** Which run, and what it computes with; all but the run has a default. */
-export type PredictorOptions = Pick<PredictOptions, "load" | "fill" | "device" | "precision" | "threads" | "torch">;
+export type PredictorOptions = Pick<
+  PredictOptions,
+  "load" | "policy" | "budget" | "threshold" | "fill" | "device" | "precision" | "threads" | "torch"
+>;
 
 /**
  * Opens a trained run: `openPredictor("runs/finetune")`.
@@ -58,10 +62,11 @@ export class Predictor {
   /** Names, [K]. */
   readonly classes: readonly string[];
   readonly transform: TransformName;
-  /** Names the networks: see networksHash. */
+  /** Names the networks, see run/networks-hash.ts. */
   readonly checkpoint: string;
   readonly #networks: Networks;
   readonly #fill: Fill;
+  readonly #selection: Selection;
   readonly #normalization: Normalization;
   readonly #normalizer: Normalizer;
   readonly #device: Device;
@@ -77,6 +82,7 @@ export class Predictor {
     this.model = findModel(run as unknown as ModelOptions);
     this.checkpoint = hashOf(checkpoint);
     this.transform = this.model.transform;
+    this.#selection = selectionOf(options, this.model.grid.patches, checkpoint.path);
     this.#normalization = normalizationOf(this.model, run);
     this.#device = options.device as Device;
     startLibtorch(options);
@@ -111,8 +117,8 @@ export class Predictor {
       const { classes, masked } = this.#classify(images, mask, low);
       return {
         classes: classes.toFloat32(),
-        mask: Uint8Array.from(mask.toFloat32()),
-        ...(patches && { patches: patches.toFloat32() }),
+        mask,
+        ...(patches && { patches }),
         ...(seen && { seen: this.#asBytes(masked) }),
       };
     });
@@ -131,7 +137,7 @@ export class Predictor {
         const next = "give --load a run of pretrain, finetune or finetune2stream";
         throw fault("input", { where: "--load", rule: "must hold a policy", got: this.#alone, next });
       }
-      return { mask: Uint8Array.from(mask.toFloat32()), patches: patches.toFloat32() };
+      return { mask, patches };
     });
   }
 
@@ -142,25 +148,28 @@ export class Predictor {
    * @param low bytes [B, L, L, 3]
    */
   classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Float32Array {
-    const { imageSize, grid } = this.model;
+    const { imageSize } = this.model;
     return scope(() => {
-      const taken = fromArray(Float32Array.from(mask), [mask.length / grid.patches, grid.patches], this.#device);
-      return this.#classify(this.#normalizer.images(images, imageSize), taken, this.#lowOf(low)).classes.toFloat32();
+      return this.#classify(this.#normalizer.images(images, imageSize), mask, this.#lowOf(low)).classes.toFloat32();
     });
   }
 
   /** @param low [B, 3, L, L] as the networks see it */
-  #choose(low: Tensor): { mask: Tensor; patches: Tensor | undefined } {
+  #choose(low: Tensor): { mask: Uint8Array; patches: Float32Array | undefined } {
     const { agent, resnet_hr } = this.#networks;
-    const patches = agent && ops.sigmoid(agent.forward(low));
-    if (patches !== undefined) return { patches, mask: threshold(patches) };
-    const all = resnet_hr === undefined ? 0 : 1;
-    return { patches, mask: full([low.shape[0], this.model.grid.patches], all, "float32", this.#device) };
+    const { patches } = this.model.grid;
+    if (agent === undefined) {
+      return { mask: new Uint8Array(low.shape[0] * patches).fill(resnet_hr === undefined ? 0 : 1), patches: undefined };
+    }
+    const probabilities = ops.sigmoid(agent.forward(low)).toFloat32();
+    return { mask: choosePatchesOf({ probabilities, patches }, this.#selection), patches: probabilities };
   }
 
-  #classify(images: Tensor, mask: Tensor, low: Tensor): { classes: Tensor; masked: Tensor } {
+  #classify(images: Tensor, mask: Uint8Array, low: Tensor): { classes: Tensor; masked: Tensor } {
     const { resnet_hr, resnet_lr } = this.#networks;
-    const masked = maskPatches(images, mask, this.model.grid, this.#fill === "lr" ? low : undefined);
+    const { grid } = this.model;
+    const taken = fromArray(Float32Array.from(mask), [images.shape[0], grid.patches], this.#device);
+    const masked = maskPatches(images, taken, grid, this.#fill === "lr" ? low : undefined);
     const streams = [resnet_hr?.forward(masked), resnet_lr?.forward(low)].filter((logits) => logits !== undefined);
     return {
       classes: ops.softmax(
@@ -209,7 +218,7 @@ function classesOf({ path, config }: Checkpoint): readonly string[] {
 
 function hashOf({ path, networks }: Checkpoint): string {
   const { files } = readState(path);
-  return networksHash(new Map([...networks.keys()].map((name) => [name, files[`${name}.safetensors`].sha256])));
+  return shortHash(new Map([...networks.keys()].map((name) => [name, files[`${name}.safetensors`].sha256])));
 }
 
 /** As openDataSplits has it for the run's own images. */

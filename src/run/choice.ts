@@ -11,6 +11,7 @@ import type { Selection } from "../method/budget.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { systemFault, writeFileAtomic } from "./atomic.ts";
 import { parseAs, readJson, readState } from "./checkpoint.ts";
+import { networksHash } from "./networks-hash.ts";
 
 const measured = z.object({
   split: z.enum(["train", "test"]),
@@ -33,7 +34,7 @@ const choiceSchema = z.object({
   calibrated: measured,
   /** What it then gave on the images of the evaluation. */
   evaluated: measured,
-  /** SHA-256, see `networksHash`. */
+  /** SHA-256, see `weightsHash`. */
   checkpoint: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
@@ -51,24 +52,23 @@ export function readChoice(path: string): StoredChoice | undefined {
   const file = choiceFile(path);
   if (statSync(file, { throwIfNoEntry: false }) === undefined) return undefined;
   const choice = parseAs(choiceSchema, readJson(file, again), file);
-  if (choice.checkpoint === networksHash(path)) return choice;
+  if (choice.checkpoint === weightsHash(path)) return choice;
   throw fault("input", { where: file, rule: "must have been calibrated for the weights beside it", next: again });
 }
 
 /** Stores a choice with its checkpoint, in place of one that was there, and returns the file. @throws system */
 export function writeChoice(path: string, choice: Omit<StoredChoice, "format" | "checkpoint">): string {
   const file = choiceFile(path);
-  const stored: StoredChoice = { format: 1, ...choice, checkpoint: networksHash(path) };
+  const stored: StoredChoice = { format: 1, ...choice, checkpoint: weightsHash(path) };
   writeFileAtomic(file, new TextEncoder().encode(`${JSON.stringify(stored, null, 2)}\n`));
   return file;
 }
 
-/** SHA-256 of what `sha256sum` prints of a checkpoint's networks, sorted by name; of a checkpoint in one file, its own. */
-export function networksHash(path: string): string {
+/** Names the weights: the networks of a checkpoint's folder, or the bytes of a checkpoint in one file. */
+export function weightsHash(path: string): string {
   if (!statSync(path).isDirectory()) return sha256(bytesOf(path));
-  const files = Object.entries(readState(path).files).sort(([one], [other]) => (one < other ? -1 : 1));
-  const networks = files.filter(([name]) => name !== "optimizer.safetensors");
-  return sha256(...networks.map(([name, file]) => `${file.sha256}  ${name}\n`));
+  const files = Object.entries(readState(path).files).filter(([name]) => name !== "optimizer.safetensors");
+  return networksHash(new Map(files.map(([name, file]) => [name.replace(/\.safetensors$/, ""), file.sha256])));
 }
 
 /** Where a checkpoint's choice is stored. */

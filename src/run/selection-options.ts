@@ -20,6 +20,17 @@ export const selectionShape = {
   threshold: z.number().min(0).max(1).optional().describe("probability from which a patch is taken; 0.5 when absent"),
 };
 
+/** Of commands that look at images one after the other, as they come: nothing is drawn by lot. */
+export const plainSelectionShape = {
+  ...selectionShape,
+  policy: z
+    .enum(["threshold", "topk", "calibrated"])
+    .optional()
+    .describe(
+      "patches to take: those at least as likely as --threshold (the default), the --budget likeliest, or as patchdrop eval calibrated and stored",
+    ),
+};
+
 export interface SelectionFlags {
   policy?: "threshold" | "topk" | "sample" | "calibrated" | undefined;
   budget?: number | undefined;

@@ -1,5 +1,5 @@
 /** The masks of a whole split: those of a selection, and the baselines that take just as many patches of each image. */
-import { choosePatches, type Looked, probabilitiesOf, type Selection } from "../method/budget.ts";
+import { choosePatchesOf, type Looked, type Selection } from "../method/budget.ts";
 import { centrePatches, countPatches, fixedColumns, fixedRows, type Grid, randomMask } from "../method/grid.ts";
 import { Random } from "../utils/random.ts";
 import type { MaskOf } from "./judge.ts";
@@ -7,13 +7,8 @@ import type { MaskOf } from "./judge.ts";
 /** A selection's mask of each image; what luck there is hangs on the seed and the image alone. */
 export function masksOf(looked: Looked, selection: Selection, seed: number): MaskOf {
   const { patches } = looked;
-  const images = looked.probabilities.length / patches;
-  const masks = new Uint8Array(images * patches);
-  const uniforms = new Float32Array(patches);
-  for (let i = 0; i < images; i++) {
-    if (selection.policy === "sample") new Random(seed, "sampled patches", i).uniforms(uniforms);
-    masks.set(choosePatches(probabilitiesOf(looked, i), selection, uniforms), i * patches);
-  }
+  const drawn = (i: number) => new Random(seed, "sampled patches", i).uniforms(new Float32Array(patches));
+  const masks = choosePatchesOf(looked, selection, selection.policy === "sample" ? drawn : undefined);
   return (i) => masks.subarray(i * patches, (i + 1) * patches);
 }
 

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { choose } from "../../demo/choose.ts";
 import type { SetDescription } from "../../demo/description.ts";
 import { openExported } from "../../src/export/exported.ts";
-import { networksHash } from "../../src/predict/networks-hash.ts";
+import { shortHash } from "../../src/run/networks-hash.ts";
 
 const folder = fileURLToPath(new URL("../../demo/models/", import.meta.url));
 
@@ -19,7 +19,7 @@ describe.each(readdirSync(folder))("demo/models/%s", (name) => {
     const { models, model, grid, lowSize, transform, normalization, fill, classes, checkpoint } = openExported(place);
     expect(description).toMatchObject({
       model,
-      checkpoint: networksHash(checkpoint),
+      checkpoint: shortHash(checkpoint),
       imageSize: grid.imageSize,
       patchSize: grid.patchSize,
       lowSize,

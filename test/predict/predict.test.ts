@@ -149,6 +149,22 @@ it.each([
   }
 });
 
+it("takes as many patches as it is told, the likeliest, or from another probability on", async () => {
+  const said = async (more: Record<string, unknown>) =>
+    parsed((await say([images()], { load: at("policy"), ...more })).text);
+  for (const one of await said({ policy: "topk", budget: 3 })) {
+    const likeliest = [...one.patch_probabilities!.keys()]
+      .sort((a, b) => one.patch_probabilities![b] - one.patch_probabilities![a])
+      .slice(0, 3)
+      .sort((a, b) => a - b);
+    expect([...one.mask].flatMap((bit, k) => (bit === "1" ? [k] : []))).toEqual(likeliest);
+  }
+  const all = await said({ threshold: 0 });
+  expect(all.map(({ patches }) => patches)).toEqual(all.map(() => 16));
+  const calibrated = said({ policy: "calibrated" });
+  await expect(calibrated).rejects.toThrow(/must have a choice that was calibrated; calibrate: patchdrop eval/);
+});
+
 it("masks do not depend on the batch size, probabilities only in their last digits", async () => {
   const [whole, single] = await Promise.all(
     [64, 1].map(async (batch_size) => parsed((await say([images()], { load: at("two"), batch_size })).text)),

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../../src/run/checkpoint.ts";
-import { networksHash, readChoice, writeChoice } from "../../src/run/choice.ts";
+import { readChoice, weightsHash, writeChoice } from "../../src/run/choice.ts";
 import { selectionOf, selectionText } from "../../src/run/selection-options.ts";
 import { config, save } from "./example.ts";
 
@@ -56,7 +56,7 @@ describe("a stored choice", () => {
 
   it("of a checkpoint in one file lies beside it", () => {
     writeFileSync(at("policy.pth"), "weights");
-    expect(networksHash(at("policy.pth"))).toBe(createHash("sha256").update("weights").digest("hex"));
+    expect(weightsHash(at("policy.pth"))).toBe(createHash("sha256").update("weights").digest("hex"));
     writeChoice(at("policy.pth"), choice);
     expect(existsSync(at("policy.pth.choice.json"))).toBe(true);
     expect(readChoice(at("policy.pth"))?.budget).toBe(8);
