@@ -111,7 +111,8 @@ function caught(body: () => unknown): PatchDropError {
 }
 
 const steps = 1000;
-const warmUpSteps = 100;
+/** The allocator settles within them. */
+const warmUpSteps = 300;
 const mostGrowthBytes = 20 * 2 ** 20;
 const limitMs = 600_000;
 const batchSize = 4;
