@@ -16,8 +16,9 @@ import { fault } from "../src/errors.ts";
 import { listGpus } from "../src/native/gpus.ts";
 import { cpuFeatures } from "../src/utils/cpu.ts";
 import { version } from "../src/utils/version.ts";
-import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median } from "./measure.ts";
-import { type BenchModel, benchModels, lastLine, type Stage, stages } from "./side.ts";
+import { check, type Place, store } from "./baseline.ts";
+import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median, ratios } from "./measure.ts";
+import { type BenchModel, benchModels, lastLine, type Stage, stages, units } from "./side.ts";
 
 /** What a stage is measured at: its own default batches, and for the classifier a larger one too. */
 const smallBatches: Record<Stage, readonly number[]> = {
@@ -30,6 +31,8 @@ const smallBatches: Record<Stage, readonly number[]> = {
 const largeBatch = [64];
 const root = fileURLToPath(new URL("..", import.meta.url));
 const startsTimed = 5;
+/** What must answer at once, and in how many seconds. */
+const starts = { "--help": 0.3, doctor: 2 } as const;
 
 const program = new Command("bench")
   .description("Measures images/s and memory of each stage beside PyTorch.")
@@ -41,10 +44,17 @@ const program = new Command("bench")
   .option("--stages <list>", `stages, with commas between (${stages.join(",")})`, stageList, [...stages])
   .option("--models <list>", `models, with commas between (${benchModels.join(",")})`, modelList, [...benchModels])
   .option("--batch <n>", "images a step of every stage, in place of the stage's own", whole(2))
-  .option("--steps <n>", "timed steps a side", whole(1), 20)
+  .addOption(
+    new Option("--unit <name>", "what is timed: steps, or whole epochs with each side's own loader")
+      .choices(units)
+      .default("step"),
+  )
+  .option("--steps <n>", "timed steps (or epochs) a side (default: 20 steps, 3 epochs)", whole(1))
   .option("--threads <n>", "threads of every side; all processors when absent", whole(1))
   .addOption(new Option("--device <name>", "where every side computes").choices(["cpu", "cuda"]).default("cpu"))
   .option("--no-cuda-graph", "with --device cuda, no side captures its step")
+  .option("--check", "fail when a ratio is a tenth below the one stored for this processor in bench/baseline.json")
+  .option("--store", "store the ratios there")
   .option("--json <path>", "file for the numbers (default: bench/results/<date>.json)")
   .exitOverride();
 
@@ -60,16 +70,17 @@ type Options = ReturnType<typeof program.opts>;
 interface Result {
   cases: CaseResult[];
   firstLosses: Record<string, Comparison>;
-  helpSeconds: number | undefined;
+  /** Of this program's build, by command; undefined without one. */
+  startSeconds: Record<string, number> | undefined;
 }
 
 async function run(options: Options): Promise<void> {
-  const { python, stages: chosen, models, batch, steps, threads = availableParallelism() } = options;
-  const { device, cudaGraph: graph } = options;
+  const { python, stages: chosen, models, batch, unit, threads = availableParallelism() } = options;
+  const { device, cudaGraph: graph, steps = unit === "step" ? 20 : 3 } = options;
   const torch = torchOf(python);
-  say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} steps a side`);
-  const bench = new Bench({ python, threads, device, graph });
-  const result: Result = { cases: [], firstLosses: {}, helpSeconds: helpSeconds() };
+  say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} ${unit}s a side`);
+  const bench = new Bench({ python, threads, device, graph, unit });
+  const result: Result = { cases: [], firstLosses: {}, startSeconds: startSeconds() };
   for (const model of models) {
     for (const stage of chosen) {
       result.firstLosses[`${model} ${stage}`] = await bench.compare(stage, model);
@@ -80,15 +91,19 @@ async function run(options: Options): Promise<void> {
       }
     }
   }
-  process.stdout.write(`${machineLine()}\n${table(result.cases)}${helpLine(result)}`);
+  process.stdout.write(`${machineLine()}\n${table(result.cases)}${startLines(result)}`);
   const file =
     options.json ?? path.join(root, "bench", "results", `${new Date().toISOString().replaceAll(":", "-")}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
   writeFileSync(
     file,
-    `${JSON.stringify({ ...provenance({ torch, threads, steps, device, graph }), ...result }, null, 2)}\n`,
+    `${JSON.stringify({ ...provenance({ torch, threads, unit, steps, device, graph }), ...result }, null, 2)}\n`,
   );
   say(`written to ${path.relative(process.cwd(), file)}`);
+  const processor = cpus()[0]?.model ?? "unknown";
+  const place: Place = { processor, processors: availableParallelism(), threads, device, unit };
+  if (options.check === true) process.stdout.write(`\n${check(result.cases, place)}`);
+  if (options.store === true) store(result.cases, place, torch);
 }
 
 function say(text: string): void {
@@ -109,22 +124,26 @@ function torchOf(python: string): string {
   });
 }
 
-/** Seconds that `patchdrop --help` of the last build takes; undefined when there is none. */
-function helpSeconds(): number | undefined {
+/** Seconds that the last build takes to answer; undefined when there is none. */
+function startSeconds(): Record<string, number> | undefined {
   const main = path.join(root, "dist", "cli", "main.js");
   if (!existsSync(main)) return undefined;
-  const seconds = Array.from({ length: startsTimed }, () => {
+  const timed = (command: string): number => {
     const began = performance.now();
-    const { status } = spawnSync(process.execPath, [main, "--help"]);
-    if (status !== 0) throw fault("system", { where: "patchdrop --help", rule: "must end with 0", got: status });
+    const { status } = spawnSync(process.execPath, [main, command]);
+    if (status !== 0) throw fault("system", { where: `patchdrop ${command}`, rule: "must end with 0", got: status });
     return (performance.now() - began) / 1000;
-  });
-  return median(seconds);
+  };
+  return Object.fromEntries(
+    Object.keys(starts).map((command) => [command, median(Array.from({ length: startsTimed }, () => timed(command)))]),
+  );
 }
 
-function helpLine({ helpSeconds: seconds }: Result): string {
-  if (seconds === undefined) return "\npatchdrop --help: not measured, since nothing is built (npm run build)\n";
-  return `\npatchdrop --help: ${seconds.toFixed(2)} s (median of ${startsTimed}; the aim is 0.3 s)\n`;
+function startLines({ startSeconds: seconds }: Result): string {
+  if (seconds === undefined) return "\nStarts: not measured, since nothing is built (npm run build)\n";
+  const line = ([command, aim]: [string, number]) =>
+    `patchdrop ${command}: ${seconds[command].toFixed(2)} s (median of ${startsTimed}; the aim is ${aim} s)\n`;
+  return `\n${Object.entries(starts).map(line).join("")}`;
 }
 
 function machineLine(): string {
@@ -133,6 +152,7 @@ function machineLine(): string {
 
 /** A Markdown table, aligned. */
 function table(cases: readonly CaseResult[]): string {
+  const ofEpochs = cases.some(({ sides }) => sides.patchdrop.epochOverSteps !== undefined);
   const header = [
     "model",
     "stage",
@@ -145,12 +165,16 @@ function table(cases: readonly CaseResult[]): string {
     "peak MiB: a",
     "b",
     "c",
+    ...(ofEpochs ? ["c: epoch/steps"] : []),
   ];
-  const rows = cases.map(({ stage, model, batch, sides, best }) => {
+  const rows = cases.map((measured) => {
+    const { stage, model, batch, sides, best } = measured;
     const [a, b, c] = [sides.reference, sides[best], sides.patchdrop];
-    const ratio = (other: Measured) => (c.imagesPerSecond / other.imagesPerSecond).toFixed(2);
+    const { overReference, overBest } = ratios(measured);
     const peaks = [a, b, c].map(({ peakRssBytes }) => (peakRssBytes / 2 ** 20).toFixed(0));
-    return [model, stage, String(batch), speed(a), speed(b), speed(c), ratio(a), ratio(b), ...peaks];
+    const over = [overReference, overBest].map((ratio) => ratio.toFixed(2));
+    const ofSteps = c.epochOverSteps === undefined ? [] : [c.epochOverSteps.toFixed(3)];
+    return [model, stage, String(batch), speed(a), speed(b), speed(c), ...over, ...peaks, ...ofSteps];
   });
   const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i].length)));
   const line = (row: readonly string[]) =>
@@ -167,7 +191,7 @@ function speed({ imagesPerSecond, precision }: Measured): string {
 function provenance({ torch, ...settings }: Record<"torch" | "device", string> & Record<string, unknown>) {
   return {
     date: new Date().toISOString(),
-    unit: "images/s: batch / median seconds a step",
+    speeds: "images/s by the median of the seconds",
     machine: {
       processor: cpus()[0]?.model,
       flags: cpuFeatures(),

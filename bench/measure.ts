@@ -3,14 +3,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { fault } from "../src/errors.ts";
-import { type BenchModel, type Ready, Side, type Stage, type Work } from "./side.ts";
+import {
+  type BenchModel,
+  type Ready,
+  Side,
+  type Stage,
+  type Step,
+  stepsAnEpoch,
+  type Unit,
+  type Work,
+} from "./side.ts";
 
 /** PyTorch as the reference runs it; two ways that might be its best; this program. */
 export const sideNames = ["reference", "best-fp32", "best-bf16", "patchdrop"] as const;
 export type SideName = (typeof sideNames)[number];
 
-/** With a CUDA graph: three steps without, the capture, a replay. */
-const warmupSteps = { cpu: 3, cuda: 5 } as const;
+/** With a CUDA graph: three steps without, the capture, a replay. An epoch has them in itself. */
+const warmups = { step: { cpu: 3, cuda: 5 }, epoch: { cpu: 1, cuda: 1 } } as const;
 /** The losses are compared on so many images: on more, a decision could hang on the last bit of a probability. */
 const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
 /** Relative. The sides sum in different orders; a wrong mask, weight or constant shows in the third digit. */
@@ -24,11 +33,13 @@ const exactConvolutions = { NVIDIA_TF32_OVERRIDE: "0" };
 export interface Measured {
   precision: Ready["precision"];
   torch: string;
-  /** Of the timed steps, in order. */
+  /** Of the timed steps or epochs, in order. */
   seconds: number[];
   medianSeconds: number;
   imagesPerSecond: number;
   peakRssBytes: number;
+  /** Of this program's epochs: their speed over that of as many steps on one batch, the median. */
+  epochOverSteps?: number;
 }
 
 export interface CaseResult {
@@ -40,6 +51,12 @@ export interface CaseResult {
   best: "best-fp32" | "best-bf16";
 }
 
+/** This program's speed over that of each PyTorch. */
+export function ratios({ sides, best }: CaseResult): { overReference: number; overBest: number } {
+  const over = (other: Measured) => sides.patchdrop.imagesPerSecond / other.imagesPerSecond;
+  return { overReference: over(sides.reference), overBest: over(sides[best]) };
+}
+
 /** The first losses by side (of eval the mean rewards), in float32. */
 export type Comparison = Record<"reference" | "best-fp32" | "patchdrop", number>;
 
@@ -47,6 +64,7 @@ export interface BenchOptions {
   python: string;
   threads: number;
   device: Work["device"];
+  unit: Unit;
   /** On a GPU: every side but the reference captures its step as a CUDA graph. */
   graph: boolean;
 }
@@ -64,7 +82,8 @@ export class Bench {
    */
   async compare(stage: Stage, model: BenchModel): Promise<Comparison> {
     const { threads, device } = this.#options;
-    const work: Work = { stage, model, batch: comparedImages[model], steps: 1, warmup: 0, threads, device };
+    const batch = comparedImages[model];
+    const work: Work = { stage, model, batch, steps: 1, warmup: 0, threads, device, unit: "step" };
     const firstLoss = async (name: SideName) => {
       const { side } = await Side.start(name, this.#command(name, "fp32"), work, exactConvolutions);
       try {
@@ -92,24 +111,25 @@ export class Bench {
     return losses;
   }
 
-  /** Times `steps` rounds, in each of which every side takes one step. */
+  /** Times `steps` rounds, in each of which every side takes one step, or one epoch. */
   async time(stage: Stage, model: BenchModel, batch: number, steps: number): Promise<CaseResult> {
-    const { threads, device } = this.#options;
-    const work: Work = { stage, model, batch, steps, warmup: warmupSteps[device], threads, device };
-    const started: { side: Side; ready: Ready; seconds: number[] }[] = [];
+    const { threads, device, unit } = this.#options;
+    const work: Work = { stage, model, batch, steps, warmup: warmups[unit][device], threads, device, unit };
+    const started: { side: Side; ready: Ready; taken: Step[] }[] = [];
     try {
       for (const name of sideNames) {
-        started.push({ ...(await Side.start(name, this.#command(name, "auto"), work)), seconds: [] });
+        started.push({ ...(await Side.start(name, this.#command(name, "auto"), work)), taken: [] });
       }
       for (let round = 0; round < steps; round++) {
-        for (const { side, seconds } of started) {
+        for (const { side, taken } of started) {
           await sleep(pauseMs);
-          seconds.push((await side.step()).seconds);
+          taken.push(await side.step());
         }
       }
+      const images = unit === "epoch" ? batch * stepsAnEpoch : batch;
       const measured = [];
-      for (const { side, ready, seconds } of started) {
-        measured.push([side.name, summary(batch, ready, seconds, await side.finish())] as const);
+      for (const { side, ready, taken } of started) {
+        measured.push([side.name, summary(images, ready, taken, await side.finish())] as const);
       }
       const sides = Object.fromEntries(measured) as Record<SideName, Measured>;
       const bf16Wins = sides["best-bf16"].medianSeconds < sides["best-fp32"].medianSeconds;
@@ -133,9 +153,12 @@ function here(file: string): string {
   return fileURLToPath(new URL(file, import.meta.url));
 }
 
-function summary(batch: number, { precision, torch }: Ready, seconds: number[], peakRssBytes: number): Measured {
+function summary(images: number, { precision, torch }: Ready, taken: Step[], peakRssBytes: number): Measured {
+  const seconds = taken.map((step) => step.seconds);
   const medianSeconds = median(seconds);
-  return { precision, torch, seconds, medianSeconds, imagesPerSecond: batch / medianSeconds, peakRssBytes };
+  const ratios = taken.flatMap((step) => (step.stepsSeconds === undefined ? [] : [step.stepsSeconds / step.seconds]));
+  const speed = { seconds, medianSeconds, imagesPerSecond: images / medianSeconds, peakRssBytes };
+  return { precision, torch, ...speed, ...(ratios.length > 0 && { epochOverSteps: median(ratios) }) };
 }
 
 /** The middle value, or the mean of the middle two. */

@@ -1,6 +1,7 @@
 /**
  * This program's side of the benchmark: one stage's step, timed each time that a line "step" arrives on stdin. Protocol,
  * weights, images and uniforms are those of peer.py; the steps are those of src/stages, with the stages' own defaults.
+ * With --unit epoch a "step" is a whole epoch of src/stages/train-epoch.ts, with loader, augmentation and metrics.
  *
  *     yes step | npx tsx bench/ours.ts --stage pretrain --model R32_C10 --precision auto --batch 256 --steps 10 --warmup 2 --threads 2
  *
@@ -10,6 +11,7 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { finish } from "../src/cli/exit.ts";
+import { Loader } from "../src/data/loader.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
 import { Normalizer } from "../src/method/images.ts";
@@ -24,7 +26,9 @@ import { evaluate, greedyChoice } from "../src/stages/evaluate.ts";
 import { finetuneStep } from "../src/stages/finetune.ts";
 import type { Learning } from "../src/stages/learning.ts";
 import { adam, pretrainStep } from "../src/stages/pretrain.ts";
-import { choosePrecision, type Learner, type Setting, startLibtorch } from "../src/stages/setting.ts";
+import { choosePrecision, type Learner, type NetworkName, type Setting, startLibtorch } from "../src/stages/setting.ts";
+import { stepRunner } from "../src/stages/step-runner.ts";
+import { stepsBetweenLooks, trainEpoch } from "../src/stages/train-epoch.ts";
 import { CapturedStep } from "../src/tensor/captured.ts";
 import { Inputs } from "../src/tensor/inputs.ts";
 import { scope } from "../src/tensor/scope.ts";
@@ -32,7 +36,7 @@ import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
 import { type FormulaNetwork, filled } from "../test/golden/filled.ts";
 import { formulaImages, formulaUniforms, hashUniform, salts } from "../test/golden/formula.ts";
 import { loadGolden } from "../test/golden/load.ts";
-import { type BenchModel, benchModels, type Stage, stages } from "./side.ts";
+import { type BenchModel, benchModels, type Stage, stages, stepsAnEpoch, units } from "./side.ts";
 
 /** Classes of the classifiers that peer.py has. */
 const classCounts: Record<BenchModel, number> = { R32_C10: 10, R34_fMoW: 7 };
@@ -59,6 +63,7 @@ const argumentsSchema = z.object({
   threads: z.coerce.number().int().min(1),
   device: z.enum(["cpu", "cuda"]).default("cpu"),
   graph: z.enum(["on", "off"]).default("on"),
+  unit: z.enum(units).default("step"),
 });
 
 try {
@@ -80,11 +85,13 @@ async function serve(): Promise<void> {
     threads,
     device,
     graph,
+    unit,
   } = argumentsSchema.parse(values);
   const { version: torch, cuda } = startLibtorch({ threads, device, torch: undefined });
   const precision = choosePrecision(asked, device);
-  const setting = makeSetting(model, batch, { precision, device, cuda });
-  const step = makeStep(stage, model, { ...setting, captured: graph === "on" });
+  const setting = makeSetting(model, batch * (unit === "epoch" ? stepsAnEpoch : 1), { precision, device, cuda });
+  const work = makeWork(stage, model, { ...setting, batch, captured: graph === "on" });
+  const step = unit === "step" ? work.step : work.epoch;
   for (let n = 0; n < warmup; n++) await step();
   report({ ready: stage, precision, batch, threads: libtorchThreads(), torch });
   let done = 0;
@@ -94,11 +101,19 @@ async function serve(): Promise<void> {
     const value = await step();
     const seconds = (performance.now() - began) / 1000;
     done += 1;
-    report({ step: done, seconds, [stage === "eval" ? "reward" : "loss"]: value });
+    const ownSteps = unit === "epoch" && { stepsSeconds: await secondsOfSteps(work.step) };
+    report({ step: done, seconds, ...ownSteps, [stage === "eval" ? "reward" : "loss"]: value });
     if (done === steps) break;
   }
   report({ done, peakRssBytes: process.resourceUsage().maxRSS * 1024 });
   process.stdin.destroy();
+}
+
+/** As many steps as an epoch has, on one batch. */
+async function secondsOfSteps(step: () => number | Promise<number>): Promise<number> {
+  const began = performance.now();
+  for (let n = 0; n < stepsAnEpoch; n++) await step();
+  return (performance.now() - began) / 1000;
 }
 
 function report(values: Record<string, unknown>): void {
@@ -111,20 +126,20 @@ function libtorchThreads(): number {
   return threads[0];
 }
 
-/** A setting as a stage has it, and whether a step on a GPU is captured. */
-type BenchSetting = Setting & { captured: boolean };
+/** A setting as a stage has it, the images a step, and whether a step on a GPU is captured. */
+type BenchSetting = Setting & { batch: number; captured: boolean };
 type Place = Pick<Setting, "precision" | "device" | "cuda">;
 
-/** A setting whose data set is the batch that every step takes. */
-function makeSetting(name: BenchModel, batch: number, place: Place): Setting {
+/** A setting whose data set is the formula's first images: one batch, which every step takes, or an epoch of them. */
+function makeSetting(name: BenchModel, images: number, place: Place): Setting {
   const model = findModel({ model: name });
   const classes = classCounts[name];
   const split = new MemoryDataset({
     name: "formula",
     classes: Array.from({ length: classes }, (_, label) => String(label)),
     imageSize: model.imageSize,
-    labels: Int32Array.from({ length: batch }, (_, i) => Math.floor(classes * hashUniform(i, labelSalt))),
-    images: formulaImages(batch, model.imageSize),
+    labels: Int32Array.from({ length: images }, (_, i) => Math.floor(classes * hashUniform(i, labelSalt))),
+    images: formulaImages(images, model.imageSize),
     normalization: cifarNormalization,
   });
   return {
@@ -138,17 +153,23 @@ function makeSetting(name: BenchModel, batch: number, place: Place): Setting {
   };
 }
 
-/** One step of a stage from the formula's weights. Gives the loss, of eval the mean reward. */
-function makeStep(stage: Stage, name: BenchModel, setting: BenchSetting): () => number | Promise<number> {
+/** What is timed. Gives the loss, of eval the mean reward. */
+interface TimedWork {
+  step(): number | Promise<number>;
+  epoch(): Promise<number>;
+}
+
+/** A stage from the formula's weights. */
+function makeWork(stage: Stage, name: BenchModel, setting: BenchSetting): TimedWork {
   const { model, classes, device } = setting;
   const of = formulaNetworks(stage, name);
   const classifier = filled(model.classifier(classes), { ...of.classifier, inputSize: model.imageSize }, device);
-  if (stage === "classifier") return classifierCase(classifier, setting);
+  if (stage === "classifier") return training(classifierCase(classifier, setting), setting);
   const policy = filled(model.policy, { ...of.policy, inputSize: model.lowInput }, device);
-  if (stage === "pretrain") return pretrainCase(policy, classifier, setting);
-  if (stage === "eval") return evaluationCase(policy, classifier, setting);
+  if (stage === "pretrain") return training(pretrainCase(policy, classifier, setting), setting);
+  if (stage === "eval") return evaluation(policy, classifier, setting);
   const low = filled(model.classifier(classes), { ...of.lowClassifier, inputSize: model.lowInput }, device);
-  return finetuneCase(stage, { policy, classifier, low }, setting);
+  return training(finetuneCase(stage, { policy, classifier, low }, setting), setting);
 }
 
 type NetworkFormula = Omit<FormulaNetwork, "inputSize">;
@@ -172,56 +193,100 @@ function formulaNetworks(
   };
 }
 
-function classifierCase(classifier: Learner, setting: BenchSetting): () => number {
+/** What a stage learns, and at which rate. */
+type Case = Pick<Learning, "networks" | "optimizer" | "step"> & { lr: number };
+
+function classifierCase(classifier: Learner, setting: BenchSetting): Case {
   const options = schemas.classifier_training.parse({});
   const { momentum, wd: weightDecay, lr } = options;
-  const optimizer = new Optimizer(new Map([["c", classifier.parameters]]), { kind: "sgd", momentum, weightDecay });
-  return onBatch(setting, lr, (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }));
+  const networks = new Map<NetworkName, Learner>([["resnet_hr", classifier]]);
+  const optimizer = optimizerOf(networks, { kind: "sgd", momentum, weightDecay });
+  const context = { setting, options, optimizer };
+  return { networks, optimizer, lr, step: (batch, lr) => classifierStep(classifier, batch, { ...context, lr }) };
 }
 
-function pretrainCase(policy: Learner, classifier: Learner, setting: BenchSetting): () => number {
+function pretrainCase(policy: Learner, classifier: Learner, setting: BenchSetting): Case {
   const options = schemas.pretrain.parse({ ...unread, curriculum: false });
   const judge = frozen(classifier, setting);
-  const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
+  const networks = new Map<NetworkName, Learner>([["agent", policy]]);
+  const optimizer = optimizerOf(networks, adam(options));
   const context = { setting, options, optimizer };
-  return onBatch(setting, options.lr, (batch, lr) => pretrainStep(policy, judge, batch, { ...context, lr }));
+  const step: Case["step"] = (batch, lr) => pretrainStep(policy, judge, batch, { ...context, lr });
+  return { networks, optimizer, lr: options.lr, step };
 }
 
 function finetuneCase(
   stage: "finetune" | "finetune2stream",
   { policy, classifier, low }: Record<"policy" | "classifier" | "low", Learner>,
   setting: BenchSetting,
-): () => number {
+): Case {
   const options = schemas[stage].parse(stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
   const networks = { policy, classifier, low: stage === "finetune2stream" ? frozen(low, setting) : undefined };
-  const learned = new Map([policy, classifier].map(({ parameters }, i) => [String(i), parameters] as const));
-  const context = { setting, options, optimizer: new Optimizer(learned, adam(options)) };
-  return onBatch(setting, options.lr, (batch, lr) => finetuneStep(networks, batch, { ...context, lr }));
+  const learned = new Map<NetworkName, Learner>([
+    ["agent", policy],
+    ["resnet_hr", classifier],
+  ]);
+  const optimizer = optimizerOf(learned, adam(options));
+  const context = { setting, options, optimizer };
+  const step: Case["step"] = (batch, lr) => finetuneStep(networks, batch, { ...context, lr });
+  return { networks: learned, optimizer, lr: options.lr, step };
 }
 
-/** The evaluation as it runs, its loader included. */
-function evaluationCase(policy: Learner, classifier: Learner, setting: Setting): () => Promise<number> {
-  const evaluation = {
+function optimizerOf(networks: Case["networks"], rule: ConstructorParameters<typeof Optimizer>[1]): Optimizer {
+  return new Optimizer(new Map([...networks].map(([name, { parameters }]) => [name, parameters] as const)), rule);
+}
+
+/** The evaluation as it runs, its loader included; over one batch, or over all images. */
+function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting): TimedWork {
+  const { test } = setting.data;
+  const how = {
     high: frozen(classifier, setting),
     choose: greedyChoice(frozen(policy, setting), setting.model.grid.patches),
     fill: "zero",
     reward: { kind: "quadratic", penalty: schemas.finetune.parse(unread).penalty },
   } as const;
-  return async () => (await evaluate(setting.data.test, setting, evaluation)).metrics().reward!;
+  const first = { images: Uint32Array.from({ length: setting.batch }, (_, i) => i) };
+  return {
+    step: async () => (await evaluate(test, setting, { ...how, ...first })).metrics().reward!,
+    epoch: async () => (await evaluate(test, setting, how)).metrics().reward!,
+  };
+}
+
+function training({ lr, ...learned }: Case, setting: BenchSetting): TimedWork {
+  const learning: Learning = {
+    ...learned,
+    uniformsPerImage: setting.model.grid.patches,
+    test: () => Promise.reject(new Error("the benchmark has no tests")),
+    score: () => 0,
+  };
+  return { step: onBatch(setting, lr, learned.step), epoch: onAll(setting, lr, learning) };
+}
+
+/** An epoch as a stage trains it: reading in a new order, augmentation, steps, metrics. Gives the mean loss. */
+function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Promise<number> {
+  const { data, batch: batchSize, cuda, captured, reporter } = setting;
+  const loader = new Loader(data.train, { batchSize, shuffle: true, augment: true, seed: 1 });
+  const window = stepsBetweenLooks[cuda === undefined ? "cpu" : "cuda"];
+  const runner = stepRunner({ learning, setting, loader, seed: 1, captured, window });
+  let epoch = 0;
+  return async () => {
+    const all = { learning, runner, loader, schedule: () => lr, reporter, epochs: 1 };
+    return (await trainEpoch(all, epoch++, { step: 0 }, () => undefined)).metrics.loss!;
+  };
 }
 
 /** A step from bytes to the loss's value, as src/stages/step-runner.ts takes it on a CPU or on a GPU. */
 function onBatch(setting: BenchSetting, lr: number, learn: Learning["step"]): () => number {
-  const { data, model, normalizer, device, cuda, captured } = setting;
-  const { length, labels } = data.train;
+  const { data, model, normalizer, device, cuda, captured, batch: length } = setting;
+  const { imageSize } = model;
   const values = {
-    images: data.train.inMemory!.images,
-    labels: BigInt64Array.from(labels, BigInt),
+    images: data.train.inMemory!.images.subarray(0, length * imageSize * imageSize * 3),
+    labels: BigInt64Array.from(data.train.labels.subarray(0, length), BigInt),
     uniforms: formulaUniforms(length, model.grid.patches, salts.uniforms),
   };
   if (cuda === undefined) {
     const onCpu = () => ({
-      images: normalizer.images(values.images, model.imageSize),
+      images: normalizer.images(values.images, imageSize),
       labels: fromArray(values.labels, [length]),
       uniforms: fromArray(values.uniforms, [length, model.grid.patches]),
       epoch: 0,
@@ -230,7 +295,7 @@ function onBatch(setting: BenchSetting, lr: number, learn: Learning["step"]): ()
   }
   const inputs = new Inputs(
     {
-      images: { dtype: "uint8", shape: [length, model.imageSize, model.imageSize, 3] },
+      images: { dtype: "uint8", shape: [length, imageSize, imageSize, 3] },
       labels: { dtype: "int64", shape: [length] },
       uniforms: { dtype: "float32", shape: [length, model.grid.patches] },
       rate: { dtype: "float32", shape: [] },

@@ -20,6 +20,10 @@ capture their step as a CUDA graph, as PyTorch's documentation does; the referen
 
 --model R34_fMoW takes torchvision's ResNet-34 and the policy for 112 × 112 images in place of CIFAR's ResNet-32.
 
+--unit epoch times whole epochs of 10 batches in place of steps, with a loader: the reference's is torchvision's
+RandomCrop(padding=4) and RandomHorizontalFlip image by image in a DataLoader with 8 workers, as in 2019, but hands over
+bytes; the best crops and flips a batch at a time where the images lie in memory. eval reads in order and moves nothing.
+
 --verify runs the golden steps instead and prints each loss beside the golden one.
 """
 
@@ -29,7 +33,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -56,6 +60,9 @@ EXECUTIONS = {
     "best-bf16": Execution(bf16=True, channels_last=True),
 }
 GRAPH_WARMUP = 3
+STEPS_AN_EPOCH = 10
+REFERENCE_WORKERS = 8
+PADDING = 4
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 Step = Callable[[Batch], Tensor]
 """From a batch on the device to the loss, a scalar there; of eval to the mean reward."""
@@ -166,6 +173,56 @@ def timed(step: Step, args: argparse.Namespace) -> Callable[[Batch], float]:
     return lambda batch: step(moved(batch, args.device)).item()
 
 
+class Pictures(torch.utils.data.Dataset):
+    """Images in memory, cropped and flipped one by one as torchvision's CIFAR10 does it."""
+
+    def __init__(self, data: Batch, size: int, augment: bool) -> None:
+        from torchvision import transforms  # needs torchvision
+
+        self.data = data
+        moves = [transforms.RandomCrop(size, padding=PADDING), transforms.RandomHorizontalFlip()] if augment else []
+        self.transform = transforms.Compose([transforms.ToPILImage(), *moves, transforms.PILToTensor()])
+
+    def __len__(self) -> int:
+        return len(self.data.labels)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+        return self.transform(self.data.images[i].numpy()), self.data.labels[i]
+
+
+def moved_in_memory(images: Tensor) -> Tensor:
+    """Bytes [B, S, S, 3], each padded, cropped at random and flipped half of the times."""
+    count, size = images.shape[:2]
+    padded = nn.functional.pad(images, (0, 0, PADDING, PADDING, PADDING, PADDING))
+    top, left = torch.randint(2 * PADDING + 1, (2, count, 1))
+    along = torch.arange(size)
+    flipped = torch.rand(count, 1) < 0.5
+    rows, columns = top + along, left + torch.where(flipped, along.flip(0), along)
+    return padded[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def batches(data: Batch, size: int, args: argparse.Namespace) -> Iterator[Batch]:
+    """One epoch, with new uniforms."""
+    augment = args.stage != "eval"
+    if args.config == "reference":
+        loader = torch.utils.data.DataLoader(
+            Pictures(data, size, augment), args.batch, shuffle=augment, num_workers=REFERENCE_WORKERS
+        )
+        for images, labels in loader:
+            yield Batch(images.permute(0, 2, 3, 1).contiguous(), labels, torch.rand(len(labels), 16))
+        return
+    total = len(data.labels)
+    for chosen in (torch.randperm(total) if augment else torch.arange(total)).split(args.batch):
+        images = data.images[chosen]
+        yield Batch(moved_in_memory(images) if augment else images, data.labels[chosen], torch.rand(len(chosen), 16))
+
+
+def epoch(step: Callable[[Batch], float], data: Batch, size: int, args: argparse.Namespace) -> float:
+    """The mean loss."""
+    values = [step(batch) for batch in batches(data, size, args)]
+    return sum(values) / len(values)
+
+
 def report(**values: object) -> None:
     print(json.dumps(values), flush=True)
 
@@ -177,11 +234,12 @@ def peak_rss_bytes() -> int:
 def serve(args: argparse.Namespace) -> None:
     model = MODELS[args.model]
     step = timed(make_step(args.stage, args.config, model, args.device), args)
-    batch = model.batch(args.batch)
-    if args.device == "cuda" and args.config != "reference":
+    batch = model.batch(args.batch * (STEPS_AN_EPOCH if args.unit == "epoch" else 1))
+    if args.unit == "step" and args.device == "cuda" and args.config != "reference":
         batch = Batch(*(getattr(batch, f.name).pin_memory() for f in fields(batch)))
+    work = (lambda: step(batch)) if args.unit == "step" else (lambda: epoch(step, batch, model.size, args))
     for _ in range(args.warmup):
-        step(batch)
+        work()
     report(
         ready=args.stage,
         config=args.config,
@@ -193,7 +251,7 @@ def serve(args: argparse.Namespace) -> None:
     done = 0
     while done < args.steps and sys.stdin.readline() == "step\n":
         start = time.perf_counter()
-        value = step(batch)
+        value = work()
         seconds = time.perf_counter() - start
         done += 1
         report(step=done, seconds=seconds, **{"reward" if args.stage == "eval" else "loss": value})
@@ -224,6 +282,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--graph", choices=["on", "off"], default="on", help="with --device cuda (%(default)s)")
+    parser.add_argument("--unit", choices=["step", "epoch"], default="step", help="what is timed (%(default)s)")
     parser.add_argument("--verify", action="store_true", help="print the losses of the golden steps and stop")
     args = parser.parse_args()
     for name, least in (("batch", 2), ("steps", 1), ("warmup", 0), ("threads", 1)):

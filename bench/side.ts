@@ -14,7 +14,12 @@ export type Stage = (typeof stages)[number];
 export const benchModels = ["R32_C10", "R34_fMoW"] as const;
 export type BenchModel = (typeof benchModels)[number];
 
-/** What is measured: `steps` timed steps of a stage, after `warmup` others. */
+/** What is timed: a step on the one batch, or an epoch of so many batches with each side's own loader. */
+export const units = ["step", "epoch"] as const;
+export type Unit = (typeof units)[number];
+export const stepsAnEpoch = 10;
+
+/** What is measured: `steps` timed steps (or epochs) of a stage, after `warmup` others. */
 export interface Work {
   stage: Stage;
   model: BenchModel;
@@ -23,11 +28,17 @@ export interface Work {
   warmup: number;
   threads: number;
   device: "cpu" | "cuda";
+  unit: Unit;
 }
 
 const readySchema = z.object({ precision: z.enum(["fp32", "bf16"]), threads: z.int(), torch: z.string() });
 const stepSchema = z
-  .object({ seconds: z.number().positive(), loss: z.number().optional(), reward: z.number().optional() })
+  .object({
+    seconds: z.number().positive(),
+    stepsSeconds: z.number().positive().optional(),
+    loss: z.number().optional(),
+    reward: z.number().optional(),
+  })
   .refine(({ loss, reward }) => loss !== undefined || reward !== undefined, "must have a loss or a reward");
 const doneSchema = z.object({ peakRssBytes: z.number().positive() });
 
@@ -36,6 +47,8 @@ export type Ready = z.infer<typeof readySchema>;
 
 export interface Step {
   seconds: number;
+  /** Of an epoch of this program: how long as many steps on one batch took, right after it. */
+  stepsSeconds: number | undefined;
   /** The loss; of eval the mean reward. */
   value: number;
 }
@@ -90,11 +103,11 @@ export class Side {
     }
   }
 
-  /** One timed step. */
+  /** One timed step, or epoch. */
   async step(): Promise<Step> {
     this.#child.stdin.write("step\n");
-    const { seconds, loss, reward } = await this.#read(stepSchema);
-    return { seconds, value: (loss ?? reward)! };
+    const { seconds, stepsSeconds, loss, reward } = await this.#read(stepSchema);
+    return { seconds, stepsSeconds, value: (loss ?? reward)! };
   }
 
   /** Ends the side after its steps. Returns the most memory that its process ever had resident, in bytes. */
