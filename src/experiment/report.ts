@@ -97,12 +97,16 @@ function lowClassifier({ config }: Checkpoint, runs: readonly { path: string; ch
   return among?.path ?? (typeof own === "string" && existsSync(own) ? own : undefined);
 }
 
-/** What was found, in one sentence of the most accurate policy, or of the first classifier where there is none. */
-function summaryOf(runs: readonly EvaluatedRun[]): string {
+/**
+ * What was found, in one sentence of the most accurate policy (the cheapest of those that are to a tenth of a percent), or
+ * of the first classifier where there is none.
+ */
+export function summaryOf(runs: readonly EvaluatedRun[]): string {
   const policies = runs.filter(({ evaluation }) => evaluation.patchUse !== undefined);
   const policyRow = ({ evaluation }: EvaluatedRun) => evaluation.rows[0];
+  const shownAccuracy = (run: EvaluatedRun) => Number(percent(policyRow(run).accuracy));
   const order = policies.toSorted(
-    (a, b) => policyRow(b).accuracy - policyRow(a).accuracy || policyRow(a).patches - policyRow(b).patches,
+    (a, b) => shownAccuracy(b) - shownAccuracy(a) || policyRow(a).patches - policyRow(b).patches,
   );
   const { name, evaluation } = order[0] ?? runs[0];
   const { dataset, split, images, rows, patchUse } = evaluation;

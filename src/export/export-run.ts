@@ -17,6 +17,7 @@ import { openLibtorch } from "../native/library.ts";
 import { declare } from "../nn/declare.ts";
 import { systemFault, writeFolderAtomic } from "../run/atomic.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
+import { readChoice } from "../run/choice.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import { scope } from "../tensor/scope.ts";
 import { Random } from "../utils/random.ts";
@@ -70,12 +71,14 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const pixels = await pixelsOf(test, model, count);
   const images = scope(() => new Normalizer(normalization, "cpu").images(pixels, model.imageSize).toFloat32());
 
+  const calibrated = readChoice(checkpoint.path);
+
   const files = new Map<string, Uint8Array>();
   const networks: ExportedNetwork[] = [];
   for (const [name, role] of known) {
     const state = checkpoint.networks.get(name)!;
     const network = name === "agent" ? model.policy : model.classifier(classes?.length ?? outputsOf(model, state));
-    const metadata = metadataOf({ checkpoint, name, model, normalization, classes, fill: options.fill });
+    const metadata = metadataOf({ checkpoint, name, model, normalization, classes, fill: options.fill, calibrated });
     const source = { network, state, where: `${checkpoint.path}: ${name}` };
     const { bytes, ...proved } = await exportNetwork(source, role, { model, images, batch, metadata });
     files.set(role.file, bytes);

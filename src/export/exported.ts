@@ -9,6 +9,7 @@ import type { Normalization } from "../data/dataset.ts";
 import type { TransformName } from "../data/transforms.ts";
 import { fault } from "../errors.ts";
 import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
+import type { ThresholdSelection } from "../method/budget.ts";
 import { type Grid, makeGrid } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { systemFault } from "../run/atomic.ts";
@@ -27,6 +28,8 @@ export interface Exported {
   readonly normalization: Normalization;
   readonly fill: Fill;
   readonly classes: readonly string[];
+  /** How the run's patches were to be chosen, where that was calibrated. */
+  readonly calibrated: ThresholdSelection | undefined;
   /** SHA-256 of each network's file in the checkpoint that was exported, by the network's name. */
   readonly checkpoint: ReadonlyMap<string, string>;
 }
@@ -55,6 +58,12 @@ const schema = z
     std: channels(1e-6),
     fill: z.enum(Object.values(fills), said("must say what stands where a patch was dropped")),
     classes: names,
+    threshold: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number").transform(Number),
+    // What the threshold was calibrated for; without it, it is the one that policies are tested with.
+    threshold_target: z.string().optional(),
+    budget: matching(/^\d{1,5}$/, "must be a number of patches")
+      .transform(Number)
+      .optional(),
   })
   .refine(({ image_size, patch_size, low_size }) => image_size % patch_size === 0 && image_size % low_size === 0, {
     path: ["image_size"],
@@ -87,7 +96,7 @@ export function openExported(folder: string): Exported {
   if (missing.length > 0) {
     throw fault("input", { where: folder, rule: `must hold the models of ${first.networks.join(", ")}`, next });
   }
-  const { model, low_size: lowSize, transform_name: transform, mean, std, fill, classes } = first;
+  const { model, low_size: lowSize, transform_name: transform, mean, std, fill, classes, threshold, budget } = first;
   return {
     models,
     model,
@@ -97,6 +106,7 @@ export function openExported(folder: string): Exported {
     normalization: { mean, std },
     fill: fill === fills.lr ? "lr" : "zero",
     classes,
+    calibrated: first.threshold_target !== undefined ? { policy: "threshold", threshold, budget } : undefined,
     checkpoint,
   };
 }

@@ -2,9 +2,11 @@
 import type { Normalization } from "../data/dataset.ts";
 import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
+import { asTested } from "../method/budget.ts";
 import type { Fill } from "../method/images.ts";
 import type { Model } from "../models/registry.ts";
 import type { Checkpoint } from "../run/checkpoint.ts";
+import type { StoredChoice } from "../run/choice.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
 
@@ -17,6 +19,8 @@ export interface Described {
   /** Absent: the classes' names are unknown. */
   readonly classes: readonly string[] | undefined;
   readonly fill: Fill;
+  /** Stored with the checkpoint by `patchdrop eval --target-…`. */
+  readonly calibrated: Pick<StoredChoice, "threshold" | "budget" | "target"> | undefined;
 }
 
 export const fills: Record<Fill, string> = {
@@ -31,7 +35,8 @@ function transformOf({ transform, imageSize }: Model): string {
 }
 
 /** Lists are JSON. */
-export function metadataOf({ checkpoint, name, model, normalization, classes, fill }: Described): Map<string, string> {
+export function metadataOf(described: Described): Map<string, string> {
+  const { checkpoint, name, model, normalization, classes, fill, calibrated } = described;
   const { imageSize, lowSize, lowInput, grid } = model;
   const streams = checkpoint.networks.has("resnet_lr") && checkpoint.networks.has("resnet_hr");
   return new Map([
@@ -54,7 +59,9 @@ export function metadataOf({ checkpoint, name, model, normalization, classes, fi
     ["normalization", "(x / 255 - mean) / std, RGB"],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
-    ["threshold", "0.5"],
+    ["threshold", String(calibrated?.threshold ?? asTested.threshold)],
+    ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
+    ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
     ["fill", fills[fill]],
     ["streams", streams ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one"],
     ...(classes === undefined ? [] : [["classes", JSON.stringify(classes)] as const]),

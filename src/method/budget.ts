@@ -10,12 +10,18 @@ import { fault } from "../errors.ts";
 
 /** How an image's patches are chosen from its probabilities. */
 export type Selection =
-  /** Those at least as likely as `threshold`; of them at most `budget`, the likeliest. */
-  | { readonly policy: "threshold"; readonly threshold: number; readonly budget?: number | undefined }
+  | ThresholdSelection
   /** The `budget` likeliest, whatever their probabilities. */
   | { readonly policy: "topk"; readonly budget: number }
   /** Each with its probability; of those drawn at most `budget`, the likeliest. */
   | { readonly policy: "sample"; readonly budget?: number | undefined };
+
+/** Those at least as likely as `threshold`; of them at most `budget`, the likeliest. */
+export interface ThresholdSelection {
+  readonly policy: "threshold";
+  readonly threshold: number;
+  readonly budget?: number | undefined;
+}
 
 /** As the policies were trained and tested. */
 export const asTested = { policy: "threshold", threshold: 0.5 } as const;

@@ -9,6 +9,7 @@
  * torch/csrc/stable/c/shim.h, torch/csrc/inductor/aoti_torch/c/shim.h.
  */
 import { fault, type PatchDropError } from "../errors.ts";
+import type { Symbols } from "./library.ts";
 
 /** A stream, event or graph of the CUDA runtime: an address that only it reads. */
 export type CudaHandle = bigint;
@@ -31,15 +32,7 @@ export interface CudaSymbols {
   cudaGetErrorString(code: number): string;
   torch_get_cuda_stream_from_pool(highPriority: boolean, deviceIndex: number, stream: BigUint64Array): number;
   aoti_torch_create_cuda_stream_guard(stream: CudaHandle, deviceIndex: number, guard: BigUint64Array): number;
-  aoti_torch_empty_strided_pinned(
-    ndim: number,
-    sizes: BigInt64Array,
-    strides: BigInt64Array,
-    dtype: number,
-    deviceType: number,
-    deviceIndex: number,
-    out: BigUint64Array,
-  ): number;
+  aoti_torch_empty_strided_pinned: Symbols["aoti_torch_empty_strided"];
 }
 
 /** C prototypes. Streams, events and graphs travel as 64-bit integers, as tensors do. */

@@ -13,7 +13,7 @@ import { choosePatchesOf, type Selection } from "../method/budget.ts";
 import { type Grid, pixelsRead } from "../method/grid.ts";
 import { dropPatches, toBytes, toPlanes } from "../method/planes.ts";
 import { shortHash } from "../run/networks-hash.ts";
-import { selectionOf } from "../run/selection-options.ts";
+import { notCalibrated, selectionOf } from "../run/selection-options.ts";
 import type { PredictOptions } from "./options.ts";
 import type { Predicted } from "./predictor.ts";
 
@@ -39,7 +39,10 @@ export class OnnxPredictor {
     env.logLevel = "error";
     const { models, grid, classes } = exported;
     const sizes = { imageSize: grid.imageSize, patches: grid.patches, classes: classes.length };
-    const selection = selectionOf(flags, grid.patches, load);
+    const selection = selectionOf(flags, grid.patches, () => {
+      if (exported.calibrated !== undefined) return exported.calibrated;
+      throw notCalibrated(load, "calibrate the run (patchdrop eval --target-patches S), then export it again");
+    });
     const networks = await OnnxNetworks.open(models, sizes, load);
     return new OnnxPredictor({ ...exported, fill: fill ?? exported.fill }, networks, selection);
   }

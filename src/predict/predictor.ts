@@ -20,7 +20,7 @@ import type { JsonObject } from "../run/json.ts";
 import { shortHash } from "../run/networks-hash.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import { parseWith } from "../run/options.ts";
-import { selectionOf } from "../run/selection-options.ts";
+import { calibratedSelection, selectionOf } from "../run/selection-options.ts";
 import { choosePrecision, loadNetwork, type NetworkName, startLibtorch } from "../stages/setting.ts";
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
@@ -82,7 +82,7 @@ export class Predictor {
     this.model = findModel(run as unknown as ModelOptions);
     this.checkpoint = hashOf(checkpoint);
     this.transform = this.model.transform;
-    this.#selection = selectionOf(options, this.model.grid.patches, checkpoint.path);
+    this.#selection = selectionOf(options, this.model.grid.patches, () => calibratedSelection(checkpoint.path));
     this.#normalization = normalizationOf(this.model, run);
     this.#device = options.device as Device;
     startLibtorch(options);

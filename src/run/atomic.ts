@@ -165,9 +165,9 @@ function nextStep(error: unknown): string {
   switch ((error as { code?: unknown } | null)?.code) {
     case "ENOSPC":
     case "EDQUOT":
-      return "free some space, then continue with --resume";
+      return "free some space, then go on; a training goes on with --resume";
     case "EFBIG":
-      return "raise the limit on file sizes (ulimit -f), then continue with --resume";
+      return "raise the limit on file sizes (ulimit -f), then go on; a training goes on with --resume";
     case "EACCES":
     case "EPERM":
     case "EROFS":

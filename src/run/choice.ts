@@ -7,7 +7,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { fault } from "../errors.ts";
-import type { Selection } from "../method/budget.ts";
+import type { ThresholdSelection } from "../method/budget.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { systemFault, writeFileAtomic } from "./atomic.ts";
 import { parseAs, readJson, readState } from "./checkpoint.ts";
@@ -38,7 +38,7 @@ const choiceSchema = z.object({
   checkpoint: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
-export type StoredChoice = z.infer<typeof choiceSchema> & Extract<Selection, { policy: "threshold" }>;
+export type StoredChoice = z.infer<typeof choiceSchema> & ThresholdSelection;
 export type Measured = z.infer<typeof measured>;
 
 const again = "calibrate again: patchdrop eval with --target-patches or --target-accuracy";

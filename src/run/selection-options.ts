@@ -40,10 +40,10 @@ export interface SelectionFlags {
 /**
  * How the flags say that patches are chosen; as policies are tested where they say nothing.
  * @param patches P of the model
- * @param checkpoint whose stored choice "calibrated" means
- * @throws usage: flags that do not go together or not with the model; input: nothing stored, or damaged
+ * @param calibrated gives the stored choice, which is asked for by "calibrated" only
+ * @throws usage: flags that do not go together or not with the model; what `calibrated` throws
  */
-export function selectionOf(flags: SelectionFlags, patches: number, checkpoint: string): Selection {
+export function selectionOf(flags: SelectionFlags, patches: number, calibrated: () => Selection): Selection {
   const { policy = "threshold", budget, threshold } = flags;
   if (budget !== undefined && budget > patches) {
     throw wrong("--budget", `must be at most the model's ${patches} patches`, budget);
@@ -55,7 +55,7 @@ export function selectionOf(flags: SelectionFlags, patches: number, checkpoint: 
   if (policy === "sample") return { policy, budget };
   if (policy === "calibrated") {
     if (budget !== undefined) throw wrong("--budget", "must be left to what was calibrated", budget);
-    return calibrated(checkpoint);
+    return calibrated();
   }
   if (budget === undefined) throw wrong("--budget", "must be given with --policy topk", "nothing");
   return { policy, budget };
@@ -65,11 +65,15 @@ function wrong(where: string, rule: string, got: unknown) {
   return fault("usage", { where, rule, got });
 }
 
-function calibrated(checkpoint: string): Selection {
+/** The choice that is stored with a checkpoint. @throws input: nothing stored, or damaged */
+export function calibratedSelection(checkpoint: string): Selection {
   const stored = readChoice(checkpoint);
   if (stored !== undefined) return { policy: stored.policy, threshold: stored.threshold, budget: stored.budget };
-  const next = "calibrate: patchdrop eval with --target-patches or --target-accuracy";
-  throw fault("input", { where: checkpoint, rule: "must have a choice that was calibrated", next });
+  throw notCalibrated(checkpoint, "calibrate: patchdrop eval with --target-patches or --target-accuracy");
+}
+
+export function notCalibrated(where: string, next: string) {
+  return fault("input", { where, rule: "must have a choice that was calibrated", next });
 }
 
 /** A selection in a few words, for a table's row or a sentence. */

@@ -6,8 +6,8 @@
 import {
   choosePatches,
   probabilitiesOf,
-  type Selection,
   type Threshold,
+  type ThresholdSelection,
   thresholdForAccuracy,
   thresholdForPatches,
 } from "../method/budget.ts";
@@ -36,7 +36,7 @@ export async function lookForCalibration({ setting, seed, ...run }: OpenedRun): 
 export type Target = StoredChoice["target"];
 
 export interface Calibrated {
-  readonly selection: Extract<Selection, { policy: "threshold" }>;
+  readonly selection: ThresholdSelection;
   readonly calibrated: StoredChoice["calibrated"];
 }
 

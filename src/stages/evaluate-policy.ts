@@ -8,7 +8,7 @@ import { countPatches } from "../method/grid.ts";
 import { assertWritable } from "../run/atomic.ts";
 import { choiceFile, type Measured, writeChoice } from "../run/choice.ts";
 import type { EvalOptions } from "../run/eval-options.ts";
-import { selectionOf, selectionText } from "../run/selection-options.ts";
+import { calibratedSelection, selectionOf, selectionText } from "../run/selection-options.ts";
 import { type Calibrated, type CalibrationSet, calibrate, lookForCalibration, type Target } from "./calibrate.ts";
 import { evaluateClassifier } from "./evaluate.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
@@ -56,7 +56,7 @@ export async function evaluatePolicy(
 async function prepared(run: OpenedRun, options: EvalOptions) {
   const { grid } = run.setting.model;
   const { path } = run.checkpoint;
-  const asked = selectionOf(options, grid.patches, path);
+  const asked = selectionOf(options, grid.patches, () => calibratedSelection(path));
   const target = targetOf(options);
   if (target !== undefined) assertWritable(choiceFile(path));
   let calibration: CalibrationSet | undefined;

@@ -6,7 +6,7 @@ import { lowResolution, maskPatches } from "../method/images.ts";
 import type { EvalOptions } from "../run/eval-options.ts";
 import { openCheckpoint } from "../run/open-checkpoint.ts";
 import { type Reporter, silentReporter } from "../run/reporter.ts";
-import { selectionOf } from "../run/selection-options.ts";
+import { calibratedSelection, selectionOf } from "../run/selection-options.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
@@ -42,7 +42,8 @@ export async function showImages(
   const checkpoint = openCheckpoint(options.load);
   return withOpenedRun(checkpoint, options, reporter, async (run) => {
     const split = run.setting.data[options.split];
-    const chosen = selection ?? selectionOf(options, run.setting.model.grid.patches, checkpoint.path);
+    const chosen =
+      selection ?? selectionOf(options, run.setting.model.grid.patches, () => calibratedSelection(checkpoint.path));
     const { imageSize } = run.setting.model;
     const bytes = new Uint8Array(indices.length * imageSize * imageSize * 3);
     const read = await split.read(indices, bytes);

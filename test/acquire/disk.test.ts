@@ -6,26 +6,10 @@ import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { acquire } from "../../src/acquire/acquire.ts";
 import { blockScene, brightPolicy, writeScene } from "./scenes.ts";
 
-/** Which call of the file system fails, counted over those that change something; 0 for none. */
-const disk = vi.hoisted(() => ({ calls: 0, failAt: 0 }));
-
-vi.mock("node:fs", async (original) => {
-  const real = await original<typeof import("node:fs")>();
-  const failing =
-    <A extends unknown[], R>(call: (...args: A) => R) =>
-    (...args: A): R => {
-      disk.calls++;
-      if (disk.calls !== disk.failAt) return call(...args);
-      throw Object.assign(new Error("ENOSPC: injected, write"), { code: "ENOSPC", syscall: "write" });
-    };
-  return {
-    ...real,
-    openSync: failing(real.openSync),
-    fsyncSync: failing(real.fsyncSync),
-    mkdirSync: failing(real.mkdirSync),
-    renameSync: failing(real.renameSync),
-    writeSync: failing(real.writeSync as (...args: unknown[]) => number),
-  };
+const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
+vi.mock(import("node:fs"), async (original) => {
+  const { failingFs } = await import("../run/failing-disk.ts");
+  return failingFs(await original(), disk) as typeof import("node:fs");
 });
 
 let folder: string;

@@ -13,6 +13,8 @@ import { openLibtorch } from "../../src/native/library.ts";
 import type { Prediction } from "../../src/predict/lines.ts";
 import { predictSchema } from "../../src/predict/options.ts";
 import { predict } from "../../src/predict/predict.ts";
+import { writeChoice } from "../../src/run/choice.ts";
+import { openCheckpoint } from "../../src/run/open-checkpoint.ts";
 import { parseOptions, type StageName } from "../../src/run/options.ts";
 import { silentReporter } from "../../src/run/reporter.ts";
 import { train } from "../../src/stages/train.ts";
@@ -100,6 +102,35 @@ it("takes another fill, as libtorch does", async () => {
   expect(found.map(({ top }) => top)).not.toEqual(
     (await say({ load: exported("policy"), engine: "onnx" })).map(({ top }) => top),
   );
+});
+
+it("chooses as was calibrated before the export, as libtorch does", async () => {
+  const calibrated = { policy: "calibrated" };
+  await expect(say({ load: exported("policy"), engine: "onnx", ...calibrated })).rejects.toThrow(
+    /policy-onnx: must have a choice that was calibrated; calibrate the run .*, then export it again/,
+  );
+  const [first] = await say({ load: at("policy") });
+  // Midway between the third and the fourth likeliest patch of the first image.
+  const [third, fourth] = first.patch_probabilities!.toSorted((a, b) => b - a).slice(2, 4);
+  const measured = { images: 4, accuracy: 0.5, patches: 3 };
+  writeChoice(openCheckpoint(at("policy")).path, {
+    target: { patches: 3 },
+    policy: "threshold",
+    threshold: (third + fourth) / 2,
+    budget: 2,
+    dataset: "made",
+    seed: 1,
+    calibrated: { split: "train", ...measured },
+    evaluated: { split: "test", ...measured },
+  });
+  await exportOf("policy", { out: at("calibrated-onnx") });
+  const expected = await say({ load: at("policy"), ...calibrated });
+  const found = await say({ load: at("calibrated-onnx"), engine: "onnx", ...calibrated });
+  expect(expected[0].patches).toBe(2);
+  for (const [i, one] of expected.entries()) expectSame(found[i], one);
+  // It is asked for by name: by itself an export chooses as the policy was tested.
+  const [unasked] = await say({ load: at("calibrated-onnx"), engine: "onnx" });
+  expect(unasked.patches).toBe(first.patches);
 });
 
 it("an export whose data were gone knows the run's classes and normalization", async () => {

@@ -19,30 +19,11 @@ import {
   writeFolderAtomic,
 } from "../../src/run/atomic.ts";
 
-/** Which call of the file system fails, counted over those that change something; 0 for none. */
 const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
-
-vi.mock("node:fs", async (original) => {
-  const real = await original<typeof import("node:fs")>();
-  const failing =
-    <A extends unknown[], R>(call: (...args: A) => R) =>
-    (...args: A): R => {
-      disk.calls++;
-      if (disk.calls !== disk.failAt) return call(...args);
-      throw Object.assign(new Error(`${disk.code}: injected, write`), { code: disk.code, syscall: "write" });
-    };
-  return {
-    ...real,
-    openSync: failing(real.openSync),
-    fsyncSync: failing(real.fsyncSync),
-    mkdirSync: failing(real.mkdirSync),
-    renameSync: failing(real.renameSync),
-    symlinkSync: failing(real.symlinkSync),
-    // At most 3 bytes a call: the system may always take fewer than it was given.
-    writeSync: failing((file: number, bytes: Uint8Array, offset: number) =>
-      real.writeSync(file, bytes, offset, Math.min(3, bytes.byteLength - offset)),
-    ),
-  };
+vi.mock(import("node:fs"), async (original) => {
+  const { failingFs } = await import("./failing-disk.ts");
+  // At most 3 bytes a call: the system may always take fewer than it was given.
+  return failingFs(await original(), disk, 3) as typeof import("node:fs");
 });
 
 let folder: string;
@@ -101,7 +82,7 @@ describe("writeFileAtomic", () => {
         expect((error as Error).message).toMatch(
           new RegExp(
             `^${path}: could not be written \\(ENOSPC: injected, write\\); 11 bytes needed, \\d+ free; ` +
-              "free some space, then continue with --resume$",
+              "free some space, then go on; a training goes on with --resume$",
           ),
         );
         expect(readdirSync(folder)).toEqual(["f"]);
@@ -114,7 +95,7 @@ describe("writeFileAtomic", () => {
 
   it.each([
     ["EROFS", "give a folder that may be written"],
-    ["EFBIG", "raise the limit on file sizes (ulimit -f), then continue with --resume"],
+    ["EFBIG", "raise the limit on file sizes (ulimit -f), then go on; a training goes on with --resume"],
     ["EIO", "check the disk and the path"],
   ])("says what to do about %s", (code, next) => {
     Object.assign(disk, { calls: 0, failAt: 1, code });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../../src/run/checkpoint.ts";
 import { readChoice, weightsHash, writeChoice } from "../../src/run/choice.ts";
-import { selectionOf, selectionText } from "../../src/run/selection-options.ts";
+import { calibratedSelection, selectionOf, selectionText } from "../../src/run/selection-options.ts";
 import { config, save } from "./example.ts";
 
 let folder: string;
@@ -84,17 +84,17 @@ describe("selectionOf", () => {
     [{ policy: "sample" as const, budget: 3 }, { policy: "sample", budget: 3 }, "sampled, at most 3"],
     [{ policy: "sample" as const }, { policy: "sample" }, "sampled"],
   ])("reads the flags %j", (flags, selection, text) => {
-    const read = selectionOf(flags, 16, at("1"));
+    const read = selectionOf(flags, 16, () => calibratedSelection(at("1")));
     expect(read).toEqual(selection);
     expect(selectionText(read)).toBe(text);
   });
 
   it("takes what was calibrated from the checkpoint", () => {
-    expect(() => selectionOf({ policy: "calibrated" }, 16, at("1"))).toThrow(
+    expect(() => selectionOf({ policy: "calibrated" }, 16, () => calibratedSelection(at("1")))).toThrow(
       /must have a choice that was calibrated; /,
     );
     writeChoice(at("1"), choice);
-    expect(selectionOf({ policy: "calibrated" }, 16, at("1"))).toEqual({
+    expect(selectionOf({ policy: "calibrated" }, 16, () => calibratedSelection(at("1")))).toEqual({
       policy: "threshold",
       threshold: 0.4375,
       budget: 8,
@@ -107,6 +107,6 @@ describe("selectionOf", () => {
     [{ policy: "topk" as const, budget: 3, threshold: 0.5 }, "--threshold: must go with --policy threshold, got topk"],
     [{ policy: "calibrated" as const, budget: 3 }, "--budget: must be left to what was calibrated, got 3"],
   ])("refuses the flags %j", (flags, message) => {
-    expect(() => selectionOf(flags, 16, at("1"))).toThrow(message);
+    expect(() => selectionOf(flags, 16, () => calibratedSelection(at("1")))).toThrow(message);
   });
 });
