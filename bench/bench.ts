@@ -18,6 +18,7 @@ import { cpuFeatures } from "../src/utils/cpu.ts";
 import { version } from "../src/utils/version.ts";
 import { check, type Place, store } from "./baseline.ts";
 import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median, ratios } from "./measure.ts";
+import { operationsOf, peakGflops } from "./operations.ts";
 import { type BenchModel, benchModels, lastLine, type Stage, stages, units } from "./side.ts";
 
 /** What a stage is measured at: its own default batches, and for the classifier a larger one too. */
@@ -72,6 +73,8 @@ interface Result {
   firstLosses: Record<string, Comparison>;
   /** Of this program's build, by command; undefined without one. */
   startSeconds: Record<string, number> | undefined;
+  /** What the processor does at most in each precision that this program used, in 10⁹ operations a second. */
+  peakGflops: Record<string, number | undefined>;
 }
 
 async function run(options: Options): Promise<void> {
@@ -80,7 +83,7 @@ async function run(options: Options): Promise<void> {
   const torch = torchOf(python);
   say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} ${unit}s a side`);
   const bench = new Bench({ python, threads, device, graph, unit });
-  const result: Result = { cases: [], firstLosses: {}, startSeconds: startSeconds() };
+  const result: Result = { cases: [], firstLosses: {}, startSeconds: startSeconds(), peakGflops: {} };
   for (const model of models) {
     for (const stage of chosen) {
       result.firstLosses[`${model} ${stage}`] = await bench.compare(stage, model);
@@ -91,7 +94,11 @@ async function run(options: Options): Promise<void> {
       }
     }
   }
-  process.stdout.write(`${machineLine()}\n${table(result.cases)}${startLines(result)}`);
+  if (device === "cpu") {
+    const used = new Set(result.cases.map(({ sides }) => sides.patchdrop.precision));
+    for (const precision of used) result.peakGflops[precision] = peakGflops(precision, threads);
+  }
+  process.stdout.write(`${machineLine()}\n${table(result.cases)}${peakLines(result)}${startLines(result)}`);
   const file =
     options.json ?? path.join(root, "bench", "results", `${new Date().toISOString().replaceAll(":", "-")}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
@@ -139,6 +146,12 @@ function startSeconds(): Record<string, number> | undefined {
   );
 }
 
+function peakLines({ peakGflops: peaks }: Result): string {
+  return Object.entries(peaks)
+    .map(([precision, gflops]) => `\nproduct of two matrices in ${precision}: ${gflops?.toFixed(0) ?? "?"} GFLOP/s\n`)
+    .join("");
+}
+
 function startLines({ startSeconds: seconds }: Result): string {
   if (seconds === undefined) return "\nStarts: not measured, since nothing is built (npm run build)\n";
   const line = ([command, aim]: [string, number]) =>
@@ -162,6 +175,7 @@ function table(cases: readonly CaseResult[]): string {
     "(c) patchdrop",
     "c/a",
     "c/b",
+    "c GFLOP/s",
     "peak MiB: a",
     "b",
     "c",
@@ -172,7 +186,8 @@ function table(cases: readonly CaseResult[]): string {
     const [a, b, c] = [sides.reference, sides[best], sides.patchdrop];
     const { overReference, overBest } = ratios(measured);
     const peaks = [a, b, c].map(({ peakRssBytes }) => (peakRssBytes / 2 ** 20).toFixed(0));
-    const over = [overReference, overBest].map((ratio) => ratio.toFixed(2));
+    const gflops = (c.imagesPerSecond * operationsOf(stage, model)) / 1e9;
+    const over = [overReference.toFixed(2), overBest.toFixed(2), gflops.toFixed(0)];
     const ofSteps = c.epochOverSteps === undefined ? [] : [c.epochOverSteps.toFixed(3)];
     return [model, stage, String(batch), speed(a), speed(b), speed(c), ...over, ...peaks, ...ofSteps];
   });
