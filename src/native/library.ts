@@ -10,6 +10,7 @@ import koffi from "koffi";
 import { fault } from "../errors.ts";
 import { type CudaSymbols, cudaPrototypes } from "./cuda.ts";
 import type { FoundLibtorch } from "./find.ts";
+import { keepLargeBlocks } from "./heap.ts";
 
 /** The address of a tensor object that libtorch made and we own. */
 export type Handle = bigint;
@@ -216,22 +217,6 @@ function bind(libraries: readonly Shared[], name: string, prototype: string, fou
     rule: `must export ${name} (PyTorch 2.10 or later)`,
     next: "run `patchdrop doctor`, then `patchdrop setup`",
   });
-}
-
-/**
- * glibc gives large blocks back to the system and faults them in again at each step; raising its thresholds keeps them.
- * Before 2.35 its threshold has a limit, and only no mapping at all (M_MMAP_MAX) keeps blocks above it.
- * (mallopt(3): M_TRIM_THRESHOLD = −1, M_MMAP_THRESHOLD = −3, M_MMAP_MAX = −4.) Other C libraries have no such call.
- */
-function keepLargeBlocks(): void {
-  if (process.platform !== "linux") return;
-  try {
-    const mallopt = koffi.load("libc.so.6").func("int mallopt(int, int)") as (key: number, value: number) => number;
-    if (mallopt(-3, 0x7fffffff) === 0) mallopt(-4, 0);
-    mallopt(-1, 0x7fffffff);
-  } catch {
-    // musl: nothing to raise.
-  }
 }
 
 const cLibrary = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";

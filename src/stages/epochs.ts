@@ -6,6 +6,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { fault } from "../errors.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
+import { HeapWatch } from "../native/heap.ts";
 import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
 import { type Checkpoint, checkpointName } from "../run/checkpoint.ts";
 import { toJson } from "../run/json.ts";
@@ -95,7 +96,8 @@ async function epochs(
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
   const runner = stepRunner({ learning, setting, loader, seed, captured: options.cuda_graph, window });
   try {
-    return await allEpochs(options, { learning, runner, loader, schedule, reporter, epochs }, run, start);
+    const training = { learning, runner, loader, schedule, reporter, epochs, heap: new HeapWatch() };
+    return await allEpochs(options, training, run, start);
   } finally {
     runner.free();
   }

@@ -2,6 +2,7 @@
 import type { Loader } from "../data/loader.ts";
 import { fault } from "../errors.ts";
 import { MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
+import type { HeapWatch } from "../native/heap.ts";
 import type { Position, Schedule } from "../nn/schedules.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { allFinite } from "../tensor/ops.ts";
@@ -30,11 +31,12 @@ export interface Training {
   schedule: Schedule;
   reporter: Reporter;
   epochs: number;
+  heap: HeapWatch;
 }
 
 /** Trains from a step of an epoch to its end, or until a signal asks for a stop; then everything is saved. */
 export async function trainEpoch(
-  { learning, runner, loader, schedule, reporter, epochs }: Training,
+  { learning, runner, loader, schedule, reporter, epochs, heap }: Training,
   epoch: number,
   from: { step: number; metrics?: MetricState },
   saveInside: (step: number, metrics: MetricAccumulator) => void,
@@ -69,6 +71,7 @@ export async function trainEpoch(
       pending.push({ numbers: take(schedule(position)), step, indices: indices.slice() });
       step += 1;
       if (step % runner.window === 0) look();
+      heap.afterStep();
       // Lets timers, signals and the loader run between steps.
       await new Promise(setImmediate);
       const stopped = reporter.stopping();
