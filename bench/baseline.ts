@@ -30,7 +30,7 @@ const storedSchema = z.object({
   date: z.string(),
   torch: z.string(),
 });
-type Stored = z.infer<typeof storedSchema>;
+export type Stored = z.infer<typeof storedSchema>;
 
 /** Where and how the cases were measured. */
 export type Place = z.infer<z.ZodObject<typeof placeShape>>;
@@ -39,8 +39,8 @@ export type Place = z.infer<z.ZodObject<typeof placeShape>>;
  * A line for each case: its ratios beside the stored ones.
  * @throws kind "system" when one fell by more than a tenth
  */
-export function check(cases: readonly CaseResult[], place: Place): string {
-  const stored = new Map(read().map((entry) => [keyOf(entry), entry]));
+export function check(cases: readonly CaseResult[], place: Place, entries: readonly Stored[] = read()): string {
+  const stored = new Map(entries.map((entry) => [keyOf(entry), entry]));
   const fallen: string[] = [];
   const lines = cases.map((measured) => {
     const { model, stage, batch } = measured;
