@@ -87,7 +87,8 @@ async function run(options: Options): Promise<void> {
   for (const model of models) {
     for (const stage of chosen) {
       result.firstLosses[`${model} ${stage}`] = await bench.compare(stage, model);
-      const own = model === "R32_C10" ? smallBatches[stage] : largeBatch;
+      const usual = model === "R32_C10" ? smallBatches[stage] : largeBatch;
+      const own = unit === "step" ? usual : usual.slice(0, 1);
       for (const images of batch === undefined ? own : [batch]) {
         say(`${model} ${stage}, ${images} images: first losses agree, timing`);
         result.cases.push(await bench.time(stage, model, images, steps));
