@@ -37,7 +37,7 @@ import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
 import { type FormulaNetwork, filled } from "../test/golden/filled.ts";
 import { formulaImages, formulaUniforms, hashUniform, salts } from "../test/golden/formula.ts";
 import { loadGolden } from "../test/golden/load.ts";
-import { type BenchModel, benchModels, type Stage, stages, stepsAnEpoch, units } from "./side.ts";
+import { type BenchModel, benchModels, type Stage, stages, stepsAfterRest, stepsAnEpoch, units } from "./side.ts";
 
 /** Classes of the classifiers that peer.py has. */
 const classCounts: Record<BenchModel, number> = { R32_C10: 10, R34_fMoW: 7 };
@@ -90,7 +90,8 @@ async function serve(): Promise<void> {
   } = argumentsSchema.parse(values);
   const { version: torch, cuda } = startLibtorch({ threads, device, torch: undefined });
   const precision = choosePrecision(asked, device);
-  const setting = makeSetting(model, batch * (unit === "epoch" ? stepsAnEpoch : 1), { precision, device, cuda });
+  const images = { batch, all: batch * (unit === "epoch" ? stepsAnEpoch : 1) };
+  const setting = makeSetting(model, images, { precision, device, cuda });
   const work = makeWork(stage, model, { ...setting, batch, captured: graph === "on" });
   const step = unit === "step" ? work.step : work.epoch;
   for (let n = 0; n < warmup; n++) await step();
@@ -98,6 +99,7 @@ async function serve(): Promise<void> {
   let done = 0;
   for await (const line of createInterface({ input: process.stdin })) {
     if (line !== "step") break;
+    if (unit === "epoch") for (let n = 0; n < stepsAfterRest; n++) await work.step();
     const began = performance.now();
     const value = await step();
     const seconds = (performance.now() - began) / 1000;
@@ -131,21 +133,23 @@ function libtorchThreads(): number {
 type BenchSetting = Setting & { batch: number; captured: boolean };
 type Place = Pick<Setting, "precision" | "device" | "cuda">;
 
-/** A setting whose data set is the formula's first images: one batch, which every step takes, or an epoch of them. */
-function makeSetting(name: BenchModel, images: number, place: Place): Setting {
+/** A setting whose data are the formula's first images: `test` the one batch of every step, `train` all of an epoch. */
+function makeSetting(name: BenchModel, { batch, all }: { batch: number; all: number }, place: Place): Setting {
   const model = findModel({ model: name });
   const classes = classCounts[name];
-  const split = new MemoryDataset({
-    name: "formula",
-    classes: Array.from({ length: classes }, (_, label) => String(label)),
-    imageSize: model.imageSize,
-    labels: Int32Array.from({ length: images }, (_, i) => Math.floor(classes * hashUniform(i, labelSalt))),
-    images: formulaImages(images, model.imageSize),
-    normalization: cifarNormalization,
-  });
+  const images = formulaImages(all, model.imageSize);
+  const first = (count: number) =>
+    new MemoryDataset({
+      name: "formula",
+      classes: Array.from({ length: classes }, (_, label) => String(label)),
+      imageSize: model.imageSize,
+      labels: Int32Array.from({ length: count }, (_, i) => Math.floor(classes * hashUniform(i, labelSalt))),
+      images: images.subarray(0, count * model.imageSize ** 2 * 3),
+      normalization: cifarNormalization,
+    });
   return {
     model,
-    data: { train: split, test: split },
+    data: { train: first(all), test: first(batch) },
     classes,
     ...place,
     normalizer: new Normalizer(cifarNormalization, place.device),
@@ -239,17 +243,16 @@ function optimizerOf(networks: Case["networks"], rule: ConstructorParameters<typ
 
 /** The evaluation as it runs, its loader included; over one batch, or over all images. */
 function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting): TimedWork {
-  const { test } = setting.data;
+  const { train, test } = setting.data;
   const how = {
     high: frozen(classifier, setting),
     choose: greedyChoice(frozen(policy, setting), setting.model.grid.patches),
     fill: "zero",
     reward: { kind: "quadratic", penalty: schemas.finetune.parse(unread).penalty },
   } as const;
-  const first = { images: Uint32Array.from({ length: setting.batch }, (_, i) => i) };
   return {
-    step: async () => (await evaluate(test, setting, { ...how, ...first })).metrics().reward!,
-    epoch: async () => (await evaluate(test, setting, how)).metrics().reward!,
+    step: async () => (await evaluate(test, setting, how)).metrics().reward!,
+    epoch: async () => (await evaluate(train, setting, how)).metrics().reward!,
   };
 }
 
@@ -278,11 +281,12 @@ function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Pro
 
 /** A step from bytes to the loss's value, as src/stages/step-runner.ts takes it on a CPU or on a GPU. */
 function onBatch(setting: BenchSetting, lr: number, learn: Learning["step"]): () => number {
-  const { data, model, normalizer, device, cuda, captured, batch: length } = setting;
+  const { data, model, normalizer, device, cuda, captured } = setting;
+  const { length } = data.test;
   const { imageSize } = model;
   const values = {
-    images: data.train.inMemory!.images.subarray(0, length * imageSize * imageSize * 3),
-    labels: BigInt64Array.from(data.train.labels.subarray(0, length), BigInt),
+    images: data.test.inMemory!.images,
+    labels: BigInt64Array.from(data.test.labels, BigInt),
     uniforms: formulaUniforms(length, model.grid.patches, salts.uniforms),
   };
   if (cuda === undefined) {

@@ -18,6 +18,8 @@ export type BenchModel = (typeof benchModels)[number];
 export const units = ["step", "epoch"] as const;
 export type Unit = (typeof units)[number];
 export const stepsAnEpoch = 10;
+/** Before each epoch, untimed: a side has rested for as long as the others' epochs took, and its pages may be gone. */
+export const stepsAfterRest = 3;
 
 /** What is measured: `steps` timed steps (or epochs) of a stage, after `warmup` others. */
 export interface Work {
