@@ -16,7 +16,6 @@ import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
 import { Normalizer } from "../src/method/images.ts";
 import { findModel } from "../src/models/registry.ts";
-import { HeapWatch } from "../src/native/heap.ts";
 import { library } from "../src/native/library.ts";
 import { FrozenNetwork } from "../src/nn/frozen.ts";
 import { Optimizer } from "../src/nn/optimizer.ts";
@@ -272,7 +271,7 @@ function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Pro
   const loader = new Loader(data.train, { batchSize, shuffle: true, augment: true, seed: 1 });
   const window = stepsBetweenLooks[cuda === undefined ? "cpu" : "cuda"];
   const runner = stepRunner({ learning, setting, loader, seed: 1, captured, window });
-  const all = { learning, runner, loader, schedule: () => lr, reporter, epochs: 1, heap: new HeapWatch() };
+  const all = { learning, runner, loader, schedule: () => lr, reporter, epochs: 1 };
   let epoch = 0;
   return async () => {
     return (await trainEpoch(all, epoch++, { step: 0 }, () => undefined)).metrics.loss!;
@@ -296,12 +295,7 @@ function onBatch(setting: BenchSetting, lr: number, learn: Learning["step"]): ()
       uniforms: fromArray(values.uniforms, [length, model.grid.patches]),
       epoch: 0,
     });
-    const heap = new HeapWatch();
-    return () => {
-      const loss = scope(() => learn(onCpu(), lr).loss.item());
-      heap.afterStep();
-      return loss;
-    };
+    return () => scope(() => learn(onCpu(), lr).loss.item());
   }
   const inputs = new Inputs(
     {

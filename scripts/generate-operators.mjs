@@ -16,7 +16,7 @@ import { parse } from "yaml";
 const operators = `
   _backward _fused_adam_ _fused_adam_.tensor_lr _fused_sgd_ _fused_sgd_.tensor_lr _to_copy adaptive_avg_pool2d all argmax avg_pool2d batch_norm cat clone
   contiguous conv2d convolution cross_entropy_loss detach div.Tensor eq.Tensor exp expand gather ge.Tensor
-  index_select isfinite lerp.Tensor linear log log_softmax.int lt.Tensor max_pool2d maximum mean mean.dim minimum
+  index_copy index_select isfinite lerp.Tensor linear log log_softmax.int lt.Tensor max_pool2d maximum mean mean.dim minimum
   mul.Tensor mul_.Tensor neg permute reciprocal relu_ reshape select.int sigmoid slice.Tensor softmax.int
   split_with_sizes sqrt sum sum.dim_IntList upsample_nearest2d view view.dtype where.self
 `

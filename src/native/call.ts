@@ -168,8 +168,12 @@ export function putTensorList(position: number, handles: readonly Handle[]): voi
   putList(position, handles.length, (lib, i) => copyHandle(lib, handles[i]));
 }
 
+/** The few strings that operators take, encoded once. */
+const encoded = new Map<string, Uint8Array>();
+
 export function putString(position: number, value: string): void {
-  const bytes = Buffer.from(value);
+  const bytes = encoded.get(value) ?? Buffer.from(value);
+  encoded.set(value, bytes);
   library().symbols.torch_new_string_handle(bytes, bytes.length, out);
   stack[position] = out[0];
 }

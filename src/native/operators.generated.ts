@@ -296,6 +296,17 @@ export function ge(self: Handle, other: Handle): Handle {
   return takeTensor(0);
 }
 
+const indexCopyName = operatorName("aten::index_copy", "");
+/** aten::index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor */
+export function indexCopy(self: Handle, dim: number, index: Handle, source: Handle): Handle {
+  putTensor(0, self);
+  putInt(1, dim);
+  putTensor(2, index);
+  putTensor(3, source);
+  invoke(indexCopyName, [self, index, source]);
+  return takeTensor(0);
+}
+
 const indexSelectName = operatorName("aten::index_select", "");
 /** aten::index_select(Tensor self, int dim, Tensor index) -> Tensor */
 export function indexSelect(self: Handle, dim: number, index: Handle): Handle {
@@ -665,6 +676,7 @@ export const schemas: readonly string[] = [
   "aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)",
   "aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
   "aten::ge.Tensor(Tensor self, Tensor other) -> Tensor",
+  "aten::index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor",
   "aten::index_select(Tensor self, int dim, Tensor index) -> Tensor",
   "aten::isfinite(Tensor self) -> Tensor",
   "aten::lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor",

@@ -6,7 +6,6 @@ import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { fault } from "../errors.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
-import { HeapWatch } from "../native/heap.ts";
 import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
 import { type Checkpoint, checkpointName } from "../run/checkpoint.ts";
 import { toJson } from "../run/json.ts";
@@ -96,7 +95,7 @@ async function epochs(
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
   const runner = stepRunner({ learning, setting, loader, seed, captured: options.cuda_graph, window });
   try {
-    const training = { learning, runner, loader, schedule, reporter, epochs, heap: new HeapWatch() };
+    const training = { learning, runner, loader, schedule, reporter, epochs };
     return await allEpochs(options, training, run, start);
   } finally {
     runner.free();

@@ -23,7 +23,7 @@ import type { Reporter } from "../run/reporter.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { fromArray, type Tensor } from "../tensor/tensor.ts";
 import { runEpochs, type StageResult } from "./epochs.ts";
 import { evaluate, greedyChoice, withFrozen } from "./evaluate.ts";
 import type { Batch, StepNumbers } from "./learning.ts";
@@ -99,8 +99,13 @@ export function pretrainStep(
   const decided = decidedPatches(epoch, grid.patches, options.curriculum);
   const low = lowResolution(images, model);
   const fill = options.fill === "lr" ? low : undefined;
-  const judge = (mask: Tensor) =>
-    scope(() => correct(classifier.forward(maskPatches(images, mask, grid, fill)), labels)); // [B]
+  /** Right or not, [R], on all images or on `rows` of them. */
+  const judge = (mask: Tensor, rows?: Tensor) =>
+    scope(() => {
+      const of = (all: Tensor) => (rows === undefined ? all : ops.indexSelect(all, 0, rows));
+      const seen = maskPatches(of(images), of(mask), grid, fill && of(fill));
+      return correct(classifier.forward(seen), of(labels));
+    });
   return withGradients(() => {
     const probabilities = bounded(
       ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train")),
@@ -111,7 +116,7 @@ export function pretrainStep(
       const greedy = decideLeading(threshold(probabilities), decided);
       const right = judge(sampled);
       const earned = reward(right, sampled, rewarding);
-      const baseline = reward(judge(greedy), greedy, rewarding);
+      const baseline = reward(judgeAgain(judge, { sampled, right, greedy }), greedy, rewarding);
       return { sampled, right, earned, baseline, gain: advantage(earned, baseline) };
     });
     const loss = withEntropyBonus(
@@ -128,6 +133,37 @@ export function pretrainStep(
       mask: judged.sampled,
     };
   });
+}
+
+/**
+ * Right or not with the greedy masks, [B]: only images on which these are not the sampled ones are classified again. On a
+ * GPU all are, since to know which would be to wait for it.
+ */
+function judgeAgain(
+  judge: (mask: Tensor, rows?: Tensor) => Tensor,
+  { sampled, right, greedy }: Record<"sampled" | "right" | "greedy", Tensor>,
+): Tensor {
+  if (sampled.device !== "cpu") return judge(greedy);
+  const rows = rowsThatDiffer(sampled, greedy);
+  if (rows.length === 0) return right;
+  return scope(() => {
+    const index = fromArray(rows, [rows.length]);
+    return ops.indexCopy(right, 0, index, judge(greedy, index));
+  });
+}
+
+/** oneDNN makes new code for every number of images that it has not seen: so there are only a few. */
+const granule = 64;
+
+/** Indices of the images whose masks differ; and of others, to a multiple of {@link granule} where there are so many. */
+function rowsThatDiffer(a: Tensor, b: Tensor): BigInt64Array {
+  const [, patches] = a.shape;
+  const same = scope(() => ops.sum(ops.cast(ops.equal(a, b), "float32"), [1])).toFloat32();
+  const indices = Array.from(same.keys());
+  const differing = indices.filter((i) => same[i] < patches);
+  const others = indices.filter((i) => same[i] === patches);
+  const filler = others.slice(0, (granule - (differing.length % granule)) % granule);
+  return BigInt64Array.from([...differing, ...filler], BigInt);
 }
 
 /** loss − β·mean entropy */

@@ -2,7 +2,6 @@
 import type { Loader } from "../data/loader.ts";
 import { fault } from "../errors.ts";
 import { MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
-import type { HeapWatch } from "../native/heap.ts";
 import type { Position, Schedule } from "../nn/schedules.ts";
 import type { Reporter } from "../run/reporter.ts";
 import { allFinite } from "../tensor/ops.ts";
@@ -10,8 +9,11 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Learning, StepNumbers } from "./learning.ts";
 import type { StepRunner } from "./step-runner.ts";
 
-/** Steps between looks at the metrics. Reading them waits for the device: a GPU is then left without work for a moment. */
-export const stepsBetweenLooks = { cpu: 8, cuda: 32 } as const;
+/**
+ * Steps between looks at the metrics. Reading them waits for a GPU, which is then left without work for a moment; on a CPU
+ * what waits to be read keeps the heap from closing its gaps (native/heap.ts).
+ */
+export const stepsBetweenLooks = { cpu: 1, cuda: 32 } as const;
 /** An epoch that takes longer is also saved inside. */
 const saveEveryMs = 10 * 60_000;
 
@@ -31,12 +33,11 @@ export interface Training {
   schedule: Schedule;
   reporter: Reporter;
   epochs: number;
-  heap: HeapWatch;
 }
 
 /** Trains from a step of an epoch to its end, or until a signal asks for a stop; then everything is saved. */
 export async function trainEpoch(
-  { learning, runner, loader, schedule, reporter, epochs, heap }: Training,
+  { learning, runner, loader, schedule, reporter, epochs }: Training,
   epoch: number,
   from: { step: number; metrics?: MetricState },
   saveInside: (step: number, metrics: MetricAccumulator) => void,
@@ -71,7 +72,6 @@ export async function trainEpoch(
       pending.push({ numbers: take(schedule(position)), step, indices: indices.slice() });
       step += 1;
       if (step % runner.window === 0) look();
-      heap.afterStep();
       // Lets timers, signals and the loader run between steps.
       await new Promise(setImmediate);
       const stopped = reporter.stopping();

@@ -145,18 +145,23 @@ export const select = (a: Tensor, dim: number, index: number): Tensor =>
 export const indexSelect = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.indexSelect(a.handle, dim, index.handle));
 
+/** The tensor a with rows `index` (int64, [N]) along `dim` replaced by those of `source`. */
+export const indexCopy = (a: Tensor, dim: number, index: Tensor, source: Tensor): Tensor =>
+  new Tensor(native.indexCopy(a.handle, dim, index.handle, source.handle));
+
 /** The element of a at each position of `index` (int64) along `dim`; the other dimensions are those of `index`. */
 export const gather = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.gather(a.handle, dim, index.handle, false));
 
 /** Appends `channels` channels of zeros to [B, C, H, W]. */
 export function padChannels(a: Tensor, channels: number): Tensor {
-  const pad = BigInt64Array.from([0n, 0n, 0n, 0n, 0n, BigInt(channels)]);
-  const value = new Float64Array([0]);
-  const status = library().symbols.aoti_torch_aten_pad(a.handle, pad, pad.length, constantMode, value, out);
+  padding[5] = BigInt(channels);
+  const status = library().symbols.aoti_torch_aten_pad(a.handle, padding, padding.length, constantMode, zero, out);
   check(status, "pad", () => `[${a.shape}], ${channels} channels`);
   return new Tensor(owned(out[0]));
 }
+const padding = new BigInt64Array(6);
+const zero = new Float64Array(1);
 const constantMode = Buffer.from("constant\0");
 
 /** Converts the element type; the same type gives a copy. */

@@ -156,11 +156,18 @@ export class Tensor {
   }
 }
 
+const mostDimensions = 8;
+// Made once: what a call would make anew stays in the C heap until JavaScript's garbage is collected (native/heap.ts).
+const sizes = new BigInt64Array(mostDimensions);
+const strides = new BigInt64Array(mostDimensions);
+
 function emptyHandle(shape: Shape, dtype: DType, device: Device): Handle {
-  const sizes = BigInt64Array.from(shape, BigInt);
-  const strides = new BigInt64Array(shape.length);
+  if (shape.length > mostDimensions) {
+    throw fault("internal", { where: "tensor", rule: `has at most ${mostDimensions} dimensions`, got: `[${shape}]` });
+  }
   let stride = 1;
   for (let d = shape.length - 1; d >= 0; d--) {
+    sizes[d] = BigInt(shape[d]);
     strides[d] = BigInt(stride);
     stride *= Math.max(shape[d], 1);
   }

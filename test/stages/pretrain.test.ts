@@ -1,0 +1,98 @@
+/** Images whose greedy mask is the sampled one are classified once: the rewards are those of classifying all twice. */
+import { beforeAll, expect, it } from "vitest";
+import { lowResolution, maskPatches } from "../../src/method/images.ts";
+import { bounded, decideLeading, threshold } from "../../src/method/policy.ts";
+import { correct, reward } from "../../src/method/reward.ts";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import { FrozenNetwork } from "../../src/nn/frozen.ts";
+import { Optimizer } from "../../src/nn/optimizer.ts";
+import { Parameters } from "../../src/nn/parameters.ts";
+import { forward } from "../../src/nn/training.ts";
+import { schemas } from "../../src/run/options.ts";
+import type { Batch } from "../../src/stages/learning.ts";
+import { adam, pretrainStep } from "../../src/stages/pretrain.ts";
+import * as ops from "../../src/tensor/ops.ts";
+import { scope } from "../../src/tensor/scope.ts";
+import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
+import { Random } from "../../src/utils/random.ts";
+import { tinyClasses, tinyModel } from "./cases.ts";
+
+beforeAll(() => {
+  openLibtorch(findLibtorch(), { threads: 1, cuda: false });
+});
+
+const count = 300;
+const { patches } = tinyModel.grid;
+
+function fresh(name: string) {
+  const network = name === "policy" ? tinyModel.policy : tinyModel.classifier(tinyClasses);
+  const parameters = new Parameters(network, tinyModel.imageSize, "cpu");
+  parameters.initialize(new Random(1, name));
+  return { network, parameters };
+}
+
+function noise(epoch: number): Batch {
+  const random = new Random(5, "noise");
+  return {
+    images: fromArray(random.normals(new Float32Array(count * 3 * 64)), [count, 3, 8, 8]),
+    labels: fromArray(
+      BigInt64Array.from({ length: count }, () => BigInt(random.integer(tinyClasses))),
+      [count],
+    ),
+    uniforms: fromArray(random.uniforms(new Float32Array(count * patches)), [count, patches]),
+    epoch,
+  };
+}
+
+/** A frozen classifier, and how many images each of its passes saw. */
+function counting(): { judge: FrozenNetwork; passes: number[] } {
+  const { network, parameters } = fresh("judge");
+  const judge = new FrozenNetwork(network, parameters, "fp32");
+  const passes: number[] = [];
+  const { forward } = judge;
+  judge.forward = (images: Tensor) => {
+    passes.push(images.shape[0]);
+    return forward.call(judge, images);
+  };
+  return { judge, passes };
+}
+
+it.each([
+  // In its first epoch the curriculum leaves one patch to the policy, so that about half of the masks are the same.
+  { epoch: 0, fill: "zero", fewer: true },
+  { epoch: 1, fill: "lr", fewer: true },
+  { epoch: 15, fill: "zero", fewer: false },
+] as const)("epoch $epoch, fill $fill", ({ epoch, fill, fewer }) => {
+  scope(() => {
+    const options = schemas.pretrain.parse({ ckpt_hr_cl: "unread", fill });
+    const policy = fresh("policy");
+    const optimizer = new Optimizer(new Map([["policy", policy.parameters]]), adam(options));
+    const batch = noise(epoch);
+    const { judge, passes } = counting();
+
+    const low = lowResolution(batch.images, tinyModel);
+    const logits = forward(policy.network, policy.parameters, low, "fp32", "batch");
+    const greedy = decideLeading(threshold(bounded(ops.sigmoid(logits), options.alpha)), epoch + 1);
+    const seen = maskPatches(batch.images, greedy, tinyModel.grid, fill === "lr" ? low : undefined);
+    const right = correct(judge.forward(seen), batch.labels);
+    const expected = reward(right, greedy, { kind: options.reward, penalty: options.penalty });
+
+    const setting = { model: tinyModel, precision: "fp32" } as const;
+    const numbers = pretrainStep(policy, judge, batch, { setting, options, optimizer, lr: 1e-3 });
+    expect(numbers.baselineReward!.toFloat32()).toEqual(expected.toFloat32());
+
+    const [, sampledPass, greedyPass] = passes;
+    const sampled = numbers.mask!.toFloat32();
+    const chosen = greedy.toFloat32();
+    const differing = Array.from({ length: count }, (_, i) => i).filter((i) =>
+      chosen.subarray(i * patches, (i + 1) * patches).some((taken, p) => taken !== sampled[i * patches + p]),
+    ).length;
+    expect(sampledPass).toBe(count);
+    expect(greedyPass).toBe(Math.min(Math.ceil(differing / 64) * 64, count));
+    expect(greedyPass < count).toBe(fewer);
+    optimizer.free();
+    policy.parameters.free();
+    judge.free();
+  });
+});
