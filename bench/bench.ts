@@ -108,8 +108,7 @@ async function run(options: Options): Promise<void> {
     `${JSON.stringify({ ...provenance({ torch, threads, unit, steps, device, graph }), ...result }, null, 2)}\n`,
   );
   say(`written to ${path.relative(process.cwd(), file)}`);
-  const processor = cpus()[0]?.model ?? "unknown";
-  const place: Place = { processor, processors: availableParallelism(), threads, device, unit };
+  const place: Place = { processor: processor(), processors: availableParallelism(), threads, device, unit };
   if (options.check === true) process.stdout.write(`\n${check(result.cases, place)}`);
   if (options.store === true) store(result.cases, place, torch);
 }
@@ -161,7 +160,7 @@ function startLines({ startSeconds: seconds }: Result): string {
 }
 
 function machineLine(): string {
-  return `${cpus()[0]?.model ?? "unknown processor"}, ${availableParallelism()} processors; ${cpuFeatures().join(" ")}\n`;
+  return `${processor()}, ${availableParallelism()} processors; ${cpuFeatures().join(" ")}\n`;
 }
 
 /** A Markdown table, aligned. */
@@ -203,13 +202,17 @@ function speed({ imagesPerSecond, precision }: Measured): string {
   return `${imagesPerSecond.toFixed(0)} ${precision}`;
 }
 
+function processor(): string {
+  return cpus()[0]?.model ?? "unknown processor";
+}
+
 /** What the numbers hold for. */
 function provenance({ torch, ...settings }: Record<"torch" | "device", string> & Record<string, unknown>) {
   return {
     date: new Date().toISOString(),
     speeds: "images/s by the median of the seconds",
     machine: {
-      processor: cpus()[0]?.model,
+      processor: processor(),
       flags: cpuFeatures(),
       processors: availableParallelism(),
       memoryBytes: totalmem(),

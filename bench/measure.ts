@@ -26,6 +26,8 @@ const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
 export const lossTolerance = 1e-4;
 /** OpenMP's threads spin for some milliseconds after their work, in the way of the next side. */
 const pauseMs = 50;
+/** So many steps are timed before the next side's turn. A first one is not: a training never rests as a side has. */
+const stepsATurn = 4;
 
 /** For the comparison: on a GPU PyTorch computes float32 convolutions in TF32, of 10 bits, unless told otherwise. */
 const exactConvolutions = { NVIDIA_TF32_OVERRIDE: "0" };
@@ -111,19 +113,25 @@ export class Bench {
     return losses;
   }
 
-  /** Times `steps` rounds, in each of which every side takes one step, or one epoch. */
+  /** Times `steps` steps, or epochs, a side, turn by turn. */
   async time(stage: Stage, model: BenchModel, batch: number, steps: number): Promise<CaseResult> {
     const { threads, device, unit } = this.#options;
-    const work: Work = { stage, model, batch, steps, warmup: warmups[unit][device], threads, device, unit };
+    // An epoch wakes its side up itself.
+    const turn = unit === "epoch" ? { untimed: 0, timed: 1 } : { untimed: 1, timed: stepsATurn };
+    const turns = Math.ceil(steps / turn.timed);
+    const all = steps + turns * turn.untimed;
+    const work: Work = { stage, model, batch, steps: all, warmup: warmups[unit][device], threads, device, unit };
     const started: { side: Side; ready: Ready; taken: Step[] }[] = [];
     try {
       for (const name of sideNames) {
         started.push({ ...(await Side.start(name, this.#command(name, "auto"), work)), taken: [] });
       }
-      for (let round = 0; round < steps; round++) {
+      for (let n = 0; n < turns; n++) {
         for (const { side, taken } of started) {
           await sleep(pauseMs);
-          taken.push(await side.step());
+          for (let rest = turn.untimed; rest > 0; rest--) await side.step();
+          const timed = Math.min(turn.timed, steps - taken.length);
+          for (let left = timed; left > 0; left--) taken.push(await side.step());
         }
       }
       const images = unit === "epoch" ? batch * stepsAnEpoch : batch;
