@@ -26,8 +26,12 @@ const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
 export const lossTolerance = 1e-4;
 /** OpenMP's threads spin for some milliseconds after their work, in the way of the next side. */
 const pauseMs = 50;
-/** So many steps are timed before the next side's turn. A first one is not: a training never rests as a side has. */
-const stepsATurn = 4;
+/** A turn begins with steps that are not timed, for at least so long: a training never rests as a side has. */
+const wakeMs = 500;
+/** Then so many are timed. */
+const stepsATurn = 2;
+/** More than a side ever takes: it ends when it is told to. */
+const manySteps = 100_000;
 
 /** For the comparison: on a GPU PyTorch computes float32 convolutions in TF32, of 10 bits, unless told otherwise. */
 const exactConvolutions = { NVIDIA_TF32_OVERRIDE: "0" };
@@ -116,21 +120,19 @@ export class Bench {
   /** Times `steps` steps, or epochs, a side, turn by turn. */
   async time(stage: Stage, model: BenchModel, batch: number, steps: number): Promise<CaseResult> {
     const { threads, device, unit } = this.#options;
-    // An epoch wakes its side up itself.
-    const turn = unit === "epoch" ? { untimed: 0, timed: 1 } : { untimed: 1, timed: stepsATurn };
-    const turns = Math.ceil(steps / turn.timed);
-    const all = steps + turns * turn.untimed;
-    const work: Work = { stage, model, batch, steps: all, warmup: warmups[unit][device], threads, device, unit };
+    const work: Work = { stage, model, batch, steps: manySteps, warmup: warmups[unit][device], threads, device, unit };
     const started: { side: Side; ready: Ready; taken: Step[] }[] = [];
     try {
       for (const name of sideNames) {
         started.push({ ...(await Side.start(name, this.#command(name, "auto"), work)), taken: [] });
       }
-      for (let n = 0; n < turns; n++) {
+      // An epoch wakes its side up itself.
+      const aTurn = unit === "step" ? stepsATurn : 1;
+      for (let done = 0; done < steps; done += aTurn) {
+        const timed = Math.min(aTurn, steps - done);
         for (const { side, taken } of started) {
           await sleep(pauseMs);
-          for (let rest = turn.untimed; rest > 0; rest--) await side.step();
-          const timed = Math.min(turn.timed, steps - taken.length);
+          if (unit === "step") await wake(side);
           for (let left = timed; left > 0; left--) taken.push(await side.step());
         }
       }
@@ -155,6 +157,12 @@ export class Bench {
     // Node's own flags hold the loader for TypeScript that runs this file too.
     return [process.execPath, ...process.execArgv, here("ours.ts"), "--precision", precision, ...captured];
   }
+}
+
+async function wake(side: Side): Promise<void> {
+  const until = performance.now() + wakeMs;
+  do await side.step();
+  while (performance.now() < until);
 }
 
 function here(file: string): string {

@@ -1,7 +1,7 @@
 /**
  * The heap of the C library, in which a CPU's tensors lie. JavaScript's typed arrays of more than a few elements, and all
  * that were ever passed to C, lie there too, and until they are collected they keep tensors beside them from growing
- * together again: the heap then grows, and new pages cost more than arithmetic. So a step makes few of them.
+ * together again, and the heap grows. So a step makes few of them.
  */
 import koffi from "koffi";
 

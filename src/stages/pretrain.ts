@@ -146,6 +146,7 @@ function judgeAgain(
   if (sampled.device !== "cpu") return judge(greedy);
   const rows = rowsThatDiffer(sampled, greedy);
   if (rows.length === 0) return right;
+  if (rows.length === greedy.shape[0]) return judge(greedy);
   return scope(() => {
     const index = fromArray(rows, [rows.length]);
     return ops.indexCopy(right, 0, index, judge(greedy, index));
