@@ -21,7 +21,7 @@ export const stepsAnEpoch = 10;
 /** Before each epoch, untimed: a side has rested for as long as the others' epochs took, and its pages may be gone. */
 export const stepsAfterRest = 3;
 
-/** What is measured: `steps` timed steps (or epochs) of a stage, after `warmup` others. */
+/** What is measured: steps (or epochs) of a stage, at most `steps` of them, after `warmup` others. */
 export interface Work {
   stage: Stage;
   model: BenchModel;

@@ -155,12 +155,13 @@ export const gather = (a: Tensor, dim: number, index: Tensor): Tensor =>
 
 /** Appends `channels` channels of zeros to [B, C, H, W]. */
 export function padChannels(a: Tensor, channels: number): Tensor {
-  padding[5] = BigInt(channels);
-  const status = library().symbols.aoti_torch_aten_pad(a.handle, padding, padding.length, constantMode, zero, out);
+  padSizes[5] = BigInt(channels);
+  const status = library().symbols.aoti_torch_aten_pad(a.handle, padSizes, padSizes.length, constantMode, zero, out);
   check(status, "pad", () => `[${a.shape}], ${channels} channels`);
   return new Tensor(owned(out[0]));
 }
-const padding = new BigInt64Array(6);
+/** Before and after, from the last dimension to the channels. */
+const padSizes = new BigInt64Array(6);
 const zero = new Float64Array(1);
 const constantMode = Buffer.from("constant\0");
 

@@ -10,10 +10,11 @@ import { Parameters, type Precision } from "../../src/nn/parameters.ts";
 import { type StageName, schemas } from "../../src/run/options.ts";
 import { classifierStep } from "../../src/stages/classifier-training.ts";
 import { finetuneStep } from "../../src/stages/finetune.ts";
-import type { Learning } from "../../src/stages/learning.ts";
+import type { Batch, Learning } from "../../src/stages/learning.ts";
 import { adam, pretrainStep } from "../../src/stages/pretrain.ts";
 import type { Learner } from "../../src/stages/setting.ts";
 import type { Device } from "../../src/tensor/device.ts";
+import { fromArray } from "../../src/tensor/tensor.ts";
 import { Random } from "../../src/utils/random.ts";
 
 export const tinyModel: Model = {
@@ -54,7 +55,7 @@ export function stageCase(stage: StageName, given: Record<string, unknown>, plac
   return stage === "pretrain" ? pretrainCase(given, place) : finetuneCase(stage, given, place);
 }
 
-function learner(network: Network, name: string, { device }: Place): Learner {
+export function learner(network: Network, name: string, { device }: Place): Learner {
   const parameters = new Parameters(network, tinyModel.imageSize, device);
   parameters.initialize(new Random(1, name));
   return { network, parameters };
@@ -117,6 +118,14 @@ function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<strin
   const step: Learning["step"] = (batch, lr) =>
     finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr });
   return made({ step, uniformsPerImage: tinyModel.grid.patches }, [policy, classifier], optimizer, low);
+}
+
+/** A batch of `count` images of noise [B, 3, 8, 8] and labels for the model above. */
+export function noiseBatch(random: Random, count: number): Pick<Batch, "images" | "labels"> {
+  const { imageSize } = tinyModel;
+  const images = random.normals(new Float32Array(count * 3 * imageSize ** 2));
+  const labels = BigInt64Array.from({ length: count }, () => BigInt(random.integer(tinyClasses)));
+  return { images: fromArray(images, [count, 3, imageSize, imageSize]), labels: fromArray(labels, [count]) };
 }
 
 /** `length` images of noise for the model above. */

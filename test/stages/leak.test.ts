@@ -16,7 +16,7 @@ import * as ops from "../../src/tensor/ops.ts";
 import { keep, scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { Random } from "../../src/utils/random.ts";
-import { type StageCase, stageCase, tinyClasses } from "./cases.ts";
+import { noiseBatch, type StageCase, stageCase } from "./cases.ts";
 
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
@@ -121,15 +121,10 @@ const cpu = { device: "cpu", precision: "fp32" } as const;
 /** Runs one step as `runEpochs` does: the numbers outlive the step's scope, are read, and are freed. */
 function runStep({ learning }: StageCase, index: number): void {
   const numbers = scope(() => {
-    const random = new Random(2, "images", index);
-    const images = fromArray(random.normals(new Float32Array(batchSize * 3 * 64)), [batchSize, 3, 8, 8]);
-    const labels = fromArray(
-      BigInt64Array.from({ length: batchSize }, () => BigInt(random.integer(tinyClasses))),
-      [batchSize],
-    );
+    const noise = noiseBatch(new Random(2, "images", index), batchSize);
     const { uniformsPerImage: perImage } = learning;
     const uniforms = fromArray(uniformsOf(1, 0, index, batchSize * perImage), [batchSize, perImage]);
-    return kept(learning.step({ images, labels, uniforms, epoch: 0 }, 1e-4));
+    return kept(learning.step({ ...noise, uniforms, epoch: 0 }, 1e-4));
   });
   expect(Number.isFinite(numbers.loss.item())).toBe(true);
   for (const tensor of Object.values(numbers)) (tensor as Tensor).free();

@@ -7,7 +7,6 @@ import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { FrozenNetwork } from "../../src/nn/frozen.ts";
 import { Optimizer } from "../../src/nn/optimizer.ts";
-import { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
 import { schemas } from "../../src/run/options.ts";
 import type { Batch } from "../../src/stages/learning.ts";
@@ -16,7 +15,7 @@ import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { Random } from "../../src/utils/random.ts";
-import { tinyClasses, tinyModel } from "./cases.ts";
+import { learner, noiseBatch, tinyClasses, tinyModel } from "./cases.ts";
 
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
@@ -25,21 +24,12 @@ beforeAll(() => {
 const count = 300;
 const { patches } = tinyModel.grid;
 
-function fresh(name: string) {
-  const network = name === "policy" ? tinyModel.policy : tinyModel.classifier(tinyClasses);
-  const parameters = new Parameters(network, tinyModel.imageSize, "cpu");
-  parameters.initialize(new Random(1, name));
-  return { network, parameters };
-}
+const cpu = { device: "cpu", precision: "fp32" } as const;
 
 function noise(epoch: number): Batch {
   const random = new Random(5, "noise");
   return {
-    images: fromArray(random.normals(new Float32Array(count * 3 * 64)), [count, 3, 8, 8]),
-    labels: fromArray(
-      BigInt64Array.from({ length: count }, () => BigInt(random.integer(tinyClasses))),
-      [count],
-    ),
+    ...noiseBatch(random, count),
     uniforms: fromArray(random.uniforms(new Float32Array(count * patches)), [count, patches]),
     epoch,
   };
@@ -47,7 +37,7 @@ function noise(epoch: number): Batch {
 
 /** A frozen classifier, and how many images each of its passes saw. */
 function counting(): { judge: FrozenNetwork; passes: number[] } {
-  const { network, parameters } = fresh("judge");
+  const { network, parameters } = learner(tinyModel.classifier(tinyClasses), "judge", cpu);
   const judge = new FrozenNetwork(network, parameters, "fp32");
   const passes: number[] = [];
   const { forward } = judge;
@@ -66,7 +56,7 @@ it.each([
 ] as const)("epoch $epoch, fill $fill", ({ epoch, fill, fewer }) => {
   scope(() => {
     const options = schemas.pretrain.parse({ ckpt_hr_cl: "unread", fill });
-    const policy = fresh("policy");
+    const policy = learner(tinyModel.policy, "policy", cpu);
     const optimizer = new Optimizer(new Map([["policy", policy.parameters]]), adam(options));
     const batch = noise(epoch);
     const { judge, passes } = counting();
