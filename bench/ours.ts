@@ -1,7 +1,7 @@
 /**
  * This program's side of the benchmark: one stage's step, timed each time that a line "step" arrives on stdin. Protocol,
  * weights, images and uniforms are those of peer.py; the steps are those of src/stages, with the stages' own defaults.
- * With --unit epoch a "step" is a whole epoch of src/stages/train-epoch.ts, with loader, augmentation and metrics.
+ * With --unit epoch a "step" is a whole epoch of src/training/train-epoch.ts, with loader, augmentation and metrics.
  *
  *     yes step | npx tsx bench/ours.ts --stage pretrain --model R32_C10 --precision auto --batch 256 --steps 10 --warmup 2 --threads 2
  *
@@ -14,25 +14,28 @@ import { finish } from "../src/cli/exit.ts";
 import { Loader } from "../src/data/loader.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
+import { evaluate, greedyChoice } from "../src/evaluation/evaluate.ts";
+import type { Setting } from "../src/inference/setting.ts";
 import { Normalizer } from "../src/method/images.ts";
+import type { Learner, NetworkName } from "../src/models/networks.ts";
 import { findModel } from "../src/models/registry.ts";
 import { library } from "../src/native/library.ts";
 import { FrozenNetwork } from "../src/nn/frozen.ts";
 import { Optimizer } from "../src/nn/optimizer.ts";
-import { schemas } from "../src/run/options.ts";
-import { silentReporter } from "../src/run/reporter.ts";
-import { classifierStep } from "../src/stages/classifier-training.ts";
-import { evaluate, greedyChoice } from "../src/stages/evaluate.ts";
-import { finetuneStep } from "../src/stages/finetune.ts";
-import type { Learning } from "../src/stages/learning.ts";
-import { adam, pretrainStep } from "../src/stages/pretrain.ts";
-import { choosePrecision, type Learner, type NetworkName, type Setting, startLibtorch } from "../src/stages/setting.ts";
-import { stepRunner } from "../src/stages/step-runner.ts";
-import { stepsBetweenLooks, trainEpoch } from "../src/stages/train-epoch.ts";
+import { choosePrecision } from "../src/nn/precision.ts";
+import { schemas } from "../src/options/stage-options.ts";
 import { CapturedStep } from "../src/tensor/captured.ts";
 import { Inputs } from "../src/tensor/inputs.ts";
 import { scope } from "../src/tensor/scope.ts";
+import { startLibtorch } from "../src/tensor/start.ts";
 import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
+import { classifierStep } from "../src/training/classifier-training.ts";
+import { finetuneStep } from "../src/training/finetune.ts";
+import type { Learning } from "../src/training/learning.ts";
+import { adam, pretrainStep } from "../src/training/pretrain.ts";
+import { stepRunner } from "../src/training/step-runner.ts";
+import { stepsBetweenLooks, trainEpoch } from "../src/training/train-epoch.ts";
+import { silentReporter } from "../src/utils/reporter.ts";
 import { type FormulaNetwork, filled } from "../test/golden/filled.ts";
 import { formulaImages, formulaUniforms, hashUniform, salts } from "../test/golden/formula.ts";
 import { loadGolden } from "../test/golden/load.ts";
@@ -278,7 +281,7 @@ function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Pro
   };
 }
 
-/** A step from bytes to the loss's value, as src/stages/step-runner.ts takes it on a CPU or on a GPU. */
+/** A step from bytes to the loss's value, as src/training/step-runner.ts takes it on a CPU or on a GPU. */
 function onBatch(setting: BenchSetting, lr: number, learn: Learning["step"]): () => number {
   const { data, model, normalizer, device, cuda, captured } = setting;
   const { length } = data.test;

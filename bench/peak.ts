@@ -6,9 +6,9 @@
  */
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { startLibtorch } from "../src/stages/setting.ts";
 import * as ops from "../src/tensor/ops.ts";
 import { scope } from "../src/tensor/scope.ts";
+import { startLibtorch } from "../src/tensor/start.ts";
 import { full } from "../src/tensor/tensor.ts";
 
 const side = 2048;

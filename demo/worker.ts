@@ -5,7 +5,7 @@
  * Shapes: S image size, P patches, K classes.
  */
 import { env } from "onnxruntime-web";
-import { type ModelFile, OnnxNetworks } from "../src/export/onnx-networks.ts";
+import { type ModelFile, OnnxNetworks } from "../src/inference/onnx-networks.ts";
 import { type Grid, makeGrid } from "../src/method/grid.ts";
 import { dropPatches, toPlanes } from "../src/method/planes.ts";
 import type { SetDescription } from "./description.ts";

@@ -14,19 +14,19 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
 import type { Evaluation, Sample, SetDescription } from "../demo/description.ts";
+import { shortHash } from "../src/checkpoints/networks-hash.ts";
+import { openCheckpoint } from "../src/checkpoints/open-checkpoint.ts";
 import type { Dataset } from "../src/data/dataset.ts";
 import { fault, PatchDropError } from "../src/errors.ts";
-import type { ExperimentResult } from "../src/experiment/run.ts";
+import type { ExperimentResult } from "../src/experiment/run-experiment.ts";
 import { exportRun } from "../src/export/export-run.ts";
-import { type Exported, openExported } from "../src/export/exported.ts";
-import { exportSchema } from "../src/export/options.ts";
-import { removeFolderAtomic, writeFolderAtomic } from "../src/run/atomic.ts";
-import { type EvalOptions, evalSchema } from "../src/run/eval-options.ts";
-import { shortHash } from "../src/run/networks-hash.ts";
-import { openCheckpoint } from "../src/run/open-checkpoint.ts";
-import { silentReporter } from "../src/run/reporter.ts";
-import { prepare } from "../src/stages/setting.ts";
+import { removeFolderAtomic, writeFolderAtomic } from "../src/files/atomic.ts";
+import { type Exported, openExported } from "../src/inference/exported.ts";
+import { prepare } from "../src/inference/setting.ts";
+import { type EvalOptions, evalSchema } from "../src/options/eval-options.ts";
+import { exportSchema } from "../src/options/export-options.ts";
 import { Random } from "../src/utils/random.ts";
+import { silentReporter } from "../src/utils/reporter.ts";
 
 const demoModels = fileURLToPath(new URL("../demo/models/", import.meta.url));
 /** A visitor's phone has to fetch them. */

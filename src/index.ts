@@ -1,14 +1,18 @@
 /** The library: what `import { … } from "patchdrop"` offers. Names only; nothing is computed here. */
 export { acquireRun } from "./acquire/acquire-run.ts";
-export { type AcquireOptions, parseAcquireOptions } from "./acquire/options.ts";
 export type { Acquired } from "./acquire/tally.ts";
+export type { Checkpoint } from "./checkpoints/checkpoint.ts";
+export { openCheckpoint } from "./checkpoints/open-checkpoint.ts";
+export { readChoice, type StoredChoice } from "./checkpoints/stored-choice.ts";
 export type { DataSplits, Dataset, Normalization } from "./data/dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
 export { readImage } from "./data/read-image.ts";
 export type { TransformName } from "./data/transforms.ts";
 export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
-export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/config.ts";
-export { type ExperimentResult, runExperiment } from "./experiment/run.ts";
+export { evaluateRun } from "./evaluation/evaluate-run.ts";
+export type { EvaluationRow, RunEvaluation } from "./evaluation/evaluation.ts";
+export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/experiment-file.ts";
+export { type ExperimentResult, runExperiment } from "./experiment/run-experiment.ts";
 export { choosePatches, type Selection, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
 export {
   centrePatches,
@@ -26,15 +30,11 @@ export type { Metrics } from "./method/metrics.ts";
 export { describeModels, type ModelDescription, type NetworkSize } from "./models/describe.ts";
 export { findModel, type Model, type ModelOptions, modelNames } from "./models/registry.ts";
 export { type FindOptions, type FoundLibtorch, findLibtorch } from "./native/find.ts";
+export { type AcquireOptions, parseAcquireOptions } from "./options/acquire-options.ts";
+export type { EvalOptions } from "./options/eval-options.ts";
+export { parseOptions, type StageName, type StageOptions, stageNames } from "./options/stage-options.ts";
 export { openPredictor, type Predicted, Predictor, type PredictorOptions } from "./predict/predictor.ts";
-export type { Checkpoint } from "./run/checkpoint.ts";
-export { readChoice, type StoredChoice } from "./run/choice.ts";
-export type { EvalOptions } from "./run/eval-options.ts";
-export { type MetricRecord, readMetrics } from "./run/metrics.ts";
-export { openCheckpoint } from "./run/open-checkpoint.ts";
-export { parseOptions, type StageName, type StageOptions, stageNames } from "./run/options.ts";
-export { type Reporter, type ReporterBar, silentReporter } from "./run/reporter.ts";
-export type { StageResult } from "./stages/epochs.ts";
-export { evaluateRun } from "./stages/evaluate-run.ts";
-export type { EvaluationRow, RunEvaluation } from "./stages/evaluation.ts";
-export { train } from "./stages/train.ts";
+export { type MetricRecord, readMetrics } from "./run/metric-log.ts";
+export type { StageResult } from "./training/epochs.ts";
+export { train } from "./training/train.ts";
+export { type Reporter, type ReporterBar, silentReporter } from "./utils/reporter.ts";

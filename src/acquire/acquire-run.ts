@@ -1,9 +1,9 @@
 /** Acquires with a trained run: the only file here that knows the networks. */
 
+import type { AcquireOptions } from "../options/acquire-options.ts";
 import { Predictor } from "../predict/predictor.ts";
-import type { Reporter } from "../run/reporter.ts";
+import type { Reporter } from "../utils/reporter.ts";
 import { acquire } from "./acquire.ts";
-import type { AcquireOptions } from "./options.ts";
 import type { Acquired } from "./tally.ts";
 
 /**

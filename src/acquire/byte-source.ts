@@ -2,7 +2,7 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { fault } from "../errors.ts";
-import { systemFault } from "../run/atomic.ts";
+import { systemFault } from "../files/atomic.ts";
 import type { Ledger, Purpose } from "./ledger.ts";
 import type { ByteRange } from "./plan.ts";
 

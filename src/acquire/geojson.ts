@@ -3,7 +3,7 @@
  * Without a georeference cells have no geometry. Source: RFC 7946.
  */
 
-import type { JsonObject, JsonValue } from "../run/json.ts";
+import type { JsonObject, JsonValue } from "../files/json.ts";
 import type { Georeference, Position } from "./georeference.ts";
 import { type CellPlace, mergeCells } from "./merge-cells.ts";
 import type { Window } from "./patch-source.ts";

@@ -7,7 +7,7 @@
 import { open, unlink } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { fault, type PatchDropError } from "../errors.ts";
-import { systemFault } from "../run/atomic.ts";
+import { systemFault } from "../files/atomic.ts";
 import { ConnectionError, chunksOf, reasonOf } from "../utils/download.ts";
 import { Watchdog } from "../utils/watchdog.ts";
 import { type ByteSource, LocalFile } from "./byte-source.ts";

@@ -4,10 +4,10 @@
  */
 
 import { join } from "node:path";
+import { writeFileAtomic } from "../files/atomic.ts";
+import type { JsonObject } from "../files/json.ts";
+import { LogFile } from "../files/log-file.ts";
 import type { Prediction } from "../predict/lines.ts";
-import { writeFileAtomic } from "../run/atomic.ts";
-import type { JsonObject } from "../run/json.ts";
-import { LogFile } from "../run/log-file.ts";
 import { fileNames } from "./file-names.ts";
 import { cellFeature, type DecidedCell } from "./geojson.ts";
 import { geographic } from "./georeference.ts";

@@ -5,8 +5,8 @@
 
 import { closeSync, fsyncSync, openSync, readSync, unlinkSync } from "node:fs";
 import { inOrder } from "../data/in-order.ts";
+import { systemFault, writeAll } from "../files/atomic.ts";
 import { encodeHeader, encodeTile, type WrittenTiff } from "../formats/tiff-writer.ts";
-import { systemFault, writeAll } from "../run/atomic.ts";
 import type { Size } from "./scene.ts";
 
 const channels = 3;

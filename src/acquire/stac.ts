@@ -1,6 +1,6 @@
 /** A STAC item that describes an acquisition. Source: STAC 1.1.0, its projection extension 2.0.0. */
 
-import type { JsonObject } from "../run/json.ts";
+import type { JsonObject } from "../files/json.ts";
 import { fileNames } from "./file-names.ts";
 import { closed, cornersOf } from "./geojson.ts";
 

@@ -3,8 +3,8 @@
 import { areaKm2 } from "./earth.ts";
 import { cornersOf, type DecidedCell } from "./geojson.ts";
 import { type Count, type Ledger, type Purpose, purposes } from "./ledger.ts";
+import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource } from "./patch-source.ts";
-import type { PatchPolicy } from "./policy.ts";
 import { type Prices, type Savings, savingsOf } from "./savings.ts";
 import type { Cell } from "./scene.ts";
 

@@ -1,7 +1,7 @@
 /** How a command ends: one line on stderr for each fault, and the exit code of its kind. */
 import { CommanderError } from "@commander-js/extra-typings";
 import { exitCodes, PatchDropError } from "../errors.ts";
-import { Stopped } from "../run/reporter.ts";
+import { Stopped } from "../utils/reporter.ts";
 
 /** Ends the process as `error` asks for. */
 export function finish(error: unknown, debug: boolean): never {

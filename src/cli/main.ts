@@ -2,20 +2,20 @@
 /** The program `patchdrop`: its subcommands, and how it ends. Heavy modules are loaded by the commands that need them. */
 import { Command } from "@commander-js/extra-typings";
 import { version } from "../utils/version.ts";
-import { acquireCommand } from "./acquire.ts";
-import { convertCommand } from "./convert.ts";
-import { dataCommand } from "./data.ts";
-import { doctorCommand } from "./doctor.ts";
-import { evalCommand } from "./eval.ts";
+import { acquireCommand } from "./acquire-command.ts";
+import { convertCommand } from "./convert-command.ts";
+import { dataCommand } from "./data-command.ts";
+import { doctorCommand } from "./doctor-command.ts";
+import { evalCommand } from "./eval-command.ts";
 import { finish } from "./exit.ts";
-import { exportCommand } from "./export.ts";
-import { modelsCommand } from "./models.ts";
-import { predictCommand } from "./predict.ts";
-import { quickstartCommand } from "./quickstart.ts";
-import { reportCommand } from "./report.ts";
-import { runCommand } from "./run.ts";
-import { setupCommand } from "./setup.ts";
-import { stageCommands } from "./stages.ts";
+import { exportCommand } from "./export-command.ts";
+import { modelsCommand } from "./models-command.ts";
+import { predictCommand } from "./predict-command.ts";
+import { quickstartCommand } from "./quickstart-command.ts";
+import { reportCommand } from "./report-command.ts";
+import { runCommand } from "./run-command.ts";
+import { setupCommand } from "./setup-command.ts";
+import { stageCommands } from "./stages-command.ts";
 
 const program = new Command("patchdrop")
   .description("Learns from a low-resolution image which high-resolution patches are worth acquiring.")

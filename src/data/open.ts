@@ -10,7 +10,7 @@ import { type CifarName, cifarLayouts, findCifar } from "./cifar-files.ts";
 import { isCsvList, listCsv } from "./csv-list.ts";
 import type { DataSplits } from "./dataset.ts";
 import type { DecodeProgress } from "./decoded-images.ts";
-import { downloadCifar } from "./download.ts";
+import { downloadCifar } from "./download-cifar.ts";
 import { type ImageFolderOptions, openImageFolder, openListed } from "./image-folder.ts";
 import { isImageFolder } from "./image-list.ts";
 import { normalizationFor } from "./normalizations.ts";

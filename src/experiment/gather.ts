@@ -4,19 +4,19 @@
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import type { PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
+import { asMany } from "../evaluation/masks.ts";
+import { showImages } from "../evaluation/show-images.ts";
+import type { EvalOptions } from "../options/eval-options.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
 import type { MetricRecord, StageRecords } from "../report/learning-curves.ts";
 import type { PageInput, RunFacts } from "../report/page.ts";
 import type { PolicyReport } from "../report/policies.ts";
 import { sweepChart } from "../report/sweep-table.ts";
 import type { TradeoffSeries } from "../report/tradeoff.ts";
-import type { EvalOptions } from "../run/eval-options.ts";
-import { metricsName, readMetrics } from "../run/metrics.ts";
-import { openCheckpoint } from "../run/open-checkpoint.ts";
-import type { Reporter } from "../run/reporter.ts";
-import type { PolicyDetails, RunEvaluation } from "../stages/evaluation.ts";
-import { asMany } from "../stages/masks.ts";
-import { showImages } from "../stages/show-images.ts";
+import { metricsName, readMetrics } from "../run/metric-log.ts";
+import type { Reporter } from "../utils/reporter.ts";
 
 /** A run that was evaluated with its details. */
 export interface EvaluatedRun {

@@ -5,25 +5,25 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { readChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { normalizationFor } from "../data/normalizations.ts";
 import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
+import { systemFault, writeFolderAtomic } from "../files/atomic.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { type Fill, Normalizer } from "../method/images.ts";
 import { findModel, type Model, type Variant } from "../models/registry.ts";
 import { findLibtorch } from "../native/find.ts";
 import { openLibtorch } from "../native/library.ts";
 import { declare } from "../nn/declare.ts";
-import { systemFault, writeFolderAtomic } from "../run/atomic.ts";
-import type { Checkpoint } from "../run/checkpoint.ts";
-import { readChoice } from "../run/choice.ts";
-import { openCheckpoint } from "../run/open-checkpoint.ts";
+import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
 import { Random } from "../utils/random.ts";
 import { exportNetwork, type Role } from "./export-network.ts";
 import { metadataOf } from "./metadata.ts";
-import type { ExportOptions } from "./options.ts";
 
 export interface ExportedNetwork {
   readonly file: string;

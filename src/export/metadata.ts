@@ -1,12 +1,14 @@
 /** What a model's file says about itself: all that one must know to feed the model and to use what it gives. */
+
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import type { StoredChoice } from "../checkpoints/stored-choice.ts";
 import type { Normalization } from "../data/dataset.ts";
 import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
+import { fills } from "../inference/exported.ts";
 import { asTested } from "../method/budget.ts";
 import type { Fill } from "../method/images.ts";
 import type { Model } from "../models/registry.ts";
-import type { Checkpoint } from "../run/checkpoint.ts";
-import type { StoredChoice } from "../run/choice.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
 
@@ -22,11 +24,6 @@ export interface Described {
   /** Stored with the checkpoint by `patchdrop eval --target-…`. */
   readonly calibrated: Pick<StoredChoice, "threshold" | "budget" | "target"> | undefined;
 }
-
-export const fills: Record<Fill, string> = {
-  zero: "dropped patches are 0 after normalization",
-  lr: "dropped patches show the low resolution, enlarged",
-};
 
 /** How a picture of any size becomes the model's image: the test transforms of data/transforms.ts. */
 function transformOf({ transform, imageSize }: Model): string {

@@ -9,7 +9,7 @@
  * Source: torch/csrc/stable/stableivalue_conversions.h (encoding), torch/csrc/stable/c/shim.h (calls).
  */
 import { fault, type PatchDropError } from "../errors.ts";
-import { outOfGpuMemory } from "./cuda.ts";
+import { outOfGpuMemory } from "./cuda-symbols.ts";
 import { type Handle, type Library, library } from "./library.ts";
 
 /** The stack of one call. Calls do not nest, so one buffer serves all. */

@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import koffi from "koffi";
 import { fault } from "../errors.ts";
-import { type CudaSymbols, cudaPrototypes } from "./cuda.ts";
+import { type CudaSymbols, cudaPrototypes } from "./cuda-symbols.ts";
 import type { FoundLibtorch } from "./find.ts";
 import { keepLargeBlocks } from "./heap.ts";
 

@@ -1,7 +1,7 @@
 /** Looks whether a libtorch loads and exports what this program calls, without opening it for use: for the doctor. */
 import path from "node:path";
 import koffi from "koffi";
-import { requiredCudaSymbols } from "./cuda.ts";
+import { requiredCudaSymbols } from "./cuda-symbols.ts";
 import type { LibtorchFolder } from "./inspect.ts";
 import { requiredSymbols } from "./library.ts";
 

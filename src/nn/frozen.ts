@@ -8,7 +8,8 @@ import { keep, scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DeclaredConvolution } from "./declare.ts";
 import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
-import { type Parameters, type Precision, precisionDType, type Weights } from "./parameters.ts";
+import type { Parameters, Weights } from "./parameters.ts";
+import { type Precision, precisionDType } from "./precision.ts";
 import { TensorLayers } from "./tensor-layers.ts";
 
 /** torch.nn.BatchNorm2d's default. */

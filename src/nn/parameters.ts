@@ -6,20 +6,14 @@
 import { fault } from "../errors.ts";
 import { asFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
 import { plantGradient } from "../tensor/autograd.ts";
-import type { Device, DType } from "../tensor/device.ts";
+import type { Device } from "../tensor/device.ts";
 import { cast, permute, split, view } from "../tensor/ops.ts";
 import { keep } from "../tensor/scope.ts";
 import { elementCount, empty, type Tensor } from "../tensor/tensor.ts";
 import type { Random } from "../utils/random.ts";
 import { type Declaration, type Declared, declare } from "./declare.ts";
 import type { Network } from "./layers.ts";
-
-/** Arithmetic of a network's convolutions; weights and everything that is summed up stay float32. */
-export type Precision = "fp32" | "bf16";
-
-export function precisionDType(precision: Precision): DType {
-  return precision === "bf16" ? "bfloat16" : "float32";
-}
+import type { Precision } from "./precision.ts";
 
 /** Parameters by name, as tensors of one forward pass. */
 export type Weights = ReadonlyMap<string, Tensor>;

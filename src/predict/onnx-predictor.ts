@@ -6,15 +6,15 @@
  */
 
 import { env } from "onnxruntime-web";
+import { shortHash } from "../checkpoints/networks-hash.ts";
 import type { TransformName } from "../data/transforms.ts";
-import { type Exported, openExported } from "../export/exported.ts";
-import { OnnxNetworks } from "../export/onnx-networks.ts";
+import { type Exported, openExported } from "../inference/exported.ts";
+import { OnnxNetworks } from "../inference/onnx-networks.ts";
 import { choosePatchesOf, type Selection } from "../method/budget.ts";
 import { type Grid, pixelsRead } from "../method/grid.ts";
 import { dropPatches, toBytes, toPlanes } from "../method/planes.ts";
-import { shortHash } from "../run/networks-hash.ts";
-import { notCalibrated, selectionOf } from "../run/selection-options.ts";
-import type { PredictOptions } from "./options.ts";
+import type { PredictOptions } from "../options/predict-options.ts";
+import { notCalibrated, selectionOf } from "../options/selection-options.ts";
 import type { Predicted } from "./predictor.ts";
 
 export class OnnxPredictor {

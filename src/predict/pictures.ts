@@ -3,9 +3,9 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import sharp from "sharp";
+import { systemFault, writeFileAtomic } from "../files/atomic.ts";
 import type { Grid } from "../method/grid.ts";
 import type { RawImage } from "../report/gallery.ts";
-import { systemFault, writeFileAtomic } from "../run/atomic.ts";
 
 /** Smaller images are enlarged by a whole factor, so that the lines do not cover them. */
 const smallestSide = 256;

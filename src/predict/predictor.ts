@@ -5,28 +5,30 @@
  * Shapes: B batch, S image size, L low-resolution size, P patches, K classes.
  */
 
+import { type Checkpoint, readState } from "../checkpoints/checkpoint.ts";
+import { shortHash } from "../checkpoints/networks-hash.ts";
+import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import type { Normalization } from "../data/dataset.ts";
 import { normalizationFor } from "../data/normalizations.ts";
 import { syntheticNormalization } from "../data/synthetic.ts";
 import type { TransformName } from "../data/transforms.ts";
 import { fault } from "../errors.ts";
+import type { JsonObject } from "../files/json.ts";
 import { choosePatchesOf, type Selection } from "../method/budget.ts";
 import { pixelsRead } from "../method/grid.ts";
 import { type Fill, lowResolution, maskPatches, Normalizer } from "../method/images.ts";
+import { loadNetwork, type NetworkName } from "../models/networks.ts";
 import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
-import { type Checkpoint, readState } from "../run/checkpoint.ts";
-import type { JsonObject } from "../run/json.ts";
-import { shortHash } from "../run/networks-hash.ts";
-import { openCheckpoint } from "../run/open-checkpoint.ts";
-import { parseWith } from "../run/options.ts";
-import { calibratedSelection, selectionOf } from "../run/selection-options.ts";
-import { choosePrecision, loadNetwork, type NetworkName, startLibtorch } from "../stages/setting.ts";
+import { choosePrecision } from "../nn/precision.ts";
+import { type PredictOptions, predictSchema } from "../options/predict-options.ts";
+import { calibratedSelection, selectionOf } from "../options/selection-options.ts";
+import { parseWith } from "../options/stage-options.ts";
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
+import { startLibtorch } from "../tensor/start.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
-import { type PredictOptions, predictSchema } from "./options.ts";
 
 /** What the run says of a batch, row by row. */
 export interface Predicted {
@@ -199,7 +201,11 @@ export class Predictor {
     const precision = choosePrecision(asked, this.#device);
     const setting = { model: this.model, classes: this.classes.length, device: this.#device };
     const entries = [...checkpoint.networks.keys()].map((name) => {
-      const { network, parameters } = loadNetwork(setting, checkpoint, name as NetworkName);
+      const { network, parameters } = loadNetwork(
+        setting,
+        name as NetworkName,
+        savedNetwork(checkpoint, name as NetworkName),
+      );
       const frozen = new FrozenNetwork(network, parameters, precision);
       parameters.free();
       return [name, frozen] as const;

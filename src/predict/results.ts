@@ -7,8 +7,8 @@ import { once } from "node:events";
 import { createReadStream, existsSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { fault } from "../errors.ts";
-import { systemFault } from "../run/atomic.ts";
-import { cutFile, LogFile } from "../run/log-file.ts";
+import { systemFault } from "../files/atomic.ts";
+import { cutFile, LogFile } from "../files/log-file.ts";
 import type { LineFormat } from "./lines.ts";
 
 /** Takes whole lines. */

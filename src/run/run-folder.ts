@@ -4,10 +4,8 @@
  * wherever it is cut, `last` names a checkpoint that loads.
  */
 
-import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
-import { fault, PatchDropError } from "../errors.ts";
-import { linkAtomic, removeFolderAtomic, removeTemporaries, systemFault, writeFileAtomic } from "./atomic.ts";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import {
   type Checkpoint,
   type CheckpointContents,
@@ -15,19 +13,22 @@ import {
   parseAs,
   readCheckpoint,
   readJson,
-  readState,
   writeCheckpoint,
-} from "./checkpoint.ts";
-import { assertUnlocked, type Release, takeLock } from "./lock.ts";
-import { cutLogs, MetricLog, type MetricRecord } from "./metrics.ts";
-import { compareConfigs, type RunConfig, type SavedConfig, savedConfigSchema } from "./run-config.ts";
+} from "../checkpoints/checkpoint.ts";
+import { compareConfigs, type RunConfig, type SavedConfig, savedConfigSchema } from "../checkpoints/run-config.ts";
+import {
+  checkpointsName,
+  configName,
+  damagedEnding,
+  linkedName,
+  listCheckpoints,
+} from "../checkpoints/saved-checkpoints.ts";
+import { fault, PatchDropError } from "../errors.ts";
+import { linkAtomic, removeFolderAtomic, removeTemporaries, systemFault, writeFileAtomic } from "../files/atomic.ts";
+import { assertUnlocked, type Release, takeLock } from "../files/lock.ts";
+import { cutLogs, MetricLog, type MetricRecord } from "./metric-log.ts";
 
-export const configName = "config.json";
-export const checkpointsName = "checkpoints";
 const lockName = "run.lock";
-const damagedEnding = ".damaged";
-
-export type LinkName = "best" | "last";
 
 export interface SaveRequest extends CheckpointContents {
   /** The checkpoint's folder name: see `checkpointName`. */
@@ -174,33 +175,6 @@ function readConfig(path: string): SavedConfig {
     throw fault("input", { where: path, rule: `there is no run to resume (no ${configName})`, next });
   }
   return parseAs(savedConfigSchema, readJson(file, "start the run anew in another --cv_dir"), file);
-}
-
-/** The checkpoint that a link names, as a folder name; undefined where there is no link. */
-export function linkedName(path: string, link: LinkName): string | undefined {
-  try {
-    return basename(readlinkSync(join(path, link)));
-  } catch {
-    return undefined;
-  }
-}
-
-/** The checkpoints of a run folder with their numbers, oldest first; one without a readable state counts as oldest. */
-export function listCheckpoints(path: string): { name: string; sequence: number }[] {
-  const folder = join(path, checkpointsName);
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return names
-    .filter((name) => !name.startsWith(".") && !name.endsWith(damagedEnding))
-    .map((name) => ({ name, sequence: sequenceOf(join(folder, name)) }))
-    .sort((a, b) => a.sequence - b.sequence);
-}
-
-function sequenceOf(folder: string): number {
-  try {
-    return readState(folder).sequence;
-  } catch {
-    return 0;
-  }
 }
 
 /**

@@ -7,10 +7,10 @@ import path from "node:path";
 import { fault, PatchDropError } from "../errors.ts";
 import { type FoundLibtorch, findLibtorch, libtorchCache, searchLibtorch } from "../native/find.ts";
 import { inspectLibtorch, isSupported, type LibtorchFolder, supportedVersions } from "../native/inspect.ts";
-import { withLock } from "./lock.ts";
 import { findPip, installByPip, type OnProgress } from "./pip.ts";
 import { archiveUrl, bringFrom, originOf } from "./sources.ts";
 import { requireSpace } from "./space.ts";
+import { withLock } from "./wait-lock.ts";
 
 /** The PyTorch that is fetched when none is asked for: the newest that the tests run with. */
 export const defaultTorchVersion = "2.15.0";

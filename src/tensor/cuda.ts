@@ -9,7 +9,7 @@
  */
 import { fault, PatchDropError } from "../errors.ts";
 import { check } from "../native/call.ts";
-import { type CudaHandle, type CudaSymbols, checkCuda } from "../native/cuda.ts";
+import { type CudaHandle, type CudaSymbols, checkCuda } from "../native/cuda-symbols.ts";
 import { isDriverTooOld, listGpus } from "../native/gpus.ts";
 import { library } from "../native/library.ts";
 import { type Device, deviceCodes } from "./device.ts";

@@ -8,7 +8,7 @@ import { blockScene, brightPolicy, writeScene } from "./scenes.ts";
 
 const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
 vi.mock(import("node:fs"), async (original) => {
-  const { failingFs } = await import("../run/failing-disk.ts");
+  const { failingFs } = await import("../files/failing-disk.ts");
   return failingFs(await original(), disk) as typeof import("node:fs");
 });
 

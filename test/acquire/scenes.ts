@@ -1,6 +1,6 @@
 /** Small scenes with known pixels, and a policy that takes what is bright, for the tests of acquiring. */
 
-import type { PatchPolicy } from "../../src/acquire/policy.ts";
+import type { PatchPolicy } from "../../src/acquire/patch-policy.ts";
 import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
 import { makeGrid } from "../../src/method/grid.ts";
 import { Random } from "../../src/utils/random.ts";

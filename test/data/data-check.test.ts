@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { dataCommand } from "../../src/cli/data.ts";
+import { dataCommand } from "../../src/cli/data-command.ts";
 import { checkData } from "../../src/data/check.ts";
 
 let folder = "";

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { downloadCifar } from "../../src/data/download.ts";
+import { downloadCifar } from "../../src/data/download-cifar.ts";
 import { type OpenDataOptions, openDataSplits } from "../../src/data/open.ts";
 
 const fixtures = join(import.meta.dirname, "../golden/cifar");

@@ -6,8 +6,8 @@ import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { choose } from "../../demo/choose.ts";
 import type { SetDescription } from "../../demo/description.ts";
-import { openExported } from "../../src/export/exported.ts";
-import { shortHash } from "../../src/run/networks-hash.ts";
+import { shortHash } from "../../src/checkpoints/networks-hash.ts";
+import { openExported } from "../../src/inference/exported.ts";
 
 const folder = fileURLToPath(new URL("../../demo/models/", import.meta.url));
 

@@ -4,10 +4,10 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { asFloat32 } from "../../src/formats/safetensors.ts";
 import { findLibtorch } from "../../src/native/find.ts";
-import { readCheckpoint } from "../../src/run/checkpoint.ts";
-import { schemas, stageNames } from "../../src/run/options.ts";
+import { schemas, stageNames } from "../../src/options/stage-options.ts";
 import { makeImageFolder } from "./images.ts";
 import {
   type Ended,

@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readState } from "../../src/run/checkpoint.ts";
+import { readState } from "../../src/checkpoints/checkpoint.ts";
 import { makeImageFolder } from "./images.ts";
 import { type Ended, runTimeoutMs, start, succeed, until } from "./program.ts";
 import { linked, tensorFiles, timelessMetrics } from "./runs.ts";

@@ -1,7 +1,7 @@
 /** What a run folder holds, for tests that compare runs. */
 import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type MetricRecord, readMetrics } from "../../src/run/metrics.ts";
+import { type MetricRecord, readMetrics } from "../../src/run/metric-log.ts";
 
 /** The folder name of the checkpoint that a link names. */
 export function linked(run: string, link: "best" | "last"): string {

@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { RunEvaluation } from "../../src/evaluation/evaluation.ts";
 import { decodeSafetensors } from "../../src/formats/safetensors.ts";
-import { readMetrics } from "../../src/run/metrics.ts";
-import type { RunEvaluation } from "../../src/stages/evaluation.ts";
+import { readMetrics } from "../../src/run/metric-log.ts";
 import { loadGolden } from "../golden/load.ts";
 import { makeImageFolder } from "./images.ts";
 import { runTimeoutMs, start, succeed, until } from "./program.ts";

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
+import type { RunEvaluation } from "../../src/evaluation/evaluation.ts";
 import { tableOf } from "../../src/experiment/gather.ts";
-import type { RunEvaluation } from "../../src/stages/evaluation.ts";
 
 function run(name: string, rows: readonly (readonly [string, "policy" | "baseline"])[], patchUse?: number[]) {
   const evaluation: RunEvaluation = {

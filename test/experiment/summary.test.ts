@@ -1,6 +1,6 @@
 /** The report's first sentence. */
 import { expect, it } from "vitest";
-import { summaryOf } from "../../src/experiment/report.ts";
+import { summaryOf } from "../../src/experiment/report-runs.ts";
 
 type Runs = Parameters<typeof summaryOf>[0];
 

@@ -1,8 +1,8 @@
 /** Networks with the formula's weights, as scripts/golden fills them. */
 import { float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
+import type { Learner } from "../../src/models/networks.ts";
 import type { Network } from "../../src/nn/layers.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
-import type { Learner } from "../../src/stages/setting.ts";
 import type { Device } from "../../src/tensor/device.ts";
 import { formulaWeights } from "./formula.ts";
 

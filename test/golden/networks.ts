@@ -2,11 +2,11 @@
 
 import { cifarNormalization } from "../../src/data/normalizations.ts";
 import { Normalizer } from "../../src/method/images.ts";
+import type { Learner } from "../../src/models/networks.ts";
 import { findModel } from "../../src/models/registry.ts";
-import type { Batch } from "../../src/stages/learning.ts";
-import type { Learner } from "../../src/stages/setting.ts";
 import type { Device } from "../../src/tensor/device.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
+import type { Batch } from "../../src/training/learning.ts";
 import { openForTests } from "../gpu/gpu.ts";
 import { filled } from "./filled.ts";
 import { formulaImages, formulaUniforms, salts } from "./formula.ts";

@@ -3,21 +3,21 @@
  * same on every device.
  */
 import { describe, expect, it } from "vitest";
+import { addStreams } from "../../src/evaluation/evaluate.ts";
 import { lowResolution, maskPatches } from "../../src/method/images.ts";
 import { MetricAccumulator } from "../../src/method/metrics.ts";
 import { decidedPatches, threshold } from "../../src/method/policy.ts";
 import { correct, reward } from "../../src/method/reward.ts";
+import type { Learner } from "../../src/models/networks.ts";
 import { FrozenNetwork } from "../../src/nn/frozen.ts";
 import { Optimizer, type Rate } from "../../src/nn/optimizer.ts";
-import { classifierStep } from "../../src/stages/classifier-training.ts";
-import { addStreams } from "../../src/stages/evaluate.ts";
-import { finetuneStep } from "../../src/stages/finetune.ts";
-import { pretrainStep } from "../../src/stages/pretrain.ts";
-import type { Learner } from "../../src/stages/setting.ts";
 import type { Device } from "../../src/tensor/device.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
+import { classifierStep } from "../../src/training/classifier-training.ts";
+import { finetuneStep } from "../../src/training/finetune.ts";
+import { pretrainStep } from "../../src/training/pretrain.ts";
 import { loadGolden, type PolicyStageFile } from "./load.ts";
 import {
   changesSince,

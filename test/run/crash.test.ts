@@ -9,8 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { readMetrics } from "../../src/run/metrics.ts";
-import { openCheckpoint } from "../../src/run/open-checkpoint.ts";
+import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
+import { readMetrics } from "../../src/run/metric-log.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { config, save } from "./example.ts";
 

@@ -1,7 +1,7 @@
 /** A small run to save and resume, for the tests of this folder. */
 
+import type { RunConfig } from "../../src/checkpoints/run-config.ts";
 import { float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
-import type { RunConfig } from "../../src/run/run-config.ts";
 import type { SaveRequest } from "../../src/run/run-folder.ts";
 
 export const config: RunConfig = {

@@ -15,10 +15,10 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { checkpointName } from "../../src/checkpoints/checkpoint.ts";
+import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { PatchDropError } from "../../src/errors.ts";
-import { checkpointName } from "../../src/run/checkpoint.ts";
-import { readMetrics } from "../../src/run/metrics.ts";
-import { openCheckpoint } from "../../src/run/open-checkpoint.ts";
+import { readMetrics } from "../../src/run/metric-log.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { decodeEvents } from "../formats/decode-events.ts";
 import { config, save, state } from "./example.ts";

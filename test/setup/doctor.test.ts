@@ -1,6 +1,6 @@
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { formatReport } from "../../src/cli/doctor.ts";
+import { formatReport } from "../../src/cli/doctor-command.ts";
 import { type FoundLibtorch, findLibtorch } from "../../src/native/find.ts";
 import { requiredSymbols } from "../../src/native/library.ts";
 import { adviceFor, examine, type Report } from "../../src/setup/examine.ts";

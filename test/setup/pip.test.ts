@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { progressPrinter } from "../../src/cli/setup.ts";
+import { progressPrinter } from "../../src/cli/setup-command.ts";
 import { installByPip, PipProgress, pipFault, type SetupProgress } from "../../src/setup/pip.ts";
 import { setupLibtorch } from "../../src/setup/setup.ts";
 import { fakePython, platform, temporaryFolder, writeFake, writeFileAt } from "./fake-libtorch.ts";

@@ -5,9 +5,9 @@ import os from "node:os";
 import path from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { findLibtorch } from "../../src/native/find.ts";
-import { withLock } from "../../src/setup/lock.ts";
 import { type SetupOptions, setupLibtorch } from "../../src/setup/setup.ts";
 import { archiveUrl } from "../../src/setup/sources.ts";
+import { withLock } from "../../src/setup/wait-lock.ts";
 import { type FakeOptions, fakeFiles, platform, temporaryFolder, writeFake, writeFileAt } from "./fake-libtorch.ts";
 import { zip } from "./zip.ts";
 

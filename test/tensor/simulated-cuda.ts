@@ -3,7 +3,7 @@
  * when the scheduler picks it, so that an order which nothing enforces will sooner or later not be kept. "Device" memory is
  * ordinary memory. For the tests of what only a GPU would otherwise show.
  */
-import type { CudaHandle, CudaSymbols } from "../../src/native/cuda.ts";
+import type { CudaHandle, CudaSymbols } from "../../src/native/cuda-symbols.ts";
 import { library } from "../../src/native/library.ts";
 import { type CudaDevice, CudaStream } from "../../src/tensor/cuda.ts";
 

@@ -1,0 +1,169 @@
+/**
+ * A checkpoint: a folder with one `<network>.safetensors` for each network, `optimizer.safetensors`, and `state.json`,
+ * which holds the rest and the size and SHA-256 of each file. A network's file loads in PyTorch with
+ * `load_state_dict(safetensors.torch.load_file(path))`. The run's configuration is in `state.json` too, so that the
+ * folder can be moved or sent alone.
+ */
+
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { type Fault, fault } from "../errors.ts";
+import { systemFault, writeFolderAtomic } from "../files/atomic.ts";
+import { assertJson, isJsonObject, type JsonObject } from "../files/json.ts";
+import { decodeSafetensors, encodeSafetensors, type StateDict } from "../formats/safetensors.ts";
+import { type SavedConfig, savedConfigSchema } from "./run-config.ts";
+
+/** A checkpoint as it was read. */
+export interface Checkpoint {
+  /** The folder that it was read from. */
+  readonly path: string;
+  /** By the reference's names: `agent`, `resnet_hr`, `resnet_lr`. */
+  readonly networks: ReadonlyMap<string, StateDict>;
+  readonly optimizer: StateDict;
+  /** What the stage saved: epoch, step, metrics, generator states. */
+  readonly progress: JsonObject;
+  readonly config: SavedConfig;
+}
+
+/** What a stage saves. */
+export interface CheckpointContents {
+  readonly networks: ReadonlyMap<string, StateDict>;
+  readonly optimizer: StateDict;
+  readonly progress: JsonObject;
+}
+
+/** What the run folder adds. */
+export interface CheckpointRecord {
+  /** Counts the saves of a run: a later checkpoint has a larger number. */
+  readonly sequence: number;
+  /** Bytes of each log when the checkpoint was made, by file name. */
+  readonly logs: Readonly<Record<string, number>>;
+  readonly config: SavedConfig;
+}
+
+export const stateName = "state.json";
+const optimizerName = "optimizer";
+const fileEnding = ".safetensors";
+/** Names of networks become names of files. */
+const networkPattern = /^[a-z][\w-]*$/i;
+
+const stateSchema = z.object({
+  format: z.literal(1),
+  sequence: z.int().nonnegative(),
+  files: z.record(
+    z.string().regex(/^[a-z][\w-]*\.safetensors$/i),
+    z.object({ bytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  ),
+  logs: z.record(z.string().regex(/^[\w-][\w.-]*$/), z.int().nonnegative()),
+  progress: z.custom<JsonObject>(isJsonObject, "must be an object"),
+  config: savedConfigSchema,
+});
+type State = z.infer<typeof stateSchema>;
+
+/** The reference's name of a checkpoint; `step` marks one made within an epoch. */
+export function checkpointName(epoch: number, accuracy: number, reward: number, step?: number): string {
+  const name = `ckpt_E_${epoch}_A_${accuracy.toFixed(3)}_R_${reward.toFixed(2)}`;
+  return step === undefined ? name : `${name}_S_${step}`;
+}
+
+/** Writes the folder `path`, which must not exist; it appears whole or not at all. Throws "system". */
+export function writeCheckpoint(path: string, contents: CheckpointContents, record: CheckpointRecord): void {
+  assertJson(contents.progress, "progress");
+  const bad = [...contents.networks.keys()].find((name) => !networkPattern.test(name) || name === optimizerName);
+  if (bad !== undefined)
+    throw fault("internal", { where: "checkpoint", rule: "a network's name must name a file", got: bad });
+  const files = new Map<string, Uint8Array>();
+  for (const [name, tensors] of [...contents.networks, [optimizerName, contents.optimizer] as const]) {
+    files.set(`${name}${fileEnding}`, encodeSafetensors(tensors, { format: "pt" }));
+  }
+  const listed = [...files].map(([name, bytes]) => [name, { bytes: bytes.byteLength, sha256: sha256(bytes) }] as const);
+  const { sequence, logs, config } = record;
+  const state = { format: 1, sequence, files: Object.fromEntries(listed), logs, progress: contents.progress, config };
+  // The state's own checksum is over its JSON without spaces and without the checksum: readState computes it again.
+  const text = JSON.stringify({ ...state, sha256: sha256(JSON.stringify(state)) }, null, 1);
+  files.set(stateName, new TextEncoder().encode(`${text}\n`));
+  writeFolderAtomic(path, files);
+}
+
+/**
+ * Reads the checkpoint folder `path`. Throws "input" with every file whose size or SHA-256 is not the one that
+ * `state.json` lists, "system" where a file cannot be read.
+ */
+export function readCheckpoint(path: string): Checkpoint & CheckpointRecord {
+  const { files, progress, config, sequence, logs } = readState(path);
+  const faults: Fault[] = [];
+  const networks = new Map<string, StateDict>();
+  let optimizer: StateDict = new Map();
+  for (const [file, listed] of Object.entries(files)) {
+    const where = join(path, file);
+    const bytes = readBytes(where);
+    const wrong = bytes === undefined ? { rule: "is missing" } : checksumFault(bytes, listed);
+    if (wrong !== undefined) faults.push({ where, ...wrong, next: "use another checkpoint" });
+    if (bytes === undefined || faults.length > 0) continue;
+    const { tensors } = decodeSafetensors(bytes, where);
+    const name = file.slice(0, -fileEnding.length);
+    if (name === optimizerName) optimizer = tensors;
+    else networks.set(name, tensors);
+  }
+  if (faults.length > 0) throw fault("input", faults);
+  return { path, networks, optimizer, progress, config, sequence, logs };
+}
+
+/** Reads and checks `state.json` of the checkpoint folder `path`. Throws "input", "system". */
+export function readState(path: string): State {
+  const where = join(path, stateName);
+  const value = readJson(where, "use another checkpoint");
+  const { sha256: stated, ...rest } = isJsonObject(value) ? value : {};
+  const state = parseAs(stateSchema, value, where);
+  if (stated !== sha256(JSON.stringify(rest))) {
+    throw fault("input", { where, rule: "does not match its own checksum", next: "use another checkpoint" });
+  }
+  return state;
+}
+
+/** Reads a JSON file. Throws "input", with what to do `next`, where it is missing or no JSON; "system" otherwise. */
+export function readJson(path: string, next: string): unknown {
+  const bytes = readBytes(path);
+  if (bytes === undefined) throw fault("input", { where: path, rule: "is missing", next });
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw fault("input", { where: path, rule: "must be JSON", got: (error as Error).message, next });
+  }
+}
+
+/** Checks a file's JSON against a schema. Throws "input" with all faults, by field. */
+export function parseAs<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw fault(
+    "input",
+    result.error.issues.slice(0, 20).map(({ path, message }) => ({
+      where: path.length === 0 ? where : `${where}: ${path.join(".")}`,
+      rule: message,
+    })),
+  );
+}
+
+function checksumFault(bytes: Uint8Array, listed: { bytes: number; sha256: string }): Omit<Fault, "where"> | undefined {
+  if (bytes.byteLength !== listed.bytes) return { rule: `must have ${listed.bytes} bytes`, got: bytes.byteLength };
+  const found = sha256(bytes);
+  return found === listed.sha256 ? undefined : { rule: `must have the SHA-256 ${listed.sha256}`, got: found };
+}
+
+/** Undefined where the file does not exist. Throws "system". */
+function readBytes(path: string): Uint8Array | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw systemFault("could not be read", path, 0, error);
+  }
+}
+
+function sha256(data: Uint8Array | string): string {
+  return createHash("sha256").update(data).digest("hex");
+}

@@ -1,0 +1,76 @@
+/** Finding the checkpoint that a user means by a path: a run folder, one of its checkpoints, or a file. Reads only. */
+
+import { existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Fault, fault, type PatchDropError } from "../errors.ts";
+import { systemFault } from "../files/atomic.ts";
+import type { StateDict } from "../formats/safetensors.ts";
+import { type Checkpoint, readCheckpoint, stateName } from "./checkpoint.ts";
+import { readForeignCheckpoint, unnamedNetwork } from "./foreign-checkpoint.ts";
+import { checkpointsName, configName, linkedName, listCheckpoints } from "./saved-checkpoints.ts";
+
+/**
+ * Opens the checkpoint at `path`: a checkpoint folder; a run folder, whose `best` is taken, else its `last`; or a
+ * `.safetensors` or PyTorch file, whose run is unknown. Checks every file's size and SHA-256 where a folder lists them.
+ * Throws "input" with what to give instead, "unsafe" and "resource" for a file that is refused, "system" where one
+ * cannot be read.
+ */
+export function openCheckpoint(path: string): Checkpoint {
+  if (!isFolder(path)) {
+    const folder = dirname(path);
+    if (existsSync(join(folder, stateName))) throw wrong(path, "a checkpoint is a folder", `give ${folder}`);
+    return readForeignCheckpoint(path);
+  }
+  const { networks, optimizer, progress, config, path: folder } = readCheckpoint(find(path));
+  return { path: folder, networks, optimizer, progress, config };
+}
+
+/** The checkpoint's network of that name; a file with one network that it does not name has it under any name. */
+export function networkOf({ networks }: Checkpoint, name: string): StateDict | undefined {
+  return networks.get(name) ?? networks.get(unnamedNetwork);
+}
+
+/** The same, and how errors name it. @throws input: a checkpoint without that network */
+export function savedNetwork(checkpoint: Checkpoint, name: string): { state: StateDict; where: string } {
+  const state = networkOf(checkpoint, name);
+  if (state !== undefined) return { state, where: `${checkpoint.path}: ${name}` };
+  throw fault("input", {
+    where: checkpoint.path,
+    rule: `must hold the network ${name}`,
+    got: [...checkpoint.networks.keys()].join(", "),
+    next: "give a checkpoint of a stage that trains it",
+  });
+}
+
+/** The checkpoint folder that a run or checkpoint folder stands for. */
+function find(path: string): string {
+  if (existsSync(join(path, stateName))) return path;
+  if (!existsSync(join(path, configName)) && !existsSync(join(path, checkpointsName))) {
+    throw wrong(path, `is neither a run folder (no ${configName}) nor a checkpoint (no ${stateName})`, anyFolder);
+  }
+  const name = linkedName(path, "best") ?? linkedName(path, "last");
+  if (name !== undefined) return join(path, checkpointsName, name);
+  const names = listCheckpoints(path).map((saved) => saved.name);
+  if (names.length === 0) throw wrong(path, "the run has made no checkpoint yet", "let it train longer");
+  throw wrong(
+    path,
+    "the run folder has neither best nor last",
+    `give ${join(path, checkpointsName, names.at(-1) ?? "")}`,
+  );
+}
+
+const anyFolder = "give the --cv_dir of a run or one of its checkpoints";
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") throw wrong(path, "does not exist", anyFolder);
+    throw systemFault("could not be read", path, 0, error);
+  }
+}
+
+function wrong(where: string, rule: string, next: Fault["next"]): PatchDropError {
+  return fault("input", { where, rule, next });
+}

@@ -1,0 +1,83 @@
+/** What a run was started with: written to its folder and into each checkpoint, compared when the run is resumed. */
+
+import { z } from "zod";
+import { type Fault, fault } from "../errors.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../files/json.ts";
+
+export interface RunConfig {
+  /** The subcommand, e.g. "pretrain". */
+  readonly stage: string;
+  /** All options with their values, those left at their defaults included. */
+  readonly options: JsonObject;
+  /** Programs by name: patchdrop, node, libtorch. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** The data set as it was listed; `fingerprint` is that of its splits. */
+  readonly dataset: { readonly name: string; readonly fingerprint: string } & JsonObject;
+}
+
+export interface SavedConfig extends RunConfig {
+  readonly format: 1;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+}
+
+const jsonObject = z.custom<JsonObject>(isJsonObject, "must be an object");
+
+export const savedConfigSchema = z.object({
+  format: z.literal(1),
+  stage: z.string(),
+  options: jsonObject,
+  versions: z.record(z.string(), z.string()),
+  dataset: z.custom<RunConfig["dataset"]>(
+    (value) => isJsonObject(value) && typeof value.name === "string" && typeof value.fingerprint === "string",
+    "must be an object with name and fingerprint",
+  ),
+  created: z.string(),
+});
+
+/**
+ * Throws "locked" with every option, stage or data set that differs, old → new. `mayDiffer` names options that do not
+ * change what is learned. Returns a note for each program of another version: the bits may then differ.
+ */
+export function compareConfigs(
+  where: string,
+  saved: SavedConfig,
+  given: RunConfig,
+  mayDiffer: readonly string[],
+): string[] {
+  const fixed = ({ stage, options, dataset }: RunConfig): Map<string, JsonValue> =>
+    new Map([["stage", stage], ...flat(options, ""), ...flat(dataset, "dataset.")]);
+  const changed = changes(fixed(saved), fixed(given)).filter(([name]) => !mayDiffer.includes(name));
+  if (changed.length > 0) {
+    const rule = "a run is resumed with its own options and data";
+    const next = "give the old values, or start another run in another --cv_dir";
+    const lines = changed.map(([name, change]): Fault => ({ where: `  ${name}`, rule: change }));
+    throw fault("locked", [{ where, rule, next }, ...lines]);
+  }
+  const versions = changes(new Map(Object.entries(saved.versions)), new Map(Object.entries(given.versions)));
+  return versions.map(([name, change]) => `${name}: ${change}; the resumed run may differ in its last bits`);
+}
+
+/** Nested objects as dotted names. */
+function flat(value: JsonObject, prefix: string): [string, JsonValue][] {
+  return Object.entries(value).flatMap(([name, item]): [string, JsonValue][] =>
+    isJsonObject(item) ? flat(item, `${prefix}${name}.`) : [[`${prefix}${name}`, item]],
+  );
+}
+
+/** Name and "old → new" of each entry that differs. */
+function changes(
+  before: ReadonlyMap<string, JsonValue>,
+  after: ReadonlyMap<string, JsonValue>,
+): (readonly [string, string])[] {
+  const names = [...new Set([...before.keys(), ...after.keys()])];
+  return names
+    .filter((name) => JSON.stringify(before.get(name)) !== JSON.stringify(after.get(name)))
+    .map((name) => [name, `${shown(before.get(name))} → ${shown(after.get(name))}`]);
+}
+
+function shown(value: JsonValue | undefined): string {
+  if (value === undefined) return "(none)";
+  const text = JSON.stringify(value);
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}

@@ -1,0 +1,38 @@
+/** What a run folder has saved: which files lie where, which checkpoints there are, and which of them its links name. */
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
+import { basename, join } from "node:path";
+import { readState } from "./checkpoint.ts";
+
+export const configName = "config.json";
+export const checkpointsName = "checkpoints";
+/** Ends the name of a checkpoint that was found damaged and set aside. */
+export const damagedEnding = ".damaged";
+
+export type LinkName = "best" | "last";
+
+/** The checkpoint that a link names, as a folder name; undefined where there is no link. */
+export function linkedName(path: string, link: LinkName): string | undefined {
+  try {
+    return basename(readlinkSync(join(path, link)));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The checkpoints of a run folder with their numbers, oldest first; one without a readable state counts as oldest. */
+export function listCheckpoints(path: string): { name: string; sequence: number }[] {
+  const folder = join(path, checkpointsName);
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return names
+    .filter((name) => !name.startsWith(".") && !name.endsWith(damagedEnding))
+    .map((name) => ({ name, sequence: sequenceOf(join(folder, name)) }))
+    .sort((a, b) => a.sequence - b.sequence);
+}
+
+function sequenceOf(folder: string): number {
+  try {
+    return readState(folder).sequence;
+  } catch {
+    return 0;
+  }
+}

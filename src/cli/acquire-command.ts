@@ -1,0 +1,48 @@
+/** `patchdrop acquire`: reads of a scene only the patches that a trained policy chooses. */
+import { Command } from "@commander-js/extra-typings";
+import { acquireSchema, parseAcquireOptions } from "../options/acquire-options.ts";
+import { addFlags } from "./flags.ts";
+
+const summary = "Read of an image only the patches that a trained policy chooses, and say what that saves.";
+
+const about = [
+  summary,
+  "",
+  [
+    "IMAGE is a tiled GeoTIFF with overviews (COG), as a path or an http(s) address, or another picture, which is read as a",
+    "whole. A large image is cut into windows of the model's size. The folder --out gets the chosen and the other cells,",
+    "an order, predictions, the masked image, a STAC item, and what was saved in pixels, bytes, time and money.",
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  patchdrop acquire --load runs/finetune https://example.com/scene.tif --out acquired --egress_per_gb 0.09
+  patchdrop acquire --load runs/finetune scene.tif --out acquired --bands 3,2,1 --scale 0,3000 --price_per_km2 12 --json`;
+
+/** The subcommand; what it needs is loaded when it runs. */
+export function acquireCommand(): Command {
+  const command = new Command("acquire").summary(summary).description(about).argument("<image>", "see above");
+  addFlags(command as unknown as Command, acquireSchema);
+  command
+    .option("--json", "print what savings.json says")
+    .option("--quiet", "print errors only")
+    .addHelpText("after", examples)
+    .action(async (image, flags) => {
+      const { json = false, quiet = false, ...given } = flags as Record<string, unknown>;
+      const options = parseAcquireOptions(given);
+      const [{ acquireRun }, { savingsLines }, { terminalReporter }] = await Promise.all([
+        import("../acquire/acquire-run.ts"),
+        import("../acquire/savings.ts"),
+        import("./terminal-reporter.ts"),
+      ]);
+      const acquired = await acquireRun(image, options, terminalReporter({ quiet: quiet === true }));
+      if (json === true) process.stdout.write(`${JSON.stringify(acquired, undefined, 2)}\n`);
+      else if (quiet !== true) {
+        const { cells } = acquired;
+        const lines = [`patches ${cells.chosen} of ${cells.all}`, ...savingsLines(acquired), `see ${options.out}`];
+        process.stdout.write(`${lines.join("\n")}\n`);
+      }
+    });
+  return command as unknown as Command;
+}

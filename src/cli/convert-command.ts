@@ -1,0 +1,71 @@
+/** `patchdrop convert`: checkpoints from and to other programs, and what a checkpoint holds. */
+import { Command } from "@commander-js/extra-typings";
+import type { NetworkListing } from "../checkpoints/convert-checkpoint.ts";
+import { fault } from "../errors.ts";
+
+const summary = "Convert checkpoints between PatchDrop, PyTorch and safetensors, or list what one holds.";
+
+const about = [
+  summary,
+  "",
+  [
+    "IN is a run folder (its best checkpoint), a checkpoint folder, a .safetensors file, or a PyTorch file of any name: a",
+    "state dict, or the dictionary of the authors' code. PyTorch files are read as data; nothing in them is run.",
+    "OUT ends in .safetensors (one network) or .pth or .pt (one network as a state dict, or, without --network, the whole",
+    "checkpoint as the authors' dictionary, its epoch, acc and reward as the checkpoint's name has them).",
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  patchdrop convert runs/finetune policy.safetensors --network agent
+  patchdrop convert --list resnet34.pth`;
+
+/** The subcommand; what it needs is loaded when it runs. */
+export function convertCommand(): Command {
+  const command = new Command("convert")
+    .summary(summary)
+    .description(about)
+    .argument("<in>", "checkpoint to read")
+    .argument("[out]", "file to write")
+    .option("--network <name>", "write this network alone: agent, resnet_hr, resnet_lr or state_dict")
+    .option("--force", "replace OUT where it exists")
+    .option("--list", "print names, types, shapes and totals instead of writing")
+    .option("--json", "with --list: print JSON")
+    .addHelpText("after", examples)
+    .action(async (from, to, { network, force = false, list = false, json = false }) => {
+      const { convertCheckpoint, listNetworks } = await import("../checkpoints/convert-checkpoint.ts");
+      if (list === (to !== undefined)) {
+        throw fault("usage", { where: "convert", rule: "needs a file to write, or --list without one" });
+      }
+      if (to !== undefined) {
+        const written = convertCheckpoint(from, to, { network, force });
+        process.stdout.write(`${to}\n${written.map((one) => `  ${totals(one)}\n`).join("")}`);
+        return;
+      }
+      const { openCheckpoint } = await import("../checkpoints/open-checkpoint.ts");
+      const { path, networks } = openCheckpoint(from);
+      const listed = listNetworks({ networks });
+      const text = json
+        ? JSON.stringify({ path, networks: listed }, null, 2)
+        : [path, ...listed.map(asText)].join("\n");
+      process.stdout.write(`${text}\n`);
+    });
+  return command as unknown as Command;
+}
+
+function totals({ name, tensors, elements, bytes }: NetworkListing): string {
+  const count = (value: number) => value.toLocaleString("en");
+  return `${name}: ${count(tensors.length)} tensors, ${count(elements)} numbers, ${count(bytes)} bytes`;
+}
+
+/** The totals, then a line for each tensor, in columns. */
+function asText(network: NetworkListing): string {
+  // Names come from the file: what would steer the terminal is escaped.
+  const names = network.tensors.map(({ name }) => JSON.stringify(name).slice(1, -1));
+  const width = Math.max(...names.map((name) => name.length));
+  const lines = network.tensors.map(
+    ({ dtype, shape }, i) => `  ${names[i].padEnd(width)}  ${dtype.padEnd(4)}  [${shape.join(", ")}]`,
+  );
+  return [totals(network), ...lines].join("\n");
+}

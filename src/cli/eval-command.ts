@@ -1,0 +1,83 @@
+/** `patchdrop eval`: a run against its baselines, as a table or as JSON; along its budgets too, and as a chart. */
+import { Command } from "@commander-js/extra-typings";
+import type { RunEvaluation } from "../evaluation/evaluation.ts";
+import { evalSchema } from "../options/eval-options.ts";
+import { parseWith } from "../options/stage-options.ts";
+import { addFlags } from "./flags.ts";
+
+const summary =
+  "Print accuracy, patches, distinct policies and reward of a run, beside baselines with as many patches.";
+
+const about = [
+  summary,
+  "",
+  [
+    "Without further flags patches are chosen as in the run's own tests. --policy and --budget choose otherwise; a --target",
+    "calibrates a threshold on training images, evaluates it, and stores it with the checkpoint (--policy calibrated).",
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  patchdrop eval --load runs/finetune --ckpt_lr_cl runs/lr
+  patchdrop eval --load runs/hr --json
+  patchdrop eval --load runs/finetune --policy topk --budget 4
+  patchdrop eval --load runs/finetune --target-patches 6
+  patchdrop eval --load runs/finetune --sweep --chart sweep.svg`;
+
+export function evalCommand(): Command {
+  const command = new Command("eval").summary(summary).description(about);
+  addFlags(command, evalSchema);
+  command
+    .option("--json", "print JSON")
+    .addHelpText("after", examples)
+    .action(async (flags) => {
+      const { json = false, ...given } = flags as Record<string, unknown> & { json?: boolean };
+      const options = parseWith(evalSchema, given, "eval");
+      const [{ evaluateRun }, { assertWritable }, { terminalReporter }] = await Promise.all([
+        import("../evaluation/evaluate-run.ts"),
+        import("../files/atomic.ts"),
+        import("./terminal-reporter.ts"),
+      ]);
+      if (options.chart !== undefined) assertWritable(options.chart);
+      const evaluation = await evaluateRun(options, terminalReporter({ quiet: false }));
+      process.stdout.write(json ? `${JSON.stringify(evaluation, null, 2)}\n` : await text(evaluation));
+      if (options.chart !== undefined) await writeChart(options.chart, evaluation);
+    });
+  return command as unknown as Command;
+}
+
+async function text(evaluation: RunEvaluation): Promise<string> {
+  const [{ textTable }, { sweepText }] = await Promise.all([
+    import("../report/table.ts"),
+    import("../report/sweep-table.ts"),
+  ]);
+  const { checkpoint, dataset, split, images, sweep } = evaluation;
+  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images\n${choiceText(evaluation)}`;
+  return `${head}\n${textTable(evaluation)}\n${sweep === undefined ? "" : sweepText(sweep)}`;
+}
+
+/** What was calibrated, and what it gave there. */
+function choiceText({ choice }: RunEvaluation): string {
+  if (choice?.calibrated === undefined || choice.target === undefined) return "";
+  const { images, accuracy, patches } = choice.calibrated;
+  const aim =
+    "patches" in choice.target ? `${choice.target.patches} patches` : `${100 * choice.target.accuracy} % accuracy`;
+  const gave = `${(100 * accuracy).toFixed(1)} % with ${patches.toFixed(2)} patches there`;
+  const kept =
+    choice.file === undefined
+      ? "not stored, since the classifier of --ckpt_hr_cl is not the checkpoint's"
+      : `stored in ${choice.file}`;
+  return `calibrated for ${aim} on ${images} training images: ${gave}; ${kept}\n`;
+}
+
+async function writeChart(file: string, { dataset, split, stage, rows, sweep }: RunEvaluation): Promise<void> {
+  if (sweep === undefined) return;
+  const [{ sweepChart }, { tradeoffFile }, { writeFileAtomic }] = await Promise.all([
+    import("../report/sweep-table.ts"),
+    import("../report/tradeoff.ts"),
+    import("../files/atomic.ts"),
+  ]);
+  const title = `Accuracy against patches: ${stage} on ${dataset}, ${split}`;
+  writeFileAtomic(file, Buffer.from(await tradeoffFile(title, sweepChart(sweep, rows))));
+}

@@ -1,0 +1,45 @@
+/** `patchdrop export`: a run's networks as ONNX models. */
+import { Command } from "@commander-js/extra-typings";
+import { exportSchema } from "../options/export-options.ts";
+import { parseWith } from "../options/stage-options.ts";
+import { addFlags } from "./flags.ts";
+
+const summary = "Write a run's networks as ONNX models, each compared with libtorch before it is there.";
+
+const about = [
+  summary,
+  "",
+  [
+    "The folder gets policy.onnx (normalized image → a probability for each patch), classifier.onnx (normalized image with",
+    "patches dropped → logits) and, of a run with two streams, lr_classifier.onnx (normalized image → logits). All take the",
+    "high-resolution image: the low resolution is made inside. Sizes, normalization and classes are in the files' metadata.",
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  patchdrop export --load runs/finetune --out onnx/finetune
+  patchdrop export --load runs/two --out onnx/two --batch 1 --data_dir data/cifar10`;
+
+/** The subcommand; what it needs is loaded when it runs. */
+export function exportCommand(): Command {
+  const command = new Command("export")
+    .summary(summary)
+    .description(about)
+    .option("--out <folder>", exportSchema.shape.out.description);
+  addFlags(command, exportSchema.omit({ out: true }))
+    .addHelpText("after", examples)
+    .action(async (flags) => {
+      const options = parseWith(exportSchema, flags, "export");
+      const { exportRun } = await import("../export/export-run.ts");
+      const { checkpoint, images, networks } = await exportRun(options);
+      const lines = networks.map(
+        ({ file, network, outputs, difference }) =>
+          `  ${file}: ${network}, ${outputs} probabilities an image, at most ${difference.toExponential(1)} from libtorch's\n`,
+      );
+      process.stdout.write(
+        `${options.out}\n${checkpoint}, compared on ${images.count} images (${images.of})\n${lines.join("")}`,
+      );
+    });
+  return command as unknown as Command;
+}

@@ -1,0 +1,47 @@
+/** `patchdrop predict`: what a trained run says of images, a line each. */
+import { Command } from "@commander-js/extra-typings";
+import { exitCodes } from "../errors.ts";
+import { predictSchema } from "../options/predict-options.ts";
+import { parseWith } from "../options/stage-options.ts";
+import { addFlags } from "./flags.ts";
+
+const summary = "Print what a trained run says of images: class, chosen patches, pixels.";
+
+const about = [
+  summary,
+  "",
+  [
+    "IMAGE is a file; a folder, for the images below it; a pattern of *, ? and ** in quotes; or - for a list of paths on",
+    "standard input, one a line. An image that can't be read gets a line with its error; the others are not held up,",
+    `and the exit code is ${exitCodes.input}. Pictures are named after the image's path, with .png behind it.`,
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  patchdrop predict --load runs/finetune photos --overlay photos-patches
+  find photos -name '*.jpg' | patchdrop predict --load runs/finetune --format csv --out photos.csv -
+  patchdrop predict --load runs/finetune 'photos/**/*.png' --out photos.jsonl --resume`;
+
+/** The subcommand; what it needs is loaded when it runs. */
+export function predictCommand(): Command {
+  const command = new Command("predict").summary(summary).description(about).argument("<image...>", "see above");
+  addFlags(command as unknown as Command, predictSchema);
+  command
+    .option("--quiet", "print nothing but lines and errors")
+    .addHelpText("after", examples)
+    .action(async (args, flags) => {
+      const { quiet = false, ...given } = flags as Record<string, unknown> & { quiet?: boolean };
+      const options = parseWith(predictSchema, given, "predict");
+      const [{ predict }, { terminalReporter }] = await Promise.all([
+        import("../predict/predict.ts"),
+        import("./terminal-reporter.ts"),
+      ]);
+      const streams = { input: process.stdin, output: process.stdout };
+      const { images, unreadable } = await predict(args, options, streams, terminalReporter({ quiet }));
+      if (unreadable === 0) return;
+      process.stderr.write(`error: ${unreadable} of ${images} images could not be read; see their lines\n`);
+      process.exitCode = exitCodes.input;
+    });
+  return command as unknown as Command;
+}

@@ -1,0 +1,44 @@
+/** `patchdrop report`: runs as one page that needs nothing else. */
+import { Command } from "@commander-js/extra-typings";
+import { reportSchema } from "../options/report-options.ts";
+import { parseWith } from "../options/stage-options.ts";
+import { addFlags } from "./flags.ts";
+
+const summary = "Write one HTML page of runs: curves, tables, budgets, where patches lie, images.";
+
+const about = [
+  summary,
+  "",
+  [
+    "RUN is a run folder, a checkpoint, or the folder of a `patchdrop run`, for all its runs. The page is one file: it loads",
+    "nothing, needs no script, and prints. Several runs stand side by side.",
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  patchdrop report runs/finetune --ckpt_lr_cl runs/lr
+  patchdrop report runs/hr runs/lr runs/finetune runs/cheap --out comparison.html --title "Two penalties"
+  patchdrop report runs/quickstart --no-sweep --json`;
+
+export function reportCommand(): Command {
+  const command = new Command("report").summary(summary).description(about).argument("<run...>", "see above");
+  addFlags(command as unknown as Command, reportSchema);
+  command
+    .option("--json", "print all that the page shows, but for its images, as JSON")
+    .option("--quiet", "print nothing but errors and the page's name, or the JSON")
+    .addHelpText("after", examples)
+    .action(async (runs, flags) => {
+      type Flags = Record<string, unknown> & { json?: boolean; quiet?: boolean };
+      const { json = false, quiet = false, ...given } = flags as Flags;
+      const options = parseWith(reportSchema, given, "report");
+      const [{ reportRuns }, { terminalReporter }] = await Promise.all([
+        import("../experiment/report-runs.ts"),
+        import("./terminal-reporter.ts"),
+      ]);
+      const words = ["patchdrop", ...process.argv.slice(2)].join(" ");
+      const report = await reportRuns(runs, options, words, terminalReporter({ quiet }));
+      process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : `${report.page}\n`);
+    });
+  return command as unknown as Command;
+}

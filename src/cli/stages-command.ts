@@ -1,0 +1,61 @@
+/** The four trainings as subcommands: flags from the schema, then one call. */
+import { Command } from "@commander-js/extra-typings";
+import { parseOptions, type StageName, schemas, stageNames } from "../options/stage-options.ts";
+import { signalExitCode } from "./exit.ts";
+import { addFlags } from "./flags.ts";
+
+const descriptions: Record<StageName, string> = {
+  classifier_training: "Train a classifier on high-resolution images, or on low-resolution ones with --stream_id LR.",
+  pretrain: "Train the policy by REINFORCE, judged by the frozen high-resolution classifier.",
+  finetune: "Train the policy and the high-resolution classifier together.",
+  finetune2stream: "The same, with the frozen low-resolution classifier's logits added.",
+};
+
+const examples: Record<StageName, readonly [string, string]> = {
+  classifier_training: [
+    "--data_dir data/cifar10 --cv_dir runs/hr",
+    "--data_dir data/cifar10 --stream_id LR --cv_dir runs/lr",
+  ],
+  pretrain: [
+    "--data_dir data/cifar10 --ckpt_hr_cl runs/hr --cv_dir runs/pretrain",
+    "--data_dir data/cifar10 --ckpt_hr_cl runs/hr --cv_dir runs/pretrain --resume",
+  ],
+  finetune: [
+    "--data_dir data/cifar10 --load runs/pretrain --ckpt_hr_cl runs/hr --cv_dir runs/finetune",
+    "--data_dir data/cifar10 --load runs/pretrain --ckpt_hr_cl runs/hr --penalty -2 --cv_dir runs/cheap",
+  ],
+  finetune2stream: [
+    "--data_dir data/cifar10 --load runs/finetune --ckpt_lr_cl runs/lr --cv_dir runs/two",
+    "--data_dir data/cifar10 --load runs/finetune --ckpt_lr_cl runs/lr --two_stream_mix share --cv_dir runs/two2019",
+  ],
+};
+
+export function stageCommands(): Command[] {
+  return stageNames.map((stage) => {
+    const command = new Command(stage).description(descriptions[stage]);
+    addFlags(command, schemas[stage]);
+    const [first, second] = examples[stage];
+    command
+      .option("--quiet", "print nothing but errors")
+      .addHelpText("after", `\nExamples:\n  patchdrop ${stage} ${first}\n  patchdrop ${stage} ${second}`)
+      .action(async (flags) => {
+        const { quiet = false, ...given } = flags as Record<string, unknown> & { quiet?: boolean };
+        await runStage(stage, given, quiet);
+      });
+    return command as unknown as Command;
+  });
+}
+
+async function runStage(stage: StageName, given: Record<string, unknown>, quiet: boolean): Promise<void> {
+  const options = parseOptions(stage, given);
+  const [{ train }, { terminalReporter }] = await Promise.all([
+    import("../training/train.ts"),
+    import("./terminal-reporter.ts"),
+  ]);
+  const result = await train(stage, options, terminalReporter({ quiet }));
+  if (result.stopped !== undefined) {
+    process.stderr.write(`stopped by ${result.stopped}; everything is saved, go on with --resume\n`);
+    process.exit(signalExitCode(result.stopped));
+  }
+  if (!quiet) process.stdout.write(`${result.run}\n`);
+}

@@ -1,0 +1,36 @@
+/** How a command talks to a person while it works: a bar or lines on stderr, and signals turned into a wish to stop. */
+import { createProgress } from "../utils/progress.ts";
+import type { Reporter } from "../utils/reporter.ts";
+
+/** Reports to stderr; `quiet` leaves only errors. Stops are asked for by SIGINT and SIGTERM; a second one ends at once. */
+export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
+  let stopping: NodeJS.Signals | undefined;
+  let bar: ReturnType<typeof createProgress> | undefined;
+  const note = (text: string) => {
+    if (quiet) return;
+    if (bar === undefined) process.stderr.write(`${text}\n`);
+    else bar.note(text);
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => {
+      if (stopping !== undefined) process.exit(signal === "SIGINT" ? 130 : 143);
+      stopping = signal;
+      note(`${signal}: stopping after this step; again to stop at once`);
+    });
+  }
+  return {
+    note,
+    stopping: () => stopping,
+    progress(label, total, done = 0) {
+      const own = createProgress({ label, total, before: done, quiet });
+      bar = own;
+      return {
+        update: (done, numbers) => own.update(done, numbers),
+        stop() {
+          own.stop();
+          bar = undefined;
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * The threshold that gives a mean number of patches or an accuracy, found on training images as the networks see test
+ * images, without augmentation. The split that is evaluated is never looked at for it.
+ */
+
+import type { StoredChoice } from "../checkpoints/stored-choice.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
+import {
+  choosePatches,
+  probabilitiesOf,
+  type Threshold,
+  type ThresholdSelection,
+  thresholdForAccuracy,
+  thresholdForPatches,
+} from "../method/budget.ts";
+import { Random } from "../utils/random.ts";
+import { judge, type Look, lookAt } from "./judge.ts";
+
+/** At most so many training images, drawn by the seed: the mean of S over them errs by a hundredth of a patch or two. */
+const calibrationImages = 2000;
+
+export interface CalibrationSet {
+  /** Which images of the training split. */
+  readonly images: Uint32Array;
+  readonly look: Look;
+}
+
+export async function lookForCalibration({ setting, seed, ...run }: OpenedRun): Promise<CalibrationSet> {
+  const { train } = setting.data;
+  const all = Uint32Array.from({ length: train.length }, (_, i) => i);
+  const images = new Random(seed, "calibration").shuffle(all).slice(0, calibrationImages).sort();
+  const look = await lookAt(train, { setting, seed, ...run }, { images, label: "calibration: policy" });
+  return { images, look };
+}
+
+export type Target = StoredChoice["target"];
+
+export interface Calibrated {
+  readonly selection: ThresholdSelection;
+  readonly calibrated: StoredChoice["calibrated"];
+}
+
+/** @throws usage: a target beyond the budget, or an accuracy that no threshold reaches */
+export async function calibrate(
+  run: OpenedRun,
+  { images, look }: CalibrationSet,
+  target: Target,
+  budget: number | undefined,
+): Promise<Calibrated> {
+  const accuraciesAt = async (thresholds: readonly number[]): Promise<number[]> => {
+    const choices = thresholds.map((threshold) => (i: number) => {
+      return choosePatches(probabilitiesOf(look, i), { policy: "threshold", threshold, budget });
+    });
+    const verdicts = await judge(run.setting.data.train, run, look, choices, { images, label: "calibration" });
+    return verdicts.map(({ metrics }) => metrics.metrics().accuracy);
+  };
+  const found =
+    "patches" in target
+      ? await measured(thresholdForPatches(look, target.patches, budget), accuraciesAt)
+      : await thresholdForAccuracy(look, target.accuracy, accuraciesAt, budget);
+  const { threshold, patches, accuracy } = found;
+  return {
+    selection: { policy: "threshold", threshold, budget },
+    calibrated: { split: "train", images: images.length, accuracy, patches },
+  };
+}
+
+async function measured(level: Threshold, accuraciesAt: (thresholds: readonly number[]) => Promise<number[]>) {
+  const [accuracy] = await accuraciesAt([level.threshold]);
+  return { ...level, accuracy };
+}

@@ -1,0 +1,73 @@
+/** What an evaluation says of a run: a table's rows, and more of a policy. Accuracies and shares are within 0..1. */
+
+import type { Measured, StoredChoice } from "../checkpoints/stored-choice.ts";
+import type { Selection } from "../method/budget.ts";
+import type { ClassResult } from "../method/class-metrics.ts";
+import type { Examples } from "./examples.ts";
+import type { SweepSeries } from "./sweep.ts";
+
+/** One way of choosing patches and what came of it. */
+export interface EvaluationRow {
+  name: string;
+  kind: "policy" | "baseline";
+  accuracy: number;
+  /** S: mean number of patches an image. */
+  patches: number;
+  /** V: its standard deviation over the images. */
+  patchesStd?: number;
+  /** Number of distinct masks. */
+  policies?: number;
+  reward?: number;
+}
+
+export interface RunEvaluation {
+  checkpoint: string;
+  stage: string;
+  model: string;
+  dataset: string;
+  split: "train" | "test";
+  images: number;
+  rows: EvaluationRow[];
+  /** Share of images for which the policy took each patch, [P]; none for a classifier. */
+  patchUse?: number[];
+  /** How the policy's patches were chosen, where a flag said it. */
+  choice?: EvaluatedChoice;
+  sweep?: PolicySweep;
+  details?: PolicyDetails;
+}
+
+export interface EvaluatedChoice {
+  selection: Selection;
+  target?: StoredChoice["target"];
+  /** What the threshold gave on the training images that it was calibrated on. */
+  calibrated?: Measured;
+  /** Where the choice is stored; nowhere if it was calibrated with a classifier that is not the checkpoint's. */
+  file?: string;
+}
+
+export interface PolicySweep {
+  rule: "threshold" | "topk";
+  /** Names, [K]. */
+  classes: readonly string[];
+  series: SweepSeries[];
+}
+
+/** What there is to say of a policy beyond the rows of a table. */
+export interface PolicyDetails {
+  /** By label, [K]. */
+  classes: readonly (ClassResult & { name: string })[];
+  health: PolicyHealth;
+  examples: Examples;
+}
+
+/** Whether the policy looks at its images, or treats all alike. */
+export interface PolicyHealth {
+  /** Mean entropy of an image's choice in bits, 0 … P. */
+  entropyBits: number;
+  /** Distinct masks. */
+  policies: number;
+  /** Share of images with the most frequent mask. */
+  commonestPolicy: number;
+  /** How many images had 0, 1, … P patches taken, [P + 1]. */
+  imagesByPatches: number[];
+}

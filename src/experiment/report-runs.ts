@@ -1,0 +1,120 @@
+/** `patchdrop report`: evaluates runs, alike and one after the other, and writes one page of all of them. */
+import { existsSync, readdirSync } from "node:fs";
+import { join, resolve, sep } from "node:path";
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts";
+import { evaluateRun } from "../evaluation/evaluate-run.ts";
+import type { RunEvaluation } from "../evaluation/evaluation.ts";
+import { assertWritable, writeFileAtomic } from "../files/atomic.ts";
+import { evalSchema } from "../options/eval-options.ts";
+import type { ReportOptions } from "../options/report-options.ts";
+import { parseWith } from "../options/stage-options.ts";
+import { renderPage } from "../report/page.ts";
+import { percent } from "../report/table.ts";
+import type { Reporter } from "../utils/reporter.ts";
+import { type EvaluatedRun, gatherPage } from "./gather.ts";
+
+export interface Report {
+  /** The written file. */
+  readonly page: string;
+  /** By the runs' names on the page. */
+  readonly evaluations: Readonly<Record<string, RunEvaluation>>;
+}
+
+/**
+ * @param paths run folders, checkpoints, and folders of `patchdrop run`, for the runs below them
+ * @throws what evaluateRun throws; system: a page that cannot be written; Stopped
+ */
+export async function reportRuns(
+  paths: readonly string[],
+  options: ReportOptions,
+  command: string,
+  reporter: Reporter,
+): Promise<Report> {
+  const { out, title, ...shared } = options;
+  assertWritable(out);
+  const opened = named([...new Set(paths.flatMap(runsAt))]).map((run) => ({
+    ...run,
+    checkpoint: openCheckpoint(run.path),
+  }));
+  const checked = opened.map(({ name, path, checkpoint }) => {
+    return { name, options: evalOptions(path, checkpoint, shared, opened) };
+  });
+  const runs: EvaluatedRun[] = [];
+  for (const run of checked) {
+    reporter.note(`${run.name}: evaluation`);
+    runs.push({ ...run, evaluation: await evaluateRun(run.options, reporter, { details: true }) });
+  }
+  const page = await gatherPage(runs, { title, summary: summaryOf(runs), command }, () => true, reporter);
+  writeFileAtomic(out, Buffer.from(await renderPage(page)));
+  return { page: out, evaluations: Object.fromEntries(runs.map(({ name, evaluation }) => [name, evaluation])) };
+}
+
+/** The runs below a folder that is no run itself, as `patchdrop run` leaves them, in the order in which they began. */
+function runsAt(path: string): string[] {
+  if (!existsSync(path) || existsSync(join(path, configName))) return [path];
+  const below = existsSync(join(path, "results.json")) ? readdirSync(path).map((name) => join(path, name)) : [];
+  const runs = below.filter((folder) => existsSync(join(folder, configName)));
+  const created = new Map(runs.map((run) => [run, openCheckpoint(run).config.created]));
+  return runs.length === 0 ? [path] : runs.sort((a, b) => created.get(a)!.localeCompare(created.get(b)!));
+}
+
+/** Each run under its folder's name, or under as much more of its path as no other run has. */
+function named(paths: readonly string[]): { name: string; path: string }[] {
+  const parts = paths.map((path) => {
+    const whole = resolve(path).split(sep);
+    return whole.filter((part, i) => part !== checkpointsName || i !== whole.length - 2);
+  });
+  const ending = (i: number, length: number) => parts[i].slice(-length).join("/");
+  return paths.map((path, i) => {
+    let length = 1;
+    const isTaken = () => parts.some((_, j) => j !== i && ending(j, length) === ending(i, length));
+    while (length < parts[i].length && isTaken()) length += 1;
+    return { path, name: ending(i, length) };
+  });
+}
+
+/** The report's options as those of a run's evaluation. */
+function evalOptions(
+  load: string,
+  checkpoint: Checkpoint,
+  { sweep, policy, budget, threshold, ckpt_lr_cl, ...shared }: Omit<ReportOptions, "out" | "title">,
+  runs: readonly { path: string; checkpoint: Checkpoint }[],
+) {
+  if (!checkpoint.networks.has("agent")) return parseWith(evalSchema, { load, ...shared }, "report");
+  const low = ckpt_lr_cl ?? lowClassifier(checkpoint, runs);
+  const chosen = { sweep, policy, budget, threshold, ...(low !== undefined && { ckpt_lr_cl: low }) };
+  return parseWith(evalSchema, { load, ...shared, ...chosen }, "report");
+}
+
+/** The low-resolution classifier that a policy is compared with: one of the runs, or the one that its run had. */
+function lowClassifier({ config }: Checkpoint, runs: readonly { path: string; checkpoint: Checkpoint }[]) {
+  const isLow = ({ options }: Checkpoint["config"]) =>
+    options.stream_id === "LR" && options.model === config.options.model;
+  const among = runs.find(({ checkpoint }) => isLow(checkpoint.config));
+  const { ckpt_lr_cl: own } = config.options;
+  return among?.path ?? (typeof own === "string" && existsSync(own) ? own : undefined);
+}
+
+/**
+ * What was found, in one sentence of the most accurate policy (the cheapest of those that are to a tenth of a percent), or
+ * of the first classifier where there is none.
+ */
+export function summaryOf(runs: readonly EvaluatedRun[]): string {
+  const policies = runs.filter(({ evaluation }) => evaluation.patchUse !== undefined);
+  const policyRow = ({ evaluation }: EvaluatedRun) => evaluation.rows[0];
+  const shownAccuracy = (run: EvaluatedRun) => Number(percent(policyRow(run).accuracy));
+  const order = policies.toSorted(
+    (a, b) => shownAccuracy(b) - shownAccuracy(a) || policyRow(a).patches - policyRow(b).patches,
+  );
+  const { name, evaluation } = order[0] ?? runs[0];
+  const { dataset, split, images, rows, patchUse } = evaluation;
+  const all = `the ${images.toLocaleString("en")} ${split === "test" ? "test" : "training"} images of ${dataset}`;
+  const which = policies.length > 1 ? `Of ${policies.length} policies the most accurate, ${name},` : name;
+  const found = `${which} recognizes ${percent(rows[0].accuracy)} % of ${all}`;
+  if (patchUse === undefined) return `${found}.`;
+  const whole = rows.find((row) => row.name === "all patches")?.accuracy ?? Number.NaN;
+  const read = `reads ${rows[0].patches.toFixed(2)} of the ${patchUse.length} patches of each`;
+  return `${found} and ${read}; with all ${patchUse.length} it recognizes ${percent(whole)} %.`;
+}

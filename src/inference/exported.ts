@@ -1,0 +1,143 @@
+/**
+ * Opens a folder that export-run.ts wrote: the models' bytes, and what one must know to feed them, from their metadata.
+ * Needs no libtorch. Whether ONNX Runtime takes the graphs shows when they are run.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { parseAs } from "../checkpoints/checkpoint.ts";
+import type { Normalization } from "../data/dataset.ts";
+import type { TransformName } from "../data/transforms.ts";
+import { fault } from "../errors.ts";
+import { systemFault } from "../files/atomic.ts";
+import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
+import type { ThresholdSelection } from "../method/budget.ts";
+import { type Grid, makeGrid } from "../method/grid.ts";
+import type { Fill } from "../method/images.ts";
+import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
+
+/** What stands where a patch was dropped, as the metadata say it. */
+export const fills: Record<Fill, string> = {
+  zero: "dropped patches are 0 after normalization",
+  lr: "dropped patches show the low resolution, enlarged",
+};
+
+export interface Exported {
+  readonly models: Models;
+  /** As `patchdrop models` has it, with the variant. */
+  readonly model: string;
+  readonly grid: Grid;
+  /** Side of the low resolution, in pixels. */
+  readonly lowSize: number;
+  readonly transform: TransformName;
+  readonly normalization: Normalization;
+  readonly fill: Fill;
+  readonly classes: readonly string[];
+  /** How the run's patches were to be chosen, where that was calibrated. */
+  readonly calibrated: ThresholdSelection | undefined;
+  /** SHA-256 of each network's file in the checkpoint that was exported, by the network's name. */
+  readonly checkpoint: ReadonlyMap<string, string>;
+}
+
+const next = "export the run again (patchdrop export)";
+const said = (rule: string) => `${rule}; ${next}`;
+const matching = (pattern: RegExp, rule: string) => z.string(said(rule)).regex(pattern, said(rule));
+const pixels = matching(/^[1-9]\d{0,4}$/, "must be a number of pixels").transform(Number);
+const names = json(z.array(z.string()).min(1), "must be a list of names");
+const channels = (least: number) => {
+  const value = z.number().min(least).max(1);
+  return json(z.tuple([value, value, value]), `must be three numbers of ${least} to 1`);
+};
+
+const schema = z
+  .object({
+    model: z.string(said("must name the model")),
+    network: z.string(said("must name the network")),
+    networks: names,
+    checkpoint_sha256: matching(/^[0-9a-f]{64}$/, "must be a SHA-256"),
+    image_size: pixels,
+    patch_size: pixels,
+    low_size: pixels,
+    transform_name: z.enum(["cifar", "imagenet", "fmow"], said("must name a transform")),
+    mean: channels(0),
+    std: channels(1e-6),
+    fill: z.enum(Object.values(fills), said("must say what stands where a patch was dropped")),
+    classes: names,
+    threshold: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number").transform(Number),
+    // What the threshold was calibrated for; without it, it is the one that policies are tested with.
+    threshold_target: z.string().optional(),
+    budget: matching(/^\d{1,5}$/, "must be a number of patches")
+      .transform(Number)
+      .optional(),
+  })
+  .refine(({ image_size, patch_size, low_size }) => image_size % patch_size === 0 && image_size % low_size === 0, {
+    path: ["image_size"],
+    message: said("must be a multiple of patch_size and low_size"),
+  });
+type Metadata = z.infer<typeof schema>;
+
+function json<T>(schema: z.ZodType<T>, rule: string) {
+  return z.string(said(rule)).transform((text, context): T => {
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch {
+      context.addIssue({ code: "custom", message: said(rule) });
+      return z.NEVER;
+    }
+  });
+}
+
+/** @throws input: a folder without models, metadata that lack something, models of several exports; system */
+export function openExported(folder: string): Exported {
+  const models = readModels(folder);
+  const all = [...models].map(([file, bytes]) => {
+    const where = join(folder, file);
+    return { where, ...parseAs(schema, Object.fromEntries(readOnnxMetadata(bytes, where)), where) };
+  });
+  const [first] = all;
+  for (const other of all) expectSame(first, other);
+  const checkpoint = new Map(all.map(({ network, checkpoint_sha256 }) => [network, checkpoint_sha256]));
+  const missing = first.networks.filter((name) => !checkpoint.has(name));
+  if (missing.length > 0) {
+    throw fault("input", { where: folder, rule: `must hold the models of ${first.networks.join(", ")}`, next });
+  }
+  const { model, low_size: lowSize, transform_name: transform, mean, std, fill, classes, threshold, budget } = first;
+  return {
+    models,
+    model,
+    grid: makeGrid(first.image_size, first.patch_size),
+    lowSize,
+    transform,
+    normalization: { mean, std },
+    fill: fill === fills.lr ? "lr" : "zero",
+    classes,
+    calibrated: first.threshold_target !== undefined ? { policy: "threshold", threshold, budget } : undefined,
+    checkpoint,
+  };
+}
+
+function readModels(folder: string): Map<ModelFile, Uint8Array> {
+  const models = new Map<ModelFile, Uint8Array>();
+  for (const file of modelFiles) {
+    const path = join(folder, file);
+    try {
+      if (existsSync(path)) models.set(file, readFileSync(path));
+    } catch (error) {
+      throw systemFault("could not be read", path, 0, error);
+    }
+  }
+  if (models.has("classifier.onnx") || models.has("lr_classifier.onnx")) return models;
+  const how = "give a folder that `patchdrop export` made of a run";
+  throw fault("input", {
+    where: folder,
+    rule: "must be a folder with classifier.onnx or lr_classifier.onnx",
+    next: how,
+  });
+}
+
+/** Models go together when they say the same of everything but themselves. */
+function expectSame(one: Metadata & { where: string }, other: Metadata & { where: string }): void {
+  const shared = ({ where: _, network: __, checkpoint_sha256: ___, ...rest }: typeof one) => JSON.stringify(rest);
+  if (shared(one) === shared(other)) return;
+  throw fault("input", { where: other.where, rule: `must be of the same export as ${basename(one.where)}`, next });
+}

@@ -1,0 +1,56 @@
+/** The networks of a run: which there are, fresh from a seed or with weights that were saved. */
+import type { StateDict } from "../formats/safetensors.ts";
+import type { Network } from "../nn/layers.ts";
+import { Parameters } from "../nn/parameters.ts";
+import type { Device } from "../tensor/device.ts";
+import { Random } from "../utils/random.ts";
+import type { Model } from "./registry.ts";
+
+/** Names of networks in checkpoints, as the reference's: the policy, and the two classifiers. */
+export type NetworkName = "agent" | "resnet_hr" | "resnet_lr";
+
+/** A network with its parameters. */
+export interface Learner {
+  readonly network: Network;
+  readonly parameters: Parameters;
+}
+
+/** What a network's size hangs on. */
+export interface NetworkSetting {
+  readonly model: Model;
+  readonly classes: number;
+  readonly device: Device;
+}
+
+/** The network of that name, its parameters not yet set. */
+function emptyNetwork({ model, classes, device }: NetworkSetting, name: NetworkName): Learner {
+  const network = name === "agent" ? model.policy : model.classifier(classes);
+  return {
+    network,
+    parameters: new Parameters(network, name === "resnet_hr" ? model.imageSize : model.lowInput, device),
+  };
+}
+
+/** Fresh weights from the seed; `name` keeps the networks' random numbers apart. */
+export function freshNetwork(setting: NetworkSetting, seed: number, name: NetworkName): Learner {
+  const { network, parameters } = emptyNetwork(setting, name);
+  parameters.initialize(new Random(seed, "initialize", name));
+  return { network, parameters };
+}
+
+/** Saved weights, and what names them in errors. */
+export interface SavedNetwork {
+  readonly state: StateDict;
+  readonly where: string;
+}
+
+/** A network with saved weights. @throws kind "input" when they are of another shape. */
+export function loadNetwork(setting: NetworkSetting, name: NetworkName, { state, where }: SavedNetwork): Learner {
+  const { network, parameters } = emptyNetwork(setting, name);
+  parameters.load(state, where);
+  return { network, parameters };
+}
+
+export function states(learners: ReadonlyMap<NetworkName, Learner>): Map<string, StateDict> {
+  return new Map([...learners].map(([name, { parameters }]) => [name, parameters.stateDict()] as const));
+}

@@ -1,0 +1,86 @@
+/** The flags that say how patches are chosen, for every command whose policy chooses: one piece of schema, one meaning. */
+import { z } from "zod";
+import { readChoice } from "../checkpoints/stored-choice.ts";
+import { fault } from "../errors.ts";
+import { asTested, type Selection } from "../method/budget.ts";
+
+export const selectionShape = {
+  policy: z
+    .enum(["threshold", "topk", "sample", "calibrated"])
+    .optional()
+    .describe(
+      "patches to take: those at least as likely as --threshold (the default), the --budget likeliest, each with its probability, or as a --target_… was calibrated and stored",
+    ),
+  budget: z
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe("patches an image: exactly so many with --policy topk, else at most, the likeliest"),
+  threshold: z.number().min(0).max(1).optional().describe("probability from which a patch is taken; 0.5 when absent"),
+};
+
+/** Of commands that look at images one after the other, as they come: nothing is drawn by lot. */
+export const plainSelectionShape = {
+  ...selectionShape,
+  policy: z
+    .enum(["threshold", "topk", "calibrated"])
+    .optional()
+    .describe(
+      "patches to take: those at least as likely as --threshold (the default), the --budget likeliest, or as patchdrop eval calibrated and stored",
+    ),
+};
+
+export interface SelectionFlags {
+  policy?: "threshold" | "topk" | "sample" | "calibrated" | undefined;
+  budget?: number | undefined;
+  threshold?: number | undefined;
+}
+
+/**
+ * How the flags say that patches are chosen; as policies are tested where they say nothing.
+ * @param patches P of the model
+ * @param calibrated gives the stored choice, which is asked for by "calibrated" only
+ * @throws usage: flags that do not go together or not with the model; what `calibrated` throws
+ */
+export function selectionOf(flags: SelectionFlags, patches: number, calibrated: () => Selection): Selection {
+  const { policy = "threshold", budget, threshold } = flags;
+  if (budget !== undefined && budget > patches) {
+    throw wrong("--budget", `must be at most the model's ${patches} patches`, budget);
+  }
+  if (threshold !== undefined && policy !== "threshold") {
+    throw wrong("--threshold", "must go with --policy threshold", policy);
+  }
+  if (policy === "threshold") return { policy, threshold: threshold ?? asTested.threshold, budget };
+  if (policy === "sample") return { policy, budget };
+  if (policy === "calibrated") {
+    if (budget !== undefined) throw wrong("--budget", "must be left to what was calibrated", budget);
+    return calibrated();
+  }
+  if (budget === undefined) throw wrong("--budget", "must be given with --policy topk", "nothing");
+  return { policy, budget };
+}
+
+function wrong(where: string, rule: string, got: unknown) {
+  return fault("usage", { where, rule, got });
+}
+
+/** The choice that is stored with a checkpoint. @throws input: nothing stored, or damaged */
+export function calibratedSelection(checkpoint: string): Selection {
+  const stored = readChoice(checkpoint);
+  if (stored !== undefined) return { policy: stored.policy, threshold: stored.threshold, budget: stored.budget };
+  throw notCalibrated(checkpoint, "calibrate: patchdrop eval with --target-patches or --target-accuracy");
+}
+
+export function notCalibrated(where: string, next: string) {
+  return fault("input", { where, rule: "must have a choice that was calibrated", next });
+}
+
+/** A selection in a few words, for a table's row or a sentence. */
+export function selectionText(selection: Selection): string {
+  const { policy, budget } = selection;
+  const most = budget === undefined ? "" : `, at most ${budget}`;
+  if (policy === "topk") return `the ${budget} likeliest`;
+  if (policy === "sample") return `sampled${most}`;
+  return `threshold ${Number(selection.threshold.toPrecision(4))}${most}`;
+}

@@ -1,0 +1,114 @@
+/**
+ * A run's numbers, twice: `metrics.jsonl` (one record a line: the source for tables and curves) and a TensorBoard event
+ * file with the same scalars under the reference's tags, `<split>_<metric>`, the epoch being the step.
+ */
+
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { fault } from "../errors.ts";
+import { systemFault } from "../files/atomic.ts";
+import { isJsonObject } from "../files/json.ts";
+import { cutFile, LogFile } from "../files/log-file.ts";
+import { encodeFileVersion, encodeScalars } from "../formats/tensorboard-events.ts";
+
+/** The numbers of one split ("train", "test") in one epoch. A number that is not finite is kept as NaN. */
+export interface MetricRecord {
+  readonly epoch: number;
+  readonly split: string;
+  readonly [metric: string]: number | string;
+}
+
+export const metricsName = "metrics.jsonl";
+const eventsPrefix = "events.out.tfevents.";
+
+/** The two logs of a run folder, open for appending. */
+export class MetricLog {
+  readonly #metrics: LogFile;
+  readonly #events: LogFile;
+  readonly #eventsName: string;
+
+  /** Continues the logs that `folder` has, or starts them. Throws "system". */
+  constructor(folder: string) {
+    const events = readdirSync(folder).filter((name) => name.startsWith(eventsPrefix));
+    const host = hostname().replace(/[^\w.-]/g, "_");
+    this.#eventsName = events.sort().at(-1) ?? `${eventsPrefix}${Math.floor(Date.now() / 1000)}.${host}`;
+    this.#metrics = new LogFile(join(folder, metricsName));
+    this.#events = new LogFile(join(folder, this.#eventsName));
+    if (this.#events.length === 0) this.#events.append(encodeFileVersion(Date.now() / 1000));
+  }
+
+  /** Appends a record to both logs; the line also gets `time`, in seconds since 1970. Throws "system". */
+  append(record: MetricRecord): void {
+    const time = Date.now() / 1000;
+    this.#metrics.append(new TextEncoder().encode(`${JSON.stringify({ ...record, time })}\n`));
+    const scalars = new Map<string, number>();
+    for (const [metric, value] of Object.entries(record)) {
+      if (metric !== "epoch" && typeof value === "number") scalars.set(`${record.split}_${metric}`, value);
+    }
+    this.#events.append(encodeScalars(time, record.epoch, scalars));
+  }
+
+  /** Forces the logs to the disk and returns their lengths in bytes, by file name. Throws "system". */
+  sync(): Record<string, number> {
+    this.#metrics.sync();
+    this.#events.sync();
+    return { [metricsName]: this.#metrics.length, [this.#eventsName]: this.#events.length };
+  }
+
+  close(): void {
+    this.#metrics.close();
+    this.#events.close();
+  }
+}
+
+/**
+ * Cuts the logs of `folder` back to the given lengths (0 where a log has none), so that a resumed run repeats no line.
+ * Returns a note for each log that is shorter than it was. Throws "system".
+ */
+export function cutLogs(folder: string, lengths: ReadonlyMap<string, number>): string[] {
+  const notes: string[] = [];
+  const present = readdirSync(folder).filter((name) => name === metricsName || name.startsWith(eventsPrefix));
+  for (const name of new Set([...present, ...lengths.keys()])) {
+    const length = lengths.get(name) ?? 0;
+    const path = join(folder, name);
+    const whole = existsSync(path) ? cutFile(path, length) : length === 0;
+    if (!whole) notes.push(`${path}: shorter than at the last checkpoint; some of its lines are lost`);
+  }
+  return notes;
+}
+
+/**
+ * Reads a run folder's metrics in the order in which they were logged. A last line without its end (a run that was cut
+ * while it wrote) is left out. Throws "input" for a folder without metrics and, by line number, for a line that is none.
+ */
+export function readMetrics(folder: string): MetricRecord[] {
+  const path = join(folder, metricsName);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw systemFault("could not be read", path, 0, error);
+    throw fault("input", { where: path, rule: "does not exist", next: "give the --cv_dir of a training" });
+  }
+  const lines = text.split("\n").slice(0, -1);
+  return lines.map((line, i) => parseRecord(line, `${path}:${i + 1}`));
+}
+
+function parseRecord(line: string, where: string): MetricRecord {
+  const bad = (rule: string, got: unknown) => fault("input", { where, rule, got });
+  let record: unknown;
+  try {
+    record = JSON.parse(line, (_, value) => (value === null ? Number.NaN : value));
+  } catch {
+    throw bad("must be a JSON object", line);
+  }
+  if (!isJsonObject(record)) throw bad("must be a JSON object", line);
+  const { epoch, split } = record;
+  if (!Number.isSafeInteger(epoch)) throw bad("epoch must be a whole number", epoch);
+  if (typeof split !== "string") throw bad("split must be text", split);
+  for (const [name, value] of Object.entries(record)) {
+    if (typeof value !== "number" && typeof value !== "string") throw bad(`${name} must be a number`, value);
+  }
+  return record as MetricRecord;
+}

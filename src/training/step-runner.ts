@@ -1,0 +1,240 @@
+/**
+ * From the loader's batches to a stage's steps on the device. On the CPU each batch is made into tensors and the step is
+ * called. On a GPU the step reads the same input tensors each time, so that it can be captured and replayed:
+ *
+ *     what a batch is (bytes, or which images and how they are moved), labels, uniforms, learning rate
+ *       → one copy from pinned memory (tensor/inputs.ts)
+ *       → normalization, and moving where the images lie on the GPU, and the stage's step: one graph (tensor/captured.ts)
+ *
+ * A last batch of another size, tests and saving run without the graph, which is let go before and captured again after.
+ */
+import type { Loader } from "../data/loader.ts";
+import { moves } from "../data/transforms.ts";
+import { fault } from "../errors.ts";
+import type { Setting } from "../inference/setting.ts";
+import { CapturedStep, kept } from "../tensor/captured.ts";
+import type { CapturingStream } from "../tensor/cuda.ts";
+import { type InputShape, Inputs } from "../tensor/inputs.ts";
+import { scope } from "../tensor/scope.ts";
+import { fromArray, type Tensor, type TensorSource } from "../tensor/tensor.ts";
+import { Random } from "../utils/random.ts";
+import type { Batch, Learning, StepNumbers } from "./learning.ts";
+import { ResidentImages } from "./resident-images.ts";
+
+/** A batch that is ready for its step. */
+export interface ReadyStep {
+  /** Which images of the data set, [B]; valid until the next step. */
+  readonly indices: Uint32Array;
+  /** Takes the step. The numbers belong to the caller, and hold for {@link StepRunner.window} steps. */
+  take(lr: number): StepNumbers;
+}
+
+export interface StepRunner {
+  readonly window: number;
+  /** The steps of an epoch from `fromStep` on. */
+  steps(epoch: number, fromStep: number): AsyncIterable<ReadyStep>;
+  /** To be called before anything but the next step uses the device. */
+  release(): void;
+  free(): void;
+}
+
+export interface RunnerOptions {
+  learning: Pick<Learning, "step" | "uniformsPerImage">;
+  setting: Pick<Setting, "model" | "device" | "normalizer" | "cuda">;
+  loader: Loader;
+  seed: number;
+  /** Capture the step on a GPU. */
+  captured: boolean;
+  /** Steps for which the numbers must hold. */
+  window: number;
+}
+
+export function stepRunner(options: RunnerOptions): StepRunner {
+  const { setting, captured } = options;
+  if (setting.cuda === undefined) return new DirectSteps(options);
+  if (captured) mustKeepMemory();
+  return new StaticSteps(options, captured ? setting.cuda.compute : undefined);
+}
+
+/** Memory that the graph had used must stay where it was; libtorch's own allocator sees to that, CUDA's would not. */
+function mustKeepMemory(): void {
+  for (const name of ["PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"]) {
+    const value = process.env[name];
+    if (value === undefined || !value.includes("cudaMallocAsync")) continue;
+    const next = "unset it, or use --no-cuda-graph";
+    throw fault("usage", { where: name, rule: "must not name cudaMallocAsync with CUDA graphs", got: value, next });
+  }
+}
+
+/** The uniform numbers of a step: a function of the seed and the step's position, [count × perImage]. */
+export function uniformsOf(seed: number, epoch: number, step: number, count: number): Float32Array {
+  return new Random(seed, "sample", epoch, step).uniforms(new Float32Array(count));
+}
+
+const asInt64 = (values: ArrayLike<number>) => BigInt64Array.from(values, BigInt);
+
+/** Each step on tensors of its own. */
+class DirectSteps implements StepRunner {
+  readonly window: number;
+  readonly #options: RunnerOptions;
+
+  constructor(options: RunnerOptions) {
+    this.window = options.window;
+    this.#options = options;
+  }
+
+  async *steps(epoch: number, fromStep: number): AsyncGenerator<ReadyStep> {
+    const { learning, setting, loader, seed } = this.#options;
+    const { normalizer, model, device } = setting;
+    const perImage = learning.uniformsPerImage;
+    let step = fromStep;
+    for await (const { images, labels, indices } of loader.batches(epoch, fromStep)) {
+      const count = labels.length;
+      const uniforms = uniformsOf(seed, epoch, step++, count * perImage);
+      const take = (lr: number) => {
+        const batch: Batch = {
+          images: normalizer.images(images, model.imageSize),
+          labels: fromArray(asInt64(labels), [count], device),
+          uniforms: fromArray(uniforms, [count, perImage], device),
+          epoch,
+        };
+        return learning.step(batch, lr);
+      };
+      yield { indices, take: (lr) => kept(scope(() => take(lr))) };
+    }
+  }
+
+  release(): void {}
+  free(): void {}
+}
+
+type Values = Readonly<Record<string, TensorSource>>;
+type Tensors = Readonly<Record<string, Tensor>>;
+
+/** Each step on the same input tensors; captured where there is a stream for it. */
+export class StaticSteps implements StepRunner {
+  readonly window: number;
+  readonly #options: RunnerOptions;
+  readonly #source: ImageSource;
+  readonly #inputs: Inputs<string>;
+  readonly #step: CapturedStep<StepNumbers>;
+  #epoch = -1;
+
+  constructor(options: RunnerOptions, stream: CapturingStream | undefined) {
+    const { setting, loader, window } = options;
+    this.window = window;
+    this.#options = options;
+    this.#source = imageSource(loader, setting);
+    this.#inputs = this.#makeInputs(loader.batchSize);
+    this.#step = new CapturedStep(() => this.#body(this.#inputs.tensors), { stream, window });
+  }
+
+  async *steps(epoch: number, fromStep: number): AsyncGenerator<ReadyStep> {
+    const { learning, loader, seed } = this.#options;
+    if (epoch !== this.#epoch) this.release();
+    this.#epoch = epoch;
+    let step = fromStep;
+    for await (const { indices, values } of this.#source.batches(epoch, fromStep)) {
+      const count = indices.length;
+      const labels = asInt64(Array.from(indices, (index) => loader.dataset.labels[index]));
+      const uniforms = uniformsOf(seed, epoch, step++, count * learning.uniformsPerImage);
+      const all = (lr: number): Values => ({ ...values, labels, uniforms, rate: Float32Array.of(lr) });
+      yield { indices, take: (lr) => (count === loader.batchSize ? this.#take(all(lr)) : this.#once(all(lr), count)) };
+    }
+  }
+
+  #take(values: Values): StepNumbers {
+    this.#inputs.put(values);
+    return this.#step.run();
+  }
+
+  /** A batch of another size has inputs of its own, and no graph. */
+  #once(values: Values, count: number): StepNumbers {
+    this.release();
+    const inputs = this.#makeInputs(count);
+    try {
+      inputs.put(values);
+      return kept(scope(() => this.#body(inputs.tensors)));
+    } finally {
+      inputs.free();
+    }
+  }
+
+  #body(tensors: Tensors): StepNumbers {
+    const { learning, setting } = this.#options;
+    const { labels, uniforms, rate } = tensors;
+    const images = scope(() => setting.normalizer.normalized(this.#source.bytes(tensors)));
+    return learning.step({ images, labels, uniforms, epoch: this.#epoch }, rate);
+  }
+
+  #makeInputs(count: number): Inputs<string> {
+    const { learning, setting } = this.#options;
+    const shapes: Record<string, InputShape> = {
+      ...this.#source.shapes(count),
+      labels: { dtype: "int64", shape: [count] },
+      uniforms: { dtype: "float32", shape: [count, learning.uniformsPerImage] },
+      rate: { dtype: "float32", shape: [] },
+    };
+    return new Inputs(shapes, setting.device, setting.cuda);
+  }
+
+  release(): void {
+    this.#step.release();
+  }
+
+  free(): void {
+    this.#step.free();
+    this.#inputs.free();
+    this.#source.free();
+  }
+}
+
+/** How a batch's images get to the device. */
+interface ImageSource {
+  /** The inputs that a batch of `count` images is. */
+  shapes(count: number): Record<string, InputShape>;
+  batches(epoch: number, fromStep: number): AsyncIterable<{ indices: Uint32Array; values: Values }>;
+  /** The images that the inputs are, uint8 [B, S, S, 3]. */
+  bytes(inputs: Tensors): Tensor;
+  free(): void;
+}
+
+/** A set of at most so many bytes is held by the GPU as a whole: CIFAR's is 154 MB. */
+const residentLimitBytes = 2 ** 30;
+
+function imageSource(loader: Loader, { device }: Pick<Setting, "device">): ImageSource {
+  const { inMemory } = loader.dataset;
+  if (inMemory === undefined || inMemory.images.length > residentLimitBytes) return streamedImages(loader);
+  return residentImages(loader, new ResidentImages(inMemory.images, loader.dataset.imageSize, moves, device));
+}
+
+/** The loader makes the bytes, and each batch of them is uploaded. */
+function streamedImages(loader: Loader): ImageSource {
+  const { imageSize: size } = loader.dataset;
+  return {
+    shapes: (count) => ({ images: { dtype: "uint8", shape: [count, size, size, 3] } }),
+    async *batches(epoch, fromStep) {
+      for await (const { images, indices } of loader.batches(epoch, fromStep)) yield { indices, values: { images } };
+    },
+    bytes: ({ images }) => images,
+    free: () => undefined,
+  };
+}
+
+/** The device holds the images, and is told which to take and how to move them. */
+function residentImages(loader: Loader, images: ResidentImages): ImageSource {
+  return {
+    shapes: (count) => ({
+      indices: { dtype: "int64", shape: [count] },
+      moves: { dtype: "int64", shape: [count] },
+    }),
+    async *batches(epoch, fromStep) {
+      for (const { indices, luck } of loader.plans(epoch, fromStep)) {
+        const moves = loader.dataset.inMemory!.moves(indices.length, luck);
+        yield { indices, values: { indices: asInt64(indices), moves } };
+      }
+    },
+    bytes: ({ indices, moves }) => images.batch(indices, moves),
+    free: () => images.free(),
+  };
+}

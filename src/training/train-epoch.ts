@@ -1,0 +1,142 @@
+/** One epoch of training: steps, the numbers that they leave on the device, saving inside a long epoch, stopping. */
+import type { Loader } from "../data/loader.ts";
+import { fault } from "../errors.ts";
+import { MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
+import type { Position, Schedule } from "../nn/schedules.ts";
+import { allFinite } from "../tensor/ops.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Reporter } from "../utils/reporter.ts";
+import type { Learning, StepNumbers } from "./learning.ts";
+import type { StepRunner } from "./step-runner.ts";
+
+/**
+ * Steps between looks at the metrics. Reading them waits for a GPU, which is then left without work for a moment; on a CPU
+ * what waits to be read keeps the heap from closing its gaps (native/heap.ts).
+ */
+export const stepsBetweenLooks = { cpu: 1, cuda: 32 } as const;
+/** An epoch that takes longer is also saved inside. */
+const saveEveryMs = 10 * 60_000;
+
+export interface EpochOutcome {
+  metrics: Metrics;
+  accumulated: MetricAccumulator;
+  /** Absent when nothing was left to train. */
+  imagesPerSecond?: number;
+  stopped?: NodeJS.Signals;
+}
+
+/** What stays the same from epoch to epoch. */
+export interface Training {
+  learning: Learning;
+  runner: StepRunner;
+  loader: Loader;
+  schedule: Schedule;
+  reporter: Reporter;
+  epochs: number;
+}
+
+/** Trains from a step of an epoch to its end, or until a signal asks for a stop; then everything is saved. */
+export async function trainEpoch(
+  { learning, runner, loader, schedule, reporter, epochs }: Training,
+  epoch: number,
+  from: { step: number; metrics?: MetricState },
+  saveInside: (step: number, metrics: MetricAccumulator) => void,
+): Promise<EpochOutcome> {
+  const metrics = new MetricAccumulator(from.metrics);
+  const pending: PendingStep[] = [];
+  const progress = reporter.progress(
+    `epoch ${epoch + 1}/${epochs}`,
+    loader.batchesPerEpoch * loader.batchSize,
+    from.step * loader.batchSize,
+  );
+  const began = performance.now();
+  let step = from.step;
+  let saved = began;
+  const outcome = () => {
+    const trained = (step - from.step) * loader.batchSize;
+    const imagesPerSecond = trained / ((performance.now() - began) / 1000);
+    return { metrics: metrics.metrics(), accumulated: metrics, ...(trained > 0 && { imagesPerSecond }) };
+  };
+  const look = () => {
+    collect(pending, metrics, epoch);
+    progress.update(step * loader.batchSize, shown(metrics.metrics()));
+  };
+  const settle = () => {
+    look();
+    runner.release();
+    checkWeights(learning, epoch, step);
+  };
+  try {
+    for await (const { indices, take } of runner.steps(epoch, from.step)) {
+      const position: Position = { epoch, step: epoch * loader.batchesPerEpoch + step };
+      pending.push({ numbers: take(schedule(position)), step, indices: indices.slice() });
+      step += 1;
+      if (step % runner.window === 0) look();
+      // Lets timers, signals and the loader run between steps.
+      await new Promise(setImmediate);
+      const stopped = reporter.stopping();
+      const due = performance.now() - saved > saveEveryMs;
+      if ((stopped !== undefined || due) && step < loader.batchesPerEpoch) {
+        settle();
+        saveInside(step, metrics);
+        saved = performance.now();
+        if (stopped !== undefined) return { ...outcome(), stopped };
+      }
+    }
+    settle();
+    return outcome();
+  } finally {
+    progress.stop();
+  }
+}
+
+interface PendingStep {
+  numbers: StepNumbers;
+  step: number;
+  indices: Uint32Array;
+}
+
+/** Reads the waiting steps' numbers back and adds them up. @throws kind "notFinite" naming the first bad step. */
+function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: number): void {
+  for (const { numbers, step, indices } of pending.splice(0)) {
+    const read = (tensor: Tensor | undefined) => tensor?.toFloat32();
+    const loss = numbers.loss.item();
+    const result = {
+      correct: numbers.correct.toFloat32(),
+      reward: read(numbers.reward),
+      baselineReward: read(numbers.baselineReward),
+      mask: read(numbers.mask),
+    };
+    for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
+    if (!Number.isFinite(loss)) {
+      throw fault("notFinite", {
+        where: `epoch ${epoch + 1}, step ${step + 1}: loss`,
+        rule: "must be finite",
+        got: `${loss} on images ${[...indices.slice(0, 8)].join(", ")}, …`,
+        next: afterDivergence,
+      });
+    }
+    metrics.add({ loss, ...result });
+  }
+}
+
+const afterDivergence = "lower --lr or set --clip; the last checkpoint is as it was";
+
+/** A loss can be finite and the update after it not: looked at before a checkpoint is made. @throws kind "notFinite" */
+function checkWeights({ networks }: Learning, epoch: number, step: number): void {
+  for (const [name, { parameters }] of networks) {
+    if (allFinite(parameters.flat) && allFinite(parameters.statistics)) continue;
+    const where = `epoch ${epoch + 1}, step ${step}: ${name}`;
+    throw fault("notFinite", { where, rule: "weights and running statistics must be finite", next: afterDivergence });
+  }
+}
+
+/** The few numbers that matter, for the bar. */
+export function shown({ accuracy, loss, sparsity, reward }: Metrics): Record<string, string> {
+  return {
+    accuracy: `${(100 * accuracy).toFixed(1)}%`,
+    ...(loss !== undefined && { loss: loss.toFixed(3) }),
+    ...(sparsity !== undefined && { patches: sparsity.toFixed(2) }),
+    ...(reward !== undefined && { reward: reward.toFixed(3) }),
+  };
+}

@@ -1,0 +1,112 @@
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { writeCheckpoint } from "../../src/checkpoints/checkpoint.ts";
+import { readChoice, weightsHash, writeChoice } from "../../src/checkpoints/stored-choice.ts";
+import { calibratedSelection, selectionOf, selectionText } from "../../src/options/selection-options.ts";
+import { config, save } from "../run/example.ts";
+
+let folder: string;
+const at = (name: string) => join(folder, name);
+const measured = { images: 4, accuracy: 0.75, patches: 6.25 };
+const choice = {
+  target: { patches: 6 },
+  policy: "threshold" as const,
+  threshold: 0.4375,
+  budget: 8,
+  dataset: "CIFAR-10",
+  seed: 1,
+  calibrated: { split: "train" as const, ...measured },
+  evaluated: { split: "test" as const, ...measured },
+};
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-choice-"));
+  const record = { sequence: 1, logs: {}, config: { format: 1 as const, ...config, created: "now" } };
+  for (const step of [1, 2]) writeCheckpoint(at(String(step)), save(step), record);
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("a stored choice", () => {
+  it("is read as it was written, for the weights beside it", () => {
+    expect(readChoice(at("1"))).toBeUndefined();
+    expect(writeChoice(at("1"), choice)).toBe(join(at("1"), "choice.json"));
+    const hash = createHash("sha256");
+    for (const name of ["agent.safetensors", "resnet_hr.safetensors"]) {
+      const file = createHash("sha256")
+        .update(readFileSync(join(at("1"), name)))
+        .digest("hex");
+      hash.update(`${file}  ${name}\n`);
+    }
+    expect(readChoice(at("1"))).toEqual({ format: 1, ...choice, checkpoint: hash.digest("hex") });
+    expect(readChoice(at("2"))).toBeUndefined();
+  });
+
+  it("goes where the checkpoint goes, and holds for no other", () => {
+    writeChoice(at("1"), choice);
+    cpSync(at("1"), at("moved"), { recursive: true });
+    expect(readChoice(at("moved"))?.threshold).toBe(0.4375);
+    cpSync(join(at("1"), "choice.json"), join(at("2"), "choice.json"));
+    expect(() => readChoice(at("2"))).toThrow(
+      /^.*choice\.json: must have been calibrated for the weights beside it; calibrate again: /,
+    );
+  });
+
+  it("of a checkpoint in one file lies beside it", () => {
+    writeFileSync(at("policy.pth"), "weights");
+    expect(weightsHash(at("policy.pth"))).toBe(createHash("sha256").update("weights").digest("hex"));
+    writeChoice(at("policy.pth"), choice);
+    expect(existsSync(at("policy.pth.choice.json"))).toBe(true);
+    expect(readChoice(at("policy.pth"))?.budget).toBe(8);
+    writeFileSync(at("policy.pth"), "other weights");
+    expect(() => readChoice(at("policy.pth"))).toThrow("must have been calibrated for the weights beside it");
+  });
+
+  it("that is damaged is refused, naming each field", () => {
+    writeChoice(at("1"), choice);
+    const file = join(at("1"), "choice.json");
+    const stored = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...stored, threshold: -1, policy: "topk" }));
+    expect(() => readChoice(at("1"))).toThrow(/choice\.json: policy: .*\n.*choice\.json: threshold: /);
+    writeFileSync(file, "{");
+    expect(() => readChoice(at("1"))).toThrow(/choice\.json: must be JSON, got /);
+  });
+});
+
+describe("selectionOf", () => {
+  it.each([
+    [{}, { policy: "threshold", threshold: 0.5 }, "threshold 0.5"],
+    [{ budget: 4 }, { policy: "threshold", threshold: 0.5, budget: 4 }, "threshold 0.5, at most 4"],
+    [{ threshold: 0.25 }, { policy: "threshold", threshold: 0.25 }, "threshold 0.25"],
+    [{ policy: "topk" as const, budget: 16 }, { policy: "topk", budget: 16 }, "the 16 likeliest"],
+    [{ policy: "sample" as const, budget: 3 }, { policy: "sample", budget: 3 }, "sampled, at most 3"],
+    [{ policy: "sample" as const }, { policy: "sample" }, "sampled"],
+  ])("reads the flags %j", (flags, selection, text) => {
+    const read = selectionOf(flags, 16, () => calibratedSelection(at("1")));
+    expect(read).toEqual(selection);
+    expect(selectionText(read)).toBe(text);
+  });
+
+  it("takes what was calibrated from the checkpoint", () => {
+    expect(() => selectionOf({ policy: "calibrated" }, 16, () => calibratedSelection(at("1")))).toThrow(
+      /must have a choice that was calibrated; /,
+    );
+    writeChoice(at("1"), choice);
+    expect(selectionOf({ policy: "calibrated" }, 16, () => calibratedSelection(at("1")))).toEqual({
+      policy: "threshold",
+      threshold: 0.4375,
+      budget: 8,
+    });
+  });
+
+  it.each([
+    [{ budget: 17 }, "--budget: must be at most the model's 16 patches, got 17"],
+    [{ policy: "topk" as const }, "--budget: must be given with --policy topk, got nothing"],
+    [{ policy: "topk" as const, budget: 3, threshold: 0.5 }, "--threshold: must go with --policy threshold, got topk"],
+    [{ policy: "calibrated" as const, budget: 3 }, "--budget: must be left to what was calibrated, got 3"],
+  ])("refuses the flags %j", (flags, message) => {
+    expect(() => selectionOf(flags, 16, () => calibratedSelection(at("1")))).toThrow(message);
+  });
+});

@@ -1,0 +1,84 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cutFile, LogFile } from "../../src/files/log-file.ts";
+import { MetricLog, readMetrics } from "../../src/run/metric-log.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "patchdrop-metrics-"));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+describe("readMetrics", () => {
+  it("reads what was logged, with its time", () => {
+    const before = Date.now() / 1000;
+    const log = new MetricLog(dir);
+    log.append({ epoch: 1, split: "train", accuracy: 0.5, loss: Number.NaN });
+    log.append({ epoch: 1, split: "test", accuracy: 0.25 });
+    log.close();
+    const [train, test] = readMetrics(dir);
+    expect(train).toEqual({ epoch: 1, split: "train", accuracy: 0.5, loss: Number.NaN, time: expect.any(Number) });
+    expect(test).toMatchObject({ epoch: 1, split: "test", accuracy: 0.25 });
+    expect(Math.abs(Number(train?.time) - before)).toBeLessThan(60);
+  });
+
+  it("leaves out a last line that was cut", () => {
+    writeFileSync(join(dir, "metrics.jsonl"), '{"epoch":1,"split":"train"}\n{"epoch":2,"spl');
+    expect(readMetrics(dir)).toEqual([{ epoch: 1, split: "train" }]);
+  });
+
+  it.each([
+    ["nothing", "", "must be a JSON object, got "],
+    ["a list", "[1]", "must be a JSON object, got [1]"],
+    ["half an epoch", '{"epoch":0.5,"split":"train"}', "epoch must be a whole number, got 0.5"],
+    ["no split", '{"epoch":1}', "split must be text"],
+    ["a nested value", '{"epoch":1,"split":"a","x":[1]}', "x must be a number, got 1"],
+  ])("names the line that holds %s", (_, line, message) => {
+    writeFileSync(join(dir, "metrics.jsonl"), `{"epoch":1,"split":"train"}\n${line}\n`);
+    expect(() => readMetrics(dir)).toThrow(
+      expect.objectContaining({ kind: "input", message: `${join(dir, "metrics.jsonl")}:2: ${message}` }),
+    );
+  });
+
+  it("says what a folder without metrics is not", () => {
+    expect(() => readMetrics(dir)).toThrow(
+      `${join(dir, "metrics.jsonl")}: does not exist; give the --cv_dir of a training`,
+    );
+  });
+});
+
+describe("LogFile", () => {
+  it("goes on at the end of a file, and can be cut", () => {
+    const path = join(dir, "log");
+    writeFileSync(path, "one\n");
+    const log = new LogFile(path);
+    log.append(new TextEncoder().encode("two\n"));
+    log.sync();
+    expect(log.length).toBe(8);
+    log.close();
+    expect(cutFile(path, 5)).toBe(true);
+    expect(readFileSync(path, "utf8")).toBe("one\nt");
+    expect(cutFile(path, 6)).toBe(false);
+    expect(readFileSync(path, "utf8")).toBe("one\nt");
+  });
+
+  it.runIf(existsSync("/dev/full"))("reports a full disk with the bytes needed and free", () => {
+    const log = new LogFile("/dev/full");
+    expect(() => log.append(new Uint8Array(12))).toThrow(
+      expect.objectContaining({
+        kind: "system",
+        message: expect.stringMatching(
+          /^\/dev\/full: could not be written \(ENOSPC: no space left on device, write\); 12 bytes needed, \d+ free; free some space, then go on; a training goes on with --resume$/,
+        ),
+      }),
+    );
+    log.close();
+  });
+
+  it("names a file that cannot be opened", () => {
+    expect(() => new LogFile(dir)).toThrow(`${dir}: could not be opened (EISDIR: `);
+    expect(() => cutFile(join(dir, "none"), 0)).toThrow(`${join(dir, "none")}: could not be cut (ENOENT: `);
+  });
+});

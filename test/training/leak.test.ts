@@ -1,0 +1,185 @@
+/**
+ * Who frees what: the rule of scope.ts, and that no stage's step leaves anything behind in a thousand repetitions, neither
+ * tensors (counted) nor other memory of the process.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { exitCodes, PatchDropError } from "../../src/errors.ts";
+import { liveHandles } from "../../src/native/call.ts";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import { kept } from "../../src/tensor/captured.ts";
+import * as ops from "../../src/tensor/ops.ts";
+import { keep, scope } from "../../src/tensor/scope.ts";
+import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
+import { uniformsOf } from "../../src/training/step-runner.ts";
+import { Random } from "../../src/utils/random.ts";
+import { noiseBatch, type StageCase, stageCase } from "./cases.ts";
+
+beforeAll(() => {
+  openLibtorch(findLibtorch(), { threads: 1, cuda: false });
+});
+
+const vector = (...values: number[]) => fromArray(Float32Array.from(values), [values.length]);
+
+describe("ownership", () => {
+  it("frees at the end of a scope what the scope does not return", () => {
+    const before = liveHandles();
+    let inner: Tensor | undefined;
+    const sum = scope(() => {
+      inner = vector(1, 2);
+      return ops.add(inner, vector(3, 4));
+    });
+    expect(inner?.isFreed).toBe(true);
+    expect(liveHandles()).toBe(before + 1);
+    expect([...sum.toFloat32()]).toEqual([4, 6]);
+    sum.free();
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("moves a nested scope's results to the scope around it, also out of arrays and objects", () => {
+    const before = liveHandles();
+    const seen = scope(() => {
+      const moved = scope(() => ({ one: vector(1), more: [vector(2), vector(3)], dropped: vector(4).shape }));
+      expect(liveHandles()).toBe(before + 3);
+      expect(moved.more[1].item()).toBe(3);
+      return [moved.one, ...moved.more].map((tensor) => () => tensor.isFreed);
+    });
+    expect(seen.map((isFreed) => isFreed())).toEqual([true, true, true]);
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("leaves to its holder what keep() took out, however deep", () => {
+    const before = liveHandles();
+    const kept: Tensor[] = [];
+    scope(() => scope(() => void kept.push(keep(vector(7)))));
+    expect(kept[0].item()).toBe(7);
+    expect(liveHandles()).toBe(before + 1);
+    kept[0].free();
+    kept[0].free();
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("says what to do when a freed tensor is used", () => {
+    const freed = vector(1, 2);
+    expect(freed.shape).toEqual([2]);
+    freed.free();
+    const uses = [() => freed.handle, () => freed.toFloat32(), () => ops.neg(freed), () => ops.mul(freed, freed)];
+    for (const use of uses) {
+      expect(use).toThrow(
+        "tensor: must be alive, but this one of shape [2] was freed; return it from its scope(), or keep() it",
+      );
+    }
+    const error = caught(uses[0]);
+    expect([error.kind, error.exitCode]).toEqual(["internal", exitCodes.internal]);
+  });
+
+  it("frees a scope's tensors when its body throws, and leaves the scopes around it as they were", () => {
+    const before = liveHandles();
+    scope(() => {
+      const own = vector(1);
+      expect(() =>
+        scope(() => {
+          scope(() => vector(2));
+          throw new Error("on purpose");
+        }),
+      ).toThrow("on purpose");
+      expect(liveHandles()).toBe(before + 1);
+      expect(own.item()).toBe(1);
+      vector(3); // belongs to the outer scope again
+    });
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("names the operator and the shapes when libtorch refuses them, and frees what was made before", () => {
+    const before = liveHandles();
+    const error = caught(() => scope(() => ops.mul(vector(1, 2), vector(1, 2, 3))));
+    expect(error.message).toMatch(/^aten::mul(\.Tensor)?\(\[2\], \[3\]\): /);
+    expect(liveHandles()).toBe(before);
+  });
+});
+
+function caught(body: () => unknown): PatchDropError {
+  try {
+    body();
+  } catch (error) {
+    if (error instanceof PatchDropError) return error;
+  }
+  throw new Error("no PatchDropError was thrown");
+}
+
+const steps = 1000;
+/** The allocator settles within them. */
+const warmUpSteps = 300;
+const mostGrowthBytes = 20 * 2 ** 20;
+const limitMs = 600_000;
+const batchSize = 4;
+const cpu = { device: "cpu", precision: "fp32" } as const;
+
+/** Runs one step as `runEpochs` does: the numbers outlive the step's scope, are read, and are freed. */
+function runStep({ learning }: StageCase, index: number): void {
+  const numbers = scope(() => {
+    const noise = noiseBatch(new Random(2, "images", index), batchSize);
+    const { uniformsPerImage: perImage } = learning;
+    const uniforms = fromArray(uniformsOf(1, 0, index, batchSize * perImage), [batchSize, perImage]);
+    return kept(learning.step({ ...noise, uniforms, epoch: 0 }, 1e-4));
+  });
+  expect(Number.isFinite(numbers.loss.item())).toBe(true);
+  for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
+}
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+/**
+ * Memory of the process that is its own. Pages of mapped files (libtorch's code) do not count where the system tells them
+ * apart: it drops and reads them again as it likes.
+ */
+function residentBytes(): number {
+  collectGarbage();
+  const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : "";
+  const anonymous = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1];
+  return anonymous === undefined ? process.memoryUsage.rss() : Number(anonymous) * 1024;
+}
+
+describe(`${steps} steps`, () => {
+  let atStart = 0;
+  beforeAll(() => {
+    atStart = liveHandles();
+  });
+  afterAll(() => {
+    expect(liveHandles()).toBe(atStart);
+  });
+
+  it.each<[string, () => StageCase]>([
+    ["classifier_training on the low resolution", () => stageCase("classifier_training", { stream_id: "LR" }, cpu)],
+    [
+      "pretrain with its curriculum and an entropy bonus",
+      () => stageCase("pretrain", { beta: 0.1, fill: "lr", clip: 1 }, cpu),
+    ],
+    ["finetune", () => stageCase("finetune", { clip: 1 }, cpu)],
+    [
+      "finetune2stream, whose low-resolution classifier is frozen",
+      () => stageCase("finetune2stream", { two_stream_mix: "share", clip: 1 }, cpu),
+    ],
+  ])(
+    "of %s leave no tensor behind and take no more memory",
+    (_, prepare) => {
+      const prepared = prepare();
+      for (let index = 0; index < warmUpSteps; index++) runStep(prepared, index);
+      const handles = liveHandles();
+      const bytes = residentBytes();
+      for (let index = 0; index < steps; index++) {
+        runStep(prepared, index);
+        if (liveHandles() !== handles)
+          throw new Error(`step ${index}: ${liveHandles()} live handles, ${handles} before`);
+      }
+      expect(residentBytes() - bytes).toBeLessThan(mostGrowthBytes);
+      prepared.free();
+      expect(liveHandles()).toBe(atStart);
+    },
+    limitMs,
+  );
+});

@@ -1,0 +1,87 @@
+/** `--pretrained`: which weights are taken over, and what is said where they can't be. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { asFloat32, encodeSafetensors } from "../../src/formats/safetensors.ts";
+import type { Setting } from "../../src/inference/setting.ts";
+import type { Learner } from "../../src/models/networks.ts";
+import { findModel } from "../../src/models/registry.ts";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import { Parameters } from "../../src/nn/parameters.ts";
+import { startPretrained } from "../../src/training/pretrained.ts";
+import { Random } from "../../src/utils/random.ts";
+import { silentReporter } from "../../src/utils/reporter.ts";
+
+openLibtorch(findLibtorch(), { threads: 1 });
+
+const size = 32;
+let folder: string;
+let notes: string[];
+const reporter = { ...silentReporter, note: (text: string) => notes.push(text) };
+
+function fresh(model: string, classes: number, seed: number): Learner {
+  const network = findModel({ model }).classifier(classes);
+  const parameters = new Parameters(network, size, "cpu");
+  parameters.initialize(new Random(seed, "test"));
+  return { network, parameters };
+}
+
+const settingOf = (model: string, classes: number) =>
+  ({ model: findModel({ model }), classes, reporter }) as unknown as Setting;
+
+/** A tensor of a learner as numbers. */
+const values = ({ parameters }: Learner, name: string) => asFloat32(parameters.stateDict().get(name)!);
+
+let imageNet: Learner;
+let file: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-pretrained-"));
+  file = join(folder, "resnet34.safetensors");
+  imageNet = fresh("R34_fMoW", 1000, 1);
+  writeFileSync(file, encodeSafetensors(imageNet.parameters.stateDict()));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it("takes all layers but the last over, which stays fresh for another number of classes", async () => {
+  notes = [];
+  const learner = fresh("R34_fMoW", 62, 2);
+  const head = values(learner, "fc.weight");
+  await startPretrained(learner, file, settingOf("R34_fMoW", 62));
+  for (const name of ["conv1.weight", "layer4.2.bn2.running_var", "layer3.0.downsample.0.weight"]) {
+    expect(values(learner, name)).toEqual(values(imageNet, name));
+  }
+  expect(values(learner, "fc.weight")).toEqual(head);
+  expect(notes).toEqual([`starting from ${file}, with a new last layer for 62 classes`]);
+});
+
+it("takes the last layer too where it fits", async () => {
+  const learner = fresh("R34_ImgNet", 1000, 2);
+  await startPretrained(learner, file, settingOf("R34_ImgNet", 1000));
+  expect(values(learner, "fc.bias")).toEqual(values(imageNet, "fc.bias"));
+});
+
+it("without a file, says that training starts from random weights", async () => {
+  notes = [];
+  await startPretrained(imageNet, undefined, settingOf("R34_fMoW", 1000));
+  expect(notes).toEqual(["starting from random weights; --pretrained auto takes torchvision's"]);
+});
+
+it.each([
+  [
+    "auto",
+    "R32_C10",
+    "--pretrained auto: must go with a model of torchvision's, got R32_C10; give a file, or leave it out",
+  ],
+  ["nowhere.pth", "R34_fMoW", /^nowhere\.pth: does not exist/],
+])("refuses %s for %s", async (asked, model, message) => {
+  await expect(startPretrained(imageNet, asked, settingOf(model, 10))).rejects.toThrow(message);
+});
+
+it("refuses a file of another network, naming the keys", async () => {
+  const learner = fresh("R50_ImgNet", 62, 2);
+  await expect(startPretrained(learner, file, settingOf("R50_ImgNet", 62))).rejects.toThrow(
+    `--pretrained ${file}: layer1.0.conv1.weight: must have shape [64,64,1,1], got [64,64,3,3]`,
+  );
+});
