@@ -41,10 +41,13 @@ export interface Fault {
 export class PatchDropError extends Error {
   override readonly name = "PatchDropError";
   readonly kind: ErrorKind;
+  /** What the message says, fault by fault: whoever passes an error on takes these and never its text. */
+  readonly faults: readonly Fault[];
 
-  constructor(kind: ErrorKind, message: string, options?: { cause?: unknown }) {
-    super(message, options);
+  constructor(kind: ErrorKind, faults: readonly Fault[], options?: { cause?: unknown }) {
+    super(faults.map(sentence).join("\n"), options);
     this.kind = kind;
+    this.faults = faults;
   }
 
   get exitCode(): number {
@@ -58,7 +61,7 @@ export class PatchDropError extends Error {
  */
 export function fault(kind: ErrorKind, faults: Fault | readonly Fault[], cause?: unknown): PatchDropError {
   const list = Array.isArray(faults) ? (faults as readonly Fault[]) : [faults as Fault];
-  return new PatchDropError(kind, list.map(sentence).join("\n"), cause === undefined ? undefined : { cause });
+  return new PatchDropError(kind, list, cause === undefined ? undefined : { cause });
 }
 
 function sentence({ where, rule, got, next }: Fault): string {
