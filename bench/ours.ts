@@ -11,11 +11,13 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { finish } from "../src/cli/exit.ts";
+import type { Dataset } from "../src/data/dataset.ts";
 import { Loader } from "../src/data/loader.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
-import { evaluate, greedyChoice } from "../src/evaluation/evaluate.ts";
-import type { Setting } from "../src/inference/setting.ts";
+import { judge } from "../src/evaluation/judge.ts";
+import { choiceOf } from "../src/evaluation/masks.ts";
+import { openLearners } from "../src/inference/open-run.ts";
 import { Normalizer } from "../src/method/images.ts";
 import type { Learner, NetworkName } from "../src/models/networks.ts";
 import { findModel } from "../src/models/registry.ts";
@@ -33,6 +35,7 @@ import { classifierStep } from "../src/training/classifier-training.ts";
 import { finetuneStep } from "../src/training/finetune.ts";
 import type { Learning } from "../src/training/learning.ts";
 import { adam, pretrainStep } from "../src/training/pretrain.ts";
+import { describeSetting, type Setting } from "../src/training/setting.ts";
 import { stepRunner } from "../src/training/step-runner.ts";
 import { stepsBetweenLooks, trainEpoch } from "../src/training/train-epoch.ts";
 import { silentReporter } from "../src/utils/reporter.ts";
@@ -54,6 +57,8 @@ const goldenFiles = {
 } as const;
 
 /** The step functions get their networks directly; the schemas want them named. */
+/** Finetuning's, as peer.py has it. */
+const evaluationPenalty = -5;
 const unread = { load: "unread", ckpt_hr_cl: "unread" };
 
 const argumentsSchema = z.object({
@@ -156,7 +161,9 @@ function makeSetting(name: BenchModel, { batch, all }: { batch: number; all: num
     ...place,
     normalizer: new Normalizer(cifarNormalization, place.device),
     reporter: silentReporter,
+    description: describeSetting(model, { train: first(all), test: first(batch) }, "zero"),
     versions: {},
+    checkpoint: undefined,
   };
 }
 
@@ -245,25 +252,26 @@ function optimizerOf(networks: Case["networks"], rule: ConstructorParameters<typ
 
 /** The evaluation as it runs, its loader included; over one batch, or over all images. */
 function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting): TimedWork {
-  const { train, test } = setting.data;
-  const how = {
-    high: frozen(classifier, setting),
-    choose: greedyChoice(frozen(policy, setting), setting.model.grid.patches),
-    fill: "zero",
-    reward: { kind: "quadratic", penalty: schemas.finetune.parse(unread).penalty },
-  } as const;
-  return {
-    step: async () => (await evaluate(test, setting, how)).metrics().reward!,
-    epoch: async () => (await evaluate(train, setting, how)).metrics().reward!,
+  const { data, description, reporter } = setting;
+  const learners = new Map<NetworkName, Learner>([
+    ["agent", policy],
+    ["resnet_hr", classifier],
+  ]);
+  const run = openLearners({ learners, description }, setting);
+  const rewarding = { kind: "quadratic", penalty: evaluationPenalty } as const;
+  const choice = choiceOf(description.selection, 0);
+  const rewardOn = async (split: Dataset) => {
+    const { verdicts } = await judge(split, { run, rewarding, reporter }, [choice]);
+    return verdicts[0].metrics.metrics().reward!;
   };
+  return { step: () => rewardOn(data.test), epoch: () => rewardOn(data.train) };
 }
 
 function training({ lr, ...learned }: Case, setting: BenchSetting): TimedWork {
   const learning: Learning = {
     ...learned,
     uniformsPerImage: setting.model.grid.patches,
-    test: () => Promise.reject(new Error("the benchmark has no tests")),
-    score: () => 0,
+    rewarding: undefined,
   };
   return { step: onBatch(setting, lr, learned.step), epoch: onAll(setting, lr, learning) };
 }

@@ -52,7 +52,7 @@ async function runStage(stage: StageName, given: Record<string, unknown>, quiet:
     import("../training/train.ts"),
     import("./terminal-reporter.ts"),
   ]);
-  const result = await train(stage, options, terminalReporter({ quiet }));
+  const result = await train(stage, options, { reporter: terminalReporter({ quiet }) });
   if (result.stopped !== undefined) {
     process.stderr.write(`stopped by ${result.stopped}; everything is saved, go on with --resume\n`);
     process.exit(signalExitCode(result.stopped));

@@ -99,6 +99,11 @@ export class Loader {
     for (let step = fromStep; step < this.batchesPerEpoch; step++) yield this.#plan(order, epoch, step);
   }
 
+  /** How many images an epoch's first `steps` batches have; the last batch may have fewer. */
+  imagesBefore(steps: number): number {
+    return Math.min(steps * this.batchSize, this.#images.length);
+  }
+
   /** The epoch's order of the images, [N]. */
   order(epoch: number): Uint32Array {
     const order = this.#images.slice();

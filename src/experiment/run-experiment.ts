@@ -9,7 +9,6 @@ import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { toJson } from "../files/json.ts";
 import type { StageOptions } from "../options/stage-options.ts";
-import { mayDiffer } from "../training/epochs.ts";
 import { train } from "../training/train.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
 import type { Experiment, ExperimentStage } from "./experiment-file.ts";
@@ -47,7 +46,7 @@ export async function runExperiment(
     const { stopped } = await train(
       stage.stage,
       { ...stage.options, resume: hasCheckpoint(stage.options) } as StageOptions,
-      reporter,
+      { reporter },
     );
     if (stopped !== undefined) return { ...unfinished, stopped };
   }
@@ -88,7 +87,7 @@ function isDone({ stage, options }: ExperimentStage): boolean {
   if (!existsSync(last)) return false;
   const { progress, config } = readState(last);
   if (Number(progress.epoch) < options.max_epochs) return false;
-  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(options) }, mayDiffer);
+  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(options) });
   return true;
 }
 

@@ -7,7 +7,8 @@ import { Random } from "../utils/random.ts";
 import type { Model } from "./registry.ts";
 
 /** Names of networks in checkpoints, as the reference's: the policy, and the two classifiers. */
-export type NetworkName = "agent" | "resnet_hr" | "resnet_lr";
+export const networkNames = ["agent", "resnet_hr", "resnet_lr"] as const;
+export type NetworkName = (typeof networkNames)[number];
 
 /** A network with its parameters. */
 export interface Learner {

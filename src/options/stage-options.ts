@@ -4,6 +4,8 @@
  */
 import { z } from "zod";
 import { type Fault, fault } from "../errors.ts";
+import { estimatorNames } from "../method/estimator.ts";
+import { rewardKinds } from "../method/reward.ts";
 
 export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
 export type StageName = (typeof stageNames)[number];
@@ -70,8 +72,12 @@ const policy = {
     .default(0)
     .describe("weight of an entropy bonus in the policy's loss (the reference's flag, without effect there)"),
   sigma: z.number().default(0.1).describe("accepted for the reference's command lines; no effect, as there"),
+  estimator: z
+    .enum(estimatorNames)
+    .default("self_critical")
+    .describe("how the policy learns from rewards: a sampled mask against the greedy one"),
   reward: z
-    .enum(["quadratic", "linear"])
+    .enum(rewardKinds)
     .default("quadratic")
     .describe("reward of a right answer: the paper's, or that of the 2019 code"),
   fill: z

@@ -42,11 +42,6 @@ export interface RunOptions {
   readonly keep?: number;
 }
 
-export interface ResumeOptions extends RunOptions {
-  /** Options that may differ from the saved ones, e.g. `cv_dir`, `max_epochs`, `num_workers`. */
-  readonly mayDiffer?: readonly string[];
-}
-
 /** A run that goes on: from `checkpoint`, or from its beginning where none was made. */
 export interface ResumedRun {
   readonly run: RunFolder;
@@ -84,7 +79,7 @@ export class RunFolder {
     }
     return holding(path, (release) => {
       const saved: SavedConfig = { format: 1, ...config, created: new Date().toISOString() };
-      writeFileAtomic(join(path, configName), new TextEncoder().encode(`${JSON.stringify(saved, null, 2)}\n`));
+      writeConfig(path, saved);
       mkdirSync(join(path, checkpointsName), { recursive: true });
       return new RunFolder(path, saved, release, keep);
     });
@@ -94,16 +89,18 @@ export class RunFolder {
    * Goes on with the run in `path`. Throws "locked" where another process holds it or where options or data differ (all
    * of them listed), "input" where there is no run or none of its checkpoints is whole, "system".
    */
-  static resume(path: string, config: RunConfig, { keep = 3, mayDiffer = [] }: ResumeOptions = {}): ResumedRun {
+  static resume(path: string, config: RunConfig, { keep = 3 }: RunOptions = {}): ResumedRun {
     const saved = readConfig(path);
     return holding(path, (release) => {
-      const notes = compareConfigs(path, saved, config, mayDiffer);
+      const notes = compareConfigs(path, saved, config);
+      const now = { ...saved, ...config };
       mkdirSync(join(path, checkpointsName), { recursive: true });
       removeTemporaries(path);
       removeTemporaries(join(path, checkpointsName));
       const checkpoint = newestWhole(path, notes);
       notes.push(...cutLogs(path, new Map(Object.entries(checkpoint?.logs ?? {}))));
-      return { run: new RunFolder(path, saved, release, keep), checkpoint, notes };
+      writeConfig(path, now);
+      return { run: new RunFolder(path, now, release, keep), checkpoint, notes };
     });
   }
 
@@ -166,6 +163,10 @@ function occupied(path: string): PatchDropError {
     rule: `the folder must be new or empty; ${isRun ? "it holds a run, which is" : "what it holds is"} never overwritten`,
     next: isRun ? "continue it with --resume, or give another --cv_dir" : "give another --cv_dir",
   });
+}
+
+function writeConfig(path: string, config: SavedConfig): void {
+  writeFileAtomic(join(path, configName), new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`));
 }
 
 function readConfig(path: string): SavedConfig {

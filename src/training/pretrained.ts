@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { networkOf, openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { fault, PatchDropError } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
-import type { Setting } from "../inference/setting.ts";
 import type { Learner } from "../models/networks.ts";
 import type { Model, PretrainedName } from "../models/registry.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { downloadFile } from "../utils/download.ts";
+import type { Setting } from "./setting.ts";
 
 /** torchvision's files (IMAGENET1K_V1); the digits are the beginning of a file's SHA-256. */
 const files: Record<PretrainedName, `${string}-${string}.pth`> = {
