@@ -32,17 +32,29 @@ export interface DataFiles {
   lieIn(dataDir: string): Promise<boolean>;
 }
 
-export interface DatasetReader {
+interface Reader {
   /** Absent: it needs no files. */
   readonly files?: DataFiles;
-  /** Side in pixels of images that are what they are; absent: image files, which are resized to what the model takes. */
-  readonly imageSize?: number;
-  /** Class names, where they do not hang on the folder. */
-  readonly classes?: readonly string[];
   /** Opens both splits. @throws input: what is missing or damaged; unsafe: a list that leads out of the folder */
   open(options: ReadOptions): Promise<DataSplits>;
-  /** Image files only: which there are; none is looked at. @throws as `open` */
-  list?(dataDir: string): Promise<ListedFiles>;
   /** Downloads the files into the folder, unless they are there. @throws system: a download that fails */
   fetch?(dataDir: string, say?: (text: string) => void): Promise<void>;
 }
+
+/** Images that are what they are, whatever the folder. */
+interface FixedReader extends Reader {
+  /** Side in pixels. */
+  readonly imageSize: number;
+  readonly classes: readonly string[];
+  readonly list?: undefined;
+}
+
+/** Image files of any size, which are resized to what the model takes. */
+interface FileReader extends Reader {
+  /** Which files there are; none is looked at. @throws as `open` */
+  list(dataDir: string): Promise<ListedFiles>;
+  readonly imageSize?: undefined;
+  readonly classes?: undefined;
+}
+
+export type DatasetReader = FixedReader | FileReader;

@@ -58,7 +58,7 @@ function labelFaults({ labels, length, classes }: Described): Fault[] {
     return [{ where: "labels", rule: `must be one an image, ${length}`, got: labels.length }];
   }
   const wrong = labels.findIndex((label) => label < 0 || label >= classes.length);
-  if (wrong === -1) return [];
+  if (wrong === -1 || classes.length === 0) return [];
   return [{ where: `labels[${wrong}]`, rule: `must be in 0..${classes.length - 1}`, got: labels[wrong] }];
 }
 

@@ -2,7 +2,7 @@
 
 import sharp from "sharp";
 import { fault } from "../errors.ts";
-import type { DatasetName, NamedReader } from "./dataset-registry.ts";
+import type { DatasetName } from "./dataset-registry.ts";
 import type { FileList } from "./file-list.ts";
 import { type DataFlags, existing, namedOrFound } from "./open.ts";
 import type { Size } from "./resize.ts";
@@ -26,16 +26,13 @@ const mostLookedAt = 64;
 export async function describeData(flags: Pick<DataFlags, "dataset" | "data_dir" | "download">): Promise<DataFacts> {
   const { dataset, data_dir: dataDir, download } = flags;
   const { name, reader } = await namedOrFound({ dataset, dataDir, download });
-  const { classes, imageSize } = reader;
-  if (classes !== undefined && imageSize !== undefined) {
+  if (reader.list === undefined) {
+    const { classes, imageSize } = reader;
     return { dataset: name, classes: classes.length, pictures: { width: imageSize, height: imageSize } };
   }
-  return describeFiles({ name, reader }, await existing(dataDir));
-}
-
-async function describeFiles({ name, reader }: NamedReader, dataDir: string): Promise<DataFacts> {
-  const { classes, train } = await reader.list!(dataDir);
-  return { dataset: name, classes: classes.length, pictures: await typicalSize(train, dataDir) };
+  const folder = await existing(dataDir);
+  const { classes, train } = await reader.list(folder);
+  return { dataset: name, classes: classes.length, pictures: await typicalSize(train, folder) };
 }
 
 async function typicalSize(files: FileList, dataDir: string): Promise<Size> {

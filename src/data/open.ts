@@ -120,7 +120,7 @@ export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: st
 async function fetchMissing(name: DatasetName, reader: DatasetReader, { dataDir, say }: OpenDataOptions) {
   if (reader.fetch === undefined) {
     const fetched = (await readersFrom()).filter(({ reader }) => reader.fetch !== undefined);
-    const rule = `must go with ${fetched.map(({ name }) => name).join(", ")}`;
+    const rule = `must go with one of ${fetched.map(({ name }) => name).join(", ")}`;
     throw fault("usage", { where: "--download", rule, got: name });
   }
   if (dataDir === undefined) {
