@@ -3,6 +3,7 @@
  * what a run folder records. Names and defaults are those of the authors' code where it has them (docs/method.md).
  */
 import { z } from "zod";
+import { datasetNames } from "../data/dataset-registry.ts";
 import { type Fault, fault } from "../errors.ts";
 import { estimatorNames } from "../method/estimator.ts";
 import { rewardKinds } from "../method/reward.ts";
@@ -25,10 +26,7 @@ export const common = {
   lr_size: whole(1).optional().describe("side of the low-resolution image; a quarter of the image's when absent"),
   patch_size: whole(1).optional().describe("side of a patch; a quarter of the image's when absent"),
   data_dir: z.string().optional().describe("folder or archive of the data set; none is needed for --dataset synthetic"),
-  dataset: z
-    .enum(["synthetic", "cifar10", "cifar100", "cifar100_coarse", "folder", "csv"])
-    .optional()
-    .describe("data set; found from --data_dir when absent"),
+  dataset: z.enum(datasetNames).optional().describe("data set; found from --data_dir when absent"),
   download: z
     .boolean()
     .default(false)

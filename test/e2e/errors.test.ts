@@ -291,7 +291,7 @@ describe("data", () => {
       expectError(
         await train(at("empty")),
         3,
-        /empty: must hold CIFAR \(cifar-10-.*\) or class folders \(train\/<class>\/\); check --data_dir, or use --dataset synthetic$/,
+        /empty: must hold CIFAR-10 \(cifar-10-.*\) or class folders \(train\/<class>\/\); check --data_dir, or use --dataset synthetic$/,
       );
     },
     runTimeoutMs,
