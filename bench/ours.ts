@@ -23,7 +23,7 @@ import { library } from "../src/native/library.ts";
 import { FrozenNetwork } from "../src/nn/frozen.ts";
 import { Optimizer } from "../src/nn/optimizer.ts";
 import { choosePrecision } from "../src/nn/precision.ts";
-import { schemas } from "../src/options/stage-options.ts";
+import { parseOptions, type StageName, withModelDefaults } from "../src/options/stage-options.ts";
 import { CapturedStep } from "../src/tensor/captured.ts";
 import { Inputs } from "../src/tensor/inputs.ts";
 import { scope } from "../src/tensor/scope.ts";
@@ -55,6 +55,11 @@ const goldenFiles = {
 
 /** The step functions get their networks directly; the schemas want them named. */
 const unread = { load: "unread", ckpt_hr_cl: "unread" };
+
+/** A stage's options by default; of every model with the rates and penalties that peer.py has for all. */
+function optionsOf<S extends StageName>(stage: S, given: Record<string, unknown>) {
+  return withModelDefaults(stage, parseOptions(stage, given), "R32_C10");
+}
 
 const argumentsSchema = z.object({
   stage: z.enum(stages),
@@ -204,7 +209,7 @@ function formulaNetworks(
 type Case = Pick<Learning, "networks" | "optimizer" | "step"> & { lr: number };
 
 function classifierCase(classifier: Learner, setting: BenchSetting): Case {
-  const options = schemas.classifier_training.parse({});
+  const options = optionsOf("classifier_training", {});
   const { momentum, wd: weightDecay, lr } = options;
   const networks = new Map<NetworkName, Learner>([["resnet_hr", classifier]]);
   const optimizer = optimizerOf(networks, { kind: "sgd", momentum, weightDecay });
@@ -213,7 +218,7 @@ function classifierCase(classifier: Learner, setting: BenchSetting): Case {
 }
 
 function pretrainCase(policy: Learner, classifier: Learner, setting: BenchSetting): Case {
-  const options = schemas.pretrain.parse({ ...unread, curriculum: false });
+  const options = optionsOf("pretrain", { ...unread, curriculum: false });
   const judge = frozen(classifier, setting);
   const networks = new Map<NetworkName, Learner>([["agent", policy]]);
   const optimizer = optimizerOf(networks, adam(options));
@@ -227,7 +232,7 @@ function finetuneCase(
   { policy, classifier, low }: Record<"policy" | "classifier" | "low", Learner>,
   setting: BenchSetting,
 ): Case {
-  const options = schemas[stage].parse(stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
+  const options = optionsOf(stage, stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
   const networks = { policy, classifier, low: stage === "finetune2stream" ? frozen(low, setting) : undefined };
   const learned = new Map<NetworkName, Learner>([
     ["agent", policy],
@@ -250,7 +255,7 @@ function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting)
     high: frozen(classifier, setting),
     choose: greedyChoice(frozen(policy, setting), setting.model.grid.patches),
     fill: "zero",
-    reward: { kind: "quadratic", penalty: schemas.finetune.parse(unread).penalty },
+    reward: { kind: "quadratic", penalty: optionsOf("finetune", unread).penalty },
   } as const;
   return {
     step: async () => (await evaluate(test, setting, how)).metrics().reward!,

@@ -8,7 +8,7 @@ import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { toJson } from "../files/json.ts";
-import type { StageOptions } from "../options/stage-options.ts";
+import { type StageOptions, withModelDefaults } from "../options/stage-options.ts";
 import { mayDiffer } from "../training/epochs.ts";
 import { train } from "../training/train.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
@@ -88,7 +88,8 @@ function isDone({ stage, options }: ExperimentStage): boolean {
   if (!existsSync(last)) return false;
   const { progress, config } = readState(last);
   if (Number(progress.epoch) < options.max_epochs) return false;
-  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(options) }, mayDiffer);
+  const resolved = withModelDefaults(stage, options, options.model);
+  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) }, mayDiffer);
   return true;
 }
 

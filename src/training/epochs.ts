@@ -13,7 +13,7 @@ import type { Setting } from "../inference/setting.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
 import { states } from "../models/networks.ts";
 import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
-import type { StageName, StageOptions } from "../options/stage-options.ts";
+import type { StageName, ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
 import { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
 import type { Learning } from "./learning.ts";

@@ -1,11 +1,12 @@
 /** The stages by name. */
-import type {
-  ClassifierOptions,
-  FinetuneOptions,
-  PretrainOptions,
-  StageName,
-  StageOptions,
-  TwoStreamOptions,
+import {
+  type ClassifierOptions,
+  type FinetuneOptions,
+  type PretrainOptions,
+  type StageName,
+  type StageOptions,
+  type TwoStreamOptions,
+  withModelDefaults,
 } from "../options/stage-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { classifierTraining } from "./classifier-training.ts";
@@ -13,12 +14,13 @@ import type { StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
 import { pretrain } from "./pretrain.ts";
 
-/** Runs one stage; `options` are those that its schema gave. */
+/** Runs one stage; `given` is what its schema gave. */
 export function train(
   stage: StageName,
-  options: StageOptions,
+  given: StageOptions,
   reporter: Reporter = silentReporter,
 ): Promise<StageResult> {
+  const options = withModelDefaults(stage, given, given.model);
   switch (stage) {
     case "classifier_training":
       return classifierTraining(options as ClassifierOptions, reporter);

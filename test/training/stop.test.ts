@@ -7,7 +7,7 @@ import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
-import { parseOptions } from "../../src/options/stage-options.ts";
+import { parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
 import { classifierTraining } from "../../src/training/classifier-training.ts";
 import { type Reporter, Stopped, silentReporter } from "../../src/utils/reporter.ts";
 import { makeImageFolder } from "../e2e/images.ts";
@@ -24,8 +24,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, test_interval: 1, threads: 1, precision: "fp32" };
-const optionsFor = (name: string, more: Record<string, unknown> = {}) =>
-  parseOptions("classifier_training", { ...given, data_dir: data, cv_dir: join(folder, name), ...more });
+const optionsFor = (name: string, more: Record<string, unknown> = {}) => {
+  const all = { ...given, data_dir: data, cv_dir: join(folder, name), ...more };
+  return withModelDefaults("classifier_training", parseOptions("classifier_training", all), given.model);
+};
 
 /** Asks for a stop as soon as the n-th evaluation begins. */
 function stopInEvaluation(n: number): Reporter {
