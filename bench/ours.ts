@@ -25,7 +25,7 @@ import { library } from "../src/native/library.ts";
 import { FrozenNetwork } from "../src/nn/frozen.ts";
 import { Optimizer } from "../src/nn/optimizer.ts";
 import { choosePrecision } from "../src/nn/precision.ts";
-import { schemas } from "../src/options/stage-options.ts";
+import { parseOptions, type StageName, withModelDefaults } from "../src/options/stage-options.ts";
 import { CapturedStep } from "../src/tensor/captured.ts";
 import { Inputs } from "../src/tensor/inputs.ts";
 import { scope } from "../src/tensor/scope.ts";
@@ -56,10 +56,15 @@ const goldenFiles = {
   eval: "evaluate",
 } as const;
 
-/** The step functions get their networks directly; the schemas want them named. */
 /** Finetuning's, as peer.py has it. */
 const evaluationPenalty = -5;
+/** The step functions get their networks directly; the schemas want them named. */
 const unread = { load: "unread", ckpt_hr_cl: "unread" };
+
+/** A stage's options by default; of every model with the rates and penalties that peer.py has for all. */
+function optionsOf<S extends StageName>(stage: S, given: Record<string, unknown>) {
+  return withModelDefaults(stage, parseOptions(stage, given), "R32_C10");
+}
 
 const argumentsSchema = z.object({
   stage: z.enum(stages),
@@ -211,7 +216,7 @@ function formulaNetworks(
 type Case = Pick<Learning, "networks" | "optimizer" | "step"> & { lr: number };
 
 function classifierCase(classifier: Learner, setting: BenchSetting): Case {
-  const options = schemas.classifier_training.parse({});
+  const options = optionsOf("classifier_training", {});
   const { momentum, wd: weightDecay, lr } = options;
   const networks = new Map<NetworkName, Learner>([["resnet_hr", classifier]]);
   const optimizer = optimizerOf(networks, { kind: "sgd", momentum, weightDecay });
@@ -220,7 +225,7 @@ function classifierCase(classifier: Learner, setting: BenchSetting): Case {
 }
 
 function pretrainCase(policy: Learner, classifier: Learner, setting: BenchSetting): Case {
-  const options = schemas.pretrain.parse({ ...unread, curriculum: false });
+  const options = optionsOf("pretrain", { ...unread, curriculum: false });
   const judge = frozen(classifier, setting);
   const networks = new Map<NetworkName, Learner>([["agent", policy]]);
   const optimizer = optimizerOf(networks, adam(options));
@@ -234,7 +239,7 @@ function finetuneCase(
   { policy, classifier, low }: Record<"policy" | "classifier" | "low", Learner>,
   setting: BenchSetting,
 ): Case {
-  const options = schemas[stage].parse(stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
+  const options = optionsOf(stage, stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
   const networks = { policy, classifier, low: stage === "finetune2stream" ? frozen(low, setting) : undefined };
   const learned = new Map<NetworkName, Learner>([
     ["agent", policy],

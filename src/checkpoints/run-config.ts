@@ -45,6 +45,11 @@ const freeOptions = [
   ...["cuda_graph", "parallel", "sigma"],
 ];
 
+/** What runs of before 0.2.0 had without recording it. */
+function formerOptions({ reward }: JsonObject): JsonObject {
+  return reward === undefined ? {} : { estimator: "self_critical" };
+}
+
 /**
  * Throws "locked" with every option, stage or data set that differs, old → new. The data may lie elsewhere, as long as they
  * are the same; there may be more epochs or fewer, unless the learning rate's schedule depends on their number. Returns a note
@@ -54,7 +59,7 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
   const free = saved.options.schedule === "onecycle" ? freeOptions : [...freeOptions, "max_epochs"];
   const fixed = ({ stage, options, dataset }: RunConfig): Map<string, JsonValue> => {
     const { fingerprint, test } = dataset;
-    const learned = Object.entries(options).filter(([name]) => !free.includes(name));
+    const learned = Object.entries({ ...formerOptions(options), ...options }).filter(([name]) => !free.includes(name));
     return new Map([["stage", stage], ...learned, ...flat({ fingerprint, test: test ?? null }, "dataset.")]);
   };
   const changed = changes(fixed(saved), fixed(given));

@@ -1,5 +1,5 @@
 /** How a command ends: one line on stderr for each fault, and the exit code of its kind. */
-import { CommanderError } from "@commander-js/extra-typings";
+import { CommanderError } from "commander";
 import { exitCodes, PatchDropError } from "../errors.ts";
 import { Stopped } from "../utils/reporter.ts";
 

@@ -8,7 +8,7 @@ import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { toJson } from "../files/json.ts";
-import type { StageOptions } from "../options/stage-options.ts";
+import { modelOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
 import { train } from "../training/train.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
 import type { Experiment, ExperimentStage } from "./experiment-file.ts";
@@ -87,7 +87,9 @@ function isDone({ stage, options }: ExperimentStage): boolean {
   if (!existsSync(last)) return false;
   const { progress, config } = readState(last);
   if (Number(progress.epoch) < options.max_epochs) return false;
-  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(options) });
+  const own = Object.fromEntries(modelOptionNames.map((name) => [name, config.options[name]]));
+  const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
+  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) });
   return true;
 }
 

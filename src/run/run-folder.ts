@@ -10,18 +10,17 @@ import {
   type Checkpoint,
   type CheckpointContents,
   type CheckpointRecord,
-  parseAs,
   readCheckpoint,
-  readJson,
   writeCheckpoint,
 } from "../checkpoints/checkpoint.ts";
-import { compareConfigs, type RunConfig, type SavedConfig, savedConfigSchema } from "../checkpoints/run-config.ts";
+import { compareConfigs, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
 import {
   checkpointsName,
   configName,
   damagedEnding,
   linkedName,
   listCheckpoints,
+  readRunConfig,
 } from "../checkpoints/saved-checkpoints.ts";
 import { fault, PatchDropError } from "../errors.ts";
 import { linkAtomic, removeFolderAtomic, removeTemporaries, systemFault, writeFileAtomic } from "../files/atomic.ts";
@@ -90,7 +89,7 @@ export class RunFolder {
    * of them listed), "input" where there is no run or none of its checkpoints is whole, "system".
    */
   static resume(path: string, config: RunConfig, { keep = 3 }: RunOptions = {}): ResumedRun {
-    const saved = readConfig(path);
+    const saved = readRunConfig(path);
     return holding(path, (release) => {
       const notes = compareConfigs(path, saved, config);
       const now = { ...saved, ...config };
@@ -167,15 +166,6 @@ function occupied(path: string): PatchDropError {
 
 function writeConfig(path: string, config: SavedConfig): void {
   writeFileAtomic(join(path, configName), new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`));
-}
-
-function readConfig(path: string): SavedConfig {
-  const file = join(path, configName);
-  if (!existsSync(file)) {
-    const next = "leave out --resume to start one, or give the --cv_dir of a run";
-    throw fault("input", { where: path, rule: `there is no run to resume (no ${configName})`, next });
-  }
-  return parseAs(savedConfigSchema, readJson(file, "start the run anew in another --cv_dir"), file);
 }
 
 /**

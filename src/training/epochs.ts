@@ -12,7 +12,7 @@ import { openLearners } from "../inference/open-run.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
 import { states } from "../models/networks.ts";
 import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
-import type { StageOptions } from "../options/stage-options.ts";
+import type { ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
 import type { Learning } from "./learning.ts";

@@ -6,6 +6,7 @@ import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
+import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import type { Place } from "../inference/libtorch-engine.ts";
@@ -14,7 +15,7 @@ import { type Fill, Normalizer } from "../method/images.ts";
 import { freshNetwork, type Learner, loadNetwork, type NetworkName } from "../models/networks.ts";
 import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
 import { choosePrecision } from "../nn/precision.ts";
-import type { StageOptions } from "../options/stage-options.ts";
+import type { ResolvedStageOptions } from "../options/stage-options.ts";
 import type { Device } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
 import type { Reporter } from "../utils/reporter.ts";
@@ -35,7 +36,7 @@ export interface Setting extends Place {
 
 /** @param given the data set, in place of the one that the options name @throws kinds "input" and "usage", see docs */
 export async function prepare(
-  options: StageOptions,
+  options: ResolvedStageOptions,
   reporter: Reporter,
   given: DataSplits | undefined,
 ): Promise<Omit<Setting, "checkpoint">> {
@@ -43,7 +44,7 @@ export async function prepare(
   const device = options.device as Device;
   const torch = startLibtorch(options);
   const data = given ?? (await openDataFor(model, options, reporter.note));
-  mustFit(data, model);
+  checkSplits(data, { imageSize: model.imageSize, bands: 3 });
   return {
     model,
     data,
@@ -63,20 +64,11 @@ export async function prepare(
   };
 }
 
-/** Data that a user of the library gives are not made for the model. @throws usage: images of another size */
-function mustFit({ train, test }: DataSplits, { name, imageSize }: Model): void {
-  const wrong = [train, test].find((split) => split.imageSize !== imageSize);
-  if (wrong === undefined) return;
-  const rule = `must have images of ${imageSize} × ${imageSize} pixels, as ${name} takes`;
-  throw fault("usage", { where: wrong.name, rule, got: wrong.imageSize, next: "choose another model or --img_size" });
-}
-
 /** What a training on these data says of its networks. */
 export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
-  const { name, variant, imageSize, lowSize, grid, transform } = model;
-  const { normalization, classes } = train;
+  const { name, variant, imageSize, lowSize, grid } = model;
+  const { normalization, classes, bands, transform } = train;
   const sizes = { imageSize, lowSize, patchSize: grid.patchSize };
-  const bands = ["red", "green", "blue"];
   return { model: name, variant, ...sizes, bands, transform, normalization, fill, classes, selection: asTested };
 }
 
@@ -92,12 +84,16 @@ export function startNetworks<N extends NetworkName>(
   seed: number,
   origins: Readonly<Record<N, Origin>>,
 ): Record<N, Learner> {
-  const { checkpoint, model } = setting;
+  const { checkpoint, model, data } = setting;
   const start = (name: N): Learner => {
     const origin = origins[name];
     if (checkpoint !== undefined) return loadNetwork(setting, name, savedNetwork(checkpoint, name));
     if (origin === "fresh") return freshNetwork(setting, seed, name);
-    return loadNetwork(setting, name, savedNetwork(checkpointOf(origin.flag, origin.path, model), name));
+    const from = checkpointOf(origin.flag, origin.path, model);
+    const { classes } = from.config.description ?? from.config.dataset;
+    if (name !== "agent" && Array.isArray(classes))
+      checkClasses(classes.map(String), data.train, `${origin.flag} ${origin.path}`);
+    return loadNetwork(setting, name, savedNetwork(from, name));
   };
   const names = Object.keys(origins) as N[];
   return Object.fromEntries(names.map((name) => [name, start(name)])) as Record<N, Learner>;

@@ -2,9 +2,15 @@
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { toJson } from "../files/json.ts";
-import type { StageName, StageOptions } from "../options/stage-options.ts";
+import {
+  type ResolvedStageOptions,
+  type StageName,
+  type StageOptions,
+  withModelDefaults,
+} from "../options/stage-options.ts";
 import { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { withModel } from "./choose-model.ts";
 import { classifierTraining } from "./classifier-training.ts";
 import { learnEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
@@ -20,21 +26,22 @@ export interface TrainContext {
 }
 
 type Stages = {
-  readonly [S in StageName]: (options: StageOptions<S>, setting: Setting) => Learning | Promise<Learning>;
+  readonly [S in StageName]: (options: ResolvedStageOptions<S>, setting: Setting) => Learning | Promise<Learning>;
 };
 
 const stages: Stages = { classifier_training: classifierTraining, pretrain, finetune, finetune2stream };
 
 /**
  * Runs one stage, from its start or, with `options.resume`, from where its run folder left off.
- * @param options what {@link parseOptions} gave
+ * @param given what {@link parseOptions} gave
  * @throws kinds "usage", "input", "system", "locked" and "notFinite", see docs
  */
 export async function train<S extends StageName>(
   stage: S,
-  options: StageOptions<S>,
+  given: StageOptions<S>,
   { reporter = silentReporter, data }: TrainContext = {},
 ): Promise<StageResult> {
+  const options = withModelDefaults(stage, await withModel(given, reporter));
   const prepared = await prepare(options, reporter, data);
   let [run, learning]: [RunFolder?, Learning?] = [];
   try {
@@ -54,7 +61,7 @@ export async function train<S extends StageName>(
   }
 }
 
-function configOf(stage: StageName, options: StageOptions, setting: Omit<Setting, "checkpoint">): RunConfig {
+function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit<Setting, "checkpoint">): RunConfig {
   const { data, versions, description } = setting;
   const { name, classes, fingerprint } = data.train;
   const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint };

@@ -24,8 +24,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, test_interval: 1, threads: 1, precision: "fp32" };
-const optionsFor = (name: string, more: Record<string, unknown> = {}) =>
-  parseOptions("classifier_training", { ...given, data_dir: data, cv_dir: join(folder, name), ...more });
+const optionsFor = (name: string, more: Record<string, unknown> = {}) => {
+  const all = { ...given, data_dir: data, cv_dir: join(folder, name), ...more };
+  return parseOptions("classifier_training", all);
+};
 
 /** Asks for a stop as soon as the n-th evaluation begins. */
 function stopInEvaluation(n: number): Reporter {
