@@ -8,7 +8,7 @@ export type { DataSplits, Dataset, Normalization } from "./data/dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
 export { readImage } from "./data/read-image.ts";
 export type { TransformName } from "./data/transforms.ts";
-export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
+export { type ErrorKind, exitCodes, type Fault, PatchDropError } from "./errors.ts";
 export { evaluateRun } from "./evaluation/evaluate-run.ts";
 export type { EvaluationRow, RunEvaluation } from "./evaluation/evaluation.ts";
 export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/experiment-file.ts";
