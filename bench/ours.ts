@@ -63,7 +63,7 @@ const unread = { load: "unread", ckpt_hr_cl: "unread" };
 
 /** A stage's options by default; of every model with the rates and penalties that peer.py has for all. */
 function optionsOf<S extends StageName>(stage: S, given: Record<string, unknown>) {
-  return withModelDefaults(stage, parseOptions(stage, given), "R32_C10");
+  return withModelDefaults(stage, parseOptions(stage, { ...given, model: "R32_C10", variant: "2019" }));
 }
 
 const argumentsSchema = z.object({

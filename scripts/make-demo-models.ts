@@ -17,7 +17,7 @@ import type { Evaluation, Sample, SetDescription } from "../demo/description.ts"
 import { openCheckpoint } from "../src/checkpoints/open-checkpoint.ts";
 import type { Dataset } from "../src/data/dataset.ts";
 import { type DataFlags, openDataFor } from "../src/data/open.ts";
-import { fault, PatchDropError } from "../src/errors.ts";
+import { fault, PatchDropError, sentences } from "../src/errors.ts";
 import type { ExperimentResult } from "../src/experiment/run-experiment.ts";
 import { exportRun } from "../src/export/export-run.ts";
 import { removeFolderAtomic, writeFolderAtomic } from "../src/files/atomic.ts";
@@ -45,7 +45,7 @@ try {
   await main(given());
 } catch (error) {
   if (!(error instanceof PatchDropError)) throw error;
-  process.stderr.write(`error: ${error.message}\n`);
+  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
   process.exitCode = error.exitCode;
 }
 

@@ -11,7 +11,7 @@ export { MemoryDataset, type MemoryImages } from "./data/memory-dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
 export { readImage } from "./data/read-image.ts";
 export type { TransformName } from "./data/transforms.ts";
-export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
+export { type ErrorKind, exitCodes, type Fault, PatchDropError } from "./errors.ts";
 export { evaluateRun } from "./evaluation/evaluate-run.ts";
 export type { EvaluationRow, RunEvaluation } from "./evaluation/evaluation.ts";
 export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/experiment-file.ts";

@@ -136,15 +136,11 @@ export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "pat
 
 /**
  * The options with the defaults for their model where nothing was given; they are not changed.
- * @param model a name of `patchdrop models`; any other has the defaults of most models
+ * @param options their model and its variant among them
  * @throws kind "usage" for options that `parseOptions` would refuse
  */
-export function withModelDefaults<S extends StageName>(
-  stage: S,
-  options: StageOptions<S>,
-  model: string = options.model ?? "",
-): ResolvedStageOptions<S> {
+export function withModelDefaults<S extends StageName>(stage: S, options: StageOptions<S>): ResolvedStageOptions<S> {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  const defaults = defaultsFor(model, schemas[stage].shape);
+  const defaults = defaultsFor(options.model ?? "", schemas[stage].shape);
   return parseWith(resolvers[stage], { ...defaults, ...Object.fromEntries(given) }, stage);
 }

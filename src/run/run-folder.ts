@@ -22,7 +22,7 @@ import {
   listCheckpoints,
   readRunConfig,
 } from "../checkpoints/saved-checkpoints.ts";
-import { fault, PatchDropError } from "../errors.ts";
+import { type Fault, fault, PatchDropError, sentence } from "../errors.ts";
 import { linkAtomic, removeFolderAtomic, removeTemporaries, systemFault, writeFileAtomic } from "../files/atomic.ts";
 import { assertUnlocked, type Release, takeLock } from "../files/lock.ts";
 import { cutLogs, MetricLog, type MetricRecord } from "./metric-log.ts";
@@ -176,7 +176,7 @@ function newestWhole(path: string, notes: string[]): (Checkpoint & CheckpointRec
   const last = linkedName(path, "last");
   const others = listCheckpoints(path).filter(({ name }) => name !== last);
   const names = [...(last === undefined ? [] : [last]), ...others.reverse().map(({ name }) => name)];
-  const damaged = new Map<string, string>();
+  const damaged = new Map<string, readonly Fault[]>();
   for (const name of names) {
     try {
       const checkpoint = readCheckpoint(join(path, checkpointsName, name));
@@ -184,24 +184,22 @@ function newestWhole(path: string, notes: string[]): (Checkpoint & CheckpointRec
       return checkpoint;
     } catch (error) {
       if (!(error instanceof PatchDropError) || error.kind !== "input") throw error;
-      damaged.set(name, error.message);
+      damaged.set(name, error.faults);
     }
   }
   if (damaged.size === 0) return undefined;
   const rule = "none of the run's checkpoints is whole";
   const next = "start the run anew in another --cv_dir";
-  throw fault("input", [
-    { where: path, rule, next },
-    ...[...damaged].map(([where, reason]) => ({ where, rule: reason })),
-  ]);
+  throw fault("input", [{ where: path, rule, next }, ...[...damaged.values()].flat()]);
 }
 
 /** Makes `used` the last checkpoint in place of the damaged ones, which are set aside, and notes each of them. */
-function useInstead(path: string, used: string, damaged: ReadonlyMap<string, string>, notes: string[]): void {
+function useInstead(path: string, used: string, damaged: ReadonlyMap<string, readonly Fault[]>, notes: string[]): void {
   const folder = join(path, checkpointsName);
   if (damaged.size === 0) notes.push(`there was no link "last"; the run goes on from ${used}`);
-  for (const [name, reason] of damaged) {
-    notes.push(`checkpoint ${name} is damaged: ${reason.replaceAll("\n", "; ")}; the run goes on from ${used}`);
+  for (const [name, faults] of damaged) {
+    const reasons = faults.map(sentence).join("; ");
+    notes.push(`checkpoint ${name} is damaged: ${reasons}; the run goes on from ${used}`);
     if (linkedName(path, "best") === name) {
       linkAtomic(join(path, "best"), join(checkpointsName, used));
       notes.push(`the link "best" named the damaged ${name}; it now names ${used}`);

@@ -17,7 +17,7 @@ import { moves } from "../../src/data/transforms.ts";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { liveHandles } from "../../src/native/call.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
-import { parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
+import { parseOptions } from "../../src/options/stage-options.ts";
 import type { CudaDevice } from "../../src/tensor/cuda.ts";
 import { Inputs } from "../../src/tensor/inputs.ts";
 import * as ops from "../../src/tensor/ops.ts";
@@ -165,7 +165,7 @@ describeOnGpu("a run", () => {
   const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, test_interval: 1, threads: 1, device: "cuda" };
   const optionsFor = (name: string, more: Record<string, unknown> = {}) => {
     const all = { ...given, data_dir: join(folder, "data"), cv_dir: join(folder, name), ...more };
-    return withModelDefaults("classifier_training", parseOptions("classifier_training", all), given.model);
+    return parseOptions("classifier_training", all);
   };
   const files = (name: string) => tensorFiles(join(folder, name, "checkpoints", linked(join(folder, name), "last")));
   beforeAll(async () => {

@@ -115,6 +115,8 @@ it("every text of the program says what stands for it", () => {
     run: ["ckpt_hr_cl", "ckpt_lr_cl", "load"],
     name: ["device", "model"],
     text: ["title"],
+    // The only one that there is.
+    self_critical: ["estimator"],
     "r,g,b": ["bands"],
     "black,white": ["scale"],
   });

@@ -18,6 +18,9 @@ const needed: Record<StageName, Record<string, string>> = {
   finetune2stream: { load: "policy", ckpt_lr_cl: "lr" },
 };
 
+/** The options with a model. */
+const of = <T extends object>(model: string, options: T) => ({ ...options, model, variant: "2019" as const });
+
 function faultsOf(work: () => unknown) {
   try {
     work();
@@ -39,29 +42,29 @@ describe("defaults by model", () => {
     const options = parseOptions(stage, needed[stage]);
     expect(options).not.toHaveProperty(name);
     const value = (model: string) =>
-      Object.entries(withModelDefaults(stage, options, model)).find(([key]) => key === name);
+      Object.entries(withModelDefaults(stage, of(model, options))).find(([key]) => key === name);
     expect(value("R32_C10")).toEqual([name, usual]);
     expect(value("R34_fMoW")).toEqual([name, ofFmow]);
     expect(value("R34_fMoW_")).toEqual([name, usual]);
   });
 
   it("give way to what was given, and leave the given options as they are", () => {
-    const options = parseOptions("finetune", { ...needed.finetune, penalty: -1 });
+    const options = of("R34_fMoW", parseOptions("finetune", { ...needed.finetune, penalty: -1 }));
     const before = structuredClone(options);
-    const resolved: ResolvedStageOptions<"finetune"> = withModelDefaults("finetune", options, "R34_fMoW");
+    const resolved: ResolvedStageOptions<"finetune"> = withModelDefaults("finetune", options);
     expect(resolved).toEqual(before);
     expect(options).toEqual(before);
   });
 
   it("take the place of an option that is there without a value", () => {
-    const options = { ...parseOptions("finetune", needed.finetune), penalty: undefined };
-    expect(withModelDefaults("finetune", options, "R34_fMoW").penalty).toBe(-7);
+    const options = of("R34_fMoW", { ...parseOptions("finetune", needed.finetune), penalty: undefined });
+    expect(withModelDefaults("finetune", options).penalty).toBe(-7);
   });
 
   it("leave nothing open: all options of a stage are there but those that may be absent with every model", () => {
     for (const stage of stageNames) {
-      const options = parseOptions(stage, needed[stage]);
-      const names = Object.keys(withModelDefaults(stage, options, "R32_C10"));
+      const options = of("R32_C10", parseOptions(stage, needed[stage]));
+      const names = Object.keys(withModelDefaults(stage, options));
       // In the schema's order, as a run folder records them.
       expect(names).toEqual(Object.keys(schemas[stage].shape).filter((name) => names.includes(name)));
       expect(names.length).toBe(Object.keys(options).length + 1);
@@ -69,8 +72,8 @@ describe("defaults by model", () => {
   });
 
   it("are no way around the checks", () => {
-    const options = { ...parseOptions("finetune", needed.finetune), penalty: 1 };
-    expect(faultsOf(() => withModelDefaults("finetune", options, "R32_C10"))).toEqual([
+    const options = of("R32_C10", { ...parseOptions("finetune", needed.finetune), penalty: 1 });
+    expect(faultsOf(() => withModelDefaults("finetune", options))).toEqual([
       { where: "--penalty", rule: "must be at most 0", got: 1, next: "see `patchdrop finetune --help`" },
     ]);
   });

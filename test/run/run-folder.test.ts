@@ -343,9 +343,8 @@ describe("RunFolder.resume", () => {
     const error = refusal(() => RunFolder.resume(dir, config));
     expect(error.exitCode).toBe(3);
     expect(error.message).toContain(`${dir}: none of the run's checkpoints is whole; start the run anew in another`);
-    expect(error.message).toContain(
-      `${save(1).name}: ${checkpoint(1, "optimizer.safetensors")}: must have the SHA-256`,
-    );
+    expect(error.faults.map(({ where }) => where)).toContain(checkpoint(1, "optimizer.safetensors"));
+    expect(error.message).toContain(`\n${checkpoint(1, "optimizer.safetensors")}: must have the SHA-256`);
     expect(readFileSync(join(dir, "metrics.jsonl"), "utf8")).toBe(metrics);
     expect(readdirSync(join(dir, "checkpoints")).sort()).toEqual([save(1).name, save(2).name]);
   });

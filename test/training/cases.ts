@@ -109,8 +109,8 @@ function pretrainCase(given: Record<string, unknown>, place: Place): StageCase {
 
 function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<string, unknown>, place: Place): StageCase {
   const { ckpt_lr_cl, ...oneStream } = unread;
-  const parsed = parseOptions(stage, { ...(stage === "finetune" ? oneStream : unread), ...given });
-  const options = withModelDefaults(stage, parsed, tinyModel.name);
+  const named = { model: tinyModel.name, variant: tinyModel.variant, ...(stage === "finetune" ? oneStream : unread) };
+  const options = withModelDefaults(stage, parseOptions(stage, { ...named, ...given }));
   const setting = { model: tinyModel, ...place };
   const policy = learner(tinyModel.policy, "policy", place);
   const classifier = learner(tinyModel.classifier(tinyClasses), "classifier", place);
