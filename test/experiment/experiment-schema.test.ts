@@ -30,6 +30,15 @@ describe("every file of configs/", () => {
   });
 });
 
+it("takes the example of docs/experiments.md", () => {
+  const page = readFileSync(join(configs, "..", "docs", "experiments.md"), "utf8");
+  const lines = page.split("\n").filter((line) => line.startsWith("    "));
+  const start = lines.findIndex((line) => line.includes("yaml-language-server"));
+  const example = lines.slice(start, lines.findIndex((line) => line.includes("gallery:")) + 1).join("\n");
+  expect(Object.keys(parse(example).stages)).toEqual(["hr", "lr", "pretrain", "finetune", "finetune2stream"]);
+  expect(faultsOf(example)).toEqual([]);
+});
+
 describe("the schema", () => {
   const stage = "stages: { HR: { stage: classifier_training } }";
   it("takes required options from common, and names with capitals", () => {
