@@ -5,7 +5,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -74,7 +74,7 @@ function rebuild() {
   const digest = sourcesDigest();
   rmSync("dist", { recursive: true, force: true });
   runStep([process.execPath, "node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
-  mkdirSync("dist", { recursive: true });
+  runStep([process.execPath, "scripts/write-schema.mjs"]);
   writeFileSync("dist/.patchdrop-build", digest);
 }
 

@@ -1,5 +1,6 @@
 /**
- * An experiment file: stages in order, each with its options; a checkpoint option may name an earlier stage of the file.
+ * An experiment file: stages in order, each with its options; a checkpoint option may name an earlier stage of the file
+ * (docs/experiments.md).
  *
  *     common: { dataset: synthetic, seed: 1 }
  *     stages:
@@ -10,16 +11,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
-import { z } from "zod";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
-import {
-  faultsOf,
-  parseOptions,
-  type StageName,
-  type StageOptions,
-  schemas,
-  stageNames,
-} from "../options/stage-options.ts";
+import { isJsonObject } from "../files/json.ts";
+import { faultsOf, parseOptions, type StageName, type StageOptions, stageNames } from "../options/stage-options.ts";
+import { didYouMean } from "../utils/closest.ts";
+import { checkpointOptions, fileSchema, optionsOf, readableParts, setByExperiment } from "./experiment-schema.ts";
 
 export interface ExperimentStage {
   readonly name: string;
@@ -31,21 +27,23 @@ export interface Experiment {
   readonly title: string;
   readonly summary: string;
   readonly stages: readonly ExperimentStage[];
-  /** The stage whose images the page shows: the last that has a policy, unless the file says. */
+  /** The stage whose sweep and images the page shows: the file's, or the last that has a policy; none where none has one. */
   readonly gallery: string | undefined;
 }
 
-const name = z.string().regex(/^[a-z0-9][\w.-]*$/i, "must be a plain name, since it becomes a folder");
+/** An option for every stage that takes it, from `common` or from the command line. */
+interface SharedOption {
+  readonly key: string;
+  readonly value: unknown;
+  readonly faults: readonly Fault[];
+}
 
-const fileSchema = z.strictObject({
-  title: z.string().default("PatchDrop"),
-  summary: z.string().default(""),
-  common: z.record(z.string(), z.unknown()).default({}),
-  stages: z.record(name, z.looseObject({ stage: z.enum(stageNames) })),
-  gallery: z.string().optional(),
-});
-
-const checkpointOptions = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
+/** A stage as it stands in the file; which of the four it is, is undefined where the file does not say it rightly. */
+interface WrittenStage {
+  readonly name: string;
+  readonly stage: StageName | undefined;
+  readonly options: Readonly<Record<string, unknown>>;
+}
 
 /**
  * Reads an experiment file. Run folders lie under `folder`, by the stages' names; `overrides` go over `common`.
@@ -53,43 +51,149 @@ const checkpointOptions = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
  */
 export function readExperiment(file: string, folder: string, overrides: Record<string, unknown> = {}): Experiment {
   const content = parseYaml(file);
-  const checked = fileSchema.safeParse(content);
-  if (!checked.success) {
-    throw fault("usage", faultsOf(checked.error, content, `${file}: `, "must be a key of an experiment file"));
+  const { title, summary, common, ...parts } = readableParts.parse(isJsonObject(content) ? content : {});
+  const written = Object.entries(parts.stages).map(([name, entry]): WrittenStage => {
+    const { stage, ...options } = entry ?? { stage: undefined };
+    return { name, stage, options };
+  });
+  const shared = [...sharedOptions(common, written, `${file}: common.`), ...sharedOptions(overrides, written, "--")];
+  const read = written.map((_, i) => readStage(written, i, shared, { file, folder }));
+  const gallery = galleryOf(parts.gallery, written, `${file}: gallery`);
+  const faults = [...fileFaults(content, file), ...[...shared, ...read, gallery].flatMap((part) => part.faults)];
+  if (faults.length > 0) throw fault("usage", faults.map(sayable));
+  return { title, summary, stages: read.flatMap(({ stage }) => stage ?? []), gallery: gallery.name };
+}
+
+/** What is wrong with the file's own keys and the kinds of their values. */
+function fileFaults(content: unknown, file: string): Fault[] {
+  if (!isJsonObject(content)) {
+    const next = "see docs/experiments.md, and configs/ for examples";
+    return [{ where: file, rule: "must hold the keys of an experiment, such as stages", got: content, next }];
   }
-  const { title, summary, common, stages, gallery } = checked.data;
-  const faults: Fault[] = [];
-  const read: ExperimentStage[] = [];
-  const earlier: string[] = [];
-  for (const [stageName, { stage, ...own }] of Object.entries(stages)) {
-    const fitting = Object.fromEntries(
-      Object.entries({ ...common, ...overrides }).filter(([key]) => key in schemas[stage].shape),
-    );
-    const given: Record<string, unknown> = { ...fitting, ...own, cv_dir: path.join(folder, stageName) };
-    for (const key of checkpointOptions) {
-      const named = given[key];
-      if (typeof named !== "string") continue;
-      if (earlier.includes(named)) given[key] = path.join(folder, named);
-      else if (!existsSync(named)) {
-        const rule = `must be an earlier stage (${earlier.join(", ")}) or a folder that exists`;
-        faults.push({ where: `${file}: stages.${stageName}.${key}`, rule, got: named });
-      }
-    }
-    earlier.push(stageName);
-    try {
-      read.push({ name: stageName, stage, options: parseOptions(stage, given, `${file}: stages.${stageName}.`) });
-    } catch (error) {
-      if (!(error instanceof PatchDropError)) throw error;
-      faults.push(
-        ...error.message.split("\n").map((line) => ({
-          where: line.split(": ").slice(0, 2).join(": "),
-          rule: line.split(": ").slice(2).join(": "),
-        })),
-      );
-    }
+  const { error } = fileSchema.safeParse(content);
+  const known = Object.keys(fileSchema.shape);
+  const unknown = Object.keys(content).filter((key) => !known.includes(key));
+  const rule = "must be a key of an experiment file";
+  return [
+    ...(error === undefined ? [] : faultsOf(error, content, `${file}: `, rule)),
+    ...unknown.map((key) => ({ where: `${file}: ${key}`, rule, got: content[key], next: didYouMean(key, known) })),
+  ];
+}
+
+/** Each option is checked here once, and not again with each stage. */
+function sharedOptions(values: Readonly<Record<string, unknown>>, stages: readonly WrittenStage[], place: string) {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  return given.map(([key, value]): SharedOption => {
+    return { key, value, faults: sharedFaults(key, value, `${place}${key}`, stages) };
+  });
+}
+
+function sharedFaults(key: string, value: unknown, where: string, stages: readonly WrittenStage[]): Fault[] {
+  if (Object.hasOwn(setByExperiment, key)) return [{ where, rule: setByExperiment[key], got: value }];
+  // A stage that cannot be read may be any.
+  const kinds = stages.length === 0 ? stageNames : stages.flatMap(({ stage }) => stage ?? stageNames);
+  const takers = kinds.filter((stage) => takes(stage, key));
+  if (takers.length === 0) {
+    const known = kinds.flatMap((stage) => Object.keys(optionsOf(stage)));
+    return [{ where, rule: "must be an option of a stage of the file", got: value, next: didYouMean(key, known) }];
   }
-  if (faults.length > 0) throw fault("usage", faults);
-  return { title, summary, stages: read, gallery };
+  const wrong = takers
+    .map((stage) => optionsOf(stage)[key].safeParse(value).error)
+    .find((error) => error !== undefined);
+  if (wrong !== undefined) return faultsOf(wrong, value, where, "");
+  const first = stages.findIndex(({ stage }) => stage !== undefined && takes(stage, key));
+  return checkpointFaults(key, value, where, namesBefore(stages, first));
+}
+
+/** Stage `i` with all its options, or what is wrong with its own; shared options were checked before. */
+function readStage(
+  stages: readonly WrittenStage[],
+  i: number,
+  shared: readonly SharedOption[],
+  { file, folder }: { file: string; folder: string },
+): { stage?: ExperimentStage; faults: readonly Fault[] } {
+  const { name, stage, options: own } = stages[i];
+  if (stage === undefined) return { faults: [] };
+  const place = `${file}: stages.${name}.`;
+  const earlier = namesBefore(stages, i);
+  const faults = Object.entries(own).flatMap(([key, value]) => ownFaults(key, value, { place, stage, earlier }));
+  const taken = shared.filter(({ key }) => takes(stage, key) && !Object.hasOwn(own, key));
+  const values = [...taken.map(({ key, value }) => [key, value] as const), ...Object.entries(own)];
+  const given = values
+    .filter(([key]) => takes(stage, key))
+    .map(([key, value]) => [key, namesStage(key, value, earlier) ? path.join(folder, value) : value]);
+  try {
+    const cv_dir = path.join(folder, name);
+    return {
+      stage: { name, stage, options: parseOptions(stage, { ...Object.fromEntries(given), cv_dir }, place) },
+      faults,
+    };
+  } catch (error) {
+    if (!(error instanceof PatchDropError)) throw error;
+    const said = taken.filter((option) => option.faults.length > 0).map(({ key }) => `${place}${key}`);
+    return { faults: [...faults, ...error.faults.filter(({ where }) => !said.includes(where))] };
+  }
+}
+
+/** What is wrong with an option in a stage apart from its value: that it stands there, and what it names. */
+function ownFaults(
+  key: string,
+  value: unknown,
+  { place, stage, earlier }: { place: string; stage: StageName; earlier: readonly string[] },
+): Fault[] {
+  const where = `${place}${key}`;
+  if (Object.hasOwn(setByExperiment, key)) return [{ where, rule: setByExperiment[key], got: value }];
+  if (takes(stage, key)) return checkpointFaults(key, value, where, earlier);
+  const next = didYouMean(key, Object.keys(optionsOf(stage))) ?? `see \`patchdrop ${stage} --help\``;
+  return [{ where, rule: `must be an option of ${stage}`, got: value, next }];
+}
+
+function takes(stage: StageName, key: string): boolean {
+  return Object.hasOwn(optionsOf(stage), key);
+}
+
+/** Whether an option's value is the name of an earlier stage, whose run folder is then meant. */
+function namesStage(key: string, value: unknown, earlier: readonly string[]): value is string {
+  return checkpointOptions.includes(key) && earlier.some((name) => name === value);
+}
+
+function checkpointFaults(key: string, value: unknown, where: string, earlier: readonly string[]): Fault[] {
+  if (!checkpointOptions.includes(key) || typeof value !== "string") return [];
+  if (namesStage(key, value, earlier) || existsSync(value)) return [];
+  const saved = "a run folder or checkpoint that exists";
+  const rule =
+    earlier.length === 0
+      ? `must be ${saved}, since no stage comes before`
+      : `must be an earlier stage (${earlier.join(", ")}) or ${saved}`;
+  return [{ where, rule, got: value, next: didYouMean(value, earlier) }];
+}
+
+function namesBefore(stages: readonly WrittenStage[], i: number): string[] {
+  return stages.slice(0, i).map(({ name }) => name);
+}
+
+/** The stage that `gallery` names, or, where the file does not say, the last one that has a policy. */
+function galleryOf(
+  gallery: string | undefined,
+  stages: readonly WrittenStage[],
+  where: string,
+): { name?: string | undefined; faults: readonly Fault[] } {
+  const withPolicy = stages.filter(({ stage }) => stage !== "classifier_training").map(({ name }) => name);
+  if (gallery === undefined) return { name: withPolicy.at(-1), faults: [] };
+  if (stages.length === 0 || withPolicy.includes(gallery)) return { name: gallery, faults: [] };
+  const rule =
+    withPolicy.length === 0
+      ? "must be left out, since no stage of the file has a policy"
+      : `must be a stage of the file that has a policy (${withPolicy.join(", ")})`;
+  return { faults: [{ where, rule, got: gallery, next: didYouMean(gallery, withPolicy) }] };
+}
+
+/** A fault whose value can be said in a line. */
+function sayable(one: Fault): Fault {
+  const { got } = one;
+  if (typeof got !== "object") return one;
+  const isEmpty = got === null || Object.keys(got).length === 0;
+  return { ...one, got: isEmpty ? "nothing" : Array.isArray(got) ? "a list" : "keys with values" };
 }
 
 function parseYaml(file: string): unknown {
@@ -97,20 +201,14 @@ function parseYaml(file: string): unknown {
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw fault(
-      "input",
-      {
-        where: file,
-        rule: "must be a file that can be read",
-        got: (cause as NodeJS.ErrnoException).code,
-        next: "see configs/ for examples",
-      },
-      cause,
-    );
+    const got = cause instanceof Error && "code" in cause ? cause.code : cause;
+    const next = "see configs/ for examples";
+    throw fault("input", { where: file, rule: "must be a file that can be read", got, next }, cause);
   }
   try {
     return parse(text, { maxAliasCount: 100 });
   } catch (cause) {
-    throw fault("usage", { where: file, rule: "must be YAML", got: (cause as Error).message.split("\n")[0] }, cause);
+    const [got] = cause instanceof Error ? cause.message.split("\n") : [cause];
+    throw fault("usage", { where: file, rule: "must be YAML", got }, cause);
   }
 }

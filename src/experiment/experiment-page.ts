@@ -1,29 +1,28 @@
 /** The page of an experiment: all its stages, with a sweep and images of the one that it names. */
-import path from "node:path";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { renderPage } from "../report/page.ts";
 import type { Reporter } from "../utils/reporter.ts";
+import { sha256 } from "../utils/sha256.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { type EvaluatedRun, gatherPage } from "./gather.ts";
 
-/** The stage whose sweep and images the page shows: the file's, or the last one with a policy. */
-export function shownStage({ stages, gallery }: Experiment): string | undefined {
-  const withPolicy = stages.filter(({ stage }) => stage !== "classifier_training");
-  return (withPolicy.find(({ name }) => name === gallery) ?? withPolicy.at(-1))?.name;
+export interface ExperimentPage {
+  readonly experiment: Experiment;
+  readonly runs: readonly EvaluatedRun[];
+  /** The command line that is said to have made it. */
+  readonly command: string;
+  /** Where the page goes. */
+  readonly file: string;
 }
 
-/** Writes `index.html` into `folder`, and returns its path. */
+/** Writes the page and returns its SHA-256. @throws system */
 export async function writePage(
-  experiment: Experiment,
-  runs: readonly EvaluatedRun[],
-  folder: string,
-  command: string,
+  { experiment, runs, command, file }: ExperimentPage,
   reporter: Reporter,
 ): Promise<string> {
-  const { title, summary } = experiment;
-  const shown = shownStage(experiment);
-  const page = await gatherPage(runs, { title, summary, command }, ({ name }) => name === shown, reporter);
-  const file = path.join(folder, "index.html");
-  writeFileAtomic(file, Buffer.from(await renderPage(page)));
-  return file;
+  const { title, summary, gallery } = experiment;
+  const page = await gatherPage(runs, { title, summary, command }, ({ name }) => name === gallery, reporter);
+  const bytes = Buffer.from(await renderPage(page));
+  writeFileAtomic(file, bytes);
+  return sha256(bytes);
 }

@@ -138,20 +138,21 @@ async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: Po
 function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
   const folder = dirname(dirname(evaluation.checkpoint));
   if (!existsSync(join(folder, metricsName))) return [];
-  const records = readMetrics(folder).map((record) => {
+  const records = readMetrics(folder).flatMap((record) => {
+    const { split } = record;
+    if (split !== "train" && split !== "test") return [];
     const number = (key: string) => (typeof record[key] === "number" ? record[key] : undefined);
-    const [reward, patches, loss] = [number("reward"), number("sparsity"), number("loss")];
-    // In training, patches are drawn by chance: how many choices there were then says nothing of the policy.
-    const policies = record.split === "test" ? number("unique_policies") : undefined;
-    return {
+    const curves: MetricRecord = {
       epoch: record.epoch,
-      split: record.split as MetricRecord["split"],
+      split,
       accuracy: Number(record.accuracy),
-      ...(reward !== undefined && { reward }),
-      ...(patches !== undefined && { patches }),
-      ...(policies !== undefined && { policies }),
-      ...(loss !== undefined && { loss }),
+      reward: number("reward"),
+      patches: number("sparsity"),
+      // In training, patches are drawn by chance: how many choices there were then says nothing of the policy.
+      policies: split === "test" ? number("unique_policies") : undefined,
+      loss: number("loss"),
     };
+    return [curves];
   });
   return [{ name, records }];
 }

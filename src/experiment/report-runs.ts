@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve, sep } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import type { SavedConfig } from "../checkpoints/run-config.ts";
 import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { RunEvaluation } from "../evaluation/evaluation.ts";
@@ -13,7 +14,14 @@ import { parseWith } from "../options/stage-options.ts";
 import { renderPage } from "../report/page.ts";
 import { percent } from "../report/table.ts";
 import type { Reporter } from "../utils/reporter.ts";
+import { resultsName } from "./experiment-schema.ts";
 import { type EvaluatedRun, gatherPage } from "./gather.ts";
+import { beganAt } from "./stage-run.ts";
+
+interface OpenedCheckpoint {
+  readonly path: string;
+  readonly checkpoint: Checkpoint;
+}
 
 export interface Report {
   /** The written file. */
@@ -34,10 +42,8 @@ export async function reportRuns(
 ): Promise<Report> {
   const { out, title, ...shared } = options;
   assertWritable(out);
-  const opened = named([...new Set(paths.flatMap(runsAt))]).map((run) => ({
-    ...run,
-    checkpoint: openCheckpoint(run.path),
-  }));
+  const found = named([...new Set(paths.flatMap(runsAt))]);
+  const opened = found.map((run) => ({ ...run, checkpoint: openCheckpoint(run.path) }));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };
   });
@@ -54,10 +60,9 @@ export async function reportRuns(
 /** The runs below a folder that is no run itself, as `patchdrop run` leaves them, in the order in which they began. */
 function runsAt(path: string): string[] {
   if (!existsSync(path) || existsSync(join(path, configName))) return [path];
-  const below = existsSync(join(path, "results.json")) ? readdirSync(path).map((name) => join(path, name)) : [];
+  const below = existsSync(join(path, resultsName)) ? readdirSync(path).map((name) => join(path, name)) : [];
   const runs = below.filter((folder) => existsSync(join(folder, configName)));
-  const created = new Map(runs.map((run) => [run, openCheckpoint(run).config.created]));
-  return runs.length === 0 ? [path] : runs.sort((a, b) => created.get(a)!.localeCompare(created.get(b)!));
+  return runs.length === 0 ? [path] : runs.sort((a, b) => beganAt(a).localeCompare(beganAt(b)));
 }
 
 /** Each run under its folder's name, or under as much more of its path as no other run has. */
@@ -80,21 +85,27 @@ function evalOptions(
   load: string,
   checkpoint: Checkpoint,
   { sweep, policy, budget, threshold, ckpt_lr_cl, ...shared }: Omit<ReportOptions, "out" | "title">,
-  runs: readonly { path: string; checkpoint: Checkpoint }[],
+  runs: readonly OpenedCheckpoint[],
 ) {
   if (!checkpoint.networks.has("agent")) return parseWith(evalSchema, { load, ...shared }, "report");
   const low = ckpt_lr_cl ?? lowClassifier(checkpoint, runs);
-  const chosen = { sweep, policy, budget, threshold, ...(low !== undefined && { ckpt_lr_cl: low }) };
+  const chosen = { sweep, policy, budget, threshold, ckpt_lr_cl: low };
   return parseWith(evalSchema, { load, ...shared, ...chosen }, "report");
 }
 
 /** The low-resolution classifier that a policy is compared with: one of the runs, or the one that its run had. */
-function lowClassifier({ config }: Checkpoint, runs: readonly { path: string; checkpoint: Checkpoint }[]) {
-  const isLow = ({ options }: Checkpoint["config"]) =>
-    options.stream_id === "LR" && options.model === config.options.model;
-  const among = runs.find(({ checkpoint }) => isLow(checkpoint.config));
+function lowClassifier({ config }: Checkpoint, runs: readonly OpenedCheckpoint[]): string | undefined {
+  const among = runs.find(({ checkpoint }) => isLowBeside(checkpoint.config, config));
   const { ckpt_lr_cl: own } = config.options;
   return among?.path ?? (typeof own === "string" && existsSync(own) ? own : undefined);
+}
+
+/** Whether a run is a low-resolution classifier of the images that another run has, in the same sizes. */
+function isLowBeside(one: SavedConfig, other: SavedConfig): boolean {
+  const keys = ["model", "variant", "img_size", "lr_size"];
+  const isAlike = keys.every((key) => one.options[key] === other.options[key]);
+  const classes = ({ dataset }: SavedConfig) => JSON.stringify(dataset.classes);
+  return one.options.stream_id === "LR" && isAlike && classes(one) === classes(other);
 }
 
 /**

@@ -1,20 +1,17 @@
 /** Runs an experiment: its stages in order, what is done already left as it is, then the evaluation and the page. */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { readState } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { compareConfigs } from "../checkpoints/run-config.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
-import { writeFileAtomic } from "../files/atomic.ts";
-import { toJson } from "../files/json.ts";
-import { modelOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
 import { train } from "../training/train.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
-import type { Experiment, ExperimentStage } from "./experiment-file.ts";
-import { shownStage, writePage } from "./experiment-page.ts";
+import type { Experiment } from "./experiment-file.ts";
+import { writePage } from "./experiment-page.ts";
+import { experimentKey, fileHash, type KnownResults, readResults, writeResults } from "./experiment-results.ts";
+import { pageName, resultsName } from "./experiment-schema.ts";
 import { type EvaluatedRun, tableOf } from "./gather.ts";
-import { evalOptions } from "./stage-evaluation.ts";
+import { evalOptions, evaluationKey } from "./stage-evaluation.ts";
+import { assertInOrder, isBegun, isDone, secondsOf } from "./stage-run.ts";
 
 export interface ExperimentResult {
   /** One table over all stages, in their order, the baselines of each policy behind it. */
@@ -27,72 +24,86 @@ export interface ExperimentResult {
   stopped?: NodeJS.Signals;
 }
 
-/** Files go under `folder`: a run folder a stage, results.json, index.html. */
+const unfinished = { rows: [], evaluations: {}, seconds: {}, page: "" };
+
+/**
+ * Files go under `folder`: a run folder a stage, results.json, index.html. What is there is kept where it was made from what
+ * the experiment says now; evaluations are kept one by one.
+ * @throws what train and evaluateRun throw; locked: a stage of other options, or that began before those it starts from
+ */
 export async function runExperiment(
   experiment: Experiment,
   folder: string,
   command: string,
   reporter: Reporter,
 ): Promise<ExperimentResult> {
-  mkdirSync(folder, { recursive: true });
-  const resultsFile = path.join(folder, "results.json");
-  const allDone = experiment.stages.every(isDone);
-  for (const stage of experiment.stages) {
+  assertInOrder(experiment.stages);
+  const stopped = await trainStages(experiment, reporter);
+  if (stopped !== undefined) return { ...unfinished, stopped };
+  try {
+    return await evaluateExperiment(experiment, folder, command, reporter);
+  } catch (error) {
+    if (error instanceof Stopped) return { ...unfinished, stopped: error.signal };
+    throw error;
+  }
+}
+
+/** Trains what is not done. Returns the signal that ended it early, if one did. */
+async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<NodeJS.Signals | undefined> {
+  for (const stage of stages) {
     if (isDone(stage)) {
       reporter.note(`${stage.name}: done already, in ${stage.options.cv_dir}`);
       continue;
     }
     reporter.note(`${stage.name}: ${stage.stage}`);
-    const { stopped } = await train(
-      stage.stage,
-      { ...stage.options, resume: hasCheckpoint(stage.options) } as StageOptions,
-      { reporter },
-    );
-    if (stopped !== undefined) return { ...unfinished, stopped };
+    const { stopped } = await train(stage.stage, { ...stage.options, resume: isBegun(stage.options) }, { reporter });
+    if (stopped !== undefined) return stopped;
   }
-  if (allDone && existsSync(resultsFile)) {
-    const known = JSON.parse(readFileSync(resultsFile, "utf8")) as Omit<ExperimentResult, "page">;
-    return { ...known, page: path.join(folder, "index.html") };
-  }
-  const runs: EvaluatedRun[] = [];
-  for (const stage of experiment.stages) {
-    reporter.note(`${stage.name}: evaluation`);
-    try {
-      const options = { ...evalOptions(stage, experiment), sweep: stage.name === shownStage(experiment) };
-      runs.push({ name: stage.name, options, evaluation: await evaluateRun(options, reporter, { details: true }) });
-    } catch (error) {
-      if (!(error instanceof Stopped)) throw error;
-      return { ...unfinished, stopped: error.signal };
-    }
-  }
-  const evaluations = Object.fromEntries(runs.map(({ name, evaluation }) => [name, evaluation]));
-  const rows = tableOf(runs);
-  const seconds = Object.fromEntries(experiment.stages.map(({ name, options }) => [name, secondsOf(options)]));
+  return undefined;
+}
+
+async function evaluateExperiment(
+  experiment: Experiment,
+  folder: string,
+  command: string,
+  reporter: Reporter,
+): Promise<ExperimentResult> {
+  const resultsFile = path.join(folder, resultsName);
+  const known = readResults(resultsFile, reporter.note);
+  const runs = await evaluateStages(experiment, known, reporter);
+  const byStage = <T>(value: (run: KeyedRun) => T) => Object.fromEntries(runs.map((run) => [run.name, value(run)]));
+  const keys = byStage(({ key }) => key);
+  const seconds = byStage(({ options }) => secondsOf(options.load));
+  const result = { rows: tableOf(runs), evaluations: byStage(({ evaluation }) => evaluation), seconds };
+  const made_from = experimentKey(experiment, { keys, seconds });
+  const page = path.join(folder, pageName);
+  const isSame = known?.made_from === made_from;
+  if (isSame && fileHash(page) === known.page) return { ...result, page };
+  if (isSame) reporter.note(`${page}: missing, or not the page of these results; it is written again`);
   // The page first: results.json says that all is there.
-  const page = await writePage(experiment, runs, folder, command, reporter);
-  const results = { command, rows, evaluations, seconds, written: new Date().toISOString() };
-  writeFileAtomic(resultsFile, Buffer.from(`${JSON.stringify(results, null, 2)}\n`));
-  return { rows, evaluations, seconds, page };
+  const hash = await writePage({ experiment, runs, command, file: page }, reporter);
+  writeResults(resultsFile, { command, made_from, page: hash, ...result, keys });
+  return { ...result, page };
 }
 
-const unfinished = { rows: [], evaluations: {}, seconds: {}, page: "" };
-
-function hasCheckpoint({ cv_dir }: StageOptions): boolean {
-  return existsSync(path.join(cv_dir, "config.json"));
+interface KeyedRun extends EvaluatedRun {
+  /** See `evaluationKey`. */
+  readonly key: string;
 }
 
-/** Whether a stage has trained to its end. @throws kind "locked" when it did so with other options than the file's. */
-function isDone({ stage, options }: ExperimentStage): boolean {
-  const last = path.join(options.cv_dir, "last");
-  if (!existsSync(last)) return false;
-  const { progress, config } = readState(last);
-  if (Number(progress.epoch) < options.max_epochs) return false;
-  const own = Object.fromEntries(modelOptionNames.map((name) => [name, config.options[name]]));
-  const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
-  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) });
-  return true;
-}
-
-function secondsOf({ cv_dir }: StageOptions): number {
-  return Number(openCheckpoint(path.join(cv_dir, "last")).progress.seconds ?? 0);
+/** Evaluates each stage, unless it is known what comes of it. */
+async function evaluateStages(experiment: Experiment, known: KnownResults | undefined, reporter: Reporter) {
+  const runs: KeyedRun[] = [];
+  for (const stage of experiment.stages) {
+    const { name } = stage;
+    const options = evalOptions(stage, experiment);
+    const checkpoint = openCheckpoint(options.load);
+    const key = evaluationKey(checkpoint, options);
+    const before = known?.keys[name] === key ? known.evaluations[name] : undefined;
+    if (before === undefined) reporter.note(`${name}: evaluation`);
+    // A folder that was moved has its checkpoints elsewhere.
+    const kept = before && { ...before, checkpoint: checkpoint.path };
+    runs.push({ name, options, key, evaluation: kept ?? (await evaluateRun(options, reporter, { details: true })) });
+  }
+  return runs;
 }

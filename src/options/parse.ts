@@ -44,6 +44,8 @@ const kinds: Record<string, string> = {
   number: "a number",
   string: "text",
   boolean: "true or false",
+  record: "keys with values",
+  object: "keys with values",
 };
 
 /** What must hold, in words: the schema's own, where it has some. */

@@ -634,10 +634,34 @@ stages:
       expectError(
         ended,
         2,
+        /bad\.yaml: stages\.hr\.speed: must be an option of classifier_training, got 3; did you mean seed\?$/,
         /bad\.yaml: stages\.hr\.batch_size: must be at least 2, got 1; see `patchdrop classifier_training --help`$/,
-        /bad\.yaml: stages\.hr\.speed: must be an option of classifier_training, got 3; see /,
         /bad\.yaml: stages\.policy\.alpha: must be at most 1, got 2; see /,
       );
+    },
+    runTimeoutMs,
+  );
+
+  it(
+    "with keys of common that no stage takes, and a gallery that is no stage",
+    async () => {
+      expectError(
+        await run("common: { sead: 1 }\nstages: { hr: { stage: classifier_training } }\ngallery: nowhere\n"),
+        2,
+        /bad\.yaml: common\.sead: must be an option of a stage of the file, got 1; did you mean seed\?$/,
+        /bad\.yaml: gallery: must be left out, since no stage of the file has a policy, got nowhere$/,
+      );
+    },
+    runTimeoutMs,
+  );
+
+  it(
+    "whose data is not there: nothing is left behind",
+    async () => {
+      writeFileSync(at("good.yaml"), "common: { dataset: folder }\nstages: { hr: { stage: classifier_training } }\n");
+      const ended = await patchdrop(["run", at("good.yaml"), "--out", at("never-run"), "--data_dir", at("nowhere")]);
+      expect(ended.code).toBe(3);
+      expect(ended.stderr).toContain(`error: ${at("nowhere")}: must be a folder that can be read, got no such folder`);
     },
     runTimeoutMs,
   );
@@ -650,7 +674,8 @@ stages:
         2,
         /bad\.yaml: stages\.hr\.stage: must be one of classifier_training, .*, got training$/,
         /bad\.yaml: stages\.\.\.\/up: must be a plain name, since it becomes a folder, got /,
-        /bad\.yaml: stags: must be a key of an experiment file, got /,
+        /bad\.yaml: stags: must be a key of an experiment file, got nothing; did you mean stages\?$/,
+        /bad\.yaml: stages\.\.\.\/up\.ckpt_hr_cl: must be given, got nothing; see `patchdrop pretrain --help`$/,
       );
     },
     runTimeoutMs,

@@ -6,7 +6,7 @@ function run(name: string, rows: readonly (readonly [string, "policy" | "baselin
   const evaluation: RunEvaluation = {
     ...{ checkpoint: name, stage: "stage", model: "R8_Scenes", dataset: "synthetic", split: "test", images: 4 },
     rows: rows.map(([row, kind]) => ({ name: row, kind, accuracy: 0.5, patches: 1 })),
-    ...(patchUse && { patchUse }),
+    patchUse,
   };
   return { name, evaluation };
 }

@@ -1,0 +1,79 @@
+/** What an experiment finds in the run folders of its stages: which have trained to their end, and whether from what is there now. */
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { readState } from "../checkpoints/checkpoint.ts";
+import { compareConfigs } from "../checkpoints/run-config.ts";
+import { configName, readRunConfig } from "../checkpoints/saved-checkpoints.ts";
+import { type Fault, fault } from "../errors.ts";
+import { toJson } from "../files/json.ts";
+import { modelOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
+import { readMetrics } from "../run/metric-log.ts";
+import type { ExperimentStage } from "./experiment-file.ts";
+import { checkpointOptions } from "./experiment-schema.ts";
+
+/** Whether a stage's training was begun, so that it can be resumed. */
+export function isBegun({ cv_dir }: StageOptions): boolean {
+  return existsSync(path.join(cv_dir, configName));
+}
+
+/** Whether a stage has trained to its end. @throws kind "locked" when it did so with other options than the file's. */
+export function isDone({ stage, options }: ExperimentStage): boolean {
+  const last = path.join(options.cv_dir, "last");
+  if (!existsSync(last)) return false;
+  const { progress, config } = readState(last);
+  if (Number(progress.epoch) < options.max_epochs) return false;
+  const own = Object.fromEntries(modelOptionNames.map((name) => [name, config.options[name]]));
+  const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
+  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) });
+  return true;
+}
+
+/** Seconds that the run in a folder trained in all, over all its sessions. */
+export function secondsOf(run: string): number {
+  return Number(readState(path.join(run, "last")).progress.seconds ?? 0);
+}
+
+/**
+ * Refuses stages that began before a stage that they start from was done: they learned from a checkpoint that is no longer
+ * there.
+ * @throws kind "locked" with all such stages
+ */
+export function assertInOrder(stages: readonly ExperimentStage[]): void {
+  const outdated = new Map<ExperimentStage, Fault>();
+  for (const stage of stages.filter(({ options }) => isBegun(options))) {
+    const changed = startsFrom(stage, stages).find((from) => outdated.has(from) || !isOlder(from, stage));
+    if (changed === undefined) continue;
+    outdated.set(stage, {
+      where: stage.options.cv_dir,
+      rule: `must have begun after ${changed.name}, which it starts from, was done`,
+      next: "remove this folder to train the stage again, or give another --out",
+    });
+  }
+  if (outdated.size > 0) throw fault("locked", [...outdated.values()]);
+}
+
+/** The stages whose checkpoints a stage is given. */
+function startsFrom({ options }: ExperimentStage, stages: readonly ExperimentStage[]): ExperimentStage[] {
+  const given = Object.entries(options).flatMap(([key, value]) => (checkpointOptions.includes(key) ? [value] : []));
+  return stages.filter((other) => given.includes(other.options.cv_dir));
+}
+
+/** Whether a stage is done, and its checkpoint was made before another began. */
+function isOlder(from: ExperimentStage, later: ExperimentStage): boolean {
+  if (!isDone(from)) return false;
+  const made = bestMadeAt(from.options);
+  return made === undefined || 1000 * made <= Date.parse(beganAt(later.options.cv_dir));
+}
+
+/** When the run in a folder began: ISO 8601, UTC. @throws input: a damaged configuration */
+export function beganAt(run: string): string {
+  return readRunConfig(run).created;
+}
+
+/** When the checkpoint that a run folder stands for was tested, in seconds since 1970; undefined where no log says it. */
+function bestMadeAt({ cv_dir }: StageOptions): number | undefined {
+  const { progress } = readState(path.join(cv_dir, existsSync(path.join(cv_dir, "best")) ? "best" : "last"));
+  const tests = readMetrics(cv_dir).filter(({ split, epoch }) => split === "test" && epoch === progress.epoch);
+  const time = tests.at(-1)?.time;
+  return typeof time === "number" ? time : undefined;
+}
