@@ -6,6 +6,7 @@ const slow = [
   "test/run/crash.test.ts",
   "test/golden/networks.test.ts",
   "test/golden/resnets.test.ts",
+  "test/training/last-batch.test.ts",
   "test/training/leak.test.ts",
   "test/training/pretrained.test.ts",
   "test/training/step-runner.test.ts",
