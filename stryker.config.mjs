@@ -18,7 +18,7 @@ export default {
   incrementalFile: "reports/mutation/incremental.json",
   htmlReporter: { fileName: "reports/mutation/index.html" },
   jsonReporter: { fileName: "reports/mutation/report.json" },
-  reporters: ["clear-text", "html", "json"],
+  reporters: ["progress-append-only", "clear-text", "html", "json"],
   clearTextReporter: { reportTests: false, allowEmojis: false },
   // Vitest does not check types, and the tests need nothing of these.
   disableTypeChecks: false,
