@@ -3,6 +3,7 @@
  * Schema, by which editors complete and check such files (configs/experiment.schema.json).
  */
 import { z } from "zod";
+import { describeOption, modelDefaultsText } from "../options/option.ts";
 import { type StageName, schemas, stageNames } from "../options/stage-options.ts";
 
 /** Options that name a checkpoint: an earlier stage of the file stands for its run folder. */
@@ -65,8 +66,12 @@ const orStage = "; the name of an earlier stage of this file stands for its run 
 /** A stage's options as editors show them; any may be left out of the stage, since it may stand in `common`. */
 function editableOptions(name: StageName): Record<string, z.ZodType> {
   const entries = Object.entries(optionsOf(name)).map(([key, option]) => {
-    const described = checkpointOptions.includes(key) ? option.describe(`${option.description}${orStage}`) : option;
-    return [key, described.optional()] as const;
+    const { description, modelDefaults } = describeOption(option);
+    const behind = [
+      checkpointOptions.includes(key) ? orStage : "",
+      modelDefaults === undefined ? "" : ` (default: ${modelDefaultsText(modelDefaults)})`,
+    ].join("");
+    return [key, (behind === "" ? option : option.describe(`${description}${behind}`)).optional()] as const;
   });
   return Object.fromEntries(entries);
 }

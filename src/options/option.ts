@@ -41,6 +41,11 @@ export function byModel<T extends z.ZodType>(schema: T, defaults: ModelDefaults<
   return option;
 }
 
+/** "512; 1024 with R34_fMoW" */
+export function modelDefaultsText({ any, ...models }: ModelDefaults): string {
+  return [String(any), ...Object.entries(models).map(([model, value]) => `${value} with ${model}`)].join("; ");
+}
+
 /** What the help and the flag of an option are made of. */
 export interface DescribedOption {
   readonly type: "number" | "switch" | "text";
