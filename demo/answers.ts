@@ -47,7 +47,7 @@ export function showRead(mask: Uint8Array, { imageSize, patchSize, lowSize }: Se
   byId("read-share", "span").textContent =
     read <= all ? `${percent(1 - read / all)} less` : `${percent(read / all - 1)} more`;
   byId("read-sum", "p").textContent =
-    `${whole(low)} for the coarse picture, and ${patchesOf(patches)} of ${patchSize} × ${patchSize} = ${whole(read - low)}.`;
+    `${whole(low)} for the coarse picture, and ${patchesOf(patches)} of ${grid.patchWidth} × ${grid.patchHeight} = ${whole(read - low)}.`;
   const meter = byId("meter", "div");
   meter.style.setProperty("--low", String(low / Math.max(all, read)));
   meter.style.setProperty("--read", String((read - low) / Math.max(all, read)));

@@ -1,5 +1,7 @@
 /** What `demo/models/NAME/model.json` says of a set of models; scripts/make-demo-models.ts writes it, the page reads it. */
 
+import type { PatchSize } from "../src/method/grid.ts";
+
 export interface SetDescription {
   readonly title: string;
   /** What the pictures show and what the classes mean, in a sentence or two. */
@@ -10,7 +12,7 @@ export interface SetDescription {
   readonly checkpoint: string;
   /** Sides of the image, of a patch, and of the low resolution, in pixels. */
   readonly imageSize: number;
-  readonly patchSize: number;
+  readonly patchSize: PatchSize;
   readonly lowSize: number;
   /** Of src/data/transforms.ts. */
   readonly transform: "cifar" | "imagenet" | "fmow";

@@ -207,8 +207,8 @@ class Acquisition {
   #order({ source, cells, area_km2 }: Acquired): JsonObject | undefined {
     const { georeference: place } = this.#source;
     if (place === undefined) return undefined;
-    const { patchSize } = this.#policy.model.grid;
+    const { grid } = this.#policy.model;
     const properties = { source, cells: cells.chosen, area_km2: area_km2?.chosen ?? null };
-    return orderFeature(this.#tally.chosen, { patchSize, size: this.#scene, place }, properties);
+    return orderFeature(this.#tally.chosen, { grid, size: this.#scene, place }, properties);
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import type { JsonObject, JsonValue } from "../files/json.ts";
+import type { Grid } from "../method/grid.ts";
 import type { Georeference, Position } from "./georeference.ts";
 import { type CellPlace, mergeCells } from "./merge-cells.ts";
 import type { Window } from "./patch-source.ts";
@@ -48,16 +49,16 @@ export function cornersOf({ x, y, width, height }: Window, place: Georeference):
   ];
 }
 
-/** One feature: the chosen cells merged. @param patchSize the side of a cell in pixels */
+/** One feature: the chosen cells merged. @param grid that of a window, whose patches are the cells */
 export function orderFeature(
   cells: readonly CellPlace[],
-  { patchSize, size, place }: { patchSize: number; size: Size; place: Georeference },
+  { grid: { patchWidth, patchHeight }, size, place }: { grid: Grid; size: Size; place: Georeference },
   properties: JsonObject,
 ): JsonObject {
   const polygons = mergeCells(cells).map((rings) =>
     rings.map((ring, n) => {
       const positions = ring.slice(1).map(([column, row]) => {
-        return place.toWgs84(Math.min(column * patchSize, size.width), Math.min(row * patchSize, size.height));
+        return place.toWgs84(Math.min(column * patchWidth, size.width), Math.min(row * patchHeight, size.height));
       });
       // Outer rings counterclockwise, holes clockwise.
       return closed(isCounterclockwise(positions) === (n === 0) ? positions : positions.reverse());

@@ -55,6 +55,6 @@ export function cellsOf({ width, height, grid }: Scene, window: Window): Cell[] 
     const within = patchBox(grid, patch);
     const box = { ...within, x: window.x + within.x, y: window.y + within.y };
     const inside = { ...box, width: Math.min(box.width, width - box.x), height: Math.min(box.height, height - box.y) };
-    return { patch, box, inside, column: box.x / grid.patchSize, row: box.y / grid.patchSize };
+    return { patch, box, inside, column: box.x / grid.patchWidth, row: box.y / grid.patchHeight };
   }).filter(({ inside }) => inside.width > 0 && inside.height > 0);
 }

@@ -5,16 +5,22 @@
 import { z } from "zod";
 
 const side = z.int().positive();
+/** As the option `--patch_size` has it, too. */
+export const patchSizeSchema = z.union(
+  [side, z.templateLiteral([side, "x", side])],
+  "must be a whole number of pixels above 0, or width x height such as 28x56",
+);
 const perChannel = z.array(z.number()).min(1);
 
 export const descriptionSchema = z.object({
   /** As `patchdrop models` has it. */
   model: z.string(),
   variant: z.enum(["2019", "2020"]),
-  /** Sides in pixels: of the high-resolution image, of the low-resolution one, and of a patch. */
+  /** Sides in pixels: of the high-resolution image, and of the low-resolution one. */
   imageSize: side,
   lowSize: side,
-  patchSize: side,
+  /** Of a patch in pixels: its side, or, of one that is not square, "width x height" as 28x56. */
+  patchSize: patchSizeSchema,
   /** What the channels are, in order: "red", "green", "blue". */
   bands: z.array(z.string()).min(1),
   /** How a picture of any size becomes the model's image (data/transforms.ts). */

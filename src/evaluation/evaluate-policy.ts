@@ -22,7 +22,7 @@ import { sweepChoices, sweepSelections, sweepSeries } from "./sweep.ts";
 export async function evaluatePolicy(
   evaluated: EvaluatedRun,
   options: EvalOptions,
-): Promise<Pick<RunEvaluation, "rows" | "patchUse" | "choice" | "sweep"> & { details: PolicyDetails }> {
+): Promise<Pick<RunEvaluation, "rows" | "patchUse" | "columns" | "choice" | "sweep"> & { details: PolicyDetails }> {
   const { run, data, seed, checkpoint } = evaluated;
   const { grid } = run.model;
   const split = data[options.split];
@@ -43,6 +43,7 @@ export async function evaluatePolicy(
   return {
     rows,
     patchUse: own.metrics.patchUse(),
+    columns: grid.columns,
     choice: evaluatedChoice(evaluated, options, { selection, fitted, measured }),
     details: detailsOf(split, looked, own, seed),
     sweep: options.sweep

@@ -30,6 +30,8 @@ export interface RunEvaluation {
   rows: EvaluationRow[];
   /** Share of images for which the policy took each patch, [P]; none for a classifier. */
   patchUse?: number[] | undefined;
+  /** How many patches lie side by side in the image; none for a classifier. */
+  columns?: number | undefined;
   /** How the policy's patches were chosen, where a flag said it. */
   choice?: EvaluatedChoice | undefined;
   sweep?: PolicySweep | undefined;

@@ -3,6 +3,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Selection } from "../method/budget.ts";
+import type { Grid } from "../method/grid.ts";
 import { enlargePixels, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
@@ -19,6 +20,7 @@ export interface Shown {
   image: Uint8Array;
   lowResolution: Uint8Array;
   masked: Uint8Array;
+  grid: Grid;
   probabilities: number[];
   mask: number[];
   label: string;
@@ -93,6 +95,7 @@ function shown(run: OpenedRun, split: Dataset, index: number, { image, probabili
     image: image.slice(),
     lowResolution: enlargePixels(lowPixels(image, imageSize, lowSize), lowSize, imageSize),
     masked: run.seen(image, mask),
+    grid: run.model.grid,
     probabilities: Array.from(probabilities),
     mask: Array.from(mask),
     label: split.classes[split.labels[index]],

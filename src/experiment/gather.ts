@@ -42,15 +42,17 @@ export async function gatherPage(
   const policies: PolicyReport[] = [];
   for (const run of runs) {
     const { evaluation } = run;
-    if (evaluation.details === undefined || evaluation.patchUse === undefined) continue;
+    const { details, patchUse, columns } = evaluation;
+    if (details === undefined || patchUse === undefined || columns === undefined) continue;
     reporter.note(`${run.name}: page`);
     policies.push({
       name: run.name,
       tradeoff: tradeoffOf(run, runs),
-      patchUse: evaluation.patchUse,
-      classes: classesOf(evaluation, evaluation.details),
-      health: { ...evaluation.details.health, ...gainOf(evaluation) },
-      gallery: pictured(run) ? await galleryOf(run, evaluation.details) : [],
+      patchUse,
+      columns,
+      classes: classesOf(evaluation, details),
+      health: { ...details.health, ...gainOf(evaluation) },
+      gallery: pictured(run) ? await galleryOf(run, details) : [],
     });
   }
   return {

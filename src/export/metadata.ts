@@ -6,6 +6,7 @@ import type { StoredChoice } from "../checkpoints/stored-choice.ts";
 import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
 import { fills } from "../inference/exported.ts";
+import { makeGrid } from "../method/grid.ts";
 import type { NetworkName } from "../models/networks.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
@@ -29,7 +30,7 @@ function transformOf({ transform, imageSize }: RunDescription): string {
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
   const { selection } = description;
-  const side = imageSize / patchSize;
+  const { rows, columns } = makeGrid(imageSize, patchSize);
   const streams = checkpoint.networks.has("resnet_lr") && checkpoint.networks.has("resnet_hr");
   return new Map([
     ["model", `${model} ${variant}`],
@@ -42,7 +43,7 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["opset", String(opset)],
     ["image_size", String(imageSize)],
     ["patch_size", String(patchSize)],
-    ["patches", `${side} × ${side}, row by row`],
+    ["patches", `${rows} × ${columns}, row by row`],
     ["low_size", String(lowSize)],
     ["low_input", String(variant === "2019" ? imageSize : lowSize)],
     ["resize", "nearest, the top-left pixel of each block; part of the graph"],

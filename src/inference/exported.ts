@@ -12,6 +12,7 @@ import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
 import { asTested, type ThresholdSelection } from "../method/budget.ts";
+import type { PatchSize } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
 import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
@@ -53,7 +54,9 @@ const schema = z
     networks: json(z.array(z.enum(networkNames)).min(1), "must be a list of networks"),
     checkpoint_sha256: matching(/^[0-9a-f]{64}$/, "must be a SHA-256"),
     image_size: pixels,
-    patch_size: pixels,
+    patch_size: matching(/^[1-9]\d{0,4}(x[1-9]\d{0,4})?$/, "must be a number of pixels, or width x height").transform(
+      (text): PatchSize => (text.includes("x") ? (text as PatchSize) : Number(text)),
+    ),
     low_size: pixels,
     transform_name: z.enum(["cifar", "imagenet", "fmow"], said("must name a transform")),
     mean: channels(0),
@@ -67,10 +70,16 @@ const schema = z
       .transform(Number)
       .optional(),
   })
-  .refine(({ image_size, patch_size, low_size }) => image_size % patch_size === 0 && image_size % low_size === 0, {
+  .refine(({ image_size, patch_size, low_size }) => image_size % low_size === 0 && isGrid(image_size, patch_size), {
     path: ["image_size"],
     message: said("must be a multiple of patch_size and low_size"),
   });
+function isGrid(imageSize: number, patchSize: PatchSize): boolean {
+  return String(patchSize)
+    .split("x")
+    .every((side) => imageSize % Number(side) === 0);
+}
+
 type Metadata = z.infer<typeof schema>;
 
 function json<T>(schema: z.ZodType<T>, rule: string) {

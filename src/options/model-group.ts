@@ -1,9 +1,11 @@
 /** The options that say which model: of a stage, with their defaults, and of a run that is there, over what it was trained with. */
 import { z } from "zod";
-import { text, whole } from "./option.ts";
+import { patchSizeSchema } from "../checkpoints/description.ts";
+import { shownAs, text, whole } from "./option.ts";
 
 const variant = z.enum(["2019", "2020"]);
 const side = whole(1).optional();
+const patchSize = shownAs("n|WxH", patchSizeSchema).optional();
 
 export const modelGroup = {
   model: text(
@@ -17,7 +19,9 @@ export const modelGroup = {
     ),
   img_size: side.describe("side of the high-resolution image in pixels; the model's when absent"),
   lr_size: side.describe("side of the low-resolution image; a quarter of the image's when absent"),
-  patch_size: side.describe("side of a patch; a quarter of the image's when absent"),
+  patch_size: patchSize.describe(
+    "side of a patch, or width x height as 28x56; a quarter of the image's side when absent",
+  ),
 };
 
 export const runModelGroup = {
@@ -25,5 +29,5 @@ export const runModelGroup = {
   variant: variant.optional().describe("networks and sizes of which version; the run's when absent"),
   img_size: side.describe("side of the high-resolution image in pixels; the run's when absent"),
   lr_size: side.describe("side of the low-resolution image; the run's when absent"),
-  patch_size: side.describe("side of a patch; the run's when absent"),
+  patch_size: patchSize.describe("side of a patch, or width x height; the run's when absent"),
 };

@@ -62,7 +62,7 @@ export function describeOption(entry: z.core.$ZodType): DescribedOption {
   const layers = layersOf(entry);
   const innermost = layers[layers.length - 1];
   return {
-    type: innermost instanceof z.ZodBoolean ? "switch" : innermost instanceof z.ZodNumber ? "number" : "text",
+    type: typeOf(innermost),
     placeholder: first(layers, (layer) => metadata.get(layer)?.placeholder) ?? placeholderOf(innermost),
     description: first(layers, (layer) => z.globalRegistry.get(layer)?.description) ?? "",
     required: !z.safeParse(entry, undefined).success,
@@ -89,6 +89,12 @@ function layersOf(schema: z.core.$ZodType): z.core.$ZodType[] {
 
 function first<T>(layers: readonly z.core.$ZodType[], read: (layer: z.core.$ZodType) => T): T | undefined {
   return layers.map(read).find((value) => value !== undefined);
+}
+
+/** Of a number or a text, a text that is a number is the number. */
+function typeOf(schema: z.core.$ZodType): DescribedOption["type"] {
+  if (schema instanceof z.ZodBoolean) return "switch";
+  return schema instanceof z.ZodNumber || schema instanceof z.ZodUnion ? "number" : "text";
 }
 
 function placeholderOf(schema: z.core.$ZodType): string {

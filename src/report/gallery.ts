@@ -3,8 +3,8 @@
  * takes, and what the classifier then sees.
  */
 import { fault } from "../errors.ts";
-import { countPatches, patchBox } from "../method/grid.ts";
-import { heatMap, squareGrid } from "./heat-map.ts";
+import { countPatches, type Grid, patchBox } from "../method/grid.ts";
+import { heatMap } from "./heat-map.ts";
 import { html, type Markup } from "./html.ts";
 
 /** A square image, as bytes [size, size, 3] (rows, columns, RGB). */
@@ -23,6 +23,8 @@ export interface GalleryItem {
   readonly masked: RawImage;
   /** The policy's probability to take each patch [P], 0 … 1. */
   readonly probabilities: readonly number[];
+  /** How the image is cut into patches. */
+  readonly grid: Grid;
   /** The patches that were taken [P], of zeros and ones. */
   readonly mask: ArrayLike<number>;
   /** Name of the true class. */
@@ -83,7 +85,7 @@ async function figure(item: GalleryItem): Promise<Markup> {
 <figcaption>${verdict(item)}<span class="count">${count}</span></figcaption>
 <div class="panels">
 <div><img class="${scaling(item.lowResolution)}" src="${low}" alt="Low-resolution image of class ${item.label}, which the policy sees"><small>policy sees</small></div>
-<div>${heatMap(item.probabilities, "Probability of taking each patch")}<small>wants, %</small></div>
+<div>${heatMap(item.probabilities, item.grid.columns, "Probability of taking each patch")}<small>wants, %</small></div>
 <div>${outlined(item, high)}<small>takes</small></div>
 <div><img class="${scaling(item.masked)}" src="${masked}" alt="The same image with only ${count}, which the classifier sees"><small>classifier sees</small></div>
 </div>
@@ -106,7 +108,7 @@ function verdict(item: GalleryItem): Markup {
 /** The high-resolution image with the taken patches outlined, light around dark so that it shows on any picture. */
 function outlined(item: GalleryItem, address: string): Markup {
   const size = item.image.size;
-  const grid = squareGrid(size, item.mask.length);
+  const { grid } = item;
   const line = size / 64;
   const inset = line;
   const boxes = Array.from({ length: grid.patches }, (_, k) => {

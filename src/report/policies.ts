@@ -43,6 +43,8 @@ export interface PolicyReport {
   readonly tradeoff: readonly TradeoffSeries[];
   /** Share of the images for which each patch was taken [P], 0 … 1. */
   readonly patchUse: readonly number[];
+  /** How many patches lie side by side in the image. */
+  readonly columns: number;
   readonly classes: readonly ClassReport[];
   readonly health: HealthReport;
   readonly gallery: readonly GalleryGroup[];
@@ -113,7 +115,8 @@ async function titled(policies: readonly PolicyReport[], policy: PolicyReport, c
 }
 
 function patchUse(policies: readonly PolicyReport[]): Markup {
-  const map = (policy: PolicyReport) => heatMap(policy.patchUse, "Share of the images for which each patch was taken");
+  const map = (policy: PolicyReport) =>
+    heatMap(policy.patchUse, policy.columns, "Share of the images for which each patch was taken");
   return html`<div class="use">${sideBySide(policies, map)}
 <p class="note">Share of the images for which each patch was taken, in %, where it lies in the image.</p></div>`;
 }
@@ -221,9 +224,9 @@ ${rows}
 </table></div>`;
 }
 
-function classUse({ classes }: PolicyReport): Markup {
+function classUse({ classes, columns }: PolicyReport): Markup {
   const figures = drawnClasses(classes).map(({ name, patches, patchUse: use }) => {
-    const map = heatMap(use, `${name}: share of its images for which each patch was taken`);
+    const map = heatMap(use, columns, `${name}: share of its images for which each patch was taken`);
     return html`<figure><figcaption>${name} <span class="count">S ${decimals(patches, 2)}</span></figcaption>${map}</figure>`;
   });
   return html`<div class="maps">${figures}</div>${chosenOf(classes)}`;

@@ -18,6 +18,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { showImages } from "../../src/evaluation/show-images.ts";
 import { openPredictor } from "../../src/inference/open-run.ts";
+import { patchAt } from "../../src/method/grid.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
@@ -126,7 +127,7 @@ it.each(["policy", "two"])(
     // What was never read may be anything.
     const acquired = whole.map((byte, at) => {
       const [x, y] = [Math.floor(at / 3) % imageSize, Math.floor(at / 3 / imageSize) % imageSize];
-      const patch = Math.floor(y / grid.patchSize) * grid.columns + Math.floor(x / grid.patchSize);
+      const patch = patchAt(grid, x, y);
       return mask[Math.floor(at / 3 / imageSize ** 2) * grid.patches + patch] === 1 ? byte : 99;
     });
     expect(acquired).not.toEqual(whole);

@@ -147,7 +147,7 @@ describe("learningCurves", () => {
 
 describe("heatMap", () => {
   it("writes each share as a percentage where its patch lies, light on dark", () => {
-    const map = parsed(heatMap([0.1, 0.204, 0.64, 0.94], "Use"));
+    const map = parsed(heatMap([0.1, 0.204, 0.64, 0.94], 2, "Use"));
     expect(all(map, "svg")[0].getAttribute("aria-label")).toBe("Use, in % by row: 10 20; 64 94");
     const texts = all(map, "text").map((text) => ["x", "y", "class"].map((name) => text.getAttribute(name)));
     expect(texts).toEqual([
@@ -160,9 +160,14 @@ describe("heatMap", () => {
     expect(all(map, "rect").map((rect) => rect.getAttribute("fill-opacity"))).toEqual(["0.10", "0.20", "0.64", "0.94"]);
   });
 
-  it("refuses a number of patches that makes no square", () => {
-    expect(() => heatMap([0.1, 0.2, 0.3], "Use")).toThrow(
-      "report: the number of patches must be a square number, got 3",
-    );
+  it("has as many columns as the grid", () => {
+    const map = parsed(heatMap([0, 0.25, 0.5, 0.75, 1, 0], 3, "Use"));
+    const [svg] = all(map, "svg");
+    expect(svg.getAttribute("viewBox")).toBe("0 0 120 80");
+    expect(svg.getAttribute("aria-label")).toBe("Use, in % by row: 0 25 50; 75 100 0");
+  });
+
+  it("refuses a number of patches that does not fill its rows", () => {
+    expect(() => heatMap([0.1, 0.2, 0.3], 2, "Use")).toThrow("report: patches must fill rows of 2, got 3");
   });
 });
