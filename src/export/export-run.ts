@@ -3,7 +3,6 @@
  * Every model is run and compared with libtorch before the folder appears, so that none is there which was not proved.
  */
 import { existsSync, mkdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
@@ -16,11 +15,10 @@ import { systemFault, writeFolderAtomic } from "../files/atomic.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { type Fill, Normalizer } from "../method/images.ts";
 import { findModel, type Model, type Variant } from "../models/registry.ts";
-import { findLibtorch } from "../native/find.ts";
-import { openLibtorch } from "../native/library.ts";
 import { declare } from "../nn/declare.ts";
 import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
+import { startLibtorch } from "../tensor/start.ts";
 import { Random } from "../utils/random.ts";
 import { exportNetwork, type Role } from "./export-network.ts";
 import { metadataOf } from "./metadata.ts";
@@ -59,10 +57,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   }
   const options = asTrained(checkpoint, given);
   const model = findModel(options);
-  openLibtorch(findLibtorch(given.torch === undefined ? {} : { torch: given.torch }), {
-    threads: given.threads ?? availableParallelism(),
-    cuda: false,
-  });
+  startLibtorch({ torch: given.torch, threads: given.threads, device: "cpu" });
   const test = areDataGone(checkpoint, options) ? undefined : await openTestSet(options, model);
   const classes = test?.classes ?? trainedClasses(checkpoint);
   const normalization = test?.normalization ?? normalizationFor(model.transform);

@@ -9,14 +9,13 @@ import { fault } from "../errors.ts";
 import { check, owned } from "../native/call.ts";
 import { library } from "../native/library.ts";
 import * as native from "../native/operators.generated.ts";
-import { type Device, type DType, dtypeCode } from "./device.ts";
+import { type DType, dtypeCode } from "./device.ts";
 import { full, type Shape, Tensor } from "./tensor.ts";
 
 const out = new BigUint64Array(1);
 
 /** libtorch's code of the channels-last memory format (c10/core/MemoryFormat.h). */
 const channelsLastFormat = 2;
-const contiguousFormat = 0;
 
 /** Throws unless `tensor` has the shape; −1 stands for any size. */
 export function expectShape(where: string, tensor: Tensor, expected: Shape): void {
@@ -62,10 +61,8 @@ export function shift(a: Tensor, term: number): Tensor {
 }
 
 export const neg = (a: Tensor): Tensor => new Tensor(native.neg(a.handle));
-export const exp = (a: Tensor): Tensor => new Tensor(native.exp(a.handle));
 export const log = (a: Tensor): Tensor => new Tensor(native.log(a.handle));
 export const sqrt = (a: Tensor): Tensor => new Tensor(native.sqrt(a.handle));
-export const reciprocal = (a: Tensor): Tensor => new Tensor(native.reciprocal(a.handle));
 /** Overwrites `a` with max(a, 0) and gives it back; recorded like any operator. For an `a` that nothing else reads. */
 export const reluInPlace = (a: Tensor): Tensor => new Tensor(native.reluInPlace(a.handle));
 export const sigmoid = (a: Tensor): Tensor => new Tensor(native.sigmoid(a.handle));
@@ -169,12 +166,8 @@ const constantMode = Buffer.from("constant\0");
 export const cast = (a: Tensor, dtype: DType): Tensor =>
   new Tensor(native.toCopy(a.handle, dtypeCode(dtype), null, null, null, false, null));
 
-/** Dense in row-major order; the same memory when it already is. */
-export const contiguous = (a: Tensor): Tensor => new Tensor(native.contiguous(a.handle, contiguousFormat));
 /** [B, C, H, W] stored as B, H, W, C. */
 export const channelsLast = (a: Tensor): Tensor => new Tensor(native.contiguous(a.handle, channelsLastFormat));
-/** The same values outside the gradient's graph. */
-export const detach = (a: Tensor): Tensor => new Tensor(native.detach(a.handle));
 
 /** Overwrites `target` with `source`, converting element type and device. */
 export function copyInto(target: Tensor, source: Tensor): void {
@@ -187,14 +180,6 @@ export function copyInto(target: Tensor, source: Tensor): void {
 
 export function zeroInPlace(a: Tensor): void {
   check(library().symbols.aoti_torch_zero_(a.handle), "zero_");
-}
-
-/** The tensor on `device`: itself, or a copy there. */
-export function toDevice(a: Tensor, device: Device): Tensor {
-  if (a.device === device || (device === "cuda" && a.device === "cuda:0")) return a;
-  const target = full(a.shape, 0, a.dtype, device);
-  copyInto(target, a);
-  return target;
 }
 
 // Network operators.

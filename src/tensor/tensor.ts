@@ -4,8 +4,9 @@
  */
 import { fault } from "../errors.ts";
 import { check, owned, release, sizesOf } from "../native/call.ts";
-import { type Handle, library } from "../native/library.ts";
-import { clone, contiguous, toCopy } from "../native/operators.generated.ts";
+import { library } from "../native/library.ts";
+import { contiguous, toCopy } from "../native/operators.generated.ts";
+import type { Handle } from "../native/symbols.ts";
 import { type Device, type DType, deviceCodes, dtypeCode, dtypeOfCode, elementBytes } from "./device.ts";
 import { register } from "./scope.ts";
 
@@ -205,9 +206,4 @@ export function fromArray(source: TensorSource, shape: Shape, device: Device = "
   const tensor = empty(shape, dtypeOf(source), device);
   tensor.upload(source);
   return tensor;
-}
-
-/** A copy with its own memory. */
-export function copyOf(tensor: Tensor): Tensor {
-  return new Tensor(clone(tensor.handle, null));
 }
