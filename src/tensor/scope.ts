@@ -21,7 +21,7 @@ const scopes: Set<Freeable>[] = [];
 
 /**
  * Runs `body`, then frees every tensor made in it except those that it returns: alone, or inside arrays and plain objects.
- * `body` must not be asynchronous. Shapes are as they are.
+ * `body` must not be asynchronous.
  */
 export function scope<T>(body: () => T): T {
   const own = new Set<Freeable>();
