@@ -10,13 +10,13 @@
  */
 import { fault, type PatchDropError } from "../errors.ts";
 import { outOfGpuMemory } from "./cuda-symbols.ts";
-import { type Handle, type Library, library } from "./library.ts";
+import { type Library, library } from "./library.ts";
+import type { Handle } from "./symbols.ts";
 
 /** The stack of one call. Calls do not nest, so one buffer serves all. */
 const stack = new BigUint64Array(32);
 const stackAsInt = new BigInt64Array(stack.buffer);
 const stackAsFloat = new Float64Array(stack.buffer);
-const stackAsBytes = new Uint8Array(stack.buffer);
 const out = new BigUint64Array(1);
 const box = new BigUint64Array(1);
 const floatBits = new Float64Array(box.buffer);
@@ -195,10 +195,6 @@ export function putEmptyList(position: number): void {
 
 export function takeTensor(position: number): Handle {
   return owned(stack[position]);
-}
-
-export function takeBool(position: number): boolean {
-  return stackAsBytes[position * 8] !== 0;
 }
 
 export function takeTensorList(position: number): Handle[] {

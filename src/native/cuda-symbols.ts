@@ -9,7 +9,7 @@
  * torch/csrc/stable/c/shim.h, torch/csrc/inductor/aoti_torch/c/shim.h.
  */
 import { fault, type PatchDropError } from "../errors.ts";
-import type { Symbols } from "./library.ts";
+import type { Symbols } from "./symbols.ts";
 
 /** A stream, event or graph of the CUDA runtime: an address that only it reads. */
 export type CudaHandle = bigint;

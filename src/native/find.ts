@@ -28,7 +28,7 @@ export interface FoundLibtorch extends LibtorchFolder {
 
 export interface FindOptions {
   /** `--torch`: a `torch` package, a folder that contains one, a `libtorch` folder, or its `lib`. */
-  torch?: string;
+  torch?: string | undefined;
   env?: NodeJS.ProcessEnv;
 }
 

@@ -4,7 +4,7 @@
  *
  * Source: NVIDIA's cuda.h, CUDA driver API.
  */
-import koffi from "koffi";
+import { koffi } from "./koffi.ts";
 
 export interface Gpu {
   readonly name: string;
@@ -99,7 +99,7 @@ function describe(driver: DriverSymbols, ordinal: number): Gpu {
 
 function openDriver(): DriverSymbols | undefined {
   try {
-    const shared = koffi.load("libcuda.so.1");
+    const shared = koffi().load("libcuda.so.1");
     const bound = Object.entries(prototypes).map(([name, prototype]) => [name, shared.func(prototype)]);
     return Object.fromEntries(bound) as unknown as DriverSymbols;
   } catch {

@@ -3,7 +3,7 @@
  * that were ever passed to C, lie there too, and until they are collected they keep tensors beside them from growing
  * together again, and the heap grows. So a step makes few of them.
  */
-import koffi from "koffi";
+import { koffi } from "./koffi.ts";
 
 /**
  * glibc gives large blocks back to the system and faults them in again at each step; raising its thresholds keeps them.
@@ -15,7 +15,7 @@ export function keepLargeBlocks(): void {
   if (process.platform !== "linux") return;
   let mallopt: (key: number, value: number) => number;
   try {
-    mallopt = koffi.load("libc.so.6").func("int mallopt(int, int)") as typeof mallopt;
+    mallopt = koffi().load("libc.so.6").func("int mallopt(int, int)") as typeof mallopt;
   } catch {
     return;
   }

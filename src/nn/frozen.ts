@@ -19,10 +19,11 @@ const epsilon = 1e-5;
 export interface Kernels {
   /** Images a pass. */
   readonly chunk: number;
-  /** Weights as the other two take them, for inputs of that shape. */
+  /** Weights [O, C, h, w] as the other two take them, for inputs of that shape [B, C, H, W]. */
   prepare(weight: Tensor, stride: number, padding: number, input: readonly number[]): Tensor;
+  /** Convolution + bias, then ReLU or nothing. [B, C, H, W] → [B, O, H', W'] */
   convolution(x: Tensor, c: ops.FusedConvolution, activation: "none" | "relu"): Tensor;
-  /** ReLU(convolution + shortcut) */
+  /** ReLU(convolution + bias + shortcut). [B, C, H, W], [B, O, H', W'] → [B, O, H', W'] */
   residual(x: Tensor, shortcut: Tensor, c: ops.FusedConvolution): Tensor;
 }
 
@@ -51,7 +52,9 @@ export const plain: Kernels = {
 };
 
 interface Linear {
+  /** [O, C] */
   readonly weight: Tensor;
+  /** [O] */
   readonly bias: Tensor;
 }
 
@@ -87,7 +90,7 @@ export class FrozenNetwork {
     this.#linears = new Map(kept.linears);
   }
 
-  /** Logits float32 [B, outputs] of images [B, 3, H, W], any float type. */
+  /** Images [B, 3, H, W] of any float type → logits float32 [B, outputs] */
   forward(images: Tensor): Tensor {
     return scope(() => {
       const layers = new Folded(this.#convolutions, this.#linears, this.#kernels);

@@ -21,19 +21,25 @@ export interface ConvolutionNames {
   bn: string;
 }
 
+/** Shapes: B batch, C channels, H W, O the spec's channels; H' = ceil(H / stride). There is no B while declaring. */
 export interface Layers<V> {
-  /** ReLU(batchNorm(convolution(x))), without bias in the convolution. */
+  /** ReLU(batchNorm(convolution(x))), without bias in the convolution. [B, C, H, W] → [B, O, H', W'] */
   convBnRelu(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
-  /** batchNorm(convolution(x)), as in projection shortcuts. */
+  /** batchNorm(convolution(x)), as in projection shortcuts. [B, C, H, W] → [B, O, H', W'] */
   convBn(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
-  /** ReLU(batchNorm(convolution(x)) + shortcut): the end of every residual block. */
+  /**
+   * ReLU(batchNorm(convolution(x)) + shortcut): the end of every residual block. The shortcut is [B, O, H', W'] too.
+   */
   convBnAddRelu(x: V, shortcut: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
-  /** Mean over windows of size × size, side by side. */
+  /** Mean over windows of size × size, side by side. [B, C, H, W] → [B, C, floor(H / size), floor(W / size)] */
   averagePool(x: V, size: number): V;
+  /**
+   * Largest in windows of size × size. [B, C, H, W] → [B, C, H″, W″], H″ = floor((H + 2·padding − size) / stride) + 1
+   */
   maxPool(x: V, size: number, stride: number, padding: number): V;
-  /** Appends channels of zeros. */
+  /** Appends channels of zeros. [B, C, H, W] → [B, C + added, H, W] */
   padChannels(x: V, channels: number): V;
-  /** [B, C, H, W] → [B, C] */
+  /** The mean over all positions. [B, C, H, W] → [B, C] */
   globalAveragePool(x: V): V;
   /** [B, C] → [B, outputs], with bias. */
   linear(x: V, name: string, outputs: number): V;

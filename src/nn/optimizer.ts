@@ -35,11 +35,11 @@ export type Rate = number | Tensor;
 interface Learned {
   readonly name: string;
   readonly parameters: Parameters;
-  /** SGD's momentum, or Adam's first moment. */
+  /** SGD's momentum, or Adam's first moment. [N] */
   readonly first: Tensor;
-  /** Adam's second moment. */
+  /** Adam's second moment. [N] */
   readonly second: Tensor | undefined;
-  /** Adam's step count as the kernel wants it: a float32 scalar. */
+  /** Adam's step count as the kernel wants it: float32 []. */
   readonly steps: Tensor;
 }
 
@@ -61,7 +61,9 @@ export class Optimizer {
     });
   }
 
-  /** Backward pass of a scalar loss, then one update of all parameters at learning rate `lr`. */
+  /**
+   * Backward pass of `loss` [], then one update of all parameters, [N] each, at learning rate `lr` (a number, or []).
+   */
   step(loss: Tensor, lr: Rate): void {
     for (const { parameters } of this.#learned) ops.zeroInPlace(parameters.gradient!);
     backward(
@@ -134,7 +136,7 @@ export class Optimizer {
     }
   }
 
-  /** All tensors that a step changes besides the parameters. */
+  /** All tensors that a step changes besides the parameters: moments [N] and step counts []. */
   tensors(): Tensor[] {
     return this.#learned.flatMap(({ first, second, steps }) => [
       first,

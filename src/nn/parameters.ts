@@ -33,7 +33,7 @@ export class Parameters {
   readonly flat: Tensor;
   /** float32 [M]: running means and variances. */
   readonly statistics: Tensor;
-  /** The gradient of `flat`, when it is learned. */
+  /** The gradient of `flat`, float32 [N], when it is learned. */
   gradient: Tensor | undefined;
   /** How often the running statistics moved: PyTorch's `num_batches_tracked`. */
   batchesTracked = 0;

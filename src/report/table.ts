@@ -1,4 +1,4 @@
-/** A table of results, one row a way to classify, in three forms: for a page, a terminal and a Markdown file. */
+/** A table of results, one row a way to classify, in two forms: for a page and for a terminal. */
 import { html, type Markup } from "./html.ts";
 
 export interface ResultRow {
@@ -81,23 +81,7 @@ export function alignedText(table: readonly (readonly string[])[]): string {
   return [lines[0], rule, ...lines.slice(1)].map((line) => `${line.join("  ").trimEnd()}\n`).join("");
 }
 
-/** The table for a Markdown file, ending in a line break. */
-export function markdownTable(table: ResultTable): string {
-  const lines = textCells(table).map((line) => line.map(markdownText));
-  const rule = lines[0].map((_, i) => (i === 0 ? "---" : "---:"));
-  return [lines[0], rule, ...lines.slice(1)].map((line) => `| ${line.join(" | ")} |\n`).join("");
-}
-
 function textCells(table: ResultTable): string[][] {
   const header = ["", ...columns.map((column) => column.header)];
   return [header, ...table.rows.map((row) => [row.name, ...columns.map((column) => column.cell(row))])];
-}
-
-/** Nothing in a cell may end it, start a new row or be taken for HTML. */
-function markdownText(text: string): string {
-  return text
-    .replace(/\s+/g, " ")
-    .replace(/[\\|`*_[\]]/g, "\\$&")
-    .replace(/&/g, "&amp;")
-    .replace(/</g, "&lt;");
 }

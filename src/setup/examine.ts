@@ -5,7 +5,7 @@ import os from "node:os";
 import { type Attempt, type FoundLibtorch, searchLibtorch } from "../native/find.ts";
 import { type GpuList, isDriverTooOld, listGpus } from "../native/gpus.ts";
 import { type Probe, probeCuda, probeLibtorch } from "../native/probe.ts";
-import { type CpuFeature, cpuFeatures, defaultPrecision } from "../utils/cpu.ts";
+import { type CpuFeature, cpuFeatures, defaultPrecision, defaultThreads } from "../utils/cpu.ts";
 
 export interface MachineReport {
   readonly platform: string;
@@ -62,14 +62,13 @@ function isWhole(probe: Probe | undefined): boolean {
 
 async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<MachineReport> {
   const features = cpuFeatures();
-  const threads = Number.parseInt(env.OMP_NUM_THREADS ?? "", 10);
   return {
     platform: `${process.platform}-${process.arch}`,
     node: process.versions.node,
     processor: os.cpus()[0]?.model.trim() ?? "unknown",
     features,
     precision: defaultPrecision(),
-    threads: threads > 0 ? threads : os.availableParallelism(),
+    threads: defaultThreads(env),
     memory: { totalBytes: os.totalmem(), availableBytes: availableMemory() },
     gpu: { devices: nvidiaDevices(), described: await describeGpus(), usable: listGpus() },
   };

@@ -13,7 +13,7 @@ import { archiveUrl, bringFrom, originOf } from "./sources.ts";
 import { requireSpace } from "./space.ts";
 
 /** The PyTorch that is fetched when none is asked for: the newest that the tests run with. */
-export const defaultTorchVersion = "2.15.0";
+const defaultTorchVersion = "2.15.0";
 
 export interface SetupOptions {
   /** PyTorch's version, "2.15.0"; any supported one will do when absent. */

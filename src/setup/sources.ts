@@ -29,7 +29,7 @@ export function archiveUrl(version: string, cuda: boolean, platform = `${process
   });
 }
 
-export function isAddress(from: string): boolean {
+function isAddress(from: string): boolean {
   return /^https?:\/\//i.test(from);
 }
 

@@ -35,7 +35,10 @@ function inGradientMode<T>(enabled: boolean, body: () => T): T {
   }
 }
 
-/** Makes `parameter` (a leaf) learnable, and returns the buffer in which backward passes accumulate its gradient. */
+/**
+ * Makes `parameter` […] (a leaf) learnable, and returns the buffer […] in which backward passes accumulate its gradient.
+ * The caller frees it.
+ */
 export function plantGradient(parameter: Tensor): Tensor {
   check(library().symbols.torch_set_requires_grad(parameter.handle, true), "requires_grad_");
   const gradient = keep(zeros(parameter.shape, parameter.dtype, parameter.device));
@@ -49,7 +52,7 @@ export function plantGradient(parameter: Tensor): Tensor {
   return gradient;
 }
 
-/** Accumulates the gradients of a scalar `loss` into the buffers of `parameters`, and frees the recorded graph. */
+/** Accumulates the gradients of `loss` [] into the buffers of `parameters`, […] each, and frees the recorded graph. */
 export function backward(loss: Tensor, parameters: readonly Tensor[]): void {
   nativeBackward(
     loss.handle,

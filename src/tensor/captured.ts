@@ -133,7 +133,7 @@ function present<O extends Outputs<O>>(outputs: O): [string, Tensor][] {
   return Object.entries<Tensor | undefined>(outputs).filter((one): one is [string, Tensor] => one[1] !== undefined);
 }
 
-/** Takes results out of every scope: the caller frees them. */
+/** Takes results, of any shape, out of every scope: the caller frees them. */
 export function kept<O extends Outputs<O>>(outputs: O): O {
   for (const [, tensor] of present(outputs)) keep(tensor);
   return outputs;

@@ -16,7 +16,10 @@ import { type Device, deviceCodes } from "./device.ts";
 
 /** cudaEventDisableTiming: an event that only orders. */
 const withoutTiming = 2;
-/** cudaStreamCaptureModeGlobal, PyTorch's own default: what could break a capture fails, instead of being left out of it. */
+/**
+ * cudaStreamCaptureModeGlobal, PyTorch's own default: what could break a capture fails, instead of being left out of
+ * it.
+ */
 const globalCapture = 0;
 /** cudaMemcpyKind */
 const copyKinds = { "host to device": 1, "device to device": 3 } as const;

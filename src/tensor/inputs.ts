@@ -36,7 +36,7 @@ interface Transfer {
 }
 
 export class Inputs<Name extends string> {
-  /** As the step reads them. */
+  /** As the step reads them, each of its {@link InputShape}. */
   readonly tensors: Readonly<Record<Name, Tensor>>;
   readonly #shapes: Readonly<Record<Name, InputShape>>;
   readonly #parts: ReadonlyMap<Name, Part>;

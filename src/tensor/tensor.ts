@@ -4,8 +4,9 @@
  */
 import { fault } from "../errors.ts";
 import { check, owned, release, sizesOf } from "../native/call.ts";
-import { type Handle, library } from "../native/library.ts";
-import { clone, contiguous, toCopy } from "../native/operators.generated.ts";
+import { library } from "../native/library.ts";
+import { contiguous, toCopy } from "../native/operators.generated.ts";
+import type { Handle } from "../native/symbols.ts";
 import { type Device, type DType, deviceCodes, dtypeCode, dtypeOfCode, elementBytes } from "./device.ts";
 import { register } from "./scope.ts";
 
@@ -14,6 +15,7 @@ export type TensorSource = Float32Array | Int32Array | BigInt64Array | Uint8Arra
 
 export type Shape = readonly number[];
 
+/** The product of the sizes; of [] 1. */
 export function elementCount(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
@@ -131,7 +133,9 @@ export class Tensor {
     return flag[0] !== 0;
   }
 
-  /** Overwrites the elements with those of an array of the same length and element size. The tensor must be contiguous. */
+  /**
+   * Overwrites the elements with those of an array of the same length and element size. The tensor must be contiguous.
+   */
   upload(source: TensorSource): void {
     const { symbols, memory } = library();
     const bytes = elementCount(this.shape) * elementBytes[this.dtype];
@@ -178,36 +182,36 @@ function emptyHandle(shape: Shape, dtype: DType, device: Device): Handle {
   return owned(out[0]);
 }
 
-/** A new tensor with undefined contents. */
+/** A new tensor [shape…] with undefined contents. */
 export function empty(shape: Shape, dtype: DType = "float32", device: Device = "cpu"): Tensor {
   return new Tensor(emptyHandle(shape, dtype, device));
 }
 
-/** A new tensor of one value. */
+/** A new tensor [shape…] that is `value` everywhere. */
 export function full(shape: Shape, value: number, dtype: DType = "float32", device: Device = "cpu"): Tensor {
   const tensor = empty(shape, dtype, device);
   check(library().symbols.aoti_torch_aten_fill__Scalar(tensor.handle, value), "fill_");
   return tensor;
 }
 
+/** A new tensor [shape…] of zeros. */
 export function zeros(shape: Shape, dtype: DType = "float32", device: Device = "cpu"): Tensor {
   return full(shape, 0, dtype, device);
 }
 
+/** The element type that an array becomes: of a Uint8Array "uint8", and so on. */
 export function dtypeOf(source: TensorSource): DType {
   if (source instanceof Float32Array) return "float32";
   if (source instanceof Int32Array) return "int32";
   return source instanceof BigInt64Array ? "int64" : "uint8";
 }
 
-/** Copies an array into a new tensor; libtorch never keeps a pointer into the array. */
+/**
+ * Copies an array, which is in row-major order, into a new tensor [shape…] of the array's type; libtorch never keeps a
+ * pointer into the array. @throws internal: another number of elements
+ */
 export function fromArray(source: TensorSource, shape: Shape, device: Device = "cpu"): Tensor {
   const tensor = empty(shape, dtypeOf(source), device);
   tensor.upload(source);
   return tensor;
-}
-
-/** A copy with its own memory. */
-export function copyOf(tensor: Tensor): Tensor {
-  return new Tensor(clone(tensor.handle, null));
 }

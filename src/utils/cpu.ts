@@ -1,5 +1,6 @@
-/** What the processor can do that matters for speed, as Linux tells it in /proc/cpuinfo. */
+/** What the processor can do that matters for speed, as Linux tells it in /proc/cpuinfo, and with how many threads. */
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 
 /** Instruction sets worth a line in a report: vector units, and those that compute in bfloat16. */
 const interesting = ["avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"] as const;
@@ -30,4 +31,10 @@ function readCpuinfo(): string {
     // Not Linux.
     return "";
   }
+}
+
+/** Threads to compute with when nobody says: OMP_NUM_THREADS, else all processors. */
+export function defaultThreads(env: NodeJS.ProcessEnv = process.env): number {
+  const said = Number.parseInt(env.OMP_NUM_THREADS ?? "", 10);
+  return said > 0 ? said : availableParallelism();
 }

@@ -162,7 +162,7 @@ describe("images, by hand", () => {
   const normalizer = new Normalizer({ mean: [0, 0.5, 0], std: [1, 0.5, 1] }, "cpu");
   const bytes = Uint8Array.of(255, 255, 0, 0, 0, 0, 0, 255, 255, 51, 0, 0);
   const shown = (images: Tensor) =>
-    Array.from(ops.contiguous(ops.permute(images, [0, 2, 3, 1])).toFloat32(), (v) => Number(v.toFixed(4)));
+    Array.from(ops.permute(images, [0, 2, 3, 1]).toFloat32(), (v) => Number(v.toFixed(4)));
 
   it("normalizes: (x / 255 − mean) / std", () => {
     expect(shown(normalizer.images(bytes, 2))).toEqual([1, 1, 0, 0, -1, 0, 0, 1, 1, 0.2, -1, 0]);

@@ -2,7 +2,7 @@ import path from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { formatReport } from "../../src/cli/doctor-command.ts";
 import { type FoundLibtorch, findLibtorch } from "../../src/native/find.ts";
-import { requiredSymbols } from "../../src/native/library.ts";
+import { requiredSymbols } from "../../src/native/symbols.ts";
 import { adviceFor, examine, type Report } from "../../src/setup/examine.ts";
 import { cpuFeatures, defaultPrecision } from "../../src/utils/cpu.ts";
 import { temporaryFolder, writeFake } from "./fake-libtorch.ts";

@@ -9,7 +9,7 @@ import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import type { CapturingStream } from "../../src/tensor/cuda.ts";
 import * as ops from "../../src/tensor/ops.ts";
-import { copyOf, type Tensor } from "../../src/tensor/tensor.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Learning, StepNumbers } from "../../src/training/learning.ts";
 import { StaticSteps, stepRunner } from "../../src/training/step-runner.ts";
 import { prompt, SimulatedCuda } from "../tensor/simulated-cuda.ts";
@@ -45,7 +45,7 @@ class CallingStream implements CapturingStream {
   capture(body: () => void) {
     this.captures += 1;
     const state = stateOf(this.#case);
-    const before = state.map(copyOf);
+    const before = state.map((tensor) => ops.cast(tensor, tensor.dtype));
     body();
     const captured = this.#last!;
     for (const [i, tensor] of state.entries()) ops.copyInto(tensor, before[i]);
