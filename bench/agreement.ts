@@ -4,22 +4,27 @@
  *     npx tsx bench/agreement.ts --load runs/cifar10-cpu/finetune --data_dir data/cifar10
  */
 import { parseArgs } from "node:util";
+import { openCheckpoint } from "../src/checkpoints/open-checkpoint.ts";
 import { openDataFor } from "../src/data/open.ts";
-import { openPredictor, type Predicted } from "../src/predict/predictor.ts";
+import { modelOf } from "../src/inference/describe-run.ts";
+import { openPredictor } from "../src/inference/open-run.ts";
+import type { Predicted } from "../src/inference/opened-run.ts";
 
 const batchSize = 500;
 
 const { values } = parseArgs({ options: { load: { type: "string" }, data_dir: { type: "string" } } });
 const { load = "", data_dir } = values;
-const [exact, rounded] = (["fp32", "bf16"] as const).map((precision) => openPredictor(load, { precision }));
-const { test } = await openDataFor(exact.model, { data_dir, seed: 1 });
+const [exact, rounded] = await Promise.all(
+  (["fp32", "bf16"] as const).map((precision) => openPredictor(load, { precision })),
+);
+const { test } = await openDataFor(modelOf(openCheckpoint(load), {}), { data_dir, seed: 1 });
 const { length, imageSize, labels } = test;
 const counts = { fp32: 0, bf16: 0, sameClass: 0, sameMask: 0, sameBits: 0 };
 for (let first = 0; first < length; first += batchSize) {
   const indices = Uint32Array.from({ length: Math.min(batchSize, length - first) }, (_, i) => first + i);
   const bytes = new Uint8Array(indices.length * imageSize * imageSize * 3);
   await test.read(indices, bytes);
-  const [a, b] = [exact.predict(bytes), rounded.predict(bytes)];
+  const [a, b] = [await exact.predict(bytes), await rounded.predict(bytes)];
   for (const i of indices.keys()) compare(i, labels[first + i], a, b);
 }
 const { patches } = exact.model.grid;

@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, release, totalmem } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { finish } from "../src/cli/exit.ts";
 import { fault } from "../src/errors.ts";
 import { listGpus } from "../src/native/gpus.ts";
@@ -19,7 +19,7 @@ import { version } from "../src/utils/version.ts";
 import { check, type Place, store } from "./baseline.ts";
 import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median, ratios } from "./measure.ts";
 import { operationsOf, peakGflops } from "./operations.ts";
-import { type BenchModel, benchModels, lastLine, type Stage, stages, units } from "./side.ts";
+import { type BenchModel, benchModels, lastLine, type Stage, stages, type Unit, units } from "./side.ts";
 
 /** What a stage is measured at: its own default batches, and for the classifier a larger one too. */
 const smallBatches: Record<Stage, readonly number[]> = {
@@ -61,12 +61,25 @@ const program = new Command("bench")
 
 try {
   program.parse();
-  await run(program.opts());
+  await run(program.opts<Options>());
 } catch (error) {
   finish(error, process.env.DEBUG !== undefined);
 }
 
-type Options = ReturnType<typeof program.opts>;
+interface Options {
+  readonly python: string;
+  readonly stages: Stage[];
+  readonly models: BenchModel[];
+  readonly batch?: number;
+  readonly unit: Unit;
+  readonly steps?: number;
+  readonly threads?: number;
+  readonly device: "cpu" | "cuda";
+  readonly cudaGraph: boolean;
+  readonly check?: boolean;
+  readonly store?: boolean;
+  readonly json?: string;
+}
 
 interface Result {
   cases: CaseResult[];

@@ -11,11 +11,13 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { finish } from "../src/cli/exit.ts";
+import type { Dataset } from "../src/data/dataset.ts";
 import { Loader } from "../src/data/loader.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
-import { evaluate, greedyChoice } from "../src/evaluation/evaluate.ts";
-import type { Setting } from "../src/inference/setting.ts";
+import { judge } from "../src/evaluation/judge.ts";
+import { choiceOf } from "../src/evaluation/masks.ts";
+import { openLearners } from "../src/inference/open-run.ts";
 import { Normalizer } from "../src/method/images.ts";
 import type { Learner, NetworkName } from "../src/models/networks.ts";
 import { findModel } from "../src/models/registry.ts";
@@ -23,7 +25,7 @@ import { library } from "../src/native/library.ts";
 import { FrozenNetwork } from "../src/nn/frozen.ts";
 import { Optimizer } from "../src/nn/optimizer.ts";
 import { choosePrecision } from "../src/nn/precision.ts";
-import { schemas } from "../src/options/stage-options.ts";
+import { parseOptions, type StageName, withModelDefaults } from "../src/options/stage-options.ts";
 import { CapturedStep } from "../src/tensor/captured.ts";
 import { Inputs } from "../src/tensor/inputs.ts";
 import { scope } from "../src/tensor/scope.ts";
@@ -33,6 +35,7 @@ import { classifierStep } from "../src/training/classifier-training.ts";
 import { finetuneStep } from "../src/training/finetune.ts";
 import type { Learning } from "../src/training/learning.ts";
 import { adam, pretrainStep } from "../src/training/pretrain.ts";
+import { describeSetting, type Setting } from "../src/training/setting.ts";
 import { stepRunner } from "../src/training/step-runner.ts";
 import { stepsBetweenLooks, trainEpoch } from "../src/training/train-epoch.ts";
 import { silentReporter } from "../src/utils/reporter.ts";
@@ -53,8 +56,15 @@ const goldenFiles = {
   eval: "evaluate",
 } as const;
 
+/** Finetuning's, as peer.py has it. */
+const evaluationPenalty = -5;
 /** The step functions get their networks directly; the schemas want them named. */
 const unread = { load: "unread", ckpt_hr_cl: "unread" };
+
+/** A stage's options by default; of every model with the rates and penalties that peer.py has for all. */
+function optionsOf<S extends StageName>(stage: S, given: Record<string, unknown>) {
+  return withModelDefaults(stage, parseOptions(stage, { ...given, model: "R32_C10", variant: "2019" }));
+}
 
 const argumentsSchema = z.object({
   stage: z.enum(stages),
@@ -156,7 +166,9 @@ function makeSetting(name: BenchModel, { batch, all }: { batch: number; all: num
     ...place,
     normalizer: new Normalizer(cifarNormalization, place.device),
     reporter: silentReporter,
+    description: describeSetting(model, { train: first(all), test: first(batch) }, "zero"),
     versions: {},
+    checkpoint: undefined,
   };
 }
 
@@ -204,7 +216,7 @@ function formulaNetworks(
 type Case = Pick<Learning, "networks" | "optimizer" | "step"> & { lr: number };
 
 function classifierCase(classifier: Learner, setting: BenchSetting): Case {
-  const options = schemas.classifier_training.parse({});
+  const options = optionsOf("classifier_training", {});
   const { momentum, wd: weightDecay, lr } = options;
   const networks = new Map<NetworkName, Learner>([["resnet_hr", classifier]]);
   const optimizer = optimizerOf(networks, { kind: "sgd", momentum, weightDecay });
@@ -213,7 +225,7 @@ function classifierCase(classifier: Learner, setting: BenchSetting): Case {
 }
 
 function pretrainCase(policy: Learner, classifier: Learner, setting: BenchSetting): Case {
-  const options = schemas.pretrain.parse({ ...unread, curriculum: false });
+  const options = optionsOf("pretrain", { ...unread, curriculum: false });
   const judge = frozen(classifier, setting);
   const networks = new Map<NetworkName, Learner>([["agent", policy]]);
   const optimizer = optimizerOf(networks, adam(options));
@@ -227,7 +239,7 @@ function finetuneCase(
   { policy, classifier, low }: Record<"policy" | "classifier" | "low", Learner>,
   setting: BenchSetting,
 ): Case {
-  const options = schemas[stage].parse(stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
+  const options = optionsOf(stage, stage === "finetune" ? unread : { ...unread, ckpt_lr_cl: "unread" });
   const networks = { policy, classifier, low: stage === "finetune2stream" ? frozen(low, setting) : undefined };
   const learned = new Map<NetworkName, Learner>([
     ["agent", policy],
@@ -245,25 +257,26 @@ function optimizerOf(networks: Case["networks"], rule: ConstructorParameters<typ
 
 /** The evaluation as it runs, its loader included; over one batch, or over all images. */
 function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting): TimedWork {
-  const { train, test } = setting.data;
-  const how = {
-    high: frozen(classifier, setting),
-    choose: greedyChoice(frozen(policy, setting), setting.model.grid.patches),
-    fill: "zero",
-    reward: { kind: "quadratic", penalty: schemas.finetune.parse(unread).penalty },
-  } as const;
-  return {
-    step: async () => (await evaluate(test, setting, how)).metrics().reward!,
-    epoch: async () => (await evaluate(train, setting, how)).metrics().reward!,
+  const { data, description, reporter } = setting;
+  const learners = new Map<NetworkName, Learner>([
+    ["agent", policy],
+    ["resnet_hr", classifier],
+  ]);
+  const run = openLearners({ learners, description }, setting);
+  const rewarding = { kind: "quadratic", penalty: evaluationPenalty } as const;
+  const choice = choiceOf(description.selection, 0);
+  const rewardOn = async (split: Dataset) => {
+    const { verdicts } = await judge(split, { run, rewarding, reporter }, [choice]);
+    return verdicts[0].metrics.metrics().reward!;
   };
+  return { step: () => rewardOn(data.test), epoch: () => rewardOn(data.train) };
 }
 
 function training({ lr, ...learned }: Case, setting: BenchSetting): TimedWork {
   const learning: Learning = {
     ...learned,
     uniformsPerImage: setting.model.grid.patches,
-    test: () => Promise.reject(new Error("the benchmark has no tests")),
-    score: () => 0,
+    rewarding: undefined,
   };
   return { step: onBatch(setting, lr, learned.step), epoch: onAll(setting, lr, learning) };
 }

@@ -2,9 +2,9 @@
 import { countPatches, openPredictor, readImage } from "patchdrop";
 
 const [load, file] = process.argv.slice(2);
-const run = openPredictor(load);
-const { classes, mask } = run.predict(await readImage(file, run.model));
+const run = await openPredictor(load);
+const { classes, mask } = await run.predict(await readImage(file, run));
 const best = classes.indexOf(Math.max(...classes));
 const percent = (100 * classes[best]).toFixed(1);
 console.log(`${run.classes[best]} (${percent} %), from ${countPatches(mask)} of ${mask.length} patches`);
-run.free();
+await run.free();

@@ -4,7 +4,7 @@
  *   npx tsx scripts/make-demo-models.ts --load runs/quickstart/finetune --name scenes --title "…" --about "…"
  *
  * Writes demo/models/NAME/: the exported networks, sample images of the run's test set as PNG files, and model.json, with
- * all that the page says of them. Samples are drawn by lot, one a class. What the policy reaches is copied from the
+ * all that the page says of them. Samples are drawn at random, one a class. What the policy reaches is copied from the
  * results.json beside the run folder (`patchdrop run` and `patchdrop quickstart` write one), where there is one.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -14,19 +14,17 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
 import type { Evaluation, Sample, SetDescription } from "../demo/description.ts";
-import { shortHash } from "../src/checkpoints/networks-hash.ts";
 import { openCheckpoint } from "../src/checkpoints/open-checkpoint.ts";
 import type { Dataset } from "../src/data/dataset.ts";
-import { fault, PatchDropError } from "../src/errors.ts";
+import { type DataFlags, openDataFor } from "../src/data/open.ts";
+import { fault, PatchDropError, sentences } from "../src/errors.ts";
 import type { ExperimentResult } from "../src/experiment/run-experiment.ts";
 import { exportRun } from "../src/export/export-run.ts";
 import { removeFolderAtomic, writeFolderAtomic } from "../src/files/atomic.ts";
+import { modelOf } from "../src/inference/describe-run.ts";
 import { type Exported, openExported } from "../src/inference/exported.ts";
-import { prepare } from "../src/inference/setting.ts";
-import { type EvalOptions, evalSchema } from "../src/options/eval-options.ts";
 import { exportSchema } from "../src/options/export-options.ts";
 import { Random } from "../src/utils/random.ts";
-import { silentReporter } from "../src/utils/reporter.ts";
 
 const demoModels = fileURLToPath(new URL("../demo/models/", import.meta.url));
 /** A visitor's phone has to fetch them. */
@@ -47,7 +45,7 @@ try {
   await main(given());
 } catch (error) {
   if (!(error instanceof PatchDropError)) throw error;
-  process.stderr.write(`error: ${error.message}\n`);
+  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
   process.exitCode = error.exitCode;
 }
 
@@ -81,15 +79,16 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
     throw fault("resource", { where: load, rule: `models must have at most ${mostModelBytes} bytes`, got: bytes });
   }
   const { samples, pictures } = await drawSamples(await testSet(load, where), seed);
-  const { model, grid, lowSize, transform, fill, classes, checkpoint, normalization } = exported;
+  const { checkpoint, description: own } = exported;
+  const { model, variant, imageSize, patchSize, lowSize, transform, fill, classes, normalization } = own;
   const evaluation = evaluationOf(load);
   const description: SetDescription = {
     title,
     about,
-    model,
-    checkpoint: shortHash(checkpoint),
-    imageSize: grid.imageSize,
-    patchSize: grid.patchSize,
+    model: `${model} ${variant}`,
+    checkpoint,
+    imageSize,
+    patchSize,
     lowSize,
     transform,
     ...normalization,
@@ -119,12 +118,12 @@ async function exportAnew(load: string, where: Pick<Given, "data_dir" | "threads
 }
 
 async function testSet(load: string, where: Pick<Given, "data_dir" | "threads">): Promise<Dataset> {
-  const { options } = openCheckpoint(load).config;
-  const opened = { ...evalSchema.parse({ load, ...where }), ...options, ...where } as EvalOptions & { model: string };
-  return (await prepare({ seed: 1, variant: "2019", ...opened }, silentReporter)).data.test;
+  const checkpoint = openCheckpoint(load);
+  const flags = { ...checkpoint.config.options, ...where } as DataFlags;
+  return (await openDataFor(modelOf(checkpoint, {}), flags)).test;
 }
 
-/** The first images, in an order drawn by lot, of the classes that come first in it. */
+/** The first images, in a random order, of the classes that come first in it. */
 async function drawSamples(
   test: Dataset,
   seed: number,

@@ -33,8 +33,10 @@ export interface Fault {
   rule: string;
   /** What was found instead; shown with `String`. */
   got?: unknown;
+  /** The faults of an error that this one comes from: see {@link within}. */
+  causes?: readonly Fault[] | undefined;
   /** What to do next. */
-  next?: string;
+  next?: string | undefined;
 }
 
 /** An error with a kind, made by {@link fault}; the command line prints its message as one line and exits with its code. */
@@ -64,15 +66,48 @@ export function fault(kind: ErrorKind, faults: Fault | readonly Fault[], cause?:
   return new PatchDropError(kind, list, cause === undefined ? undefined : { cause });
 }
 
-function sentence({ where, rule, got, next }: Fault): string {
+/**
+ * Says an error within another: the outer place and rule, then in brackets what was wrong inside. What to do next is the
+ * outer fault's, or where it has nothing to say the inner error's; the kind is the inner one's unless it is given.
+ */
+export function within(outer: Fault, inner: PatchDropError, kind: ErrorKind = inner.kind): PatchDropError {
+  const next = outer.next ?? inner.faults.at(-1)?.next;
+  return fault(kind, { ...outer, causes: inner.faults, next }, inner);
+}
+
+/** What an error says, one line a fault; of an error that is not ours, its message. */
+export function sentences(error: unknown): string[] {
+  if (error instanceof PatchDropError) return error.faults.map(sentence);
+  return (error instanceof Error ? error.message : String(error)).split("\n");
+}
+
+/** A fault in one line. */
+export function sentence({ where, rule, got, causes = [], next }: Fault): string {
   const found = got === undefined ? "" : `, got ${shown(got)}`;
-  return `${where}: ${rule}${found}${next === undefined ? "" : `; ${next}`}`;
+  return oneLine(`${where}: ${rule}${found}${reasons(causes)}${next === undefined ? "" : `; ${next}`}`);
+}
+
+const mostReasons = 3;
+
+/** Without their own next steps: the reader is to take one. */
+function reasons(causes: readonly Fault[]): string {
+  if (causes.length === 0) return "";
+  const said = causes.slice(0, mostReasons).map((cause) => sentence({ ...cause, next: undefined }));
+  const rest = causes.length - said.length;
+  return ` (${said.join("; ")}${rest > 0 ? `; and ${rest} more` : ""})`;
 }
 
 const longestShown = 200;
 
-/** One line, control characters escaped, bounded: an error must stay readable whatever a file holds. */
+/** Bounded: an error must stay readable whatever a file holds. */
 function shown(value: unknown): string {
   const text = typeof value === "string" ? JSON.stringify(value).slice(1, -1) : String(value);
   return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
+}
+
+/** Control characters escaped: a file's name may hold them too. */
+function oneLine(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => {
+    return character === "\n" ? "\\n" : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }

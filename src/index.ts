@@ -2,17 +2,22 @@
 export { acquireRun } from "./acquire/acquire-run.ts";
 export type { Acquired } from "./acquire/tally.ts";
 export type { Checkpoint } from "./checkpoints/checkpoint.ts";
+export type { RunDescription } from "./checkpoints/description.ts";
 export { openCheckpoint } from "./checkpoints/open-checkpoint.ts";
 export { readChoice, type StoredChoice } from "./checkpoints/stored-choice.ts";
-export type { DataSplits, Dataset, Normalization } from "./data/dataset.ts";
+export type { DataSplits, Dataset, InMemory, Luck, Normalization } from "./data/dataset.ts";
+export { type DatasetName, datasetNames } from "./data/dataset-registry.ts";
+export { MemoryDataset, type MemoryImages } from "./data/memory-dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
 export { readImage } from "./data/read-image.ts";
 export type { TransformName } from "./data/transforms.ts";
-export { type ErrorKind, exitCodes, PatchDropError } from "./errors.ts";
+export { type ErrorKind, exitCodes, type Fault, PatchDropError } from "./errors.ts";
 export { evaluateRun } from "./evaluation/evaluate-run.ts";
 export type { EvaluationRow, RunEvaluation } from "./evaluation/evaluation.ts";
 export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/experiment-file.ts";
 export { type ExperimentResult, runExperiment } from "./experiment/run-experiment.ts";
+export { type OpenOptions, openPredictor } from "./inference/open-run.ts";
+export type { OpenedRun, Predicted } from "./inference/opened-run.ts";
 export { choosePatches, type Selection, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
 export {
   centrePatches,
@@ -33,7 +38,6 @@ export { type FindOptions, type FoundLibtorch, findLibtorch } from "./native/fin
 export { type AcquireOptions, parseAcquireOptions } from "./options/acquire-options.ts";
 export type { EvalOptions } from "./options/eval-options.ts";
 export { parseOptions, type StageName, type StageOptions, stageNames } from "./options/stage-options.ts";
-export { openPredictor, type Predicted, Predictor, type PredictorOptions } from "./predict/predictor.ts";
 export { type MetricRecord, readMetrics } from "./run/metric-log.ts";
 export type { StageResult } from "./training/epochs.ts";
 export { train } from "./training/train.ts";

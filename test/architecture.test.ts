@@ -22,7 +22,7 @@ const mayImport: Record<string, readonly string[]> = {
   data: ["utils", "files", "formats"],
   checkpoints: ["utils", "files", "formats", "method"],
   run: ["utils", "files", "formats", "checkpoints"],
-  options: ["utils", "method", "checkpoints"],
+  options: ["utils", "method", "data", "checkpoints"],
   inference: [
     ...["utils", "files", "formats", "native", "tensor", "nn", "method", "models", "data", "checkpoints", "options"],
   ],

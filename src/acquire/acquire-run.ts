@@ -1,7 +1,7 @@
 /** Acquires with a trained run: the only file here that knows the networks. */
 
+import { openRun } from "../inference/open-run.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
-import { Predictor } from "../predict/predictor.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { acquire } from "./acquire.ts";
 import type { Acquired } from "./tally.ts";
@@ -9,13 +9,13 @@ import type { Acquired } from "./tally.ts";
 /**
  * Acquires of a scene what the run `options.load` chooses, and writes the folder `options.out`.
  * @param scene path or http(s) address
- * @throws what Predictor and acquire throw
+ * @throws what openRun and acquire throw
  */
 export async function acquireRun(scene: string, options: AcquireOptions, reporter?: Reporter): Promise<Acquired> {
-  const predictor = new Predictor(options);
+  const run = await openRun({ ...options, engine: "libtorch" });
   try {
-    return await acquire(scene, predictor, options, reporter);
+    return await acquire(scene, run, options, reporter);
   } finally {
-    predictor.free();
+    await run.free();
   }
 }

@@ -133,9 +133,9 @@ class Acquisition {
     await this.#tally.timed("write", () => outputs.rows(strip.pixels));
   }
 
-  #decide(windows: readonly Window[], low: Uint8Array): Batch {
+  async #decide(windows: readonly Window[], low: Uint8Array): Promise<Batch> {
     const { patches } = this.#policy.model.grid;
-    const { mask: wanted, patches: probabilities } = this.#policy.decide(low);
+    const { mask: wanted, patches: probabilities } = await this.#policy.decide(low);
     const cells = windows.map((window) => cellsOf(this.#scene, window));
     const mask = new Uint8Array(wanted.length);
     for (const [i, some] of cells.entries()) {

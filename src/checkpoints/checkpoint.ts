@@ -62,10 +62,21 @@ const stateSchema = z.object({
 });
 type State = z.infer<typeof stateSchema>;
 
-/** The reference's name of a checkpoint; `step` marks one made within an epoch. */
-export function checkpointName(epoch: number, accuracy: number, reward: number, step?: number): string {
-  const name = `ckpt_E_${epoch}_A_${accuracy.toFixed(3)}_R_${reward.toFixed(2)}`;
-  return step === undefined ? name : `${name}_S_${step}`;
+/**
+ * The reference's name of a checkpoint, `ckpt_E_<epoch>_A_<accuracy>_R_<reward>`: numbers of the test after that epoch, and
+ * none where there was no test. `S_<step>` marks a checkpoint that was made within an epoch.
+ */
+export function checkpointName({ epoch, step, tested }: NamedCheckpoint): string {
+  const within = step > 0 ? `_S_${step}` : "";
+  if (tested === undefined) return `ckpt_E_${epoch}${within}`;
+  return `ckpt_E_${epoch}_A_${tested.accuracy.toFixed(3)}_R_${(tested.reward ?? 0).toFixed(2)}${within}`;
+}
+
+export interface NamedCheckpoint {
+  readonly epoch: number;
+  /** Steps of the epoch after it that are done. */
+  readonly step: number;
+  readonly tested?: { readonly accuracy: number; readonly reward?: number | undefined } | undefined;
 }
 
 /** Writes the folder `path`, which must not exist; it appears whole or not at all. Throws "system". */

@@ -4,10 +4,10 @@
  * Neither says which model or options made it.
  */
 
-import { readFileSync, realpathSync } from "node:fs";
-import { basename } from "node:path";
+import { readFileSync } from "node:fs";
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
+import { isJsonObject, type JsonObject, toJson } from "../files/json.ts";
 import { decodeSafetensors, float32Tensor, type StateDict } from "../formats/safetensors.ts";
 import { isDict, isTensor, readTorchFile, type TorchValue } from "../formats/torch-file.ts";
 import type { TorchTree } from "../formats/torch-writer.ts";
@@ -55,13 +55,17 @@ export function referenceDictionary(checkpoint: Checkpoint): TorchTree {
   return new Map<string, TorchTree>([...named, ...numbers(checkpoint)]);
 }
 
-/** Of a run's own checkpoint, what its name says: `ckpt_E_<epoch>_A_<acc>_R_<reward>`. */
-function numbers({ config, path, progress }: Checkpoint): [string, TorchTree][] {
-  const said = /^ckpt_E_(\d+)_A_(\d+\.\d+)_R_(-?\d+\.\d+)/.exec(basename(realpathSync(path)))?.slice(1);
-  const values = config === unknownRun ? numberNames.map((name) => progress[name]) : (said ?? []);
-  return numberNames.flatMap((name, i): [string, TorchTree][] => {
-    if (values[i] === undefined) return [];
-    const value = Number(values[i]);
+/**
+ * Epoch, accuracy and reward of the test, as a checkpoint has them: the authors' under these names, a run's own as the test
+ * after the epoch, where there was one.
+ */
+function numbers({ config, progress }: Checkpoint): [string, TorchTree][] {
+  const { epoch, tested } = progress;
+  const own = isJsonObject(tested) ? { epoch, acc: tested.accuracy, reward: tested.reward ?? 0 } : { epoch };
+  const values: JsonObject = config === unknownRun ? progress : toJson(own);
+  return numberNames.flatMap((name): [string, TorchTree][] => {
+    const value = values[name];
+    if (typeof value !== "number") return [];
     return [[name, name === "epoch" ? value : float32Tensor([], Float32Array.of(value))]];
   });
 }

@@ -1,7 +1,8 @@
 /** What names the weights of a checkpoint: the same for a run and for what was exported of it. */
 import { sha256 } from "../utils/sha256.ts";
 
-const shortLength = 12;
+/** Characters of a hash that are printed. */
+export const shortLength = 12;
 
 /**
  * SHA-256 of what `sha256sum` prints of the networks' files, sorted by name.

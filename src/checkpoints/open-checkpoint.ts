@@ -4,8 +4,9 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
+import type { JsonObject } from "../files/json.ts";
 import type { StateDict } from "../formats/safetensors.ts";
-import { type Checkpoint, readCheckpoint, stateName } from "./checkpoint.ts";
+import { type Checkpoint, readCheckpoint, readState, stateName } from "./checkpoint.ts";
 import { readForeignCheckpoint, unnamedNetwork } from "./foreign-checkpoint.ts";
 import { checkpointsName, configName, linkedName, listCheckpoints } from "./saved-checkpoints.ts";
 
@@ -23,6 +24,11 @@ export function openCheckpoint(path: string): Checkpoint {
   }
   const { networks, optimizer, progress, config, path: folder } = readCheckpoint(find(path));
   return { path: folder, networks, optimizer, progress, config };
+}
+
+/** The options of the run that made the checkpoint at `path`; none where a file does not say. @throws as {@link openCheckpoint} */
+export function optionsOfCheckpoint(path: string): JsonObject {
+  return isFolder(path) ? readState(find(path)).config.options : {};
 }
 
 /** The checkpoint's network of that name; a file with one network that it does not name has it under any name. */

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { type Fault, fault } from "../errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../files/json.ts";
+import { descriptionSchema, type RunDescription } from "./description.ts";
 
 export interface RunConfig {
   /** The subcommand, e.g. "pretrain". */
@@ -11,6 +12,8 @@ export interface RunConfig {
   readonly options: JsonObject;
   /** Programs by name: patchdrop, node, libtorch. */
   readonly versions: Readonly<Record<string, string>>;
+  /** What the run's networks are and how they are fed; none of before 0.2.0. */
+  readonly description?: RunDescription | undefined;
   /** The data set as it was listed; `fingerprint` is that of its splits. */
   readonly dataset: { readonly name: string; readonly fingerprint: string } & JsonObject;
 }
@@ -28,6 +31,7 @@ export const savedConfigSchema = z.object({
   stage: z.string(),
   options: jsonObject,
   versions: z.record(z.string(), z.string()),
+  description: descriptionSchema.optional(),
   dataset: z.custom<RunConfig["dataset"]>(
     (value) => isJsonObject(value) && typeof value.name === "string" && typeof value.fingerprint === "string",
     "must be an object with name and fingerprint",
@@ -35,19 +39,30 @@ export const savedConfigSchema = z.object({
   created: z.string(),
 });
 
+/** Options that change neither what was learned so far nor what will be: a resumed run may have others. */
+const freeOptions = [
+  ...["cv_dir", "resume", "data_dir", "download", "skip_bad", "num_workers", "test_interval", "torch", "threads"],
+  ...["cuda_graph", "parallel", "sigma"],
+];
+
+/** What runs of before 0.2.0 had without recording it. */
+function formerOptions({ reward }: JsonObject): JsonObject {
+  return reward === undefined ? {} : { estimator: "self_critical" };
+}
+
 /**
- * Throws "locked" with every option, stage or data set that differs, old → new. `mayDiffer` names options that do not
- * change what is learned. Returns a note for each program of another version: the bits may then differ.
+ * Throws "locked" with every option, stage or data set that differs, old → new. The data may lie elsewhere, as long as they
+ * are the same; there may be more epochs or fewer, unless the learning rate's schedule depends on their number. Returns a note
+ * for each program of another version and another number of threads: the bits may then differ.
  */
-export function compareConfigs(
-  where: string,
-  saved: SavedConfig,
-  given: RunConfig,
-  mayDiffer: readonly string[],
-): string[] {
-  const fixed = ({ stage, options, dataset }: RunConfig): Map<string, JsonValue> =>
-    new Map([["stage", stage], ...flat(options, ""), ...flat(dataset, "dataset.")]);
-  const changed = changes(fixed(saved), fixed(given)).filter(([name]) => !mayDiffer.includes(name));
+export function compareConfigs(where: string, saved: SavedConfig, given: RunConfig): string[] {
+  const free = saved.options.schedule === "onecycle" ? freeOptions : [...freeOptions, "max_epochs"];
+  const fixed = ({ stage, options, dataset }: RunConfig): Map<string, JsonValue> => {
+    const { fingerprint, test } = dataset;
+    const learned = Object.entries({ ...formerOptions(options), ...options }).filter(([name]) => !free.includes(name));
+    return new Map([["stage", stage], ...learned, ...flat({ fingerprint, test: test ?? null }, "dataset.")]);
+  };
+  const changed = changes(fixed(saved), fixed(given));
   if (changed.length > 0) {
     const rule = "a run is resumed with its own options and data";
     const next = "give the old values, or start another run in another --cv_dir";

@@ -1,7 +1,9 @@
 /** What a run folder has saved: which files lie where, which checkpoints there are, and which of them its links name. */
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { basename, join } from "node:path";
-import { readState } from "./checkpoint.ts";
+import { fault } from "../errors.ts";
+import { parseAs, readJson, readState } from "./checkpoint.ts";
+import { type SavedConfig, savedConfigSchema } from "./run-config.ts";
 
 export const configName = "config.json";
 export const checkpointsName = "checkpoints";
@@ -35,4 +37,14 @@ function sequenceOf(folder: string): number {
   } catch {
     return 0;
   }
+}
+
+/** What the run in a folder was started with. @throws input: no run, or a damaged configuration; system */
+export function readRunConfig(path: string): SavedConfig {
+  const file = join(path, configName);
+  if (!existsSync(file)) {
+    const next = "leave out --resume to start one, or give the --cv_dir of a run";
+    throw fault("input", { where: path, rule: `there is no run to resume (no ${configName})`, next });
+  }
+  return parseAs(savedConfigSchema, readJson(file, "start the run anew in another --cv_dir"), file);
 }

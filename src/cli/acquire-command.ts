@@ -1,7 +1,7 @@
 /** `patchdrop acquire`: reads of a scene only the patches that a trained policy chooses. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { acquireSchema, parseAcquireOptions } from "../options/acquire-options.ts";
-import { addFlags } from "./flags.ts";
+import { addFlags, type Flags } from "./flags.ts";
 
 const summary = "Read of an image only the patches that a trained policy chooses, and say what that saves.";
 
@@ -23,26 +23,25 @@ Examples:
 /** The subcommand; what it needs is loaded when it runs. */
 export function acquireCommand(): Command {
   const command = new Command("acquire").summary(summary).description(about).argument("<image>", "see above");
-  addFlags(command as unknown as Command, acquireSchema);
+  addFlags(command, acquireSchema);
   command
     .option("--json", "print what savings.json says")
     .option("--quiet", "print errors only")
     .addHelpText("after", examples)
-    .action(async (image, flags) => {
-      const { json = false, quiet = false, ...given } = flags as Record<string, unknown>;
+    .action(async (image: string, { json = false, quiet = false, ...given }: Flags) => {
       const options = parseAcquireOptions(given);
       const [{ acquireRun }, { savingsLines }, { terminalReporter }] = await Promise.all([
         import("../acquire/acquire-run.ts"),
         import("../acquire/savings.ts"),
         import("./terminal-reporter.ts"),
       ]);
-      const acquired = await acquireRun(image, options, terminalReporter({ quiet: quiet === true }));
-      if (json === true) process.stdout.write(`${JSON.stringify(acquired, undefined, 2)}\n`);
-      else if (quiet !== true) {
+      const acquired = await acquireRun(image, options, terminalReporter({ quiet }));
+      if (json) process.stdout.write(`${JSON.stringify(acquired, undefined, 2)}\n`);
+      else if (!quiet) {
         const { cells } = acquired;
         const lines = [`patches ${cells.chosen} of ${cells.all}`, ...savingsLines(acquired), `see ${options.out}`];
         process.stdout.write(`${lines.join("\n")}\n`);
       }
     });
-  return command as unknown as Command;
+  return command;
 }

@@ -1,5 +1,5 @@
 /** `patchdrop convert`: checkpoints from and to other programs, and what a checkpoint holds. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import type { NetworkListing } from "../checkpoints/convert-checkpoint.ts";
 import { fault } from "../errors.ts";
 
@@ -21,9 +21,16 @@ Examples:
   patchdrop convert runs/finetune policy.safetensors --network agent
   patchdrop convert --list resnet34.pth`;
 
+interface ConvertFlags {
+  network?: string;
+  force?: boolean;
+  list?: boolean;
+  json?: boolean;
+}
+
 /** The subcommand; what it needs is loaded when it runs. */
 export function convertCommand(): Command {
-  const command = new Command("convert")
+  return new Command("convert")
     .summary(summary)
     .description(about)
     .argument("<in>", "checkpoint to read")
@@ -33,7 +40,8 @@ export function convertCommand(): Command {
     .option("--list", "print names, types, shapes and totals instead of writing")
     .option("--json", "with --list: print JSON")
     .addHelpText("after", examples)
-    .action(async (from, to, { network, force = false, list = false, json = false }) => {
+    .action(async (from: string, to: string | undefined, flags: ConvertFlags) => {
+      const { network, force = false, list = false, json = false } = flags;
       const { convertCheckpoint, listNetworks } = await import("../checkpoints/convert-checkpoint.ts");
       if (list === (to !== undefined)) {
         throw fault("usage", { where: "convert", rule: "needs a file to write, or --list without one" });
@@ -51,7 +59,6 @@ export function convertCommand(): Command {
         : [path, ...listed.map(asText)].join("\n");
       process.stdout.write(`${text}\n`);
     });
-  return command as unknown as Command;
 }
 
 function totals({ name, tensors, elements, bytes }: NetworkListing): string {

@@ -1,16 +1,17 @@
 /** `patchdrop data`: crops from fMoW's large images, and a check of a data set's files. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import type { CropCounts } from "../data/fmow/crop.ts";
 import { exitCodes } from "../errors.ts";
-import { wholeNumber } from "./flags.ts";
+import { checkSchema, fmowSchema } from "../options/data-options.ts";
+import { parseWith } from "../options/parse.ts";
+import { addFlags, type Flags } from "./flags.ts";
 
 const sayEveryMs = 5000;
 
 export function dataCommand(): Command {
   const command = new Command("data").description("Make a data set, or check one.").helpCommand(false);
   command.addCommand(fmowCommand());
-  command.addCommand(checkCommand());
-  return command as unknown as Command;
+  return command.addCommand(checkCommand());
 }
 
 const aboutFmow = [
@@ -27,15 +28,11 @@ Examples:
   patchdrop classifier_training --model R34_fMoW --data_dir data`;
 
 function fmowCommand(): Command {
-  const command = new Command("fmow")
-    .summary("Make fMoW's crops and their lists.")
-    .description(aboutFmow)
-    .requiredOption("--input <folder>", "folder with train/, val/, test/ or seq/ as fMoW-rgb has them")
-    .requiredOption("--output <folder>", "folder of the crops and their lists")
-    .option("--workers <n>", "so many images are worked on at once", wholeNumber(1), 8)
-    .option("--skip_bad <n>", "so many boxes or files that can't be used are left out", wholeNumber(0), 0)
+  const command = new Command("fmow").summary("Make fMoW's crops and their lists.").description(aboutFmow);
+  return addFlags(command, fmowSchema)
     .addHelpText("after", fmowExamples)
-    .action(async ({ input, output, workers, skip_bad: skipBad }) => {
+    .action(async (flags: Flags) => {
+      const { input, output, workers, skip_bad: skipBad } = parseWith(fmowSchema, flags, "data fmow");
       const { cropFmow } = await import("../data/fmow/crop.ts");
       const say = nowAndThen();
       const onProgress = ({ images, crops, kept }: Readonly<CropCounts>, name: string) =>
@@ -43,11 +40,10 @@ function fmowCommand(): Command {
       const counts = await cropFmow({ input, output, skipBad, parallel: workers, onProgress });
       process.stdout.write(`${cropSummary(counts)}\n`);
     });
-  return command as unknown as Command;
 }
 
 function cropSummary({ images, crops, kept, hungOver, skipped, bad, ...rows }: CropCounts): string {
-  const left = Object.entries({ ...skipped, ...(bad > 0 && { "can't be used": bad }) });
+  const left = Object.entries({ ...skipped, "can't be used": bad }).filter(([, count]) => count > 0);
   return [
     `${crops} crops of ${images} images, ${kept} of them there already; ${hungOver} cut off at the image's edge`,
     `skipped: ${left.map(([reason, count]) => `${reason} (${count})`).join(", ") || "nothing"}`,
@@ -56,16 +52,17 @@ function cropSummary({ images, crops, kept, hungOver, skipped, bad, ...rows }: C
 }
 
 function checkCommand(): Command {
-  const command = new Command("check")
-    .description(`List every image of a data set that can't be read; exit code ${exitCodes.input} if there is one.`)
-    .requiredOption("--data_dir <folder>", "folder of class folders, or of train.csv and test.csv")
-    .option("--workers <n>", "so many images are decoded at once", wholeNumber(1), 8)
+  const command = new Command("check").description(
+    `List every image of a data set that can't be read; exit code ${exitCodes.input} if there is one.`,
+  );
+  return addFlags(command, checkSchema)
     .option("--json", "print JSON")
     .addHelpText(
       "after",
       "\nExamples:\n  patchdrop data check --data_dir data\n  patchdrop data check --data_dir data --json",
     )
-    .action(async ({ data_dir: dataDir, workers, json }) => {
+    .action(async ({ json = false, ...given }: Flags) => {
+      const { data_dir: dataDir, workers } = parseWith(checkSchema, given, "data check");
       const { checkData } = await import("../data/check.ts");
       const say = nowAndThen();
       const onProgress = (done: number, total: number) => say(() => `read ${done} of ${total} images`);
@@ -76,7 +73,6 @@ function checkCommand(): Command {
       process.stdout.write(`${json ? JSON.stringify(checked, null, 2) : lines.join("\n")}\n`);
       if (unreadable.length > 0) process.exitCode = exitCodes.input;
     });
-  return command as unknown as Command;
 }
 
 /** Says a line to stderr every few seconds, however often it is asked to. */

@@ -1,5 +1,5 @@
 /** `patchdrop doctor`: what is on this machine, what is missing, and what to do about it. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { exitCodes } from "../errors.ts";
 import type { MachineReport, Report } from "../setup/examine.ts";
 import { version } from "../utils/version.ts";
@@ -15,14 +15,14 @@ Examples:
   patchdrop doctor --torch ~/venv/lib/python3.12/site-packages --json`;
 
 /** The subcommand; what it needs is loaded when it runs. */
-export function doctorCommand() {
+export function doctorCommand(): Command {
   return new Command("doctor")
     .summary("Report what PatchDrop finds on this machine, what is missing, and what to do about it.")
     .description(about)
-    .option("--torch <path>", "examine the PyTorch in this folder")
+    .option("--torch <folder>", "examine the PyTorch in this folder")
     .option("--json", "print the report as JSON")
     .addHelpText("after", examples)
-    .action(async ({ torch, json }) => {
+    .action(async ({ torch, json = false }: { torch?: string; json?: boolean }) => {
       const { examine } = await import("../setup/examine.ts");
       const report = await examine({ torch });
       const text = json ? JSON.stringify({ version: version(), ...report }, undefined, 2) : formatReport(report);

@@ -1,9 +1,9 @@
 /** `patchdrop eval`: a run against its baselines, as a table or as JSON; along its budgets too, and as a chart. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import type { RunEvaluation } from "../evaluation/evaluation.ts";
 import { evalSchema } from "../options/eval-options.ts";
-import { parseWith } from "../options/stage-options.ts";
-import { addFlags } from "./flags.ts";
+import { parseWith } from "../options/parse.ts";
+import { addFlags, type Flags } from "./flags.ts";
 
 const summary =
   "Print accuracy, patches, distinct policies and reward of a run, beside baselines with as many patches.";
@@ -31,8 +31,7 @@ export function evalCommand(): Command {
   command
     .option("--json", "print JSON")
     .addHelpText("after", examples)
-    .action(async (flags) => {
-      const { json = false, ...given } = flags as Record<string, unknown> & { json?: boolean };
+    .action(async ({ json = false, ...given }: Flags) => {
       const options = parseWith(evalSchema, given, "eval");
       const [{ evaluateRun }, { assertWritable }, { terminalReporter }] = await Promise.all([
         import("../evaluation/evaluate-run.ts"),
@@ -44,7 +43,7 @@ export function evalCommand(): Command {
       process.stdout.write(json ? `${JSON.stringify(evaluation, null, 2)}\n` : await text(evaluation));
       if (options.chart !== undefined) await writeChart(options.chart, evaluation);
     });
-  return command as unknown as Command;
+  return command;
 }
 
 async function text(evaluation: RunEvaluation): Promise<string> {

@@ -1,6 +1,6 @@
 /** How a command ends: one line on stderr for each fault, and the exit code of its kind. */
-import { CommanderError } from "@commander-js/extra-typings";
-import { exitCodes, PatchDropError } from "../errors.ts";
+import { CommanderError } from "commander";
+import { exitCodes, PatchDropError, sentences } from "../errors.ts";
 import { Stopped } from "../utils/reporter.ts";
 
 /** Ends the process as `error` asks for. */
@@ -14,8 +14,7 @@ export function finish(error: unknown, debug: boolean): never {
     process.exit(signalExitCode(error.signal));
   }
   const code = error instanceof PatchDropError ? error.exitCode : exitCodes.internal;
-  const text = error instanceof Error ? error.message : String(error);
-  for (const line of text.split("\n")) process.stderr.write(`error: ${line}\n`);
+  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
   if (code === exitCodes.internal) {
     process.stderr.write("error: this is a bug in patchdrop; please report it with the output of --debug\n");
   }

@@ -1,8 +1,8 @@
 /** `patchdrop export`: a run's networks as ONNX models. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { exportSchema } from "../options/export-options.ts";
-import { parseWith } from "../options/stage-options.ts";
-import { addFlags } from "./flags.ts";
+import { parseWith } from "../options/parse.ts";
+import { addFlags, type Flags } from "./flags.ts";
 
 const summary = "Write a run's networks as ONNX models, each compared with libtorch before it is there.";
 
@@ -23,13 +23,10 @@ Examples:
 
 /** The subcommand; what it needs is loaded when it runs. */
 export function exportCommand(): Command {
-  const command = new Command("export")
-    .summary(summary)
-    .description(about)
-    .option("--out <folder>", exportSchema.shape.out.description);
-  addFlags(command, exportSchema.omit({ out: true }))
+  const command = new Command("export").summary(summary).description(about);
+  return addFlags(command, exportSchema)
     .addHelpText("after", examples)
-    .action(async (flags) => {
+    .action(async (flags: Flags) => {
       const options = parseWith(exportSchema, flags, "export");
       const { exportRun } = await import("../export/export-run.ts");
       const { checkpoint, images, networks } = await exportRun(options);
@@ -41,5 +38,4 @@ export function exportCommand(): Command {
         `${options.out}\n${checkpoint}, compared on ${images.count} images (${images.of})\n${lines.join("")}`,
       );
     });
-  return command as unknown as Command;
 }

@@ -1,29 +1,27 @@
 /** Turns a schema of options into flags, so that help, defaults and checks have one source. */
-import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type Command, Option } from "commander";
 import type { z } from "zod";
+import { type DescribedOption, describeOption } from "../options/option.ts";
 
-type Shape = Record<string, z.ZodType>;
-
-/** What a schema's entry says about its flag. */
-interface Described {
-  type: "string" | "number" | "boolean" | "enum";
-  choices: readonly string[];
-  default: unknown;
-  description: string;
+/** What the command line gives to an action: how to print, and the options, which nothing has checked yet. */
+export interface Flags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly [option: string]: unknown;
 }
 
 /** Adds a flag for each entry of the schema; values reach the action unchecked, as text, numbers or booleans. */
-export function addFlags<C extends Command>(command: C, schema: z.ZodObject): C {
-  for (const [name, entry] of Object.entries(schema.shape as Shape)) command.addOption(flag(name, describe(entry)));
+export function addFlags(command: Command, schema: z.ZodObject): Command {
+  for (const [name, entry] of Object.entries(schema.shape)) command.addOption(flag(name, describeOption(entry)));
   return command;
 }
 
-function flag(name: string, { type, choices, default: value, description }: Described): Option {
-  if (type === "boolean") return value === true ? turnedOff(name, description) : new Option(`--${name}`, description);
-  const option = new Option(`--${name} <${placeholder(name, { type, choices, description })}>`, description);
-  // Shown, and applied by the schema: a value that was not given must not look as if it had been.
-  if (value !== undefined) option.description = `${description} (default: ${String(value)})`;
-  return option.argParser((text: string) => (type === "number" ? numberOf(text) : text));
+function flag(name: string, option: DescribedOption): Option {
+  const { type, placeholder, description } = option;
+  if (type === "switch")
+    return option.default === true ? turnedOff(name, description) : new Option(`--${name}`, description);
+  const withValue = new Option(`--${name} <${placeholder}>`, description + aside(option));
+  return withValue.argParser((text: string) => (type === "number" ? numberOf(text) : text));
 }
 
 /** A switch that is on by default is turned off by --no-…, whose words are joined as that one is, with hyphens. */
@@ -33,53 +31,22 @@ function turnedOff(name: string, description: string): Option {
   return option;
 }
 
-/** What stands for the flag's value in the help. */
-function placeholder(name: string, { type, choices, description }: Omit<Described, "default">): string {
-  if (type === "number") return "n";
-  if (type === "enum") return choices.join("|");
-  if (name === "bands" || name === "scale") return name === "bands" ? "r,g,b" : "black,white";
-  if (name.endsWith("_dir") || description.startsWith("folder ") || ["torch", "overlay", "masked"].includes(name))
-    return "folder";
-  return name === "load" || name.startsWith("ckpt_")
-    ? "run"
-    : ["pretrained", "out", "chart"].includes(name)
-      ? "file"
-      : "name";
+/**
+ * What stands behind the description. Defaults are shown only: the schema applies them, so that a value that was not given
+ * does not look as if it had been.
+ */
+function aside({ required, default: value, modelDefaults }: DescribedOption): string {
+  if (required) return " (required)";
+  if (modelDefaults !== undefined) {
+    const { any, ...models } = modelDefaults;
+    const own = Object.entries(models).map(([model, value]) => `; ${value} with ${model}`);
+    return ` (default: ${any}${own.join("")})`;
+  }
+  return value === undefined ? "" : ` (default: ${value})`;
 }
 
 /** A number, or the text itself, which the schema then refuses by name. */
 function numberOf(text: string): number | string {
   const value = Number(text);
   return text.trim() === "" || Number.isNaN(value) ? text : value;
-}
-
-/** Reads a flag's value where there is no schema to check it; Commander words the refusal. */
-export function wholeNumber(minimum: number): (text: string) => number {
-  return (text) => {
-    const value = numberOf(text);
-    if (Number.isSafeInteger(value) && (value as number) >= minimum) return value as number;
-    throw new InvalidArgumentError(`It must be a whole number of at least ${minimum}.`);
-  };
-}
-
-interface Definition {
-  type: string;
-  innerType?: z.ZodType;
-  defaultValue?: unknown;
-  entries?: Record<string, string>;
-}
-
-function describe(entry: z.ZodType): Described {
-  let inner = entry;
-  let description = entry.description;
-  let value: unknown;
-  let definition = inner.def as unknown as Definition;
-  while (definition.innerType !== undefined) {
-    if (definition.type === "default") value = definition.defaultValue;
-    inner = definition.innerType;
-    description ??= inner.description;
-    definition = inner.def as unknown as Definition;
-  }
-  const choices = Object.values(definition.entries ?? {});
-  return { type: definition.type as Described["type"], choices, default: value, description: description ?? "" };
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** The program `patchdrop`: its subcommands, and how it ends. Heavy modules are loaded by the commands that need them. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { version } from "../utils/version.ts";
 import { acquireCommand } from "./acquire-command.ts";
+import { understood, withSubcommands } from "./arguments.ts";
 import { convertCommand } from "./convert-command.ts";
 import { dataCommand } from "./data-command.ts";
 import { doctorCommand } from "./doctor-command.ts";
@@ -22,7 +23,7 @@ const program = new Command("patchdrop")
   .version(version(), "-V, --version", "print the version")
   .option("--debug", "print the stack of an error")
   .helpOption("-h, --help", "print help")
-  .helpCommand(false)
+  .helpCommand("help [command]", "print the help of a command")
   .showSuggestionAfterError(true)
   .addHelpText(
     "after",
@@ -55,27 +56,9 @@ program.addCommand(doctorCommand());
 // A reader that goes away (`| head`) ends the program quietly, as it does for any Unix tool.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 5));
 
-const commands = withSubcommands(program as unknown as Command);
-for (const command of commands) command.exitOverride();
+for (const command of withSubcommands(program)) command.exitOverride();
 try {
-  await program.parseAsync(withUnderscores(process.argv));
+  await program.parseAsync(understood(program, process.argv.slice(2)), { from: "user" });
 } catch (error) {
   finish(error, process.argv.includes("--debug"));
-}
-
-/** The command and all below it. */
-function withSubcommands(command: Command): Command[] {
-  return [command, ...(command.commands as readonly Command[]).flatMap(withSubcommands)];
-}
-
-/** Flags may be written with hyphens or, as the reference writes them, with underscores. */
-function withUnderscores(argv: readonly string[]): string[] {
-  return argv.map((argument) => {
-    const [, name, rest] = /^--([a-z0-9][a-z0-9_-]*)(=.*)?$/i.exec(argument) ?? [];
-    if (name === undefined) return argument;
-    const negated = name.startsWith("no-") ? "no-" : "";
-    const known = `${negated}${name.slice(negated.length).replaceAll("-", "_")}`;
-    const flags = commands.flatMap((command) => command.options.map((option) => option.long));
-    return flags.includes(`--${known}`) ? `--${known}${rest ?? ""}` : argument;
-  });
 }

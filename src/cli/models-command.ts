@@ -1,15 +1,16 @@
 /** `patchdrop models`: what `--model` can name. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
+import type { Flags } from "./flags.ts";
 
 export function modelsCommand(): Command {
-  const command = new Command("models")
+  return new Command("models")
     .description("List the models with their sizes, parameters and multiply-adds.")
     .option("--json", "print JSON")
     .addHelpText("after", "\nExamples:\n  patchdrop models\n  patchdrop models --json")
-    .action(async ({ json }) => {
+    .action(async ({ json = false }: Flags) => {
       const { describeModels } = await import("../models/describe.ts");
       const described = describeModels();
-      if (json === true) {
+      if (json) {
         process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
         return;
       }
@@ -22,5 +23,4 @@ export function modelsCommand(): Command {
         );
       }
     });
-  return command as unknown as Command;
 }

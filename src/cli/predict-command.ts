@@ -1,9 +1,9 @@
 /** `patchdrop predict`: what a trained run says of images, a line each. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { exitCodes } from "../errors.ts";
+import { parseWith } from "../options/parse.ts";
 import { predictSchema } from "../options/predict-options.ts";
-import { parseWith } from "../options/stage-options.ts";
-import { addFlags } from "./flags.ts";
+import { addFlags, type Flags } from "./flags.ts";
 
 const summary = "Print what a trained run says of images: class, chosen patches, pixels.";
 
@@ -26,12 +26,11 @@ Examples:
 /** The subcommand; what it needs is loaded when it runs. */
 export function predictCommand(): Command {
   const command = new Command("predict").summary(summary).description(about).argument("<image...>", "see above");
-  addFlags(command as unknown as Command, predictSchema);
+  addFlags(command, predictSchema);
   command
     .option("--quiet", "print nothing but lines and errors")
     .addHelpText("after", examples)
-    .action(async (args, flags) => {
-      const { quiet = false, ...given } = flags as Record<string, unknown> & { quiet?: boolean };
+    .action(async (args: string[], { quiet = false, ...given }: Flags) => {
       const options = parseWith(predictSchema, given, "predict");
       const [{ predict }, { terminalReporter }] = await Promise.all([
         import("../predict/predict.ts"),
@@ -43,5 +42,5 @@ export function predictCommand(): Command {
       process.stderr.write(`error: ${unreadable} of ${images} images could not be read; see their lines\n`);
       process.exitCode = exitCodes.input;
     });
-  return command as unknown as Command;
+  return command;
 }

@@ -1,8 +1,8 @@
 /** `patchdrop report`: runs as one page that needs nothing else. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
+import { parseWith } from "../options/parse.ts";
 import { reportSchema } from "../options/report-options.ts";
-import { parseWith } from "../options/stage-options.ts";
-import { addFlags } from "./flags.ts";
+import { addFlags, type Flags } from "./flags.ts";
 
 const summary = "Write one HTML page of runs: curves, tables, budgets, where patches lie, images.";
 
@@ -23,14 +23,12 @@ Examples:
 
 export function reportCommand(): Command {
   const command = new Command("report").summary(summary).description(about).argument("<run...>", "see above");
-  addFlags(command as unknown as Command, reportSchema);
+  addFlags(command, reportSchema);
   command
     .option("--json", "print all that the page shows, but for its images, as JSON")
     .option("--quiet", "print nothing but errors and the page's name, or the JSON")
     .addHelpText("after", examples)
-    .action(async (runs, flags) => {
-      type Flags = Record<string, unknown> & { json?: boolean; quiet?: boolean };
-      const { json = false, quiet = false, ...given } = flags as Flags;
+    .action(async (runs: string[], { json = false, quiet = false, ...given }: Flags) => {
       const options = parseWith(reportSchema, given, "report");
       const [{ reportRuns }, { terminalReporter }] = await Promise.all([
         import("../experiment/report-runs.ts"),
@@ -40,5 +38,5 @@ export function reportCommand(): Command {
       const report = await reportRuns(runs, options, words, terminalReporter({ quiet }));
       process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : `${report.page}\n`);
     });
-  return command as unknown as Command;
+  return command;
 }

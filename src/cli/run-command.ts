@@ -1,42 +1,35 @@
 /** `patchdrop run`: the stages of an experiment file, in order, resumable. */
 import { basename, extname, join } from "node:path";
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
+import { parseWith } from "../options/parse.ts";
+import { type RunOptions, runSchema } from "../options/run-options.ts";
 import { signalExitCode } from "./exit.ts";
-import { wholeNumber } from "./flags.ts";
+import { addFlags, type Flags } from "./flags.ts";
 
-interface RunFlags {
-  out?: string | undefined;
-  data_dir?: string | undefined;
-  seed?: number | undefined;
-  torch?: string | undefined;
-  threads?: number | undefined;
-  quiet?: boolean | undefined;
-}
+const examples = `
+Examples:
+  patchdrop run configs/cifar10-cpu.yaml --data_dir data/cifar10
+  patchdrop run configs/quickstart.yaml --out runs/try --seed 2`;
 
 export function runCommand(): Command {
   const command = new Command("run")
     .description(
       "Run the stages of an experiment file in order, then evaluate them; what is done already is left as it is.",
     )
-    .argument("<config>", "experiment file (YAML), see configs/")
-    .option("--out <folder>", "folder of the results (default: runs/<name of the file>)")
-    .option("--data_dir <folder>", "folder of the data set, over the file's")
-    .option("--seed <n>", "seed, over the file's", wholeNumber(0))
-    .option("--threads <n>", "threads of libtorch, over the file's", wholeNumber(1))
-    .option("--torch <folder>", "folder of the PyTorch to use, over the file's")
+    .argument("<config>", "experiment file (YAML), see configs/");
+  return addFlags(command, runSchema)
     .option("--quiet", "print nothing but errors and the table")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  patchdrop run configs/cifar10-cpu.yaml --data_dir data/cifar10\n  patchdrop run configs/quickstart.yaml --out runs/try --seed 2",
-    )
-    .action((config, flags) => runExperimentFile(config, flags));
-  return command as unknown as Command;
+    .addHelpText("after", examples)
+    .action((config: string, { quiet = false, ...given }: Flags) =>
+      runExperimentFile(config, parseWith(runSchema, given, "run"), quiet),
+    );
 }
 
 /** Runs the file, prints the table and the page's path. */
 export async function runExperimentFile(
   config: string,
-  { out, quiet = false, seed, threads, data_dir, torch }: RunFlags,
+  { out, ...overrides }: RunOptions,
+  quiet: boolean,
 ): Promise<void> {
   const [{ readExperiment }, { runExperiment }, { textTable }, { terminalReporter }] = await Promise.all([
     import("../experiment/experiment-file.ts"),
@@ -45,8 +38,6 @@ export async function runExperimentFile(
     import("./terminal-reporter.ts"),
   ]);
   const folder = out ?? join("runs", basename(config, extname(config)));
-  const given = { data_dir, torch, seed, threads };
-  const overrides = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const experiment = readExperiment(config, folder, overrides);
   const words = ["patchdrop", ...process.argv.slice(2)];
   const { rows, page, stopped } = await runExperiment(experiment, folder, words.join(" "), terminalReporter({ quiet }));

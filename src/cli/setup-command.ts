@@ -1,5 +1,5 @@
 /** `patchdrop setup`: fetch libtorch once, or say which one is used. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import type { SetupProgress } from "../setup/pip.ts";
 
 const summary = "Fetch libtorch (PyTorch's C++ library), once, into the user's cache.";
@@ -20,17 +20,24 @@ Examples:
   patchdrop setup --cuda                           # with the NVIDIA libraries, for --device cuda
   patchdrop setup --from libtorch-2.15.0.zip       # on a machine without a network`;
 
+interface SetupFlags {
+  from?: string;
+  cuda?: boolean;
+  torch?: string;
+  torchVersion?: string;
+}
+
 /** The subcommand; what it needs is loaded when it runs. */
-export function setupCommand() {
+export function setupCommand(): Command {
   return new Command("setup")
     .summary(summary)
     .description(about)
     .option("--from <source>", "pip, archive, a zip file, a folder, or an http(s) address (default: what works here)")
     .option("--cuda", "with libtorch_cuda and the NVIDIA libraries that it needs")
     .option("--torch-version <version>", "PyTorch version to fetch (default: 2.15.0, or any that is here)")
-    .option("--torch <path>", "use the PyTorch in this folder, and only check it")
+    .option("--torch <folder>", "use the PyTorch in this folder, and only check it")
     .addHelpText("after", examples)
-    .action(async ({ torchVersion, ...options }) => {
+    .action(async ({ torchVersion, ...options }: SetupFlags) => {
       const { setupLibtorch } = await import("../setup/setup.ts");
       const show = progressPrinter(process.stderr);
       const { found, fetched, shadowedBy } = await setupLibtorch({

@@ -1,8 +1,8 @@
 /** The four trainings as subcommands: flags from the schema, then one call. */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { parseOptions, type StageName, schemas, stageNames } from "../options/stage-options.ts";
 import { signalExitCode } from "./exit.ts";
-import { addFlags } from "./flags.ts";
+import { addFlags, type Flags } from "./flags.ts";
 
 const descriptions: Record<StageName, string> = {
   classifier_training: "Train a classifier on high-resolution images, or on low-resolution ones with --stream_id LR.",
@@ -38,11 +38,8 @@ export function stageCommands(): Command[] {
     command
       .option("--quiet", "print nothing but errors")
       .addHelpText("after", `\nExamples:\n  patchdrop ${stage} ${first}\n  patchdrop ${stage} ${second}`)
-      .action(async (flags) => {
-        const { quiet = false, ...given } = flags as Record<string, unknown> & { quiet?: boolean };
-        await runStage(stage, given, quiet);
-      });
-    return command as unknown as Command;
+      .action(({ quiet = false, ...given }: Flags) => runStage(stage, given, quiet));
+    return command;
   });
 }
 
@@ -52,7 +49,7 @@ async function runStage(stage: StageName, given: Record<string, unknown>, quiet:
     import("../training/train.ts"),
     import("./terminal-reporter.ts"),
   ]);
-  const result = await train(stage, options, terminalReporter({ quiet }));
+  const result = await train(stage, options, { reporter: terminalReporter({ quiet }) });
   if (result.stopped !== undefined) {
     process.stderr.write(`stopped by ${result.stopped}; everything is saved, go on with --resume\n`);
     process.exit(signalExitCode(result.stopped));

@@ -1,9 +1,9 @@
 /** Finds the images of a data set that can't be read: decodes every one as a training would, and keeps none. */
 
 import type { SkippedFile } from "./bad-files.ts";
-import { isCsvList, listCsv } from "./csv-list.ts";
+import { findDataset, readersFrom } from "./dataset-registry.ts";
 import { decodeImage } from "./decode.ts";
-import { type ListedImage, listImages } from "./image-list.ts";
+import { type ListedImage, lookAt } from "./image-list.ts";
 import { inOrder } from "./in-order.ts";
 
 export interface CheckedData {
@@ -28,7 +28,11 @@ const decodedSize = 8;
 /** @throws input, unsafe: a data set that can't be listed */
 export async function checkData(options: CheckDataOptions): Promise<CheckedData> {
   const { dataDir, parallel = defaultParallel, onProgress } = options;
-  const { train, test } = (await isCsvList(dataDir)) ? await listCsv(dataDir) : await listImages(dataDir);
+  const { reader } = await findDataset(
+    dataDir,
+    (await readersFrom()).filter(({ reader }) => reader.list !== undefined),
+  );
+  const { train, test } = await lookAt(await reader.list!(dataDir));
   const listed = [...train, ...test];
   const failed: ListedImage[] = [];
   const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image) });

@@ -6,11 +6,15 @@
 import { type Fault, fault } from "../errors.ts";
 import { readPickle } from "../formats/pickle.ts";
 import { NumpyArray } from "../formats/pickle-numpy.ts";
+import type { DownloadProgress } from "../utils/download.ts";
 import { cifar10Classes, cifar100Classes, cifar100CoarseClasses } from "./cifar-classes.ts";
-import { type CifarName, type CifarSource, cifarLayouts, findCifar, readCifarFiles } from "./cifar-files.ts";
+import { type CifarSource, cifarLayouts, findCifar, readCifarFiles } from "./cifar-files.ts";
 import type { DataSplits } from "./dataset.ts";
+import type { DatasetReader } from "./dataset-reader.ts";
+import { downloadCifar } from "./download-cifar.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { cifarNormalization } from "./normalizations.ts";
+import { nowAndThen } from "./now-and-then.ts";
 
 const imageSize = 32;
 const planeBytes = imageSize * imageSize;
@@ -49,15 +53,6 @@ const kinds = {
 /** CIFAR, and which of its labels. */
 export type CifarKind = keyof typeof kinds;
 
-export function isCifar(name: string): name is CifarKind {
-  return Object.hasOwn(kinds, name);
-}
-
-/** The files that hold a kind. */
-export function cifarFiles(kind: CifarKind): CifarName {
-  return kinds[kind].files;
-}
-
 const otherKind = { cifar10: "cifar100", cifar100: "cifar10", cifar100_coarse: "cifar10" } as const;
 
 /** What one file holds: labels [N], and images [N, 32, 32, 3]. */
@@ -72,7 +67,7 @@ interface Part {
  */
 export async function openCifar(name: CifarKind, dataDir: string): Promise<DataSplits> {
   const sources = await findCifar(dataDir);
-  const source = sources.find(({ layout }) => layout.name === kinds[name].files);
+  const source = sources.find(holds(name));
   if (source === undefined) throw notFound(name, dataDir, sources);
   const { layout } = source;
   const parts = new Map<string, Part>();
@@ -85,6 +80,11 @@ export async function openCifar(name: CifarKind, dataDir: string): Promise<DataS
       files.map((file) => parts.get(file)!),
     );
   return { train: split(layout.train), test: split(layout.test) };
+}
+
+/** Whether a source holds a kind. */
+function holds(name: CifarKind): (source: CifarSource) => boolean {
+  return ({ layout }) => layout.name === kinds[name].files;
 }
 
 function notFound(name: CifarKind, dataDir: string, sources: readonly CifarSource[]): Error {
@@ -206,4 +206,32 @@ function datasetOf(name: CifarKind, parts: readonly Part[]): MemoryDataset {
     at += part.labels.length;
   }
   return new MemoryDataset({ name: title, classes, imageSize, labels, images, normalization: cifarNormalization });
+}
+
+export const cifarReaders: Readonly<Record<CifarKind, DatasetReader>> = {
+  cifar10: reader("cifar10"),
+  cifar100: reader("cifar100"),
+  cifar100_coarse: reader("cifar100_coarse"),
+};
+
+function reader(name: CifarKind): DatasetReader {
+  const { files, title, classes } = kinds[name];
+  const isThere = async (dataDir: string): Promise<boolean> => (await findCifar(dataDir)).some(holds(name));
+  const looked = cifarLayouts.filter((layout) => layout.name === files);
+  const names = looked.flatMap(({ folder, archive }) => [`${folder}/`, archive]).join(", ");
+  return {
+    imageSize,
+    classes,
+    files: { words: `${title} (${names} or their files)`, lieIn: isThere },
+    open: ({ dataDir }) => openCifar(name, dataDir),
+    async fetch(dataDir, say) {
+      if (await isThere(dataDir)) return;
+      await downloadCifar(files, dataDir, { onProgress: nowAndThen<DownloadProgress>(say, received) });
+    },
+  };
+}
+
+function received({ received, total }: DownloadProgress): string {
+  const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
+  return `downloaded ${megabytes(received)}${total === undefined ? "" : ` of ${megabytes(total)}`} MB`;
 }

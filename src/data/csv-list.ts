@@ -9,7 +9,9 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { CsvError, type Info, parse } from "csv-parse";
 import { type ErrorKind, type Fault, fault } from "../errors.ts";
+import type { DatasetReader } from "./dataset-reader.ts";
 import { fmowCategories } from "./fmow/categories.ts";
+import { openListed, pack, withReports } from "./image-folder.ts";
 import type { ImageList, ListedImage } from "./image-list.ts";
 
 export interface CsvListOptions {
@@ -18,11 +20,18 @@ export interface CsvListOptions {
 }
 
 const fmowFolder = "fMoW";
+const listNames = ["train.csv", "test.csv"] as const;
 const mostListed = 10;
 /** Bytes of a line: a path has at most 4096 on Linux. */
 const longestLine = 1 << 16;
 /** So many files are looked at side by side. */
 const statBatch = 256;
+
+export const csvReader: DatasetReader = {
+  files: { words: `lists (${listNames.join(" and ")})`, lieIn: isCsvList },
+  list: async (dataDir) => pack(await listCsv(dataDir), dataDir),
+  open: async (options) => openListed(await listCsv(options.dataDir), withReports(options)),
+};
 
 /** True if both lists are there. */
 export async function isCsvList(dataDir: string): Promise<boolean> {
@@ -51,7 +60,7 @@ export async function listCsv(dataDir: string, { allowOutside = false }: CsvList
 
 async function findLists(dataDir: string): Promise<string | undefined> {
   for (const folder of [dataDir, join(dataDir, fmowFolder)]) {
-    const found = await Promise.all(["train.csv", "test.csv"].map((name) => isFile(join(folder, name))));
+    const found = await Promise.all(listNames.map((name) => isFile(join(folder, name))));
     if (found.every(Boolean)) return folder;
   }
   return undefined;

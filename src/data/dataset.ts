@@ -1,15 +1,20 @@
 /**
- * What every data set looks like to the loader: a list of labelled square RGB images of one size, as bytes.
- * Where the images come from (CIFAR's files, class folders, a generator) is each reader's own matter.
+ * What every data set looks like to the loader: a list of labelled square images of one size, as bytes, with all that a
+ * user of the trained networks must know of them. Where the images come from (CIFAR's files, class folders, a generator,
+ * a program that uses the library) is each reader's own matter.
  */
 
 import { fault } from "../errors.ts";
+import type { TransformName } from "./transforms.ts";
 
-/** Per-channel statistics in units of 0..1, in RGB order: (x / 255 − mean) / std. */
+/** Statistics of each band in units of 0..1, in the order of the bands: (x / 255 − mean) / std. */
 export interface Normalization {
-  readonly mean: readonly [number, number, number];
-  readonly std: readonly [number, number, number];
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
 }
+
+/** The bands of photographs. */
+export const rgb: readonly string[] = ["red", "green", "blue"];
 
 /** One split (training or test) of a data set. */
 export interface Dataset {
@@ -21,14 +26,18 @@ export interface Dataset {
   readonly length: number;
   /** Height and width of every image, in pixels. */
   readonly imageSize: number;
+  /** Names of the bands (channels) in the order of an image's bytes, e.g. red, green, blue. */
+  readonly bands: readonly string[];
   /** One label an image, [length]. */
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  /** The transform whose test form makes an image file what this data set's images are. */
+  readonly transform: TransformName;
   /** SHA-256 (hex) over what makes the list: names or bytes, labels, order. A run that is resumed must find the same. */
   readonly fingerprint: string;
   /**
-   * Writes images into `out` as bytes [indices.length, imageSize, imageSize, 3] (rows, columns, RGB). Synchronous when the
-   * images are in memory.
+   * Writes images into `out` as bytes [indices.length, imageSize, imageSize, bands.length] (rows, columns, bands).
+   * Synchronous when the images are in memory.
    * @param luck makes it the training transform, whose crops and flips are random; without it, the test transform
    * @returns which images they are: `indices`, but with another image in the place of one that can't be read
    */
@@ -39,7 +48,7 @@ export interface Dataset {
 
 /** What {@link Dataset.read} does, said instead of done. */
 export interface InMemory {
-  /** Bytes [length, imageSize, imageSize, 3]; not to be changed. */
+  /** Bytes [length, imageSize, imageSize, bands.length]; not to be changed. */
   readonly images: Uint8Array;
   /** The move (a number of `transforms.ts`) of each of the `count` images of a batch, [count]. */
   moves(count: number, luck?: Luck): BigInt64Array;
@@ -59,13 +68,18 @@ export interface DataSplits {
   readonly test: Dataset;
 }
 
+/** Bytes of one image. */
+export function imageBytes({ imageSize, bands }: Pick<Dataset, "imageSize" | "bands">): number {
+  return imageSize * imageSize * bands.length;
+}
+
 /** @throws internal: an index beyond the data set's end, images that `out` does not hold */
-export function checkRead({ name, length, imageSize }: Dataset, indices: Uint32Array, out: Uint8Array): void {
-  const where = `${name}: read`;
-  if (out.length < indices.length * imageSize * imageSize * 3) {
+export function checkRead(dataset: Dataset, indices: Uint32Array, out: Uint8Array): void {
+  const where = `${dataset.name}: read`;
+  if (out.length < indices.length * imageBytes(dataset)) {
     throw fault("internal", { where, rule: "out must hold all images", got: out.length });
   }
-  const beyond = indices.find((index) => index >= length);
+  const beyond = indices.find((index) => index >= dataset.length);
   if (beyond === undefined) return;
-  throw fault("internal", { where, rule: `index must be below ${length}`, got: beyond });
+  throw fault("internal", { where, rule: `index must be below ${dataset.length}`, got: beyond });
 }

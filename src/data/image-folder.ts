@@ -6,13 +6,15 @@
 import { basename, relative } from "node:path";
 import { fault } from "../errors.ts";
 import { BadFiles, type SkippedFile } from "./bad-files.ts";
-import type { DataSplits, Normalization } from "./dataset.ts";
+import type { DataSplits } from "./dataset.ts";
+import type { DatasetReader, ReadOptions } from "./dataset-reader.ts";
 import { DecodePool } from "./decode-pool.ts";
-import { type DecodeListOptions, decodeAll } from "./decoded-images.ts";
+import { type DecodeListOptions, type DecodeProgress, decodeAll } from "./decoded-images.ts";
 import { FileList } from "./file-list.ts";
-import { type ImageList, type ListedFiles, type ListedImage, listFiles, lookAt } from "./image-list.ts";
+import { type ImageList, isImageFolder, type ListedFiles, type ListedImage, listFiles, lookAt } from "./image-list.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
-import { imageNetNormalization } from "./normalizations.ts";
+import { normalizationFor } from "./normalizations.ts";
+import { nowAndThen } from "./now-and-then.ts";
 import { StreamingDataset } from "./streaming-dataset.ts";
 import type { TransformName } from "./transforms.ts";
 
@@ -20,7 +22,6 @@ export interface ImageFolderOptions extends DecodeListOptions {
   dataDir: string;
   /** "cifar" if absent, whose images can be kept in memory: what its crops are cut from is small. */
   transform?: TransformName;
-  normalization?: Normalization;
   /** Told of each unreadable file that is left out: at once, or when it is first met. */
   onSkip?: (file: SkippedFile) => void;
   /** Most bytes that the decoded images may take in memory. */
@@ -42,13 +43,20 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
  */
 export async function openListed(list: ImageList, options: ImageFolderOptions): Promise<DataSplits> {
   if (fitsMemory(list, options)) return keep(list, options);
-  const { dataDir } = options;
-  const pack = (images: readonly ListedImage[]): FileList => {
+  return stream(pack(list, options.dataDir), options);
+}
+
+/** The list by name alone, relative to `dataDir`. */
+export function pack({ classes, train, test }: ImageList, dataDir: string): ListedFiles {
+  const packed = (images: readonly ListedImage[]): FileList => {
     const names = images.map(({ path }) => relative(dataDir, path));
-    const labels = Int32Array.from(images, ({ label }) => label);
-    return FileList.of(dataDir, names, labels);
+    return FileList.of(
+      dataDir,
+      names,
+      Int32Array.from(images, ({ label }) => label),
+    );
   };
-  return stream({ classes: list.classes, train: pack(list.train), test: pack(list.test) }, options);
+  return { classes, train: packed(train), test: packed(test) };
 }
 
 function fitsMemory(
@@ -59,7 +67,8 @@ function fitsMemory(
 }
 
 async function keep({ classes, train, test }: ImageList, options: ImageFolderOptions): Promise<DataSplits> {
-  const { dataDir, imageSize, normalization = imageNetNormalization, onSkip } = options;
+  const { dataDir, imageSize, transform = "cifar", onSkip } = options;
+  const shared = { name: basename(dataDir), classes, imageSize, transform, normalization: normalizationFor(transform) };
   const { images, skipped } = await decodeAll([...train, ...test], options);
   for (const file of skipped) onSkip?.(file);
   const bad = new Set(skipped.map(({ path }) => path));
@@ -72,17 +81,32 @@ async function keep({ classes, train, test }: ImageList, options: ImageFolderOpt
     const labels = Int32Array.from(readable, ({ label }) => label);
     const bytes = images.subarray(start, start + labels.length * imageSize * imageSize * 3);
     start += bytes.length;
-    return new MemoryDataset({ name: basename(dataDir), classes, imageSize, labels, images: bytes, normalization });
+    return new MemoryDataset({ ...shared, labels, images: bytes });
   };
   return { train: split(train), test: split(test) };
 }
 
 function stream({ classes, train, test }: ListedFiles, options: ImageFolderOptions): DataSplits {
-  const { dataDir, imageSize, transform = "cifar", normalization = imageNetNormalization } = options;
-  const { skipBad = 0, onSkip, parallel } = options;
+  const { dataDir, imageSize, transform = "cifar", skipBad = 0, onSkip, parallel } = options;
   const pool = new DecodePool({ imageSize, transform, threads: parallel });
   const bad = new BadFiles(skipBad, onSkip);
   const split = (files: FileList): StreamingDataset =>
-    new StreamingDataset({ name: basename(dataDir), classes, imageSize, files, normalization, pool, bad });
+    new StreamingDataset({ name: basename(dataDir), classes, imageSize, files, transform, pool, bad });
   return { train: split(train), test: split(test) };
+}
+
+export const imageFolderReader: DatasetReader = {
+  files: { words: "class folders (train/<class>/)", lieIn: isImageFolder },
+  list: listFiles,
+  open: (options) => openImageFolder(withReports(options)),
+};
+
+/** What a reader of image files is given, with its progress in words. */
+export function withReports(options: ReadOptions): ImageFolderOptions {
+  const { say } = options;
+  return {
+    ...options,
+    onProgress: nowAndThen<DecodeProgress>(say, ({ done, total }) => `decoded ${done} of ${total} images`),
+    onSkip: ({ path, reason }) => say?.(`skipped ${path}: ${reason}`),
+  };
 }

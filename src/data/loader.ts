@@ -5,13 +5,13 @@
 
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
-import type { Dataset, Luck } from "./dataset.ts";
+import { type Dataset, imageBytes, type Luck } from "./dataset.ts";
 
 /** So many batches are being read while the caller works on one: two, for threads that are done with the first. */
 const readAhead = 2;
 
 export interface Batch {
-  /** Bytes [B, H, W, 3], valid until the next batch is asked for: its memory is used again. */
+  /** Bytes [B, H, W, bands], valid until the next batch is asked for: its memory is used again. */
   readonly images: Uint8Array;
   /** [B] */
   readonly labels: Int32Array;
@@ -99,6 +99,11 @@ export class Loader {
     for (let step = fromStep; step < this.batchesPerEpoch; step++) yield this.#plan(order, epoch, step);
   }
 
+  /** How many images an epoch's first `steps` batches have; the last batch may have fewer. */
+  imagesBefore(steps: number): number {
+    return Math.min(steps * this.batchSize, this.#images.length);
+  }
+
   /** The epoch's order of the images, [N]. */
   order(epoch: number): Uint32Array {
     const order = this.#images.slice();
@@ -107,7 +112,7 @@ export class Loader {
 
   async #fill(order: Uint32Array, epoch: number, step: number, buffer: Uint8Array): Promise<Batch> {
     const { indices: asked, luck } = this.#plan(order, epoch, step);
-    const images = buffer.subarray(0, asked.length * this.dataset.imageSize ** 2 * 3);
+    const images = buffer.subarray(0, asked.length * imageBytes(this.dataset));
     const indices = await this.dataset.read(asked, images, luck);
     return { images, labels: Int32Array.from(indices, (index) => this.dataset.labels[index]), indices };
   }
@@ -126,6 +131,6 @@ export class Loader {
   /** Memory for one batch, shared: a data set may have threads that write into it. */
   #makeBuffer(): Uint8Array {
     const images = Math.min(this.batchSize, this.dataset.length);
-    return new Uint8Array(new SharedArrayBuffer(images * this.dataset.imageSize ** 2 * 3));
+    return new Uint8Array(new SharedArrayBuffer(images * imageBytes(this.dataset)));
   }
 }

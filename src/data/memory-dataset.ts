@@ -2,62 +2,106 @@
 
 import { fault } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { checkRead, type Dataset, type InMemory, type Luck, type Normalization } from "./dataset.ts";
-import { drawMove, drawsOf, padCropFlip, stay } from "./transforms.ts";
+import { checkRead, type Dataset, type InMemory, imageBytes, type Luck, type Normalization, rgb } from "./dataset.ts";
+import { checkDataset } from "./dataset-rules.ts";
+import { drawMove, drawsOf, padCropFlip, stay, type TransformName } from "./transforms.ts";
 
+/** Images in memory, and what they are of. */
 export interface MemoryImages {
+  /** What the user calls them. */
   readonly name: string;
+  /** Names of the classes, all different; a label is an index into this list. */
   readonly classes: readonly string[];
+  /** Height and width of every image, in pixels. */
   readonly imageSize: number;
-  /** [N] */
+  /** One an image, in 0..classes.length − 1: [N]. Not copied. */
   readonly labels: Int32Array;
-  /** Bytes [N, imageSize, imageSize, 3]; borrowed, and not to be changed any more. */
+  /** Bytes [N, imageSize, imageSize, bands] (rows, columns, bands). Not copied, and not to be changed any more. */
   readonly images: Uint8Array;
+  /** One number a band, in units of 0..1: a network sees (x / 255 − mean) / std. */
   readonly normalization: Normalization;
-  /** Whether training may crop and flip the images at random without changing what they show; true if absent. */
-  readonly augmented?: boolean;
+  /** Names of the bands, in the order of an image's bytes; red, green, blue if absent. */
+  readonly bands?: readonly string[] | undefined;
+  /**
+   * The transform that makes an image file what these images are, for whoever shows files to the trained networks; "cifar"
+   * if absent: the shorter side is resized to imageSize, and the middle taken.
+   */
+  readonly transform?: TransformName | undefined;
+  /**
+   * Whether training may move an image by up to 4 pixels and mirror it, at random, without changing what it shows; true if
+   * absent.
+   */
+  readonly augmented?: boolean | undefined;
 }
 
+/**
+ * One split of a data set, from images in memory:
+ *
+ *     const train = new MemoryDataset({
+ *       name: "squares",
+ *       classes: ["light", "dark"],
+ *       imageSize: 32,
+ *       labels: Int32Array.of(0, 1),
+ *       images: new Uint8Array(2 * 32 * 32 * 3).fill(255, 0, 32 * 32 * 3),
+ *       normalization: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+ *     });
+ */
 export class MemoryDataset implements Dataset {
   readonly name: string;
   readonly classes: readonly string[];
   readonly length: number;
   readonly imageSize: number;
+  readonly bands: readonly string[];
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  readonly transform: TransformName;
   readonly augmented: boolean;
   readonly fingerprint: string;
   readonly inMemory: InMemory;
   readonly #images: Uint8Array;
 
-  constructor({ name, classes, imageSize, labels, images, normalization, augmented = true }: MemoryImages) {
-    const expected = labels.length * imageSize * imageSize * 3;
-    if (images.length !== expected) {
-      throw fault("internal", { where: name, rule: `must have ${expected} bytes of images`, got: images.length });
-    }
+  /** @throws usage: as {@link checkDataset}, all faults at once; bytes of another number of images than there are labels */
+  constructor(given: MemoryImages) {
+    const { name, classes, imageSize, labels, images, normalization } = given;
     this.name = name;
     this.classes = classes;
     this.length = labels.length;
     this.imageSize = imageSize;
+    this.bands = given.bands ?? rgb;
     this.labels = labels;
     this.normalization = normalization;
-    this.augmented = augmented;
-    this.#images = images;
+    this.transform = given.transform ?? "cifar";
+    this.augmented = given.augmented ?? true;
+    checkDataset(this);
+    this.#images = this.#checked(images);
     this.inMemory = { images, moves: (count, luck) => this.#moves(count, luck) };
     this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: labels.length }), labels, images);
   }
 
   read(indices: Uint32Array, out: Uint8Array, luck?: Luck): Uint32Array {
     checkRead(this, indices, out);
-    const imageBytes = this.imageSize * this.imageSize * 3;
+    const bytes = imageBytes(this);
     const draws = luck && this.augmented ? drawsOf(luck) : undefined;
     indices.forEach((index, slot) => {
-      const image = this.#images.subarray(index * imageBytes, (index + 1) * imageBytes);
-      const place = out.subarray(slot * imageBytes, (slot + 1) * imageBytes);
+      const image = this.#images.subarray(index * bytes, (index + 1) * bytes);
+      const place = out.subarray(slot * bytes, (slot + 1) * bytes);
       if (draws === undefined) place.set(image);
       else padCropFlip(image, place, this.imageSize, draws(slot));
     });
     return indices;
+  }
+
+  #checked(images: Uint8Array): Uint8Array {
+    const expected = this.length * imageBytes(this);
+    const isBytes = images instanceof Uint8Array;
+    if (isBytes && images.length === expected) return images;
+    const shape = [this.length, this.imageSize, this.imageSize, this.bands.length].join(" × ");
+    const rule = `must be a Uint8Array of ${expected} bytes (${shape})`;
+    throw fault("usage", {
+      where: `data set ${this.name}: images`,
+      rule,
+      got: isBytes ? images.length : typeof images,
+    });
   }
 
   #moves(count: number, luck?: Luck): BigInt64Array {

@@ -4,50 +4,50 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fault } from "../errors.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
-import type { DownloadProgress } from "../utils/download.ts";
-import { cifarFiles, isCifar, openCifar } from "./cifar.ts";
-import { type CifarName, cifarLayouts, findCifar } from "./cifar-files.ts";
-import { isCsvList, listCsv } from "./csv-list.ts";
 import type { DataSplits } from "./dataset.ts";
-import type { DecodeProgress } from "./decoded-images.ts";
-import { downloadCifar } from "./download-cifar.ts";
-import { type ImageFolderOptions, openImageFolder, openListed } from "./image-folder.ts";
-import { isImageFolder } from "./image-list.ts";
-import { normalizationFor } from "./normalizations.ts";
-import { makeSynthetic } from "./synthetic.ts";
+import type { DatasetReader } from "./dataset-reader.ts";
+import {
+  type DatasetName,
+  findDataset,
+  isDatasetName,
+  type NamedReader,
+  readerOf,
+  readersFrom,
+} from "./dataset-registry.ts";
+import { sizeFault } from "./dataset-rules.ts";
 import type { TransformName } from "./transforms.ts";
 
-export const datasetNames = ["synthetic", "cifar10", "cifar100", "cifar100_coarse", "folder", "csv"] as const;
-export type DatasetName = (typeof datasetNames)[number];
-
-export interface OpenDataOptions {
+/** Which data set is meant, and where it is. */
+export interface DataPlace {
   /** Absent: what lies in `dataDir`. */
-  dataset?: DatasetName;
+  dataset?: DatasetName | undefined;
   /** Where the files are; only "synthetic" needs none. */
-  dataDir?: string;
-  /** Side of the images that the model takes. */
-  imageSize: number;
-  /** Which CIFAR is meant where both lie in `dataDir`. */
-  preferred?: CifarName;
-  /** Of the synthetic scenes. */
-  seed?: number;
-  /** How image files are made inputs of the model; absent: "cifar" for images of 32 pixels, else "imagenet". */
-  transform?: TransformName;
-  /** So many unreadable image files are left out. */
-  skipBad?: number;
-  /** So many image files are decoded side by side. */
-  parallel?: number;
-  /** Where decoded images are kept for the next run. */
-  cacheDir?: string;
-  /** Fetch CIFAR into `dataDir` if it is not there. */
-  download?: boolean;
-  /** Takes a line of text now and then: how far decoding or a download is, which file was left out and why. */
-  say?: (text: string) => void;
+  dataDir?: string | undefined;
+  /** Which data set is meant where several lie in `dataDir`. */
+  preferred?: DatasetName | undefined;
+  /** Fetch it into `dataDir` if it is not there; CIFAR-10 where nothing says which. */
+  download?: boolean | undefined;
 }
 
-/** CIFAR's and the synthetic images are not resized. */
-const fixedSize = 32;
-const sayEveryMs = 5000;
+export interface OpenDataOptions extends DataPlace {
+  /** Side of the images that the model takes. */
+  imageSize: number;
+  /** Of the synthetic scenes. */
+  seed?: number | undefined;
+  /** How image files are made inputs of the model; absent: "cifar" for images of 32 pixels, else "imagenet". */
+  transform?: TransformName | undefined;
+  /** So many unreadable image files are left out. */
+  skipBad?: number | undefined;
+  /** So many image files are decoded side by side. */
+  parallel?: number | undefined;
+  /** Where decoded images are kept for the next run. */
+  cacheDir?: string | undefined;
+  /** Takes a line of text now and then: how far decoding or a download is, which file was left out and why. */
+  say?: ((text: string) => void) | undefined;
+}
+
+/** Images of this side are taken for CIFAR's unless a transform is named. */
+const cifarSize = 32;
 
 /**
  * Opens training and test split.
@@ -55,19 +55,26 @@ const sayEveryMs = 5000;
  *   unsafe: a list that leads out of the folder; system: a download that fails
  */
 export async function openDataSplits(options: OpenDataOptions): Promise<DataSplits> {
-  const { imageSize, seed, preferred = "cifar10" } = options;
-  if (options.download) await fetchMissing(options, options.dataset ?? preferred);
-  const dataset = options.dataset ?? (await detect(options));
-  const ofFiles = dataset === "folder" || dataset === "csv";
-  if (!ofFiles && imageSize !== fixedSize) {
-    const rule = `has images of ${fixedSize} × ${fixedSize}, the model takes ${imageSize} × ${imageSize}`;
-    throw fault("usage", { where: `--dataset ${dataset}`, rule, next: "choose another model or data set" });
+  const { imageSize, transform = imageSize === cifarSize ? "cifar" : "imagenet", say } = options;
+  const { name, reader } = await namedOrFound(options);
+  if (reader.imageSize !== undefined && reader.imageSize !== imageSize) {
+    throw fault("usage", { where: `--dataset ${name}`, ...sizeFault(reader.imageSize, imageSize) });
   }
-  if (dataset === "synthetic") return makeSynthetic({ seed });
-  const dataDir = await existing(options);
-  if (dataset === "folder") return openImageFolder(fileOptions(options, dataDir));
-  if (dataset === "csv") return openListed(await listCsv(dataDir), fileOptions(options, dataDir));
-  return openCifar(dataset, dataDir);
+  if (options.download) await fetchMissing(name, reader, options);
+  const dataDir = reader.files === undefined ? "" : await existing(options.dataDir);
+  const { cacheDir = join(cacheFolder(), "images"), seed, skipBad, parallel } = options;
+  return reader.open({ dataDir, imageSize, transform, seed, skipBad, parallel, cacheDir, say });
+}
+
+/**
+ * The data set that is named, or to be downloaded, or lies in the folder.
+ * @throws usage: no folder named; input: nothing found
+ */
+export async function namedOrFound({ dataset, dataDir, preferred, download }: DataPlace): Promise<NamedReader> {
+  if (dataset !== undefined) return { name: dataset, reader: await readerOf(dataset) };
+  const readers = await readersFrom(preferred);
+  const fetched = download ? readers.find(({ reader }) => reader.fetch !== undefined) : undefined;
+  return fetched ?? findDataset(await existing(dataDir), readers);
 }
 
 /** What a model takes, which says how its data set is opened. */
@@ -106,67 +113,24 @@ export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: st
     parallel: flags.num_workers,
     download: flags.download,
     say,
-    preferred: model.dataset.startsWith("cifar") ? (model.dataset as CifarName) : undefined,
+    preferred: isDatasetName(model.dataset) ? model.dataset : undefined,
   });
 }
 
-function fileOptions(options: OpenDataOptions, dataDir: string): ImageFolderOptions {
-  const { imageSize, skipBad, parallel, say, transform = imageSize === fixedSize ? "cifar" : "imagenet" } = options;
-  return {
-    dataDir,
-    imageSize,
-    transform,
-    normalization: normalizationFor(transform),
-    skipBad,
-    parallel,
-    cacheDir: options.cacheDir ?? join(cacheFolder(), "images"),
-    onProgress: nowAndThen<DecodeProgress>(say, ({ done, total }) => `decoded ${done} of ${total} images`),
-    onSkip: ({ path, reason }) => say?.(`skipped ${path}: ${reason}`),
-  };
-}
-
-/** Downloads CIFAR unless the folder holds it. */
-async function fetchMissing({ dataDir, say }: OpenDataOptions, dataset: DatasetName): Promise<void> {
-  if (!isCifar(dataset)) {
-    throw fault("usage", { where: "--download", rule: "must go with cifar10 or cifar100", got: dataset });
+async function fetchMissing(name: DatasetName, reader: DatasetReader, { dataDir, say }: OpenDataOptions) {
+  if (reader.fetch === undefined) {
+    const fetched = (await readersFrom()).filter(({ reader }) => reader.fetch !== undefined);
+    const rule = `must go with one of ${fetched.map(({ name }) => name).join(", ")}`;
+    throw fault("usage", { where: "--download", rule, got: name });
   }
-  const files = cifarFiles(dataset);
   if (dataDir === undefined) {
     throw fault("usage", { where: "--download", rule: "must go with --data_dir, the folder to download into" });
   }
-  if ((await findCifar(dataDir)).some(({ layout }) => layout.name === files)) return;
-  const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
-  const onProgress = nowAndThen<DownloadProgress>(say, ({ received, total }) => {
-    return `downloaded ${megabytes(received)}${total === undefined ? "" : ` of ${megabytes(total)}`} MB`;
-  });
-  await downloadCifar(files, dataDir, { onProgress });
+  await reader.fetch(dataDir, say);
 }
 
-/** Turns a flood of progress into a line every few seconds. */
-function nowAndThen<T>(say: OpenDataOptions["say"], text: (progress: T) => string): (progress: T) => void {
-  let last = performance.now();
-  return (progress) => {
-    if (performance.now() - last < sayEveryMs) return;
-    last = performance.now();
-    say?.(text(progress));
-  };
-}
-
-/** What lies in the folder: CIFAR before lists, lists before class folders, and of two CIFARs the preferred one. */
-async function detect(options: OpenDataOptions): Promise<DatasetName> {
-  const dataDir = await existing(options);
-  const names = (await findCifar(dataDir)).map(({ layout }) => layout.name);
-  if (options.preferred !== undefined && names.includes(options.preferred)) return options.preferred;
-  if (names.length > 0) return names[0];
-  if (await isCsvList(dataDir)) return "csv";
-  if (await isImageFolder(dataDir)) return "folder";
-  const looked = cifarLayouts.flatMap(({ folder, archive }) => [`${folder}/`, archive]);
-  const files = `${looked.join(", ")} or their files`;
-  const rule = `must hold CIFAR (${files}), lists (train.csv and test.csv) or class folders (train/<class>/)`;
-  throw fault("input", { where: dataDir, rule, next: "check --data_dir, or use --dataset synthetic" });
-}
-
-async function existing({ dataDir }: OpenDataOptions): Promise<string> {
+/** The folder, if it is one that can be read. @throws usage: none is named; input: it is not there */
+export async function existing(dataDir: string | undefined): Promise<string> {
   if (dataDir === undefined) {
     const next = "give it, or use --dataset synthetic, which needs no files";
     throw fault("usage", { where: "--data_dir", rule: "must name the folder of the data set", next });

@@ -3,16 +3,19 @@
 import { fault } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { BadFiles } from "./bad-files.ts";
-import { checkRead, type Dataset, type Luck, type Normalization } from "./dataset.ts";
+import { checkRead, type Dataset, type Luck, type Normalization, rgb } from "./dataset.ts";
 import type { DecodePool } from "./decode-pool.ts";
 import type { FileList } from "./file-list.ts";
+import { normalizationFor } from "./normalizations.ts";
+import type { TransformName } from "./transforms.ts";
 
 export interface StreamedImages {
   readonly name: string;
   readonly classes: readonly string[];
   readonly imageSize: number;
   readonly files: FileList;
-  readonly normalization: Normalization;
+  /** What becomes of an image file; `pool` applies it. */
+  readonly transform: TransformName;
   /** Makes the images; it may serve both splits. */
   readonly pool: DecodePool;
   /** What could not be read so far, of both splits. */
@@ -29,20 +32,23 @@ export class StreamingDataset implements Dataset {
   readonly classes: readonly string[];
   readonly length: number;
   readonly imageSize: number;
+  readonly bands = rgb;
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  readonly transform: TransformName;
   readonly fingerprint: string;
   readonly #files: FileList;
   readonly #pool: DecodePool;
   readonly #bad: BadFiles;
 
-  constructor({ name, classes, imageSize, files, normalization, pool, bad }: StreamedImages) {
+  constructor({ name, classes, imageSize, files, transform, pool, bad }: StreamedImages) {
     this.name = name;
     this.classes = classes;
     this.length = files.length;
     this.imageSize = imageSize;
     this.labels = files.labels;
-    this.normalization = normalization;
+    this.normalization = normalizationFor(transform);
+    this.transform = transform;
     this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: files.length }), files.digest());
     this.#files = files;
     this.#pool = pool;

@@ -12,6 +12,7 @@
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
 import type { Normalization } from "./dataset.ts";
+import type { DatasetReader } from "./dataset-reader.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 
 const imageSize = 32;
@@ -207,9 +208,9 @@ export class SyntheticDataset extends MemoryDataset {
 }
 
 export interface SyntheticOptions {
-  seed?: number;
-  trainLength?: number;
-  testLength?: number;
+  seed?: number | undefined;
+  trainLength?: number | undefined;
+  testLength?: number | undefined;
 }
 
 export interface SyntheticSplits {
@@ -228,3 +229,9 @@ export function makeSynthetic({
     test: new SyntheticDataset(seed, "test", testLength),
   };
 }
+
+export const syntheticReader: DatasetReader = {
+  imageSize,
+  classes,
+  open: async ({ seed }) => makeSynthetic({ seed }),
+};

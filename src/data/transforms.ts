@@ -70,7 +70,7 @@ export function drawMove(draws: Draws): number {
 
 /**
  * Writes a shifted and perhaps mirrored copy of an image.
- * @param image bytes [size, size, 3]
+ * @param image bytes [size, size, bands]
  * @param out the same shape; not the same memory
  */
 export function padCropFlip(image: Uint8Array, out: Uint8Array, size: number, draws: Draws): void {
@@ -101,10 +101,11 @@ function anywhere({ width, height }: Size, size: number, draws: Draws): Region {
 
 /** out[y, x] = image[y + down, x + right], and black where that lies outside. */
 function shift(image: Uint8Array, out: Uint8Array, size: number, down: number, right: number): void {
-  const rowBytes = size * 3;
-  const from = 3 * Math.max(right, 0);
-  const to = 3 * Math.max(-right, 0);
-  const length = rowBytes - 3 * Math.abs(right);
+  const bands = image.length / size ** 2;
+  const rowBytes = size * bands;
+  const from = bands * Math.max(right, 0);
+  const to = bands * Math.max(-right, 0);
+  const length = rowBytes - bands * Math.abs(right);
   out.fill(0);
   if (length <= 0) return;
   for (let y = Math.max(-down, 0); y < Math.min(size, size - down); y++) {
@@ -115,12 +116,13 @@ function shift(image: Uint8Array, out: Uint8Array, size: number, down: number, r
 
 /** Swaps left and right, in place. */
 function mirror(image: Uint8Array, size: number): void {
-  for (let row = 0; row < image.length; row += 3 * size) {
-    for (let left = row, right = row + 3 * (size - 1); left < right; left += 3, right -= 3) {
-      for (let channel = 0; channel < 3; channel++) {
-        const swapped = image[left + channel];
-        image[left + channel] = image[right + channel];
-        image[right + channel] = swapped;
+  const bands = image.length / size ** 2;
+  for (let row = 0; row < image.length; row += bands * size) {
+    for (let left = row, right = row + bands * (size - 1); left < right; left += bands, right -= bands) {
+      for (let band = 0; band < bands; band++) {
+        const swapped = image[left + band];
+        image[left + band] = image[right + band];
+        image[right + band] = swapped;
       }
     }
   }

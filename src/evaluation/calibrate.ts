@@ -4,17 +4,17 @@
  */
 
 import type { StoredChoice } from "../checkpoints/stored-choice.ts";
-import type { OpenedRun } from "../inference/opened-run.ts";
 import {
-  choosePatches,
-  probabilitiesOf,
+  type Looked,
   type Threshold,
   type ThresholdSelection,
   thresholdForAccuracy,
   thresholdForPatches,
 } from "../method/budget.ts";
 import { Random } from "../utils/random.ts";
-import { judge, type Look, lookAt } from "./judge.ts";
+import type { EvaluatedRun } from "./evaluated-run.ts";
+import { judge, lookAt } from "./judge.ts";
+import { choiceOf } from "./masks.ts";
 
 /** At most so many training images, drawn by the seed: the mean of S over them errs by a hundredth of a patch or two. */
 const calibrationImages = 2000;
@@ -22,15 +22,14 @@ const calibrationImages = 2000;
 export interface CalibrationSet {
   /** Which images of the training split. */
   readonly images: Uint32Array;
-  readonly look: Look;
+  readonly looked: Looked;
 }
 
-export async function lookForCalibration({ setting, seed, ...run }: OpenedRun): Promise<CalibrationSet> {
-  const { train } = setting.data;
+export async function lookForCalibration(run: EvaluatedRun): Promise<CalibrationSet> {
+  const { train } = run.data;
   const all = Uint32Array.from({ length: train.length }, (_, i) => i);
-  const images = new Random(seed, "calibration").shuffle(all).slice(0, calibrationImages).sort();
-  const look = await lookAt(train, { setting, seed, ...run }, { images, label: "calibration: policy" });
-  return { images, look };
+  const images = new Random(run.seed, "calibration").shuffle(all).slice(0, calibrationImages).sort();
+  return { images, looked: await lookAt(train, run, { images, label: "calibration: policy" }) };
 }
 
 export type Target = StoredChoice["target"];
@@ -42,22 +41,20 @@ export interface Calibrated {
 
 /** @throws usage: a target beyond the budget, or an accuracy that no threshold reaches */
 export async function calibrate(
-  run: OpenedRun,
-  { images, look }: CalibrationSet,
+  run: EvaluatedRun,
+  { images, looked }: CalibrationSet,
   target: Target,
   budget: number | undefined,
 ): Promise<Calibrated> {
   const accuraciesAt = async (thresholds: readonly number[]): Promise<number[]> => {
-    const choices = thresholds.map((threshold) => (i: number) => {
-      return choosePatches(probabilitiesOf(look, i), { policy: "threshold", threshold, budget });
-    });
-    const verdicts = await judge(run.setting.data.train, run, look, choices, { images, label: "calibration" });
+    const choices = thresholds.map((threshold) => choiceOf({ policy: "threshold", threshold, budget }, run.seed));
+    const { verdicts } = await judge(run.data.train, run, choices, { images, label: "calibration" });
     return verdicts.map(({ metrics }) => metrics.metrics().accuracy);
   };
   const found =
     "patches" in target
-      ? await measured(thresholdForPatches(look, target.patches, budget), accuraciesAt)
-      : await thresholdForAccuracy(look, target.accuracy, accuraciesAt, budget);
+      ? await measured(thresholdForPatches(looked, target.patches, budget), accuraciesAt)
+      : await thresholdForAccuracy(looked, target.accuracy, accuraciesAt, budget);
   const { threshold, patches, accuracy } = found;
   return {
     selection: { policy: "threshold", threshold, budget },

@@ -3,40 +3,38 @@
  * fixed and random choices with just as many patches an image as the policy took; along its budgets, too.
  */
 
+import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { choiceFile, type Measured, writeChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { assertWritable } from "../files/atomic.ts";
-import type { OpenedRun } from "../inference/opened-run.ts";
-import { asTested, meanEntropy, type Selection } from "../method/budget.ts";
-import { countPatches } from "../method/grid.ts";
+import { asTested, type Looked, meanEntropy, type Selection } from "../method/budget.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { calibratedSelection, selectionOf, selectionText } from "../options/selection-options.ts";
 import { type Calibrated, type CalibrationSet, calibrate, lookForCalibration, type Target } from "./calibrate.ts";
-import { evaluateClassifier } from "./evaluate.ts";
+import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
-import { judge, type Look, lookAt, type MaskOf, type Verdict } from "./judge.ts";
-import { asMany, baselineNames, baselinesOf, masksOf } from "./masks.ts";
-import { sweepMasks, sweepSelections, sweepSeries } from "./sweep.ts";
+import { everyPatch, judge, type Verdict } from "./judge.ts";
+import { asMany, baselineNames, baselinesOf, choiceOf } from "./masks.ts";
+import { sweepChoices, sweepSelections, sweepSeries } from "./sweep.ts";
 
 /** What the options ask for of a policy. @throws usage: a selection or target that cannot be */
 export async function evaluatePolicy(
-  run: OpenedRun,
+  evaluated: EvaluatedRun,
   options: EvalOptions,
 ): Promise<Pick<RunEvaluation, "rows" | "patchUse" | "choice" | "sweep"> & { details: PolicyDetails }> {
-  const { setting, seed, checkpoint } = run;
-  const { grid } = setting.model;
-  const split = setting.data[options.split];
-  const { selection, fitted, points } = await prepared(run, options);
+  const { run, data, seed, checkpoint } = evaluated;
+  const { grid } = run.model;
+  const split = data[options.split];
+  const { selection, fitted, points } = await prepared(evaluated, options);
 
-  const look = await lookAt(split, run);
-  const masks = masksOf(look, selection, seed);
-  const choices = [masks, ...baselinesOf(grid, masks, seed), () => new Uint8Array(grid.patches).fill(1)];
-  const verdicts = await judge(split, run, look, [...choices, ...sweepMasks(grid, look, points, seed)]);
+  const policy = choiceOf(selection, seed);
+  const choices = [policy, ...baselinesOf(grid, policy, seed), everyPatch];
+  const { verdicts, looked } = await judge(split, evaluated, [...choices, ...sweepChoices(grid, points, seed)]);
 
-  const evaluated = verdicts.slice(0, choices.length);
-  const rows = rowsOf(evaluated, `policy (${checkpoint.config.stage})${said(selection)}`);
-  const lowAlone = await lowAccuracy(run, split, options.sweep);
+  const [own] = verdicts;
+  const rows = rowsOf(verdicts.slice(0, choices.length), `policy (${checkpoint.config.stage})${said(selection)}`);
+  const lowAlone = await lowAccuracy(evaluated, options);
   if (lowAlone !== undefined) {
     rows.push({ name: "LR classifier, no patches", kind: "baseline", accuracy: lowAlone, patches: 0 });
   }
@@ -44,27 +42,27 @@ export async function evaluatePolicy(
   const measured = { split: options.split, images: split.length, accuracy: rows[0].accuracy, patches: rows[0].patches };
   return {
     rows,
-    patchUse: evaluated[0].metrics.patchUse(),
-    ...choiceOf(run, options, selection, fitted, measured),
-    details: detailsOf(run, split, look, masks, evaluated[0]),
-    ...(options.sweep && {
-      sweep: { rule, classes: split.classes, series: sweepSeries(points, verdicts.slice(choices.length)) },
-    }),
+    patchUse: own.metrics.patchUse(),
+    choice: evaluatedChoice(evaluated, options, { selection, fitted, measured }),
+    details: detailsOf(split, looked, own, seed),
+    sweep: options.sweep
+      ? { rule, classes: split.classes, series: sweepSeries(points, verdicts.slice(choices.length)) }
+      : undefined,
   };
 }
 
 /** How patches are chosen, and at which points a sweep lies: decided before the split is looked at. */
-async function prepared(run: OpenedRun, options: EvalOptions) {
-  const { grid } = run.setting.model;
-  const { path } = run.checkpoint;
-  const asked = selectionOf(options, grid.patches, () => calibratedSelection(path));
+async function prepared(evaluated: EvaluatedRun, options: EvalOptions) {
+  const { run, checkpoint } = evaluated;
+  const { grid } = run.model;
+  const asked = selectionOf(options, grid.patches, () => calibratedSelection(checkpoint.path));
   const target = targetOf(options);
-  if (target !== undefined) assertWritable(choiceFile(path));
+  if (target !== undefined) assertWritable(choiceFile(checkpoint.path));
   let calibration: CalibrationSet | undefined;
-  if (target !== undefined || options.sweep) calibration = await lookForCalibration(run);
-  const fitted = calibration && target && (await calibrate(run, calibration, target, options.budget));
+  if (target !== undefined || options.sweep) calibration = await lookForCalibration(evaluated);
+  const fitted = calibration && target && (await calibrate(evaluated, calibration, target, options.budget));
   const selection = fitted?.selection ?? asked;
-  const points = calibration && options.sweep ? sweepSelections(selection, grid, calibration.look) : [];
+  const points = calibration && options.sweep ? sweepSelections(selection, grid, calibration.looked) : [];
   return { selection, fitted, points };
 }
 
@@ -86,55 +84,51 @@ function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
 
 function row(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict): EvaluationRow {
   const { accuracy, sparsity = 0, variance, unique_policies, reward } = metrics.metrics();
-  return {
-    name,
-    kind,
-    accuracy,
-    patches: sparsity,
-    ...(variance !== undefined && { patchesStd: variance }),
-    ...(unique_policies !== undefined && { policies: unique_policies }),
-    ...(reward !== undefined && { reward }),
-  };
+  return { name, kind, accuracy, patches: sparsity, patchesStd: variance, policies: unique_policies, reward };
 }
 
 /** Of the low-resolution classifier alone: the one that was given, or, where baselines are wanted, the run's own. */
-async function lowAccuracy({ setting, networks }: OpenedRun, split: Dataset, own: boolean) {
-  const network = networks.lowAlone ?? (own ? networks.low : undefined);
-  if (network === undefined) return undefined;
-  return (await evaluateClassifier(split, setting, network, "LR")).metrics().accuracy;
+async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep, split }: EvalOptions) {
+  const { run, data, alone, reporter } = evaluated;
+  if (ckpt_lr_cl === undefined && !(sweep && run.hasTwoStreams)) return undefined;
+  const low = alone("resnet_lr", ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl));
+  try {
+    const { verdicts } = await judge(data[split], { run: low, rewarding: undefined, reporter }, [everyPatch]);
+    return verdicts[0].metrics.metrics().accuracy;
+  } finally {
+    await low.free();
+  }
+}
+
+interface Chosen {
+  readonly selection: Selection;
+  readonly fitted: Calibrated | undefined;
+  /** What came of it on the split that is evaluated. */
+  readonly measured: Measured;
 }
 
 /** What is said of the choice, which is stored where it was calibrated for the checkpoint's own networks. */
-function choiceOf(
-  { checkpoint, setting, seed }: OpenedRun,
+function evaluatedChoice(
+  { checkpoint, data, seed }: EvaluatedRun,
   options: EvalOptions,
-  selection: Selection,
-  fitted: Calibrated | undefined,
-  evaluated: Measured,
-): { choice?: EvaluatedChoice } {
+  { selection, fitted, measured }: Chosen,
+): EvaluatedChoice | undefined {
   const target = targetOf(options);
-  if (fitted === undefined || target === undefined) return said(selection) === "" ? {} : { choice: { selection } };
+  if (fitted === undefined || target === undefined) return said(selection) === "" ? undefined : { selection };
   const { calibrated } = fitted;
   const choice = { selection, target, calibrated };
-  if (options.ckpt_hr_cl !== undefined) return { choice };
-  const dataset = setting.data.train.name;
-  const file = writeChoice(checkpoint.path, { ...fitted.selection, target, dataset, seed, calibrated, evaluated });
-  return { choice: { ...choice, file } };
+  if (options.ckpt_hr_cl !== undefined) return choice;
+  const about = { target, dataset: data.train.name, seed, calibrated, evaluated: measured };
+  return { ...choice, file: writeChoice(checkpoint.path, { ...fitted.selection, ...about }) };
 }
 
-function detailsOf(
-  { seed }: OpenedRun,
-  split: Dataset,
-  look: Look,
-  masks: MaskOf,
-  { metrics, classes, right }: Verdict,
-) {
+function detailsOf(split: Dataset, looked: Looked, verdict: Verdict, seed: number): PolicyDetails {
+  const { metrics, classes, right, counts } = verdict;
   const { unique_policies: policies = 0, commonest_policy: commonestPolicy = 0 } = metrics.metrics();
-  const counts = Uint16Array.from(right, (_, i) => countPatches(masks(i)));
-  const imagesByPatches = Array.from({ length: look.patches + 1 }, (_, n) => counts.filter((c) => c === n).length);
+  const imagesByPatches = Array.from({ length: looked.patches + 1 }, (_, n) => counts.filter((c) => c === n).length);
   return {
     classes: classes.results().map((result, label) => ({ name: split.classes[label], ...result })),
-    health: { entropyBits: meanEntropy(look), policies, commonestPolicy, imagesByPatches },
+    health: { entropyBits: meanEntropy(looked), policies, commonestPolicy, imagesByPatches },
     examples: findExamples(right, counts, seed),
   };
 }

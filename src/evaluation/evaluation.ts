@@ -14,10 +14,10 @@ export interface EvaluationRow {
   /** S: mean number of patches an image. */
   patches: number;
   /** V: its standard deviation over the images. */
-  patchesStd?: number;
+  patchesStd?: number | undefined;
   /** Number of distinct masks. */
-  policies?: number;
-  reward?: number;
+  policies?: number | undefined;
+  reward?: number | undefined;
 }
 
 export interface RunEvaluation {
@@ -29,20 +29,20 @@ export interface RunEvaluation {
   images: number;
   rows: EvaluationRow[];
   /** Share of images for which the policy took each patch, [P]; none for a classifier. */
-  patchUse?: number[];
+  patchUse?: number[] | undefined;
   /** How the policy's patches were chosen, where a flag said it. */
-  choice?: EvaluatedChoice;
-  sweep?: PolicySweep;
-  details?: PolicyDetails;
+  choice?: EvaluatedChoice | undefined;
+  sweep?: PolicySweep | undefined;
+  details?: PolicyDetails | undefined;
 }
 
 export interface EvaluatedChoice {
   selection: Selection;
-  target?: StoredChoice["target"];
+  target?: StoredChoice["target"] | undefined;
   /** What the threshold gave on the training images that it was calibrated on. */
-  calibrated?: Measured;
+  calibrated?: Measured | undefined;
   /** Where the choice is stored; nowhere if it was calibrated with a classifier that is not the checkpoint's. */
-  file?: string;
+  file?: string | undefined;
 }
 
 export interface PolicySweep {

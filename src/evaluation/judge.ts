@@ -6,100 +6,167 @@
  * Shapes: N images of the pass, B batch, P patches, K classes.
  */
 import type { Dataset } from "../data/dataset.ts";
+import { type Batch, Loader } from "../data/loader.ts";
+import type { HeldBatch } from "../inference/engine.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Looked } from "../method/budget.ts";
 import { ClassAccumulator } from "../method/class-metrics.ts";
-import { lowResolution, maskPatches } from "../method/images.ts";
-import { MetricAccumulator } from "../method/metrics.ts";
-import { correct, reward } from "../method/reward.ts";
-import * as ops from "../tensor/ops.ts";
+import { countPatches } from "../method/grid.ts";
+import { type BatchResult, MetricAccumulator } from "../method/metrics.ts";
+import { type RewardOptions, reward } from "../method/reward.ts";
+import { classification } from "../method/task.ts";
+import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
-import { addStreams, forEachBatch, type Passing, type Seen } from "./evaluate.ts";
+import { type Reporter, Stopped } from "../utils/reporter.ts";
 
-/** What the networks that see only the low resolution say of the images, once and for all choices. */
-export interface Look extends Looked {
-  /** Logits of the low-resolution classifier [N × K], where the run has two streams. */
-  readonly lowLogits?: Float32Array;
+/** Images a batch; results do not depend on it. */
+const batchSize = 512;
+
+/** What is judged, and what a choice earns. */
+export interface Judging {
+  readonly run: OpenedRun;
+  /** None for a classifier alone. */
+  readonly rewarding: RewardOptions | undefined;
+  readonly reporter: Reporter;
 }
 
-export async function lookAt(split: Dataset, run: OpenedRun, passing: Passing = {}): Promise<Look> {
-  const { setting, networks } = run;
-  const { patches } = setting.model.grid;
-  const images = passing.images?.length ?? split.length;
-  const probabilities = new Float32Array(images * patches);
-  const lowLogits = networks.low && new Float32Array(images * setting.classes);
-  const body = ({ images, first }: Seen) => {
-    const low = lowResolution(images, setting.model);
-    probabilities.set(ops.sigmoid(networks.policy.forward(low)).toFloat32(), first * patches);
-    if (networks.low) lowLogits?.set(networks.low.forward(low).toFloat32(), first * setting.classes);
-  };
-  await forEachBatch(split, setting, body, { label: "policy", ...passing });
-  return { probabilities, patches, ...(lowLogits && { lowLogits }) };
+export interface Passing {
+  /** Only these images of the split; all when absent. */
+  readonly images?: Uint32Array | undefined;
+  /** What is under way, for the bar. */
+  readonly label?: string;
 }
 
-/** The mask [P] of image `i` of the pass. */
-export type MaskOf = (i: number) => Uint8Array;
+/** The mask [P] of image `i` of the pass, of which the policy wants each patch with these probabilities [P]. */
+export type Choice = (i: number, probabilities: Float32Array) => Uint8Array;
+
+/** Of a classifier alone, whose run has no policy: it takes all patches, or sees the low resolution and takes none. */
+export const everyPatch: Choice = (_, { length }) => new Uint8Array(length).fill(1);
 
 export interface Verdict {
   readonly metrics: MetricAccumulator;
   readonly classes: ClassAccumulator;
   /** 1 for an image that is classified rightly, [N]. */
   readonly right: Uint8Array;
+  /** Patches taken, [N]. */
+  readonly counts: Uint16Array;
 }
 
-/** What comes of each choice. `look` is that of the same pass. */
+/** What comes of each choice, and what the policy wanted of the images. @throws Stopped when a signal asks for it */
 export async function judge(
   split: Dataset,
-  run: OpenedRun,
-  look: Look,
-  choices: readonly MaskOf[],
+  judging: Judging,
+  choices: readonly Choice[],
   passing: Passing = {},
-): Promise<Verdict[]> {
-  const { patches } = look;
-  const images = look.probabilities.length / patches;
+): Promise<{ verdicts: Verdict[]; looked: Looked }> {
+  const { run } = judging;
+  const { patches } = run.model.grid;
+  const images = passing.images?.length ?? split.length;
+  const looked = { probabilities: new Float32Array(images * patches), patches };
   const verdicts = choices.map(() => ({
     metrics: new MetricAccumulator(),
-    classes: new ClassAccumulator(run.setting.classes, patches),
+    classes: new ClassAccumulator(run.classes.length, patches),
     right: new Uint8Array(images),
+    counts: new Uint16Array(images),
   }));
-  // Choices that agree on a whole batch, as baselines do on none and on all patches, are classified once.
-  let judged = new Map<string, Judged>();
-  const body = (seen: Seen) => {
-    if (seen.pass === 0) judged = new Map();
-    const { first, labels, pass } = seen;
-    const mask = new Uint8Array(labels.length * patches);
-    for (let b = 0; b < labels.length; b++) mask.set(choices[pass](first + b), b * patches);
-    const key = Buffer.from(mask).toString("latin1");
-    const one = judged.get(key) ?? classify(run, look, seen, mask);
-    judged.set(key, one);
-    verdicts[pass].metrics.add(one);
-    verdicts[pass].classes.add(labels, one.correct, mask);
-    verdicts[pass].right.set(one.correct, first);
-  };
-  await forEachBatch(split, run.setting, body, { ...passing, passes: choices.length });
-  return verdicts;
+  await forEachBatch(split, judging, { ...passing, passes: choices.length }, async (held, batch, passed) => {
+    const { first, labels } = batch;
+    const wanted = run.hasPolicy ? await held.probabilities() : new Float32Array(labels.length * patches);
+    looked.probabilities.set(wanted, first * patches);
+    // Choices that agree on a whole batch, as baselines do on none and on all patches, are classified once.
+    const known = new Map<string, BatchResult>();
+    for (const [n, choice] of choices.entries()) {
+      const masks = masksOf(batch, choice, wanted);
+      const key = Buffer.from(masks).toString("latin1");
+      const result = known.get(key) ?? classify(judging, await held.logits(masks), labels, masks);
+      known.set(key, result);
+      const { metrics, classes, right, counts } = verdicts[n];
+      metrics.add(result);
+      classes.add(labels, result.correct, masks);
+      right.set(result.correct, first);
+      counts.set(countsOf(masks, patches), first);
+      await passed();
+    }
+  });
+  return { verdicts, looked };
 }
 
-/** What the metrics take of a batch. */
-interface Judged {
-  readonly correct: Float32Array;
-  readonly mask: Float32Array;
-  readonly reward: Float32Array;
+/** What the policy wants of the images, with nothing classified. */
+export async function lookAt(split: Dataset, judging: Judging, passing: Passing = {}): Promise<Looked> {
+  return (await judge(split, judging, [], passing)).looked;
 }
 
-function classify(run: OpenedRun, { lowLogits }: Look, { images, targets, labels, first }: Seen, taken: Uint8Array) {
-  const { networks, fill, rewarding, setting } = run;
-  const { model, device, classes } = setting;
-  const batch = labels.length;
-  const mask = fromArray(Float32Array.from(taken), [batch, model.grid.patches], device);
-  const low = fill === "lr" ? lowResolution(images, model) : undefined;
-  const high = networks.high.forward(maskPatches(images, mask, model.grid, low));
-  const added =
-    lowLogits && fromArray(lowLogits.slice(first * classes, (first + batch) * classes), [batch, classes], device);
-  const right = correct(addStreams(high, added), targets);
-  return {
-    correct: right.toFloat32(),
-    mask: mask.toFloat32(),
-    reward: reward(right, mask, rewarding).toFloat32(),
+interface SplitBatch {
+  readonly labels: Int32Array;
+  /** Number of images before this batch. */
+  readonly first: number;
+}
+
+function masksOf({ labels, first }: SplitBatch, choice: Choice, wanted: Float32Array): Uint8Array {
+  const patches = wanted.length / labels.length;
+  const masks = new Uint8Array(wanted.length);
+  for (let b = 0; b < labels.length; b++) {
+    masks.set(choice(first + b, wanted.subarray(b * patches, (b + 1) * patches)), b * patches);
+  }
+  return masks;
+}
+
+/** How many patches each mask of [B, P] takes, [B]. */
+function countsOf(masks: Uint8Array, patches: number): Uint16Array {
+  const of = (b: number) => countPatches(masks.subarray(b * patches, (b + 1) * patches));
+  return Uint16Array.from({ length: masks.length / patches }, (_, b) => of(b));
+}
+
+/** What the metrics take of a batch; of a classifier alone, neither masks nor rewards. */
+function classify(
+  { run, rewarding }: Judging,
+  scores: Float32Array,
+  labels: Int32Array,
+  masks: Uint8Array,
+): BatchResult {
+  return scope(() => {
+    const logits = fromArray(scores, [labels.length, run.classes.length]);
+    const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length]);
+    const right = classification.right(logits, targets);
+    if (rewarding === undefined) return { correct: right.toFloat32() };
+    const mask = fromArray(Float32Array.from(masks), [labels.length, masks.length / labels.length]);
+    const earned = reward({ right, mask, logits, targets }, rewarding);
+    return { correct: right.toFloat32(), mask: mask.toFloat32(), reward: earned.toFloat32() };
+  });
+}
+
+type Body = (held: HeldBatch, batch: SplitBatch, passed: () => Promise<void>) => Promise<void>;
+
+/** Runs `body` on each batch of a split in order; it calls `passed` behind each of its passes. @throws Stopped */
+async function forEachBatch(
+  split: Dataset,
+  { run, reporter }: Judging,
+  { images, label = "evaluation", passes }: Passing & { passes: number },
+  body: Body,
+): Promise<void> {
+  const count = images?.length ?? split.length;
+  const loader = new Loader(split, { batchSize: Math.min(batchSize, count), images });
+  const bar = reporter.progress(label, count * Math.max(passes, 1));
+  let done = 0;
+  let first = 0;
+  const breathe = async ({ labels }: Batch) => {
+    bar.update((done += labels.length));
+    await new Promise(setImmediate);
+    const signal = reporter.stopping();
+    if (signal !== undefined) throw new Stopped(signal);
   };
+  try {
+    for await (const batch of loader.batches(0)) {
+      const held = run.hold({ images: batch.images });
+      try {
+        await body(held, { labels: batch.labels, first }, () => breathe(batch));
+      } finally {
+        held.free();
+      }
+      if (passes === 0) await breathe(batch);
+      first += batch.labels.length;
+    }
+  } finally {
+    bar.stop();
+  }
 }

@@ -1,19 +1,17 @@
 /** What a run's policy does with single images, as bytes for a person to look at. */
-
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { type OpenedRun, withOpenedRun } from "../inference/opened-run.ts";
-import { choosePatches, type Selection } from "../method/budget.ts";
-import type { Grid } from "../method/grid.ts";
-import { lowResolution, maskPatches } from "../method/images.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
+import type { Selection } from "../method/budget.ts";
+import { enlargePixels, lowPixels } from "../method/pixels.ts";
+import { softmax } from "../method/planes.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { calibratedSelection, selectionOf } from "../options/selection-options.ts";
-import * as ops from "../tensor/ops.ts";
-import { scope } from "../tensor/scope.ts";
-import { fromArray } from "../tensor/tensor.ts";
-import { Random } from "../utils/random.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
-import { addStreams } from "./evaluate.ts";
+import { row } from "../utils/rows.ts";
+import { withEvaluatedRun } from "./evaluated-run.ts";
+import type { Choice } from "./judge.ts";
+import { choiceOf } from "./masks.ts";
 
 export interface Shown {
   index: number;
@@ -41,102 +39,65 @@ export async function showImages(
   reporter: Reporter = silentReporter,
 ): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
-  return withOpenedRun(checkpoint, options, reporter, async (run) => {
-    const split = run.setting.data[options.split];
-    const chosen =
-      selection ?? selectionOf(options, run.setting.model.grid.patches, () => calibratedSelection(checkpoint.path));
-    const { imageSize } = run.setting.model;
-    const bytes = new Uint8Array(indices.length * imageSize * imageSize * 3);
-    const read = await split.read(indices, bytes);
-    const said = look(run, bytes, (probabilities, i) => {
-      const uniforms = new Random(run.seed, "sampled patches", read[i]).uniforms(
-        new Float32Array(probabilities.length),
-      );
-      return choosePatches(probabilities, chosen, uniforms);
+  return withEvaluatedRun(checkpoint, options, reporter, async ({ run, data, seed }) => {
+    const split = data[options.split];
+    const { imageSize, grid } = run.model;
+    const chosen = selection ?? selectionOf(options, grid.patches, () => calibratedSelection(checkpoint.path));
+    const images = new Uint8Array(indices.length * imageSize ** 2 * 3);
+    const read = await split.read(indices, images);
+    const choose = choiceOf(chosen, seed, (i) => read[i]);
+    const found = await look(run, images, choose);
+    return Array.from(read, (index, i) => {
+      const own = { ...found(i), image: row(images, i, images.length / read.length) };
+      return shown(run, split, index, own);
     });
-    return Array.from(read, (index, i) => shown(run, split, index, row(bytes, i, read.length), said[i]));
   });
 }
 
-/** What the networks say of an image. */
-interface Said {
+/** What the networks say of an image, and the image. */
+interface Seen {
+  readonly image: Uint8Array;
+  /** [P] */
   readonly probabilities: Float32Array;
+  /** [P] */
   readonly mask: Uint8Array;
   /** Probabilities of the classes, [K]. */
   readonly classes: Float32Array;
 }
 
-/** @param choose the mask of the i-th image from its probabilities */
-function look(
-  { setting, networks, fill }: OpenedRun,
-  bytes: Uint8Array,
-  choose: (probabilities: Float32Array, i: number) => Uint8Array,
-): Said[] {
-  const { model, normalizer, device } = setting;
-  const { patches } = model.grid;
-  return scope(() => {
-    const images = normalizer.images(bytes, model.imageSize);
-    const [batch] = images.shape;
-    const low = lowResolution(images, model);
-    const wanted = ops.sigmoid(networks.policy.forward(low)).toFloat32();
-    const probabilities = Array.from({ length: batch }, (_, i) => row(wanted, i, batch));
-    const masks = probabilities.map(choose);
-    const mask = fromArray(Float32Array.from(masks.flatMap((one) => Array.from(one))), [batch, patches], device);
-    const seen = maskPatches(images, mask, model.grid, fill === "lr" ? low : undefined);
-    const logits = addStreams(networks.high.forward(seen), networks.low?.forward(low));
-    const classes = ops.softmax(logits, 1).toFloat32();
-    return masks.map((one, i) => ({ probabilities: probabilities[i], mask: one, classes: row(classes, i, batch) }));
-  });
+/** Of the i-th of the images [B, S, S, 3]. */
+async function look(run: OpenedRun, images: Uint8Array, choose: Choice): Promise<(i: number) => Omit<Seen, "image">> {
+  const { patches } = run.model.grid;
+  const held = run.hold({ images });
+  try {
+    const wanted = await held.probabilities();
+    const count = wanted.length / patches;
+    const masks = new Uint8Array(wanted.length);
+    for (let i = 0; i < count; i++) masks.set(choose(i, row(wanted, i, patches)), i * patches);
+    const classes = softmax(await held.logits(masks), run.classes.length);
+    return (i) => ({
+      probabilities: row(wanted, i, patches),
+      mask: row(masks, i, patches),
+      classes: row(classes, i, run.classes.length),
+    });
+  } finally {
+    held.free();
+  }
 }
 
-function shown({ setting, fill }: OpenedRun, split: Dataset, index: number, image: Uint8Array, said: Said): Shown {
-  const { grid, imageSize, lowSize } = setting.model;
-  const best = said.classes.indexOf(Math.max(...said.classes));
-  const low = lowBytes(image, imageSize, lowSize);
-  const meanColour = split.normalization.mean.map((m) => Math.round(255 * m));
+function shown(run: OpenedRun, split: Dataset, index: number, { image, probabilities, mask, classes }: Seen): Shown {
+  const { imageSize, lowSize } = run.model;
+  const best = classes.indexOf(Math.max(...classes));
   return {
     index,
     image: image.slice(),
-    lowResolution: low,
-    masked: maskedBytes(image, said.mask, grid, fill === "lr" ? low : undefined, meanColour),
-    probabilities: Array.from(said.probabilities),
-    mask: Array.from(said.mask),
+    lowResolution: enlargePixels(lowPixels(image, imageSize, lowSize), lowSize, imageSize),
+    masked: run.seen(image, mask),
+    probabilities: Array.from(probabilities),
+    mask: Array.from(mask),
     label: split.classes[split.labels[index]],
     prediction: split.classes[best],
-    confidence: said.classes[best],
+    confidence: classes[best],
     correct: best === split.labels[index],
   };
-}
-
-/** Row `i` of `rows` of equal length. */
-function row<A extends Uint8Array | Float32Array>(values: A, i: number, rows: number): A {
-  const length = values.length / rows;
-  return values.subarray(i * length, (i + 1) * length) as A;
-}
-
-/** The low-resolution view as bytes at full size: the top-left pixel of each block. */
-function lowBytes(image: Uint8Array, size: number, lowSize: number): Uint8Array {
-  const block = size / lowSize;
-  return Uint8Array.from(image, (_, at) => {
-    const [pixel, channel] = [Math.floor(at / 3), at % 3];
-    const [row, column] = [Math.floor(pixel / size), pixel % size];
-    const source = (row - (row % block)) * size + (column - (column % block));
-    return image[source * 3 + channel];
-  });
-}
-
-/** The masked image as bytes: zeros after normalization are the mean colour. */
-function maskedBytes(
-  image: Uint8Array,
-  mask: Uint8Array,
-  { imageSize, patchSize, columns }: Grid,
-  low: Uint8Array | undefined,
-  meanColour: readonly number[],
-): Uint8Array {
-  return Uint8Array.from(image, (value, at) => {
-    const pixel = Math.floor(at / 3);
-    const patch =
-      Math.floor(Math.floor(pixel / imageSize) / patchSize) * columns + Math.floor((pixel % imageSize) / patchSize);
-    return mask[patch] === 1 ? value : (low?.[at] ?? meanColour[at % 3]);
-  });
 }

@@ -7,8 +7,8 @@
  */
 import { type Looked, type Selection, thresholdForPatches } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
-import type { MaskOf, Verdict } from "./judge.ts";
-import { baselineNames, baselinesOf, masksOf } from "./masks.ts";
+import type { Choice, Verdict } from "./judge.ts";
+import { baselineNames, baselinesOf, choiceOf } from "./masks.ts";
 
 export interface SweepPoint {
   /** S on the split: mean number of patches an image. */
@@ -46,15 +46,15 @@ export function sweepSelections(selection: Selection, { patches }: Grid, calibra
   return [...new Set(thresholds)].map((threshold) => ({ policy: "threshold", threshold, budget }));
 }
 
-/** The masks of all series at all points, series by series within a point. */
-export function sweepMasks(grid: Grid, looked: Looked, selections: readonly Selection[], seed: number): MaskOf[] {
+/** The choices of all series at all points, series by series within a point. */
+export function sweepChoices(grid: Grid, selections: readonly Selection[], seed: number): Choice[] {
   return selections.flatMap((selection) => {
-    const masks = masksOf(looked, selection, seed);
-    return [masks, ...baselinesOf(grid, masks, seed)];
+    const policy = choiceOf(selection, seed);
+    return [policy, ...baselinesOf(grid, policy, seed)];
   });
 }
 
-/** What came of {@link sweepMasks}, as series. */
+/** What came of {@link sweepChoices}, as series. */
 export function sweepSeries(selections: readonly Selection[], verdicts: readonly Verdict[]): SweepSeries[] {
   const names = ["policy", ...baselineNames];
   return names.map((name, n) => ({

@@ -56,7 +56,7 @@ async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<
       continue;
     }
     reporter.note(`${stage.name}: ${stage.stage}`);
-    const { stopped } = await train(stage.stage, { ...stage.options, resume: isBegun(stage.options) }, reporter);
+    const { stopped } = await train(stage.stage, { ...stage.options, resume: isBegun(stage.options) }, { reporter });
     if (stopped !== undefined) return stopped;
   }
   return undefined;

@@ -1,14 +1,13 @@
 /** What an experiment finds in the run folders of its stages: which have trained to their end, and whether from what is there now. */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { parseAs, readJson, readState } from "../checkpoints/checkpoint.ts";
-import { compareConfigs, savedConfigSchema } from "../checkpoints/run-config.ts";
-import { configName } from "../checkpoints/saved-checkpoints.ts";
+import { readState } from "../checkpoints/checkpoint.ts";
+import { compareConfigs } from "../checkpoints/run-config.ts";
+import { configName, readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type Fault, fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
-import type { StageOptions } from "../options/stage-options.ts";
+import { modelOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
 import { readMetrics } from "../run/metric-log.ts";
-import { mayDiffer } from "../training/epochs.ts";
 import type { ExperimentStage } from "./experiment-file.ts";
 import { checkpointOptions } from "./experiment-schema.ts";
 
@@ -23,7 +22,9 @@ export function isDone({ stage, options }: ExperimentStage): boolean {
   if (!existsSync(last)) return false;
   const { progress, config } = readState(last);
   if (Number(progress.epoch) < options.max_epochs) return false;
-  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(options) }, mayDiffer);
+  const own = Object.fromEntries(modelOptionNames.map((name) => [name, config.options[name]]));
+  const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
+  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) });
   return true;
 }
 
@@ -66,8 +67,7 @@ function isOlder(from: ExperimentStage, later: ExperimentStage): boolean {
 
 /** When the run in a folder began: ISO 8601, UTC. @throws input: a damaged configuration */
 export function beganAt(run: string): string {
-  const file = path.join(run, configName);
-  return parseAs(savedConfigSchema, readJson(file, "start the run anew in another folder"), file).created;
+  return readRunConfig(run).created;
 }
 
 /** When the checkpoint that a run folder stands for was tested, in seconds since 1970; undefined where no log says it. */

@@ -19,6 +19,8 @@ export interface Source {
   readonly state: StateDict;
   /** Names the network in errors. */
   readonly where: string;
+  /** What the model's file says of itself. */
+  readonly metadata: ReadonlyMap<string, string>;
 }
 
 /** What becomes of a network. */
@@ -36,7 +38,6 @@ export interface ExportSetting {
   readonly images: Float32Array;
   /** Images a run, of which B is a multiple; any number when absent. */
   readonly batch: number | undefined;
-  readonly metadata: ReadonlyMap<string, string>;
 }
 
 export interface ProvedModel {
@@ -48,9 +49,9 @@ export interface ProvedModel {
 
 /** @throws kind "input" for a state of another network, "internal" for a model that does not agree */
 export async function exportNetwork(
-  { network, state, where }: Source,
+  { network, state, where, metadata }: Source,
   { file, seesLow, output }: Role,
-  { model, images, batch, metadata }: ExportSetting,
+  { model, images, batch }: ExportSetting,
 ): Promise<ProvedModel> {
   const size = model.imageSize;
   const count = images.length / (3 * size * size);

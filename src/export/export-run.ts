@@ -3,26 +3,25 @@
  * Every model is run and compared with libtorch before the folder appears, so that none is there which was not proved.
  */
 import { existsSync, mkdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
-import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import type { RunDescription } from "../checkpoints/description.ts";
+import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import { readChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { normalizationFor } from "../data/normalizations.ts";
 import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import { systemFault, writeFolderAtomic } from "../files/atomic.ts";
-import type { StateDict } from "../formats/safetensors.ts";
-import { type Fill, Normalizer } from "../method/images.ts";
-import { findModel, type Model, type Variant } from "../models/registry.ts";
-import { findLibtorch } from "../native/find.ts";
-import { openLibtorch } from "../native/library.ts";
+import { describeRun, modelOf } from "../inference/describe-run.ts";
+import { Normalizer } from "../method/images.ts";
+import { type NetworkName, networkNames } from "../models/networks.ts";
+import type { Model } from "../models/registry.ts";
 import { declare } from "../nn/declare.ts";
 import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
+import { startLibtorch } from "../tensor/start.ts";
 import { Random } from "../utils/random.ts";
-import { exportNetwork, type Role } from "./export-network.ts";
+import { type ExportSetting, exportNetwork, type Role } from "./export-network.ts";
 import { metadataOf } from "./metadata.ts";
 
 export interface ExportedNetwork {
@@ -40,11 +39,11 @@ export interface RunExport {
   readonly networks: readonly ExportedNetwork[];
 }
 
-const roles: ReadonlyMap<string, Role> = new Map([
-  ["agent", { file: "policy.onnx", seesLow: true, output: "probabilities" }],
-  ["resnet_hr", { file: "classifier.onnx", seesLow: false, output: "logits" }],
-  ["resnet_lr", { file: "lr_classifier.onnx", seesLow: true, output: "logits" }],
-]);
+const roles: Record<NetworkName, Role> = {
+  agent: { file: "policy.onnx", seesLow: true, output: "probabilities" },
+  resnet_hr: { file: "classifier.onnx", seesLow: false, output: "logits" },
+  resnet_lr: { file: "lr_classifier.onnx", seesLow: true, output: "logits" },
+};
 
 /** Exports the checkpoint of `given.load` into the new folder `given.out`. @throws kinds "input", "usage", "system" */
 export async function exportRun(given: ExportOptions): Promise<RunExport> {
@@ -52,74 +51,60 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     throw fault("usage", { where: `--out ${given.out}`, rule: "must not exist yet", next: "give another name" });
   }
   const checkpoint = openCheckpoint(given.load);
-  const known = [...roles].filter(([name]) => checkpoint.networks.has(name));
-  if (known.length === 0) {
+  const names = networkNames.filter((name) => checkpoint.networks.has(name));
+  if (names.length === 0) {
     const got = [...checkpoint.networks.keys()].join(", ");
-    throw fault("input", { where: checkpoint.path, rule: `must hold ${[...roles.keys()].join(", ")}`, got });
+    throw fault("input", { where: checkpoint.path, rule: `must hold ${networkNames.join(", ")}`, got });
   }
-  const options = asTrained(checkpoint, given);
-  const model = findModel(options);
-  openLibtorch(findLibtorch(given.torch === undefined ? {} : { torch: given.torch }), {
-    threads: given.threads ?? availableParallelism(),
-    cuda: false,
-  });
-  const test = areDataGone(checkpoint, options) ? undefined : await openTestSet(options, model);
-  const classes = test?.classes ?? trainedClasses(checkpoint);
-  const normalization = test?.normalization ?? normalizationFor(model.transform);
-  const { batch } = given;
-  const count = wholeRuns(given.images, batch ?? 1);
-  const pixels = await pixelsOf(test, model, count);
-  const images = scope(() => new Normalizer(normalization, "cpu").images(pixels, model.imageSize).toFloat32());
-
-  const calibrated = readChoice(checkpoint.path);
-
+  startLibtorch({ ...given, device: "cpu" });
+  const model = modelOf(checkpoint, given);
+  const test = await testSetOf(checkpoint, given, model);
+  const description = describeRun(checkpoint, given, test ?? { classes: numberedClasses(checkpoint, model) });
+  const count = wholeRuns(given.images, given.batch ?? 1);
+  const setting: ExportSetting = {
+    model,
+    images: await normalized(description, await pixelsOf(test, model, count)),
+    batch: given.batch,
+  };
+  const exported: ExportedNetwork[] = [];
   const files = new Map<string, Uint8Array>();
-  const networks: ExportedNetwork[] = [];
-  for (const [name, role] of known) {
-    const state = checkpoint.networks.get(name)!;
-    const network = name === "agent" ? model.policy : model.classifier(classes?.length ?? outputsOf(model, state));
-    const metadata = metadataOf({ checkpoint, name, model, normalization, classes, fill: options.fill, calibrated });
-    const source = { network, state, where: `${checkpoint.path}: ${name}` };
-    const { bytes, ...proved } = await exportNetwork(source, role, { model, images, batch, metadata });
-    files.set(role.file, bytes);
-    networks.push({ file: role.file, network: name, ...proved });
+  const calibrated = readChoice(checkpoint.path);
+  for (const name of names) {
+    const { state, where } = savedNetwork(checkpoint, name);
+    const network = name === "agent" ? model.policy : model.classifier(description.classes.length);
+    const metadata = metadataOf({ checkpoint, name, description, calibrated });
+    const { bytes, ...proved } = await exportNetwork({ network, state, where, metadata }, roles[name], setting);
+    files.set(roles[name].file, bytes);
+    exported.push({ file: roles[name].file, network: name, ...proved });
   }
   makeParent(given.out);
   writeFolderAtomic(given.out, files);
   const of = test === undefined ? "random pixels" : `${test.name}, test`;
-  return { checkpoint: checkpoint.path, images: { count, of }, networks };
+  return { checkpoint: checkpoint.path, images: { count, of }, networks: exported };
 }
 
-/** The options of the run that made the checkpoint, overridden by those that were given. */
-function asTrained({ config }: Checkpoint, given: ExportOptions) {
-  const { data_dir: trainedOn } = config.options;
-  // A checkpoint may have been sent to where its data are not.
+async function normalized({ normalization, imageSize }: RunDescription, pixels: Uint8Array): Promise<Float32Array> {
+  const normalizer = new Normalizer(normalization, "cpu");
+  try {
+    return scope(() => normalizer.images(pixels, imageSize).toFloat32());
+  } finally {
+    normalizer.free();
+  }
+}
+
+/** The run's test set; none where the data that it was trained on are not here and no others are named. */
+async function testSetOf({ config }: Checkpoint, given: ExportOptions, model: Model): Promise<Dataset | undefined> {
+  const { data_dir: trainedOn, ...options } = config.options;
   const there = typeof trainedOn === "string" && existsSync(trainedOn) ? trainedOn : undefined;
-  const unsaid = { model: "R32_C10", variant: "2019", seed: 1, fill: "zero" };
-  return { ...unsaid, ...config.options, ...given, data_dir: given.data_dir ?? there } as DataFlags & {
-    model: string;
-    variant: Variant;
-    fill: Fill;
+  const data_dir = given.data_dir ?? there;
+  if (typeof trainedOn === "string" && data_dir === undefined) return undefined;
+  const flags: DataFlags = {
+    ...options,
+    data_dir,
+    dataset: given.dataset ?? (options.dataset as DataFlags["dataset"]),
   };
-}
-
-type Trained = ReturnType<typeof asTrained>;
-
-/** Whether the run was trained on a folder that is not here. */
-function areDataGone({ config }: Checkpoint, { data_dir }: Trained): boolean {
-  return typeof config.options.data_dir === "string" && data_dir === undefined;
-}
-
-/** As the run's configuration has them; none where it is unknown. */
-function trainedClasses({ config }: Checkpoint): string[] | undefined {
-  const { classes } = config.dataset;
-  return Array.isArray(classes) ? classes.map(String) : undefined;
-}
-
-/** The run's test set; none when there are no data. */
-async function openTestSet(trained: Trained, model: Model): Promise<Dataset | undefined> {
-  if (datasetFor(model, trained) !== "synthetic" && trained.data_dir === undefined) return undefined;
-  return (await openDataFor(model, trained)).test;
+  if (datasetFor(model, flags) !== "synthetic" && data_dir === undefined) return undefined;
+  return (await openDataFor(model, flags)).test;
 }
 
 /** The first images of the test set, again from its start when it has fewer; without one, random pixels. */
@@ -141,10 +126,11 @@ function wholeRuns(images: number, batch: number): number {
   return Math.ceil(images / batch) * batch;
 }
 
-/** Classes of a classifier, by the bias of its last layer. */
-function outputsOf(model: Model, state: StateDict): number {
+/** Of a checkpoint that does not name them: as many as its classifier has outputs. */
+function numberedClasses({ networks }: Checkpoint, model: Model): string[] {
   const [head] = declare(model.classifier(1), model.imageSize).linears;
-  return state.get(`${head}.bias`)?.shape[0] ?? 1;
+  const bias = (networks.get("resnet_hr") ?? networks.get("resnet_lr"))?.get(`${head}.bias`);
+  return Array.from({ length: bias?.shape[0] ?? 1 }, (_, label) => String(label));
 }
 
 function makeParent(path: string): void {

@@ -1,43 +1,38 @@
 /** What a model's file says about itself: all that one must know to feed the model and to use what it gives. */
 
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import type { RunDescription } from "../checkpoints/description.ts";
 import type { StoredChoice } from "../checkpoints/stored-choice.ts";
-import type { Normalization } from "../data/dataset.ts";
 import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
 import { fills } from "../inference/exported.ts";
-import { asTested } from "../method/budget.ts";
-import type { Fill } from "../method/images.ts";
-import type { Model } from "../models/registry.ts";
+import type { NetworkName } from "../models/networks.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
 
 export interface Described {
   readonly checkpoint: Pick<Checkpoint, "config" | "networks">;
   /** Of the network in the checkpoint. */
-  readonly name: string;
-  readonly model: Model;
-  readonly normalization: Normalization;
-  /** Absent: the classes' names are unknown. */
-  readonly classes: readonly string[] | undefined;
-  readonly fill: Fill;
+  readonly name: NetworkName;
+  readonly description: RunDescription;
   /** Stored with the checkpoint by `patchdrop eval --target-…`. */
   readonly calibrated: Pick<StoredChoice, "threshold" | "budget" | "target"> | undefined;
 }
 
 /** How a picture of any size becomes the model's image: the test transforms of data/transforms.ts. */
-function transformOf({ transform, imageSize }: Model): string {
+function transformOf({ transform, imageSize }: RunDescription): string {
   const side = transform === "imagenet" ? Math.round((imageSize * 256) / 224) : imageSize;
   return `shorter side to ${side} pixels (bilinear, antialiased), middle ${imageSize} × ${imageSize}`;
 }
 
 /** Lists are JSON. */
-export function metadataOf(described: Described): Map<string, string> {
-  const { checkpoint, name, model, normalization, classes, fill, calibrated } = described;
-  const { imageSize, lowSize, lowInput, grid } = model;
+export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
+  const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
+  const { selection } = description;
+  const side = imageSize / patchSize;
   const streams = checkpoint.networks.has("resnet_lr") && checkpoint.networks.has("resnet_hr");
   return new Map([
-    ["model", `${model.name} ${model.variant}`],
+    ["model", `${model} ${variant}`],
     ["network", name],
     ["networks", JSON.stringify([...checkpoint.networks.keys()].sort())],
     ["stage", checkpoint.config.stage],
@@ -46,21 +41,22 @@ export function metadataOf(described: Described): Map<string, string> {
     ["patchdrop", version()],
     ["opset", String(opset)],
     ["image_size", String(imageSize)],
-    ["patch_size", String(grid.patchSize)],
-    ["patches", `${grid.rows} × ${grid.columns}, row by row`],
+    ["patch_size", String(patchSize)],
+    ["patches", `${side} × ${side}, row by row`],
     ["low_size", String(lowSize)],
-    ["low_input", String(lowInput)],
+    ["low_input", String(variant === "2019" ? imageSize : lowSize)],
     ["resize", "nearest, the top-left pixel of each block; part of the graph"],
-    ["transform", transformOf(model)],
-    ["transform_name", model.transform],
+    ["transform", transformOf(description)],
+    ["transform_name", transform],
+    ["bands", JSON.stringify(bands)],
     ["normalization", "(x / 255 - mean) / std, RGB"],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
-    ["threshold", String(calibrated?.threshold ?? asTested.threshold)],
+    ["threshold", String(calibrated?.threshold ?? selection.threshold)],
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
     ["fill", fills[fill]],
     ["streams", streams ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one"],
-    ...(classes === undefined ? [] : [["classes", JSON.stringify(classes)] as const]),
+    ["classes", JSON.stringify(classes)],
   ]);
 }

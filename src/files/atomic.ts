@@ -9,13 +9,16 @@ import {
   accessSync,
   closeSync,
   constants,
+  copyFileSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
   statfsSync,
+  statSync,
   symlinkSync,
   writeSync,
 } from "node:fs";
@@ -23,11 +26,24 @@ import { basename, dirname, join } from "node:path";
 import { fault, type PatchDropError } from "../errors.ts";
 
 /** Begins the name of every temporary file, so that what a crash left can be found: {@link removeTemporaries}. */
-const temporaryPrefix = ".patchdrop-tmp-";
+export const temporaryPrefix = ".patchdrop-tmp-";
 
 /** Writes a file, or replaces it. Throws "system" with the bytes needed and free, and then changes nothing. */
 export function writeFileAtomic(path: string, bytes: Uint8Array): void {
   replace(path, bytes.byteLength, (temporary) => writeNew(temporary, bytes));
+}
+
+/** Writes a file if there is none of that name: true for one of several that try at once. Throws "system". */
+export function createFileAtomic(path: string, bytes: Uint8Array): boolean {
+  const temporary = temporaryName(path);
+  try {
+    writeNew(temporary, bytes);
+    return linkNew(temporary, path);
+  } catch (error) {
+    throw systemFault("could not be written", path, bytes.byteLength, error);
+  } finally {
+    discard(temporary);
+  }
 }
 
 /** Throws "system" unless a file can be made at `path`: for what is written after long work, before that begins. */
@@ -118,6 +134,39 @@ function replace(path: string, needed: number, make: (temporary: string) => void
   } catch (error) {
     discard(temporary);
     throw systemFault("could not be written", path, needed, error);
+  }
+}
+
+/** Gives a file a second name. False where that name is taken. */
+function linkNew(file: string, name: string): boolean {
+  try {
+    linkSync(file, name);
+    return true;
+  } catch (error) {
+    switch ((error as NodeJS.ErrnoException).code) {
+      case "EEXIST":
+        // A server that was asked twice may say so although it has made the link: link(2).
+        return (statSync(file, { throwIfNoEntry: false })?.nlink ?? 1) > 1;
+      case "ENOENT":
+        return false; // whoever holds the folder has swept up the temporary file
+      case "EPERM":
+      case "ENOSYS":
+      case "ENOTSUP":
+        return copyNew(file, name);
+      default:
+        throw error;
+    }
+  }
+}
+
+/** For file systems that know no second names. The copy is not there all at once, but only one is made. */
+function copyNew(file: string, name: string): boolean {
+  try {
+    copyFileSync(file, name, constants.COPYFILE_EXCL);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
   }
 }
 

@@ -1,108 +1,195 @@
 /**
- * One process per run folder: a file that says which process holds the folder. Made with O_EXCL, so only one of several
- * processes gets it. A process that died leaves its lock, which is then taken over: the file holds enough to tell
- * (process id, host, start time), since the system gives process ids again.
+ * A file that says which process has a folder to itself, so that only one of several does. A process that dies leaves its
+ * lock behind, and the next one takes it over: the file holds enough to tell (process id, host, start time), since the
+ * system gives process ids again.
+ *
+ * A lock appears whole or not at all. Taking one over never moves or replaces what a rival may have put there meanwhile:
+ * who wants to succeed a dead lock makes a second file, named by what the dead one holds, and that file can be made once.
+ * Whoever makes it is the successor, looks again whether the dead lock still stands, and only then renames its file over
+ * it. A successor that dies on the way is succeeded likewise. docs/decisions/one-lock.md has the reasons.
  */
 
 import { randomUUID } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { utimes } from "node:fs/promises";
 import { hostname } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { fault, type PatchDropError } from "../errors.ts";
-import { systemFault, writeAll, writeFileAtomic } from "./atomic.ts";
+import { sha256 } from "../utils/sha256.ts";
+import { createFileAtomic, systemFault, temporaryPrefix } from "./atomic.ts";
 
 const holderSchema = z.object({
   pid: z.int().positive(),
   host: z.string(),
   /** When the process started, as {@link processStart} gives it; null where the system does not tell. */
-  start: z.string().nullable(),
-  /** Tells two locks of one process apart. */
-  token: z.string(),
+  start: z.string().nullable().default(null),
 });
 type Holder = z.infer<typeof holderSchema>;
 
-/** How long a file may be empty between its creation and its first bytes, and how long a takeover waits for a rival. */
-const settleMs = 100;
+/** A lock file as it was read. */
+interface Found {
+  readonly place: string;
+  /** Names the file's content, which holds a random token: no two locks have the same. */
+  readonly mark: string;
+  readonly touchedMs: number;
+  /** Undefined for a file that says nobody: not written by this program, or by an older one that was cut off. */
+  readonly holder: Holder | undefined;
+}
+
+type IsGone = (found: Found) => boolean;
 
 /** Releases the lock; a second call does nothing. */
 export type Release = () => void;
 
-/** Takes the lock file `path`. Throws "locked", with the holder's process id, where a living process has it. */
+/** Takes the lock file `path`. Throws "locked", with the holder's process id, where a living process has it; "system". */
 export function takeLock(path: string): Release {
-  const holder: Holder = {
-    pid: process.pid,
-    host: hostname(),
-    start: processStart(process.pid) ?? null,
-    token: randomUUID(),
-  };
-  const bytes = new TextEncoder().encode(`${JSON.stringify(holder)}\n`);
-  if (!create(path, bytes)) {
-    const other = readSettled(path);
-    if (other !== undefined && isAlive(other)) throw lockedFault(path, other);
-    takeOver(path, bytes, holder.token);
-  }
-  return () => {
-    if (readHolder(path)?.token === holder.token) rmSync(path, { force: true });
-  };
+  const taken = enter(path, isGone);
+  if ("heldBy" in taken) throw lockedFault(path, taken.heldBy);
+  return taken.release;
 }
 
 /** Whether a living process (or one on another host, which cannot be asked) holds the lock: throws as a taker would. */
 export function assertUnlocked(path: string): void {
-  const other = readHolder(path);
-  if (other !== undefined && isAlive(other)) throw lockedFault(path, other);
+  const { heldBy } = lastOf(path, isGone);
+  if (heldBy !== undefined) throw lockedFault(path, heldBy);
 }
 
-/** False where the file exists. */
-function create(path: string, bytes: Uint8Array): boolean {
-  let file: number;
-  try {
-    file = openSync(path, "wx");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw systemFault("could not be written", path, bytes.byteLength, error);
+const pollMs = 200;
+/** A holder that others wait for shows so often that it lives, for those on other hosts. */
+const touchMs = 5_000;
+
+export interface WaitOptions {
+  /** Told once who holds the lock, as "process 12" or "process 12 on HOST", when it has to be waited for. */
+  onWait?: (who: string) => void;
+  /** A holder on another host that shows no sign of life for so long counts as gone. */
+  silentMs?: number;
+}
+
+/** Runs `work` while holding the lock file `path`, after waiting for as long as another process has it. Throws "system". */
+export async function withLock<T>(path: string, work: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
+  const { onWait, silentMs = 60_000 } = options;
+  const isSilent = silence(silentMs);
+  const isGoneOrSilent: IsGone = (found) => isGone(found) || (isElsewhere(found) && isSilent(found));
+  let taken = enter(path, isGoneOrSilent);
+  if ("heldBy" in taken) onWait?.(nameOf(taken.heldBy));
+  while ("heldBy" in taken) {
+    await delay(pollMs);
+    taken = enter(path, isGoneOrSilent);
   }
+  const touching = setInterval(() => utimes(path, new Date(), new Date()).catch(() => undefined), touchMs).unref();
   try {
-    writeAll(file, bytes);
-    fsyncSync(file);
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw systemFault("could not be written", path, bytes.byteLength, error);
+    return await work();
   } finally {
-    closeSync(file);
+    clearInterval(touching);
+    taken.release();
   }
-  return true;
+}
+
+/** Takes the lock, unless somebody who is not gone has it. */
+function enter(path: string, gone: IsGone): { readonly release: Release } | { readonly heldBy: Holder } {
+  const holder: Holder = { pid: process.pid, host: hostname(), start: processStart(process.pid) ?? null };
+  const bytes = new TextEncoder().encode(`${JSON.stringify({ ...holder, token: randomUUID() })}\n`);
+  for (;;) {
+    const { heldBy, dead, place } = lastOf(path, gone);
+    if (heldBy !== undefined) return { heldBy };
+    if (!createFileAtomic(place, bytes)) continue; // a rival was faster: look again
+    if (dead.length === 0 || succeed(dead, place)) break;
+  }
+  const mark = sha256(bytes);
+  return {
+    release() {
+      if (read(path)?.mark === mark) rmSync(path, { force: true });
+    },
+  };
 }
 
 /**
- * Replaces a dead process's lock. Two processes may get here at once; the later rename wins, and after a pause longer
- * than the time between anyone's look and rename each of them sees who it was.
+ * Puts the lock `own`, made in succession of `dead`, in the first one's place. False where that does not stand any more,
+ * since a rival has taken it over: then `own` is removed.
+ *
+ * The first is looked at last. Files of the succession are only removed after it was replaced; so if it stands, all of
+ * them stood, and nobody else can have made the file that `own` is.
  */
-function takeOver(path: string, bytes: Uint8Array, token: string): void {
-  writeFileAtomic(path, bytes);
-  pause(settleMs);
-  const winner = readHolder(path);
-  if (winner !== undefined && winner.token !== token) throw lockedFault(path, winner);
+function succeed(dead: readonly Found[], own: string): boolean {
+  const [first, ...others] = dead;
+  if (dead.toReversed().every(({ place, mark }) => read(place)?.mark === mark)) {
+    replace(first.place, own);
+    for (const { place } of others) rmSync(place, { force: true });
+    return true;
+  }
+  rmSync(own, { force: true });
+  return false;
 }
 
-/** The holder; a lock that is not readable may be on its way, so it is read again after a pause. */
-function readSettled(path: string): Holder | undefined {
-  const holder = readHolder(path);
-  if (holder !== undefined) return holder;
-  pause(settleMs);
-  return readHolder(path);
-}
-
-/** Undefined where there is no lock, or one that its writer did not finish. */
-function readHolder(path: string): Holder | undefined {
+/** Throws "system", and then `own` does not stay as if this process had the lock. */
+function replace(dead: string, own: string): void {
   try {
-    return holderSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+    renameSync(own, dead);
+  } catch (error) {
+    rmSync(own, { force: true });
+    throw systemFault("could not be replaced", dead, 0, error);
+  }
+}
+
+/**
+ * Follows the locks of those who are gone, from the file at `path` on, to the first one of somebody who is not, or to the
+ * place where the next is to be made.
+ */
+function lastOf(path: string, gone: IsGone): { dead: Found[]; place: string; heldBy: Holder | undefined } {
+  const dead: Found[] = [];
+  for (let place = path; ; ) {
+    const found = readSettled(place);
+    if (found === undefined) return { dead, place, heldBy: undefined };
+    if (!gone(found)) return { dead, place, heldBy: found.holder };
+    dead.push(found);
+    // One that nobody needs any more is swept up with what other writers left: removeTemporaries.
+    place = join(dirname(path), `${temporaryPrefix}${basename(path)}-after-${found.mark.slice(0, 32)}`);
+  }
+}
+
+/** How long a file of an older version may be empty between its creation and its first bytes. */
+const settleMs = 100;
+
+function readSettled(place: string): Found | undefined {
+  const found = read(place);
+  if (found === undefined || found.holder !== undefined) return found;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, settleMs);
+  return read(place);
+}
+
+/** Undefined where there is no file. Throws "system" where it cannot be read: that says nothing of its holder. */
+function read(place: string): Found | undefined {
+  try {
+    const touchedMs = statSync(place).mtimeMs;
+    const bytes = readFileSync(place);
+    return { place, mark: sha256(bytes), touchedMs, holder: holderOf(bytes) };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw systemFault("could not be read", place, 0, error);
+  }
+}
+
+function holderOf(bytes: Buffer): Holder | undefined {
+  try {
+    return holderSchema.parse(JSON.parse(bytes.toString("utf8")));
   } catch {
     return undefined;
   }
 }
 
-function isAlive({ pid, host, start }: Holder): boolean {
-  if (host !== hostname()) return true;
+/** Whether the holder has certainly ended. Of a process on another host nobody here can tell. */
+function isGone(found: Found): boolean {
+  return found.holder === undefined || !(isElsewhere(found) || isRunning(found.holder));
+}
+
+function isElsewhere({ holder }: Found): boolean {
+  return holder !== undefined && holder.host !== hostname();
+}
+
+function isRunning({ pid, start }: Holder): boolean {
   try {
     process.kill(pid, 0); // signal 0 only asks whether the process exists
   } catch (error) {
@@ -110,6 +197,17 @@ function isAlive({ pid, host, start }: Holder): boolean {
   }
   const now = processStart(pid);
   return start === null || now === undefined || now === start;
+}
+
+/** Whether a lock has gone untouched for `limitMs`, by this process's own clock: clocks of two hosts may differ. */
+function silence(limitMs: number): IsGone {
+  const seen = new Map<string, { touchedMs: number; sinceMs: number }>();
+  return ({ mark, touchedMs }) => {
+    const last = seen.get(mark);
+    if (last?.touchedMs === touchedMs) return performance.now() - last.sinceMs >= limitMs;
+    seen.set(mark, { touchedMs, sinceMs: performance.now() });
+    return false;
+  };
 }
 
 /**
@@ -127,17 +225,17 @@ export function processStart(pid: number): string | undefined {
   }
 }
 
-function lockedFault(path: string, { pid, host }: Holder): PatchDropError {
-  const here = host === hostname();
-  return fault("locked", {
-    where: path,
-    rule: `the run folder is in use by process ${pid}${here ? "" : ` on ${host}`}`,
-    next: here
-      ? "wait for it to end, or give another --cv_dir"
-      : "if that process has ended, delete this file; else give another --cv_dir",
-  });
+function nameOf({ pid, host }: Holder): string {
+  return `process ${pid}${host === hostname() ? "" : ` on ${host}`}`;
 }
 
-function pause(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+function lockedFault(path: string, holder: Holder): PatchDropError {
+  return fault("locked", {
+    where: path,
+    rule: `the run folder is in use by ${nameOf(holder)}`,
+    next:
+      holder.host === hostname()
+        ? "wait for it to end, or give another --cv_dir"
+        : "if that process has ended, delete this file; else give another --cv_dir",
+  });
 }

@@ -6,14 +6,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { parseAs } from "../checkpoints/checkpoint.ts";
-import type { Normalization } from "../data/dataset.ts";
-import type { TransformName } from "../data/transforms.ts";
+import type { RunDescription } from "../checkpoints/description.ts";
+import { shortHash } from "../checkpoints/networks-hash.ts";
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
-import type { ThresholdSelection } from "../method/budget.ts";
-import { type Grid, makeGrid } from "../method/grid.ts";
+import { asTested, type ThresholdSelection } from "../method/budget.ts";
 import type { Fill } from "../method/images.ts";
+import { type NetworkName, networkNames } from "../models/networks.ts";
 import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
 
 /** What stands where a patch was dropped, as the metadata say it. */
@@ -24,19 +24,12 @@ export const fills: Record<Fill, string> = {
 
 export interface Exported {
   readonly models: Models;
-  /** As `patchdrop models` has it, with the variant. */
-  readonly model: string;
-  readonly grid: Grid;
-  /** Side of the low resolution, in pixels. */
-  readonly lowSize: number;
-  readonly transform: TransformName;
-  readonly normalization: Normalization;
-  readonly fill: Fill;
-  readonly classes: readonly string[];
+  readonly description: RunDescription;
+  readonly networks: ReadonlySet<NetworkName>;
   /** How the run's patches were to be chosen, where that was calibrated. */
   readonly calibrated: ThresholdSelection | undefined;
-  /** SHA-256 of each network's file in the checkpoint that was exported, by the network's name. */
-  readonly checkpoint: ReadonlyMap<string, string>;
+  /** Names the weights of the checkpoint that was exported, see checkpoints/networks-hash.ts. */
+  readonly checkpoint: string;
 }
 
 const next = "export the run again (patchdrop export)";
@@ -51,9 +44,13 @@ const channels = (least: number) => {
 
 const schema = z
   .object({
-    model: z.string(said("must name the model")),
-    network: z.string(said("must name the network")),
-    networks: names,
+    model: matching(/^\S+ (2019|2020)$/, "must name the model and its variant").transform(
+      (text) => text.split(" ") as [string, RunDescription["variant"]],
+    ),
+    network: z.enum(networkNames, said("must name the network")),
+    // Exports of before 0.2.0 had three bands without saying so.
+    bands: names.default(["red", "green", "blue"]),
+    networks: json(z.array(z.enum(networkNames)).min(1), "must be a list of networks"),
     checkpoint_sha256: matching(/^[0-9a-f]{64}$/, "must be a SHA-256"),
     image_size: pixels,
     patch_size: pixels,
@@ -101,18 +98,30 @@ export function openExported(folder: string): Exported {
   if (missing.length > 0) {
     throw fault("input", { where: folder, rule: `must hold the models of ${first.networks.join(", ")}`, next });
   }
-  const { model, low_size: lowSize, transform_name: transform, mean, std, fill, classes, threshold, budget } = first;
+  const { threshold, threshold_target: target, budget } = first;
   return {
     models,
+    description: descriptionOf(first),
+    networks: new Set(checkpoint.keys()) as Set<NetworkName>,
+    calibrated: target === undefined ? undefined : { policy: "threshold", threshold, budget },
+    checkpoint: shortHash(checkpoint),
+  };
+}
+
+function descriptionOf(said: Metadata): RunDescription {
+  const [model, variant] = said.model;
+  return {
     model,
-    grid: makeGrid(first.image_size, first.patch_size),
-    lowSize,
-    transform,
-    normalization: { mean, std },
-    fill: fill === fills.lr ? "lr" : "zero",
-    classes,
-    calibrated: first.threshold_target !== undefined ? { policy: "threshold", threshold, budget } : undefined,
-    checkpoint,
+    variant,
+    imageSize: said.image_size,
+    lowSize: said.low_size,
+    patchSize: said.patch_size,
+    bands: said.bands,
+    transform: said.transform_name,
+    normalization: { mean: said.mean, std: said.std },
+    fill: said.fill === fills.lr ? "lr" : "zero",
+    classes: said.classes,
+    selection: asTested,
   };
 }
 

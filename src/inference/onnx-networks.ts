@@ -54,16 +54,21 @@ export class OnnxNetworks {
   }
 
   /**
-   * Probabilities of the classes, [B, K].
+   * Logits of the classes [B, K], those of two streams added.
    * @param images what the low resolution is made of, where a classifier sees it
    * @param masked the same images with patches dropped
    */
-  async classify(images: Float32Array, masked: Float32Array): Promise<Float32Array> {
+  async logits(images: Float32Array, masked: Float32Array): Promise<Float32Array> {
     const high = await this.#run("classifier.onnx", masked);
     const low = await this.#run("lr_classifier.onnx", images);
     const logits = high !== undefined && low !== undefined ? high.map((logit, at) => logit + low[at]) : (high ?? low);
-    if (logits !== undefined) return softmax(logits, this.#sizes.classes);
-    throw fault("internal", { where: "classify", rule: "there must be a classifier" });
+    if (logits !== undefined) return logits;
+    throw fault("internal", { where: "logits", rule: "there must be a classifier" });
+  }
+
+  /** Probabilities of the classes [B, K], from the same. */
+  async classify(images: Float32Array, masked: Float32Array): Promise<Float32Array> {
+    return softmax(await this.logits(images, masked), this.#sizes.classes);
   }
 
   free(): Promise<void> {

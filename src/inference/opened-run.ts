@@ -1,79 +1,170 @@
-/** A run with a policy, open for evaluation: its setting as it was trained, and its networks, frozen. */
+/**
+ * A trained run, opened: look at the low resolution, choose patches, classify what was acquired. Everything that applies a
+ * run to images goes through here (evaluation, prediction, acquisition, reports, training's own tests), whatever computes
+ * its networks.
+ *
+ * Shapes: B batch, S image size, L low-resolution size, P patches, K classes.
+ */
+import type { RunDescription } from "../checkpoints/description.ts";
+import { fault } from "../errors.ts";
+import { choosePatchesOf, type Selection } from "../method/budget.ts";
+import { type Grid, makeGrid, pixelsRead } from "../method/grid.ts";
+import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
+import { softmax } from "../method/planes.ts";
+import type { NetworkName } from "../models/networks.ts";
+import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
 
-import type { Checkpoint } from "../checkpoints/checkpoint.ts";
-import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
-import type { Fill } from "../method/images.ts";
-import type { RewardOptions } from "../method/reward.ts";
-import { loadNetwork, type NetworkName } from "../models/networks.ts";
-import type { Variant } from "../models/registry.ts";
-import { FrozenNetwork } from "../nn/frozen.ts";
-import type { EvalOptions } from "../options/eval-options.ts";
-import type { Reporter } from "../utils/reporter.ts";
-import { prepare, type Setting } from "./setting.ts";
-
-/** What decides how a policy is evaluated, where neither its run nor a flag says. */
-const unsaid = { model: "R32_C10", variant: "2019", seed: 1, fill: "zero", reward: "quadratic", penalty: -5 } as const;
-
-/** The options of the run that made the checkpoint, overridden by those that were given. */
-export function asTrained({ config }: Checkpoint, options: EvalOptions) {
-  return { ...unsaid, ...config.options, ...options } as EvalOptions & {
-    model: string;
-    variant: Variant;
-    seed: number;
-    fill: Fill;
-    reward: RewardOptions["kind"];
-    penalty: number;
-  };
+/** What the run says of a batch, row by row. */
+export interface Predicted {
+  /** Probabilities of the classes [B, K]. */
+  readonly classes: Float32Array;
+  /** 1 for a patch that is taken [B, P]: of a high-resolution classifier all, of a low-resolution one none. */
+  readonly mask: Uint8Array;
+  /** The policy's probabilities to take a patch [B, P]; none where no policy chose. */
+  readonly patches: Float32Array | undefined;
 }
 
-export interface RunNetworks {
-  policy: FrozenNetwork;
-  high: FrozenNetwork;
-  /** Added to `high` where the run has two streams. */
-  low?: FrozenNetwork;
-  /** The low-resolution classifier alone, as a baseline. */
-  lowAlone?: FrozenNetwork;
+export interface RunParts {
+  readonly description: RunDescription;
+  readonly networks: ReadonlySet<NetworkName>;
+  readonly engine: Engine;
+  /** How patches are chosen. */
+  readonly selection: Selection;
+  /** Names the networks' weights, see checkpoints/networks-hash.ts. */
+  readonly checkpoint: string;
 }
 
-export interface OpenedRun {
-  readonly checkpoint: Checkpoint;
-  readonly setting: Setting;
-  readonly networks: RunNetworks;
-  readonly fill: Fill;
-  readonly rewarding: RewardOptions;
-  readonly seed: number;
-}
+export class OpenedRun {
+  readonly description: RunDescription;
+  /** Sides in pixels, and the patches. */
+  readonly model: { readonly imageSize: number; readonly lowSize: number; readonly grid: Grid };
+  readonly checkpoint: string;
+  readonly networks: ReadonlySet<NetworkName>;
+  readonly #engine: Engine;
+  readonly #selection: Selection;
 
-/** Opens the data set and all networks, runs `body`, and frees the networks. @throws kinds "input" and "usage" */
-export async function withOpenedRun<T>(
-  checkpoint: Checkpoint,
-  options: EvalOptions,
-  reporter: Reporter,
-  body: (run: OpenedRun) => Promise<T>,
-): Promise<T> {
-  const resolved = asTrained(checkpoint, options);
-  const setting = await prepare(resolved, reporter);
-  const networks = openNetworks(checkpoint, options, setting);
-  const { fill, seed, reward: kind, penalty } = resolved;
-  try {
-    return await body({ checkpoint, setting, networks, fill, rewarding: { kind, penalty }, seed });
-  } finally {
-    for (const network of Object.values(networks)) network?.free();
+  constructor({ description, networks, engine, selection, checkpoint }: RunParts) {
+    const { imageSize, lowSize, patchSize } = description;
+    this.description = description;
+    this.model = { imageSize, lowSize, grid: makeGrid(imageSize, patchSize) };
+    this.checkpoint = checkpoint;
+    this.networks = networks;
+    this.#engine = engine;
+    this.#selection = selection;
   }
-}
 
-function openNetworks(checkpoint: Checkpoint, { ckpt_hr_cl, ckpt_lr_cl }: EvalOptions, setting: Setting): RunNetworks {
-  const freeze = (from: Checkpoint, name: NetworkName) => {
-    const { network, parameters } = loadNetwork(setting, name, savedNetwork(from, name));
-    const frozen = new FrozenNetwork(network, parameters, setting.precision);
-    parameters.free();
-    return frozen;
-  };
-  const twoStreams = checkpoint.config.stage === "finetune2stream";
-  return {
-    policy: freeze(checkpoint, "agent"),
-    high: freeze(ckpt_hr_cl === undefined ? checkpoint : openCheckpoint(ckpt_hr_cl), "resnet_hr"),
-    ...(twoStreams && { low: freeze(checkpoint, "resnet_lr") }),
-    ...(ckpt_lr_cl !== undefined && { lowAlone: freeze(openCheckpoint(ckpt_lr_cl), "resnet_lr") }),
-  };
+  /** Names of the classes, [K]. */
+  get classes(): readonly string[] {
+    return this.description.classes;
+  }
+
+  /** How a picture of any size becomes the run's image. */
+  get transform(): RunDescription["transform"] {
+    return this.description.transform;
+  }
+
+  get hasPolicy(): boolean {
+    return this.networks.has("agent");
+  }
+
+  /** Whether a classifier sees what is acquired, and not the low resolution alone. */
+  get seesHigh(): boolean {
+    return this.networks.has("resnet_hr");
+  }
+
+  /** Whether the logits of a low-resolution classifier are added to those of what is acquired. */
+  get hasTwoStreams(): boolean {
+    return this.seesHigh && this.networks.has("resnet_lr");
+  }
+
+  /** How many pixels are acquired for an image of which so many patches are taken. */
+  pixels(patches: number): number {
+    const seesLow = this.hasPolicy || this.networks.has("resnet_lr");
+    return pixelsRead(this.model.grid, patches, seesLow ? this.model.lowSize : 0);
+  }
+
+  /** A batch to look at once and to classify under several masks; the caller frees it. */
+  hold(views: Views): HeldBatch {
+    return this.#engine.hold(views);
+  }
+
+  /** The masks [B, P] that the run's selection makes of the policy's probabilities [B, P]. */
+  choose(probabilities: Float32Array): Uint8Array {
+    return choosePatchesOf({ probabilities, patches: this.model.grid.patches }, this.#selection);
+  }
+
+  /**
+   * What the run says of whole images.
+   * @param images bytes [B, S, S, 3] as the transform leaves them
+   */
+  predict(images: Uint8Array): Promise<Predicted> {
+    return this.#holding({ images }, async (batch) => {
+      const patches = this.hasPolicy ? await batch.probabilities() : undefined;
+      const mask = patches === undefined ? this.#maskOfClassifier(images) : this.choose(patches);
+      return { classes: this.#probabilitiesOf(await batch.logits(mask)), mask, patches };
+    });
+  }
+
+  /**
+   * The first half of {@link predict}, for whoever has the low resolution only: which patches to acquire.
+   * @param low bytes [B, L, L, 3]
+   * @returns the mask [B, P] and the policy's probabilities [B, P]
+   * @throws input: a run without a policy
+   */
+  async decide(low: Uint8Array): Promise<{ mask: Uint8Array; patches: Float32Array }> {
+    if (!this.hasPolicy) {
+      const next = "give --load a run of pretrain, finetune or finetune2stream";
+      throw fault("input", { where: "--load", rule: "must hold a policy", got: [...this.networks].join(", "), next });
+    }
+    return this.#holding({ low }, async (batch) => {
+      const patches = await batch.probabilities();
+      return { mask: this.choose(patches), patches };
+    });
+  }
+
+  /**
+   * The second half: the classes' probabilities [B, K].
+   * @param images bytes [B, S, S, 3], with anything in the patches that the mask drops
+   * @param mask [B, P]
+   * @param low bytes [B, L, L, 3]
+   */
+  classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Promise<Float32Array> {
+    return this.#holding({ images, low }, async (batch) => this.#probabilitiesOf(await batch.logits(mask)));
+  }
+
+  /**
+   * What the classifier sees of images under a mask, as bytes [B, S, S, 3]: where a patch was dropped, the mean colour or the
+   * low resolution. A classifier of the low resolution sees nothing else.
+   */
+  seen(images: Uint8Array, mask: Uint8Array): Uint8Array {
+    const { imageSize, lowSize, grid } = this.model;
+    const { fill, normalization } = this.description;
+    const low = () => enlargePixels(lowPixels(images, imageSize, lowSize), lowSize, imageSize);
+    const meanColour = () => normalization.mean.map((mean) => Math.round(255 * mean));
+    return fillDropped(images, mask, grid, fill === "lr" || !this.seesHigh ? low() : meanColour());
+  }
+
+  free(): MaybePromise<void> {
+    return this.#engine.free();
+  }
+
+  /** A high-resolution classifier takes all patches, a low-resolution one takes none. */
+  #maskOfClassifier(images: Uint8Array): Uint8Array {
+    const { imageSize, grid } = this.model;
+    const count = images.length / (3 * imageSize ** 2);
+    return new Uint8Array(count * grid.patches).fill(this.seesHigh ? 1 : 0);
+  }
+
+  #probabilitiesOf(logits: Float32Array): Float32Array {
+    return softmax(logits, this.classes.length);
+  }
+
+  async #holding<T>(views: Views, body: (batch: HeldBatch) => Promise<T>): Promise<T> {
+    const batch = this.hold(views);
+    try {
+      return await body(batch);
+    } finally {
+      batch.free();
+    }
+  }
 }

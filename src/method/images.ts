@@ -6,7 +6,7 @@
  */
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
-import { scope } from "../tensor/scope.ts";
+import { keep, scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
 import type { Grid } from "./grid.ts";
 
@@ -19,7 +19,7 @@ export interface ChannelStatistics {
   readonly std: readonly number[];
 }
 
-/** Turns bytes into normalized images; made once a run, since it holds two small tensors. */
+/** Turns bytes into normalized images; made once a run and freed with it, since it holds two small tensors. */
 export class Normalizer {
   readonly #factor: Tensor;
   readonly #offset: Tensor;
@@ -27,16 +27,16 @@ export class Normalizer {
 
   constructor({ mean, std }: ChannelStatistics, device: Device) {
     this.#device = device;
-    this.#factor = fromArray(
-      Float32Array.from(std, (s) => 1 / (255 * s)),
-      [3],
-      device,
-    );
-    this.#offset = fromArray(
-      Float32Array.from(mean, (m, c) => m / std[c]),
-      [3],
-      device,
-    );
+    const perChannel = (value: (channel: number) => number) =>
+      keep(fromArray(Float32Array.from(std.keys(), value), [std.length], device));
+    this.#factor = perChannel((c) => 1 / (255 * std[c]));
+    this.#offset = perChannel((c) => mean[c] / std[c]);
+  }
+
+  /** Gives both tensors back. */
+  free(): void {
+    this.#factor.free();
+    this.#offset.free();
   }
 
   /** (x / 255 − mean) / std of bytes [B, size, size, 3], as float32 images [B, 3, size, size]. */

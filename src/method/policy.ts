@@ -53,34 +53,59 @@ export function logProbability(probabilities: Tensor, mask: Tensor): Tensor {
   });
 }
 
-/** Entropy of each image's distribution, summed over its patches, [B]; in nats. */
-export function entropy(probabilities: Tensor): Tensor {
+/** Entropy of each patch's distribution, [B, P]; in nats. */
+export function patchEntropy(probabilities: Tensor): Tensor {
   const { shape, device } = probabilities;
   return scope(() => {
     const all = (value: number) => full(shape, value, "float32", device);
     const q = ops.shift(ops.neg(probabilities), 1);
     const taken = ops.mul(probabilities, logProbability(probabilities, all(1)));
     const dropped = ops.mul(q, logProbability(probabilities, all(0)));
-    return ops.neg(ops.sum(ops.add(taken, dropped), [1]));
+    return ops.neg(ops.add(taken, dropped));
   });
 }
 
+/** How a number for each patch of each image becomes one number. */
+export interface Reduction {
+  /** An image's patches: their mean (pretraining) or their sum (finetuning). */
+  readonly over: "mean" | "sum";
+  /** Only the first so many patches count, since the curriculum decided the others; all when absent. */
+  readonly decided?: number | undefined;
+}
+
+/** The patches that count, of [B, P]. */
+function counted(perPatch: Tensor, { decided }: Reduction): Tensor {
+  return ops.slice(perPatch, 1, 0, decided ?? perPatch.shape[1]);
+}
+
+/** `factor` times the sum of [B, counted] as a mean over the images, and over all P patches where the reduction says so. */
+function reduced(perPatch: Tensor, patches: number, { over }: Reduction, factor: number): Tensor {
+  const [batch] = perPatch.shape;
+  return ops.scale(ops.sum(perPatch), factor / (over === "mean" ? batch * patches : batch));
+}
+
 /**
- * REINFORCE: −log p(a)·A, a scalar whose gradient is the policy's. `over` says how an image's patches are put together:
- * their mean (pretraining) or their sum (finetuning). Patches that the curriculum decided do not count.
+ * REINFORCE: −log p(a)·A, a scalar whose gradient is the policy's.
+ * @param probabilities [B, P]
+ * @param mask [B, P]
  * @param advantage [B], without gradient
  */
 export function policyGradientLoss(
   probabilities: Tensor,
   mask: Tensor,
   advantage: Tensor,
-  { over, decided = probabilities.shape[1] }: { over: "mean" | "sum"; decided?: number },
+  reduction: Reduction,
 ): Tensor {
   const [batch, patches] = probabilities.shape;
   ops.expectShape("policyGradientLoss: advantage", advantage, [batch]);
   return scope(() => {
-    const chosen = ops.slice(logProbability(probabilities, mask), 1, 0, decided);
-    const weighted = ops.mul(chosen, ops.view(advantage, [batch, 1]));
-    return ops.scale(ops.sum(weighted), -1 / (over === "mean" ? batch * patches : batch));
+    const chosen = counted(logProbability(probabilities, mask), reduction);
+    return reduced(ops.mul(chosen, ops.view(advantage, [batch, 1])), patches, reduction, -1);
   });
+}
+
+/** The mean entropy that a bonus rewards, put together as the loss that it stands beside: [B, P] → a scalar. */
+export function meanPolicyEntropy(probabilities: Tensor, reduction: Reduction): Tensor {
+  const [, patches] = probabilities.shape;
+  return scope(() => reduced(counted(patchEntropy(probabilities), reduction), patches, reduction, 1));
 }

@@ -8,29 +8,50 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { full, type Tensor } from "../tensor/tensor.ts";
 
-export interface RewardOptions {
-  /** quadratic: 1 − (|a|/P)² when right, else `penalty`; linear: (1 − |a|/P) + ½·[right], which has no penalty. */
-  kind: "quadratic" | "linear";
-  /** Reward of a wrong classification: a number below zero. */
-  penalty: number;
+/** What came of a choice of patches: all that a reward may depend on. */
+export interface Outcome {
+  /** 1 for an image that is classified rightly, [B]. */
+  readonly right: Tensor;
+  /** The patches that were taken, [B, P] of 0 and 1. */
+  readonly mask: Tensor;
+  /** [B, K] */
+  readonly logits: Tensor;
+  /** [B] */
+  readonly targets: Tensor;
 }
 
-/** 1 where the largest logit is the label's, else 0: float32 [B] of logits [B, K] and labels int64 [B]. */
-export function correct(logits: Tensor, labels: Tensor): Tensor {
-  return scope(() => ops.cast(ops.equal(ops.argmax(logits, 1), labels), "float32"));
-}
+/** A rule gives each image's reward [B]; `penalty` is that of a wrong answer, a number of at most zero. */
+type Rule = (outcome: Outcome, penalty: number) => Tensor;
 
-/** R(a), [B], of `right` [B] and masks [B, P]. */
-export function reward(right: Tensor, mask: Tensor, { kind, penalty }: RewardOptions): Tensor {
-  return scope(() => {
+const rules = {
+  /** The paper's: 1 − (|a|/P)² when right, else the penalty. */
+  quadratic({ right, mask }, penalty) {
     const share = ops.mean(mask, [1]);
-    if (kind === "linear") return ops.add(ops.shift(ops.neg(share), 1), right, 0.5);
     const earned = ops.shift(ops.neg(ops.mul(share, share)), 1);
     return ops.where(ops.atLeast(right, 0.5), earned, full([], penalty, "float32", right.device));
-  });
+  },
+  /** That of 2019: (1 − |a|/P) + ½·[right], which has no penalty. */
+  linear({ right, mask }) {
+    return ops.add(ops.shift(ops.neg(ops.mean(mask, [1])), 1), right, 0.5);
+  },
+} satisfies Record<string, Rule>;
+
+export type RewardKind = keyof typeof rules;
+export const rewardKinds = Object.keys(rules) as RewardKind[];
+
+export interface RewardOptions {
+  readonly kind: RewardKind;
+  /** Reward of a wrong answer: a number of at most zero. */
+  readonly penalty: number;
 }
 
-/** A = R(a) − R(â): how much better the sampled mask did than the greedy one (self-critical baseline). */
+/** R(a), [B]. A new reward is one entry in `rules`. */
+export function reward(outcome: Outcome, { kind, penalty }: RewardOptions): Tensor {
+  const rule: Rule = rules[kind];
+  return scope(() => rule(outcome, penalty));
+}
+
+/** A = R(a) − R(â): how much better the sampled mask did than the greedy one (self-critical baseline), [B]. */
 export function advantage(sampled: Tensor, greedy: Tensor): Tensor {
   return ops.subtract(sampled, greedy);
 }

@@ -1,4 +1,5 @@
 /** The networks of a run: which there are, fresh from a seed or with weights that were saved. */
+import { fault } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import type { Network } from "../nn/layers.ts";
 import { Parameters } from "../nn/parameters.ts";
@@ -7,7 +8,8 @@ import { Random } from "../utils/random.ts";
 import type { Model } from "./registry.ts";
 
 /** Names of networks in checkpoints, as the reference's: the policy, and the two classifiers. */
-export type NetworkName = "agent" | "resnet_hr" | "resnet_lr";
+export const networkNames = ["agent", "resnet_hr", "resnet_lr"] as const;
+export type NetworkName = (typeof networkNames)[number];
 
 /** A network with its parameters. */
 export interface Learner {
@@ -47,6 +49,12 @@ export interface SavedNetwork {
 /** A network with saved weights. @throws kind "input" when they are of another shape. */
 export function loadNetwork(setting: NetworkSetting, name: NetworkName, { state, where }: SavedNetwork): Learner {
   const { network, parameters } = emptyNetwork(setting, name);
+  const [head] = parameters.declaration.linears;
+  const outputs = state.get(`${head}.weight`)?.shape[0];
+  if (name !== "agent" && outputs !== undefined && outputs !== setting.classes) {
+    const next = "give a classifier that was trained on these data";
+    throw fault("input", { where, rule: `must know the ${setting.classes} classes of the data`, got: outputs, next });
+  }
   parameters.load(state, where);
   return { network, parameters };
 }

@@ -1,42 +1,52 @@
 /** The options of `patchdrop acquire`. */
 import { z } from "zod";
+import { deviceGroup } from "./device-group.ts";
+import { checkpoint, folder, shownAs } from "./option.ts";
+import { parseWith } from "./parse.ts";
+import { runFill } from "./policy-group.ts";
 import { predictSchema } from "./predict-options.ts";
-import { plainSelectionShape } from "./selection-options.ts";
-import { parseWith } from "./stage-options.ts";
+import { plainSelectionGroup } from "./selection-group.ts";
 
-const { load, top, batch_size, fill, device, precision, threads, torch } = predictSchema.shape;
+const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
 
 /** "3,2,1" as three numbers. */
 const bands = z
   .string()
   .regex(/^[1-9]\d{0,2}(,[1-9]\d{0,2}){2}$/, "must be three bands, counted from 1, such as 3,2,1")
-  .transform((text) => text.split(",").map(Number) as [number, number, number]);
+  .transform((text): [number, number, number] => {
+    const [red, green, blue] = text.split(",").map(Number);
+    return [red, green, blue];
+  });
 
 /** "0,3000" as two numbers that differ. */
 const scale = z
   .string()
   .regex(/^-?\d+(\.\d+)?,-?\d+(\.\d+)?$/, "must be the values of black and white, such as 0,3000")
-  .transform((text) => text.split(",").map(Number) as [number, number])
+  .transform((text): [number, number] => {
+    const [black, white] = text.split(",").map(Number);
+    return [black, white];
+  })
   .refine(([black, white]) => black !== white, "must be two values that differ, such as 0,3000");
 
 export const acquireSchema = z.strictObject({
-  load,
-  out: z.string().describe("folder for what was acquired; must not exist yet (required)"),
-  bands: bands.optional().describe("bands that are red, green, blue; 1,2,3 of a colour image when absent"),
-  scale: scale.optional().describe("values that become black and white; 0,255 of bytes when absent"),
+  load: checkpoint("run folder or checkpoint that predicts"),
+  out: folder("folder for what was acquired; must not exist yet"),
+  bands: shownAs("r,g,b", bands)
+    .optional()
+    .describe("bands that are red, green, blue; 1,2,3 of a colour image when absent"),
+  scale: shownAs("black,white", scale)
+    .optional()
+    .describe("values that become black and white; 0,255 of bytes when absent"),
   allow_full_file: z.boolean().default(false).describe("read the whole file from a server that sends no parts"),
   price_per_km2: price.describe("price of a square kilometre of full resolution"),
   min_area_km2: price.describe("least area of an order, in square kilometres"),
   egress_per_gb: price.describe("price of 10^9 bytes from the server"),
   top,
   batch_size: batch_size.describe("windows at a time; results do not depend on it"),
-  ...plainSelectionShape,
-  fill,
-  device,
-  precision,
-  threads,
-  torch,
+  ...plainSelectionGroup,
+  fill: runFill,
+  ...deviceGroup,
 });
 
 export type AcquireOptions = z.infer<typeof acquireSchema>;

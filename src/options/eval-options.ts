@@ -1,27 +1,19 @@
 /** The options of `patchdrop eval`: what to evaluate, how patches are chosen, and on what. */
 import { z } from "zod";
-import { selectionShape } from "./selection-options.ts";
-import { common, whole } from "./stage-options.ts";
+import { runDataGroup } from "./data-group.ts";
+import { deviceGroup } from "./device-group.ts";
+import { runModelGroup } from "./model-group.ts";
+import { checkpoint, file } from "./option.ts";
+import { runFill } from "./policy-group.ts";
+import { selectionGroup } from "./selection-group.ts";
+import { seed } from "./training-group.ts";
 
-/** How the run is opened; what is absent is taken from it. */
-export const asInRun = z.strictObject({
-  model: z.string().optional().describe("model; the run's when absent"),
-  variant: z.enum(["2019", "2020"]).optional().describe("networks and sizes of which version; the run's when absent"),
-  img_size: common.img_size.describe("side of the high-resolution image in pixels; the run's when absent"),
-  lr_size: common.lr_size.describe("side of the low-resolution image; the run's when absent"),
-  patch_size: common.patch_size.describe("side of a patch; the run's when absent"),
-  data_dir: common.data_dir,
-  dataset: common.dataset,
-  download: common.download,
-  skip_bad: common.skip_bad,
-  num_workers: common.num_workers,
-  fill: z.enum(["zero", "lr"]).optional().describe("what stands where a patch was dropped; as in the run when absent"),
-  seed: whole(0).optional().describe("seed of random patches and of the images to calibrate on; the run's when absent"),
-  device: common.device,
-  precision: common.precision,
-  threads: common.threads,
-  torch: common.torch,
-});
+/** Where and how a run is evaluated; `report` takes these too. */
+export const evaluationGroup = {
+  ckpt_lr_cl: checkpoint("low-resolution classifier, as a further baseline: run folder or checkpoint").optional(),
+  split: z.enum(["test", "train"]).default("test").describe("images to evaluate on"),
+  seed: seed.optional().describe("seed of random patches and of the images to calibrate on; the run's when absent"),
+};
 
 interface Targets {
   target_patches?: number | undefined;
@@ -31,8 +23,8 @@ interface Targets {
 /** What `patchdrop eval` takes. */
 export const evalSchema = z
   .strictObject({
-    load: z.string().describe("run folder or checkpoint to evaluate (required)"),
-    ...selectionShape,
+    load: checkpoint("run folder or checkpoint to evaluate"),
+    ...selectionGroup,
     target_patches: z
       .number()
       .min(0)
@@ -48,17 +40,13 @@ export const evalSchema = z
       .boolean()
       .default(false)
       .describe("accuracy against the number of patches, of the policy and all baselines, and by class"),
-    chart: z.string().optional().describe("SVG file for the chart of --sweep"),
-    ckpt_hr_cl: z
-      .string()
-      .optional()
-      .describe("high-resolution classifier, if not the one of --load: run folder or checkpoint"),
-    ckpt_lr_cl: z
-      .string()
-      .optional()
-      .describe("low-resolution classifier, as a further baseline: run folder or checkpoint"),
-    split: z.enum(["test", "train"]).default("test").describe("images to evaluate on"),
-    ...asInRun.shape,
+    chart: file("SVG file for the chart of --sweep").optional(),
+    ckpt_hr_cl: checkpoint("high-resolution classifier, if not the one of --load: run folder or checkpoint").optional(),
+    ...evaluationGroup,
+    ...runModelGroup,
+    ...runDataGroup,
+    fill: runFill,
+    ...deviceGroup,
   })
   .refine(({ target_patches: patches, target_accuracy: accuracy }) => patches === undefined || accuracy === undefined, {
     path: ["target_accuracy"],

@@ -1,24 +1,24 @@
-/** The options of `patchdrop export`: one schema gives the flags, the help with its defaults, and the checks. */
+/** The options of `patchdrop export`; what is absent is taken from the run. */
 import { z } from "zod";
-import { asInRun } from "./eval-options.ts";
+import { dataGroup } from "./data-group.ts";
+import { deviceGroup } from "./device-group.ts";
+import { runModelGroup } from "./model-group.ts";
+import { checkpoint, folder, whole } from "./option.ts";
+import { runFill } from "./policy-group.ts";
 
-/** What `patchdrop export` takes; what is absent is taken from the run. */
+const { data_dir, dataset } = dataGroup;
+const { threads, torch } = deviceGroup;
+
 export const exportSchema = z.strictObject({
-  load: z.string().describe("run folder or checkpoint to export (required)"),
-  out: z.string().describe("folder to make (required)"),
-  batch: z.int().min(1).optional().describe("images a run of the models; any number when absent"),
-  images: z.int().min(1).default(8).describe("images to compare with libtorch on, of the test set if it is there"),
-  ...asInRun.pick({
-    model: true,
-    variant: true,
-    img_size: true,
-    lr_size: true,
-    patch_size: true,
-    data_dir: true,
-    dataset: true,
-    fill: true,
-    threads: true,
-    torch: true,
-  }).shape,
+  load: checkpoint("run folder or checkpoint to export"),
+  out: folder("folder to make"),
+  batch: whole(1).optional().describe("images a run of the models; any number when absent"),
+  images: whole(1).default(8).describe("images to compare with libtorch on, of the test set if it is there"),
+  ...runModelGroup,
+  data_dir,
+  dataset,
+  fill: runFill,
+  threads,
+  torch,
 });
 export type ExportOptions = z.infer<typeof exportSchema>;

@@ -1,27 +1,23 @@
 /** The options of `patchdrop report`; what is absent is taken from each run. */
 import { z } from "zod";
-import { asInRun, evalSchema } from "./eval-options.ts";
+import { runDataGroup } from "./data-group.ts";
+import { deviceGroup } from "./device-group.ts";
+import { evaluationGroup } from "./eval-options.ts";
+import { file, text } from "./option.ts";
+import { selectionGroup } from "./selection-group.ts";
 
-const { policy, budget, threshold, ckpt_lr_cl, split } = evalSchema.shape;
-const { data_dir, dataset, skip_bad, num_workers, seed, device, precision, threads, torch } = asInRun.shape;
+const { data_dir, dataset, skip_bad, num_workers } = runDataGroup;
 
 export const reportSchema = z.strictObject({
-  out: z.string().default("report.html").describe("file for the page"),
-  title: z.string().default("PatchDrop report").describe("heading of the page"),
+  out: file("file for the page").default("report.html"),
+  title: text("text", "heading of the page").default("PatchDrop report"),
   sweep: z.boolean().default(true).describe("accuracy against the number of patches, which takes the most time"),
-  policy,
-  budget,
-  threshold,
-  ckpt_lr_cl,
-  split,
+  ...selectionGroup,
+  ...evaluationGroup,
   data_dir,
   dataset,
   skip_bad,
   num_workers,
-  seed,
-  device,
-  precision,
-  threads,
-  torch,
+  ...deviceGroup,
 });
 export type ReportOptions = z.infer<typeof reportSchema>;

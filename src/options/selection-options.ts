@@ -1,41 +1,11 @@
-/** The flags that say how patches are chosen, for every command whose policy chooses: one piece of schema, one meaning. */
-import { z } from "zod";
+/** What the options of selection-group.ts come to: which patches are chosen. */
+import type { z } from "zod";
 import { readChoice } from "../checkpoints/stored-choice.ts";
 import { fault } from "../errors.ts";
 import { asTested, type Selection } from "../method/budget.ts";
+import type { selectionGroup } from "./selection-group.ts";
 
-export const selectionShape = {
-  policy: z
-    .enum(["threshold", "topk", "sample", "calibrated"])
-    .optional()
-    .describe(
-      "patches to take: those at least as likely as --threshold (the default), the --budget likeliest, each with its probability, or as a --target_… was calibrated and stored",
-    ),
-  budget: z
-    .number()
-    .int()
-    .min(0)
-    .optional()
-    .describe("patches an image: exactly so many with --policy topk, else at most, the likeliest"),
-  threshold: z.number().min(0).max(1).optional().describe("probability from which a patch is taken; 0.5 when absent"),
-};
-
-/** Of commands that look at images one after the other, as they come: nothing is drawn by lot. */
-export const plainSelectionShape = {
-  ...selectionShape,
-  policy: z
-    .enum(["threshold", "topk", "calibrated"])
-    .optional()
-    .describe(
-      "patches to take: those at least as likely as --threshold (the default), the --budget likeliest, or as patchdrop eval calibrated and stored",
-    ),
-};
-
-export interface SelectionFlags {
-  policy?: "threshold" | "topk" | "sample" | "calibrated" | undefined;
-  budget?: number | undefined;
-  threshold?: number | undefined;
-}
+export type SelectionFlags = z.infer<z.ZodObject<typeof selectionGroup>>;
 
 /**
  * How the flags say that patches are chosen; as policies are tested where they say nothing.

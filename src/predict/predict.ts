@@ -7,14 +7,15 @@ import type { Readable, Writable } from "node:stream";
 import { DecodePool } from "../data/decode-pool.ts";
 import type { UnreadableImage } from "../data/decode-worker.ts";
 import { inOrder } from "../data/in-order.ts";
+import { openRun } from "../inference/open-run.ts";
+import type { OpenedRun, Predicted } from "../inference/opened-run.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
+import { row } from "../utils/rows.ts";
 import { findImages } from "./find-images.ts";
 import { csvLines, jsonLines, likeliest, type Prediction, rounded, type Unreadable } from "./lines.ts";
-import { type Engine, openEngine } from "./open-engine.ts";
 import { overlay, writePicture } from "./pictures.ts";
-import type { Predicted } from "./predictor.ts";
 import { openResults } from "./results.ts";
 
 /** Batches that are read or being read. */
@@ -35,7 +36,7 @@ export interface PredictCounts {
 
 /**
  * @param args files, folders, patterns, `-`
- * @throws what openEngine, findImages and openResults throw; system: a picture that can't be written; Stopped, behind a
+ * @throws what openRun, findImages and openResults throw; system: a picture that can't be written; Stopped, behind a
  *   whole batch
  */
 export async function predict(
@@ -45,16 +46,16 @@ export async function predict(
   reporter: Reporter = silentReporter,
 ): Promise<PredictCounts> {
   const found = await findImages(args, input);
-  const predictor = await openEngine(options);
+  const run = await openRun(options);
   try {
-    const { checkpoint, classes } = predictor;
+    const { checkpoint, classes } = run;
     const format = options.format === "csv" ? csvLines(Math.min(options.top, classes.length)) : jsonLines;
     const { results, recovered } = await openResults(options, { format, checkpoint, stream: output });
     const paths = found.filter((path) => !recovered.paths.has(path));
     const bar = reporter.progress("predict", recovered.paths.size + paths.length, recovered.paths.size);
     const counts = { images: recovered.paths.size, unreadable: recovered.unreadable };
     try {
-      for await (const said of describedBatches(paths, predictor, options)) {
+      for await (const said of describedBatches(paths, run, options)) {
         await results.write(said.map(format.line).join(""));
         counts.images += said.length;
         counts.unreadable += said.filter((one) => "error" in one).length;
@@ -69,25 +70,25 @@ export async function predict(
     }
     return counts;
   } finally {
-    await predictor.free();
+    await run.free();
   }
 }
 
 /** What is said of the images, batch by batch; pictures are written before. */
 async function* describedBatches(
   paths: readonly string[],
-  predictor: Engine,
+  run: OpenedRun,
   options: PredictOptions,
 ): AsyncGenerator<(Prediction | Unreadable)[]> {
-  const { model, transform } = predictor;
+  const { model, transform } = run;
   const pool = new DecodePool({ imageSize: model.imageSize, transform, threads: options.num_workers });
   const decode = (batch: readonly string[]) => decodeBatch(batch, pool, model.imageSize);
   let began = performance.now();
   for await (const batch of inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode)) {
-    const predicted = await predictor.predict(batch.bytes, { seen: options.masked !== undefined });
+    const predicted = await run.predict(batch.bytes);
     const ms = (performance.now() - began) / batch.paths.length;
-    await writePictures(batch, predicted, predictor, options);
-    yield describe(batch, predicted, { predictor, top: options.top, ms });
+    await writePictures(batch, predicted, run, options);
+    yield describe(batch, predicted, { run, top: options.top, ms });
     began = performance.now();
   }
 }
@@ -113,9 +114,9 @@ async function decodeBatch(paths: readonly string[], pool: DecodePool, imageSize
 function describe(
   { paths, unreadable }: DecodedBatch,
   predicted: Predicted,
-  { predictor, top, ms }: { predictor: Engine; top: number; ms: number },
+  { run, top, ms }: { run: OpenedRun; top: number; ms: number },
 ): (Prediction | Unreadable)[] {
-  const { classes, checkpoint, model } = predictor;
+  const { classes, checkpoint, model } = run;
   const errors = new Map(unreadable.map(({ slot, reason }) => [slot, reason]));
   return paths.map((path, slot) => {
     const error = errors.get(slot);
@@ -129,10 +130,8 @@ function describe(
       top: guesses,
       mask: maskBits(mask),
       patches,
-      ...(predicted.patches && {
-        patch_probabilities: Array.from(row(predicted.patches, slot, model.grid.patches), rounded),
-      }),
-      pixels: predictor.pixels(patches),
+      patch_probabilities: predicted.patches && Array.from(row(predicted.patches, slot, model.grid.patches), rounded),
+      pixels: run.pixels(patches),
       ms: rounded(ms),
       checkpoint,
     };
@@ -141,24 +140,18 @@ function describe(
 
 async function writePictures(
   { paths, bytes, unreadable }: DecodedBatch,
-  { mask, seen }: Predicted,
-  { model: { grid, imageSize } }: Engine,
+  { mask: masks }: Predicted,
+  run: OpenedRun,
   { overlay: overlays, masked }: PredictOptions,
 ): Promise<void> {
+  const { grid, imageSize } = run.model;
   const bad = new Set(unreadable.map(({ slot }) => slot));
   const imageBytes = imageSize * imageSize * 3;
   for (const [slot, path] of paths.entries()) {
     if (bad.has(slot)) continue;
-    if (overlays !== undefined) {
-      const image = row(bytes, slot, imageBytes);
-      await writePicture(overlays, path, overlay(image, row(mask, slot, grid.patches), grid));
-    }
-    if (masked !== undefined && seen !== undefined) {
-      await writePicture(masked, path, { size: imageSize, pixels: row(seen, slot, imageBytes) });
-    }
+    const image = row(bytes, slot, imageBytes);
+    const mask = row(masks, slot, grid.patches);
+    if (overlays !== undefined) await writePicture(overlays, path, overlay(image, mask, grid));
+    if (masked !== undefined) await writePicture(masked, path, { size: imageSize, pixels: run.seen(image, mask) });
   }
-}
-
-function row<A extends Uint8Array | Float32Array>(values: A, index: number, length: number): A {
-  return values.subarray(index * length, (index + 1) * length) as A;
 }

@@ -10,20 +10,19 @@ import {
   type Checkpoint,
   type CheckpointContents,
   type CheckpointRecord,
-  parseAs,
   readCheckpoint,
-  readJson,
   writeCheckpoint,
 } from "../checkpoints/checkpoint.ts";
-import { compareConfigs, type RunConfig, type SavedConfig, savedConfigSchema } from "../checkpoints/run-config.ts";
+import { compareConfigs, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
 import {
   checkpointsName,
   configName,
   damagedEnding,
   linkedName,
   listCheckpoints,
+  readRunConfig,
 } from "../checkpoints/saved-checkpoints.ts";
-import { fault, PatchDropError } from "../errors.ts";
+import { type Fault, fault, PatchDropError, sentence } from "../errors.ts";
 import { linkAtomic, removeFolderAtomic, removeTemporaries, systemFault, writeFileAtomic } from "../files/atomic.ts";
 import { assertUnlocked, type Release, takeLock } from "../files/lock.ts";
 import { cutLogs, MetricLog, type MetricRecord } from "./metric-log.ts";
@@ -40,11 +39,6 @@ export interface SaveRequest extends CheckpointContents {
 export interface RunOptions {
   /** How many checkpoints stay, at least 2. `best` and `last` always stay. */
   readonly keep?: number;
-}
-
-export interface ResumeOptions extends RunOptions {
-  /** Options that may differ from the saved ones, e.g. `cv_dir`, `max_epochs`, `num_workers`. */
-  readonly mayDiffer?: readonly string[];
 }
 
 /** A run that goes on: from `checkpoint`, or from its beginning where none was made. */
@@ -84,7 +78,7 @@ export class RunFolder {
     }
     return holding(path, (release) => {
       const saved: SavedConfig = { format: 1, ...config, created: new Date().toISOString() };
-      writeFileAtomic(join(path, configName), new TextEncoder().encode(`${JSON.stringify(saved, null, 2)}\n`));
+      writeConfig(path, saved);
       mkdirSync(join(path, checkpointsName), { recursive: true });
       return new RunFolder(path, saved, release, keep);
     });
@@ -94,16 +88,18 @@ export class RunFolder {
    * Goes on with the run in `path`. Throws "locked" where another process holds it or where options or data differ (all
    * of them listed), "input" where there is no run or none of its checkpoints is whole, "system".
    */
-  static resume(path: string, config: RunConfig, { keep = 3, mayDiffer = [] }: ResumeOptions = {}): ResumedRun {
-    const saved = readConfig(path);
+  static resume(path: string, config: RunConfig, { keep = 3 }: RunOptions = {}): ResumedRun {
+    const saved = readRunConfig(path);
     return holding(path, (release) => {
-      const notes = compareConfigs(path, saved, config, mayDiffer);
+      const notes = compareConfigs(path, saved, config);
+      const now = { ...saved, ...config };
       mkdirSync(join(path, checkpointsName), { recursive: true });
       removeTemporaries(path);
       removeTemporaries(join(path, checkpointsName));
       const checkpoint = newestWhole(path, notes);
       notes.push(...cutLogs(path, new Map(Object.entries(checkpoint?.logs ?? {}))));
-      return { run: new RunFolder(path, saved, release, keep), checkpoint, notes };
+      writeConfig(path, now);
+      return { run: new RunFolder(path, now, release, keep), checkpoint, notes };
     });
   }
 
@@ -168,13 +164,8 @@ function occupied(path: string): PatchDropError {
   });
 }
 
-function readConfig(path: string): SavedConfig {
-  const file = join(path, configName);
-  if (!existsSync(file)) {
-    const next = "leave out --resume to start one, or give the --cv_dir of a run";
-    throw fault("input", { where: path, rule: `there is no run to resume (no ${configName})`, next });
-  }
-  return parseAs(savedConfigSchema, readJson(file, "start the run anew in another --cv_dir"), file);
+function writeConfig(path: string, config: SavedConfig): void {
+  writeFileAtomic(join(path, configName), new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`));
 }
 
 /**
@@ -185,7 +176,7 @@ function newestWhole(path: string, notes: string[]): (Checkpoint & CheckpointRec
   const last = linkedName(path, "last");
   const others = listCheckpoints(path).filter(({ name }) => name !== last);
   const names = [...(last === undefined ? [] : [last]), ...others.reverse().map(({ name }) => name)];
-  const damaged = new Map<string, string>();
+  const damaged = new Map<string, readonly Fault[]>();
   for (const name of names) {
     try {
       const checkpoint = readCheckpoint(join(path, checkpointsName, name));
@@ -193,24 +184,22 @@ function newestWhole(path: string, notes: string[]): (Checkpoint & CheckpointRec
       return checkpoint;
     } catch (error) {
       if (!(error instanceof PatchDropError) || error.kind !== "input") throw error;
-      damaged.set(name, error.message);
+      damaged.set(name, error.faults);
     }
   }
   if (damaged.size === 0) return undefined;
   const rule = "none of the run's checkpoints is whole";
   const next = "start the run anew in another --cv_dir";
-  throw fault("input", [
-    { where: path, rule, next },
-    ...[...damaged].map(([where, reason]) => ({ where, rule: reason })),
-  ]);
+  throw fault("input", [{ where: path, rule, next }, ...[...damaged.values()].flat()]);
 }
 
 /** Makes `used` the last checkpoint in place of the damaged ones, which are set aside, and notes each of them. */
-function useInstead(path: string, used: string, damaged: ReadonlyMap<string, string>, notes: string[]): void {
+function useInstead(path: string, used: string, damaged: ReadonlyMap<string, readonly Fault[]>, notes: string[]): void {
   const folder = join(path, checkpointsName);
   if (damaged.size === 0) notes.push(`there was no link "last"; the run goes on from ${used}`);
-  for (const [name, reason] of damaged) {
-    notes.push(`checkpoint ${name} is damaged: ${reason.replaceAll("\n", "; ")}; the run goes on from ${used}`);
+  for (const [name, faults] of damaged) {
+    const reasons = faults.map(sentence).join("; ");
+    notes.push(`checkpoint ${name} is damaged: ${reasons}; the run goes on from ${used}`);
     if (linkedName(path, "best") === name) {
       linkAtomic(join(path, "best"), join(checkpointsName, used));
       notes.push(`the link "best" named the damaged ${name}; it now names ${used}`);

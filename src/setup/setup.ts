@@ -5,12 +5,12 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fault, PatchDropError } from "../errors.ts";
+import { withLock } from "../files/lock.ts";
 import { type FoundLibtorch, findLibtorch, libtorchCache, searchLibtorch } from "../native/find.ts";
 import { inspectLibtorch, isSupported, type LibtorchFolder, supportedVersions } from "../native/inspect.ts";
 import { findPip, installByPip, type OnProgress } from "./pip.ts";
 import { archiveUrl, bringFrom, originOf } from "./sources.ts";
 import { requireSpace } from "./space.ts";
-import { withLock } from "./wait-lock.ts";
 
 /** The PyTorch that is fetched when none is asked for: the newest that the tests run with. */
 export const defaultTorchVersion = "2.15.0";
@@ -57,7 +57,8 @@ export async function setupLibtorch(options: SetupOptions = {}): Promise<SetupRe
   const from = wanted.from ?? ((await findPip(wanted.env)) === undefined ? "archive" : "pip");
   const origin = from === "pip" || from === "archive" ? from : await originOf(from);
   await makeFolder(cache);
-  const told = (pid: number) => wanted.onProgress({ step: `waiting for another setup (process ${pid})` });
+  const lock = path.join(cache, ".lock");
+  const onWait = (who: string) => wanted.onProgress({ step: `waiting for another setup (${who}, by ${lock})` });
   const work = async () => {
     const there = await alreadyFetched(cache, wanted, origin);
     const folder = there ?? (await fetchInto(cache, wanted, from, origin));
@@ -65,7 +66,7 @@ export async function setupLibtorch(options: SetupOptions = {}): Promise<SetupRe
     const found: FoundLibtorch = { ...folder, source: "cache", tried: [] };
     return { found, fetched: there === undefined, shadowedBy: first?.root === folder.root ? undefined : first };
   };
-  return withLock(path.join(cache, ".lock"), work, told);
+  return withLock(lock, work, { onWait });
 }
 
 function checkOptions({ version, from, torch }: Wanted): void {

@@ -7,7 +7,7 @@
  *
  * Source: CUDA C++ Programming Guide, "CUDA Graphs"; what PyTorch does around a capture is in docs/cuda.md.
  */
-import { fault, PatchDropError } from "../errors.ts";
+import { fault, PatchDropError, within } from "../errors.ts";
 import { check } from "../native/call.ts";
 import { type CudaHandle, type CudaSymbols, checkCuda } from "../native/cuda-symbols.ts";
 import { isDriverTooOld, listGpus } from "../native/gpus.ts";
@@ -137,10 +137,9 @@ export class CudaStream implements CapturingStream {
 
 /** Memory that ran out has its own remedy; anything else is answered by doing without the graph. */
 function captureFailed(error: unknown): unknown {
-  if (error instanceof PatchDropError && error.kind === "resource") return error;
-  const got = error instanceof Error ? error.message : String(error);
-  const next = "use --no-cuda-graph";
-  return fault("system", { where: "CUDA graph", rule: "the step must be captured", got, next }, error);
+  const outer = { where: "CUDA graph", rule: "the step must be captured", next: "use --no-cuda-graph" };
+  if (error instanceof PatchDropError) return error.kind === "resource" ? error : within(outer, error, "system");
+  return fault("system", { ...outer, got: error instanceof Error ? error.message : String(error) }, error);
 }
 
 function made(call: (out: BigUint64Array) => void): CudaHandle {

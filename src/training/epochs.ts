@@ -1,32 +1,32 @@
 /**
- * What all four stages do around their step: epochs, batches, tests, logging, checkpoints, resuming and stopping. A
- * function, not a base class: a stage hands over its step and its networks, and reads top to bottom in its own file.
+ * What all four stages do around their step: epochs of steps, tests, logging, checkpoints, resuming and stopping. A
+ * function, not a base class: a stage hands over what it learns, and reads from top to bottom in its own file.
  */
-
 import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
-import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
-import { fault } from "../errors.ts";
+import { everyPatch, judge } from "../evaluation/judge.ts";
+import { choiceOf } from "../evaluation/masks.ts";
 import { toJson } from "../files/json.ts";
-import type { Setting } from "../inference/setting.ts";
+import { openLearners } from "../inference/open-run.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
 import { states } from "../models/networks.ts";
 import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
-import type { StageName, StageOptions } from "../options/stage-options.ts";
-import { RunFolder } from "../run/run-folder.ts";
+import type { ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
+import type { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
 import type { Learning } from "./learning.ts";
+import type { Setting } from "./setting.ts";
 import { stepRunner } from "./step-runner.ts";
-import { shown, stepsBetweenLooks, type Training, trainEpoch } from "./train-epoch.ts";
+import { shown, stepsBetweenLooks, trainEpoch } from "./train-epoch.ts";
 
 export interface StageResult {
   /** The last test's metrics. */
-  test?: Metrics;
+  test?: Metrics | undefined;
   /** The run folder. */
   run: string;
   /** Set when a signal ended the run early; everything is saved. */
-  stopped?: NodeJS.Signals;
+  stopped?: NodeJS.Signals | undefined;
 }
 
 /** Saved besides the networks: from here a resumed run goes on. */
@@ -35,73 +35,95 @@ interface Progress {
   /** Steps of this epoch that are done. */
   step: number;
   /** The epoch's metrics so far, when it is unfinished. */
-  metrics?: MetricState;
-  bestScore?: number;
+  metrics?: MetricState | undefined;
+  /** Of the test after this epoch, where there was one. */
+  tested?: { accuracy: number; reward?: number | undefined } | undefined;
+  /** Of the checkpoint that `best` names. */
+  bestScore?: number | undefined;
+  /** The number of patches that the policy was left to decide; none of a classifier. */
+  decided?: number | undefined;
   /** Wall-clock time spent on the run so far, tests included. */
   seconds: number;
 }
 
-/** Options that a resumed run may change: they do not change what is learned up to the same epoch. */
-export const mayDiffer = ["cv_dir", "resume", "num_workers", "torch", "download", "cuda_graph"];
-
-/** Trains from the start or from the run folder's last checkpoint, and frees the networks and the optimizer. */
-export async function runEpochs(
-  stage: StageName,
+/** Trains from the start, or from where the checkpoint of a resumed run left off, to the last epoch or a signal. */
+export async function learnEpochs(
   options: StageOptions,
   setting: Setting,
   learning: Learning,
-  reporter: Reporter,
-): Promise<StageResult> {
-  const { train, test } = setting.data;
-  const config: RunConfig = {
-    stage,
-    options: toJson(options),
-    versions: setting.versions,
-    dataset: { name: train.name, classes: train.classes, fingerprint: train.fingerprint, test: test.fingerprint },
-  };
-  const { run, checkpoint, notes } = options.resume
-    ? RunFolder.resume(options.cv_dir, config, { mayDiffer })
-    : { run: RunFolder.create(options.cv_dir, config), checkpoint: undefined, notes: [] };
-  try {
-    for (const note of notes) reporter.note(note);
-    const start = checkpoint === undefined ? { epoch: 0, step: 0, seconds: 0 } : restore(checkpoint, learning);
-    return await epochs(options, setting, learning, reporter, run, start);
-  } finally {
-    run.close();
-    learning.optimizer.free();
-    for (const { parameters } of learning.networks.values()) parameters.free();
-  }
-}
-
-function restore(checkpoint: Checkpoint, { networks, optimizer }: Learning): Progress {
-  for (const [name, { parameters }] of networks) {
-    const state = checkpoint.networks.get(name);
-    if (state === undefined) throw fault("input", { where: checkpoint.path, rule: `must hold the network ${name}` });
-    parameters.load(state, `${checkpoint.path}: ${name}`);
-  }
-  optimizer.load(checkpoint.optimizer, `${checkpoint.path}: optimizer`);
-  return checkpoint.progress as unknown as Progress;
-}
-
-async function epochs(
-  options: StageOptions,
-  setting: Setting,
-  learning: Learning,
-  reporter: Reporter,
   run: RunFolder,
-  start: Progress,
 ): Promise<StageResult> {
-  const { seed, max_epochs: epochs } = options;
+  const { seed, max_epochs: epochs, test_interval: interval, cuda_graph: captured } = options;
+  const { reporter } = setting;
+  const start = startOf(setting.checkpoint, learning);
+  if (start.epoch >= epochs) reporter.note(`${run.path}: all ${epochs} epochs are done already`);
   const loader = trainingLoader(setting.data.train, options);
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
-  const runner = stepRunner({ learning, setting, loader, seed, captured: options.cuda_graph, window });
+  const runner = stepRunner({ learning, setting, loader, seed, captured, window });
+  const clock = stopwatch(start.seconds);
+  let { bestScore } = start;
+  let test: Metrics | undefined;
+  const save = (position: Pick<Progress, "epoch" | "step" | "metrics">, tested?: Metrics, isBest = false) => {
+    const decided = learning.decided?.(Math.max(0, position.epoch - (position.step > 0 ? 0 : 1)));
+    const score = tested && { accuracy: tested.accuracy, reward: tested.reward };
+    saveCheckpoint(run, learning, { ...position, tested: score, bestScore, decided, seconds: clock() }, isBest);
+  };
+  const saveInside = (epoch: number) => (step: number, metrics: MetricAccumulator) =>
+    save({ epoch, step, metrics: metrics.state() });
   try {
-    const training = { learning, runner, loader, schedule, reporter, epochs };
-    return await allEpochs(options, training, run, start);
+    for (let epoch = start.epoch; epoch < epochs; epoch++) {
+      const from = epoch === start.epoch ? start : { step: 0 };
+      const training = { learning, runner, loader, schedule, reporter, epochs };
+      const { metrics, accumulated, imagesPerSecond, stopped } = await trainEpoch(
+        training,
+        epoch,
+        from,
+        saveInside(epoch),
+      );
+      if (stopped !== undefined) return { run: run.path, stopped, test };
+
+      const isDue = (epoch + 1) % interval === 0 || epoch + 1 === epochs;
+      const tested = isDue ? await testAfter(learning, setting).catch(stoppedBy) : undefined;
+      if (tested instanceof Stopped) {
+        // The resumed epoch has no step left, and begins with its test.
+        saveInside(epoch)(loader.batchesPerEpoch, accumulated);
+        return { run: run.path, stopped: tested.signal, test };
+      }
+      test = tested ?? test;
+
+      const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
+      run.log({ epoch: epoch + 1, split: "train", ...metrics, lr, ...toJson({ images_per_second: imagesPerSecond }) });
+      if (tested !== undefined) {
+        run.log({ epoch: epoch + 1, split: "test", ...tested });
+        reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, metrics, tested));
+        noteCurriculum(learning, setting, epoch);
+        warnIfFlat(tested, reporter);
+      }
+      const isBest = tested !== undefined && (bestScore === undefined || scoreOf(tested) > bestScore);
+      if (isBest) bestScore = scoreOf(tested);
+      save({ epoch: epoch + 1, step: 0 }, tested, isBest);
+    }
+    return { run: run.path, test };
   } finally {
     runner.free();
   }
+}
+
+/** Seconds in all: those of earlier sessions, and those since it was made. */
+function stopwatch(before: number): () => number {
+  const began = performance.now();
+  return () => before + (performance.now() - began) / 1000;
+}
+
+/** Brings networks and optimizer to where the checkpoint has them. */
+function startOf(checkpoint: Checkpoint | undefined, { optimizer, decided }: Learning): Progress {
+  if (checkpoint === undefined) return { epoch: 0, step: 0, seconds: 0 };
+  optimizer.load(checkpoint.optimizer, `${checkpoint.path}: optimizer`);
+  const progress = checkpoint.progress as unknown as Progress;
+  // Before 0.2.0 a policy was scored with patches forced on by its curriculum, which no later score could reach.
+  const isComparable = decided === undefined || progress.decided !== undefined;
+  return { ...progress, bestScore: isComparable ? progress.bestScore : undefined };
 }
 
 function trainingLoader(train: Dataset, { batch_size, seed }: StageOptions): Loader {
@@ -111,77 +133,28 @@ function trainingLoader(train: Dataset, { batch_size, seed }: StageOptions): Loa
   return new Loader(train, { batchSize, shuffle: true, augment: true, seed, dropLast });
 }
 
-async function allEpochs(
-  options: StageOptions,
-  training: Training,
-  run: RunFolder,
-  start: Progress,
-): Promise<StageResult> {
-  const { learning, loader, schedule, reporter } = training;
-  const began = performance.now();
-  const seconds = () => start.seconds + (performance.now() - began) / 1000;
-  let { bestScore } = start;
-  if (start.epoch >= options.max_epochs)
-    reporter.note(`${run.path}: all ${options.max_epochs} epochs are done already`);
-  let lastTest: Metrics | undefined;
-  for (let epoch = start.epoch; epoch < options.max_epochs; epoch++) {
-    const resumed = epoch === start.epoch ? start : { step: 0 };
-    const saveInside = (step: number, metrics: MetricAccumulator) => {
-      const progress: Progress = {
-        epoch,
-        step,
-        metrics: metrics.state(),
-        seconds: seconds(),
-        ...(bestScore === undefined ? {} : { bestScore }),
-      };
-      save(run, learning, progress, metrics.metrics(), false);
-    };
-    const outcome = await trainEpoch(training, epoch, resumed, saveInside);
-    if (outcome.stopped !== undefined)
-      return { run: run.path, stopped: outcome.stopped, ...(lastTest && { test: lastTest }) };
-    const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
-    const tested = (epoch + 1) % options.test_interval === 0 || epoch + 1 === options.max_epochs;
-    const found = tested ? await learning.test(epoch).catch(stoppedBy) : undefined;
-    if (found instanceof Stopped) {
-      // The resumed epoch has no step left, and begins with its test.
-      saveInside(loader.batchesPerEpoch, outcome.accumulated);
-      return { run: run.path, stopped: found.signal, ...(lastTest && { test: lastTest }) };
-    }
-    const { metrics, imagesPerSecond } = outcome;
-    const speed = imagesPerSecond && { images_per_second: imagesPerSecond };
-    run.log({ epoch: epoch + 1, split: "train", ...metrics, lr, ...speed });
-
-    let isBest = false;
-    if (found !== undefined) {
-      lastTest = found;
-      run.log({ epoch: epoch + 1, split: "test", ...lastTest });
-      reporter.note(summary(epoch, options.max_epochs, outcome.metrics, lastTest));
-      warnAbout(lastTest, reporter);
-      const score = learning.score(lastTest);
-      isBest = bestScore === undefined || score > bestScore;
-      if (isBest) bestScore = score;
-    }
-    const progress: Progress = {
-      epoch: epoch + 1,
-      step: 0,
-      seconds: seconds(),
-      ...(bestScore === undefined ? {} : { bestScore }),
-    };
-    save(run, learning, progress, isBest ? lastTest! : outcome.metrics, isBest);
-  }
-  return { run: run.path, ...(lastTest && { test: lastTest }) };
+function scheduleOf({ schedule, lr, epoch_step, max_epochs }: StageOptions, batchesPerEpoch: number): Schedule {
+  if (schedule === "multistep") return multiStep(lr, [150, 250]);
+  if (schedule === "step") return stepDecay(lr, epoch_step);
+  return schedule === "onecycle" ? oneCycle(lr, max_epochs * batchesPerEpoch) : () => lr;
 }
 
-function save(
-  run: RunFolder,
-  { networks, optimizer }: Learning,
-  progress: Progress,
-  metrics: Metrics,
-  isBest: boolean,
-): void {
-  const { epoch, step } = progress;
-  const name = checkpointName(epoch, metrics.accuracy, metrics.reward ?? 0, step > 0 ? step : undefined);
-  run.save({ name, networks: states(networks), optimizer: optimizer.state(), progress: toJson(progress), isBest });
+/** The test set's metrics with the networks as they are now: used as whoever opens the checkpoint will use them. */
+async function testAfter({ networks: learners, rewarding }: Learning, setting: Setting): Promise<Metrics> {
+  const { description, reporter, data } = setting;
+  const run = openLearners({ learners, description }, setting);
+  try {
+    const choice = run.hasPolicy ? choiceOf(description.selection, 0) : everyPatch;
+    const { verdicts } = await judge(data.test, { run, rewarding, reporter }, [choice]);
+    return verdicts[0].metrics.metrics();
+  } finally {
+    await run.free();
+  }
+}
+
+/** Which checkpoint is best: larger is better. */
+function scoreOf({ reward, accuracy }: Metrics): number {
+  return reward ?? accuracy;
 }
 
 /** A stop is an outcome; other errors are thrown on. */
@@ -190,23 +163,31 @@ function stoppedBy(error: unknown): Stopped {
   throw error;
 }
 
-function scheduleOf({ schedule, lr, epoch_step, max_epochs }: StageOptions, batchesPerEpoch: number): Schedule {
-  if (schedule === "multistep") return multiStep(lr, [150, 250]);
-  if (schedule === "step") return stepDecay(lr, epoch_step);
-  return schedule === "onecycle" ? oneCycle(lr, max_epochs * batchesPerEpoch) : () => lr;
+function saveCheckpoint(run: RunFolder, { networks, optimizer }: Learning, progress: Progress, isBest: boolean): void {
+  const { epoch, step, tested } = progress;
+  const name = checkpointName({ epoch, step, tested });
+  run.save({ name, networks: states(networks), optimizer: optimizer.state(), progress: toJson(progress), isBest });
 }
 
-function summary(epoch: number, of: number, train: Metrics, test: Metrics): string {
+function summary(epoch: string, train: Metrics, test: Metrics): string {
   const words = (metrics: Metrics) =>
     Object.entries(shown(metrics))
       .map(([name, value]) => `${name} ${value}`)
       .join(", ");
-  return `epoch ${epoch + 1}/${of}: train ${words(train)}; test ${words(test)}`;
+  return `${epoch}: train ${words(train)}; test ${words(test)}`;
+}
+
+/** In the test the policy decides all patches, also those that the curriculum has not yet let it learn. */
+function noteCurriculum({ decided }: Learning, { model, reporter }: Setting, epoch: number): void {
+  const { patches } = model.grid;
+  const learned = decided?.(epoch) ?? patches;
+  if (learned >= patches) return;
+  reporter.note(`the curriculum is not over: the policy has learned to decide ${learned} of ${patches} patches`);
 }
 
 /** A policy that looks at nothing is the commonest way to fail. */
-function warnAbout({ commonest_policy: share, unique_policies: distinct }: Metrics, reporter: Reporter): void {
+function warnIfFlat({ commonest_policy: share, unique_policies: distinct }: Metrics, reporter: Reporter): void {
   if (share === undefined || share < 0.95) return;
-  const part = `${(100 * share).toFixed(1)} % of the test images get the same patches (${distinct} distinct choices)`;
+  const part = `${(100 * share).toFixed(1)} % of the test images get the same patches (${distinct} distinct masks)`;
   reporter.note(`warning: the policy is flat: ${part}; train longer, or try --beta 0.01 or another --penalty`);
 }

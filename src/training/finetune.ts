@@ -4,15 +4,12 @@
  *
  * Shapes: B batch, P patches, K classes.
  */
-
-import { savedNetwork } from "../checkpoints/open-checkpoint.ts";
-import { addStreams, evaluate, greedyChoice, withFrozen } from "../evaluation/evaluate.ts";
-import { checkpointOf, prepare, type Setting } from "../inference/setting.ts";
+import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { lowResolution, maskPatches } from "../method/images.ts";
-import { bounded, policyGradientLoss, sample, threshold } from "../method/policy.ts";
-import { advantage, correct, reward } from "../method/reward.ts";
-import { type Learner, loadNetwork, type NetworkName } from "../models/networks.ts";
-import { findModel } from "../models/registry.ts";
+import { bounded } from "../method/policy.ts";
+import { reward } from "../method/reward.ts";
+import { classification } from "../method/task.ts";
+import type { Learner, NetworkName } from "../models/networks.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer, type Rate } from "../nn/optimizer.ts";
 import { type BatchNormMode, forward } from "../nn/training.ts";
@@ -21,35 +18,28 @@ import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Reporter } from "../utils/reporter.ts";
-import { runEpochs, type StageResult } from "./epochs.ts";
-import type { Batch, StepNumbers } from "./learning.ts";
-import { adam, withEntropyBonus } from "./pretrain.ts";
+import type { Batch, Learning, StepNumbers } from "./learning.ts";
+import { adam } from "./pretrain.ts";
+import { type Setting, startNetworks } from "./setting.ts";
 
 /** Stage 3. */
-export async function finetune(options: FinetuneOptions, reporter: Reporter): Promise<StageResult> {
-  const model = findModel(options);
-  const start = checkpointOf("--load", options.load, model);
-  const judge = checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
-  const setting = await prepare(options, reporter);
-  return finetuneNetworks("finetune", options, setting, reporter, {
-    policy: loadNetwork(setting, "agent", savedNetwork(start, "agent")),
-    classifier: loadNetwork(setting, "resnet_hr", savedNetwork(judge, "resnet_hr")),
+export function finetune(options: FinetuneOptions, setting: Setting): Learning {
+  const { agent, resnet_hr } = startNetworks(setting, options.seed, {
+    agent: { flag: "--load", path: options.load },
+    resnet_hr: { flag: "--ckpt_hr_cl", path: options.ckpt_hr_cl },
   });
+  return finetuning({ policy: agent, classifier: resnet_hr }, options, setting);
 }
 
 /** Stage 4: from stage 3's policy and classifier, with the low-resolution classifier beside. */
-export async function finetune2stream(options: TwoStreamOptions, reporter: Reporter): Promise<StageResult> {
-  const model = findModel(options);
-  const start = checkpointOf("--load", options.load, model);
-  const judge = options.ckpt_hr_cl === undefined ? start : checkpointOf("--ckpt_hr_cl", options.ckpt_hr_cl, model);
-  const low = checkpointOf("--ckpt_lr_cl", options.ckpt_lr_cl, model);
-  const setting = await prepare(options, reporter);
-  return finetuneNetworks("finetune2stream", options, setting, reporter, {
-    policy: loadNetwork(setting, "agent", savedNetwork(start, "agent")),
-    classifier: loadNetwork(setting, "resnet_hr", savedNetwork(judge, "resnet_hr")),
-    lowClassifier: loadNetwork(setting, "resnet_lr", savedNetwork(low, "resnet_lr")),
+export function finetune2stream(options: TwoStreamOptions, setting: Setting): Learning {
+  const start = { flag: "--load", path: options.load };
+  const { agent, resnet_hr, resnet_lr } = startNetworks(setting, options.seed, {
+    agent: start,
+    resnet_hr: options.ckpt_hr_cl === undefined ? start : { flag: "--ckpt_hr_cl", path: options.ckpt_hr_cl },
+    resnet_lr: { flag: "--ckpt_lr_cl", path: options.ckpt_lr_cl },
   });
+  return finetuning({ policy: agent, classifier: resnet_hr, lowClassifier: resnet_lr }, options, setting);
 }
 
 interface FinetunedNetworks {
@@ -59,56 +49,35 @@ interface FinetunedNetworks {
   lowClassifier?: Learner;
 }
 
-async function finetuneNetworks(
-  stage: "finetune" | "finetune2stream",
+function finetuning(
+  { policy, classifier, lowClassifier }: FinetunedNetworks,
   options: FinetuneOptions | TwoStreamOptions,
   setting: Setting,
-  reporter: Reporter,
-  { policy, classifier, lowClassifier }: FinetunedNetworks,
-): Promise<StageResult> {
-  const { model, data, precision } = setting;
-  const low = lowClassifier && new FrozenNetwork(lowClassifier.network, lowClassifier.parameters, precision);
-  const learned = new Map([
-    ["agent", policy.parameters],
-    ["resnet_hr", classifier.parameters],
-  ]);
-  const optimizer = new Optimizer(learned, adam(options));
-  const rewarding = { kind: options.reward, penalty: options.penalty };
+): Learning {
+  const low = lowClassifier && new FrozenNetwork(lowClassifier.network, lowClassifier.parameters, setting.precision);
   const networks = new Map<NetworkName, Learner>([
     ["agent", policy],
     ["resnet_hr", classifier],
   ]);
+  const learned = new Map([...networks].map(([name, { parameters }]) => [name, parameters] as const));
   if (lowClassifier !== undefined) networks.set("resnet_lr", lowClassifier);
-  return runEpochs(
-    stage,
-    options,
-    setting,
-    {
-      networks,
-      optimizer,
-      uniformsPerImage: model.grid.patches,
-      step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr }),
-      test: () =>
-        withFrozen({ policy, classifier }, setting, async (frozen) => {
-          const choose = greedyChoice(frozen.policy, model.grid.patches);
-          const evaluation = {
-            high: frozen.classifier,
-            choose,
-            fill: options.fill,
-            reward: rewarding,
-            ...(low && { low }),
-          };
-          return (await evaluate(data.test, setting, evaluation)).metrics();
-        }),
-      score: (metrics) => metrics.reward!,
-    },
-    reporter,
-  ).finally(() => low?.free());
+  const optimizer = new Optimizer(learned, adam(options));
+  return {
+    networks,
+    optimizer,
+    uniformsPerImage: estimatorOf(options.estimator).drawsPerPatch * setting.model.grid.patches,
+    rewarding: { kind: options.reward, penalty: options.penalty },
+    step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr }),
+    free: () => low?.free(),
+  };
 }
 
 export interface FinetuneContext {
   setting: Pick<Setting, "model" | "precision">;
-  options: Pick<FinetuneOptions, "alpha" | "beta" | "reward" | "penalty" | "fill" | "classifier_bn" | "policy_loss"> &
+  options: Pick<
+    FinetuneOptions,
+    "alpha" | "beta" | "reward" | "penalty" | "fill" | "classifier_bn" | "policy_loss" | "estimator"
+  > &
     Partial<Pick<TwoStreamOptions, "two_stream_mix">>;
   optimizer: Optimizer;
   lr: Rate;
@@ -117,51 +86,43 @@ export interface FinetuneContext {
 /** One update of policy and classifier. */
 export function finetuneStep(
   { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
-  { images, labels, uniforms }: Batch,
+  { images, labels: targets, uniforms }: Batch,
   { setting: { model, precision }, options, optimizer, lr }: FinetuneContext,
 ): StepNumbers {
-  const { grid } = model;
+  const { alpha, beta, fill, classifier_bn, two_stream_mix, policy_loss } = options;
+  const estimator = estimatorOf(options.estimator);
   const rewarding = { kind: options.reward, penalty: options.penalty };
   const low = lowResolution(images, model);
   const lowLogits = lowClassifier?.forward(low); // [B, K]
   const classify = (mask: Tensor, mode: BatchNormMode) =>
     scope(() => {
-      const seen = maskPatches(images, mask, grid, options.fill === "lr" ? low : undefined);
-      const high = forward(
-        classifier.network,
-        classifier.parameters,
-        seen,
-        precision,
-        options.classifier_bn === "frozen" ? "eval" : mode,
-      );
-      return combine(high, lowLogits, mask, options.two_stream_mix);
+      const seen = maskPatches(images, mask, model.grid, fill === "lr" ? low : undefined);
+      const batchNorm = classifier_bn === "frozen" ? "eval" : mode;
+      const high = forward(classifier.network, classifier.parameters, seen, precision, batchNorm);
+      return combine(high, lowLogits, mask, two_stream_mix);
     });
   return withGradients(() => {
-    const probabilities = bounded(
-      ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train")),
-      options.alpha,
-    ); // [B, P]
-    const { sampled, greedy } = noGradients(() => ({
-      sampled: sample(probabilities, uniforms),
-      greedy: threshold(probabilities),
-    }));
+    const wanted = ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train"));
+    const probabilities = bounded(wanted, alpha); // [B, P]
+    const [sampled, ...others] = noGradients(() => estimator.propose(probabilities, uniforms));
     const logits = classify(sampled, "train"); // [B, K], learned
-    const { right, earned, baseline, gain } = noGradients(() => {
-      const right = correct(logits, labels); // [B]
-      const rightGreedy = correct(classify(greedy, "batch"), labels);
-      const earned = reward(right, sampled, rewarding);
-      const baseline = reward(rightGreedy, greedy, rewarding);
-      return { right, earned, baseline, gain: advantage(earned, baseline) };
+    const tried = noGradients(() => {
+      const judged = [{ mask: sampled, logits }, ...others.map((mask) => ({ mask, logits: classify(mask, "batch") }))];
+      return judged.map(({ mask, logits }) => {
+        const right = classification.right(logits, targets); // [B]
+        return { mask, right, reward: reward({ mask, logits, targets, right }, rewarding) };
+      });
     });
-    const overImages = options.policy_loss === "sum" ? labels.shape[0] : 1;
-    const policyLoss = ops.scale(policyGradientLoss(probabilities, sampled, gain, { over: "sum" }), overImages);
-    const loss = ops.add(withEntropyBonus(policyLoss, probabilities, options.beta), ops.crossEntropy(logits, labels));
+    const learned = policyLoss(probabilities, tried, { estimator, beta, over: "sum", images: policy_loss });
+    const loss = ops.add(learned, classification.loss(logits, targets));
     optimizer.step(loss, lr);
-    return { loss, correct: right, reward: earned, baselineReward: baseline, mask: sampled };
+    const [own, baseline] = tried;
+    return { loss, correct: own.right, reward: own.reward, baselineReward: baseline?.reward, mask: sampled };
   });
 }
 
 /** HR + LR; or, as the 2019 code mixed them in training, r·HR + (1 − r)·LR with r the share of patches used. */
 function combine(high: Tensor, low: Tensor | undefined, mask: Tensor, mix: "sum" | "share" = "sum"): Tensor {
-  return low !== undefined && mix === "share" ? ops.lerp(low, high, ops.mean(mask, [1], true)) : addStreams(high, low);
+  if (low === undefined) return high;
+  return mix === "share" ? ops.lerp(low, high, ops.mean(mask, [1], true)) : ops.add(high, low);
 }

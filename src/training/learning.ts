@@ -1,5 +1,5 @@
 /** What a stage hands to the loop that all stages share: its step, its networks, and how it is tested. */
-import type { Metrics } from "../method/metrics.ts";
+import type { RewardOptions } from "../method/reward.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
 import type { Optimizer, Rate } from "../nn/optimizer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -10,7 +10,7 @@ export interface Batch {
   readonly images: Tensor;
   /** int64 [B] */
   readonly labels: Tensor;
-  /** float32 in [0, 1), [B, {@link Learning.uniformsPerImage}]: all that a step draws by lot. */
+  /** float32 in [0, 1), [B, {@link Learning.uniformsPerImage}]: all the random numbers that a step takes. */
   readonly uniforms: Tensor;
   readonly epoch: number;
 }
@@ -21,25 +21,27 @@ export interface StepNumbers {
   loss: Tensor;
   /** float32 [B] */
   correct: Tensor;
-  reward?: Tensor;
-  baselineReward?: Tensor;
+  reward?: Tensor | undefined;
+  baselineReward?: Tensor | undefined;
   /** float32 [B, P] */
-  mask?: Tensor;
+  mask?: Tensor | undefined;
 }
 
-/** What a stage hands to `runEpochs`. */
+/** A stage, ready to learn. */
 export interface Learning {
-  /** Networks that checkpoints hold. */
+  /** Networks that checkpoints hold: those that learn, and those that a resumed run and its users need besides. */
   readonly networks: ReadonlyMap<NetworkName, Learner>;
   readonly optimizer: Optimizer;
   readonly uniformsPerImage: number;
+  /** What a test's masks earn; none of a classifier alone, whose best checkpoint is the most accurate. */
+  readonly rewarding: RewardOptions | undefined;
+  /** The number of patches that are left to the policy in an epoch; all when absent. */
+  decided?(epoch: number): number;
   /**
    * One update; `lr` is the schedule's at this step. On a GPU it is captured and replayed: what it reads besides `batch`
    * and `lr` must not change within an epoch, and nothing is read back in it.
    */
   step(batch: Batch, lr: Rate): StepNumbers;
-  /** The test set's metrics after `epoch`. */
-  test(epoch: number): Promise<Metrics>;
-  /** Which checkpoint is best: larger is better. */
-  score(metrics: Metrics): number;
+  /** Frees what the stage made besides its networks and its optimizer. */
+  free?(): void;
 }

@@ -1,13 +1,13 @@
 /** `--pretrained`: a classifier that starts from torchvision's ImageNet weights. */
 import { join } from "node:path";
 import { networkOf, openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { fault, PatchDropError } from "../errors.ts";
+import { fault, PatchDropError, within } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
-import type { Setting } from "../inference/setting.ts";
 import type { Learner } from "../models/networks.ts";
 import type { Model, PretrainedName } from "../models/registry.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { downloadFile } from "../utils/download.ts";
+import type { Setting } from "./setting.ts";
 
 /** torchvision's files (IMAGENET1K_V1); the digits are the beginning of a file's SHA-256. */
 const files: Record<PretrainedName, `${string}-${string}.pth`> = {
@@ -70,12 +70,8 @@ async function official({ name, pretrained }: Model, note: (text: string) => voi
     await downloadFile({ url, path, sha256: /-([0-9a-f]+)\.pth$/.exec(file)![1] });
   } catch (error) {
     if (!(error instanceof PatchDropError)) throw error;
-    throw fault(error.kind, {
-      where: "--pretrained auto",
-      rule: `needs ${file}`,
-      got: error.message,
-      next: `get ${url} elsewhere and put it at ${path}, or give a file`,
-    });
+    const next = `get ${url} elsewhere and put it at ${path}, or give a file`;
+    throw within({ where: "--pretrained auto", rule: `needs ${file}`, next }, error);
   }
   return path;
 }

@@ -11,7 +11,6 @@
 import type { Loader } from "../data/loader.ts";
 import { moves } from "../data/transforms.ts";
 import { fault } from "../errors.ts";
-import type { Setting } from "../inference/setting.ts";
 import { CapturedStep, kept } from "../tensor/captured.ts";
 import type { CapturingStream } from "../tensor/cuda.ts";
 import { type InputShape, Inputs } from "../tensor/inputs.ts";
@@ -20,6 +19,7 @@ import { fromArray, type Tensor, type TensorSource } from "../tensor/tensor.ts";
 import { Random } from "../utils/random.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { ResidentImages } from "./resident-images.ts";
+import type { Setting } from "./setting.ts";
 
 /** A batch that is ready for its step. */
 export interface ReadyStep {

@@ -21,7 +21,7 @@ export interface EpochOutcome {
   metrics: Metrics;
   accumulated: MetricAccumulator;
   /** Absent when nothing was left to train. */
-  imagesPerSecond?: number;
+  imagesPerSecond: number | undefined;
   stopped?: NodeJS.Signals;
 }
 
@@ -44,22 +44,20 @@ export async function trainEpoch(
 ): Promise<EpochOutcome> {
   const metrics = new MetricAccumulator(from.metrics);
   const pending: PendingStep[] = [];
-  const progress = reporter.progress(
-    `epoch ${epoch + 1}/${epochs}`,
-    loader.batchesPerEpoch * loader.batchSize,
-    from.step * loader.batchSize,
-  );
+  const before = loader.imagesBefore(from.step);
+  const all = loader.imagesBefore(loader.batchesPerEpoch);
+  const progress = reporter.progress(`epoch ${epoch + 1}/${epochs}`, all, before);
   const began = performance.now();
   let step = from.step;
   let saved = began;
   const outcome = () => {
-    const trained = (step - from.step) * loader.batchSize;
-    const imagesPerSecond = trained / ((performance.now() - began) / 1000);
-    return { metrics: metrics.metrics(), accumulated: metrics, ...(trained > 0 && { imagesPerSecond }) };
+    const trained = loader.imagesBefore(step) - before;
+    const imagesPerSecond = trained > 0 ? trained / ((performance.now() - began) / 1000) : undefined;
+    return { metrics: metrics.metrics(), accumulated: metrics, imagesPerSecond };
   };
   const look = () => {
     collect(pending, metrics, epoch);
-    progress.update(step * loader.batchSize, shown(metrics.metrics()));
+    progress.update(loader.imagesBefore(step), shown(metrics.metrics()));
   };
   const settle = () => {
     look();
@@ -107,7 +105,7 @@ function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: numb
       baselineReward: read(numbers.baselineReward),
       mask: read(numbers.mask),
     };
-    for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
+    for (const tensor of Object.values(numbers)) (tensor as Tensor | undefined)?.free();
     if (!Number.isFinite(loss)) {
       throw fault("notFinite", {
         where: `epoch ${epoch + 1}, step ${step + 1}: loss`,
@@ -133,10 +131,12 @@ function checkWeights({ networks }: Learning, epoch: number, step: number): void
 
 /** The few numbers that matter, for the bar. */
 export function shown({ accuracy, loss, sparsity, reward }: Metrics): Record<string, string> {
-  return {
+  const texts = {
     accuracy: `${(100 * accuracy).toFixed(1)}%`,
-    ...(loss !== undefined && { loss: loss.toFixed(3) }),
-    ...(sparsity !== undefined && { patches: sparsity.toFixed(2) }),
-    ...(reward !== undefined && { reward: reward.toFixed(3) }),
+    loss: loss?.toFixed(3),
+    patches: sparsity?.toFixed(2),
+    reward: reward?.toFixed(3),
   };
+  const known = Object.entries(texts).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(known);
 }

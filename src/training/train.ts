@@ -1,32 +1,75 @@
-/** The stages by name. */
-import type {
-  ClassifierOptions,
-  FinetuneOptions,
-  PretrainOptions,
-  StageName,
-  StageOptions,
-  TwoStreamOptions,
+/** One stage from its options to its result: what it stands on, what it learns, and the loop around it. */
+import type { RunConfig } from "../checkpoints/run-config.ts";
+import type { DataSplits } from "../data/dataset.ts";
+import { toJson } from "../files/json.ts";
+import {
+  type ResolvedStageOptions,
+  type StageName,
+  type StageOptions,
+  withModelDefaults,
 } from "../options/stage-options.ts";
+import { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { withModel } from "./choose-model.ts";
 import { classifierTraining } from "./classifier-training.ts";
-import type { StageResult } from "./epochs.ts";
+import { learnEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
+import type { Learning } from "./learning.ts";
 import { pretrain } from "./pretrain.ts";
+import { prepare, type Setting } from "./setting.ts";
 
-/** Runs one stage; `options` are those that its schema gave. */
-export function train(
-  stage: StageName,
-  options: StageOptions,
-  reporter: Reporter = silentReporter,
+export interface TrainContext {
+  /** Hears of progress, and says when to stop; nobody when absent. */
+  readonly reporter?: Reporter;
+  /** Images to train and to test on, in place of the data set that the options name. */
+  readonly data?: DataSplits;
+}
+
+type Stages = {
+  readonly [S in StageName]: (options: ResolvedStageOptions<S>, setting: Setting) => Learning | Promise<Learning>;
+};
+
+const stages: Stages = { classifier_training: classifierTraining, pretrain, finetune, finetune2stream };
+
+/**
+ * Runs one stage, from its start or, with `options.resume`, from where its run folder left off.
+ * @param given what {@link parseOptions} gave
+ * @throws kinds "usage", "input", "system", "locked" and "notFinite", see docs
+ */
+export async function train<S extends StageName>(
+  stage: S,
+  given: StageOptions<S>,
+  { reporter = silentReporter, data }: TrainContext = {},
 ): Promise<StageResult> {
-  switch (stage) {
-    case "classifier_training":
-      return classifierTraining(options as ClassifierOptions, reporter);
-    case "pretrain":
-      return pretrain(options as PretrainOptions, reporter);
-    case "finetune":
-      return finetune(options as FinetuneOptions, reporter);
-    case "finetune2stream":
-      return finetune2stream(options as TwoStreamOptions, reporter);
+  const options = withModelDefaults(stage, await withModel(given, reporter));
+  const prepared = await prepare(options, reporter, data);
+  let [run, learning]: [RunFolder?, Learning?] = [];
+  try {
+    const config = configOf(stage, options, prepared);
+    const resumed = options.resume ? RunFolder.resume(options.cv_dir, config) : undefined;
+    run = resumed?.run;
+    for (const note of resumed?.notes ?? []) reporter.note(note);
+    const setting = { ...prepared, checkpoint: resumed?.checkpoint };
+    learning = await stages[stage](options, setting);
+    // Only now, so that a start that fails leaves no folder.
+    run ??= RunFolder.create(options.cv_dir, config);
+    return await learnEpochs(options, setting, learning, run);
+  } finally {
+    run?.close();
+    if (learning !== undefined) freeAll(learning);
+    prepared.normalizer.free();
   }
+}
+
+function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit<Setting, "checkpoint">): RunConfig {
+  const { data, versions, description } = setting;
+  const { name, classes, fingerprint } = data.train;
+  const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint };
+  return { stage, options: toJson(options), versions, description, dataset };
+}
+
+function freeAll({ networks, optimizer, free }: Learning): void {
+  free?.();
+  optimizer.free();
+  for (const { parameters } of networks.values()) parameters.free();
 }

@@ -95,7 +95,7 @@ describe("openCheckpoint on a file", () => {
 });
 
 describe("convertCheckpoint", () => {
-  it("writes a run as the authors' dictionary, with the numbers of its name, and reads it again", () => {
+  it("writes a run as the authors' dictionary, with the numbers of its test, and reads it again", () => {
     convertCheckpoint(makeRun(), at("out.pth"));
     const dictionary = readTorchFile(readFileSync(at("out.pth")), "out") as ReadonlyMap<string, unknown>;
     expect([...dictionary.keys()]).toEqual(["agent", "resnet_hr", "epoch", "acc", "reward"]);
@@ -107,13 +107,18 @@ describe("convertCheckpoint", () => {
     });
   });
 
-  it("finds the numbers behind the link to a checkpoint, and none where it was renamed", () => {
+  it("finds the numbers whatever the folder is called, and only the epoch where there was no test", () => {
     const run = makeRun();
     convertCheckpoint(join(run, "last"), at("last.pth"));
     expect(openCheckpoint(at("last.pth")).progress).toEqual({ epoch: 1, acc: 0.5, reward: 0.25 });
     cpSync(join(run, "last"), at("sent"), { recursive: true, dereference: true });
     convertCheckpoint(at("sent"), at("sent.pth"));
-    expect(openCheckpoint(at("sent.pth"))).toMatchObject({ networks: save(1).networks, progress: {} });
+    expect(openCheckpoint(at("sent.pth")).progress).toEqual({ epoch: 1, acc: 0.5, reward: 0.25 });
+    const untested = RunFolder.create(at("untested"), config);
+    untested.save({ ...save(2), name: "ckpt_E_2", progress: { epoch: 2, step: 0 } });
+    untested.close();
+    convertCheckpoint(at("untested"), at("untested.pth"));
+    expect(openCheckpoint(at("untested.pth")).progress).toEqual({ epoch: 2 });
   });
 
   it("calls a classifier that was trained alone state_dict", () => {

@@ -1,7 +1,8 @@
 /** What every data set must do, whatever it reads: call it within a test file with a way to open the data set. */
 
 import { describe, expect, it } from "vitest";
-import type { Dataset } from "../../src/data/dataset.ts";
+import { type Dataset, imageBytes } from "../../src/data/dataset.ts";
+import { checkDataset } from "../../src/data/dataset-rules.ts";
 
 /**
  * @param title what is opened
@@ -14,7 +15,7 @@ export function datasetConformance(
   openChanged: () => Promise<Dataset>,
 ): void {
   const readOne = async (dataset: Dataset, index: number): Promise<Uint8Array> => {
-    const out = new Uint8Array(dataset.imageSize ** 2 * 3);
+    const out = new Uint8Array(imageBytes(dataset));
     await dataset.read(Uint32Array.of(index), out);
     return out;
   };
@@ -30,11 +31,11 @@ export function datasetConformance(
 
     it("reads the same bytes each time, alone or among others, in the order asked for", async () => {
       const dataset = await open();
-      const imageBytes = dataset.imageSize ** 2 * 3;
+      const bytes = imageBytes(dataset);
       const last = dataset.length - 1;
-      const out = new Uint8Array(3 * imageBytes).fill(7);
+      const out = new Uint8Array(3 * bytes).fill(7);
       expect([...(await dataset.read(Uint32Array.of(last, 0, last), out))]).toEqual([last, 0, last]);
-      const image = (position: number): Uint8Array => out.subarray(position * imageBytes, (position + 1) * imageBytes);
+      const image = (position: number): Uint8Array => out.subarray(position * bytes, (position + 1) * bytes);
       expect(Buffer.compare(image(0), await readOne(dataset, last))).toBe(0);
       expect(Buffer.compare(image(1), await readOne(dataset, 0))).toBe(0);
       expect(Buffer.compare(image(2), image(0))).toBe(0);
@@ -42,13 +43,13 @@ export function datasetConformance(
 
     it("gives the same bits for the same luck, whatever the batch", async () => {
       const dataset = await open();
-      const imageBytes = dataset.imageSize ** 2 * 3;
-      const together = new Uint8Array(3 * imageBytes);
+      const bytes = imageBytes(dataset);
+      const together = new Uint8Array(3 * bytes);
       await dataset.read(Uint32Array.of(0, 0, 0), together, { seed: 7, epoch: 2, firstPosition: 5 });
       for (const slot of [0, 1, 2]) {
-        const alone = new Uint8Array(imageBytes);
+        const alone = new Uint8Array(bytes);
         await dataset.read(Uint32Array.of(0), alone, { seed: 7, epoch: 2, firstPosition: 5 + slot });
-        const image = together.subarray(slot * imageBytes, (slot + 1) * imageBytes);
+        const image = together.subarray(slot * bytes, (slot + 1) * bytes);
         expect(Buffer.compare(image, alone)).toBe(0);
       }
     });
@@ -66,14 +67,19 @@ export function datasetConformance(
     it("refuses an index beyond its end", async () => {
       const dataset = await open();
       const read = async (): Promise<Uint32Array> =>
-        dataset.read(Uint32Array.of(dataset.length), new Uint8Array(dataset.imageSize ** 2 * 3));
+        dataset.read(Uint32Array.of(dataset.length), new Uint8Array(imageBytes(dataset)));
       await expect(read()).rejects.toThrow(`index must be below ${dataset.length}, got ${dataset.length}`);
     });
 
-    it("has statistics to normalize by", async () => {
-      const { mean, std } = (await open()).normalization;
-      expect([...mean].filter((value) => value <= 0 || value >= 1)).toEqual([]);
-      expect([...std].filter((value) => value <= 0 || value >= 1)).toEqual([]);
+    it("says of itself what a training asks for", async () => {
+      checkDataset(await open());
+    });
+
+    it("has statistics to normalize by, one a band", async () => {
+      const { bands, normalization } = await open();
+      const { mean, std } = normalization;
+      expect([mean.length, std.length]).toEqual([bands.length, bands.length]);
+      expect([...mean, ...std].filter((value) => !(value > 0 && value < 1))).toEqual([]);
     });
 
     it("has a fingerprint that stays, and that tells a change", async () => {

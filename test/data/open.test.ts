@@ -89,7 +89,8 @@ describe("openDataSplits", () => {
   it("says what it looked for", async () => {
     const dataDir = await newFolder();
     const error = await failure({ dataDir, imageSize: 32 });
-    expect(error.message).toContain(`${dataDir}: must hold CIFAR (cifar-10-batches-bin/, cifar-10-binary.tar.gz, `);
+    expect(error.message).toContain(`${dataDir}: must hold CIFAR-10 (cifar-10-batches-bin/, cifar-10-binary.tar.gz, `);
+    expect(error.message).toContain(" or their files), CIFAR-100 (cifar-100-binary/, cifar-100-binary.tar.gz, ");
     expect(error.message).toContain("or class folders (train/<class>/); check --data_dir, or use --dataset synthetic");
     expect(error.exitCode).toBe(3);
   });
@@ -114,7 +115,7 @@ describe("openDataSplits", () => {
 
   it("refuses to download what is not to be had", async () => {
     const error = await failure({ dataset: "folder", dataDir: folder, download: true, imageSize: 32 });
-    expect(error.message).toBe("--download: must go with cifar10 or cifar100, got folder");
+    expect(error.message).toBe("--download: must go with one of cifar10, cifar100, cifar100_coarse, got folder");
     expect(error.exitCode).toBe(2);
     const nowhere = await failure({ download: true, imageSize: 32 });
     expect(nowhere.message).toBe("--download: must go with --data_dir, the folder to download into");

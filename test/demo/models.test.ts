@@ -6,7 +6,6 @@ import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { choose } from "../../demo/choose.ts";
 import type { SetDescription } from "../../demo/description.ts";
-import { shortHash } from "../../src/checkpoints/networks-hash.ts";
 import { openExported } from "../../src/inference/exported.ts";
 
 const folder = fileURLToPath(new URL("../../demo/models/", import.meta.url));
@@ -16,18 +15,11 @@ describe.each(readdirSync(folder))("demo/models/%s", (name) => {
   const description = JSON.parse(readFileSync(join(place, "model.json"), "utf8")) as SetDescription;
 
   it("says of its networks what they say of themselves", () => {
-    const { models, model, grid, lowSize, transform, normalization, fill, classes, checkpoint } = openExported(place);
-    expect(description).toMatchObject({
-      model,
-      checkpoint: shortHash(checkpoint),
-      imageSize: grid.imageSize,
-      patchSize: grid.patchSize,
-      lowSize,
-      transform,
-      ...normalization,
-      fill,
-      classes,
-    });
+    const { models, checkpoint, description: own } = openExported(place);
+    const { model, variant, imageSize, patchSize, lowSize, transform, normalization, fill, classes } = own;
+    const sizes = { imageSize, patchSize, lowSize };
+    const expected = { model: `${model} ${variant}`, checkpoint, ...sizes, transform, ...normalization, fill, classes };
+    expect(description).toMatchObject(expected);
     expect([...models.keys()]).toEqual(["policy.onnx", "classifier.onnx"]);
     expect([...models.values()].reduce((sum, bytes) => sum + bytes.length, 0)).toBeLessThan(3_000_000);
   });

@@ -77,7 +77,6 @@ describe("usage", () => {
       ["pretrain", "--bach-size", "8"],
       ["unknown option '--bach-size'", "(Did you mean --batch_size?)"],
     ],
-    ["a misspelt command", ["pretrian"], ["unknown command 'pretrian'", "(Did you mean pretrain?)"]],
     ["a flag without its value", ["pretrain", "--lr"], ["option '--lr <n>' argument missing"]],
     ["an argument too many", ["eval", "runs/hr"], [/^too many arguments for 'eval'\. Expected 0 arguments but got 1/]],
     [
@@ -87,10 +86,36 @@ describe("usage", () => {
     ],
     ["eval without --load", ["eval"], ["--load: must be given, got nothing; see `patchdrop eval --help`"]],
     ["run without a file", ["run"], ["missing required argument 'config'"]],
+    ...[["pretrian"], ["pretrian", "--help"], ["help", "pretrian"], ["pretrian", "--data-dir", "x", "-h"]].map(
+      (args): [string, string[], string[]] => [
+        `a misspelt command in \`${args.join(" ")}\``,
+        args,
+        ["unknown command 'pretrian'", "(Did you mean pretrain?)"],
+      ],
+    ),
+    ["a misspelt subcommand's help", ["data", "fmwo", "--help"], ["unknown command 'fmwo'", "(Did you mean fmow?)"]],
     [
-      "a seed of quickstart that is no number",
-      ["quickstart", "--seed", "abc"],
-      ["option '--seed <n>' argument 'abc' is invalid. It must be a whole number of at least 0."],
+      "a seed and threads of quickstart as it does those of a stage",
+      ["quickstart", "--seed", "-1", "--threads", "abc"],
+      [
+        `--seed: must be at least 0, got -1; ${help("quickstart")}`,
+        `--threads: must be a number, got abc; ${help("quickstart")}`,
+      ],
+    ],
+    ["those of run", ["run", "x.yaml", "--seed", "1.5"], [`--seed: must be a whole number, got 1.5; ${help("run")}`]],
+    [
+      "data fmow's flags in the same way",
+      ["data", "fmow", "--output", "x", "--workers", "0", "--skip-bad", "-1"],
+      [
+        `--input: must be given, got nothing; ${help("data fmow")}`,
+        `--workers: must be at least 1, got 0; ${help("data fmow")}`,
+        `--skip_bad: must be at least 0, got -1; ${help("data fmow")}`,
+      ],
+    ],
+    [
+      "data check without its folder",
+      ["data", "check"],
+      [`--data_dir: must be given, got nothing; ${help("data check")}`],
     ],
     [
       "several values out of range, all together",
@@ -117,7 +142,7 @@ describe("usage", () => {
         `--lr: must be above 0, got -1; ${help("pretrain")}`,
         `--seed: must be a number, got abc; ${help("pretrain")}`,
         `--precision: must be one of auto, fp32, bf16, got fp64; ${help("pretrain")}`,
-        `--alpha: must be at least 0.5, got 0.2; ${help("pretrain")}`,
+        `--alpha: must be above 0.5, at which every probability is ½ and nothing is learned, got 0.2; ${help("pretrain")}`,
         `--ckpt_hr_cl: must be given, got nothing; ${help("pretrain")}`,
         `--penalty: must be at most 0, got 3; ${help("pretrain")}`,
       ],
@@ -204,6 +229,7 @@ describe("--help", () => {
         const flag = new RegExp(`^ {2}--(${name}|no-${name.replaceAll("_", "-")})\\b`);
         const line = stdout.split("\n").find((one) => flag.test(one)) ?? "";
         expect(line, name).not.toBe("");
+        expect(/ \(required\)$/.test(line), name).toBe(!entry.safeParse(undefined).success);
         const value = entry.safeParse(undefined);
         // Switches that are off say nothing of it, and `--no-…` says that it turns something off.
         if (value.success && typeof value.data !== "boolean" && value.data !== undefined) {
@@ -214,12 +240,38 @@ describe("--help", () => {
     runTimeoutMs,
   );
 
+  it.each<[command: string, flag: string, shown: string]>([
+    ["classifier_training", "lr", "0.1; 0.0001 with R34_fMoW"],
+    ["pretrain", "batch_size", "512; 1024 with R34_fMoW"],
+    ["finetune", "penalty", "-5; -7 with R34_fMoW"],
+    ["finetune2stream", "penalty", "-5; -20 with R34_fMoW"],
+  ])(
+    "of %s shows the defaults of --%s by model",
+    async (command, flag, shown) => {
+      const { stdout } = await patchdrop([command, "--help"]);
+      const words = stdout.slice(stdout.indexOf(`  --${flag} <n> `)).replace(/\s+/g, " ");
+      const [first] = /\(default: [^)]*\)/.exec(words) ?? [];
+      expect(first).toBe(`(default: ${shown})`);
+    },
+    runTimeoutMs,
+  );
+
+  it(
+    "is what `help` and `help COMMAND` print",
+    async () => {
+      for (const words of [[], ["pretrain"], ["data"], ["data", "fmow"]]) {
+        expect(await patchdrop(["help", ...words])).toEqual(await patchdrop([...words, "--help"]));
+      }
+    },
+    runTimeoutMs,
+  );
+
   it(
     "lists every command",
     async () => {
       const { code, stdout } = await patchdrop(["--help"]);
       expect(code).toBe(0);
-      for (const command of commands) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, "m"));
+      for (const command of [...commands, "help"]) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, "m"));
     },
     runTimeoutMs,
   );
@@ -291,7 +343,7 @@ describe("data", () => {
       expectError(
         await train(at("empty")),
         3,
-        /empty: must hold CIFAR \(cifar-10-.*\) or class folders \(train\/<class>\/\); check --data_dir, or use --dataset synthetic$/,
+        /empty: must hold CIFAR-10 \(cifar-10-.*\) or class folders \(train\/<class>\/\); check --data_dir, or use --dataset synthetic$/,
       );
     },
     runTimeoutMs,

@@ -70,11 +70,12 @@ describe("exportNetwork", () => {
     const size = model.imageSize;
     const state = stateOf(network, role.seesLow ? model.lowInput : size);
     const values = randomImages(4, size);
-    const common = { model, images: values, metadata: new Map<string, string>() };
-    const free = await exportNetwork({ network, state, where }, role, { ...common, batch: undefined });
+    const common = { model, images: values };
+    const source = { network, state, where, metadata: new Map<string, string>() };
+    const free = await exportNetwork(source, role, { ...common, batch: undefined });
     expect(free.difference).toBeLessThanOrEqual(tolerance);
     expect(free.difference).toBeGreaterThan(0);
-    const fixed = await exportNetwork({ network, state, where }, role, { ...common, batch: 2 });
+    const fixed = await exportNetwork(source, role, { ...common, batch: 2 });
     const atOnce = await runOnnx(free.bytes, { values, size }, 4);
     expect(new Set(atOnce).size).toBe(4 * free.outputs);
     for (const [{ bytes }, batch] of [
@@ -91,8 +92,8 @@ describe("exportNetwork", () => {
     const size = 12;
     const model = { imageSize: size, lowSize: 4, lowInput: 12 };
     const values = randomImages(1, size);
-    const source = { network: small, state: stateOf(small, size), where: "test" };
-    const { bytes } = await exportNetwork(source, policy, { model, images: values, batch: 1, metadata: new Map() });
+    const source = { network: small, state: stateOf(small, size), where: "test", metadata: new Map<string, string>() };
+    const { bytes } = await exportNetwork(source, policy, { model, images: values, batch: 1 });
     const noise = values.map((value, i) => ((i % size) % 3 === 0 && Math.floor(i / size) % 3 === 0 ? value : -value));
     const seen = await runOnnx(bytes, { values, size }, 1);
     expect(await runOnnx(bytes, { values: noise, size }, 1)).toEqual(seen);
@@ -177,6 +178,9 @@ describe("exportRun", () => {
       resize: "nearest, the top-left pixel of each block; part of the graph",
       transform: "shorter side to 32 pixels (bilinear, antialiased), middle 32 × 32",
       transform_name: "cifar",
+      bands: '["red","green","blue"]',
+      // The run does not name its classes: they are numbered.
+      classes: '["0","1","2","3","4","5","6"]',
       normalization: "(x / 255 - mean) / std, RGB",
       mean: JSON.stringify([125.3 / 255, 123 / 255, 113.9 / 255]),
       std: JSON.stringify([63 / 255, 62.1 / 255, 66.7 / 255]),

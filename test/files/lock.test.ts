@@ -1,9 +1,44 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { processStart, takeLock } from "../../src/files/lock.ts";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { assertUnlocked, processStart, takeLock, withLock } from "../../src/files/lock.ts";
+
+/** After `diesAt` calls that change something, every one fails, as in a process that is gone. */
+const disk = vi.hoisted(() => ({ calls: 0, diesAt: Number.POSITIVE_INFINITY, knowsLinks: true }));
+
+vi.mock("node:fs", async (original) => {
+  const real = await original<typeof import("node:fs")>();
+  const mortal =
+    <A extends unknown[], R>(call: (...args: A) => R) =>
+    (...args: A): R => {
+      if (++disk.calls >= disk.diesAt) throw Object.assign(new Error("EIO: dead"), { code: "EIO" });
+      return call(...args);
+    };
+  const link = (...args: Parameters<typeof real.linkSync>) => {
+    if (!disk.knowsLinks) throw Object.assign(new Error("EPERM: no links here"), { code: "EPERM" });
+    return real.linkSync(...args);
+  };
+  return {
+    ...real,
+    openSync: mortal(real.openSync),
+    writeSync: mortal(real.writeSync as (file: number, bytes: Uint8Array, offset: number) => number),
+    linkSync: mortal(link),
+    renameSync: mortal(real.renameSync),
+    rmSync: mortal(real.rmSync),
+  };
+});
 
 let folder: string;
 let path: string;
@@ -11,7 +46,11 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "patchdrop-lock-"));
   path = join(folder, "run.lock");
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  Object.assign(disk, { diesAt: Number.POSITIVE_INFINITY, knowsLinks: true });
+  rmSync(folder, { recursive: true, force: true });
+});
 
 function writeLock(holder: { pid: number; host?: string; start?: string | null }): void {
   writeFileSync(path, JSON.stringify({ host: hostname(), start: null, token: "t", ...holder }));
@@ -101,6 +140,183 @@ describe("takeLock", () => {
         message: expect.stringContaining("none/run.lock: could not be written ("),
       }),
     );
+  });
+});
+
+describe("a lock that cannot be read", () => {
+  it("says nothing of its holder, and is not taken", () => {
+    mkdirSync(path);
+    for (const look of [takeLock, assertUnlocked]) {
+      expect(() => look(path)).toThrow(
+        expect.objectContaining({
+          kind: "system",
+          message: expect.stringContaining("run.lock: could not be read (EISDIR"),
+        }),
+      );
+    }
+    expect(readdirSync(folder)).toEqual(["run.lock"]);
+  });
+});
+
+/** Lets `meanwhile` happen between the first look at a dead holder and what follows from it. */
+function whileLooking(meanwhile: () => void): void {
+  const real = process.kill;
+  let looked = false;
+  vi.spyOn(process, "kill").mockImplementation((pid, signal) => {
+    if (looked || pid === process.pid) return real.call(process, pid, signal);
+    looked = true;
+    meanwhile();
+    throw Object.assign(new Error("ESRCH"), { code: "ESRCH" });
+  });
+}
+
+/** Whether an attempt to take the lock ended at that call; the file system is whole again afterwards. */
+function isCut(diesAt: number): boolean {
+  Object.assign(disk, { calls: 0, diesAt });
+  try {
+    takeLock(path)();
+    return false;
+  } catch {
+    return true;
+  } finally {
+    disk.diesAt = Number.POSITIVE_INFINITY;
+  }
+}
+
+describe("a takeover", () => {
+  it("leaves the lock of a rival that took it over meanwhile", () => {
+    writeLock({ pid: deadPid() });
+    let rival = "";
+    whileLooking(() => {
+      takeLock(path);
+      rival = readFileSync(path, "utf8");
+    });
+    expect(() => takeLock(path)).toThrow(`in use by process ${process.pid};`);
+    expect(readFileSync(path, "utf8")).toBe(rival);
+    expect(readdirSync(folder)).toEqual(["run.lock"]);
+  });
+
+  it("leaves the lock of a second rival too, that came after the first", () => {
+    writeLock({ pid: deadPid() });
+    let rival = "";
+    whileLooking(() => {
+      takeLock(path)();
+      takeLock(path);
+      rival = readFileSync(path, "utf8");
+    });
+    expect(() => takeLock(path)).toThrow(`in use by process ${process.pid};`);
+    expect(readFileSync(path, "utf8")).toBe(rival);
+  });
+
+  it("takes a lock that was taken over and given back meanwhile", () => {
+    writeLock({ pid: deadPid() });
+    whileLooking(() => takeLock(path)());
+    const release = takeLock(path);
+    expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(process.pid);
+    release();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("that is cut at any call of the file system is finished by the next process", () => {
+    let cuts = 0;
+    for (let first = 1, reached = true; reached; first++) {
+      for (let second = 1; ; second++) {
+        writeLock({ pid: 2 });
+        const alive = vi.spyOn(process, "kill").mockImplementation(() => {
+          throw Object.assign(new Error("ESRCH"), { code: "ESRCH" });
+        });
+        const cut = [first, second].map((diesAt) => isCut(diesAt));
+        const release = takeLock(path);
+        alive.mockRestore();
+        expect(() => takeLock(path)).toThrow(`in use by process ${process.pid};`);
+        release();
+        expect(readdirSync(folder).filter((name) => !name.startsWith(".patchdrop-tmp-"))).toEqual([]);
+        cuts += Number(cut[0]) + Number(cut[1]);
+        if (!cut[1]) {
+          reached = cut[0];
+          break;
+        }
+      }
+    }
+    expect(cuts).toBeGreaterThan(20);
+  });
+
+  it("has one winner, with four processes that take and die again and again", async () => {
+    const script = fileURLToPath(new URL("take-lock.ts", import.meta.url));
+    const ends = await Promise.all(
+      Array.from({ length: 4 }, () => {
+        const child = spawn(process.execPath, ["--import", "tsx", script, path, "50"], {
+          stdio: ["ignore", "ignore", "pipe"],
+        });
+        let said = "";
+        child.stderr.on("data", (text) => {
+          said += text;
+        });
+        return new Promise((resolve) => child.on("close", (code) => resolve({ code, said })));
+      }),
+    );
+    expect(ends).toEqual(Array(4).fill({ code: 0, said: "" }));
+  });
+});
+
+describe("on a file system without hard links", () => {
+  it("a lock is taken, refused and taken over all the same", () => {
+    disk.knowsLinks = false;
+    writeLock({ pid: deadPid() });
+    const release = takeLock(path);
+    expect(() => takeLock(path)).toThrow(`in use by process ${process.pid};`);
+    release();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("withLock", () => {
+  it("takes the lock of a process that is gone, without a start time, over", async () => {
+    writeFileSync(path, JSON.stringify({ pid: deadPid(), host: hostname() })); // as an older version wrote it
+    expect(await withLock(path, async () => JSON.parse(readFileSync(path, "utf8")).pid)).toBe(process.pid);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("waits for one that runs, and says once for whom", async () => {
+    const order: string[] = [];
+    const waits: string[] = [];
+    const onWait = (who: string) => waits.push(who);
+    const slow = withLock(path, () => new Promise((resolve) => setTimeout(() => resolve(order.push("first")), 500)));
+    await withLock(path, async () => order.push("second"), { onWait });
+    await slow;
+    expect(order).toEqual(["first", "second"]);
+    expect(waits).toEqual([`process ${process.pid}`]);
+  });
+
+  it("is given back when the work fails", async () => {
+    const failing = withLock(path, () => Promise.reject(new Error("no luck")));
+    await expect(failing).rejects.toThrow("no luck");
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("waits for a process of this host whatever the age of its lock", async () => {
+    const release = takeLock(path);
+    utimesSync(path, 0, 0);
+    setTimeout(release, 500);
+    const waits: string[] = [];
+    await withLock(path, async () => expect(waits).toEqual([`process ${process.pid}`]), {
+      onWait: (who) => waits.push(who),
+      silentMs: 0,
+    });
+  });
+
+  it("takes a lock of another host over once it has shown no sign of life for a while", async () => {
+    writeLock({ pid: 7, host: "node-7" });
+    const waits: string[] = [];
+    const began = performance.now();
+    const touched = setInterval(() => utimesSync(path, new Date(), new Date()), 50);
+    setTimeout(() => clearInterval(touched), 600);
+    await withLock(path, async () => expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(process.pid), {
+      onWait: (who) => waits.push(who),
+      silentMs: 500,
+    });
+    expect(performance.now() - began).toBeGreaterThan(1000);
+    expect(waits).toEqual(["process 7 on node-7"]);
   });
 });
 

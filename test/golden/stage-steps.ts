@@ -3,11 +3,11 @@
  * same on every device.
  */
 import { describe, expect, it } from "vitest";
-import { addStreams } from "../../src/evaluation/evaluate.ts";
 import { lowResolution, maskPatches } from "../../src/method/images.ts";
 import { MetricAccumulator } from "../../src/method/metrics.ts";
 import { decidedPatches, threshold } from "../../src/method/policy.ts";
-import { correct, reward } from "../../src/method/reward.ts";
+import { reward } from "../../src/method/reward.ts";
+import { classification } from "../../src/method/task.ts";
 import type { Learner } from "../../src/models/networks.ts";
 import { FrozenNetwork } from "../../src/nn/frozen.ts";
 import { Optimizer, type Rate } from "../../src/nn/optimizer.ts";
@@ -66,7 +66,7 @@ function compareSteps(
   });
 }
 
-const common = { beta: 0, reward: "quadratic", fill: "zero" } as const;
+const common = { beta: 0, reward: "quadratic", fill: "zero", estimator: "self_critical" } as const;
 
 /** A GPU's kernels take the learning rate from its memory. */
 function rateOn(device: Device, lr: number): Rate {
@@ -181,11 +181,13 @@ export function goldenStages(device: Device): void {
         for (const [i, value] of logits.toFloat32().entries()) expect(value).toBeCloseTo(flat[i], 3);
         const mask = threshold(ops.sigmoid(logits));
         expect(maskRows(mask)).toEqual(expected.actions);
-        const classes = addStreams(high.forward(maskPatches(images, mask, model.grid)), low?.forward(view));
+        const alone = high.forward(maskPatches(images, mask, model.grid));
+        const classes = low === undefined ? alone : ops.add(alone, low.forward(view));
         const wanted = expected.logits.flat();
         for (const [i, value] of classes.toFloat32().entries()) expect(value).toBeCloseTo(wanted[i], 3);
-        const right = correct(classes, labels);
-        const earned = reward(right, mask, { kind: "quadratic", penalty: golden.options.penalty });
+        const right = classification.right(classes, labels);
+        const rewarding = { kind: "quadratic", penalty: golden.options.penalty } as const;
+        const earned = reward({ right, mask, logits: classes, targets: labels }, rewarding);
         const accumulated = new MetricAccumulator();
         accumulated.add({ correct: right.toFloat32(), reward: earned.toFloat32(), mask: mask.toFloat32() });
         const { accuracy, reward: mean, sparsity, variance, unique_policies } = accumulated.metrics();

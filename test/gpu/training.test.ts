@@ -23,9 +23,9 @@ import { Inputs } from "../../src/tensor/inputs.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { keep, scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
-import { classifierTraining } from "../../src/training/classifier-training.ts";
 import { ResidentImages } from "../../src/training/resident-images.ts";
 import { stepRunner } from "../../src/training/step-runner.ts";
+import { train as trainStage } from "../../src/training/train.ts";
 import { type Reporter, silentReporter } from "../../src/utils/reporter.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 import { linked, tensorFiles } from "../e2e/runs.ts";
@@ -163,13 +163,10 @@ describeOnGpu("data", () => {
 describeOnGpu("a run", () => {
   const folder = mkdtempSync(join(tmpdir(), "patchdrop-gpu-"));
   const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, test_interval: 1, threads: 1, device: "cuda" };
-  const optionsFor = (name: string, more: Record<string, unknown> = {}) =>
-    parseOptions("classifier_training", {
-      ...given,
-      data_dir: join(folder, "data"),
-      cv_dir: join(folder, name),
-      ...more,
-    });
+  const optionsFor = (name: string, more: Record<string, unknown> = {}) => {
+    const all = { ...given, data_dir: join(folder, "data"), cv_dir: join(folder, name), ...more };
+    return parseOptions("classifier_training", all);
+  };
   const files = (name: string) => tensorFiles(join(folder, name, "checkpoints", linked(join(folder, name), "last")));
   beforeAll(async () => {
     testGpu();
@@ -184,10 +181,12 @@ describeOnGpu("a run", () => {
   }
 
   it("that is cut inside an epoch and resumed ends as one that was not, with a graph and without", async () => {
-    await classifierTraining(optionsFor("whole"), silentReporter);
-    await classifierTraining(optionsFor("again"), silentReporter);
-    expect((await classifierTraining(optionsFor("cut"), stopAt(2))).stopped).toBe("SIGTERM");
-    await classifierTraining(optionsFor("cut", { resume: true, cuda_graph: false }), silentReporter);
+    await trainStage("classifier_training", optionsFor("whole"));
+    await trainStage("classifier_training", optionsFor("again"));
+    expect((await trainStage("classifier_training", optionsFor("cut"), { reporter: stopAt(2) })).stopped).toBe(
+      "SIGTERM",
+    );
+    await trainStage("classifier_training", optionsFor("cut", { resume: true, cuda_graph: false }));
     // The bits agree where the GPU's kernels repeat themselves; what two equal runs do says whether they do.
     const repeats = [...files("whole")].every(([name, bytes]) => bytes.equals(files("again").get(name)!));
     if (repeats) expect(files("cut")).toEqual(files("whole"));

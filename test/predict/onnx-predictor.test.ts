@@ -17,7 +17,6 @@ import { parseOptions, type StageName } from "../../src/options/stage-options.ts
 import type { Prediction } from "../../src/predict/lines.ts";
 import { predict } from "../../src/predict/predict.ts";
 import { train } from "../../src/training/train.ts";
-import { silentReporter } from "../../src/utils/reporter.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 
 openLibtorch(findLibtorch(), { threads: 1 });
@@ -32,7 +31,7 @@ const computing = { threads: 1, precision: "fp32" };
 
 async function run(stage: StageName, name: string, more: Record<string, unknown>): Promise<void> {
   const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, data_dir: at("data"), cv_dir: at(name) };
-  await train(stage, parseOptions(stage, { ...given, ...computing, ...more }), silentReporter);
+  await train(stage, parseOptions(stage, { ...given, ...computing, ...more }));
 }
 
 const exported = (name: string) => at(`${name}-onnx`);

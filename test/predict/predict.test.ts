@@ -17,6 +17,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { showImages } from "../../src/evaluation/show-images.ts";
+import { openPredictor } from "../../src/inference/open-run.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
@@ -24,7 +25,6 @@ import { predictSchema } from "../../src/options/predict-options.ts";
 import { parseOptions, type StageName } from "../../src/options/stage-options.ts";
 import type { Prediction, Unreadable } from "../../src/predict/lines.ts";
 import { predict } from "../../src/predict/predict.ts";
-import { Predictor } from "../../src/predict/predictor.ts";
 import { train } from "../../src/training/train.ts";
 import { Random } from "../../src/utils/random.ts";
 import { type Reporter, Stopped, silentReporter } from "../../src/utils/reporter.ts";
@@ -39,7 +39,7 @@ const computing = { threads: 1, precision: "fp32" };
 
 async function run(stage: StageName, name: string, more: Record<string, unknown>): Promise<void> {
   const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, data_dir: data, cv_dir: at(name) };
-  await train(stage, parseOptions(stage, { ...given, ...computing, ...more }), silentReporter);
+  await train(stage, parseOptions(stage, { ...given, ...computing, ...more }));
 }
 
 beforeAll(async () => {
@@ -108,8 +108,8 @@ it.each(["policy", "two"])("says of a run with a policy what its evaluation show
 
 it.each(["policy", "two"])(
   "deciding on the low resolution and classifying what was acquired is predicting: %s",
-  (name) => {
-    const predictor = new Predictor(predictSchema.parse({ ...computing, load: at(name) }));
+  async (name) => {
+    const predictor = await openPredictor(at(name), { threads: 1, precision: "fp32" });
     const { imageSize, lowSize, grid } = predictor.model;
     const random = new Random(7, "pixels");
     const whole = Uint8Array.from({ length: 5 * imageSize ** 2 * 3 }, () => random.integer(256));
@@ -119,8 +119,8 @@ it.each(["policy", "two"])(
       const [x, y] = [i % lowSize, Math.floor(i / lowSize) % lowSize].map((at) => (at * imageSize) / lowSize);
       low.set(whole.subarray(pixelOf(x, y, Math.floor(i / lowSize ** 2))).subarray(0, 3), 3 * i);
     }
-    const expected = predictor.predict(whole);
-    const { mask, patches } = predictor.decide(low);
+    const expected = await predictor.predict(whole);
+    const { mask, patches } = await predictor.decide(low);
     expect(mask).toEqual(expected.mask);
     expect(patches).toEqual(expected.patches);
     // What was never read may be anything.
@@ -130,8 +130,8 @@ it.each(["policy", "two"])(
       return mask[Math.floor(at / 3 / imageSize ** 2) * grid.patches + patch] === 1 ? byte : 99;
     });
     expect(acquired).not.toEqual(whole);
-    expect(predictor.classify(acquired, mask, low)).toEqual(expected.classes);
-    predictor.free();
+    expect(await predictor.classify(acquired, mask, low)).toEqual(expected.classes);
+    await predictor.free();
   },
 );
 

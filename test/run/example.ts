@@ -28,6 +28,11 @@ export function save(step: number, isBest = false): SaveRequest {
       ["resnet_hr", state(step + 100)],
     ]),
     optimizer: new Map([["agent.conv1.weight.exp_avg", float32Tensor([1], new Float32Array([step * 10]))]]),
-    progress: { epoch: step, step: step * 7, generator: ["18446744073709551615"] },
+    progress: {
+      epoch: step,
+      step: step * 7,
+      tested: { accuracy: 0.5, reward: 0.25 },
+      generator: ["18446744073709551615"],
+    },
   };
 }

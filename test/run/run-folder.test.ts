@@ -171,8 +171,12 @@ describe("RunFolder.save", () => {
   });
 
   it("names checkpoints as the reference does", () => {
-    expect(checkpointName(2, 0.6434, -0.126)).toBe("ckpt_E_2_A_0.643_R_-0.13");
-    expect(checkpointName(12, 1, 0.5, 300)).toBe("ckpt_E_12_A_1.000_R_0.50_S_300");
+    expect(checkpointName({ epoch: 2, step: 0, tested: { accuracy: 0.6434, reward: -0.126 } })).toBe(
+      "ckpt_E_2_A_0.643_R_-0.13",
+    );
+    expect(checkpointName({ epoch: 3, step: 0, tested: { accuracy: 1 } })).toBe("ckpt_E_3_A_1.000_R_0.00");
+    expect(checkpointName({ epoch: 12, step: 300 })).toBe("ckpt_E_12_S_300");
+    expect(checkpointName({ epoch: 12, step: 0 })).toBe("ckpt_E_12");
   });
 });
 
@@ -238,13 +242,13 @@ describe("RunFolder.resume", () => {
       },
       dataset: { ...config.dataset, fingerprint: "cd34" },
     };
-    const error = refusal(() => RunFolder.resume(dir, other, { mayDiffer: ["cv_dir"] }));
+    const error = refusal(() => RunFolder.resume(dir, other));
     expect(error.exitCode).toBe(8);
     expect(error.message.split("\n")).toEqual([
       `${dir}: a run is resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
       '  stage: "pretrain" → "finetune"',
       "  lr: 0.001 → 0.01",
-      "  schedule.epochs: [150,250] → [150]",
+      '  schedule: {"epochs":[150,250],"factor":0.1} → {"epochs":[150],"factor":0.1}',
       '  dataset.fingerprint: "ab12" → "cd34"',
       "  alpha: (none) → 0.8",
     ]);
@@ -339,9 +343,8 @@ describe("RunFolder.resume", () => {
     const error = refusal(() => RunFolder.resume(dir, config));
     expect(error.exitCode).toBe(3);
     expect(error.message).toContain(`${dir}: none of the run's checkpoints is whole; start the run anew in another`);
-    expect(error.message).toContain(
-      `${save(1).name}: ${checkpoint(1, "optimizer.safetensors")}: must have the SHA-256`,
-    );
+    expect(error.faults.map(({ where }) => where)).toContain(checkpoint(1, "optimizer.safetensors"));
+    expect(error.message).toContain(`\n${checkpoint(1, "optimizer.safetensors")}: must have the SHA-256`);
     expect(readFileSync(join(dir, "metrics.jsonl"), "utf8")).toBe(metrics);
     expect(readdirSync(join(dir, "checkpoints")).sort()).toEqual([save(1).name, save(2).name]);
   });

@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
@@ -7,7 +8,6 @@ import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { findLibtorch } from "../../src/native/find.ts";
 import { type SetupOptions, setupLibtorch } from "../../src/setup/setup.ts";
 import { archiveUrl } from "../../src/setup/sources.ts";
-import { withLock } from "../../src/setup/wait-lock.ts";
 import { type FakeOptions, fakeFiles, platform, temporaryFolder, writeFake, writeFileAt } from "./fake-libtorch.ts";
 import { zip } from "./zip.ts";
 
@@ -226,35 +226,16 @@ describe("interrupted setups", () => {
     expect(cached()).toEqual([`2.15.0-cpu-${platform}`]);
   });
 
-  test("the lock of a process that is gone is taken over, of one that runs is waited for", async () => {
-    mkdirSync(cache, { recursive: true });
-    const lock = path.join(cache, ".lock");
-    // Process ids end at 2^22 on Linux and far below on macOS.
-    writeFileSync(lock, JSON.stringify({ pid: 2 ** 22 + 1, host: os.hostname() }));
-    expect(
-      await withLock(
-        lock,
-        async () => readFileSync(lock, "utf8"),
-        () => undefined,
-      ),
-    ).toContain(String(process.pid));
-    expect(existsSync(lock)).toBe(false);
-
-    const order: string[] = [];
-    const waits: number[] = [];
-    const slow = withLock(
-      lock,
-      () => new Promise<void>((resolve) => setTimeout(() => resolve(void order.push("first")), 300)),
-      () => undefined,
-    );
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const next = withLock(
-      lock,
-      async () => void order.push("second"),
-      (pid) => waits.push(pid),
-    );
-    await Promise.all([slow, next]);
-    expect(order).toEqual(["first", "second"]);
-    expect(waits).toEqual([process.pid]);
+  test("one that is still at work is waited for", async () => {
+    const other = spawn(process.execPath, ["-e", "setTimeout(() => {}, 60000)"]);
+    onTestFinished(() => void other.kill("SIGKILL"));
+    writeFileAt(path.join(cache, ".lock"), JSON.stringify({ pid: other.pid, host: os.hostname() }));
+    const steps: string[] = [];
+    const onProgress = ({ step }: { step: string }) => {
+      if (steps.push(step) === 1) other.kill("SIGKILL");
+    };
+    await setup({ from: writeZip("libtorch.zip"), onProgress });
+    expect(steps[0]).toBe(`waiting for another setup (process ${other.pid}, by ${path.join(cache, ".lock")})`);
+    expect(cached()).toEqual([`2.15.0-cpu-${platform}`]);
   });
 });

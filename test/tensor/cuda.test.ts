@@ -56,7 +56,9 @@ describe("a capture", () => {
     (name) => {
       const cuda = new SimulatedCuda({ ...prompt, failing: { [name]: 901 } });
       const { message } = caught(() => cuda.device.compute.capture(() => undefined));
-      expect(message).toMatch(/got .*CUDA error 901: error 901; use --no-cuda-graph$/);
+      expect(message).toMatch(
+        /^CUDA graph: the step must be captured \(\w+: .*got CUDA error 901: error 901\); use --no-cuda-graph$/,
+      );
     },
   );
 

@@ -9,7 +9,7 @@ import type { Network } from "../../src/nn/layers.ts";
 import { Optimizer } from "../../src/nn/optimizer.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import type { Precision } from "../../src/nn/precision.ts";
-import { type StageName, schemas } from "../../src/options/stage-options.ts";
+import { parseOptions, type StageName, schemas, withModelDefaults } from "../../src/options/stage-options.ts";
 import type { Device } from "../../src/tensor/device.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
 import { classifierStep } from "../../src/training/classifier-training.ts";
@@ -109,7 +109,8 @@ function pretrainCase(given: Record<string, unknown>, place: Place): StageCase {
 
 function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<string, unknown>, place: Place): StageCase {
   const { ckpt_lr_cl, ...oneStream } = unread;
-  const options = schemas[stage].parse({ ...(stage === "finetune" ? oneStream : unread), ...given });
+  const named = { model: tinyModel.name, variant: tinyModel.variant, ...(stage === "finetune" ? oneStream : unread) };
+  const options = withModelDefaults(stage, parseOptions(stage, { ...named, ...given }));
   const setting = { model: tinyModel, ...place };
   const policy = learner(tinyModel.policy, "policy", place);
   const classifier = learner(tinyModel.classifier(tinyClasses), "classifier", place);

@@ -2,7 +2,8 @@
 import { beforeAll, expect, it } from "vitest";
 import { lowResolution, maskPatches } from "../../src/method/images.ts";
 import { bounded, decideLeading, threshold } from "../../src/method/policy.ts";
-import { correct, reward } from "../../src/method/reward.ts";
+import { reward } from "../../src/method/reward.ts";
+import { classification } from "../../src/method/task.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { FrozenNetwork } from "../../src/nn/frozen.ts";
@@ -65,8 +66,10 @@ it.each([
     const logits = forward(policy.network, policy.parameters, low, "fp32", "batch");
     const greedy = decideLeading(threshold(bounded(ops.sigmoid(logits), options.alpha)), epoch + 1);
     const seen = maskPatches(batch.images, greedy, tinyModel.grid, fill === "lr" ? low : undefined);
-    const right = correct(judge.forward(seen), batch.labels);
-    const expected = reward(right, greedy, { kind: options.reward, penalty: options.penalty });
+    const answers = judge.forward(seen);
+    const right = classification.right(answers, batch.labels);
+    const outcome = { right, mask: greedy, logits: answers, targets: batch.labels };
+    const expected = reward(outcome, { kind: options.reward, penalty: options.penalty });
 
     const setting = { model: tinyModel, precision: "fp32" } as const;
     const numbers = pretrainStep(policy, judge, batch, { setting, options, optimizer, lr: 1e-3 });

@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { asFloat32, encodeSafetensors } from "../../src/formats/safetensors.ts";
-import type { Setting } from "../../src/inference/setting.ts";
 import type { Learner } from "../../src/models/networks.ts";
 import { findModel } from "../../src/models/registry.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import { startPretrained } from "../../src/training/pretrained.ts";
+import type { Setting } from "../../src/training/setting.ts";
 import { Random } from "../../src/utils/random.ts";
 import { silentReporter } from "../../src/utils/reporter.ts";
 

@@ -8,7 +8,7 @@ import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
 import { parseOptions } from "../../src/options/stage-options.ts";
-import { classifierTraining } from "../../src/training/classifier-training.ts";
+import { train } from "../../src/training/train.ts";
 import { type Reporter, Stopped, silentReporter } from "../../src/utils/reporter.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 import { linked, tensorFiles, timelessMetrics } from "../e2e/runs.ts";
@@ -24,8 +24,10 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, test_interval: 1, threads: 1, precision: "fp32" };
-const optionsFor = (name: string, more: Record<string, unknown> = {}) =>
-  parseOptions("classifier_training", { ...given, data_dir: data, cv_dir: join(folder, name), ...more });
+const optionsFor = (name: string, more: Record<string, unknown> = {}) => {
+  const all = { ...given, data_dir: data, cv_dir: join(folder, name), ...more };
+  return parseOptions("classifier_training", all);
+};
 
 /** Asks for a stop as soon as the n-th evaluation begins. */
 function stopInEvaluation(n: number): Reporter {
@@ -41,14 +43,14 @@ function stopInEvaluation(n: number): Reporter {
 }
 
 it("training stops in the test, and goes on with it", async () => {
-  await classifierTraining(optionsFor("whole"), silentReporter);
-  const { stopped } = await classifierTraining(optionsFor("cut"), stopInEvaluation(2));
+  await train("classifier_training", optionsFor("whole"));
+  const { stopped } = await train("classifier_training", optionsFor("cut"), { reporter: stopInEvaluation(2) });
   expect(stopped).toBe("SIGTERM");
   expect(timelessMetrics(join(folder, "cut")).map(({ epoch, split }) => `${split} ${epoch}`)).toEqual([
     "train 1",
     "test 1",
   ]);
-  await classifierTraining(optionsFor("cut", { resume: true }), silentReporter);
+  await train("classifier_training", optionsFor("cut", { resume: true }));
   expect(timelessMetrics(join(folder, "cut"))).toEqual(timelessMetrics(join(folder, "whole")));
   const files = (name: string) => tensorFiles(join(folder, name, "checkpoints", linked(join(folder, name), "last")));
   expect(files("cut")).toEqual(files("whole"));
@@ -56,10 +58,8 @@ it("training stops in the test, and goes on with it", async () => {
 
 it("a finished run says so when it is resumed", async () => {
   const notes: string[] = [];
-  await classifierTraining(optionsFor("whole", { resume: true }), {
-    ...silentReporter,
-    note: (text) => notes.push(text),
-  });
+  const reporter: Reporter = { ...silentReporter, note: (text) => notes.push(text) };
+  await train("classifier_training", optionsFor("whole", { resume: true }), { reporter });
   expect(notes.at(-1)).toBe(`${join(folder, "whole")}: all 2 epochs are done already`);
 });
 

@@ -82,7 +82,7 @@ export function endOf(own: StageCase): { state: number[][]; counts: number[] } {
 
 /** The same data set, as one whose images are not in memory. */
 export function streamed(dataset: Dataset): Dataset {
-  const { name, classes, length, imageSize, labels, normalization, fingerprint } = dataset;
+  const { name, classes, length, imageSize, bands, labels, normalization, transform, fingerprint } = dataset;
   const read: Dataset["read"] = (...given) => dataset.read(...given);
-  return { name, classes, length, imageSize, labels, normalization, fingerprint, read };
+  return { name, classes, length, imageSize, bands, labels, normalization, transform, fingerprint, read };
 }

@@ -6,7 +6,7 @@
 
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Fault, fault, type PatchDropError } from "../../errors.ts";
+import { type Fault, fault, type PatchDropError, sentence } from "../../errors.ts";
 import { inOrder } from "../in-order.ts";
 import { type Crop, cropImage, type Outcome, type SkipReason } from "./crop-image.ts";
 import { CropLists } from "./lists.ts";
@@ -111,7 +111,7 @@ async function add(outcome: Outcome, image: FmowImage, lists: CropLists, counts:
   if ("location" in outcome) return addCrop(outcome, image, lists, counts);
   if ("fault" in outcome) {
     counts.bad++;
-    return lists.add("skipped", [image.name, fault("input", outcome.fault).message]);
+    return lists.add("skipped", [image.name, sentence(outcome.fault)]);
   }
   counts.skipped[outcome.skipped] = (counts.skipped[outcome.skipped] ?? 0) + 1;
   return lists.add("skipped", [image.name, outcome.skipped]);

@@ -1,0 +1,60 @@
+/** What a kind of data set is to the program: the registry (dataset-registry.ts) holds one reader a name of `--dataset`. */
+
+import type { DataSplits } from "./dataset.ts";
+import type { ListedFiles } from "./image-list.ts";
+import type { TransformName } from "./transforms.ts";
+
+/** What a reader is given; it takes what concerns it. */
+export interface ReadOptions {
+  /** Folder or archive that has been seen to be there; empty for a data set that needs no files. */
+  readonly dataDir: string;
+  /** Side of the images that the model takes. */
+  readonly imageSize: number;
+  /** How image files are made inputs of the model. */
+  readonly transform: TransformName;
+  /** Of what is made at random. */
+  readonly seed?: number | undefined;
+  /** So many unreadable image files are left out. */
+  readonly skipBad?: number | undefined;
+  /** So many image files are decoded side by side. */
+  readonly parallel?: number | undefined;
+  /** Where decoded images are kept for the next run. */
+  readonly cacheDir?: string | undefined;
+  /** Takes a line of text now and then. */
+  readonly say?: ((text: string) => void) | undefined;
+}
+
+/** What must lie in the data folder. */
+export interface DataFiles {
+  /** In words, for errors. */
+  readonly words: string;
+  /** Whether it is there. */
+  lieIn(dataDir: string): Promise<boolean>;
+}
+
+interface Reader {
+  /** Absent: it needs no files. */
+  readonly files?: DataFiles;
+  /** Opens both splits. @throws input: what is missing or damaged; unsafe: a list that leads out of the folder */
+  open(options: ReadOptions): Promise<DataSplits>;
+  /** Downloads the files into the folder, unless they are there. @throws system: a download that fails */
+  fetch?(dataDir: string, say?: (text: string) => void): Promise<void>;
+}
+
+/** Images that are what they are, whatever the folder. */
+interface FixedReader extends Reader {
+  /** Side in pixels. */
+  readonly imageSize: number;
+  readonly classes: readonly string[];
+  readonly list?: undefined;
+}
+
+/** Image files of any size, which are resized to what the model takes. */
+interface FileReader extends Reader {
+  /** Which files there are; none is looked at. @throws as `open` */
+  list(dataDir: string): Promise<ListedFiles>;
+  readonly imageSize?: undefined;
+  readonly classes?: undefined;
+}
+
+export type DatasetReader = FixedReader | FileReader;

@@ -1,0 +1,157 @@
+/**
+ * What must hold of a data set before anything is learned from it: of one split, of both together with the model, and of
+ * the data set with a run that was trained before. Says it in words, all faults at once.
+ */
+
+import { type Fault, fault } from "../errors.ts";
+import type { DataSplits, Dataset } from "./dataset.ts";
+import { transforms } from "./transforms.ts";
+
+type Described = Pick<
+  Dataset,
+  "name" | "classes" | "length" | "imageSize" | "bands" | "labels" | "normalization" | "transform"
+>;
+
+/** So many classes are named in an error. */
+const mostNamed = 3;
+
+/**
+ * Checks what a data set says of itself; the bytes of its images are its own matter. Whoever implements {@link Dataset} is
+ * checked by this when a training begins.
+ * @throws usage: sizes that are no whole numbers above 0; labels of another number or outside of the classes; names of
+ *   classes or bands that are empty or there twice; statistics that are not one a band, finite, and in units of 0..1
+ */
+export function checkDataset(dataset: Described): void {
+  const faults = [
+    ...sizeFaults(dataset),
+    ...nameFaults("classes", dataset.classes),
+    ...nameFaults("bands", dataset.bands),
+    ...labelFaults(dataset),
+    ...statisticsFaults(dataset),
+  ];
+  if (!Object.hasOwn(transforms, dataset.transform)) {
+    faults.push({ where: "transform", rule: `must be ${Object.keys(transforms).join(", ")}`, got: dataset.transform });
+  }
+  if (faults.length === 0) return;
+  throw fault(
+    "usage",
+    faults.map((one) => ({ ...one, where: `data set ${dataset.name}: ${one.where}` })),
+  );
+}
+
+function sizeFaults({ length, imageSize }: Described): Fault[] {
+  return Object.entries({ length, imageSize })
+    .filter(([, value]) => !Number.isSafeInteger(value) || value < 1)
+    .map(([where, got]) => ({ where, rule: "must be a whole number of at least 1", got }));
+}
+
+function nameFaults(where: string, names: readonly string[]): Fault[] {
+  if (names.length === 0) return [{ where, rule: "must name at least one" }];
+  const wrong = names.findIndex((name, i) => typeof name !== "string" || name === "" || names.indexOf(name) !== i);
+  if (wrong === -1) return [];
+  return [{ where: `${where}[${wrong}]`, rule: "must be a name that no other has", got: names[wrong] || "nothing" }];
+}
+
+function labelFaults({ labels, length, classes }: Described): Fault[] {
+  if (!(labels instanceof Int32Array)) return [{ where: "labels", rule: "must be an Int32Array" }];
+  if (labels.length !== length) {
+    return [{ where: "labels", rule: `must be one an image, ${length}`, got: labels.length }];
+  }
+  const wrong = labels.findIndex((label) => label < 0 || label >= classes.length);
+  if (wrong === -1 || classes.length === 0) return [];
+  return [{ where: `labels[${wrong}]`, rule: `must be in 0..${classes.length - 1}`, got: labels[wrong] }];
+}
+
+function statisticsFaults({ normalization: { mean, std }, bands }: Described): Fault[] {
+  const faults: Fault[] = [];
+  const check = (where: string, values: readonly number[], fits: (value: number) => boolean, range: string) => {
+    const rule = `must be one number a band (${bands.length}), ${range}`;
+    if (values.length === bands.length && values.every(fits)) return;
+    faults.push({ where: `normalization.${where}`, rule, got: values.join(", ") || "nothing" });
+  };
+  check("mean", mean, (value) => value >= 0 && value <= 1, "from 0 to 1: divide what is in units of bytes by 255");
+  check(
+    "std",
+    std,
+    (value) => value > 0 && value <= 1,
+    "above 0 and at most 1: divide what is in units of bytes by 255",
+  );
+  return faults;
+}
+
+/** What a model takes. */
+export interface TakenImages {
+  /** Side in pixels. */
+  readonly imageSize: number;
+  readonly bands: number;
+}
+
+/**
+ * Checks both splits, that they belong together, and that the model takes them.
+ * @throws usage: as {@link checkDataset}; splits that differ in more than their images; images that the model does not take
+ */
+export function checkSplits({ train, test }: DataSplits, model: TakenImages): void {
+  checkDataset(train);
+  checkDataset(test);
+  const shared = ["classes", "imageSize", "bands", "normalization", "transform"] as const;
+  const differing = shared.filter((name) => JSON.stringify(train[name]) !== JSON.stringify(test[name]));
+  const faults: Fault[] = differing.map((name) => ({
+    where: `data set ${train.name}: ${name}`,
+    rule: "must be the same for training and test",
+  }));
+  const where = `data set ${train.name}`;
+  if (train.imageSize !== model.imageSize) faults.push({ where, ...sizeFault(train.imageSize, model.imageSize) });
+  if (train.bands.length !== model.bands) {
+    faults.push({
+      where,
+      rule: `must have the ${model.bands} bands that the model takes`,
+      got: train.bands.join(", "),
+    });
+  }
+  if (faults.length > 0) throw fault("usage", faults);
+}
+
+/** A data set whose images are not of the model's size. */
+export function sizeFault(has: number, takes: number): Pick<Fault, "rule" | "next"> {
+  const rule = `has images of ${has} × ${has}, the model takes ${takes} × ${takes}`;
+  return { rule, next: "choose another model or data set" };
+}
+
+/**
+ * Checks that a run that was trained before knows a data set's classes.
+ * @param known classes of the run, or how many there are where it does not say more
+ * @param where what names the run in an error, e.g. "--load runs/hr"
+ * @throws input: another number of classes, or other names in their order (names that are numbers only fit any)
+ */
+export function checkClasses(
+  known: readonly string[] | number,
+  { name, classes }: Pick<Dataset, "name" | "classes">,
+  where: string,
+): void {
+  const count = typeof known === "number" ? known : known.length;
+  const next = "give the data that the run was trained on, or train a classifier on these";
+  if (count !== classes.length) {
+    const got = typeof known === "number" ? `${count} classes` : counted(known);
+    throw fault("input", { where, rule: `must know the ${counted(classes)} of ${name}`, got, next });
+  }
+  if (typeof known === "number" || areNumbers(known) || areNumbers(classes)) return;
+  const other = known.findIndex((own, label) => own !== classes[label]);
+  if (other === -1) return;
+  throw fault("input", {
+    where,
+    rule: `must call class ${other} ${classes[other]}, as ${name}`,
+    got: known[other],
+    next,
+  });
+}
+
+/** "30 classes (Airport, BareLand, BaseballField, …)" */
+function counted(classes: readonly string[]): string {
+  const more = classes.length > mostNamed ? ", …" : "";
+  return `${classes.length} classes (${classes.slice(0, mostNamed).join(", ")}${more})`;
+}
+
+/** Lists without names call their classes 0, 1, …: another reader of the same images may know better. */
+function areNumbers(classes: readonly string[]): boolean {
+  return classes.every((name, label) => name === String(label));
+}

@@ -1,0 +1,69 @@
+/** A trained run with the data that it is evaluated on. */
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import type { DataSplits } from "../data/dataset.ts";
+import { type DataFlags, openDataFor } from "../data/open.ts";
+import { describeRun, modelOf } from "../inference/describe-run.ts";
+import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
+import type { RewardOptions } from "../method/reward.ts";
+import type { NetworkName } from "../models/networks.ts";
+import type { EvalOptions } from "../options/eval-options.ts";
+import type { Reporter } from "../utils/reporter.ts";
+import type { Judging } from "./judge.ts";
+
+export interface EvaluatedRun extends Judging {
+  readonly checkpoint: Checkpoint;
+  readonly data: DataSplits;
+  readonly seed: number;
+  /** Opens some of the checkpoint's networks alone, or those of another. The caller frees them. */
+  alone(name: NetworkName, from?: Checkpoint): OpenedRun;
+}
+
+/** What the run's options say where neither they nor a flag does. */
+const unsaid = { seed: 1, reward: "quadratic", penalty: -5 } as const;
+
+/** Opens the data set and all networks, runs `body`, and frees the networks. @throws kinds "input" and "usage" */
+export async function withEvaluatedRun<T>(
+  checkpoint: Checkpoint,
+  options: EvalOptions,
+  reporter: Reporter,
+  body: (run: EvaluatedRun) => Promise<T>,
+): Promise<T> {
+  const { ckpt_hr_cl } = options;
+  const replaced = ckpt_hr_cl === undefined ? {} : { resnet_hr: openCheckpoint(ckpt_hr_cl) };
+  const settings = settingsOf(checkpoint, options);
+  const place = placeOf(options);
+  const data = await openDataFor(modelOf(checkpoint, options), settings, reporter.note);
+  const description = describeRun(checkpoint, options, data[options.split]);
+  const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
+  const alone = (name: NetworkName, from = checkpoint) =>
+    openSaved({ sources: new Map([[name, from]]), description }, place);
+  noteCurriculum(checkpoint, run, reporter);
+  try {
+    const { seed, reward: kind, penalty } = settings;
+    const rewarding = run.hasPolicy ? { kind, penalty } : undefined;
+    return await body({ checkpoint, data, run, rewarding, reporter, seed, alone });
+  } finally {
+    await run.free();
+  }
+}
+
+/** The options of the run that made the checkpoint, overridden by those that were given. */
+function settingsOf({ config }: Checkpoint, options: EvalOptions) {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return { ...unsaid, ...config.options, ...Object.fromEntries(given) } as DataFlags & {
+    seed: number;
+    reward: RewardOptions["kind"];
+    penalty: number;
+  };
+}
+
+/** Outputs of the policy that its curriculum had not reached are as they were drawn. */
+function noteCurriculum({ progress }: Checkpoint, { model }: OpenedRun, { note }: Reporter): void {
+  const { decided } = progress;
+  if (typeof decided !== "number" || decided >= model.grid.patches) return;
+  note(
+    `the curriculum was not over: the policy had learned to decide ${decided} of ${model.grid.patches} patches, and decides all here`,
+  );
+}

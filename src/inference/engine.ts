@@ -1,0 +1,35 @@
+/**
+ * What computes an opened run's networks: libtorch (libtorch-engine.ts) or ONNX Runtime (onnx-engine.ts). Bytes and masks
+ * go in, numbers come out; how a batch lies in between is the engine's own matter.
+ *
+ * Shapes: B batch, S image size, L low-resolution size, P patches, K classes.
+ */
+
+/** A value, or the promise of one: libtorch answers at once, ONNX Runtime does not. */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** What is known of a batch of images. */
+export interface Views {
+  /** Bytes [B, S, S, 3]; anything may stand in patches that are not acquired. */
+  readonly images?: Uint8Array;
+  /** Bytes [B, L, L, 3]; made of the images when absent. */
+  readonly low?: Uint8Array;
+}
+
+export interface Engine {
+  /** Takes a batch, of which the images or the low resolution must be known. What it holds is the caller's to free. */
+  hold(views: Views): HeldBatch;
+  free(): MaybePromise<void>;
+}
+
+/** A batch as the engine computes with it: looked at once, classified under as many masks as one likes. */
+export interface HeldBatch {
+  /** The policy's probabilities to take a patch [B, P]. @throws internal: a run without a policy */
+  probabilities(): MaybePromise<Float32Array>;
+  /**
+   * Logits of the classes [B, K], those of two streams added.
+   * @param mask [B, P]: 1 for a patch that is acquired
+   */
+  logits(mask: Uint8Array): MaybePromise<Float32Array>;
+  free(): void;
+}

@@ -1,0 +1,69 @@
+/** An exported run's networks in ONNX Runtime, which computes in fp32 on the CPU. Needs no libtorch. Shapes as in engine.ts. */
+import { env } from "onnxruntime-web";
+import type { RunDescription } from "../checkpoints/description.ts";
+import { fault } from "../errors.ts";
+import { makeGrid } from "../method/grid.ts";
+import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
+import { dropPatches, toPlanes } from "../method/planes.ts";
+import type { Engine, HeldBatch, Views } from "./engine.ts";
+import { type Models, OnnxNetworks } from "./onnx-networks.ts";
+
+export class OnnxEngine implements Engine {
+  readonly #networks: OnnxNetworks;
+  readonly #description: RunDescription;
+
+  /**
+   * @param where names the models in errors
+   * @param threads 0 leaves it to ONNX Runtime: half the processors, four at most
+   * @throws input: models that ONNX Runtime does not take
+   */
+  static async open(
+    models: Models,
+    description: RunDescription,
+    { where, threads = 0 }: { where: string; threads?: number | undefined },
+  ): Promise<OnnxEngine> {
+    env.wasm.numThreads = threads;
+    env.logLevel = "error";
+    const { imageSize, patchSize, classes } = description;
+    const sizes = { imageSize, patches: makeGrid(imageSize, patchSize).patches, classes: classes.length };
+    return new OnnxEngine(await OnnxNetworks.open(models, sizes, where), description);
+  }
+
+  private constructor(networks: OnnxNetworks, description: RunDescription) {
+    this.#networks = networks;
+    this.#description = description;
+  }
+
+  hold({ images, low }: Views): HeldBatch {
+    const { imageSize, lowSize, patchSize, fill, normalization } = this.#description;
+    const grid = makeGrid(imageSize, patchSize);
+    // The graphs take whole images, and see of each block of them its top left pixel.
+    const lowResolution = low === undefined ? images : enlargePixels(low, lowSize, imageSize);
+    if (lowResolution === undefined) {
+      throw fault("internal", { where: "hold", rule: "needs the images or the low resolution" });
+    }
+    const planes = (bytes: Uint8Array) => toPlanes(bytes, imageSize, normalization);
+    const networks = this.#networks;
+    return {
+      async probabilities() {
+        const found = await networks.decide(planes(lowResolution));
+        if (found === undefined) throw fault("internal", { where: "probabilities", rule: "needs a policy" });
+        return found;
+      },
+      logits(mask) {
+        if (images === undefined) throw fault("internal", { where: "logits", rule: "needs the images" });
+        const masked = () => {
+          if (fill === "zero") return dropPatches(planes(images), mask, grid);
+          const blocks = enlargePixels(lowPixels(lowResolution, imageSize, lowSize), lowSize, imageSize);
+          return planes(fillDropped(images, mask, grid, blocks));
+        };
+        return networks.logits(planes(lowResolution), masked());
+      },
+      free() {},
+    };
+  }
+
+  free(): Promise<void> {
+    return this.#networks.free();
+  }
+}

@@ -1,0 +1,127 @@
+/** Opening a trained run for images: a checkpoint in libtorch, or an exported folder in ONNX Runtime. */
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import type { RunDescription } from "../checkpoints/description.ts";
+import { unnamedNetwork } from "../checkpoints/foreign-checkpoint.ts";
+import { shortLength } from "../checkpoints/networks-hash.ts";
+import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
+import { weightsHash } from "../checkpoints/stored-choice.ts";
+import { asTested, type Selection } from "../method/budget.ts";
+import { makeGrid } from "../method/grid.ts";
+import { type Learner, loadNetwork, type NetworkName, networkNames } from "../models/networks.ts";
+import { findModel } from "../models/registry.ts";
+import { choosePrecision } from "../nn/precision.ts";
+import { type PredictOptions, predictSchema } from "../options/predict-options.ts";
+import { calibratedSelection, notCalibrated, selectionOf } from "../options/selection-options.ts";
+import { parseWith } from "../options/stage-options.ts";
+import type { Device } from "../tensor/device.ts";
+import { startLibtorch } from "../tensor/start.ts";
+import { describeRun } from "./describe-run.ts";
+import { LibtorchEngine, type Place } from "./libtorch-engine.ts";
+import { OpenedRun } from "./opened-run.ts";
+
+/** Which run, how it chooses, and what computes it. */
+export type OpenOptions = Pick<
+  PredictOptions,
+  "load" | "engine" | "policy" | "budget" | "threshold" | "fill" | "device" | "precision" | "threads" | "torch"
+>;
+
+/**
+ * Opens a trained run: `await openPredictor("runs/finetune")`.
+ * @param load run folder or checkpoint; with `engine: "onnx"`, a folder of `patchdrop export`
+ * @throws usage: options that cannot be; and as {@link openRun}
+ */
+export async function openPredictor(
+  load: string,
+  options: Partial<Omit<OpenOptions, "load">> = {},
+): Promise<OpenedRun> {
+  return openRun(parseWith(predictSchema, { ...options, load }, "predict"));
+}
+
+/** @throws input: a checkpoint that is damaged or does not say its classes, no libtorch; usage: options that cannot be */
+export function openRun(options: OpenOptions): Promise<OpenedRun> {
+  return options.engine === "onnx" ? openExportedRun(options) : openTrainedRun(options);
+}
+
+async function openTrainedRun(options: OpenOptions): Promise<OpenedRun> {
+  const checkpoint = openCheckpoint(options.load);
+  const description = describeRun(checkpoint, { fill: options.fill });
+  const { patches } = makeGrid(description.imageSize, description.patchSize);
+  const selection = selectionOf(options, patches, () => calibratedSelection(checkpoint.path));
+  const hash = weightsHash(checkpoint.path).slice(0, shortLength);
+  return openSaved({ sources: sourcesOf(checkpoint), description, selection, checkpoint: hash }, placeOf(options));
+}
+
+/** libtorch, opened once a process, and how networks compute in it. @throws input: no libtorch; usage */
+export function placeOf(options: Pick<OpenOptions, "device" | "precision" | "threads" | "torch">): Place {
+  const device = options.device as Device;
+  const { cuda } = startLibtorch(options);
+  return { device, cuda, precision: choosePrecision(options.precision, device) };
+}
+
+/** The networks that a checkpoint holds: two streams where both classifiers are there. */
+export function networksIn({ networks }: Checkpoint): NetworkName[] {
+  const named = networkNames.filter((name) => networks.has(name));
+  // A file that does not say what its network is for holds a high-resolution classifier.
+  return named.length === 0 && networks.has(unnamedNetwork) ? ["resnet_hr"] : named;
+}
+
+/** Which checkpoint each network of a run comes from: all from one, unless some are replaced. */
+export function sourcesOf(
+  checkpoint: Checkpoint,
+  replaced: Partial<Record<NetworkName, Checkpoint>> = {},
+): Map<NetworkName, Checkpoint> {
+  return new Map(networksIn(checkpoint).map((name) => [name, replaced[name] ?? checkpoint] as const));
+}
+
+export interface SavedRun {
+  readonly sources: ReadonlyMap<NetworkName, Checkpoint>;
+  readonly description: RunDescription;
+  readonly selection?: Selection;
+  /** Names the run's weights. */
+  readonly checkpoint?: string;
+}
+
+/** @throws input: a checkpoint without the network that is taken from it, or with one of another shape */
+export function openSaved({ sources, description, ...rest }: SavedRun, place: Place): OpenedRun {
+  const setting = { model: modelIn(description), classes: description.classes.length, device: place.device };
+  const learners = new Map<NetworkName, Learner>();
+  try {
+    for (const [name, from] of sources) learners.set(name, loadNetwork(setting, name, savedNetwork(from, name)));
+    return openLearners({ learners, description, ...rest }, place);
+  } finally {
+    for (const { parameters } of learners.values()) parameters.free();
+  }
+}
+
+export interface LearningRun extends Omit<SavedRun, "sources"> {
+  readonly learners: ReadonlyMap<NetworkName, Learner>;
+}
+
+/** Networks as they are now, such as those of a training, as a run. */
+export function openLearners(
+  { learners, description, selection = asTested, checkpoint = "" }: LearningRun,
+  place: Place,
+): OpenedRun {
+  const { normalization, fill } = description;
+  const engine = new LibtorchEngine(learners, { model: modelIn(description), normalization, fill }, place);
+  return new OpenedRun({ description, networks: new Set(learners.keys()), engine, selection, checkpoint });
+}
+
+function modelIn({ model, variant, imageSize, lowSize, patchSize }: RunDescription) {
+  return findModel({ model, variant, img_size: imageSize, lr_size: lowSize, patch_size: patchSize });
+}
+
+/** ONNX Runtime is loaded only where it computes, and libtorch is not opened then. */
+async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): Promise<OpenedRun> {
+  const [{ openExported }, { OnnxEngine }] = await Promise.all([import("./exported.ts"), import("./onnx-engine.ts")]);
+  const exported = openExported(load);
+  const description = { ...exported.description, fill: fill ?? exported.description.fill };
+  const { patches } = makeGrid(description.imageSize, description.patchSize);
+  const selection = selectionOf(flags, patches, () => {
+    if (exported.calibrated !== undefined) return exported.calibrated;
+    throw notCalibrated(load, "calibrate the run (patchdrop eval --target-patches S), then export it again");
+  });
+  const engine = await OnnxEngine.open(exported.models, description, { where: load, threads });
+  const { networks, checkpoint } = exported;
+  return new OpenedRun({ description, networks, engine, selection, checkpoint });
+}

@@ -1,0 +1,73 @@
+/**
+ * How the policy learns from what masks earn: which masks are tried, and the loss that their rewards make. A new estimator
+ * is one entry in `estimators`.
+ * Source: paper, section 4 (the self-critical baseline is Rennie et al., CVPR 2017).
+ *
+ * Shapes: B batch, P patches.
+ */
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { meanPolicyEntropy, policyGradientLoss, type Reduction, sample, threshold } from "./policy.ts";
+import { advantage } from "./reward.ts";
+
+/** A mask that was tried. */
+export interface Tried {
+  /** [B, P] */
+  readonly mask: Tensor;
+  /** What it earned, [B]. */
+  readonly reward: Tensor;
+}
+
+export interface Estimator {
+  /** How many random numbers a patch takes. */
+  readonly drawsPerPatch: number;
+  /**
+   * The masks to try, [B, P] each. The first is the one that a classifier learns on where it learns beside the policy.
+   * @param probabilities [B, P]
+   * @param uniforms [B, drawsPerPatch · P], in [0, 1)
+   */
+  propose(probabilities: Tensor, uniforms: Tensor): readonly Tensor[];
+  /** A scalar whose gradient is the policy's; `tried` are the proposed masks, in their order. */
+  loss(probabilities: Tensor, tried: readonly Tried[], reduction: Reduction): Tensor;
+}
+
+const estimators = {
+  /** The paper's: a sampled mask, and the greedy one as its baseline. */
+  self_critical: {
+    drawsPerPatch: 1,
+    propose: (probabilities, uniforms) => [sample(probabilities, uniforms), threshold(probabilities)],
+    loss: (probabilities, [sampled, greedy], reduction) =>
+      policyGradientLoss(probabilities, sampled.mask, advantage(sampled.reward, greedy.reward), reduction),
+  },
+} satisfies Record<string, Estimator>;
+
+export type EstimatorName = keyof typeof estimators;
+export const estimatorNames = Object.keys(estimators) as EstimatorName[];
+
+export function estimatorOf(name: EstimatorName): Estimator {
+  return estimators[name];
+}
+
+export interface PolicyLossOptions extends Reduction {
+  readonly estimator: Estimator;
+  /** β: weight of the entropy bonus. */
+  readonly beta: number;
+  /** Over the images of a batch: their mean, or (2019) their sum. */
+  readonly images?: "mean" | "sum";
+}
+
+/** The estimator's loss − β · mean entropy, both put together in the same way; a scalar. */
+export function policyLoss(
+  probabilities: Tensor,
+  tried: readonly Tried[],
+  { estimator, beta, images = "mean", ...reduction }: PolicyLossOptions,
+): Tensor {
+  const [batch] = probabilities.shape;
+  return scope(() => {
+    const gradient = estimator.loss(probabilities, tried, reduction);
+    const bonus = () => meanPolicyEntropy(probabilities, reduction);
+    const loss = beta === 0 ? gradient : ops.subtract(gradient, bonus(), beta);
+    return ops.scale(loss, images === "sum" ? batch : 1);
+  });
+}

@@ -1,0 +1,48 @@
+/** Which model is taken for a data set when none is named: decided from facts about the data alone. */
+import { fault } from "../errors.ts";
+import { allModels, findModel, type ModelDataset, type Variant } from "./registry.ts";
+
+/** What is known of a data set that has not been opened. */
+export interface DataFacts {
+  /** As `--dataset` names it. */
+  readonly dataset: string;
+  /** Size of a typical image, in pixels. */
+  readonly pictures: { readonly width: number; readonly height: number };
+}
+
+export interface ModelForData {
+  readonly model: string;
+  /** Why, in words, where it does not go without saying. */
+  readonly note: string | undefined;
+}
+
+/** Data sets whose images are those of the one that models were made for. */
+const alike: Readonly<Record<string, ModelDataset>> = { cifar100_coarse: "cifar100" };
+
+/** Models of image files of any size: small ones, and those to choose from for larger ones. */
+const small = "R32_C10";
+const large = ["R34_fMoW", "R34_ImgNet"] as const;
+/** Longer side in pixels up to which an image is not much more than the small model's. */
+const longestSmall = 64;
+
+/**
+ * The model made for the data set; the one for CIFAR-10 where images are as small as CIFAR's.
+ * @throws usage: larger images, of which several models take something: the user has to say
+ */
+export function modelForData({ dataset, pictures }: DataFacts, variant: Variant = "2019"): ModelForData {
+  const madeFor = alike[dataset] ?? dataset;
+  const made = allModels().find((model) => model.dataset === madeFor);
+  if (made !== undefined) return { model: made.name, note: undefined };
+  const size = `${pictures.width} × ${pictures.height}`;
+  const sideOf = (model: string) => findModel({ model, variant }).imageSize;
+  if (Math.max(pictures.width, pictures.height) <= longestSmall) {
+    return { model: small, note: `--model ${small}, of ${sideOf(small)} pixels, is taken for images of ${size}` };
+  }
+  const [first, second] = large;
+  const suited = `${first} (${sideOf(first)} pixels) or ${second} (${sideOf(second)}) suit them`;
+  throw fault("usage", {
+    where: "--model",
+    rule: `must be given for images of ${size} pixels`,
+    next: `${suited}, ${small} trains on thumbnails of ${sideOf(small)}`,
+  });
+}

@@ -1,0 +1,21 @@
+/** The options that say where images come from. */
+import { z } from "zod";
+import { datasetNames } from "../data/dataset-registry.ts";
+import { folder, whole } from "./option.ts";
+
+export const dataGroup = {
+  data_dir: folder("folder or archive of the data set; none is needed for --dataset synthetic").optional(),
+  dataset: z.enum(datasetNames).optional().describe("data set; found from --data_dir when absent"),
+  download: z
+    .boolean()
+    .default(false)
+    .describe("fetch the official CIFAR archive into --data_dir when it is not there"),
+  skip_bad: whole(0).default(0).describe("unreadable image files to leave out before giving up"),
+  num_workers: whole(0).optional().describe("threads that decode image files; all processors when absent"),
+};
+
+/** Of a run that is there, over what it was trained with. */
+export const runDataGroup = {
+  ...dataGroup,
+  skip_bad: whole(0).optional().describe("unreadable image files to leave out before giving up; the run's when absent"),
+};

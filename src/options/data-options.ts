@@ -1,0 +1,18 @@
+/** The options of `patchdrop data fmow` and `patchdrop data check`. */
+import { z } from "zod";
+import { folder, whole } from "./option.ts";
+
+/** As many as keep libuv's four threads busy. */
+const workers = whole(1).default(8);
+
+export const fmowSchema = z.strictObject({
+  input: folder("folder with train/, val/, test/ or seq/ as fMoW-rgb has them"),
+  output: folder("folder of the crops and their lists"),
+  workers: workers.describe("so many images are worked on at once"),
+  skip_bad: whole(0).default(0).describe("so many boxes or files that can't be used are left out"),
+});
+
+export const checkSchema = z.strictObject({
+  data_dir: folder("folder of class folders, or of train.csv and test.csv"),
+  workers: workers.describe("so many images are decoded at once"),
+});

@@ -1,0 +1,92 @@
+/**
+ * What an option says of itself beside its checks: what stands for its value in the help, and a default that depends on
+ * the model. Schemas are made with the functions at the top; the help and the defaults are read back with those below.
+ */
+import { z } from "zod";
+
+/** A default for each model that has its own, and one for `any` other. */
+export type ModelDefaults<T = unknown> = { readonly any: T } & { readonly [model: string]: T };
+
+interface OptionMetadata {
+  /** What stands for a text in the help: the "folder" of `--data_dir <folder>`. */
+  readonly placeholder?: string;
+  readonly modelDefaults?: ModelDefaults;
+}
+
+const metadata = z.registry<OptionMetadata>();
+
+/** A text that the help shows as `<placeholder>`. */
+export function text(placeholder: string, description: string): z.ZodString {
+  return shownAs(placeholder, z.string().describe(description));
+}
+
+/** The schema, whose value the help shows as `<placeholder>`. */
+export function shownAs<T extends z.ZodType>(placeholder: string, schema: T): T {
+  metadata.add<z.core.$ZodType>(schema, { placeholder });
+  return schema;
+}
+
+export const folder = (description: string) => text("folder", description);
+export const file = (description: string) => text("file", description);
+/** A run folder or a checkpoint. */
+export const checkpoint = (description: string) => text("run", description);
+
+/** A whole number. */
+export const whole = (minimum: number) => z.number().int().min(minimum);
+
+/** An option whose default depends on the model: absent among the parsed options until the model is known. */
+export function byModel<T extends z.ZodType>(schema: T, defaults: ModelDefaults<z.infer<T>>): z.ZodOptional<T> {
+  const option = schema.optional();
+  metadata.add<z.core.$ZodType>(option, { modelDefaults: defaults });
+  return option;
+}
+
+/** What the help and the flag of an option are made of. */
+export interface DescribedOption {
+  readonly type: "number" | "switch" | "text";
+  /** What stands for the value. */
+  readonly placeholder: string;
+  readonly description: string;
+  readonly required: boolean;
+  readonly default: unknown;
+  readonly modelDefaults: ModelDefaults | undefined;
+}
+
+/** Reads a schema's entry. What stands outside counts before what it wraps. */
+export function describeOption(entry: z.core.$ZodType): DescribedOption {
+  const layers = layersOf(entry);
+  const innermost = layers[layers.length - 1];
+  return {
+    type: innermost instanceof z.ZodBoolean ? "switch" : innermost instanceof z.ZodNumber ? "number" : "text",
+    placeholder: first(layers, (layer) => metadata.get(layer)?.placeholder) ?? placeholderOf(innermost),
+    description: first(layers, (layer) => z.globalRegistry.get(layer)?.description) ?? "",
+    required: !z.safeParse(entry, undefined).success,
+    default: first(layers, (layer) => (layer instanceof z.ZodDefault ? layer.def.defaultValue : undefined)),
+    modelDefaults: first(layers, (layer) => metadata.get(layer)?.modelDefaults),
+  };
+}
+
+/** The defaults for `model` of those options of a schema's shape that have one by the model. */
+export function defaultsFor(model: string, shape: Readonly<Record<string, z.core.$ZodType>>): Record<string, unknown> {
+  const defaults = Object.entries(shape).map(([name, entry]) => [name, describeOption(entry).modelDefaults] as const);
+  return Object.fromEntries(
+    defaults.flatMap(([name, own]) =>
+      own === undefined ? [] : [[name, Object.hasOwn(own, model) ? own[model] : own.any]],
+    ),
+  );
+}
+
+/** The schema and what it wraps: what may be absent, has a default, or becomes something else. */
+function layersOf(schema: z.core.$ZodType): z.core.$ZodType[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return [schema, ...layersOf(schema.unwrap())];
+  return schema instanceof z.ZodPipe ? [schema, ...layersOf(schema.in)] : [schema];
+}
+
+function first<T>(layers: readonly z.core.$ZodType[], read: (layer: z.core.$ZodType) => T): T | undefined {
+  return layers.map(read).find((value) => value !== undefined);
+}
+
+function placeholderOf(schema: z.core.$ZodType): string {
+  if (schema instanceof z.ZodEnum) return schema.options.join("|");
+  return schema instanceof z.ZodNumber ? "n" : "text";
+}

@@ -1,0 +1,61 @@
+/** Checks what a command line or a file gives against a schema, and puts all that is wrong into words. */
+import type { z } from "zod";
+import { type Fault, fault } from "../errors.ts";
+
+/**
+ * The options of `command` as its schema gives them; `prefix` stands before each name in an error.
+ * @throws kind "usage" with all faults at once, each naming the flag, the rule and the value
+ */
+export function parseWith<T>(schema: z.ZodType<T>, given: Record<string, unknown>, command: string, prefix = "--"): T {
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const next = `see \`patchdrop ${command} --help\``;
+  const faults = faultsOf(result.error, given, prefix, `must be an option of ${command}`);
+  throw fault(
+    "usage",
+    faults.map((one) => ({ ...one, next })),
+  );
+}
+
+/** What a schema found wrong in `given`, in words; `unknown` is the rule that a key broke which is not in the schema. */
+export function faultsOf(error: z.ZodError, given: unknown, prefix: string, unknown: string): Fault[] {
+  return error.issues.flatMap((issue) => {
+    const place = issue.path.join(".");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((key) => ({
+        where: `${prefix}${[...issue.path, key].join(".")}`,
+        rule: unknown,
+        got: at(given, [...issue.path, key]),
+      }));
+    }
+    const found = at(given, issue.path);
+    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found ?? "nothing" }];
+  });
+}
+
+function at(value: unknown, path: readonly PropertyKey[]): unknown {
+  const inside = (outer: unknown, key: PropertyKey): unknown =>
+    typeof outer === "object" && outer !== null ? Reflect.get(outer, key) : undefined;
+  return path.reduce(inside, value);
+}
+
+const kinds: Record<string, string> = {
+  int: "a whole number",
+  number: "a number",
+  string: "text",
+  boolean: "true or false",
+  record: "keys with values",
+  object: "keys with values",
+};
+
+/** What must hold, in words: the schema's own, where it has some. */
+function ruleOf(issue: z.core.$ZodIssue, given: unknown): string {
+  if (issue.code === "invalid_key") return issue.issues[0].message;
+  if (given === undefined) return "must be given";
+  if (issue.message.startsWith("must ")) return issue.message;
+  if (issue.code === "invalid_type") return `must be ${kinds[issue.expected] ?? issue.expected}`;
+  if (issue.code === "too_small") return `must be ${issue.inclusive ? "at least" : "above"} ${issue.minimum}`;
+  if (issue.code === "too_big") return `must be ${issue.inclusive ? "at most" : "below"} ${issue.maximum}`;
+  if (issue.code === "invalid_value") return `must be one of ${issue.values.join(", ")}`;
+  return issue.message;
+}

@@ -1,0 +1,32 @@
+/** Which model a stage trains when no flag says it: that of the checkpoints that it starts from, or the one that suits its data. */
+import { optionsOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { describeData } from "../data/describe-data.ts";
+import { modelForData } from "../models/model-for-data.ts";
+import { modelOptionNames, type StageName, type StageOptions } from "../options/stage-options.ts";
+import type { Reporter } from "../utils/reporter.ts";
+
+const checkpointFlags = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
+
+/**
+ * The options with their model and its variant.
+ * @throws usage: data that several models suit; input: a checkpoint or data that can't be read
+ */
+export async function withModel<S extends StageName>(
+  options: StageOptions<S>,
+  { note }: Reporter,
+): Promise<StageOptions<S>> {
+  if (options.model !== undefined) return { ...options, variant: options.variant ?? "2019" };
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const flag of checkpointFlags) {
+    const path = Object.fromEntries(given)[flag];
+    const own = typeof path === "string" ? optionsOfCheckpoint(path) : {};
+    if (own.model === undefined) continue;
+    const model = Object.fromEntries(modelOptionNames.map((name) => [name, own[name]]));
+    note(`--model ${own.model}, as in ${path}`);
+    return { ...options, ...model, ...Object.fromEntries(given) };
+  }
+  const variant = options.variant ?? "2019";
+  const { model, note: why } = modelForData(await describeData(options), variant);
+  note(why ?? `--model ${model}, made for these data`);
+  return { ...options, model, variant };
+}

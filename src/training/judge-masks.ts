@@ -1,0 +1,83 @@
+/**
+ * What masks of one batch earn under a frozen classifier. An image whose mask is the same as one that was judged before is
+ * not classified again.
+ *
+ * Shapes: B batch, P patches, K classes, R rows of a batch.
+ */
+import type { Grid } from "../method/grid.ts";
+import { maskPatches } from "../method/images.ts";
+import { type Outcome, type RewardOptions, reward } from "../method/reward.ts";
+import { classification } from "../method/task.ts";
+import type { FrozenNetwork } from "../nn/frozen.ts";
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import { fromArray, type Tensor } from "../tensor/tensor.ts";
+
+/** What a classifier is shown of a batch. */
+export interface SeenImages {
+  /** [B, 3, H, W] */
+  readonly images: Tensor;
+  /** int64 [B] */
+  readonly labels: Tensor;
+  /** What stands in dropped patches: the low-resolution view; zeros when absent. */
+  readonly low: Tensor | undefined;
+  readonly grid: Grid;
+}
+
+export interface JudgedMask extends Outcome {
+  /** [B] */
+  readonly reward: Tensor;
+}
+
+/** @param masks [B, P] each */
+export function judgeMasks(
+  masks: readonly Tensor[],
+  classifier: FrozenNetwork,
+  seen: SeenImages,
+  rewarding: RewardOptions,
+): JudgedMask[] {
+  const judged: JudgedMask[] = [];
+  for (const mask of masks) {
+    const logits = logitsOf(mask, classifier, seen, judged.at(-1));
+    const right = classification.right(logits, seen.labels);
+    const outcome = { mask, logits, right, targets: seen.labels };
+    judged.push({ ...outcome, reward: reward(outcome, rewarding) });
+  }
+  return judged;
+}
+
+/**
+ * Logits under a mask, [B, K]. On a GPU all images are classified: to know whose masks are those of before would be to
+ * wait for it.
+ */
+function logitsOf(mask: Tensor, classifier: FrozenNetwork, seen: SeenImages, before: JudgedMask | undefined): Tensor {
+  if (before === undefined || mask.device !== "cpu") return classify(classifier, seen, mask);
+  const rows = rowsThatDiffer(before.mask, mask);
+  if (rows.length === 0) return before.logits;
+  if (rows.length === mask.shape[0]) return classify(classifier, seen, mask);
+  return scope(() => {
+    const index = fromArray(rows, [rows.length]);
+    const of = (all: Tensor) => ops.indexSelect(all, 0, index);
+    const { images, low } = seen;
+    const some = { ...seen, images: of(images), low: low && of(low) };
+    return ops.indexCopy(before.logits, 0, index, classify(classifier, some, of(mask)));
+  });
+}
+
+function classify(classifier: FrozenNetwork, { images, low, grid }: SeenImages, mask: Tensor): Tensor {
+  return scope(() => classifier.forward(maskPatches(images, mask, grid, low)));
+}
+
+/** oneDNN makes new code for every number of images that it has not seen: so there are only a few. */
+const granule = 64;
+
+/** Indices of the images whose masks differ; and of others, to a multiple of {@link granule} where there are so many. */
+function rowsThatDiffer(a: Tensor, b: Tensor): BigInt64Array {
+  const [, patches] = a.shape;
+  const same = scope(() => ops.sum(ops.cast(ops.equal(a, b), "float32"), [1])).toFloat32();
+  const indices = Array.from(same.keys());
+  const differing = indices.filter((i) => same[i] < patches);
+  const others = indices.filter((i) => same[i] === patches);
+  const filler = others.slice(0, (granule - (differing.length % granule)) % granule);
+  return BigInt64Array.from([...differing, ...filler], BigInt);
+}

@@ -1,0 +1,118 @@
+/**
+ * What a stage stands on: libtorch opened on the right device, the data set, the model, and the checkpoints that its
+ * networks come from. The four stages share it; each keeps to itself what it learns and how.
+ */
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import type { RunDescription } from "../checkpoints/description.ts";
+import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
+import type { DataSplits } from "../data/dataset.ts";
+import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
+import { openDataFor } from "../data/open.ts";
+import { fault } from "../errors.ts";
+import type { Place } from "../inference/libtorch-engine.ts";
+import { asTested } from "../method/budget.ts";
+import { type Fill, Normalizer } from "../method/images.ts";
+import { freshNetwork, type Learner, loadNetwork, type NetworkName } from "../models/networks.ts";
+import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
+import { choosePrecision } from "../nn/precision.ts";
+import type { ResolvedStageOptions } from "../options/stage-options.ts";
+import type { Device } from "../tensor/device.ts";
+import { startLibtorch } from "../tensor/start.ts";
+import type { Reporter } from "../utils/reporter.ts";
+import { version } from "../utils/version.ts";
+
+export interface Setting extends Place {
+  readonly model: Model;
+  readonly data: DataSplits;
+  readonly classes: number;
+  readonly normalizer: Normalizer;
+  readonly reporter: Reporter;
+  /** What each checkpoint says of the run. */
+  readonly description: RunDescription;
+  readonly versions: Readonly<Record<string, string>>;
+  /** Where a run that is resumed goes on; its networks come from there and from nowhere else. */
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+/** @param given the data set, in place of the one that the options name @throws kinds "input" and "usage", see docs */
+export async function prepare(
+  options: ResolvedStageOptions,
+  reporter: Reporter,
+  given: DataSplits | undefined,
+): Promise<Omit<Setting, "checkpoint">> {
+  const model = findModel(options);
+  const device = options.device as Device;
+  const torch = startLibtorch(options);
+  const data = given ?? (await openDataFor(model, options, reporter.note));
+  checkSplits(data, { imageSize: model.imageSize, bands: 3 });
+  return {
+    model,
+    data,
+    classes: data.train.classes.length,
+    device,
+    cuda: torch.cuda,
+    precision: choosePrecision(options.precision, device),
+    normalizer: new Normalizer(data.train.normalization, device),
+    reporter,
+    description: describeSetting(model, data, "fill" in options ? options.fill : "zero"),
+    versions: {
+      patchdrop: version(),
+      node: process.version,
+      libtorch: torch.version,
+      threads: String(torch.threads),
+    },
+  };
+}
+
+/** What a training on these data says of its networks. */
+export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
+  const { name, variant, imageSize, lowSize, grid } = model;
+  const { normalization, classes, bands, transform } = train;
+  const sizes = { imageSize, lowSize, patchSize: grid.patchSize };
+  return { model: name, variant, ...sizes, bands, transform, normalization, fill, classes, selection: asTested };
+}
+
+/** Where a network begins: at fresh weights, or at those of a checkpoint that a flag names. */
+export type Origin = "fresh" | { readonly flag: string; readonly path: string };
+
+/**
+ * A stage's networks as it begins, or as the checkpoint has them that a resumed run goes on from.
+ * @throws input: a checkpoint that is not of the stage's model, or lacks a network
+ */
+export function startNetworks<N extends NetworkName>(
+  setting: Setting,
+  seed: number,
+  origins: Readonly<Record<N, Origin>>,
+): Record<N, Learner> {
+  const { checkpoint, model, data } = setting;
+  const start = (name: N): Learner => {
+    const origin = origins[name];
+    if (checkpoint !== undefined) return loadNetwork(setting, name, savedNetwork(checkpoint, name));
+    if (origin === "fresh") return freshNetwork(setting, seed, name);
+    const from = checkpointOf(origin.flag, origin.path, model);
+    const { classes } = from.config.description ?? from.config.dataset;
+    if (name !== "agent" && Array.isArray(classes))
+      checkClasses(classes.map(String), data.train, `${origin.flag} ${origin.path}`);
+    return loadNetwork(setting, name, savedNetwork(from, name));
+  };
+  const names = Object.keys(origins) as N[];
+  return Object.fromEntries(names.map((name) => [name, start(name)])) as Record<N, Learner>;
+}
+
+/** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */
+export function checkpointOf(flag: string, path: string, model: Model): Checkpoint {
+  const checkpoint = openCheckpoint(path);
+  const { options } = checkpoint.config;
+  if (options.model === undefined) return checkpoint;
+  const wanted = described(model, flag);
+  const got = described(findModel(options as unknown as ModelOptions), flag);
+  if (got === wanted) return checkpoint;
+  const next = "give the same --model, --variant and sizes";
+  throw fault("input", { where: `${flag} ${path}`, rule: `must be of model ${wanted}`, got, next });
+}
+
+/** What must agree for a checkpoint to fit. A high-resolution classifier fits any low resolution. */
+function described({ name, variant, imageSize, lowSize }: Model, flag: string): string {
+  const low = flag === "--ckpt_hr_cl" ? "" : `, low resolution ${lowSize}`;
+  return `${name} ${variant} at ${imageSize} pixels${low}`;
+}

@@ -1,0 +1,50 @@
+/** Flags made from a schema: what the help says of them, and what reaches the action. */
+import { Command } from "commander";
+import { expect, it } from "vitest";
+import { z } from "zod";
+import { addFlags } from "../../src/cli/flags.ts";
+import { byModel, folder, whole } from "../../src/options/option.ts";
+
+const schema = z.strictObject({
+  data_dir: folder("images"),
+  out: folder("results").default("runs"),
+  penalty: byModel(z.number(), { any: -5, R34_fMoW: -7, other: 0 }).describe("reward"),
+  seed: whole(0).default(0).describe("random numbers"),
+  clip: z.number().optional().describe("bound"),
+  fill: z.enum(["zero", "lr"]).default("zero").describe("dropped"),
+  resume: z.boolean().default(false).describe("go on"),
+  cuda_graph: z.boolean().default(true).describe("capture"),
+});
+
+function given(...words: string[]): Record<string, unknown> {
+  const command = addFlags(new Command("test"), schema);
+  return command.parse(words, { from: "user" }).opts();
+}
+
+it("says placeholder, required and defaults in the help", () => {
+  const lines = addFlags(new Command("test"), schema).helpInformation().split("\n");
+  expect(lines.filter((line) => line.startsWith("  --")).map((line) => line.trim().replace(/ {2,}/, " · "))).toEqual([
+    "--data_dir <folder> · images (required)",
+    "--out <folder> · results (default: runs)",
+    "--penalty <n> · reward (default: -5; -7 with R34_fMoW; 0 with other)",
+    "--seed <n> · random numbers (default: 0)",
+    "--clip <n> · bound",
+    "--fill <zero|lr> · dropped (default: zero)",
+    "--resume · go on",
+    "--no-cuda-graph · turn off: capture",
+  ]);
+});
+
+it("hands on numbers, texts and switches that were given, and no defaults of the schema", () => {
+  expect(given()).toEqual({ cuda_graph: true });
+  const words = ["--data_dir", "7", "--penalty", "-1e-2", "--seed", "x", "--clip", "", "--fill", "red", "--resume"];
+  expect(given(...words, "--no-cuda-graph")).toEqual({
+    data_dir: "7",
+    penalty: -0.01,
+    seed: "x",
+    clip: "",
+    fill: "red",
+    resume: true,
+    cuda_graph: false,
+  });
+});

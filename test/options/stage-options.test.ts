@@ -1,0 +1,116 @@
+/** The stages' options: what is refused in which words, and the defaults that wait for the model. */
+import { describe, expect, it } from "vitest";
+import { PatchDropError } from "../../src/errors.ts";
+import {
+  parseOptions,
+  type ResolvedStageOptions,
+  type StageName,
+  schemas,
+  stageNames,
+  withModelDefaults,
+} from "../../src/options/stage-options.ts";
+
+/** What a stage cannot do without. */
+const needed: Record<StageName, Record<string, string>> = {
+  classifier_training: {},
+  pretrain: { ckpt_hr_cl: "hr" },
+  finetune: { load: "policy", ckpt_hr_cl: "hr" },
+  finetune2stream: { load: "policy", ckpt_lr_cl: "lr" },
+};
+
+/** The options with a model. */
+const of = <T extends object>(model: string, options: T) => ({ ...options, model, variant: "2019" as const });
+
+function faultsOf(work: () => unknown) {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof PatchDropError) return error.faults;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("defaults by model", () => {
+  // Learning rate, batch and penalties of the authors' code (docs/method.md): fMoW's, and those of all other models.
+  it.each<[StageName, string, number, number]>([
+    ["classifier_training", "lr", 0.1, 1e-4],
+    ["pretrain", "batch_size", 512, 1024],
+    ["finetune", "penalty", -5, -7],
+    ["finetune2stream", "penalty", -5, -20],
+  ])("of %s: %s is %d, and %d with R34_fMoW", (stage, name, usual, ofFmow) => {
+    const options = parseOptions(stage, needed[stage]);
+    expect(options).not.toHaveProperty(name);
+    const value = (model: string) =>
+      Object.entries(withModelDefaults(stage, of(model, options))).find(([key]) => key === name);
+    expect(value("R32_C10")).toEqual([name, usual]);
+    expect(value("R34_fMoW")).toEqual([name, ofFmow]);
+    expect(value("R34_fMoW_")).toEqual([name, usual]);
+  });
+
+  it("give way to what was given, and leave the given options as they are", () => {
+    const options = of("R34_fMoW", parseOptions("finetune", { ...needed.finetune, penalty: -1 }));
+    const before = structuredClone(options);
+    const resolved: ResolvedStageOptions<"finetune"> = withModelDefaults("finetune", options);
+    expect(resolved).toEqual(before);
+    expect(options).toEqual(before);
+  });
+
+  it("take the place of an option that is there without a value", () => {
+    const options = of("R34_fMoW", { ...parseOptions("finetune", needed.finetune), penalty: undefined });
+    expect(withModelDefaults("finetune", options).penalty).toBe(-7);
+  });
+
+  it("leave nothing open: all options of a stage are there but those that may be absent with every model", () => {
+    for (const stage of stageNames) {
+      const options = of("R32_C10", parseOptions(stage, needed[stage]));
+      const names = Object.keys(withModelDefaults(stage, options));
+      // In the schema's order, as a run folder records them.
+      expect(names).toEqual(Object.keys(schemas[stage].shape).filter((name) => names.includes(name)));
+      expect(names.length).toBe(Object.keys(options).length + 1);
+    }
+  });
+
+  it("are no way around the checks", () => {
+    const options = of("R32_C10", { ...parseOptions("finetune", needed.finetune), penalty: 1 });
+    expect(faultsOf(() => withModelDefaults("finetune", options))).toEqual([
+      { where: "--penalty", rule: "must be at most 0", got: 1, next: "see `patchdrop finetune --help`" },
+    ]);
+  });
+});
+
+describe("parseOptions", () => {
+  it.each(["pretrain", "finetune", "finetune2stream"] as const)(
+    "of %s refuses an alpha that learns nothing",
+    (stage) => {
+      const parsed = (alpha: number) => parseOptions(stage, { ...needed[stage], alpha });
+      for (const alpha of [0, 0.5]) {
+        expect(faultsOf(() => parsed(alpha))).toEqual([
+          {
+            where: "--alpha",
+            rule: "must be above 0.5, at which every probability is ½ and nothing is learned",
+            got: alpha,
+            next: `see \`patchdrop ${stage} --help\``,
+          },
+        ]);
+      }
+      expect(faultsOf(() => parsed(1.5))).toMatchObject([{ where: "--alpha", rule: "must be at most 1", got: 1.5 }]);
+      expect(parsed(0.51).alpha).toBe(0.51);
+      expect(parsed(1).alpha).toBe(1);
+    },
+  );
+
+  it("names the option by the prefix, with rule and value, all faults together", () => {
+    const given = { batch_size: "8", lr: 0, schedule: "slow", resume: 1, speed: [1, 2], cv_dir: 3, device: "gpu" };
+    const faults = faultsOf(() => parseOptions("classifier_training", given, "a.yaml: stages.hr."));
+    expect(faults.map(({ where, rule, got }) => [where, rule, got])).toEqual([
+      ["a.yaml: stages.hr.cv_dir", "must be text", 3],
+      ["a.yaml: stages.hr.resume", "must be true or false", 1],
+      ["a.yaml: stages.hr.batch_size", "must be a number", "8"],
+      ["a.yaml: stages.hr.lr", "must be above 0", 0],
+      ["a.yaml: stages.hr.schedule", "must be one of constant, multistep, step, onecycle", "slow"],
+      ["a.yaml: stages.hr.device", "must be cpu, cuda or cuda:N", "gpu"],
+      ["a.yaml: stages.hr.speed", "must be an option of classifier_training", [1, 2]],
+    ]);
+  });
+});
