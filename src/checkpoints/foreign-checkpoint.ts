@@ -48,7 +48,7 @@ export function isBare({ config, networks, progress }: Checkpoint): boolean {
 }
 
 /** A checkpoint as the authors' dictionary; they have a classifier that was trained alone as `state_dict`. */
-export function referenceDictionary(checkpoint: Checkpoint): TorchTree {
+export function referenceDictionary(checkpoint: Checkpoint): ReadonlyMap<string, TorchTree> {
   const { networks } = checkpoint;
   const alone = networks.size === 1 && !networks.has("agent");
   const named = [...networks].map(([name, state]) => [alone ? unnamedNetwork : name, state] as const);

@@ -40,7 +40,7 @@ export const savedConfigSchema = z.object({
 });
 
 /** Options that change neither what was learned so far nor what will be: a resumed run may have others. */
-const freeOptions = [
+export const freeOptions: readonly string[] = [
   ...["cv_dir", "resume", "data_dir", "download", "skip_bad", "num_workers", "test_interval", "torch", "threads"],
   ...["cuda_graph", "parallel", "sigma"],
 ];
@@ -60,7 +60,8 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
   const fixed = ({ stage, options, dataset }: RunConfig): Map<string, JsonValue> => {
     const { fingerprint, test } = dataset;
     const learned = Object.entries({ ...formerOptions(options), ...options }).filter(([name]) => !free.includes(name));
-    return new Map([["stage", stage], ...learned, ...flat({ fingerprint, test: test ?? null }, "dataset.")]);
+    const data = flat({ fingerprint, test: test ?? null }, "dataset.");
+    return new Map([["stage", stage], ...flat(Object.fromEntries(learned), ""), ...data]);
   };
   const changed = changes(fixed(saved), fixed(given));
   if (changed.length > 0) {

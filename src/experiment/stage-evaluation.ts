@@ -1,10 +1,10 @@
 /** How a stage of an experiment is evaluated, and what names the evaluation: the same name, the same numbers. */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { freeOptions } from "../checkpoints/run-config.ts";
 import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { toJson } from "../files/json.ts";
 import { type EvalOptions, evalSchema } from "../options/eval-options.ts";
-import { mayDiffer } from "../training/epochs.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
 import type { Experiment, ExperimentStage } from "./experiment-file.ts";
@@ -36,7 +36,7 @@ function isAlike(one: ExperimentStage["options"], other: ExperimentStage["option
  */
 export function evaluationKey({ path, config }: Checkpoint, options: EvalOptions): string {
   const { load: _, ckpt_lr_cl: low, torch: __, threads: ___, ...chosen } = options;
-  const unimportant = [...mayDiffer, ...checkpointOptions];
+  const unimportant = [...freeOptions, ...checkpointOptions];
   const ofRun = Object.entries(config.options).filter(([key]) => !unimportant.includes(key));
   const madeFrom = {
     program: version(),

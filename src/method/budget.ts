@@ -46,7 +46,7 @@ export function choosePatches(
   };
   const mask = new Uint8Array(probabilities.length);
   const taken = Array.from(mask.keys()).filter(wanted);
-  taken.sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+  taken.sort((a, b) => probabilities[b] - probabilities[a]); // patches as likely stay in their order
   for (const k of taken.slice(0, selection.budget)) mask[k] = 1;
   return mask;
 }
@@ -97,7 +97,7 @@ export function thresholdForPatches(looked: Looked, target: number, budget = loo
     throw fault("usage", { where: "--target_patches", rule: `must be within 0 … ${most}`, got: target });
   }
   if (target === most) return { threshold: takesAll, patches: most };
-  const falling = withinBudget(looked, budget);
+  const falling = withinBudget(looked, most);
   let best: Threshold = { threshold: takesNone, patches: 0 };
   for (let count = 1; count <= falling.length; count++) {
     // Patches as likely are taken together.
@@ -106,18 +106,16 @@ export function thresholdForPatches(looked: Looked, target: number, budget = loo
     if (Math.abs(mean - target) < Math.abs(best.patches - target)) {
       best = { threshold: between(falling[count - 1], falling[count] ?? takesAll), patches: mean };
     }
-    if (mean >= target) break;
   }
   return best;
 }
 
-/** The probabilities that some threshold takes: each image's `budget` largest, all images' together, falling. */
-function withinBudget(looked: Looked, budget: number): Float32Array {
-  if (budget >= looked.patches) return looked.probabilities.slice().sort().reverse();
+/** The probabilities that some threshold takes: each image's `most` largest, all images' together, falling. */
+function withinBudget(looked: Looked, most: number): Float32Array {
   const images = looked.probabilities.length / looked.patches;
-  const largest = new Float32Array(images * budget);
+  const largest = new Float32Array(images * most);
   for (let i = 0; i < images; i++) {
-    largest.set(probabilitiesOf(looked, i).slice().sort().reverse().subarray(0, budget), i * budget);
+    largest.set(probabilitiesOf(looked, i).slice().sort().reverse().subarray(0, most), i * most);
   }
   return largest.sort().reverse();
 }

@@ -88,7 +88,7 @@ export function centrePatches(grid: Grid, count: number): Uint8Array {
   return firstOf(
     grid,
     count,
-    numbers(grid.patches).sort((a, b) => distance(a) - distance(b) || a - b),
+    numbers(grid.patches).sort((a, b) => distance(a) - distance(b)),
   );
 }
 
@@ -133,7 +133,7 @@ function firstOf(grid: Grid, count: number, order: readonly number[]): Uint8Arra
 
 /** The lines 0 … lines − 1 from the middle outwards; of two as near, the lower one first: 1, 2, 0, 3 of four. */
 function centreOut(lines: number): number[] {
-  return numbers(lines).sort((a, b) => fromCentre(a, lines) - fromCentre(b, lines) || a - b);
+  return numbers(lines).sort((a, b) => fromCentre(a, lines) - fromCentre(b, lines));
 }
 
 /** Squared distance of a line from the middle of `lines` lines, in half lines: a whole number, so that ties are exact. */
@@ -141,6 +141,7 @@ function fromCentre(line: number, lines: number): number {
   return (2 * line - (lines - 1)) ** 2;
 }
 
+/** 0 … count − 1; to sort them leaves those that compare equal in this order. */
 function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, k) => k);
 }

@@ -100,7 +100,7 @@ export class MetricAccumulator {
   #addMasks(masks: Float32Array, patches: number): void {
     for (let start = 0; start < masks.length; start += patches) {
       let bits = "";
-      for (let k = 0; k < patches; k++) bits += masks[start + k] > 0.5 ? "1" : "0";
+      for (let k = 0; k < patches; k++) bits += masks[start + k] === 1 ? "1" : "0";
       this.#masks.set(bits, (this.#masks.get(bits) ?? 0) + 1);
     }
   }

@@ -75,6 +75,92 @@ describe("a stored choice", () => {
   });
 });
 
+describe("the fields of a stored choice", () => {
+  /** Stores the choice with these fields in the place of its own. */
+  function change(fields: Record<string, unknown>): string {
+    const file = writeChoice(at("1"), choice);
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...fields }));
+    return file;
+  }
+
+  it.each([
+    ["format", 2],
+    ["target", { patches: 6, accuracy: 0.9 }],
+    ["target", {}],
+    ["target", { patches: "6" }],
+    ["policy", "topk"],
+    ["threshold", -0.25],
+    ["threshold", "0.5"],
+    ["budget", -1],
+    ["budget", 1.5],
+    ["dataset", 1],
+    ["seed", 0.5],
+    ["calibrated", { split: "all", ...measured }],
+    ["calibrated", { split: "train", ...measured, images: 0 }],
+    ["calibrated", { split: "train", ...measured, images: 1.5 }],
+    ["evaluated", { split: "test", ...measured, accuracy: "0.9" }],
+    ["evaluated", { split: "test", images: 4, accuracy: 0.9 }],
+    ["evaluated", undefined],
+    ["checkpoint", "0".repeat(63)],
+    ["checkpoint", "0".repeat(65)],
+    ["checkpoint", `x${"0".repeat(64)}`],
+    ["checkpoint", "g".repeat(64)],
+  ])("refuse %s: %j", (field, value) => {
+    const file = change({ [field]: value });
+    expect(() => readChoice(at("1"))).toThrow(
+      expect.objectContaining({ kind: "input", message: expect.stringContaining(`${file}: ${field}`) }),
+    );
+  });
+
+  it.each([
+    ["target", { accuracy: 0.9 }],
+    ["threshold", 0],
+    ["budget", 0],
+    ["budget", undefined],
+    ["seed", -1],
+    ["calibrated", { split: "test", ...measured, images: 1 }],
+    ["evaluated", { split: "train", ...measured }],
+  ])("take %s: %j", (field, value) => {
+    change({ [field]: value });
+    const { format: _, checkpoint: __, ...read } = readChoice(at("1"))!;
+    expect(read).toEqual({ ...choice, [field]: value });
+  });
+
+  it("say what to do about other weights", () => {
+    const file = change({ checkpoint: "0".repeat(64) });
+    expect(() => readChoice(at("1"))).toThrow(
+      `${file}: must have been calibrated for the weights beside it; ` +
+        "calibrate again: patchdrop eval with --target-patches or --target-accuracy",
+    );
+  });
+
+  it("are lines of JSON, for people and version control", () => {
+    const text = readFileSync(writeChoice(at("1"), choice), "utf8");
+    expect(text.split("\n").slice(0, 2)).toEqual(["{", '  "format": 1,']);
+    expect(text.endsWith("\n}\n")).toBe(true);
+  });
+});
+
+describe("the hash of weights", () => {
+  it("is the same whatever the optimizer's moments are", () => {
+    const record = { sequence: 1, logs: {}, config: { format: 1 as const, ...config, created: "now" } };
+    writeCheckpoint(at("3"), { ...save(1), optimizer: new Map() }, record);
+    expect(weightsHash(at("3"))).toBe(weightsHash(at("1")));
+    expect(weightsHash(at("3"))).not.toBe(weightsHash(at("2")));
+  });
+
+  it("needs a file that can be read", () => {
+    expect(() => weightsHash(at("none"))).toThrow("ENOENT");
+    if (!existsSync("/proc/self/mem")) return; // a file that is there and whose first byte cannot be read
+    expect(() => weightsHash("/proc/self/mem")).toThrow(
+      expect.objectContaining({
+        kind: "system",
+        message: expect.stringMatching(/^\/proc\/self\/mem: could not be read \(/),
+      }),
+    );
+  });
+});
+
 describe("selectionOf", () => {
   it.each([
     [{}, { policy: "threshold", threshold: 0.5 }, "threshold 0.5"],

@@ -26,11 +26,14 @@ const classes = 7;
 const logitTolerance = 2e-4;
 const statisticsTolerance = 1e-4;
 /**
- * In units of a tensor's norm, of the middle one of all parameters' gradients: 7e-5 where no ReLU's input lies so near 0
- * that another order turns its sign. In training mode some do in the bottleneck networks, and single tensors then move by
- * up to a quarter, between two layouts of PyTorch too.
+ * In units of a tensor's norm, of the median of all parameters' gradients: 7e-5 where no ReLU's input lies so near 0 that
+ * another order of summation turns its sign. In training mode some do in the bottleneck networks, and single tensors then
+ * move by up to a quarter, in PyTorch too: on an Intel Xeon with AVX-512 and without bf16 its own resnet50, channels-last
+ * as ours, is 6.6e-3 from the golden values with one thread and 7.1e-3 with two (single tensors 0.25), in 2.15.0 as in
+ * 2.11.0. Ours is 6.5e-3 there. README.md has all networks. The tolerance is three times the
+ * largest of these.
  */
-const gradientTolerance = { eval: 1e-3, train: 5e-3 };
+const gradientTolerance = { eval: 1e-3, train: 2e-2 };
 const flippedTolerance = 0.4;
 
 const networks: Record<string, Network> = {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import {
+  asTested,
   choosePatches,
+  choosePatchesOf,
   meanEntropy,
+  probabilitiesOf,
   type Selection,
   takesAll,
   takesNone,
@@ -42,6 +45,25 @@ describe("choosePatches", () => {
   });
 });
 
+describe("choosePatchesOf", () => {
+  const two = { probabilities: Float32Array.of(0.75, 0.25, 0.5, 0.125, 0.625, 0.375), patches: 3 };
+
+  it("chooses image by image", () => {
+    expect([...probabilitiesOf(two, 1)]).toEqual([0.125, 0.625, 0.375]);
+    expect(maskBits(choosePatchesOf(two, asTested))).toBe("101010");
+    expect(maskBits(choosePatchesOf(two, { policy: "topk", budget: 1 }))).toBe("100010");
+  });
+
+  it("gives each image its own random numbers", () => {
+    const uniforms = (i: number) =>
+      [
+        [0.5, 0.5, 0],
+        [0, 1, 0.25],
+      ][i];
+    expect(maskBits(choosePatchesOf(two, { policy: "sample" }, uniforms))).toBe("101101");
+  });
+});
+
 // Two images of four patches. Falling: 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.
 const looked = { probabilities: Float32Array.of(0.875, 0.5, 0.25, 0.125, 0.75, 0.625, 0.375, 0), patches: 4 };
 
@@ -64,6 +86,9 @@ describe("thresholdForPatches", () => {
     // The two largest of each: 0.875, 0.5 and 0.75, 0.625. Three of them: down to 0.625, midway to 0.5.
     expect(thresholdForPatches(looked, 1.5, 2)).toEqual({ threshold: 0.5625, patches: 1.5 });
     expect(thresholdForPatches(looked, 2, 2)).toEqual({ threshold: takesAll, patches: 2 });
+    // A budget above the four patches of an image leaves all of them.
+    expect(thresholdForPatches(looked, 3.5, 8)).toEqual({ threshold: 0.0625, patches: 3.5 });
+    expect(thresholdForPatches(looked, 4, 8)).toEqual({ threshold: takesAll, patches: 4 });
   });
 
   it("takes patches as likely together", () => {
@@ -75,9 +100,11 @@ describe("thresholdForPatches", () => {
     expect(thresholdForPatches(flat, 3)).toEqual({ threshold: 0.25, patches: 4 });
   });
 
-  it("separates neighbours among float32 numbers", () => {
-    const next = 1 - 2 ** -24;
-    const close = { probabilities: Float32Array.of(1, next), patches: 2 };
+  it.each([
+    [1, 1 - 2 ** -24],
+    [0.5 + 2 ** -24, 0.5], // their middle is rounded to the lower one, which must not be taken
+  ])("separates the neighbours %d and %d among float32 numbers", (taken, dropped) => {
+    const close = { probabilities: Float32Array.of(taken, dropped), patches: 2 };
     const { threshold } = thresholdForPatches(close, 1);
     expect(maskBits(choosePatches(close.probabilities, { policy: "threshold", threshold }))).toBe("10");
   });
@@ -88,7 +115,9 @@ describe("thresholdForPatches", () => {
     [3, 2, "--target_patches: must be within 0 … 2, got 3"],
     [Number.NaN, undefined, "--target_patches: must be within 0 … 4, got NaN"],
   ])("refuses %d with a budget of %s", (target, budget, message) => {
-    expect(() => thresholdForPatches(looked, target, budget)).toThrow(message);
+    expect(() => thresholdForPatches(looked, target, budget)).toThrow(
+      expect.objectContaining({ exitCode: 2, message }),
+    );
   });
 });
 
@@ -123,6 +152,25 @@ describe("thresholdForAccuracy", () => {
     expect(await thresholdForAccuracy(one, 0.85, measure)).toMatchObject({ patches: 5, accuracy: 0.9 });
   });
 
+  it("refines within the level that reaches it", async () => {
+    // Two images of 16 patches, of which the second's are a little less likely: means of halves can be reached.
+    const second = one.probabilities.map((p) => p - 1 / 64);
+    const two = { probabilities: Float32Array.of(...one.probabilities, ...second), patches: 16 };
+    const measure = async (thresholds: readonly number[]) =>
+      thresholds.map((threshold) => two.probabilities.filter((p) => p >= threshold).length / 2 / 16);
+    const halves = await thresholdForAccuracy(two, 9.25 / 16, measure);
+    expect([halves.patches, halves.accuracy]).toEqual([9.5, 9.5 / 16]);
+    // Between the tenth probability of the first image, 6.5/16 = 0.40625, and that of the second, 0.390625.
+    expect(halves.threshold).toBe(0.3984375);
+  });
+
+  it("returns what was measured to reach it, where a second measurement falls short", async () => {
+    let asked = 0;
+    const measure = async (thresholds: readonly number[]) =>
+      thresholds.map((threshold) => (asked++ < 17 ? taken(threshold) / 16 : 0));
+    expect(await thresholdForAccuracy(one, 0.5, measure)).toMatchObject({ patches: 8, accuracy: 0.5 });
+  });
+
   it("takes none where none are needed", async () => {
     const { measure } = measuring((patches) => patches / 16);
     expect(await thresholdForAccuracy(one, 0, measure)).toEqual({ threshold: takesNone, patches: 0, accuracy: 0 });
@@ -142,6 +190,16 @@ describe("thresholdForAccuracy", () => {
         "--target_accuracy: must be reached on the training images with some number of patches, got 0.95; " +
         "the best there was 0.9300, with 12.00 patches an image",
     });
+  });
+});
+
+describe("an accuracy that is the same for any number of patches", () => {
+  it("is said to be the best with the fewest of them", async () => {
+    const image = { probabilities: Float32Array.of(0.75, 0.25), patches: 2 };
+    const measure = async (thresholds: readonly number[]) => thresholds.map(() => 0.9);
+    await expect(thresholdForAccuracy(image, 0.95, measure)).rejects.toThrow(
+      "the best there was 0.9000, with 0.00 patches an image",
+    );
   });
 });
 

@@ -8,6 +8,7 @@ import {
   makeGrid,
   maskBits,
   patchBox,
+  pixelsRead,
   randomMask,
 } from "../../src/method/grid.ts";
 
@@ -44,6 +45,7 @@ describe("makeGrid", () => {
     expect(grid).toEqual({ imageSize: 32, patchSize: 8, rows: 4, columns: 4, patches: 16 });
     expect(makeGrid(224, 56)).toEqual({ imageSize: 224, patchSize: 56, rows: 4, columns: 4, patches: 16 });
     expect(makeGrid(112, 56).patches).toBe(4);
+    expect(makeGrid(1, 1)).toEqual({ imageSize: 1, patchSize: 1, rows: 1, columns: 1, patches: 1 });
   });
 
   it.each([
@@ -144,6 +146,14 @@ describe("randomMask", () => {
     const random = scripted([]);
     expect(raised(() => randomMask(grid, 17, random)).exitCode).toBe(2);
     expect(random.bounds).toEqual([]);
+  });
+});
+
+describe("pixelsRead", () => {
+  it("is the patches' pixels and those of the low resolution, which is always looked at", () => {
+    expect(pixelsRead(grid, 6, 8)).toBe(6 * 64 + 64);
+    expect(pixelsRead(grid, 0, 8)).toBe(64);
+    expect(pixelsRead(makeGrid(224, 56), 2, 56)).toBe(3 * 3136);
   });
 });
 

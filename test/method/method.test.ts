@@ -101,7 +101,9 @@ describe("by hand", () => {
     expect([0, 7, 15, 40].map((epoch) => decidedPatches(epoch, 16, true))).toEqual([1, 8, 16, 16]);
     expect(decidedPatches(0, 16, false)).toBe(16);
     expectClose(decideLeading(matrix([[0, 1, 0, 0]]), 2), [0, 1, 1, 1]);
-    expectClose(decideLeading(matrix([[0, 1, 0, 0]]), 4), [0, 1, 0, 0]);
+    const mask = matrix([[0, 1, 0, 0]]);
+    expect(decideLeading(mask, 4)).toBe(mask);
+    expect(decideLeading(mask, 9)).toBe(mask);
   });
 
   it("the policy's loss: two patches of p 0.8, one taken and one dropped, advantage 2", () => {
@@ -114,6 +116,24 @@ describe("by hand", () => {
       first / 2,
       5,
     );
+  });
+
+  it("refuses shapes that do not fit, by name", () => {
+    const two = matrix([[0.5, 0.5]]);
+    expect(() => sample(two, vector(0.5))).toThrow("sample: uniforms: needs shape [1,2]");
+    expect(() => policyGradientLoss(two, two, vector(1, 2), { over: "sum" })).toThrow(
+      "policyGradientLoss: advantage: needs shape [1]",
+    );
+  });
+
+  it("the gradient of the entropy points to one half: −z·p·(1 − p) for p = sigmoid(z)", () => {
+    // p = ¾, ½ and ¼: the derivative of −p·log p − (1 − p)·log(1 − p) by p is log((1 − p)/p) = −z, that of p by z p·(1 − p).
+    const logits = matrix([[Math.log(3), 0, -Math.log(3)]]);
+    const gradient = plantGradient(logits);
+    const total = withGradients(() => ops.sum(patchEntropy(ops.sigmoid(logits))));
+    backward(total, [logits]);
+    expectClose(gradient, [(-3 / 16) * Math.log(3), 0, (3 / 16) * Math.log(3)]);
+    gradient.free();
   });
 
   it("S, V and distinct masks over images, in batches or at once", () => {
@@ -165,8 +185,22 @@ describe("images, by hand", () => {
     expect(shown(maskPatches(images, mask, grid, low))).toEqual([1, 1, 0, 1, 1, 0, 1, 1, 0, 0.2, -1, 0]);
   });
 
-  it("refuses a mask of another number of patches, by name", () => {
+  it("takes each patch by itself, in the images of a batch and in patches of more than one pixel", () => {
+    // Two images of 4 × 4 pixels in four patches; the first channel tells image and pixel.
+    const grey = new Normalizer({ mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] }, "cpu");
+    const pixels = Uint8Array.from({ length: 2 * 16 * 3 }, (_, at) => (at % 3 === 0 ? at / 3 + 1 : 0));
+    const images = grey.images(pixels, 4);
+    const masked = maskPatches(images, bits(["1001", "0100"]), makeGrid(4, 2));
+    const first = shown(masked).filter((_, at) => at % 3 === 0);
+    expect(first.slice(0, 16)).toEqual([1, 2, 0, 0, 5, 6, 0, 0, 0, 0, 11, 12, 0, 0, 15, 16]);
+    expect(first.slice(16)).toEqual([0, 0, 19, 20, 0, 0, 23, 24, 0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  it("refuses images and a mask of other shapes, by name", () => {
     const images = normalizer.images(bytes, 2);
+    expect(() => maskPatches(images, matrix([[1, 0, 0, 1]]), makeGrid(4, 2))).toThrow(
+      "maskPatches: images: needs shape [1,3,4,4] (−1: any size), got [1,3,2,2]",
+    );
     expect(() => maskPatches(images, matrix([[1, 0]]), grid)).toThrow(
       "maskPatches: mask: needs shape [1,4] (−1: any size), got [1,2]",
     );

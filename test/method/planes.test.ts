@@ -24,6 +24,26 @@ it("normalizes by hand: (x / 255 − mean) / std, a channel a plane", () => {
   for (const [at, value] of expected.entries()) expect(planes[at], `element ${at}`).toBeCloseTo(value, 5);
 });
 
+it("drops patches by hand: to zero, or to the top left pixel of its block, image by image", () => {
+  // Two images of 4 × 4 pixels in four patches; each number tells its plane and its place in it.
+  const grid = makeGrid(4, 2);
+  const planes = Float32Array.from({ length: 2 * 3 * 16 }, (_, at) => 100 * (1 + Math.floor(at / 16)) + (at % 16));
+  const masks = Uint8Array.of(1, 0, 1, 0, 0, 1, 1, 1);
+  const plane = (values: Float32Array, number: number) => [...values.subarray(16 * number, 16 * number + 16)];
+  const dropped = dropPatches(planes, masks, grid);
+  expect(plane(dropped, 0)).toEqual([100, 101, 0, 0, 104, 105, 0, 0, 108, 109, 0, 0, 112, 113, 0, 0]);
+  expect(plane(dropped, 5)).toEqual([0, 0, 602, 603, 0, 0, 606, 607, 608, 609, 610, 611, 612, 613, 614, 615]);
+  const filled = dropPatches(planes, masks, grid, 2);
+  expect(plane(filled, 0)).toEqual([100, 101, 102, 102, 104, 105, 102, 102, 108, 109, 110, 110, 112, 113, 110, 110]);
+  expect(plane(filled, 4)).toEqual([500, 500, 502, 503, 500, 500, 506, 507, 508, 509, 510, 511, 512, 513, 514, 515]);
+});
+
+it("gives back the bytes, a channel after the other in each pixel", () => {
+  const bytes = Uint8Array.of(255, 0, 51, 0, 255, 153, 0, 0, 0, 51, 102, 153, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
+  expect(toBytes(toPlanes(bytes, 2, statistics), 2, statistics)).toEqual(bytes);
+  expect(toBytes(Float32Array.of(0, 0, 0), 1, statistics)).toEqual(Uint8Array.of(51, 102, 153)); // the mean colour
+});
+
 it.each([
   ["two images of 4 × 4 patches", makeGrid(32, 8), 8],
   ["a low resolution of thirds", makeGrid(12, 6), 4],

@@ -248,7 +248,7 @@ describe("RunFolder.resume", () => {
       `${dir}: a run is resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
       '  stage: "pretrain" → "finetune"',
       "  lr: 0.001 → 0.01",
-      '  schedule: {"epochs":[150,250],"factor":0.1} → {"epochs":[150],"factor":0.1}',
+      "  schedule.epochs: [150,250] → [150]",
       '  dataset.fingerprint: "ab12" → "cd34"',
       "  alpha: (none) → 0.8",
     ]);

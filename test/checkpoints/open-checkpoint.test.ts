@@ -1,0 +1,210 @@
+/** Which network of a checkpoint is meant, which checkpoint of a folder, and what names its weights. */
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { networksHash, shortHash } from "../../src/checkpoints/networks-hash.ts";
+import { networkOf, openCheckpoint, savedNetwork } from "../../src/checkpoints/open-checkpoint.ts";
+import { compareConfigs, type RunConfig, type SavedConfig } from "../../src/checkpoints/run-config.ts";
+import { linkedName, listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
+import { PatchDropError } from "../../src/errors.ts";
+import { RunFolder } from "../../src/run/run-folder.ts";
+import { config, save, state } from "../run/example.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "patchdrop-open-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const at = (...names: string[]) => join(folder, ...names);
+
+function refusal(action: () => unknown): PatchDropError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof PatchDropError) return error;
+    throw error;
+  }
+  throw new Error("was not refused");
+}
+
+/** A closed run with these checkpoints. */
+function runWith(...steps: number[]): void {
+  const run = RunFolder.create(at("run"), config);
+  for (const step of steps) run.save(save(step));
+  run.close();
+}
+
+describe("openCheckpoint", () => {
+  it("gives what the folder holds, without the run's record", () => {
+    runWith(1);
+    const path = at("run", "checkpoints", save(1).name);
+    const { networks, optimizer, progress } = save(1);
+    expect(openCheckpoint(path)).toEqual({
+      path,
+      networks,
+      optimizer,
+      progress,
+      config: { format: 1, ...config, created: expect.any(String) },
+    });
+  });
+
+  it("knows a run folder by its configuration or its checkpoints", () => {
+    const message = () => refusal(() => openCheckpoint(at("run"))).message;
+    mkdirSync(at("run"));
+    expect(message()).toContain("is neither a run folder (no config.json) nor a checkpoint (no state.json); ");
+    writeFileSync(at("run", "config.json"), "{}");
+    expect(message()).toBe(`${at("run")}: the run has made no checkpoint yet; let it train longer`);
+    rmSync(at("run", "config.json"));
+    mkdirSync(at("run", "checkpoints"));
+    expect(message()).toBe(`${at("run")}: the run has made no checkpoint yet; let it train longer`);
+  });
+
+  it("names the newest checkpoint of a run without links", () => {
+    runWith(1, 2);
+    rmSync(at("run", "last"));
+    expect(refusal(() => openCheckpoint(at("run"))).message).toBe(
+      `${at("run")}: the run folder has neither best nor last; give ${at("run", "checkpoints", save(2).name)}`,
+    );
+  });
+
+  it("says what a path is not, and what the system did not let it look at", () => {
+    writeFileSync(at("file"), "");
+    const none = refusal(() => openCheckpoint(at("file", "below")));
+    expect([none.kind, none.message]).toEqual([
+      "input",
+      `${at("file", "below")}: does not exist; give the --cv_dir of a run or one of its checkpoints`,
+    ]);
+    const long = refusal(() => openCheckpoint(at("x".repeat(300))));
+    expect(long.kind).toBe("system");
+    expect(long.message).toMatch(/x: could not be read \(ENAMETOOLONG: .*\); check the disk and the path$/);
+  });
+});
+
+describe("the networks of a checkpoint", () => {
+  const checkpoint = (...names: string[]) => {
+    runWith(1);
+    return {
+      ...openCheckpoint(at("run", "last")),
+      path: "C",
+      networks: new Map(names.map((name) => [name, state(1)])),
+    };
+  };
+
+  it("are found by name, before one that has no name", () => {
+    const named = { networks: new Map(Object.entries({ agent: state(1), state_dict: state(2) })) };
+    const opened = { ...checkpoint(), ...named };
+    expect(networkOf(opened, "agent")).toEqual(state(1));
+    expect(networkOf(opened, "resnet_hr")).toEqual(state(2));
+  });
+
+  it("are named in errors as the checkpoint and the network", () => {
+    expect(savedNetwork(checkpoint("agent"), "agent")).toEqual({ state: state(1), where: "C: agent" });
+  });
+
+  it("are listed where the one that is asked for is missing", () => {
+    const error = refusal(() => savedNetwork(checkpoint("agent", "resnet_hr"), "resnet_lr"));
+    expect([error.kind, error.message]).toEqual([
+      "input",
+      "C: must hold the network resnet_lr, got agent, resnet_hr; give a checkpoint of a stage that trains it",
+    ]);
+  });
+});
+
+describe("listCheckpoints", () => {
+  it("gives them in the order of their saves, one without a state first, and leaves others out", () => {
+    runWith(9, 2);
+    const checkpoints = at("run", "checkpoints");
+    for (const name of [".patchdrop-tmp-x", "ckpt_E_3.damaged", "zz"]) mkdirSync(join(checkpoints, name));
+    expect(listCheckpoints(at("run"))).toEqual([
+      { name: "zz", sequence: 0 },
+      { name: save(9).name, sequence: 1 },
+      { name: save(2).name, sequence: 2 },
+    ]);
+  });
+
+  it("gives none of a folder without any", () => {
+    expect(listCheckpoints(at("none"))).toEqual([]);
+  });
+});
+
+describe("linkedName", () => {
+  it("is the folder's name, and undefined where there is no link", () => {
+    runWith(1);
+    expect(linkedName(at("run"), "last")).toBe(save(1).name);
+    expect(linkedName(at("run"), "best")).toBeUndefined();
+    renameSync(at("run", "last"), at("run", "best"));
+    writeFileSync(at("run", "last"), "no link");
+    expect([linkedName(at("run"), "best"), linkedName(at("run"), "last")]).toEqual([save(1).name, undefined]);
+  });
+});
+
+describe("networksHash", () => {
+  it("is that of what sha256sum prints, sorted by name", () => {
+    const files = new Map([
+      ["resnet_hr", "b".repeat(64)],
+      ["agent", "a".repeat(64)],
+    ]);
+    const printed = `${"a".repeat(64)}  agent.safetensors\n${"b".repeat(64)}  resnet_hr.safetensors\n`;
+    const hash = createHash("sha256").update(printed).digest("hex");
+    expect(networksHash(files)).toBe(hash);
+    expect(shortHash(files)).toBe(hash.slice(0, 12));
+  });
+});
+
+describe("compareConfigs", () => {
+  const saved: SavedConfig = { format: 1, ...config, created: "then" };
+  const compared = (given: Partial<RunConfig>, own: JsonObject = {}) => {
+    const options = { ...config.options, ...own };
+    return compareConfigs("run", { ...saved, options }, { ...config, options, ...given });
+  };
+
+  it("has nothing to say about the same run, nor about options and names that learning does not depend on", () => {
+    expect(compared({})).toEqual([]);
+    const options = { ...config.options, cv_dir: "elsewhere", data_dir: "moved", threads: 4, max_epochs: 300 };
+    expect(compared({ options, dataset: { ...config.dataset, name: "moved" } })).toEqual([]);
+  });
+
+  it("refuses another number of epochs where the learning rate depends on it", () => {
+    const own = { schedule: "onecycle", max_epochs: 10 };
+    const options = { ...config.options, ...own, max_epochs: 20 };
+    expect(refusal(() => compared({ options }, own)).message).toMatch(/\n {2}max_epochs: 10 → 20$/);
+  });
+
+  it("takes a run of before 0.2.0 as what it was", () => {
+    const before = { reward: "quadratic" };
+    const options = { ...config.options, ...before, estimator: "self_critical" };
+    expect(compared({ options }, before)).toEqual([]);
+    expect(() => compared({ options: { ...options, estimator: "other" } }, before)).toThrow("estimator");
+  });
+
+  it("names an option that is new or gone, nested ones by dots", () => {
+    const { lr: _, ...rest } = config.options;
+    const options = { ...rest, schedule: { epochs: [150, 250], factor: 0.1, warm: { up: true } } };
+    const error = refusal(() => compared({ options }));
+    expect([error.kind, error.exitCode]).toEqual(["locked", 8]);
+    expect(error.message.split("\n").slice(1)).toEqual(["  lr: 0.001 → (none)", "  schedule.warm.up: (none) → true"]);
+  });
+
+  it("cuts a long value after a hundred characters", () => {
+    // 98 characters and two quotes are shown whole.
+    const options = { ...config.options, lr: "a".repeat(98), penalty: "b".repeat(99) };
+    expect(
+      refusal(() => compared({ options }))
+        .message.split("\n")
+        .slice(1),
+    ).toEqual([`  lr: 0.001 → "${"a".repeat(98)}"`, `  penalty: -0.5 → "${"b".repeat(99)}…`]);
+  });
+
+  it("notes programs of another version, new and gone ones", () => {
+    const { node: _, ...versions } = config.versions;
+    const after = "; the resumed run may differ in its last bits";
+    expect(compared({ versions: { ...versions, patchdrop: "0.2.0", deno: "2" } })).toEqual([
+      `patchdrop: "0.1.0" → "0.2.0"${after}`,
+      `node: "20.20.2" → (none)${after}`,
+      `deno: (none) → "2"${after}`,
+    ]);
+  });
+});

@@ -1,0 +1,132 @@
+/**
+ * Steps whose numbers one can work out: networks of one linear layer, shown images of zeros, so that its bias is the logits,
+ * and plain gradient descent with a rate of 1, so that the bias moves by the gradient.
+ */
+import { beforeAll, describe, expect, it } from "vitest";
+import { float32Tensor } from "../../src/formats/safetensors.ts";
+import type { Learner } from "../../src/models/networks.ts";
+import { findLibtorch } from "../../src/native/find.ts";
+import { openLibtorch } from "../../src/native/library.ts";
+import { FrozenNetwork } from "../../src/nn/frozen.ts";
+import type { Network } from "../../src/nn/layers.ts";
+import { Optimizer } from "../../src/nn/optimizer.ts";
+import { Parameters } from "../../src/nn/parameters.ts";
+import { parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
+import { scope } from "../../src/tensor/scope.ts";
+import { fromArray, full, zeros } from "../../src/tensor/tensor.ts";
+import { classifierStep } from "../../src/training/classifier-training.ts";
+import { finetuneStep } from "../../src/training/finetune.ts";
+import type { Batch } from "../../src/training/learning.ts";
+import { pretrainStep } from "../../src/training/pretrain.ts";
+import { tinyModel } from "./cases.ts";
+
+beforeAll(() => {
+  openLibtorch(findLibtorch(), { threads: 1, cuda: false });
+});
+
+const setting = { model: tinyModel, precision: "fp32" } as const;
+const { imageSize, grid } = tinyModel;
+
+/** One linear layer on the mean colour, with weights of 0. */
+function linear(bias: readonly number[]): Learner {
+  const network: Network = (layers, x) => layers.linear(layers.globalAveragePool(x), "fc", bias.length);
+  const parameters = new Parameters(network, imageSize, "cpu");
+  const weight = float32Tensor([bias.length, 3], new Float32Array(3 * bias.length));
+  parameters.load(
+    new Map([
+      ["fc.weight", weight],
+      ["fc.bias", float32Tensor([bias.length], Float32Array.from(bias))],
+    ]),
+    "by hand",
+  );
+  return { network, parameters };
+}
+
+function biasOf({ parameters }: Learner): number[] {
+  const { data } = parameters.stateDict().get("fc.bias")!;
+  return [...new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4)];
+}
+
+const plain = (...learners: Learner[]) =>
+  new Optimizer(new Map(learners.map(({ parameters }, i) => [String(i), parameters])), { kind: "sgd" });
+
+/** Images of zeros with these labels; each uniform number is one half. */
+function batch(...labels: number[]): Batch {
+  return {
+    images: zeros([labels.length, 3, imageSize, imageSize]),
+    labels: fromArray(BigInt64Array.from(labels, BigInt), [labels.length]),
+    uniforms: full([labels.length, grid.patches], 0.5, "float32", "cpu"),
+    epoch: 0,
+  };
+}
+
+const close = (values: readonly number[]) => values.map((value) => expect.closeTo(value, 6));
+
+describe("the classifier's cross-entropy", () => {
+  const bias = [Math.LN2, 0, 0]; // probabilities ½, ¼, ¼
+
+  it.each([
+    // −ln ½; the gradient is p − target = (½ − 1, ¼, ¼).
+    [0, Math.LN2, [0.5, -0.25, -0.25]],
+    // The target is 0.7·(1, 0, 0) + 0.3·(⅓, ⅓, ⅓) = (0.8, 0.1, 0.1): 0.8·ln 2 + 0.2·ln 4 = 1.2·ln 2; p − target.
+    [0.3, 1.2 * Math.LN2, [0.3, -0.15, -0.15]],
+    // The target is the same for all classes: ⅓·(ln 2 + 2·ln 4) = 5/3·ln 2.
+    [1, (5 / 3) * Math.LN2, [-1 / 6, 1 / 12, 1 / 12]],
+  ])("spreads %d of the target over all classes", (smoothing, loss, moved) => {
+    const classifier = linear(bias);
+    const optimizer = plain(classifier);
+    const options = parseOptions("classifier_training", { label_smoothing: smoothing });
+    const found = scope(() =>
+      classifierStep(classifier, batch(0, 0), { setting, options, optimizer, lr: 1 }).loss.item(),
+    );
+    expect(found).toBeCloseTo(loss, 6);
+    expect(biasOf(classifier)).toEqual(close(bias.map((before, k) => before + moved[k])));
+    optimizer.free();
+    classifier.parameters.free();
+  });
+});
+
+describe("the entropy bonus", () => {
+  // Probabilities ¾ and ¼. With uniform numbers of ½ what is sampled is the greedy mask, so that the advantage is 0, and
+  // only the bonus moves the policy.
+  const logit = Math.log(3);
+  const logits = Array.from({ length: grid.patches }, (_, k) => (k < grid.patches / 2 ? logit : -logit));
+  const flags = { alpha: 1, reward: "quadratic", ckpt_hr_cl: "unread" };
+
+  const stages = {
+    pretrain(beta: number): number[] {
+      const options = parseOptions("pretrain", { ...flags, beta, curriculum: false });
+      const policy = linear(logits);
+      const judge = linear([1, 0, 0]);
+      const frozen = new FrozenNetwork(judge.network, judge.parameters, "fp32");
+      const optimizer = plain(policy);
+      scope(() => pretrainStep(policy, frozen, batch(0, 1), { setting, options, optimizer, lr: 1 }));
+      const after = biasOf(policy);
+      for (const used of [policy.parameters, judge.parameters, frozen, optimizer]) used.free();
+      return after;
+    },
+    finetune(beta: number): number[] {
+      const given = { ...flags, model: "R32_C10", variant: "2019", beta, load: "unread" };
+      const options = withModelDefaults("finetune", parseOptions("finetune", given));
+      const policy = linear(logits);
+      const classifier = linear([1, 0, 0]);
+      const optimizer = plain(policy, classifier);
+      scope(() => finetuneStep({ policy, classifier }, batch(0, 1), { setting, options, optimizer, lr: 1 }));
+      const after = biasOf(policy);
+      for (const used of [policy.parameters, classifier.parameters, optimizer]) used.free();
+      return after;
+    },
+  };
+
+  it.each(["pretrain", "finetune"] as const)("moves each probability towards one half in %s", (stage) => {
+    expect(stages[stage](0)).toEqual(close(logits));
+    const after = stages[stage](0.5);
+    for (const [k, value] of after.entries()) {
+      const towardsZero = Math.sign(logits[k]) * value;
+      expect(towardsZero, `patch ${k}`).toBeLessThan(logit - 0.001);
+      expect(towardsZero, `patch ${k}`).toBeGreaterThan(0);
+      // From above as from below.
+      expect(value, `patch ${k}`).toBeCloseTo(-after[grid.patches - 1 - k], 6);
+    }
+  });
+});
