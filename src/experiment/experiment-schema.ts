@@ -3,6 +3,7 @@
  * Schema, by which editors complete and check such files (configs/experiment.schema.json).
  */
 import { z } from "zod";
+import { defaultsInWords, describeOption } from "../options/option.ts";
 import { type StageName, schemas, stageNames } from "../options/stage-options.ts";
 
 /** Options that name a checkpoint: an earlier stage of the file stands for its run folder. */
@@ -60,15 +61,19 @@ export const readableParts = z.object({
   gallery: fileSchema.shape.gallery.catch(undefined),
 });
 
-const orStage = "; the name of an earlier stage of this file stands for its run folder";
-
 /** A stage's options as editors show them; any may be left out of the stage, since it may stand in `common`. */
 function editableOptions(name: StageName): Record<string, z.ZodType> {
-  const entries = Object.entries(optionsOf(name)).map(([key, option]) => {
-    const described = checkpointOptions.includes(key) ? option.describe(`${option.description}${orStage}`) : option;
-    return [key, described.optional()] as const;
-  });
-  return Object.fromEntries(entries);
+  const options = Object.entries(optionsOf(name));
+  return Object.fromEntries(options.map(([key, option]) => [key, option.describe(wordsOf(key, option)).optional()]));
+}
+
+function wordsOf(key: string, option: z.ZodType): string {
+  const { description, required, modelDefaults } = describeOption(option);
+  const named = checkpointOptions.includes(key)
+    ? "; the name of an earlier stage of this file stands for its run folder"
+    : "";
+  const byModel = modelDefaults === undefined ? "" : ` (default: ${defaultsInWords(modelDefaults)})`;
+  return `${description}${named}${byModel}${required ? " (required, here or in common)" : ""}`;
 }
 
 /** The JSON Schema of experiment files, in draft 7, which all editors know. */

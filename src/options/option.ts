@@ -76,6 +76,11 @@ export function defaultsFor(model: string, shape: Readonly<Record<string, z.core
   );
 }
 
+/** A default by the model in words: "512; 1024 with R34_fMoW". */
+export function defaultsInWords({ any, ...models }: ModelDefaults): string {
+  return [any, ...Object.entries(models).map(([model, value]) => `${value} with ${model}`)].join("; ");
+}
+
 /** The schema and what it wraps: what may be absent, has a default, or becomes something else. */
 function layersOf(schema: z.core.$ZodType): z.core.$ZodType[] {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return [schema, ...layersOf(schema.unwrap())];

@@ -74,17 +74,18 @@ describe("the schema", () => {
     );
     expect([...byStage].map(([name, options]) => [name, options.batch_size.default])).toEqual([
       ["classifier_training", 64],
-      ["pretrain", 512],
+      ["pretrain", undefined],
       ["finetune", 256],
       ["finetune2stream", 256],
     ]);
+    expect(byStage.get("pretrain")!.batch_size.description).toBe("images a step (default: 512; 1024 with R34_fMoW)");
     expect(schema.properties.common.properties.batch_size).toEqual({
       type: "integer",
       minimum: 2,
       description: "images a step",
     });
     expect(byStage.get("pretrain")!.ckpt_hr_cl.description).toBe(
-      "high-resolution classifier, the judge: run folder or checkpoint (required); the name of an earlier stage of this file stands for its run folder",
+      "high-resolution classifier, the judge: run folder or checkpoint; the name of an earlier stage of this file stands for its run folder (required, here or in common)",
     );
   });
 });

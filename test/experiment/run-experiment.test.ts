@@ -236,6 +236,33 @@ describe("what lies in the folder", () => {
   );
 
   it(
+    "is refused where a stage has trained longer than the file says",
+    async () => {
+      const longer = { ...whole, common: whole.common.replace("max_epochs: 1", "max_epochs: 2") };
+      const { hr } = whole.stages;
+      rmSync(out, { recursive: true });
+      await run({ ...longer, stages: { hr }, gallery: "" });
+      await expect(run({ ...whole, stages: { hr }, gallery: "" })).rejects.toThrow(
+        `${join(out, "hr")}: must have trained 1 epochs at most, got 2; give the old max_epochs, or another --out`,
+      );
+      rmSync(out, { recursive: true });
+    },
+    timeoutMs,
+  );
+
+  it(
+    "is the data of --data_dir, wherever it was in training",
+    async () => {
+      const moved = join(folder, "moved");
+      renameSync(join(folder, "data"), moved);
+      const done = await run(whole, moved);
+      renameSync(moved, join(folder, "data"));
+      expect({ trained: done.trained, evaluated: done.evaluated }).toEqual({ trained: [], evaluated: ["hr", "a"] });
+    },
+    timeoutMs,
+  );
+
+  it(
     "is refused where a stage was trained from another one than is there now",
     async () => {
       rmSync(join(out, "hr"), { recursive: true });
