@@ -1,7 +1,7 @@
 /** Turns a schema of options into flags, so that help, defaults and checks have one source. */
 import { type Command, Option } from "commander";
 import type { z } from "zod";
-import { type DescribedOption, defaultsInWords, describeOption } from "../options/option.ts";
+import { type DescribedOption, describeOption, modelDefaultsText } from "../options/option.ts";
 
 /** What the command line gives to an action: how to print, and the options, which nothing has checked yet. */
 export interface Flags {
@@ -37,7 +37,7 @@ function turnedOff(name: string, description: string): Option {
  */
 function aside({ required, default: value, modelDefaults }: DescribedOption): string {
   if (required) return " (required)";
-  if (modelDefaults !== undefined) return ` (default: ${defaultsInWords(modelDefaults)})`;
+  if (modelDefaults !== undefined) return ` (default: ${modelDefaultsText(modelDefaults)})`;
   return value === undefined ? "" : ` (default: ${value})`;
 }
 

@@ -41,6 +41,11 @@ export function byModel<T extends z.ZodType>(schema: T, defaults: ModelDefaults<
   return option;
 }
 
+/** "512; 1024 with R34_fMoW" */
+export function modelDefaultsText({ any, ...models }: ModelDefaults): string {
+  return [String(any), ...Object.entries(models).map(([model, value]) => `${value} with ${model}`)].join("; ");
+}
+
 /** What the help and the flag of an option are made of. */
 export interface DescribedOption {
   readonly type: "number" | "switch" | "text";
@@ -74,11 +79,6 @@ export function defaultsFor(model: string, shape: Readonly<Record<string, z.core
       own === undefined ? [] : [[name, Object.hasOwn(own, model) ? own[model] : own.any]],
     ),
   );
-}
-
-/** A default by the model in words: "512; 1024 with R34_fMoW". */
-export function defaultsInWords({ any, ...models }: ModelDefaults): string {
-  return [any, ...Object.entries(models).map(([model, value]) => `${value} with ${model}`)].join("; ");
 }
 
 /** The schema and what it wraps: what may be absent, has a default, or becomes something else. */

@@ -1,4 +1,5 @@
 /** Which network of a checkpoint is meant, which checkpoint of a folder, and what names its weights. */
+
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +10,7 @@ import { networkOf, openCheckpoint, savedNetwork } from "../../src/checkpoints/o
 import { compareConfigs, type RunConfig, type SavedConfig } from "../../src/checkpoints/run-config.ts";
 import { linkedName, listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
 import { PatchDropError } from "../../src/errors.ts";
+import type { JsonObject } from "../../src/files/json.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { config, save, state } from "../run/example.ts";
 

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { convertCheckpoint } from "../../src/checkpoints/convert-checkpoint.ts";
 import { isBare, readForeignCheckpoint, referenceDictionary } from "../../src/checkpoints/foreign-checkpoint.ts";
 import { PatchDropError } from "../../src/errors.ts";
+import type { JsonObject } from "../../src/files/json.ts";
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -14,8 +15,7 @@ import {
   type TensorData,
 } from "../../src/formats/safetensors.ts";
 import { type TorchTree, writeTorchFile } from "../../src/formats/torch-writer.ts";
-import { RunFolder } from "../../src/run/run-folder.ts";
-import { config, save } from "../run/example.ts";
+import { config } from "../run/example.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -187,16 +187,14 @@ describe("referenceDictionary", () => {
     expect([...referenceDictionary(read(two)).keys()]).toEqual(["resnet_hr", "resnet_lr"]);
   });
 
-  it.each<[string, TorchTree[]]>([
-    ["ckpt_E_12_A_0.125_R_-0.25_S_300", [12, 0.125, -0.25]],
-    ["ckpt_E_1_A_0.500_R_0.25", [1, 0.5, 0.25]],
-    ["my_ckpt_E_1_A_0.500_R_0.25", []],
-    ["ckpt_E_1_A_1_R_0.25", []],
-  ])("takes the numbers of a run's own checkpoint from its name, %s", (name, numbers) => {
-    const run = RunFolder.create(at("run"), config);
-    const path = run.save({ ...save(1, true), name });
-    run.close();
-    const saved = { ...read(weights("w")), path, config: { format: 1 as const, ...config, created: "now" } };
+  it.each<[string, JsonObject, TorchTree[]]>([
+    ["a test", { epoch: 12, step: 0, tested: { accuracy: 0.125, reward: -0.25 } }, [12, 0.125, -0.25]],
+    ["the test of a classifier, which earns nothing", { epoch: 3, step: 0, tested: { accuracy: 0.5 } }, [3, 0.5, 0]],
+    ["no test", { epoch: 2, step: 0 }, [2]],
+    ["nothing", {}, []],
+  ])("takes the numbers of a run's own checkpoint from what it says of %s", (_, progress, numbers) => {
+    const own = { ...config, format: 1 as const, created: "now" };
+    const saved = { ...read(weights("w")), progress, config: own };
     const [epoch, ...rest] = numbers;
     const scalars = rest.map((value) => float32Tensor([], Float32Array.of(Number(value))));
     const [, ...found] = referenceDictionary(saved).values();
