@@ -61,28 +61,31 @@ export const readableParts = z.object({
   gallery: fileSchema.shape.gallery.catch(undefined),
 });
 
-const orStage = "; the name of an earlier stage of this file stands for its run folder";
+/** A stage's options as editors show them, in words by `wordsOf`; any may be left out, since it may stand in the other place. */
+function editableOptions(name: StageName, wordsOf: (key: string, option: z.ZodType) => string) {
+  const options = Object.entries(optionsOf(name));
+  return Object.fromEntries(options.map(([key, option]) => [key, option.describe(wordsOf(key, option)).optional()]));
+}
 
-/** A stage's options as editors show them; any may be left out of the stage, since it may stand in `common`. */
-function editableOptions(name: StageName): Record<string, z.ZodType> {
-  const entries = Object.entries(optionsOf(name)).map(([key, option]) => {
-    const { description, modelDefaults } = describeOption(option);
-    const behind = [
-      checkpointOptions.includes(key) ? orStage : "",
-      modelDefaults === undefined ? "" : ` (default: ${modelDefaultsText(modelDefaults)})`,
-    ].join("");
-    return [key, (behind === "" ? option : option.describe(`${description}${behind}`)).optional()] as const;
-  });
-  return Object.fromEntries(entries);
+function wordsInCommon(key: string, option: z.ZodType): string {
+  const stage = "; the name of an earlier stage of this file stands for its run folder";
+  return `${describeOption(option).description}${checkpointOptions.includes(key) ? stage : ""}`;
+}
+
+function wordsInStage(key: string, option: z.ZodType): string {
+  const { required, modelDefaults } = describeOption(option);
+  const byModel = modelDefaults === undefined ? "" : ` (default: ${modelDefaultsText(modelDefaults)})`;
+  return `${wordsInCommon(key, option)}${byModel}${required ? " (required, here or in common)" : ""}`;
 }
 
 /** The JSON Schema of experiment files, in draft 7, which all editors know. */
 export function experimentJsonSchema(): object {
   const [first, ...others] = stageNames.map((name) =>
-    z.strictObject({ stage: z.literal(name).describe("what is trained"), ...editableOptions(name) }),
+    z.strictObject({ stage: z.literal(name).describe("what is trained"), ...editableOptions(name, wordsInStage) }),
   );
-  // What stages say differently of an option is said as the first that takes it says it.
-  const anyOption = Object.assign({}, ...stageNames.toReversed().map(editableOptions)) as Record<string, z.ZodType>;
+  const [classifier, ...policies] = stageNames.map((name) => Object.entries(editableOptions(name, wordsInCommon)));
+  // The later of two stages holds: pretraining's words, and not those of the classifier, where a penalty has no effect.
+  const anyOption = Object.fromEntries([classifier, ...policies.reverse()].flat());
   const file = z.strictObject({
     ...fileSchema.shape,
     common: z.strictObject(anyOption).optional().describe("options for every stage that takes them"),

@@ -3,7 +3,6 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve, sep } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import type { SavedConfig } from "../checkpoints/run-config.ts";
 import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { RunEvaluation } from "../evaluation/evaluation.ts";
@@ -16,6 +15,7 @@ import { percent } from "../report/table.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { resultsName } from "./experiment-schema.ts";
 import { type EvaluatedRun, gatherPage } from "./gather.ts";
+import { isLowBeside } from "./stage-evaluation.ts";
 import { beganAt } from "./stage-run.ts";
 
 interface OpenedCheckpoint {
@@ -98,14 +98,6 @@ function lowClassifier({ config }: Checkpoint, runs: readonly OpenedCheckpoint[]
   const among = runs.find(({ checkpoint }) => isLowBeside(checkpoint.config, config));
   const { ckpt_lr_cl: own } = config.options;
   return among?.path ?? (typeof own === "string" && existsSync(own) ? own : undefined);
-}
-
-/** Whether a run is a low-resolution classifier of the images that another run has, in the same sizes. */
-function isLowBeside(one: SavedConfig, other: SavedConfig): boolean {
-  const keys = ["model", "variant", "img_size", "lr_size"];
-  const isAlike = keys.every((key) => one.options[key] === other.options[key]);
-  const classes = ({ dataset }: SavedConfig) => JSON.stringify(dataset.classes);
-  return one.options.stream_id === "LR" && isAlike && classes(one) === classes(other);
 }
 
 /**

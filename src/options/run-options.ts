@@ -10,10 +10,10 @@ const { threads, torch } = deviceGroup;
 
 export const runSchema = z.strictObject({
   out: folder("folder of the results (default: runs/<name of the file>)").optional(),
-  data_dir: data_dir.describe("folder of the data set, over the file's"),
-  seed: seed.optional().describe("seed, over the file's"),
-  threads: threads.describe("threads of libtorch, over the file's"),
-  torch: torch.describe("folder of the PyTorch to use, over the file's"),
+  data_dir: data_dir.describe("folder of the data set, over common in the file"),
+  seed: seed.optional().describe("seed, over common in the file"),
+  threads: threads.describe("threads of libtorch, over common in the file"),
+  torch: torch.describe("folder of the PyTorch to use, over common in the file"),
 });
 export type RunOptions = z.infer<typeof runSchema>;
 

@@ -84,8 +84,14 @@ describe("the schema", () => {
       minimum: 2,
       description: "images a step",
     });
+    // Neither a stage's default nor what it requires holds for all.
+    expect(schema.properties.common.properties.lr.description).toBe(
+      "learning rate (the highest, with --schedule onecycle)",
+    );
+    expect(schema.properties.common.properties.penalty.description).toBe("reward of a wrong classification");
+    expect(schema.properties.common.properties.load.description).not.toContain("required");
     expect(byStage.get("pretrain")!.ckpt_hr_cl.description).toBe(
-      "high-resolution classifier, the judge: run folder or checkpoint; the name of an earlier stage of this file stands for its run folder",
+      "high-resolution classifier, the judge: run folder or checkpoint; the name of an earlier stage of this file stands for its run folder (required, here or in common)",
     );
   });
 });
