@@ -76,6 +76,7 @@ describe("thresholdForPatches", () => {
     [1.25, 0.6875, 1], // as near as 1.5, and fewer
     [1.3, 0.5625, 1.5],
     [3.5, 0.0625, 3.5],
+    [3.9, takesAll, 4], // the last one has the probability 0
     [4, takesAll, 4],
     [0.2, takesNone, 0],
   ])("for a mean of %d patches is %d, which gives %d", (target, threshold, patches) => {
@@ -89,6 +90,13 @@ describe("thresholdForPatches", () => {
     // A budget above the four patches of an image leaves all of them.
     expect(thresholdForPatches(looked, 3.5, 8)).toEqual({ threshold: 0.0625, patches: 3.5 });
     expect(thresholdForPatches(looked, 4, 8)).toEqual({ threshold: takesAll, patches: 4 });
+  });
+
+  it("leaves the probabilities as they were", () => {
+    const before = looked.probabilities.slice();
+    thresholdForPatches(looked, 1.5);
+    thresholdForPatches(looked, 1.5, 2);
+    expect(looked.probabilities).toEqual(before);
   });
 
   it("takes patches as likely together", () => {
@@ -158,7 +166,7 @@ describe("thresholdForAccuracy", () => {
     const two = { probabilities: Float32Array.of(...one.probabilities, ...second), patches: 16 };
     const measure = async (thresholds: readonly number[]) =>
       thresholds.map((threshold) => two.probabilities.filter((p) => p >= threshold).length / 2 / 16);
-    const halves = await thresholdForAccuracy(two, 9.25 / 16, measure);
+    const halves = await thresholdForAccuracy(two, 9.5 / 16, measure);
     expect([halves.patches, halves.accuracy]).toEqual([9.5, 9.5 / 16]);
     // Between the tenth probability of the first image, 6.5/16 = 0.40625, and that of the second, 0.390625.
     expect(halves.threshold).toBe(0.3984375);
@@ -172,8 +180,9 @@ describe("thresholdForAccuracy", () => {
   });
 
   it("takes none where none are needed", async () => {
-    const { measure } = measuring((patches) => patches / 16);
+    const { asked, measure } = measuring((patches) => patches / 16);
     expect(await thresholdForAccuracy(one, 0, measure)).toEqual({ threshold: takesNone, patches: 0, accuracy: 0 });
+    expect(asked).toHaveLength(1);
   });
 
   it("looks no further than the budget", async () => {
