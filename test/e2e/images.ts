@@ -34,7 +34,7 @@ export async function makeImageFolder(folder: string, { classes, train, test }: 
 }
 
 /** Bytes [size, size, 3]: grey grain, and a square of 8 to 15 pixels whose colour and side tell the class. */
-function scene(label: number, random: Random): Uint8Array {
+export function scene(label: number, random: Random): Uint8Array {
   const side = 8 + (label % 8);
   const [top, left] = [random.integer(size - side), random.integer(size - side)];
   const colour = [40 + 20 * label, 230 - 20 * label, label % 2 === 0 ? 30 : 220];
