@@ -150,7 +150,8 @@ async function forEachBatch(
   let done = 0;
   let first = 0;
   const breathe = async ({ labels }: Batch) => {
-    bar.update((done += labels.length));
+    done += labels.length;
+    bar.update(done);
     await new Promise(setImmediate);
     const signal = reporter.stopping();
     if (signal !== undefined) throw new Stopped(signal);
