@@ -18,7 +18,7 @@ export { type Experiment, type ExperimentStage, readExperiment } from "./experim
 export { type ExperimentResult, runExperiment } from "./experiment/run-experiment.ts";
 export { type OpenOptions, openPredictor } from "./inference/open-run.ts";
 export type { OpenedRun, Predicted } from "./inference/opened-run.ts";
-export { choosePatches, type Selection, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
+export { type Choice, choosePatches, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
 export {
   centrePatches,
   countPatches,

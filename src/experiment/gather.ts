@@ -126,7 +126,7 @@ async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: Po
   const shown = await showImages(
     options,
     Uint32Array.from(groups.flatMap(([key]) => examples[key])),
-    evaluation.choice?.selection,
+    evaluation.choice?.rule,
   );
   const items = shown.map((one) => {
     const raw = (pixels: Uint8Array) => ({ size: Math.sqrt(pixels.length / 3), pixels });

@@ -29,7 +29,7 @@ function transformOf({ transform, imageSize }: RunDescription): string {
 /** Lists are JSON. */
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { selection } = description;
+  const { choice } = description;
   const { rows, columns } = makeGrid(imageSize, patchSize);
   const streams = checkpoint.networks.has("resnet_lr") && checkpoint.networks.has("resnet_hr");
   return new Map([
@@ -53,7 +53,7 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["normalization", "(x / 255 - mean) / std, RGB"],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
-    ["threshold", String(calibrated?.threshold ?? selection.threshold)],
+    ["threshold", String(calibrated?.threshold ?? choice.threshold)],
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
     ["fill", fills[fill]],

@@ -7,7 +7,7 @@
  */
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
-import { choosePatchesOf, type Selection } from "../method/budget.ts";
+import { type Choice, choosePatchesOf } from "../method/budget.ts";
 import { type Grid, makeGrid, pixelsRead } from "../method/grid.ts";
 import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
@@ -29,7 +29,7 @@ export interface RunParts {
   readonly networks: ReadonlySet<NetworkName>;
   readonly engine: Engine;
   /** How patches are chosen. */
-  readonly selection: Selection;
+  readonly choice: Choice;
   /** Names the networks' weights, see checkpoints/networks-hash.ts. */
   readonly checkpoint: string;
 }
@@ -41,16 +41,16 @@ export class OpenedRun {
   readonly checkpoint: string;
   readonly networks: ReadonlySet<NetworkName>;
   readonly #engine: Engine;
-  readonly #selection: Selection;
+  readonly #choice: Choice;
 
-  constructor({ description, networks, engine, selection, checkpoint }: RunParts) {
+  constructor({ description, networks, engine, choice, checkpoint }: RunParts) {
     const { imageSize, lowSize, patchSize } = description;
     this.description = description;
     this.model = { imageSize, lowSize, grid: makeGrid(imageSize, patchSize) };
     this.checkpoint = checkpoint;
     this.networks = networks;
     this.#engine = engine;
-    this.#selection = selection;
+    this.#choice = choice;
   }
 
   /** Names of the classes, [K]. */
@@ -88,9 +88,9 @@ export class OpenedRun {
     return this.#engine.hold(views);
   }
 
-  /** The masks [B, P] that the run's selection makes of the policy's probabilities [B, P]. */
+  /** The masks [B, P] that the run's choice makes of the policy's probabilities [B, P]. */
   choose(probabilities: Float32Array): Uint8Array {
-    return choosePatchesOf({ probabilities, patches: this.model.grid.patches }, this.#selection);
+    return choosePatchesOf({ probabilities, patches: this.model.grid.patches }, this.#choice);
   }
 
   /**

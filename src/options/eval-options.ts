@@ -1,11 +1,11 @@
 /** The options of `patchdrop eval`: what to evaluate, how patches are chosen, and on what. */
 import { z } from "zod";
+import { choiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { runModelGroup } from "./model-group.ts";
 import { checkpoint, file } from "./option.ts";
 import { runFill } from "./policy-group.ts";
-import { selectionGroup } from "./selection-group.ts";
 import { seed } from "./training-group.ts";
 
 /** Where and how a run is evaluated; `report` takes these too. */
@@ -24,7 +24,7 @@ interface Targets {
 export const evalSchema = z
   .strictObject({
     load: checkpoint("run folder or checkpoint to evaluate"),
-    ...selectionGroup,
+    ...choiceGroup,
     target_patches: z
       .number()
       .min(0)

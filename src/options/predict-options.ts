@@ -1,10 +1,10 @@
 /** The options of `patchdrop predict`; what is absent is taken from the run. */
 import { z } from "zod";
+import { plainChoiceGroup } from "./choice-group.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { runFill } from "./policy-group.ts";
-import { plainSelectionGroup } from "./selection-group.ts";
 
 const { num_workers } = dataGroup;
 
@@ -23,7 +23,7 @@ export const predictSchema = z
     masked: folder("folder for a PNG of each image as the classifier saw it").optional(),
     batch_size: whole(1).default(64).describe("images per batch; results do not depend on it"),
     num_workers,
-    ...plainSelectionGroup,
+    ...plainChoiceGroup,
     fill: runFill,
     ...deviceGroup,
   })

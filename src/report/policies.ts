@@ -23,7 +23,7 @@ export interface ClassReport {
 }
 
 export interface HealthReport {
-  /** Mean entropy of an image's choice in bits, 0 … P. */
+  /** Mean entropy of an image's mask in bits, 0 … P. */
   readonly entropyBits: number;
   /** Distinct masks. */
   readonly policies: number;
@@ -33,7 +33,7 @@ export interface HealthReport {
   readonly imagesByPatches: readonly number[];
   /** Share of the images classified rightly, 0 … 1. */
   readonly accuracy: number;
-  /** The best fixed or random choice of as many patches. */
+  /** The best fixed or random mask with the same number of patches. */
   readonly bestBaseline: { readonly name: string; readonly accuracy: number };
 }
 

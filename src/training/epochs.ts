@@ -6,7 +6,7 @@ import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { everyPatch, judge } from "../evaluation/judge.ts";
-import { choiceOf } from "../evaluation/masks.ts";
+import { maskBy } from "../evaluation/masks.ts";
 import { toJson } from "../files/json.ts";
 import { openLearners } from "../inference/open-run.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
@@ -144,8 +144,8 @@ async function testAfter({ networks: learners, rewarding }: Learning, setting: S
   const { description, reporter, data } = setting;
   const run = openLearners({ learners, description }, setting);
   try {
-    const choice = run.hasPolicy ? choiceOf(description.selection, 0) : everyPatch;
-    const { verdicts } = await judge(data.test, { run, rewarding, reporter }, [choice]);
+    const mask = run.hasPolicy ? maskBy(description.choice, 0) : everyPatch;
+    const { verdicts } = await judge(data.test, { run, rewarding, reporter }, [mask]);
     return verdicts[0].metrics.metrics();
   } finally {
     await run.free();
