@@ -42,10 +42,10 @@ function fmowCommand(): Command {
     });
 }
 
-function cropSummary({ images, crops, kept, hungOver, skipped, bad, ...rows }: CropCounts): string {
+function cropSummary({ images, crops, kept, overhanging, skipped, bad, ...rows }: CropCounts): string {
   const left = Object.entries({ ...skipped, "can't be used": bad }).filter(([, count]) => count > 0);
   return [
-    `${crops} crops of ${images} images, ${kept} of them there already; ${hungOver} cut off at the image's edge`,
+    `${crops} crops of ${images} images, ${kept} of them there already; ${overhanging} cut off at the image's edge`,
     `skipped: ${left.map(([reason, count]) => `${reason} (${count})`).join(", ") || "nothing"}`,
     `train.csv: ${rows.train} crops, test.csv: ${rows.test}, unlabelled.csv: ${rows.unlabelled}`,
   ].join("\n");

@@ -1,5 +1,5 @@
 /**
- * A data set of image files: class folders, as torchvision's ImageFolder, or a ready list. Small images of a set that fits
+ * A data set of image files: class folders, as in torchvision's ImageFolder, or a list. Small images of a set that fits
  * into memory are decoded once and kept as bytes; all others are read from their files each time.
  */
 
@@ -20,9 +20,9 @@ import type { TransformName } from "./transforms.ts";
 
 export interface ImageFolderOptions extends DecodeListOptions {
   dataDir: string;
-  /** "cifar" if absent, whose images can be kept in memory: what its crops are cut from is small. */
+  /** "cifar" if absent; only its images can be kept in memory, since what its crops are cut from is small. */
   transform?: TransformName;
-  /** Told of each unreadable file that is left out: at once, or when it is first met. */
+  /** Told about each unreadable file that is left out: at once, or when it is first met. */
   onSkip?: (file: SkippedFile) => void;
   /** Most bytes that the decoded images may take in memory. */
   memoryLimit?: number;
@@ -106,7 +106,7 @@ export function withReports(options: ReadOptions): ImageFolderOptions {
   const { say } = options;
   return {
     ...options,
-    onProgress: nowAndThen<DecodeProgress>(say, ({ done, total }) => `decoded ${done} of ${total} images`),
+    onProgress: nowAndThen(say, ({ done, total }: DecodeProgress) => `decoded ${done} of ${total} images`),
     onSkip: ({ path, reason }) => say?.(`skipped ${path}: ${reason}`),
   };
 }

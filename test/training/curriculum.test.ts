@@ -47,7 +47,9 @@ describe("a run whose curriculum is not over", () => {
   });
 
   it("calls the checkpoint best whose evaluation earns most", async () => {
-    const earned = readMetrics(runs.at("policy")).flatMap(({ split, reward }) => (split === "test" ? [Number(reward)] : []));
+    const earned = readMetrics(runs.at("policy")).flatMap(({ split, reward }) =>
+      split === "test" ? [Number(reward)] : [],
+    );
     expect(new Set(earned).size).toBeGreaterThan(1);
     const best = 1 + earned.indexOf(Math.max(...earned));
     expect(linked(runs.at("policy"), "best")).toMatch(new RegExp(`^ckpt_E_${best}_`));
