@@ -5,7 +5,7 @@ export type { Checkpoint } from "./checkpoints/checkpoint.ts";
 export type { RunDescription } from "./checkpoints/description.ts";
 export { openCheckpoint } from "./checkpoints/open-checkpoint.ts";
 export { readChoice, type StoredChoice } from "./checkpoints/stored-choice.ts";
-export type { DataSplits, Dataset, InMemory, Luck, Normalization } from "./data/dataset.ts";
+export type { Augmentation, DataSplits, Dataset, InMemory, Normalization } from "./data/dataset.ts";
 export { type DatasetName, datasetNames } from "./data/dataset-registry.ts";
 export { MemoryDataset, type MemoryImages } from "./data/memory-dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";

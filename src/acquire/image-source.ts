@@ -4,7 +4,8 @@
  */
 
 import { stat } from "node:fs/promises";
-import { decodePixels, type Pixels } from "../data/decode.ts";
+import { decodePixels } from "../data/decode.ts";
+import type { Pixels } from "../data/resize.ts";
 import { fault } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
 import {

@@ -7,8 +7,6 @@ import { parseWith } from "../options/parse.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
-
-
 export function dataCommand(): Command {
   const command = new Command("data").description("Make a data set, or check one.").helpCommand(false);
   command.addCommand(fmowCommand());

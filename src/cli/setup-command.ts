@@ -34,7 +34,10 @@ export function setupCommand(): Command {
     .description(about)
     .option("--from <source>", "pip, archive, a zip file, a folder, or an http(s) address (default: whichever works)")
     .option("--cuda", "with libtorch_cuda and the NVIDIA libraries that it needs")
-    .option("--torch-version <version>", "PyTorch version to fetch (default: any suitable one that is here, else 2.15.0)")
+    .option(
+      "--torch-version <version>",
+      "PyTorch version to fetch (default: any suitable one that is here, else 2.15.0)",
+    )
     .option("--torch <folder>", "use the PyTorch in this folder, and only check it")
     .addHelpText("after", examples)
     .action(async ({ torchVersion, ...options }: SetupFlags) => {
@@ -50,7 +53,9 @@ export function setupCommand(): Command {
       process.stdout.write(`libtorch ${found.version}${found.cuda ? " with CUDA" : ""}, ${how}: ${found.root}\n`);
       if (shadowedBy !== undefined) {
         const first = `${shadowedBy.version} (${shadowedBy.source}: ${shadowedBy.root})`;
-        process.stdout.write(`Commands will use ${first}, which comes first; to use this one, set PATCHDROP_TORCH=${found.root}\n`);
+        process.stdout.write(
+          `Commands will use ${first}, which comes first; to use this one, set PATCHDROP_TORCH=${found.root}\n`,
+        );
       }
     });
 }

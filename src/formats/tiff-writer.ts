@@ -90,7 +90,7 @@ function directories(word: 4 | 8, tiff: WrittenTiff, start: number, firstTiles: 
   const encoded: Buffer[] = [];
   let at = start;
   for (const [n, level] of tiff.levels.entries()) {
-    const fields = fieldsOf(word, tiff, level, firstTiles[n], n > 0);
+    const fields = fieldsOf(tiff, level, { word, firstTile: firstTiles[n], overview: n > 0 });
     const directory = encodeDirectory(word, fields, at, n === tiff.levels.length - 1);
     encoded.push(directory);
     at += directory.length;
@@ -99,11 +99,9 @@ function directories(word: 4 | 8, tiff: WrittenTiff, start: number, firstTiles: 
 }
 
 function fieldsOf(
-  word: 4 | 8,
   { tileSize, georeference }: WrittenTiff,
   { width, height, byteCounts }: WrittenLevel,
-  firstTile: number,
-  overview: boolean,
+  { word, firstTile, overview }: { word: 4 | 8; firstTile: number; overview: boolean },
 ): Field[] {
   const offsets: number[] = [];
   byteCounts.reduce((at, count) => {

@@ -11,8 +11,8 @@ import { type Learner, loadNetwork, type NetworkName, networkNames } from "../mo
 import { findModel } from "../models/registry.ts";
 import { choosePrecision } from "../nn/precision.ts";
 import { calibratedChoice, choiceOf, notCalibrated } from "../options/choice-options.ts";
+import { parseWith } from "../options/parse.ts";
 import { type PredictOptions, predictSchema } from "../options/predict-options.ts";
-import { parseWith } from "../options/stage-options.ts";
 import type { Device } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
 import { describeRun } from "./describe-run.ts";

@@ -6,10 +6,7 @@ import { folder, whole } from "./option.ts";
 export const dataGroup = {
   data_dir: folder("folder or archive of the data set; not needed with --dataset synthetic").optional(),
   dataset: z.enum(datasetNames).optional().describe("data set; recognized from --data_dir when absent"),
-  download: z
-    .boolean()
-    .default(false)
-    .describe("fetch the official CIFAR archive into --data_dir if it is not there"),
+  download: z.boolean().default(false).describe("fetch the official CIFAR archive into --data_dir if it is not there"),
   skip_bad: whole(0).default(0).describe("number of unreadable image files to leave out before giving up"),
   num_workers: whole(0)
     .optional()

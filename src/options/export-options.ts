@@ -13,7 +13,9 @@ export const exportSchema = z.strictObject({
   load: checkpoint("run folder or checkpoint to export"),
   out: folder("folder to write"),
   batch: whole(1).optional().describe("fixed batch size of the models; any number when absent"),
-  images: whole(1).default(8).describe("number of images for the comparison with libtorch, from the test set if it is there"),
+  images: whole(1)
+    .default(8)
+    .describe("number of images for the comparison with libtorch, from the test set if it is there"),
   ...runModelGroup,
   data_dir,
   dataset,

@@ -23,7 +23,10 @@ export const policyGroup = {
     .min(0)
     .default(0)
     .describe("weight of an entropy bonus in the policy's loss (in the authors' code, beta has no effect)"),
-  sigma: z.number().default(0.1).describe("accepted so that the authors' command lines work; has no effect, as in their code"),
+  sigma: z
+    .number()
+    .default(0.1)
+    .describe("accepted so that the authors' command lines work; has no effect, as in their code"),
   estimator: z
     .enum(estimatorNames)
     .default("self_critical")
@@ -41,5 +44,8 @@ export const finetuningGroup = {
     .enum(["train", "frozen"])
     .default("train")
     .describe("batch norm of the classifier while it is finetuned (in the 2019 code: frozen)"),
-  policy_loss: z.enum(["mean", "sum"]).default("mean").describe("policy loss over the images of a batch (in the 2019 code: sum)"),
+  policy_loss: z
+    .enum(["mean", "sum"])
+    .default("mean")
+    .describe("policy loss over the images of a batch (in the 2019 code: sum)"),
 };

@@ -13,8 +13,6 @@ import { parseWith } from "./parse.ts";
 import { finetuningGroup, penalty, policyGroup } from "./policy-group.ts";
 import { trainingGroup } from "./training-group.ts";
 
-
-
 export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
 export type StageName = (typeof stageNames)[number];
 
@@ -33,7 +31,9 @@ export const schemas = {
     ).optional(),
     momentum: z.number().min(0).max(1).default(0.9).describe("momentum of SGD"),
     label_smoothing: z.number().min(0).max(1).default(0).describe("share of the target spread over all classes"),
-    penalty: penalty.default(0).describe("accepted so that the authors' command lines work; has no effect in this stage"),
+    penalty: penalty
+      .default(0)
+      .describe("accepted so that the authors' command lines work; has no effect in this stage"),
     batch_size: batch_size.default(64),
     max_epochs: max_epochs.default(350),
     test_interval: test_interval.default(10),

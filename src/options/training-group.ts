@@ -15,7 +15,9 @@ export const trainingGroup = {
   lr: positive.describe("learning rate (the highest, with --schedule onecycle)"),
   wd: z.number().min(0).default(0).describe("weight decay"),
   schedule: z.enum(["constant", "multistep", "step", "onecycle"]).describe("learning rate over time"),
-  epoch_step: whole(1).default(10_000).describe("with --schedule step: number of epochs after which the rate is multiplied by 0.1"),
+  epoch_step: whole(1)
+    .default(10_000)
+    .describe("with --schedule step: number of epochs after which the rate is multiplied by 0.1"),
   clip: positive.optional().describe("upper bound of the gradients' L2 norm; none when absent"),
   seed: seed.default(1).describe("seed of every random number"),
   cuda_graph: onByDefault(

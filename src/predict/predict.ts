@@ -106,7 +106,10 @@ interface DecodedBatch {
 
 async function decodeBatch(paths: readonly string[], pool: DecodePool, imageSize: number): Promise<DecodedBatch> {
   const bytes = new Uint8Array(new SharedArrayBuffer(paths.length * imageSize * imageSize * 3));
-  const unreadable = await pool.decode({ paths, slots: Uint32Array.from(paths.keys()), luck: undefined }, bytes);
+  const unreadable = await pool.decode(
+    { paths, slots: Uint32Array.from(paths.keys()), augmentation: undefined },
+    bytes,
+  );
   return { paths, bytes, unreadable };
 }
 

@@ -4,8 +4,8 @@
  * accept by broadcasting and the caller did not mean is checked here.
  *
  * Shapes: B batch, C channels, H W, P patches, K classes, O output channels; […] is any shape, [] a single number.
- * "Broadcast" is PyTorch's: from the last size on, sizes are equal or one of them is 1 or not there. The element type stays
- * unless something else is said.
+ * "Broadcast" is PyTorch's: from the last size on, sizes are equal, or one of them is 1 or missing. The element type stays
+ * the same unless stated.
  */
 import { fault } from "../errors.ts";
 import { check, owned } from "../native/call.ts";
@@ -73,7 +73,7 @@ export const log = (a: Tensor): Tensor => new Tensor(native.log(a.handle));
 /** The square root. […] → […] */
 export const sqrt = (a: Tensor): Tensor => new Tensor(native.sqrt(a.handle));
 /**
- * Overwrites `a` with max(a, 0) and gives it back; recorded like any operator. For an `a` that nothing else reads.
+ * Overwrites `a` with max(a, 0) and returns it; recorded like any operator. For an `a` that nothing else reads.
  * […] → […], the same memory
  */
 export const reluInPlace = (a: Tensor): Tensor => new Tensor(native.reluInPlace(a.handle));
@@ -88,7 +88,7 @@ export const minimum = (a: Tensor, b: Tensor): Tensor => new Tensor(native.minim
 export const lerp = (a: Tensor, b: Tensor, weight: Tensor): Tensor =>
   new Tensor(native.lerp(a.handle, b.handle, weight.handle));
 
-/** Where `condition` (bool) holds a, elsewhere b. [condition…], [a…], [b…] → [broadcast…] */
+/** a where `condition` (bool) holds, b elsewhere. [condition…], [a…], [b…] → [broadcast…] */
 export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor =>
   new Tensor(native.where(condition.handle, a.handle, b.handle));
 
@@ -110,7 +110,7 @@ export function atLeast(a: Tensor, threshold: number): Tensor {
 // Reductions.
 
 /**
- * The sum over `dims`, whose sizes go (to 1 with `keepDim`); over everything when there are none: […] → []. The sum of
+ * The sum over `dims`, which are removed (kept as 1 with `keepDim`); over everything when absent: […] → []. The sum of
  * bool is int64.
  */
 export function sum(a: Tensor, dims?: readonly number[], keepDim = false): Tensor {
@@ -119,12 +119,12 @@ export function sum(a: Tensor, dims?: readonly number[], keepDim = false): Tenso
   );
 }
 
-/** The mean over `dims`, whose sizes go (to 1 with `keepDim`); over everything when there are none: […] → [] */
+/** The mean over `dims`, which are removed (kept as 1 with `keepDim`); over everything when absent: […] → [] */
 export function mean(a: Tensor, dims?: readonly number[], keepDim = false): Tensor {
   return new Tensor(dims === undefined ? native.mean(a.handle, null) : native.meanDim(a.handle, dims, keepDim, null));
 }
 
-/** Index of the largest element along `dim`, whose size goes; the first of equals. E.g. [B, K], 1 → int64 [B] */
+/** Index of the largest element along `dim`, which is removed; the first of equals. E.g. [B, K], 1 → int64 [B] */
 export const argmax = (a: Tensor, dim: number): Tensor => new Tensor(native.argmax(a.handle, dim, false));
 
 /** Whether every element of […] is finite. Reads the answer back. */
@@ -140,13 +140,13 @@ export function allFinite(a: Tensor): boolean {
 // Shape.
 
 /**
- * […] → [shape…] of as many elements, in row-major order; a view where the strides allow it, else a copy. One size may
- * be −1.
+ * […] → [shape…] with the same number of elements, in row-major order; a view where the strides allow it, else a copy. One
+ * size may be −1.
  */
 export const reshape = (a: Tensor, shape: Shape): Tensor => new Tensor(native.reshape(a.handle, shape));
 /**
- * […] → [shape…] of as many elements, as a view: never copies, throws where the strides do not allow it. One size may
- * be −1.
+ * […] → [shape…] with the same number of elements, as a view: never copies, throws where the strides do not allow it. One
+ * size may be −1.
  */
 export const view = (a: Tensor, shape: Shape): Tensor => new Tensor(native.view(a.handle, shape));
 /** The same bytes as another element type, as a view: [..., n] → [..., n · old width / new width] */
@@ -155,7 +155,7 @@ export const viewAs = (a: Tensor, dtype: DType): Tensor => new Tensor(native.vie
 export const permute = (a: Tensor, order: readonly number[]): Tensor => new Tensor(native.permute(a.handle, order));
 /** A view in which sizes of 1 are repeated: [B, 1], [B, P] → [B, P] */
 export const expand = (a: Tensor, shape: Shape): Tensor => new Tensor(native.expand(a.handle, shape, false));
-/** One behind the other along `dim`; the other sizes are equal. E.g. [A, …], [B, …], 0 → [A + B, …] */
+/** One after the other along `dim`; the other sizes are equal. E.g. [A, …], [B, …], 0 → [A + B, …] */
 export const concat = (tensors: readonly Tensor[], dim: number): Tensor =>
   new Tensor(
     native.cat(
@@ -163,12 +163,12 @@ export const concat = (tensors: readonly Tensor[], dim: number): Tensor =>
       dim,
     ),
   );
-/** Views of so many elements each along `dim`, which together are all of it. E.g. [N], [n, N − n] → [n] and [N − n] */
+/** Views of the given sizes along `dim`, which add up to its size. E.g. [N], [n, N − n] → [n] and [N − n] */
 export const split = (a: Tensor, sizes: readonly number[], dim = 0): Tensor[] =>
   native.splitWithSizes(a.handle, sizes, dim).map((handle) => new Tensor(handle));
-/** Elements start…end − 1 along `dim`, every `step`-th, as a view: that size → ceil((end − start) / step) */
-export const slice = (a: Tensor, dim: number, start: number, end: number, step = 1): Tensor =>
-  new Tensor(native.slice(a.handle, dim, start, end, step));
+/** Elements start…end − 1 along `dim`, as a view: that size → end − start */
+export const slice = (a: Tensor, dim: number, start: number, end: number): Tensor =>
+  new Tensor(native.slice(a.handle, dim, start, end, 1));
 /** Element `index` along `dim`, as a view without that dimension. E.g. [N, …], 0 → […] */
 export const select = (a: Tensor, dim: number, index: number): Tensor =>
   new Tensor(native.select(a.handle, dim, index));
@@ -206,7 +206,7 @@ const constantMode = Buffer.from("constant\0");
 export const cast = (a: Tensor, dtype: DType): Tensor =>
   new Tensor(native.toCopy(a.handle, dtypeCode(dtype), null, null, null, false, null));
 
-/** The same values and shape [B, C, H, W], stored as B, H, W, C; the same memory where they are already. */
+/** The same values and shape [B, C, H, W], stored as B, H, W, C; the same memory where they already are. */
 export const channelsLast = (a: Tensor): Tensor => new Tensor(native.contiguous(a.handle, channelsLastFormat));
 
 /** Overwrites `target` with `source`, converting element type and device. […], [broadcast to it…] */
@@ -281,7 +281,7 @@ export function batchNorm(
   );
 }
 
-/** Mean over windows of size × size, next to each other. [B, C, H, W] → [B, C, floor(H / size), floor(W / size)] */
+/** Mean over adjacent windows of size × size. [B, C, H, W] → [B, C, floor(H / size), floor(W / size)] */
 export function averagePool(x: Tensor, size: number): Tensor {
   return new Tensor(native.avgPool2d(x.handle, [size, size], [size, size], [0, 0], false, true, null));
 }

@@ -229,8 +229,8 @@ function residentImages(loader: Loader, images: ResidentImages): ImageSource {
       moves: { dtype: "int64", shape: [count] },
     }),
     async *batches(epoch, fromStep) {
-      for (const { indices, luck } of loader.plans(epoch, fromStep)) {
-        const moves = loader.dataset.inMemory!.moves(indices.length, luck);
+      for (const { indices, augmentation } of loader.plans(epoch, fromStep)) {
+        const moves = loader.dataset.inMemory!.moves(indices.length, augmentation);
         yield { indices, values: { indices: asInt64(indices), moves } };
       }
     },

@@ -128,9 +128,9 @@ describeOnGpu("data", () => {
     const dataset = noiseDataset(50);
     const made = (["cpu", "cuda"] as const).map((device) => {
       const resident = new ResidentImages(dataset.inMemory.images, dataset.imageSize, moves, device);
-      const luck = { seed: 1, epoch: 2, firstPosition: 3 };
+      const augmentation = { seed: 1, epoch: 2, firstPosition: 3 };
       const bytes = scope(() => {
-        const drawn = fromArray(dataset.inMemory.moves(50, luck), [50], device);
+        const drawn = fromArray(dataset.inMemory.moves(50, augmentation), [50], device);
         return resident
           .batch(
             fromArray(
