@@ -83,8 +83,12 @@ export class OpenedRun {
     return pixelsRead(this.model.grid, patches, seesLow ? this.model.lowSize : 0);
   }
 
-  /** A batch to look at once and to classify under several masks; the caller frees it. */
+  /**
+   * A batch to look at once and to classify under several masks; the caller frees it.
+   * @throws usage: bytes that are no whole images of the run's size, or not as many in both
+   */
   hold(views: Views): HeldBatch {
+    this.#check(views);
     return this.#engine.hold(views);
   }
 
@@ -96,6 +100,7 @@ export class OpenedRun {
   /**
    * What the run says of whole images.
    * @param images bytes [B, S, S, 3] as the transform leaves them
+   * @throws usage: bytes of another length
    */
   predict(images: Uint8Array): Promise<Predicted> {
     return this.#holding({ images }, async (batch) => {
@@ -109,7 +114,7 @@ export class OpenedRun {
    * The first half of {@link predict}, for whoever has the low resolution only: which patches to acquire.
    * @param low bytes [B, L, L, 3]
    * @returns the mask [B, P] and the policy's probabilities [B, P]
-   * @throws input: a run without a policy
+   * @throws input: a run without a policy; usage: bytes of another length
    */
   async decide(low: Uint8Array): Promise<{ mask: Uint8Array; patches: Float32Array }> {
     if (!this.hasPolicy) {
@@ -127,8 +132,14 @@ export class OpenedRun {
    * @param images bytes [B, S, S, 3], with anything in the patches that the mask drops
    * @param mask [B, P]
    * @param low bytes [B, L, L, 3]
+   * @throws usage: bytes or a mask of another length
    */
-  classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Promise<Float32Array> {
+  async classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Promise<Float32Array> {
+    const { imageSize, grid } = this.model;
+    const expected = (images.length / (3 * imageSize ** 2)) * grid.patches;
+    if (mask.length !== expected) {
+      throw fault("usage", { where: "mask", rule: `must have ${expected} patches, as the images`, got: mask.length });
+    }
     return this.#holding({ images, low }, async (batch) => this.#probabilitiesOf(await batch.logits(mask)));
   }
 
@@ -146,6 +157,14 @@ export class OpenedRun {
 
   free(): MaybePromise<void> {
     return this.#engine.free();
+  }
+
+  #check({ images, low }: Views): void {
+    const { imageSize, lowSize } = this.model;
+    const count = images && countImages("images", images, imageSize);
+    const lowCount = low && countImages("low", low, lowSize);
+    if (count === undefined || lowCount === undefined || count === lowCount) return;
+    throw fault("usage", { where: "low", rule: `must be as many images as the others, ${count}`, got: lowCount });
   }
 
   /** A high-resolution classifier takes all patches, a low-resolution one takes none. */
@@ -167,4 +186,12 @@ export class OpenedRun {
       batch.free();
     }
   }
+}
+
+/** How many images the bytes are. */
+function countImages(where: string, bytes: Uint8Array, size: number): number {
+  const each = 3 * size ** 2;
+  if (bytes.length > 0 && bytes.length % each === 0) return bytes.length / each;
+  const rule = `must be whole images of ${size} × ${size} pixels, ${each} bytes each`;
+  throw fault("usage", { where, rule, got: `${bytes.length} bytes` });
 }
