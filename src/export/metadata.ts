@@ -6,6 +6,7 @@ import type { StoredChoice } from "../checkpoints/stored-choice.ts";
 import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
 import { fills } from "../inference/exported.ts";
+import { areTwoStreams } from "../inference/opened-run.ts";
 import { makeGrid } from "../method/grid.ts";
 import type { NetworkName } from "../models/networks.ts";
 import { sha256 } from "../utils/sha256.ts";
@@ -31,7 +32,6 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
   const { choice } = description;
   const { rows, columns } = makeGrid(imageSize, patchSize);
-  const streams = checkpoint.networks.has("resnet_lr") && checkpoint.networks.has("resnet_hr");
   return new Map([
     ["model", `${model} ${variant}`],
     ["network", name],
@@ -57,7 +57,10 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
     ["fill", fills[fill]],
-    ["streams", streams ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one"],
+    [
+      "streams",
+      areTwoStreams(checkpoint.networks) ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one",
+    ],
     ["classes", JSON.stringify(classes)],
   ]);
 }

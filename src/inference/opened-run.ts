@@ -34,6 +34,11 @@ export interface RunParts {
   readonly checkpoint: string;
 }
 
+/** Whether a run of these networks has two streams: a classifier for each resolution. */
+export function areTwoStreams(networks: { has(name: NetworkName): boolean }): boolean {
+  return networks.has("resnet_hr") && networks.has("resnet_lr");
+}
+
 export class OpenedRun {
   readonly description: RunDescription;
   /** Sides in pixels, and the patches. */
@@ -74,7 +79,7 @@ export class OpenedRun {
 
   /** Whether the logits of a low-resolution classifier are added to those of what is acquired. */
   get hasTwoStreams(): boolean {
-    return this.seesHigh && this.networks.has("resnet_lr");
+    return areTwoStreams(this.networks);
   }
 
   /** How many pixels are acquired for an image of which so many patches are taken. */
