@@ -12,8 +12,8 @@ import {
   thresholdForPatches,
 } from "../method/budget.ts";
 import { Random } from "../utils/random.ts";
+import { evaluateMasks, lookAt } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
-import { judge, lookAt } from "./judge.ts";
 import { maskBy } from "./masks.ts";
 
 /** At most so many training images, drawn by the seed: the mean of S over them errs by a hundredth of a patch or two. */
@@ -48,7 +48,7 @@ export async function calibrate(
 ): Promise<Calibrated> {
   const accuraciesAt = async (thresholds: readonly number[]): Promise<number[]> => {
     const masks = thresholds.map((threshold) => maskBy({ policy: "threshold", threshold, budget }, run.seed));
-    const { verdicts } = await judge(run.data.train, run, masks, { images, label: "calibration" });
+    const { verdicts } = await evaluateMasks(run.data.train, run, masks, { images, label: "calibration" });
     return verdicts.map(({ metrics }) => metrics.metrics().accuracy);
   };
   const found =

@@ -11,10 +11,10 @@ import { asTested, type Choice, type Looked, meanEntropy } from "../method/budge
 import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { type Calibrated, type CalibrationSet, calibrate, lookForCalibration, type Target } from "./calibrate.ts";
+import { evaluateMasks, everyPatch, type Verdict } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
-import { everyPatch, judge, type Verdict } from "./judge.ts";
 import { asMany, baselineNames, baselinesOf, maskBy } from "./masks.ts";
 import { sweepChoices, sweepMasks, sweepSeries } from "./sweep.ts";
 
@@ -30,7 +30,7 @@ export async function evaluatePolicy(
 
   const policy = maskBy(choice, seed);
   const masks = [policy, ...baselinesOf(grid, policy, seed), everyPatch];
-  const { verdicts, looked } = await judge(split, evaluated, [...masks, ...sweepMasks(grid, points, seed)]);
+  const { verdicts, looked } = await evaluateMasks(split, evaluated, [...masks, ...sweepMasks(grid, points, seed)]);
 
   const [own] = verdicts;
   const rows = rowsOf(verdicts.slice(0, masks.length), `policy (${checkpoint.config.stage})${suffixOf(choice)}`);
@@ -84,8 +84,8 @@ function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
 }
 
 function row(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict): EvaluationRow {
-  const { accuracy, sparsity = 0, variance, unique_policies, reward } = metrics.metrics();
-  return { name, kind, accuracy, patches: sparsity, patchesStd: variance, policies: unique_policies, reward };
+  const { accuracy, sparsity = 0, patches_std, distinct_masks, reward } = metrics.metrics();
+  return { name, kind, accuracy, patches: sparsity, patchesStd: patches_std, distinctMasks: distinct_masks, reward };
 }
 
 /** Of the low-resolution classifier alone: the one that was given, or, where baselines are wanted, the run's own. */
@@ -94,7 +94,7 @@ async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep, split }
   if (ckpt_lr_cl === undefined && !(sweep && run.hasTwoStreams)) return undefined;
   const low = alone("resnet_lr", ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl));
   try {
-    const { verdicts } = await judge(data[split], { run: low, rewarding: undefined, reporter }, [everyPatch]);
+    const { verdicts } = await evaluateMasks(data[split], { run: low, rewarding: undefined, reporter }, [everyPatch]);
     return verdicts[0].metrics.metrics().accuracy;
   } finally {
     await low.free();
@@ -125,11 +125,11 @@ function evaluatedChoice(
 
 function detailsOf(split: Dataset, looked: Looked, verdict: Verdict, seed: number): PolicyDetails {
   const { metrics, classes, right, counts } = verdict;
-  const { unique_policies: policies = 0, commonest_policy: commonestPolicy = 0 } = metrics.metrics();
+  const { distinct_masks: distinctMasks = 0, commonest_mask: commonestMask = 0 } = metrics.metrics();
   const imagesByPatches = Array.from({ length: looked.patches + 1 }, (_, n) => counts.filter((c) => c === n).length);
   return {
     classes: classes.results().map((result, label) => ({ name: split.classes[label], ...result })),
-    health: { entropyBits: meanEntropy(looked), policies, commonestPolicy, imagesByPatches },
+    health: { entropyBits: meanEntropy(looked), distinctMasks, commonestMask, imagesByPatches },
     examples: findExamples(right, counts, seed),
   };
 }

@@ -8,10 +8,10 @@ import { fault } from "../errors.ts";
 import { networksIn } from "../inference/open-run.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { evaluateMasks, everyPatch } from "./evaluate-masks.ts";
 import { evaluatePolicy } from "./evaluate-policy.ts";
 import { type EvaluatedRun, withEvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluationRow, RunEvaluation } from "./evaluation.ts";
-import { everyPatch, judge } from "./judge.ts";
 
 /**
  * Evaluates the checkpoint of `options.load`.
@@ -51,7 +51,7 @@ function describe({ checkpoint, run, data }: EvaluatedRun, { split }: EvalOption
 /** A run of one classifier. */
 async function classifierRow(evaluated: EvaluatedRun, options: EvalOptions): Promise<EvaluationRow> {
   const { run, data } = evaluated;
-  const { verdicts } = await judge(data[options.split], evaluated, [everyPatch]);
+  const { verdicts } = await evaluateMasks(data[options.split], evaluated, [everyPatch]);
   const { accuracy } = verdicts[0].metrics.metrics();
   return run.seesHigh
     ? { name: "HR classifier, all patches", kind: "baseline", accuracy, patches: run.model.grid.patches }

@@ -11,9 +11,9 @@ import type { RewardOptions } from "../method/reward.ts";
 import type { NetworkName } from "../models/networks.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
-import type { Judging } from "./judge.ts";
+import type { Evaluating } from "./evaluate-masks.ts";
 
-export interface EvaluatedRun extends Judging {
+export interface EvaluatedRun extends Evaluating {
   readonly checkpoint: Checkpoint;
   readonly data: DataSplits;
   readonly seed: number;

@@ -16,7 +16,7 @@ export interface EvaluationRow {
   /** V: its standard deviation over the images. */
   patchesStd?: number | undefined;
   /** Number of distinct masks. */
-  policies?: number | undefined;
+  distinctMasks?: number | undefined;
   reward?: number | undefined;
 }
 
@@ -67,9 +67,9 @@ export interface PolicyHealth {
   /** Mean entropy of an image's mask in bits, 0 … P. */
   entropyBits: number;
   /** Distinct masks. */
-  policies: number;
+  distinctMasks: number;
   /** Share of images with the most frequent mask. */
-  commonestPolicy: number;
+  commonestMask: number;
   /** How many images had 0, 1, … P patches taken, [P + 1]. */
   imagesByPatches: number[];
 }

@@ -2,7 +2,7 @@
 import { type Choice, choosePatches } from "../method/budget.ts";
 import { centrePatches, countPatches, fixedColumns, fixedRows, type Grid, randomMask } from "../method/grid.ts";
 import { Random } from "../utils/random.ts";
-import type { MaskOf } from "./judge.ts";
+import type { MaskOf } from "./evaluate-masks.ts";
 
 /** The mask that a choice makes; what is drawn depends on the seed and on the image's position `positionOf(i)` in its split. */
 export function maskBy(choice: Choice, seed: number, positionOf: (i: number) => number = (i) => i): MaskOf {

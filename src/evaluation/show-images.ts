@@ -10,8 +10,8 @@ import { calibratedChoice, choiceOf } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
+import type { MaskOf } from "./evaluate-masks.ts";
 import { withEvaluatedRun } from "./evaluated-run.ts";
-import type { MaskOf } from "./judge.ts";
 import { maskBy } from "./masks.ts";
 
 export interface Shown {

@@ -7,7 +7,7 @@
  */
 import { type Choice, type Looked, thresholdForPatches } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
-import type { MaskOf, Verdict } from "./judge.ts";
+import type { MaskOf, Verdict } from "./evaluate-masks.ts";
 import { baselineNames, baselinesOf, maskBy } from "./masks.ts";
 
 export interface SweepPoint {

@@ -150,8 +150,8 @@ function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
       accuracy: Number(record.accuracy),
       reward: number("reward"),
       patches: number("sparsity"),
-      // In training, patches are drawn by chance: how many choices there were then says nothing of the policy.
-      policies: split === "test" ? number("unique_policies") : undefined,
+      // In training, patches are drawn by chance: how many masks there were then says nothing about the policy.
+      distinctMasks: split === "test" ? number("distinct_masks") : undefined,
       loss: number("loss"),
     };
     return [curves];

@@ -5,7 +5,7 @@
 import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
-import { everyPatch, judge } from "../evaluation/judge.ts";
+import { evaluateMasks, everyPatch } from "../evaluation/evaluate-masks.ts";
 import { maskBy } from "../evaluation/masks.ts";
 import { toJson } from "../files/json.ts";
 import { openLearners } from "../inference/open-run.ts";
@@ -145,7 +145,7 @@ async function testAfter({ networks: learners, rewarding }: Learning, setting: S
   const run = openLearners({ learners, description }, setting);
   try {
     const mask = run.hasPolicy ? maskBy(description.choice, 0) : everyPatch;
-    const { verdicts } = await judge(data.test, { run, rewarding, reporter }, [mask]);
+    const { verdicts } = await evaluateMasks(data.test, { run, rewarding, reporter }, [mask]);
     return verdicts[0].metrics.metrics();
   } finally {
     await run.free();
@@ -186,7 +186,7 @@ function noteCurriculum({ decided }: Learning, { model, reporter }: Setting, epo
 }
 
 /** A policy that looks at nothing is the commonest way to fail. */
-function warnIfFlat({ commonest_policy: share, unique_policies: distinct }: Metrics, reporter: Reporter): void {
+function warnIfFlat({ commonest_mask: share, distinct_masks: distinct }: Metrics, reporter: Reporter): void {
   if (share === undefined || share < 0.95) return;
   const part = `${(100 * share).toFixed(1)} % of the test images get the same patches (${distinct} distinct masks)`;
   reporter.note(`warning: the policy is flat: ${part}; train longer, or try --beta 0.01 or another --penalty`);

@@ -143,9 +143,9 @@ describe("by hand", () => {
     expect(whole.metrics()).toEqual({
       accuracy: 2 / 3,
       sparsity: 5 / 3,
-      variance: Math.sqrt(1 / 3),
-      unique_policies: 2,
-      commonest_policy: 2 / 3,
+      patches_std: Math.sqrt(1 / 3),
+      distinct_masks: 2,
+      commonest_mask: 2 / 3,
     });
     const parts = new MetricAccumulator();
     parts.add({ correct: Float32Array.of(1), mask: masks.subarray(0, 4) });

@@ -100,7 +100,7 @@ describe("learningCurves", () => {
     expect(all(page, "h3").map((heading) => heading.textContent)).toEqual(["pretrain"]);
     expect(all(page, "figcaption").map((caption) => caption.textContent)).toEqual([
       "accuracy, %",
-      "patches of an image, S",
+      "patches per image, S",
     ]);
     // 270 × 185 with margins of 44, 20, 20, 34: epochs 0 … 4 at x = 44 … 250, 50 … 100 % at y = 151 … 20.
     const [accuracy] = all(page, "figure svg");
