@@ -2,6 +2,7 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
+import { checkClasses } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
 import { describeRun, modelOf } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
@@ -36,6 +37,8 @@ export async function withEvaluatedRun<T>(
   const place = placeOf(options);
   const data = await openDataFor(modelOf(checkpoint, options), settings, reporter.note);
   const description = describeRun(checkpoint, options, data[options.split]);
+  // As many classes are enough: a run may be taken to other images, whose classes are called otherwise.
+  checkClasses(description.classes.length, data[options.split], `--load ${options.load}`);
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
   const alone = (name: NetworkName, from = checkpoint) =>
     openSaved({ sources: new Map([[name, from]]), description }, place);

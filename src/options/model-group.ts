@@ -1,4 +1,4 @@
-/** The options that say which model: of a stage, with their defaults, and of a run that is there, over what it was trained with. */
+/** The options that say which model: for a stage, with their defaults, and for an existing run, to override its own. */
 import { z } from "zod";
 import { patchSizeSchema } from "../checkpoints/description.ts";
 import { shownAs, text, whole } from "./option.ts";
@@ -26,7 +26,7 @@ export const modelGroup = {
 
 export const runModelGroup = {
   model: text("name", "model; the run's when absent").optional(),
-  variant: variant.optional().describe("networks and sizes of which version; the run's when absent"),
+  variant: variant.optional().describe("version of networks and sizes; the run's when absent"),
   img_size: side.describe("side of the high-resolution image in pixels; the run's when absent"),
   lr_size: side.describe("side of the low-resolution image; the run's when absent"),
   patch_size: patchSize.describe("side of a patch, or width x height; the run's when absent"),

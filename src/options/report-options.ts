@@ -3,7 +3,7 @@ import { z } from "zod";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { evaluationGroup } from "./eval-options.ts";
-import { file, text } from "./option.ts";
+import { file, onByDefault, text } from "./option.ts";
 import { selectionGroup } from "./selection-group.ts";
 
 const { data_dir, dataset, skip_bad, num_workers } = runDataGroup;
@@ -11,7 +11,10 @@ const { data_dir, dataset, skip_bad, num_workers } = runDataGroup;
 export const reportSchema = z.strictObject({
   out: file("file for the page").default("report.html"),
   title: text("text", "heading of the page").default("PatchDrop report"),
-  sweep: z.boolean().default(true).describe("accuracy against the number of patches, which takes the most time"),
+  sweep: onByDefault(
+    "accuracy against the number of patches, which takes the most time",
+    "leave out accuracy against the number of patches, which takes the most time",
+  ),
   ...selectionGroup,
   ...evaluationGroup,
   data_dir,

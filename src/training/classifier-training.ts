@@ -16,7 +16,12 @@ export async function classifierTraining(options: ClassifierOptions, setting: Se
     typeof name,
     "fresh"
   >);
-  if (setting.checkpoint === undefined) await startPretrained(classifier, options.pretrained, setting);
+  try {
+    if (setting.checkpoint === undefined) await startPretrained(classifier, options.pretrained, setting);
+  } catch (error) {
+    classifier.parameters.free();
+    throw error;
+  }
   const { momentum, wd: weightDecay, clip } = options;
   const learned = new Map([[name, classifier.parameters]]);
   const optimizer = new Optimizer(learned, { kind: "sgd", momentum, weightDecay, clip });

@@ -95,8 +95,14 @@ export function startNetworks<N extends NetworkName>(
       checkClasses(classes.map(String), data.train, `${origin.flag} ${origin.path}`);
     return loadNetwork(setting, name, savedNetwork(from, name));
   };
-  const names = Object.keys(origins) as N[];
-  return Object.fromEntries(names.map((name) => [name, start(name)])) as Record<N, Learner>;
+  const started = new Map<N, Learner>();
+  try {
+    for (const name of Object.keys(origins) as N[]) started.set(name, start(name));
+    return Object.fromEntries(started) as Record<N, Learner>;
+  } catch (error) {
+    for (const { parameters } of started.values()) parameters.free();
+    throw error;
+  }
 }
 
 /** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */

@@ -85,7 +85,7 @@ describe("the four trainings, from each other's run folders", () => {
     ],
   ])("%s to %s", (stage, name, networks, from) => {
     it(
-      "trains, prints its run folder on stdout and a line an epoch on stderr",
+      "trains, prints its run folder on stdout, and on stderr which model and a line an epoch",
       async () => {
         const run = runFolder(name);
         const { stdout, stderr } = await succeed([stage, ...common(), "--cv_dir", run, ...from()]);
@@ -93,11 +93,15 @@ describe("the four trainings, from each other's run folders", () => {
         // No terminal: plain lines, no bar, no control characters. A slow machine also says how far it is, once a minute.
         const isOther = (line: string) => /^(warning: the policy is flat|epoch \d\/2: \d+ % · )/.test(line);
         const lines = stderr.trimEnd().split("\n");
-        expect(lines.filter((line) => !isOther(line))).toEqual(
-          [1, 2].map((epoch) =>
+        // No --model is given: the first checkpoint that is named says it, or else the data.
+        const named = from().find((word) => word.startsWith(folder));
+        const why = named === undefined ? ", of 32 pixels, is taken for images of 32 × 32" : `, as in ${named}`;
+        expect(lines.filter((line) => !isOther(line))).toEqual([
+          `--model R32_C10${why}`,
+          ...[1, 2].map((epoch) =>
             expect.stringMatching(new RegExp(`^epoch ${epoch}/2: train accuracy [ -~]+; test accuracy [ -~]+$`)),
           ),
-        );
+        ]);
       },
       runTimeoutMs,
     );

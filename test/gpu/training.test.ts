@@ -47,9 +47,11 @@ async function trained(
 ): Promise<Run> {
   const place = { device: "cuda", precision, cuda } as const;
   const own = stageCase(stage, flags, place);
-  const seen = await train(stepRunner({ ...runnerOptions(dataset, own.learning, place), captured }));
+  const options = { ...runnerOptions(dataset, own.learning, place), captured };
+  const seen = await train(stepRunner(options));
   const end = endOf(own);
   own.free();
+  options.setting.normalizer.free();
   return { seen, end };
 }
 
@@ -113,8 +115,7 @@ describeOnGpu("training", () => {
     await trained(stageFlags[2], true);
     const before = liveHandles();
     await trained(stageFlags[2], true);
-    // The normalizer's two, which live as long as its run.
-    expect(liveHandles()).toBe(before + 2);
+    expect(liveHandles()).toBe(before);
   });
 });
 

@@ -93,10 +93,9 @@ describe("thresholdForPatches", () => {
   });
 
   it("leaves the probabilities as they were", () => {
-    const before = looked.probabilities.slice();
-    thresholdForPatches(looked, 1.5);
-    thresholdForPatches(looked, 1.5, 2);
-    expect(looked.probabilities).toEqual(before);
+    const probabilities = Float32Array.of(0.25, 0.75, 0.5);
+    thresholdForPatches({ probabilities, patches: 3 }, 1.5);
+    expect([...probabilities]).toEqual([0.25, 0.75, 0.5]);
   });
 
   it("takes patches as likely together", () => {

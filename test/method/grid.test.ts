@@ -13,7 +13,8 @@ import {
   randomMask,
 } from "../../src/method/grid.ts";
 
-const grid = makeGrid(32, 8);
+// Written out, so that this file loads whatever makeGrid does.
+const grid = { imageSize: 32, patchSize: 8, patchWidth: 8, patchHeight: 8, rows: 4, columns: 4, patches: 16 };
 
 /** The exit code and message of the error that `run` must throw. */
 function raised(run: () => unknown): { exitCode: number; message: string } {
@@ -44,7 +45,7 @@ function scripted(values: number[]) {
 describe("makeGrid", () => {
   it("cuts CIFAR's and ImageNet's images into 4 × 4 patches", () => {
     const square = (patchSize: number) => ({ patchSize, patchWidth: patchSize, patchHeight: patchSize });
-    expect(grid).toEqual({ imageSize: 32, ...square(8), rows: 4, columns: 4, patches: 16 });
+    expect(makeGrid(32, 8)).toEqual(grid);
     expect(makeGrid(224, 56)).toEqual({ imageSize: 224, ...square(56), rows: 4, columns: 4, patches: 16 });
     expect(makeGrid(112, 56).patches).toBe(4);
     expect(makeGrid(1, 1)).toEqual({ imageSize: 1, ...square(1), rows: 1, columns: 1, patches: 1 });
