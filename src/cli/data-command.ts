@@ -1,10 +1,10 @@
 /** `patchdrop data`: crops from fMoW's large images, and a check of a data set's files. */
 import { Command } from "commander";
 import type { CropCounts } from "../data/fmow/crop.ts";
-import { nowAndThen } from "../data/now-and-then.ts";
 import { exitCodes } from "../errors.ts";
 import { checkSchema, fmowSchema } from "../options/data-options.ts";
 import { parseWith } from "../options/parse.ts";
+import { nowAndThen } from "../utils/now-and-then.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
 export function dataCommand(): Command {
