@@ -88,7 +88,7 @@ describe("the schema", () => {
     expect(schema.properties.common.properties.lr.description).toBe(
       "learning rate (the highest, with --schedule onecycle)",
     );
-    expect(schema.properties.common.properties.penalty.description).toBe("reward of a wrong classification");
+    expect(schema.properties.common.properties.penalty.description).toBe("reward of a wrong answer");
     expect(schema.properties.common.properties.load.description).not.toContain("required");
     expect(byStage.get("pretrain")!.ckpt_hr_cl.description).toBe(
       "high-resolution classifier, the judge: run folder or checkpoint; the name of an earlier stage of this file stands for its run folder (required, here or in common)",
