@@ -64,39 +64,35 @@ export async function learnEpochs(
   const clock = stopwatch(start.seconds);
   let { bestScore } = start;
   let test: Metrics | undefined;
+  /** Behind `step` steps of `epoch`, or, with none of them, behind the epoch before. */
   const save = (position: Pick<Progress, "epoch" | "step" | "metrics">, tested?: Metrics, isBest = false) => {
-    const decided = learning.decided?.(Math.max(0, position.epoch - (position.step > 0 ? 0 : 1)));
+    const decided = learning.decided?.(position.step > 0 ? position.epoch : position.epoch - 1);
     const score = tested && { accuracy: tested.accuracy, reward: tested.reward };
     saveCheckpoint(run, learning, { ...position, tested: score, bestScore, decided, seconds: clock() }, isBest);
   };
-  const saveInside = (epoch: number) => (step: number, metrics: MetricAccumulator) =>
-    save({ epoch, step, metrics: metrics.state() });
+  const training = { learning, runner, loader, schedule, reporter, epochs };
   try {
     for (let epoch = start.epoch; epoch < epochs; epoch++) {
       const from = epoch === start.epoch ? start : { step: 0 };
-      const training = { learning, runner, loader, schedule, reporter, epochs };
-      const { metrics, accumulated, imagesPerSecond, stopped } = await trainEpoch(
-        training,
-        epoch,
-        from,
-        saveInside(epoch),
-      );
-      if (stopped !== undefined) return { run: run.path, stopped, test };
+      const saveInside = (step: number, metrics: MetricAccumulator) => save({ epoch, step, metrics: metrics.state() });
+      const trained = await trainEpoch(training, epoch, from, saveInside);
+      if (trained.stopped !== undefined) return { run: run.path, stopped: trained.stopped, test };
 
       const isDue = (epoch + 1) % interval === 0 || epoch + 1 === epochs;
       const tested = isDue ? await testAfter(learning, setting).catch(stoppedBy) : undefined;
       if (tested instanceof Stopped) {
         // The resumed epoch has no step left, and begins with its test.
-        saveInside(epoch)(loader.batchesPerEpoch, accumulated);
+        saveInside(loader.batchesPerEpoch, trained.accumulated);
         return { run: run.path, stopped: tested.signal, test };
       }
       test = tested ?? test;
 
       const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
-      run.log({ epoch: epoch + 1, split: "train", ...metrics, lr, ...toJson({ images_per_second: imagesPerSecond }) });
+      const speed = toJson({ images_per_second: trained.imagesPerSecond });
+      run.log({ epoch: epoch + 1, split: "train", ...trained.metrics, lr, ...speed });
       if (tested !== undefined) {
         run.log({ epoch: epoch + 1, split: "test", ...tested });
-        reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, metrics, tested));
+        reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, trained.metrics, tested));
         noteCurriculum(learning, setting, epoch);
         warnIfFlat(tested, reporter);
       }
