@@ -36,7 +36,7 @@ export { describeModels, type ModelDescription, type NetworkSize } from "./model
 export { findModel, type Model, type ModelOptions, modelNames } from "./models/registry.ts";
 export { type FindOptions, type FoundLibtorch, findLibtorch } from "./native/find.ts";
 export { type AcquireOptions, parseAcquireOptions } from "./options/acquire-options.ts";
-export type { EvalOptions } from "./options/eval-options.ts";
+export { type EvalOptions, parseEvalOptions } from "./options/eval-options.ts";
 export { parseOptions, type StageName, type StageOptions, stageNames } from "./options/stage-options.ts";
 export { type MetricRecord, readMetrics } from "./run/metric-log.ts";
 export type { StageResult } from "./training/epochs.ts";

@@ -10,22 +10,23 @@ import type { EvalOptions } from "../options/eval-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { evaluateMasks, everyPatch } from "./evaluate-masks.ts";
 import { evaluatePolicy } from "./evaluate-policy.ts";
-import { type EvaluatedRun, withEvaluatedRun } from "./evaluated-run.ts";
+import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluationRow, RunEvaluation } from "./evaluation.ts";
 
 /**
  * Evaluates the checkpoint of `options.load`.
  * @param details whether to return those, too
+ * @param data images to evaluate on, in place of the data set that the options name
  * @throws kinds "input" and "usage"
  */
 export function evaluateRun(
   options: EvalOptions,
   reporter: Reporter = silentReporter,
-  { details = options.sweep } = {},
+  { details = options.sweep, data }: { details?: boolean } & Pick<EvaluationContext, "data"> = {},
 ): Promise<RunEvaluation> {
   const checkpoint = openCheckpoint(options.load);
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(checkpoint, options);
-  return withEvaluatedRun(checkpoint, options, reporter, async (evaluated) => {
+  return withEvaluatedRun(checkpoint, options, { reporter, data }, async (evaluated) => {
     const described = describe(evaluated, options);
     if (!evaluated.run.hasPolicy) return { ...described, rows: [await classifierRow(evaluated, options)] };
     const { details: found, ...rest } = await evaluatePolicy(evaluated, options);

@@ -41,7 +41,7 @@ export async function showImages(
   reporter: Reporter = silentReporter,
 ): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
-  return withEvaluatedRun(checkpoint, options, reporter, async ({ run, data, seed }) => {
+  return withEvaluatedRun(checkpoint, options, { reporter }, async ({ run, data, seed }) => {
     const split = data[options.split];
     const { imageSize, grid } = run.model;
     const chosen = choice ?? choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
