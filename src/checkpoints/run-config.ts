@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { type Fault, fault } from "../errors.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../files/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue, toJson } from "../files/json.ts";
 import { descriptionSchema, type RunDescription } from "./description.ts";
 
 export interface RunConfig {
@@ -57,11 +57,13 @@ function formerOptions({ reward }: JsonObject): JsonObject {
  */
 export function compareConfigs(where: string, saved: SavedConfig, given: RunConfig): string[] {
   const free = saved.options.schedule === "onecycle" ? freeOptions : [...freeOptions, "max_epochs"];
-  const fixed = ({ stage, options, dataset }: RunConfig): Map<string, JsonValue> => {
+  // What was not recorded can't be compared.
+  const isDescribed = saved.description !== undefined;
+  const fixed = ({ stage, options, dataset, description }: RunConfig): Map<string, JsonValue> => {
     const { fingerprint, test } = dataset;
     const learned = Object.entries({ ...formerOptions(options), ...options }).filter(([name]) => !free.includes(name));
-    const data = flat({ fingerprint, test: test ?? null }, "dataset.");
-    return new Map([["stage", stage], ...flat(Object.fromEntries(learned), ""), ...data]);
+    const data = toJson({ fingerprint, test: test ?? null, ...(isDescribed ? seenAs(description) : {}) });
+    return new Map([["stage", stage], ...flat(Object.fromEntries(learned), ""), ...flat(data, "dataset.")]);
   };
   const changed = changes(fixed(saved), fixed(given));
   if (changed.length > 0) {
@@ -72,6 +74,11 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
   }
   const versions = changes(new Map(Object.entries(saved.versions)), new Map(Object.entries(given.versions)));
   return versions.map(([name, change]) => `${name}: ${change}; the resumed run may differ in its last bits`);
+}
+
+/** What a data set says of its images that its fingerprint does not hold. */
+function seenAs({ bands, transform, normalization }: Partial<RunDescription> = {}) {
+  return { bands, transform, normalization };
 }
 
 /** Nested objects as dotted names. */

@@ -10,6 +10,7 @@ import { describeRun } from "../../src/inference/describe-run.ts";
 import { openPredictor, openSaved, placeOf, sourcesOf } from "../../src/inference/open-run.ts";
 import type { OpenedRun, Predicted } from "../../src/inference/opened-run.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
+import { readMetrics } from "../../src/run/metric-log.ts";
 import { rewriteState } from "../checkpoints/rewrite-state.ts";
 import { linked, loggedTest } from "../e2e/runs.ts";
 import { evaluate, exact, type Given, memoryData, SmallRuns } from "../training/small-runs.ts";
@@ -61,6 +62,13 @@ describe("a run on images with statistics of their own", () => {
     expect(answers.filter((answer, i) => answer === labels[i]).length / labels.length).toBe(logged.accuracy);
     const taken = mask.reduce((sum, one) => sum + one, 0) / labels.length;
     expect(taken).toBe(name === "hr" ? 16 : logged.sparsity);
+  });
+
+  it("learned with these", async () => {
+    await runs.train("classifier_training", "usual", {}, { data: memoryData() });
+    const [own, usual] = ["hr", "usual"].map((name) => readMetrics(runs.at(name))[0]);
+    expect([own.split, usual.split]).toEqual(["train", "train"]);
+    expect(own.loss).not.toBe(usual.loss);
   });
 
   it("is exported with these", async () => {
