@@ -14,7 +14,7 @@ import { softmax } from "../method/planes.ts";
 import type { NetworkName } from "../models/networks.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
 
-/** What the run says of a batch, row by row. */
+/** What the run says about a batch, row by row. */
 export interface Predicted {
   /** Probabilities of the classes [B, K]. */
   readonly classes: Float32Array;
@@ -77,7 +77,7 @@ export class OpenedRun {
     return this.seesHigh && this.networks.has("resnet_lr");
   }
 
-  /** How many pixels are acquired for an image of which so many patches are taken. */
+  /** How many pixels are acquired for an image of which `patches` patches are taken. */
   pixels(patches: number): number {
     const seesLow = this.hasPolicy || this.networks.has("resnet_lr");
     return pixelsRead(this.model.grid, patches, seesLow ? this.model.lowSize : 0);
@@ -94,7 +94,7 @@ export class OpenedRun {
   }
 
   /**
-   * What the run says of whole images.
+   * What the run says about whole images.
    * @param images bytes [B, S, S, 3] as the transform leaves them
    */
   predict(images: Uint8Array): Promise<Predicted> {

@@ -118,7 +118,7 @@ function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: numb
   }
 }
 
-const afterDivergence = "lower --lr or set --clip; the last checkpoint is as it was";
+const afterDivergence = "lower --lr or set --clip; the last checkpoint is intact";
 
 /** A loss can be finite and the update after it not: looked at before a checkpoint is made. @throws kind "notFinite" */
 function checkWeights({ networks }: Learning, epoch: number, step: number): void {
