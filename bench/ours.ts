@@ -124,7 +124,7 @@ async function serve(): Promise<void> {
   process.stdin.destroy();
 }
 
-/** As many steps as an epoch has, on one batch. */
+/** The number of steps of an epoch, on one batch. */
 async function secondsOfSteps(step: () => number | Promise<number>): Promise<number> {
   const began = performance.now();
   for (let n = 0; n < stepsAnEpoch; n++) await step();
@@ -141,7 +141,7 @@ function libtorchThreads(): number {
   return threads[0];
 }
 
-/** A setting as a stage has it, the images a step, and whether a step on a GPU is captured. */
+/** A setting as a stage has it, the images per step, and whether a step on a GPU is captured. */
 type BenchSetting = Setting & { batch: number; captured: boolean };
 type Place = Pick<Setting, "precision" | "device" | "cuda">;
 

@@ -27,7 +27,7 @@ export const descriptionSchema = z.object({
   transform: z.enum(["cifar", "imagenet", "fmow"]),
   /** (x / 255 − mean) / std, by channel. */
   normalization: z.object({ mean: perChannel, std: z.array(z.number().positive()).min(1) }),
-  /** What stands where a patch was dropped: 0 after normalization, or the low resolution. */
+  /** What dropped patches are filled with: 0 after normalization, or the low resolution. */
   fill: z.enum(["zero", "lr"]),
   /** Names; a label is an index into the list. */
   classes: z.array(z.string()).min(1),

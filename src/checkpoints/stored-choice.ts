@@ -17,13 +17,13 @@ const measured = z.object({
   split: z.enum(["train", "test"]),
   images: z.int().positive(),
   accuracy: z.number(),
-  /** Mean number of patches an image. */
+  /** Mean number of patches per image. */
   patches: z.number(),
 });
 
 const choiceSchema = z.object({
   format: z.literal(1),
-  /** Mean number of patches, or share of images that are classified rightly. */
+  /** Mean number of patches, or share of images that are classified correctly. */
   target: z.union([z.strictObject({ patches: z.number() }), z.strictObject({ accuracy: z.number() })]),
   policy: z.literal("threshold"),
   threshold: z.number().min(0),

@@ -16,7 +16,7 @@ import { evaluateMasks, lookAt } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import { maskBy } from "./masks.ts";
 
-/** At most so many training images, drawn by the seed: the mean of S over them errs by a hundredth of a patch or two. */
+/** At most this many training images, drawn by the seed: the mean of S over them errs by a hundredth of a patch or two. */
 const calibrationImages = 2000;
 
 export interface CalibrationSet {

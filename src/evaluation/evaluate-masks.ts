@@ -19,7 +19,7 @@ import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
 
-/** Images a batch; results do not depend on it. */
+/** Images per batch; results do not depend on it. */
 const batchSize = 512;
 
 /** What is evaluated, and what a mask earns. */

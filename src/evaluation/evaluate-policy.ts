@@ -1,5 +1,5 @@
 /**
- * Holds a policy against the baselines of the method on one split: all patches, none (the low-resolution classifier), and
+ * Compares a policy with the baselines of the method on one split: all patches, none (the low-resolution classifier), and
  * fixed and random masks with the same number of patches per image as the policy took; along its budgets, too.
  */
 
@@ -15,7 +15,7 @@ import { evaluateMasks, everyPatch, type Verdict } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
-import { asMany, baselineNames, baselinesOf, maskBy } from "./masks.ts";
+import { baselineNames, baselinesOf, maskBy, sameNumber } from "./masks.ts";
 import { sweepChoices, sweepMasks, sweepSeries } from "./sweep.ts";
 
 /** What the options ask for of a policy. @throws usage: a choice or target that cannot be */
@@ -72,14 +72,14 @@ function targetOf({ target_patches: patches, target_accuracy: accuracy }: EvalOp
   return accuracy === undefined ? undefined : { accuracy };
 }
 
-/** Behind the name of a policy that is not evaluated as it was tested. */
+/** Suffix for a policy that is evaluated by another rule than in its tests. */
 function suffixOf(choice: Choice): string {
   const isAsTested = JSON.stringify(choice) === JSON.stringify(asTested);
   return isAsTested ? "" : `, ${choiceText(choice)}`;
 }
 
 function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
-  const names = [policy, ...baselineNames.map((name) => name + asMany), "all patches"];
+  const names = [policy, ...baselineNames.map((name) => name + sameNumber), "all patches"];
   return names.map((name, i) => row(name, i === 0 ? "policy" : "baseline", verdicts[i]));
 }
 

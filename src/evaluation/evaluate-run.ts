@@ -39,7 +39,7 @@ function refuseChoice({ path }: Checkpoint, options: EvalOptions): void {
   const flags = ["policy", "budget", "threshold", "target_patches", "target_accuracy", "sweep"] as const;
   const given = flags.find((flag) => options[flag] !== undefined && options[flag] !== false);
   if (given === undefined) return;
-  throw fault("usage", { where: `--${given}`, rule: "must be left out for a run without a policy", got: path });
+  throw fault("usage", { where: `--${given}`, rule: "needs a run with a policy", got: path });
 }
 
 function describe({ checkpoint, run, data }: EvaluatedRun, { split }: EvalOptions) {

@@ -1,4 +1,4 @@
-/** What an evaluation says of a run: a table's rows, and more of a policy. Accuracies and shares are within 0..1. */
+/** What an evaluation says about a run: a table's rows, and more about a policy. Accuracies and shares are within 0..1. */
 
 import type { Measured, StoredChoice } from "../checkpoints/stored-choice.ts";
 import type { Choice } from "../method/budget.ts";
@@ -11,7 +11,7 @@ export interface EvaluationRow {
   name: string;
   kind: "policy" | "baseline";
   accuracy: number;
-  /** S: mean number of patches an image. */
+  /** S: mean number of patches per image. */
   patches: number;
   /** V: its standard deviation over the images. */
   patchesStd?: number | undefined;
@@ -54,7 +54,7 @@ export interface PolicySweep {
   series: SweepSeries[];
 }
 
-/** What there is to say of a policy beyond the rows of a table. */
+/** What there is to say about a policy beyond the rows of a table. */
 export interface PolicyDetails {
   /** By label, [K]. */
   classes: readonly (ClassResult & { name: string })[];

@@ -56,7 +56,7 @@ export async function showImages(
   });
 }
 
-/** What the networks say of an image, and the image. */
+/** What the networks say about an image, and the image. */
 interface Seen {
   readonly image: Uint8Array;
   /** [P] */

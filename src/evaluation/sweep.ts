@@ -1,9 +1,9 @@
 /**
- * Accuracy against the mean number of patches, along the thresholds of a policy or along its K likeliest patches, with
- * the baselines that take as many. Where the thresholds lie is decided on training images, so that the split that is
- * evaluated has no say in it.
+ * Accuracy against the mean number of patches, along the thresholds of a policy or along its K most probable patches, with
+ * the baselines that take the same number. Where the thresholds lie is decided on training images, so that the split
+ * that is evaluated does not influence it.
  *
- * A sweep costs the classifier one pass a point and series; the policy and the low-resolution stream look once.
+ * A sweep costs the classifier one pass per point and series; the policy and the low-resolution stream look once.
  */
 import { type Choice, type Looked, thresholdForPatches } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
@@ -11,10 +11,10 @@ import type { MaskOf, Verdict } from "./evaluate-masks.ts";
 import { baselineNames, baselinesOf, maskBy } from "./masks.ts";
 
 export interface SweepPoint {
-  /** S on the split: mean number of patches an image. */
+  /** S on the split: mean number of patches per image. */
   readonly patches: number;
   readonly accuracy: number;
-  /** Of the policy at this point; each baseline takes as many patches of each image. */
+  /** Of the policy at this point; each baseline takes the same number of patches of each image. */
   readonly threshold?: number;
   readonly budget?: number;
   /** By label, [K]. */

@@ -39,7 +39,7 @@ interface SharedOption {
   readonly faults: readonly Fault[];
 }
 
-/** A stage as it stands in the file; which of the four it is, is undefined where the file does not say it rightly. */
+/** A stage as it stands in the file; which of the four it is, is undefined where the file names none of them. */
 interface WrittenStage {
   readonly name: string;
   readonly stage: StageName | undefined;

@@ -12,7 +12,7 @@ export const checkpointOptions: readonly string[] = ["load", "ckpt_hr_cl", "ckpt
 /** Options of every stage that a file must leave out, since the experiment sets them, and the rule that says so. */
 export const setByExperiment: Readonly<Record<string, string>> = {
   cv_dir: "must be left out: the run folder of a stage is its name, in the folder of the experiment",
-  resume: "must be left out: a stage that was begun goes on by itself",
+  resume: "must be left out: a stage that was begun continues by itself",
 };
 
 /** The options that a file may give to a stage, by name. */
@@ -26,7 +26,7 @@ export const pageName = "index.html";
 
 const stageNameSchema = z
   .string()
-  .regex(/^[a-zA-Z0-9][\w.-]*$/, "must be a plain name, since it becomes a folder")
+  .regex(/^[a-zA-Z0-9][\w.-]*$/, "must be letters, digits, '.', '_' or '-', since it names a folder")
   // JavaScript's objects have such keys first, whatever the order of the file.
   .regex(/\D/, "must not be a number alone, since the order of stages would be lost")
   .refine(
@@ -96,7 +96,7 @@ export function experimentJsonSchema(): object {
   return z.toJSONSchema(file, { target: "draft-7", io: "input", override: tidy });
 }
 
-/** Leaves out what says nothing: that a whole number is one that JavaScript holds, and defaults that hang on the stage. */
+/** Leaves out what says nothing: that a whole number is one that JavaScript holds, and defaults that depend on the stage. */
 function tidy({ jsonSchema, path }: { jsonSchema: z.core.JSONSchema.BaseSchema; path: (string | number)[] }): void {
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
   if (path.at(-1) === "common") {

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
-import { asMany } from "../evaluation/masks.ts";
+import { sameNumber } from "../evaluation/masks.ts";
 import { showImages } from "../evaluation/show-images.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
@@ -69,7 +69,7 @@ export async function gatherPage(
 
 /**
  * The rows of all runs, each policy's baselines behind it. A run's name stands before its rows where another has rows of
- * the same kind. What a classifier among the runs says need not be said by a policy again.
+ * the same kind. A row that a classifier's run already has is not repeated for a policy.
  */
 export function tableOf(runs: readonly Pick<EvaluatedRun, "name" | "evaluation">[]): RunEvaluation["rows"] {
   const isPolicy = ({ evaluation }: (typeof runs)[number]) => evaluation.patchUse !== undefined;
@@ -105,21 +105,21 @@ function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): Policy
   }));
 }
 
-/** The policy beside the best choice of as many patches that looks at nothing. */
+/** The policy beside the best mask with the same number of patches that ignores the image. */
 function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline"> {
-  const compared = rows.filter(({ name }) => name.endsWith(asMany));
+  const compared = rows.filter(({ name }) => name.endsWith(sameNumber));
   const best = compared.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
   return {
     accuracy: rows[0].accuracy,
-    bestBaseline: { name: best.name.slice(0, -asMany.length), accuracy: best.accuracy },
+    bestBaseline: { name: best.name.slice(0, -sameNumber.length), accuracy: best.accuracy },
   };
 }
 
 const groups: readonly (readonly [keyof PolicyDetails["examples"], string])[] = [
-  ["cheapest", "Cheapest: recognized with the fewest patches"],
-  ["dearest", "Dearest: the most patches"],
-  ["right", "Recognized, drawn at random"],
-  ["wrong", "Mistaken, drawn at random"],
+  ["fewest", "Fewest patches, recognized"],
+  ["most", "Most patches"],
+  ["right", "Recognized, picked at random"],
+  ["wrong", "Not recognized, picked at random"],
 ];
 
 async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: PolicyDetails): Promise<GalleryGroup[]> {

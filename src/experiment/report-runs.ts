@@ -101,8 +101,8 @@ function lowClassifier({ config }: Checkpoint, runs: readonly OpenedCheckpoint[]
 }
 
 /**
- * What was found, in one sentence of the most accurate policy (the cheapest of those that are to a tenth of a percent), or
- * of the first classifier where there is none.
+ * What was found, in one sentence about the most accurate policy (of those that are equal to a tenth of a percent, the
+ * one with the fewest patches), or about the first classifier where there is none.
  */
 export function summaryOf(runs: readonly EvaluatedRun[]): string {
   const policies = runs.filter(({ evaluation }) => evaluation.patchUse !== undefined);
@@ -114,7 +114,7 @@ export function summaryOf(runs: readonly EvaluatedRun[]): string {
   const { name, evaluation } = order[0] ?? runs[0];
   const { dataset, split, images, rows, patchUse } = evaluation;
   const all = `the ${images.toLocaleString("en")} ${split === "test" ? "test" : "training"} images of ${dataset}`;
-  const which = policies.length > 1 ? `Of ${policies.length} policies the most accurate, ${name},` : name;
+  const which = policies.length > 1 ? `The most accurate of ${policies.length} policies, ${name},` : name;
   const found = `${which} recognizes ${percent(rows[0].accuracy)} % of ${all}`;
   if (patchUse === undefined) return `${found}.`;
   const whole = rows.find((row) => row.name === "all patches")?.accuracy ?? Number.NaN;

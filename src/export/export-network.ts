@@ -19,7 +19,7 @@ export interface Source {
   readonly state: StateDict;
   /** Names the network in errors. */
   readonly where: string;
-  /** What the model's file says of itself. */
+  /** What the model's file says about itself. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 

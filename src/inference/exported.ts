@@ -17,7 +17,7 @@ import type { Fill } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
 import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
 
-/** What stands where a patch was dropped, as the metadata say it. */
+/** What dropped patches are filled with, as the metadata say it. */
 export const fills: Record<Fill, string> = {
   zero: "dropped patches are 0 after normalization",
   lr: "dropped patches show the low resolution, enlarged",
@@ -61,7 +61,7 @@ const schema = z
     transform_name: z.enum(["cifar", "imagenet", "fmow"], said("must name a transform")),
     mean: channels(0),
     std: channels(1e-6),
-    fill: z.enum(Object.values(fills), said("must say what stands where a patch was dropped")),
+    fill: z.enum(Object.values(fills), said("must say what dropped patches are filled with")),
     classes: names,
     threshold: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number").transform(Number),
     // What the threshold was calibrated for; without it, it is the one that policies are tested with.
@@ -157,5 +157,5 @@ function readModels(folder: string): Map<ModelFile, Uint8Array> {
 function expectSame(one: Metadata & { where: string }, other: Metadata & { where: string }): void {
   const shared = ({ where: _, network: __, checkpoint_sha256: ___, ...rest }: typeof one) => JSON.stringify(rest);
   if (shared(one) === shared(other)) return;
-  throw fault("input", { where: other.where, rule: `must be of the same export as ${basename(one.where)}`, next });
+  throw fault("input", { where: other.where, rule: `must come from the same export as ${basename(one.where)}`, next });
 }

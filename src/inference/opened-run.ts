@@ -14,7 +14,7 @@ import { softmax } from "../method/planes.ts";
 import type { NetworkName } from "../models/networks.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
 
-/** What the run says of a batch, row by row. */
+/** What the run says about a batch, row by row. */
 export interface Predicted {
   /** Probabilities of the classes [B, K]. */
   readonly classes: Float32Array;
@@ -82,7 +82,7 @@ export class OpenedRun {
     return areTwoStreams(this.networks);
   }
 
-  /** How many pixels are acquired for an image of which so many patches are taken. */
+  /** How many pixels are acquired for an image of which `patches` patches are taken. */
   pixels(patches: number): number {
     const seesLow = this.hasPolicy || this.networks.has("resnet_lr");
     return pixelsRead(this.model.grid, patches, seesLow ? this.model.lowSize : 0);
@@ -103,7 +103,7 @@ export class OpenedRun {
   }
 
   /**
-   * What the run says of whole images.
+   * What the run says about whole images.
    * @param images bytes [B, S, S, 3] as the transform leaves them
    * @throws usage: bytes of another length
    */

@@ -134,7 +134,7 @@ export function countPatches(mask: ArrayLike<number>): number {
   return count;
 }
 
-/** How many pixels are read for an image: those of so many patches, and those of a low resolution of side `lowSize`. */
+/** How many pixels are read for an image: those of `patches` patches, and those of a low resolution of side `lowSize`. */
 export function pixelsRead({ patchWidth, patchHeight }: Grid, patches: number, lowSize: number): number {
   return patches * patchWidth * patchHeight + lowSize ** 2;
 }

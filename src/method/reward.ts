@@ -10,7 +10,7 @@ import { full, type Tensor } from "../tensor/tensor.ts";
 
 /** What came of a mask: all that a reward may depend on. */
 export interface Outcome {
-  /** 1 for an image that is classified rightly, [B]. */
+  /** 1 for an image that is classified correctly, [B]. */
   readonly right: Tensor;
   /** The patches that were taken, [B, P] of 0 and 1. */
   readonly mask: Tensor;

@@ -17,7 +17,7 @@ export interface Learner {
   readonly parameters: Parameters;
 }
 
-/** What a network's size hangs on. */
+/** What a network's size depends on. */
 export interface NetworkSetting {
   readonly model: Model;
   readonly classes: number;

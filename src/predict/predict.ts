@@ -1,5 +1,5 @@
 /**
- * `patchdrop predict`: what a trained run says of images, a line each. Threads decode the next batch while the networks
+ * `patchdrop predict`: what a trained run says about images, a line each. Threads decode the next batch while the networks
  * look at this one; no more than these two are held, however many images there are.
  */
 
@@ -28,7 +28,7 @@ export interface PredictStreams {
   readonly output: Writable;
 }
 
-/** With those of the run that was gone on with. */
+/** Including those of the run that was resumed. */
 export interface PredictCounts {
   readonly images: number;
   readonly unreadable: number;

@@ -41,13 +41,13 @@ export const galleryLegend =
   "From left to right: the coarse image that the policy sees; how much it wants each patch, in\u00a0%; the sharp image with " +
   "the patches that it takes outlined and the others faded; all that the classifier sees of it.";
 
-/** Images that show the same thing, e.g. "Dearest". */
+/** Images that show the same thing, e.g. "Most patches". */
 export interface GalleryGroup {
   readonly title: string;
   readonly items: readonly GalleryItem[];
 }
 
-/** The gallery, one figure an image, group by group. */
+/** The gallery, one figure per image, group by group. */
 export async function gallery(groups: readonly GalleryGroup[]): Promise<Markup> {
   const blocks = groups.map(async ({ title, items }) => {
     const figures = await Promise.all(items.map(figure));

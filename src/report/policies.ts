@@ -12,7 +12,7 @@ import { type TradeoffSeries, tradeoffChart, tradeoffCharts } from "./tradeoff.t
 export interface ClassReport {
   readonly name: string;
   readonly images: number;
-  /** Share of the class's images classified rightly, 0 … 1. */
+  /** Share of the class's images classified correctly, 0 … 1. */
   readonly accuracy: number;
   /** S: mean number of patches of its images. */
   readonly patches: number;
@@ -31,7 +31,7 @@ export interface HealthReport {
   readonly commonestMask: number;
   /** How many images had 0, 1, … P patches taken, [P + 1]. */
   readonly imagesByPatches: readonly number[];
-  /** Share of the images classified rightly, 0 … 1. */
+  /** Share of the images classified correctly, 0 … 1. */
   readonly accuracy: number;
   /** The best fixed or random mask with the same number of patches. */
   readonly bestBaseline: { readonly name: string; readonly accuracy: number };
@@ -97,8 +97,8 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
 }
 
 const howToRead =
-  "A policy's line goes from no patches to all, the likeliest first; the baselines take as many patches of each image. " +
-  "Thin lines are the classifier with all patches, and that of the low resolution.";
+  "Along a policy's line its most probable patches are added, from none to all; the baselines take the same number of " +
+  "each image. Thin lines: the classifier with all patches, and the low-resolution classifier.";
 const large = { width: 760, height: 360 };
 
 /** A column a policy, under its name. */
@@ -129,7 +129,7 @@ const healthLines: readonly (readonly [string, (policy: PolicyReport) => string]
   ["images with the commonest mask", ({ health: { commonestMask } }) => `${percent(commonestMask)} %`],
   ["entropy of a mask", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
   [
-    "gain over the best fixed or random",
+    "gain over the best fixed or random mask",
     ({ health: { accuracy, bestBaseline } }) => {
       const points = 100 * (accuracy - bestBaseline.accuracy);
       const signed = `${points > 0 ? "+" : ""}${decimals(points, 1).replace("-", "−")}`;
@@ -147,7 +147,7 @@ async function health(policies: readonly PolicyReport[]): Promise<Markup> {
     }),
   );
   return html`<div class="side">${blocks}</div>
-<p class="note">Entropy is 0 bits where the policy is certain of every patch, and one bit a patch where it tosses coins.</p>`;
+<p class="note">Entropy is 0 bits where the policy is certain of every patch, and one bit per patch where it tosses coins.</p>`;
 }
 
 function healthVerdict({ health: { commonestMask, distinctMasks }, patchUse: { length } }: PolicyReport): string {
@@ -172,7 +172,7 @@ function patchCounts({ health: { imagesByPatches } }: PolicyReport): Promise<Mar
     marginBottom: 38,
     x: {
       type: "band",
-      label: "patches of an image",
+      label: "patches per image",
       labelAnchor: "center",
       labelArrow: "none",
       padding: 0.2,

@@ -29,7 +29,7 @@ export interface StageResult {
   stopped?: NodeJS.Signals | undefined;
 }
 
-/** Saved besides the networks: from here a resumed run goes on. */
+/** Saved besides the networks: from here a resumed run continues. */
 interface Progress {
   epoch: number;
   /** Steps of this epoch that are done. */
@@ -56,7 +56,7 @@ export async function learnEpochs(
   const { seed, max_epochs: epochs, test_interval: interval, cuda_graph: captured } = options;
   const { reporter } = setting;
   const start = startOf(setting.checkpoint, learning);
-  if (start.epoch >= epochs) reporter.note(`${run.path}: all ${epochs} epochs are done already`);
+  if (start.epoch >= epochs) reporter.note(`${run.path}: all ${epochs} epochs are already done`);
   const loader = trainingLoader(setting.data.train, options);
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
@@ -181,7 +181,7 @@ function noteCurriculum({ decided }: Learning, { model, reporter }: Setting, epo
   reporter.note(`the curriculum is not over: the policy has learned to decide ${learned} of ${patches} patches`);
 }
 
-/** A policy that looks at nothing is the commonest way to fail. */
+/** A policy that ignores the image is the commonest way to fail. */
 function warnIfFlat({ commonest_mask: share, distinct_masks: distinct }: Metrics, reporter: Reporter): void {
   if (share === undefined || share < 0.95) return;
   const part = `${(100 * share).toFixed(1)} % of the test images get the same patches (${distinct} distinct masks)`;

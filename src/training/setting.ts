@@ -27,10 +27,10 @@ export interface Setting extends Place {
   readonly classes: number;
   readonly normalizer: Normalizer;
   readonly reporter: Reporter;
-  /** What each checkpoint says of the run. */
+  /** What each checkpoint says about the run. */
   readonly description: RunDescription;
   readonly versions: Readonly<Record<string, string>>;
-  /** Where a run that is resumed goes on; its networks come from there and from nowhere else. */
+  /** Where a resumed run continues; its networks come from there and from nowhere else. */
   readonly checkpoint: Checkpoint | undefined;
 }
 
@@ -64,7 +64,7 @@ export async function prepare(
   };
 }
 
-/** What a training on these data says of its networks. */
+/** What a training on these data says about its networks. */
 export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
   const { name, variant, imageSize, lowSize, grid } = model;
   const { normalization, classes, bands, transform } = train;
@@ -76,7 +76,7 @@ export function describeSetting(model: Model, { train }: DataSplits, fill: Fill)
 export type Origin = "fresh" | { readonly flag: string; readonly path: string };
 
 /**
- * A stage's networks as it begins, or as the checkpoint has them that a resumed run goes on from.
+ * A stage's networks as it begins, or as the checkpoint has them that a resumed run continues from.
  * @throws input: a checkpoint that is not of the stage's model, or lacks a network
  */
 export function startNetworks<N extends NetworkName>(

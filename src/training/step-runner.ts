@@ -199,7 +199,7 @@ interface ImageSource {
   free(): void;
 }
 
-/** A set of at most so many bytes is held by the GPU as a whole: CIFAR's is 154 MB. */
+/** A set of at most this many bytes is held by the GPU as a whole: CIFAR's is 154 MB. */
 const residentLimitBytes = 2 ** 30;
 
 function imageSource(loader: Loader, { device }: Pick<Setting, "device">): ImageSource {

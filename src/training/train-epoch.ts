@@ -124,7 +124,7 @@ function free(numbers: StepNumbers): void {
   for (const tensor of Object.values(numbers)) (tensor as Tensor | undefined)?.free();
 }
 
-const afterDivergence = "lower --lr or set --clip; the last checkpoint is as it was";
+const afterDivergence = "lower --lr or set --clip; the last checkpoint is intact";
 
 /** A loss can be finite and the update after it not: looked at before a checkpoint is made. @throws kind "notFinite" */
 function checkWeights({ networks }: Training["learning"], epoch: number, step: number): void {

@@ -504,7 +504,7 @@ describe("run folders", () => {
       expectError(
         ended,
         8,
-        `${hr()}: a run is resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
+        `${hr()}: must be resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
         "  batch_size: 8 → 4",
         "  lr: 0.1 → 0.5",
       );
@@ -557,7 +557,7 @@ describe("run folders", () => {
 });
 
 describe("numbers that are not finite", () => {
-  const lowerRate = "lower --lr or set --clip; the last checkpoint is as it was";
+  const lowerRate = "lower --lr or set --clip; the last checkpoint is intact";
   const diverge = (run: string, ...more: string[]) =>
     patchdrop(["classifier_training", ...quick, "--data_dir", data, "--cv_dir", run, "--momentum", "0", ...more]);
 
@@ -668,7 +668,7 @@ stages:
         await run("stags: {}\nstages: { hr: { stage: training }, ../up: { stage: pretrain } }\n"),
         2,
         /bad\.yaml: stages\.hr\.stage: must be one of classifier_training, .*, got training$/,
-        /bad\.yaml: stages\.\.\.\/up: must be a plain name, since it becomes a folder, got /,
+        /bad\.yaml: stages\.\.\.\/up: must be letters, digits, '.', '_' or '-', since it names a folder, got /,
         /bad\.yaml: stags: must be a key of an experiment file, got nothing; did you mean stages\?$/,
         /bad\.yaml: stages\.\.\.\/up\.ckpt_hr_cl: must be given, got nothing; see `patchdrop pretrain --help`$/,
       );

@@ -191,7 +191,7 @@ describe("two uncut runs", () => {
       const { stdout, stderr } = await succeed(argumentsOf("hr", runFolder("hr"), "--resume"));
       expect({ stdout, stderr }).toEqual({
         stdout: `${runFolder("hr")}\n`,
-        stderr: `${runFolder("hr")}: all 3 epochs are done already\n`,
+        stderr: `${runFolder("hr")}: all 3 epochs are already done\n`,
       });
       expect(outcome(runFolder("hr"))).toEqual(before);
     },

@@ -295,7 +295,7 @@ stages:
     async () => {
       const { stdout, stderr } = await succeed(command());
       for (const done of ["hr", "lr", "pretrain"])
-        expect(stderr).toContain(`${done}: done already, in ${join(out(), done)}\n`);
+        expect(stderr).toContain(`${done}: already done, in ${join(out(), done)}\n`);
       expect(stderr).toContain("finetune: finetune\n");
       expect(stderr).toContain("two: finetune2stream\n");
       const epochs = timelessMetrics(join(out(), "finetune")).filter(({ split }) => split === "train");
@@ -319,7 +319,7 @@ stages:
       const before = trained();
       const results = readFileSync(join(out(), "results.json"), "utf8");
       const { stdout, stderr } = await succeed(command());
-      for (const stage of stages) expect(stderr).toContain(`${stage}: done already, in ${join(out(), stage)}\n`);
+      for (const stage of stages) expect(stderr).toContain(`${stage}: already done, in ${join(out(), stage)}\n`);
       expect(stderr).not.toMatch(/^epoch |: evaluation$/m);
       expect(trained()).toEqual(before);
       expect(readFileSync(join(out(), "results.json"), "utf8")).toBe(results);

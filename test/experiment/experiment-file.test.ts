@@ -140,7 +140,7 @@ describe("stages", () => {
     ).toEqual([
       "common.cv_dir: must be left out: the run folder of a stage is its name, in the folder of the experiment, got a",
       "stages.hr.cv_dir: must be left out: the run folder of a stage is its name, in the folder of the experiment, got b",
-      "stages.hr.resume: must be left out: a stage that was begun goes on by itself, got true",
+      "stages.hr.resume: must be left out: a stage that was begun continues by itself, got true",
     ]);
   });
 
@@ -166,7 +166,7 @@ describe("stages", () => {
 `),
     ).toEqual([
       "stages.12: must not be a number alone, since the order of stages would be lost, got keys with values",
-      "stages.../up: must be a plain name, since it becomes a folder, got keys with values",
+      "stages.../up: must be letters, digits, '.', '_' or '-', since it names a folder, got keys with values",
       "stages.results.json: must not be the name of a file that the experiment writes, got keys with values",
     ]);
   });

@@ -17,9 +17,9 @@ const probabilities = [0.5, 0.9, 0.25, 0.9];
 
 describe("choosePatches", () => {
   it.each<[string, Choice, string]>([
-    ["those at least as likely as the threshold", { policy: "threshold", threshold: 0.5 }, "1101"],
+    ["those with at least the threshold", { policy: "threshold", threshold: 0.5 }, "1101"],
     [
-      "at most a budget of them, of two as likely the first",
+      "at most a budget of them, of two equal ones the first",
       { policy: "threshold", threshold: 0.5, budget: 1 },
       "0100",
     ],
@@ -28,7 +28,7 @@ describe("choosePatches", () => {
     ["all with the threshold that takes all", { policy: "threshold", threshold: takesAll }, "1111"],
     ["none with the threshold that takes none", { policy: "threshold", threshold: takesNone }, "0000"],
     ["exactly K, however unlikely", { policy: "topk", budget: 3 }, "1101"],
-    ["exactly K, of two as likely the first", { policy: "topk", budget: 1 }, "0100"],
+    ["exactly K, of two equal ones the first", { policy: "topk", budget: 1 }, "0100"],
     ["all of them", { policy: "topk", budget: 4 }, "1111"],
   ])("takes %s", (_, choice, mask) => {
     expect(maskBits(choosePatches(probabilities, choice))).toBe(mask);
@@ -98,7 +98,7 @@ describe("thresholdForPatches", () => {
     expect([...probabilities]).toEqual([0.25, 0.75, 0.5]);
   });
 
-  it("takes patches as likely together", () => {
+  it("takes patches with equal probability together", () => {
     const tied = { probabilities: Float32Array.of(0.75, 0.75, 0.75, 0.25), patches: 4 };
     expect(thresholdForPatches(tied, 1)).toEqual({ threshold: takesNone, patches: 0 });
     expect(thresholdForPatches(tied, 2)).toEqual({ threshold: 0.5, patches: 3 });
@@ -187,7 +187,7 @@ describe("thresholdForAccuracy", () => {
   it("looks no further than the budget", async () => {
     const { measure } = measuring((patches) => Math.min(patches, 4) / 16);
     expect(await thresholdForAccuracy(one, 0.125, measure, 4)).toMatchObject({ patches: 2, accuracy: 0.125 });
-    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow("the best there was 0.2500, with 4.00");
+    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow("the best is 0.2500, at 4.00");
   });
 
   it("says the best that there was where it cannot be reached", async () => {
@@ -195,8 +195,8 @@ describe("thresholdForAccuracy", () => {
     await expect(thresholdForAccuracy(one, 0.95, measure)).rejects.toMatchObject({
       exitCode: 2,
       message:
-        "--target_accuracy: must be reached on the training images with some number of patches, got 0.95; " +
-        "the best there was 0.9300, with 12.00 patches an image",
+        "--target_accuracy: is not reached on the training images with any number of patches, got 0.95; " +
+        "the best is 0.9300, at 12.00 patches per image",
     });
   });
 });
@@ -206,7 +206,7 @@ describe("an accuracy that is the same for any number of patches", () => {
     const image = { probabilities: Float32Array.of(0.75, 0.25), patches: 2 };
     const measure = async (thresholds: readonly number[]) => thresholds.map(() => 0.9);
     await expect(thresholdForAccuracy(image, 0.95, measure)).rejects.toThrow(
-      "the best there was 0.9000, with 0.00 patches an image",
+      "the best is 0.9000, at 0.00 patches per image",
     );
   });
 });

@@ -243,7 +243,7 @@ it("a file is neither overwritten nor mixed with another run's lines", async () 
   const before = readFileSync(given.out);
   await expect(say([images()], given)).rejects.toMatchObject({
     kind: "usage",
-    message: `--out ${given.out}: must not exist yet; go on with it by --resume, or give another --out`,
+    message: `--out ${given.out}: must not exist yet; continue it with --resume, or give another --out`,
   });
   const resume = true;
   await expect(say([images()], { ...given, load: at("hr"), resume })).rejects.toMatchObject({ kind: "locked" });
@@ -270,6 +270,6 @@ it("a file of weights alone does not say what it is of", async () => {
   cpSync(join(checkpoint, weights), at("alone.safetensors"));
   await expect(say([images()], { load: at("alone.safetensors") })).rejects.toMatchObject({
     kind: "input",
-    message: expect.stringContaining("must say which model and classes its networks are of"),
+    message: expect.stringContaining("must say which model and classes its networks are for"),
   });
 });

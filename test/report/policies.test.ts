@@ -49,7 +49,7 @@ describe("policySections", () => {
     expect(texts(await shown([samplePolicy({ health })], "Does the policy look?"), ".verdict")).toEqual([verdict]);
   });
 
-  it("says by how much a choice that looks at nothing is better", async () => {
+  it("says by how much a mask that ignores the image is better", async () => {
     const health = { ...samplePolicy().health, accuracy: 0.4816 };
     const page = await shown([samplePolicy({ health })], "Does the policy look?");
     expect(texts(page, "dd").at(-1)).toBe("−1.8 points (centre patches: 50.0 %)");
