@@ -56,7 +56,12 @@ describe.each<[StageName, Record<string, string>]>([
     ["are gone", undefined],
   ])("ends as if it had not been, where the folders that it started from %s", async (what, seed) => {
     const name = `${stage} ${what}`;
-    const { stopped } = await runs.train(stage, name, { ...place(flags, 1), lr: 1e-2 }, { data, reporter: stopAfter(2) });
+    const { stopped } = await runs.train(
+      stage,
+      name,
+      { ...place(flags, 1), lr: 1e-2 },
+      { data, reporter: stopAfter(2) },
+    );
     expect(stopped).toBe("SIGTERM");
     expect(linked(runs.at(name), "last")).toBe("ckpt_E_0_S_2");
     place(flags, seed);
