@@ -1,4 +1,4 @@
-// What a trained run sees in one image: node predict-a-file.mjs runs/finetune photo.jpg
+// A trained run's prediction for one image: node predict-a-file.mjs runs/finetune photo.jpg
 import { countPatches, openPredictor, readImage } from "patchdrop";
 
 const [load, file] = process.argv.slice(2);

@@ -1,12 +1,12 @@
 /**
  * Writes src/native/operators.generated.ts: a typed wrapper for each libtorch operator that this program calls, with
- * the argument encodings that the operator's schema demands. A wrapper passes what the schema says and nothing else,
+ * the argument encodings that the operator's schema requires. A wrapper passes what the schema says and nothing else,
  * so a wrong argument is a TypeScript error and never a crash in C++.
  *
  *   node scripts/generate-operators.mjs [--check] PATH/TO/torchgen/packaged/ATen/native/native_functions.yaml
  *
- * --check writes nothing and exits 1 where the file differs from what this libtorch's schemas give.
- * (The yaml is part of every PyTorch wheel. mkldnn:: operators are registered in C++, so their schemas stand here; a
+ * --check writes nothing and exits with 1 if the file differs from what this libtorch's schemas give.
+ * (The yaml is part of every PyTorch wheel. mkldnn:: operators are registered in C++, so their schemas are given here; a
  * test compares them with the loaded libtorch's registry.)
  */
 import { readFileSync, writeFileSync } from "node:fs";

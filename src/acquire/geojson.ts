@@ -1,5 +1,5 @@
 /**
- * What was chosen as GeoJSON: all cells, and the chosen ones as one MultiPolygon that can be handed to whoever sells images.
+ * What was chosen, as GeoJSON: all cells, and the chosen ones as one MultiPolygon that can be sent to an image provider.
  * Without a georeference cells have no geometry. Source: RFC 7946.
  */
 
@@ -10,13 +10,13 @@ import { type CellPlace, mergeCells } from "./merge-cells.ts";
 import type { Window } from "./patch-source.ts";
 import type { Cell, Size } from "./scene.ts";
 
-/** A cell with what was decided of it. */
+/** A cell with what was decided about it. */
 export interface DecidedCell {
   readonly cell: Cell;
   /** Of the window that it belongs to, counted from the left and from the top. */
   readonly window: CellPlace;
   readonly chosen: boolean;
-  /** To be chosen, 0 … 1. */
+  /** Of being chosen, 0 … 1. */
   readonly probability: number;
   /** Of the tiles that were fetched for this cell first. */
   readonly bytes: number;
@@ -67,7 +67,7 @@ export function orderFeature(
   return { type: "Feature", geometry: { type: "MultiPolygon", coordinates: polygons }, properties };
 }
 
-/** A ring as GeoJSON writes it: rounded, the first position again at the end, counterclockwise where it is a cell's. */
+/** A ring as GeoJSON writes it: rounded, with the first position repeated at the end. */
 export function closed(ring: readonly Position[]): JsonValue {
   return [...ring, ring[0]].map((position) => position.map((degrees) => Math.round(degrees * perDegree) / perDegree));
 }

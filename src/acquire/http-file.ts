@@ -1,6 +1,6 @@
 /**
- * A file on an HTTP server, read by range requests, and the only place where acquiring touches the network: what comes in
- * here is what the ledger says. Whatever the server does, a range is either whole and right or an error in a line.
+ * A file on an HTTP server, read by range requests, and the only place where acquiring touches the network: every byte that
+ * arrives here is counted in the ledger. A range is either complete and correct, or a one-line error.
  */
 
 import { open, unlink } from "node:fs/promises";
@@ -13,17 +13,17 @@ import type { ByteRange } from "./plan.ts";
 
 export interface HttpOptions {
   readonly ledger: Ledger;
-  /** Where the whole file goes if the server sends no less; without it, such a server is an error. */
+  /** Where the whole file goes if the server only sends all of it; if absent, such a server is an error. */
   readonly wholeFile?: string | undefined;
-  /** Give up on a connection that brings nothing for so long. */
+  /** Give up on a connection that is silent for this long. */
   readonly timeoutMs?: number;
-  /** The first pause before a request is made again; each further one is twice as long. */
+  /** The pause before a repeated request; it doubles with each one that brought nothing. */
   readonly pauseMs?: number;
 }
 
-/** Of a COG, what its header needs: GDAL reads as much. */
+/** Enough for a COG's header: GDAL reads the same number. */
 const firstBytes = 16_384;
-/** Give up after so many requests in a row that brought no new byte. */
+/** Give up after this many requests in a row that brought no new byte. */
 const vainRequests = 4;
 const firstPauseMs = 250;
 
@@ -45,7 +45,7 @@ export class HttpFile implements ByteSource {
 
   /**
    * Reads the file's beginning, which tells its size.
-   * @throws usage: no address; input: the server refuses, knows no ranges or sends wrong ones; system: no connection lasts
+   * @throws usage: not an address; input: the server refuses, sends no ranges or wrong ones; system: no connection lasts
    */
   static async open(url: string, options: HttpOptions): Promise<ByteSource> {
     checkAddress(url);
@@ -114,7 +114,7 @@ export class HttpFile implements ByteSource {
       await sink.close();
     }
     const file = await LocalFile.open(wholeFile, undefined, this.where);
-    // It needs no name any more, and goes when it is closed.
+    // It no longer needs a name, and disappears when it is closed.
     await unlink(wholeFile);
     return file;
   }
@@ -136,7 +136,7 @@ export class HttpFile implements ByteSource {
   #ask<T>(range: ByteRange, purpose: Purpose, use: (answer: Answer) => Promise<T>): Promise<T> {
     const { ledger, timeoutMs } = this.#options;
     ledger.request(purpose);
-    const next = "check the address, and whether it asks for a signature that has run out";
+    const next = "check the address, and whether its signature has expired";
     return ask({ ...range, url: this.#url, where: this.where, timeoutMs, next }, use);
   }
 

@@ -39,7 +39,7 @@ export class BadFiles {
 export function tooManyBad(files: readonly SkippedFile[], allowed: number, known: "in all" | "so far"): PatchDropError {
   const faults: Fault[] = files
     .slice(0, mostListed)
-    .map(({ path, reason }) => ({ where: path, rule: "must be a complete image", got: reason }));
+    .map(({ path, reason }) => ({ where: path, rule: "must be a whole image", got: reason }));
   const rest = files.length - faults.length;
   const count = rest > 0 ? `these and at least ${rest} more` : `${files.length} ${known}`;
   const next = `${count}, --skip_bad allows ${allowed}: replace the files, or raise --skip_bad`;

@@ -14,7 +14,7 @@ import {
   shortText,
 } from "./pickle-values.ts";
 
-/** numpy's type codes (kind and bytes an element) that are read; objects, strings and records are not. */
+/** numpy's type codes (kind and bytes per element) that are read; objects, strings and records are not. */
 const elementBytes: ReadonlyMap<string, number> = new Map([
   ["b1", 1],
   ["u1", 1],
@@ -33,7 +33,7 @@ const maxDimensions = 64;
 
 /** `numpy.dtype` of a number type, little-endian. */
 export class NumpyDtype implements PickleObject {
-  /** Kind and bytes an element, e.g. "u1". */
+  /** Kind and bytes per element, e.g. "u1". */
   readonly code: string;
   readonly elementBytes: number;
 

@@ -31,14 +31,14 @@ export const photometric = { blackIsZero: 1, rgb: 2, ycbcr: 6 } as const;
 const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: typeof zlib.inflateSync };
 
 /** Compression's numbers; zstd and WebP are libtiff's. */
-const compressions: Readonly<Partial<Record<number, string>>> = {
+const compressions: Readonly<Record<number, string | undefined>> = {
   1: "none",
   5: "lzw",
   7: "jpeg",
   8: "deflate",
   32946: "deflate",
   50001: "webp",
-  ...(zstdDecompressSync && { 50000: "zstd" }),
+  50000: zstdDecompressSync && "zstd",
 };
 
 /** Along a side. */
@@ -166,7 +166,7 @@ async function compressionOf(tiff: Tiff, directory: TiffDirectory): Promise<stri
   if (known !== undefined) return known;
   throw fault("input", {
     where: `${tiff.file.where}: Compression`,
-    rule: `must be one of ${[...new Set(Object.values(compressions))].join(", ")}`,
+    rule: `must be one of ${[...new Set(Object.values(compressions))].filter(Boolean).join(", ")}`,
     got: code,
     next: "convert it with `gdal_translate -of COG -co COMPRESS=DEFLATE IN.tif OUT.tif`",
   });

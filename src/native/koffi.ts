@@ -1,6 +1,6 @@
 /**
- * koffi, which calls C. It is a native module, loaded by the first call of {@link koffi} and not by an import: most of what
- * stands on libtorch is also imported by those who never open it.
+ * koffi, which calls C. It is a native module, loaded by the first call of {@link koffi} and not by an import: most of the
+ * code on top of libtorch is also imported by commands that never open it.
  */
 import { createRequire } from "node:module";
 

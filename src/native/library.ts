@@ -9,10 +9,10 @@ import { keepLargeBlocks } from "./heap.ts";
 import { koffi, type Shared } from "./koffi.ts";
 import { prototypes, type Symbols } from "./symbols.ts";
 
-/** The opened libtorch. There is one a process: libtorch's own state (threads, operators) is global too. */
+/** The opened libtorch. There is one per process: libtorch's own state (threads, operators) is global too. */
 export interface Library {
   readonly symbols: Symbols;
-  /** Present when it was opened with CUDA. */
+  /** Present if it was opened with CUDA. */
   readonly cuda: CudaSymbols | undefined;
   readonly found: FoundLibtorch;
   /** Of its own pool. */
@@ -42,21 +42,21 @@ export function library(): Library {
   return opened;
 }
 
-/** The library, where {@link openLibtorch} has opened it. */
+/** The library, if {@link openLibtorch} has opened it. */
 export function openedLibtorch(): Library | undefined {
   return opened;
 }
 
 export interface OpenOptions {
-  /** Threads of libtorch's own pool; absent: the environment's OMP_NUM_THREADS, else all processors, or those it has. */
+  /** Threads of libtorch's own pool; absent: those it has if it is open, else OMP_NUM_THREADS, else one per processor. */
   threads?: number | undefined;
-  /** Also load libtorch_cuda. Where it was opened with it, tensors may lie on the CPU all the same. */
+  /** Also load libtorch_cuda. Tensors may still lie on the CPU. */
   cuda?: boolean;
 }
 
 /**
  * Loads libtorch into the process, once; a later call returns what is open.
- * @throws kind "input" when a file or symbol is missing, with the loader's own message; "usage" when it is open and not as
+ * @throws kind "input" if a file or symbol is missing, with the loader's own message; "usage" if it is open, but not as
  *   asked for: from another folder, with another number of threads, or without CUDA.
  */
 export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: OpenOptions = {}): Library {
@@ -78,15 +78,15 @@ export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: Op
 }
 
 /**
- * What an open libtorch cannot be any more. CUDA can't be added: its engine of gradients has counted the devices and looked
- * up their functions by the first backward pass (torch/csrc/autograd/engine.cpp, Engine::start_device_threads).
+ * What can't be changed in an open libtorch. CUDA can't be added: at the first backward pass its autograd engine has counted
+ * the devices and looked up their functions (torch/csrc/autograd/engine.cpp, Engine::start_device_threads).
  */
 function differences(open: Library, found: FoundLibtorch, { threads, cuda }: OpenOptions): Fault[] {
   const faults: Fault[] = [];
   const [here, asked] = [open.found.libDir, found.libDir];
   if (realpathSync(here) !== realpathSync(asked)) {
-    const rule = `there is one a process, and it is open from ${here}`;
-    faults.push({ where: "libtorch", rule, got: asked, next: "name that one or none, or start another process" });
+    const rule = `there is one per process, and it is open from ${here}`;
+    faults.push({ where: "libtorch", rule, got: asked, next: "give that one or none, or start another process" });
   }
   if (threads !== undefined && threads !== open.threads) {
     const rule = `libtorch is open with ${open.threads}, for as long as the process runs`;
@@ -94,7 +94,7 @@ function differences(open: Library, found: FoundLibtorch, { threads, cuda }: Ope
       where: "threads",
       rule,
       got: threads,
-      next: "ask for as many or leave it out, or start another process",
+      next: "ask for the same number or leave it out, or start another process",
     });
   }
   if (cuda && open.cuda === undefined) {
@@ -173,7 +173,7 @@ function memoryCopies(): Library["memory"] {
   };
 }
 
-/** Two conveniences that came with 2.13; before, C++'s own `operator new` makes the box, and messages go to stderr. */
+/** Two conveniences that came with 2.13; in older versions C++'s `operator new` makes the box, and messages go to stderr. */
 function versionDependent(cpu: Shared): Pick<Library, "newBox" | "lastError"> {
   const out = new BigUint64Array(1);
   try {

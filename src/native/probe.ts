@@ -1,4 +1,4 @@
-/** Looks whether a libtorch loads and exports what this program calls, without opening it for use: for the doctor. */
+/** Checks whether a libtorch loads and exports what this program calls, without opening it for use: for the doctor. */
 import path from "node:path";
 import { requiredCudaSymbols } from "./cuda-symbols.ts";
 import type { LibtorchFolder } from "./inspect.ts";
@@ -11,17 +11,17 @@ export interface SymbolProbe {
 }
 
 export interface Probe {
-  /** The loader's message when a library does not load; then nothing is known of the symbols. */
+  /** The loader's message if a library does not load; then nothing is known about the symbols. */
   readonly loadError?: string;
   readonly symbols: readonly SymbolProbe[];
 }
 
-/** Loads libc10 and libtorch_cpu and looks every needed symbol up. Takes half a second. */
+/** Loads libc10 and libtorch_cpu and looks up every symbol that is needed. Takes half a second. */
 export function probeLibtorch({ libDir }: Pick<LibtorchFolder, "libDir">): Probe {
   return probe(libDir, ["libc10", "libtorch_cpu"], requiredSymbols);
 }
 
-/** The same of what `--device cuda` needs besides; after {@link probeLibtorch}, with the libraries that the GPU needs. */
+/** The same for what `--device cuda` needs in addition; call it after {@link probeLibtorch}. */
 export function probeCuda({ libDir }: Pick<LibtorchFolder, "libDir">): Probe {
   return probe(libDir, ["libc10_cuda", "libtorch_cuda"], requiredCudaSymbols);
 }

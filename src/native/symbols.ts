@@ -1,5 +1,5 @@
 /**
- * The C functions of libtorch that are called: their types and prototypes. What they mean for ownership and encoding is in
+ * The C functions of libtorch that are called: their types and prototypes. Ownership and encoding are described in
  * `call.ts`; those for a GPU are in `cuda-symbols.ts`.
  *
  * Source: torch/csrc/stable/c/shim.h and torch/csrc/inductor/aoti_torch/c/shim.h, shipped in every PyTorch wheel.

@@ -29,7 +29,7 @@ export function faultsOf(error: z.ZodError, given: unknown, prefix: string, unkn
       }));
     }
     const found = at(given, issue.path);
-    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found ?? "nothing" }];
+    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found === null ? "nothing" : found }];
   });
 }
 

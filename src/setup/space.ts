@@ -1,4 +1,4 @@
-/** Free space is asked for before a large download or unpacking begins, not found missing in its middle. */
+/** Checks for free space before a large download or unpacking begins, rather than running out in the middle. */
 import { statfs } from "node:fs/promises";
 import { fault } from "../errors.ts";
 

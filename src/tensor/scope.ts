@@ -4,14 +4,14 @@
  *     // bad: three tensors stay alive for as long as the enclosing scope does
  *     const y = relu(batchNorm(conv(x)));
  *
- *     // good: the two in between are freed as soon as y is there
+ *     // good: the two in between are freed as soon as y exists
  *     const y = scope(() => relu(batchNorm(conv(x))));
  *
  * What a scope's body returns moves to the enclosing scope; `keep` takes a tensor out of all scopes, and its holder
  * frees it. Using a freed tensor throws "… was freed".
  */
 
-/** What a scope frees: a tensor, of which it knows nothing else. */
+/** What a scope frees: a tensor, about which it knows nothing else. */
 export interface Freeable {
   free(): void;
 }
@@ -46,13 +46,13 @@ export function register(tensor: Freeable): void {
   scopes.at(-1)?.add(tensor);
 }
 
-/** Takes a tensor, of any shape, out of its scope and gives it back: the caller now frees it. */
+/** Takes a tensor, of any shape, out of its scope and returns it: now the caller frees it. */
 export function keep<T extends Freeable>(tensor: T): T {
   for (let i = scopes.length - 1; i >= 0; i--) if (scopes[i].delete(tensor)) break;
   return tensor;
 }
 
-/** Everything that `value` is or holds, by arrays and plain objects; what is no tensor of the scope does not matter. */
+/** Collects everything that `value` is or holds, through arrays and plain objects; what is not a tensor does no harm. */
 function collect(value: unknown, found: Set<unknown>): void {
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || found.has(value)) return;
   found.add(value);

@@ -7,16 +7,16 @@ import { openCuda } from "./cuda.ts";
 import type { Device } from "./device.ts";
 
 export interface StartOptions {
-  /** Folder of the PyTorch to use; absent: the one that is open, else the one that is found. */
+  /** Folder of the PyTorch to use; absent: the one that is open, else the first that is found. */
   torch?: string | undefined;
-  /** Threads of libtorch; absent: those it has, else {@link OpenOptions.threads}. */
+  /** Threads of libtorch; absent: as {@link OpenOptions.threads}. */
   threads?: number | undefined;
   device: string;
 }
 
 /**
- * Finds and opens libtorch, once a process.
- * @throws input: no libtorch that will do, no such GPU; usage: libtorch is open, and not as these options have it
+ * Finds and opens libtorch, once per process.
+ * @throws input: no suitable libtorch, no such GPU; usage: libtorch is open, but not as these options ask for it
  */
 export function startLibtorch({ torch, threads, device }: StartOptions) {
   const open = torch === undefined ? openedLibtorch() : undefined;

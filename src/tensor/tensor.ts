@@ -1,5 +1,5 @@
 /**
- * A tensor of libtorch: its handle, shape, element type and device, and the way in and out for typed arrays.
+ * A tensor of libtorch: its handle, shape, element type and device, and copying from and to typed arrays.
  * Operators are in `ops.ts`, ownership in `scope.ts`.
  */
 import { fault } from "../errors.ts";
@@ -34,7 +34,7 @@ export class Tensor {
     register(this);
   }
 
-  /** The handle to pass to libtorch. Throws when the tensor was freed. */
+  /** The handle to pass to libtorch. Throws if the tensor was freed. */
   get handle(): Handle {
     if (this.#handle === undefined) {
       const shape = this.#shape === undefined ? "" : ` of shape [${this.#shape}]`;
@@ -101,7 +101,7 @@ export class Tensor {
 
   #download<A extends Float32Array | Int32Array | Uint8Array>(dtype: DType, target: A): A {
     if (target.length === 0) return target;
-    // As it lies, where it can be: on a GPU that takes no memory there, which a captured graph depends on.
+    // Copied as it lies where possible: on a GPU that takes no memory there, which a captured graph depends on.
     if (this.dtype === dtype && this.#isContiguous()) return this.#copyOut(this.handle, dtype, target);
     const converted = toCopy(this.handle, dtypeCode(dtype), null, null, null, false, null);
     const dense = contiguous(converted, 0);
@@ -161,7 +161,7 @@ export class Tensor {
 }
 
 const mostDimensions = 8;
-// Made once: what a call would make anew stays in the C heap until JavaScript's garbage is collected (native/heap.ts).
+// Made once: new arrays for each call would stay in the C heap until JavaScript's garbage is collected (native/heap.ts).
 const sizes = new BigInt64Array(mostDimensions);
 const strides = new BigInt64Array(mostDimensions);
 
@@ -199,7 +199,7 @@ export function zeros(shape: Shape, dtype: DType = "float32", device: Device = "
   return full(shape, 0, dtype, device);
 }
 
-/** The element type that an array becomes: of a Uint8Array "uint8", and so on. */
+/** The element type that an array becomes: "uint8" for a Uint8Array, and so on. */
 export function dtypeOf(source: TensorSource): DType {
   if (source instanceof Float32Array) return "float32";
   if (source instanceof Int32Array) return "int32";

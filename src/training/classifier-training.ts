@@ -49,7 +49,7 @@ export function classifierStep(
 ): StepNumbers {
   const seen = options.stream_id === "LR" ? lowResolution(images, model) : images;
   const { loss, logits } = withGradients(() => {
-    const logits = forward(network, parameters, seen, precision, "train");
+    const logits = forward({ network, parameters }, seen, precision, "train");
     return { logits, loss: classification.loss(logits, labels, options.label_smoothing) };
   });
   optimizer.step(loss, lr);

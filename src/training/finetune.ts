@@ -98,11 +98,11 @@ export function finetuneStep(
     scope(() => {
       const seen = maskPatches(images, mask, model.grid, fill === "lr" ? low : undefined);
       const batchNorm = classifier_bn === "frozen" ? "eval" : mode;
-      const high = forward(classifier.network, classifier.parameters, seen, precision, batchNorm);
+      const high = forward(classifier, seen, precision, batchNorm);
       return combine(high, lowLogits, mask, two_stream_mix);
     });
   return withGradients(() => {
-    const wanted = ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train"));
+    const wanted = ops.sigmoid(forward(policy, low, precision, "train"));
     const probabilities = bounded(wanted, alpha); // [B, P]
     const [sampled, ...others] = noGradients(() => estimator.propose(probabilities, uniforms));
     const logits = classify(sampled, "train"); // [B, K], learned

@@ -1,6 +1,6 @@
 /**
  * Downloads one file over HTTP(S): continues what an earlier attempt left in `<path>.part`, checks size and checksum,
- * and only then gives the file its name.
+ * and only then renames the file.
  */
 
 import { createHash } from "node:crypto";
@@ -11,32 +11,32 @@ import { fault, PatchDropError } from "../errors.ts";
 import { type Answer, ask, ConnectionError, checkAddress, persist, rangeOf } from "./http.ts";
 
 export interface DownloadProgress {
-  /** Bytes that lie in the file, those of an earlier attempt included. */
+  /** Bytes in the file, including those of an earlier attempt. */
   received: number;
-  /** Bytes of the whole file, when the server or the caller knows. */
+  /** Bytes of the whole file, if the server or the caller knows. */
   total: number | undefined;
 }
 
 export interface DownloadOptions {
   url: string;
-  /** Where the file goes; its folder is made, and `<path>.part` holds what came so far. */
+  /** Where the file goes; its folder is made, and `<path>.part` holds what has come so far. */
   path: string;
-  /** Expected checksum in hex, of any of the two kinds; its beginning where no more is known. */
+  /** Expected checksums in hex, either or both; only the beginning if no more is known. */
   sha256?: string;
   md5?: string;
   /** Expected length in bytes. */
   size?: number;
   onProgress?: (progress: DownloadProgress) => void;
-  /** Give up on a connection that brings nothing for so long. */
+  /** Give up on a connection that is silent for this long. */
   timeoutMs?: number;
 }
 
-/** Give up after so many connections in a row that brought no new byte. */
+/** Give up after this many connections in a row that brought no new byte. */
 const vainRequests = 3;
 const pauseMs = 200;
 
 /**
- * Downloads a file, unless one that meets checksum and size is there already.
+ * Downloads a file, unless one with the expected checksum and size is already there.
  * @throws input: the server refuses, or the bytes are not the expected ones; system: network or disk
  */
 export async function downloadFile(options: DownloadOptions): Promise<void> {
@@ -49,7 +49,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
     await fetchAll(options, part);
     let wrong = await mismatch(options, part);
     if (wrong !== undefined && resumed) {
-      // What lay there may have been another file's beginning: once more, from the first byte.
+      // What was there may have been the beginning of another file: once more, from the first byte.
       await rm(part, { force: true });
       await fetchAll(options, part);
       wrong = await mismatch(options, part);
@@ -80,7 +80,7 @@ function fetchAll(options: DownloadOptions, part: string): Promise<void> {
   });
 }
 
-/** Of which version of the file the bytes in `part` are, as far as this run knows: its ETag, if that is a strong one. */
+/** The version of the file that the bytes in `part` belong to, as far as this run knows: its ETag, if that is a strong one. */
 interface Version {
   tag?: string | undefined;
 }
@@ -98,7 +98,7 @@ async function fetchRest(options: DownloadOptions, part: string, version: Versio
   await ask(asked, async (answer) => {
     const { response } = answer;
     if (response.status === 416) {
-      // The part is as long as the file, or longer: its checksum will tell, or the length that the server states.
+      // The part is as long as the file, or longer: the length that the server states tells, or else the checksum.
       if (lengthFromRange(response) !== have) throw await startOver(part, "no bytes after the ones that are here");
       return;
     }
@@ -112,13 +112,13 @@ async function fetchRest(options: DownloadOptions, part: string, version: Versio
   });
 }
 
-/** Removes what is there. @returns the error that makes another connection be tried */
+/** Removes what is there. @returns the error that leads to another attempt */
 async function startOver(part: string, found: string): Promise<ConnectionError> {
   await rm(part, { force: true });
   return new ConnectionError(`the server has ${found}`);
 }
 
-/** A weak one (W/) may stand for other bytes. */
+/** The ETag; a weak one (W/) may stand for other bytes and does not count. */
 function strongTag(response: Response): string | undefined {
   const tag = response.headers.get("etag");
   return tag === null || tag.startsWith("W/") ? undefined : tag;
@@ -147,7 +147,7 @@ function checkTotal({ url, size }: DownloadOptions, total: number | undefined): 
   });
 }
 
-/** Writes the answer's body behind the first `start` bytes of `part`. */
+/** Writes the answer's body after the first `start` bytes of `part`. */
 async function append(
   options: DownloadOptions,
   part: string,
@@ -181,7 +181,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** What of the expectations a file does not meet, if any. */
+/** The first expectation that a file does not meet, if any. */
 async function mismatch(options: DownloadOptions, path: string): Promise<{ rule: string; got: unknown } | undefined> {
   const size = await sizeOf(path);
   if (options.size !== undefined && size !== options.size) {
@@ -227,7 +227,7 @@ async function connectionFault(
     "system",
     {
       where: options.url,
-      rule: "the connection must last until the file is complete",
+      rule: "must be downloaded completely",
       got: error.message,
       next: kept > 0 ? `run the command again to continue after ${kept} bytes` : "check the network and the address",
     },

@@ -1,21 +1,21 @@
 /**
- * Files on HTTP servers: one request for a part of a file, watched, and the loop that asks again as long as something comes.
- * Whatever a server does, what was asked for is there or an error says in a line why not. What an answer says of its range is
- * checked by those who ask. Source: RFC 9110, sections 8.8.3 (ETag), 13.1.5 (If-Range), 14 (ranges) and 15.
+ * Files on HTTP servers: one request for a part of a file, watched, and the loop that repeats requests as long as they bring
+ * something. Whatever a server does, the result is what was asked for or a one-line error. The range that an answer states is
+ * checked by the callers. Source: RFC 9110, sections 8.8.3 (ETag), 13.1.5 (If-Range), 14 (ranges) and 15.
  */
 
 import { setTimeout as delay } from "node:timers/promises";
 import { fault, type PatchDropError } from "../errors.ts";
 import { Watchdog } from "./watchdog.ts";
 
-/** A connection that could not be made, broke, or fell silent: worth another attempt. */
+/** A connection that could not be made, broke, or went silent: worth another attempt. */
 export class ConnectionError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, { cause });
   }
 }
 
-/** An answer that says to come again later. */
+/** An answer that says to try again later. */
 class BusyError extends ConnectionError {
   readonly waitMs: number;
 
@@ -28,14 +28,14 @@ class BusyError extends ConnectionError {
 const silenceMs = 30_000;
 const longestPauseMs = 30_000;
 
-/** @throws usage: no http(s) address, or one with a password in it */
+/** @throws usage: not an http(s) address, or one with a password in it */
 export function checkAddress(address: string): void {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     throw fault("usage", { where: "address", rule: "must be an http or https URL", got: address });
   }
   if (url.username !== "" || url.password !== "") {
-    throw fault("usage", { where: "address", rule: "must have no user name and password in it" });
+    throw fault("usage", { where: "address", rule: "must not contain a user name or a password" });
   }
 }
 
@@ -43,33 +43,33 @@ export interface Asked {
   readonly url: string;
   /** Names the file in errors. */
   readonly where: string;
-  /** Bytes start … end − 1; up to the last one without `end`. */
+  /** Bytes start … end − 1; up to the last one if `end` is absent. */
   readonly start: number;
   readonly end?: number | undefined;
-  /** The ETag of what is here already: if the file is another one now, all of it is sent. */
+  /** The ETag of what is already here: if the file has changed, all of it is sent. */
   readonly ifRange?: string | undefined;
-  /** Give up on a connection that brings nothing for so long. */
+  /** Give up on a connection that is silent for this long. */
   readonly timeoutMs?: number | undefined;
-  /** Answers besides 200 and 206 that are understood. */
+  /** Status codes that are accepted besides 200 and 206. */
   readonly statuses?: readonly number[];
-  /** What to do where the server refuses. */
+  /** What to do if the server refuses. */
   readonly next: string;
 }
 
 export interface Answer {
   readonly response: Response;
   /**
-   * The body as it comes.
-   * @param length so many bytes it must have, where that is known
-   * @param arrived is told how many bytes have come, wanted or not
+   * The body as it arrives.
+   * @param length number of bytes that it must have, if known
+   * @param arrived told how many bytes have arrived, wanted or not
    * @throws ConnectionError: it broke off; input: it has more
    */
   chunks(length?: number, arrived?: (bytes: number) => void): AsyncGenerator<Uint8Array>;
 }
 
 /**
- * Asks once, and hands over an answer that is not an error.
- * @throws ConnectionError: worth another attempt; input: a refusal, or a body that was changed on its way
+ * Asks once, and hands an answer that is not an error to `use`.
+ * @throws ConnectionError: worth another attempt; input: a refusal, or a body that was changed in transit
  */
 export async function ask<T>(asked: Asked, use: (answer: Answer) => Promise<T>): Promise<T> {
   const watchdog = new Watchdog(asked.timeoutMs ?? silenceMs);
@@ -106,16 +106,16 @@ function checkAnswer({ status, statusText, headers }: Response, { where, next, s
     throw fault("input", { where, rule: "the server must send the file", got: said, next });
   }
   const encoding = headers.get("content-encoding") ?? "identity";
-  if (encoding !== "identity") throw wrongAnswer(where, "must be sent as it is, not compressed", encoding);
+  if (encoding !== "identity") throw wrongAnswer(where, "must be sent uncompressed", encoding);
 }
 
 /** An answer that is not what was asked for. */
 export function wrongAnswer(where: string, rule: string, got: unknown): PatchDropError {
-  const next = "this server breaks the rules of HTTP: use another";
+  const next = "this server violates HTTP: use another";
   return fault("input", { where, rule, got: got ?? "nothing", next });
 }
 
-/** The range that an answer says it has; undefined where it says none. `size` is that of the whole file, NaN if unknown. */
+/** The range that an answer states; undefined if it states none. `size` is that of the whole file, NaN if unknown. */
 export function rangeOf({ headers }: Response): { start: number; end: number; size: number } | undefined {
   const [, start, last, size] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(headers.get("content-range") ?? "") ?? [];
   return start === undefined ? undefined : { start: Number(start), end: Number(last) + 1, size: Number(size) };
@@ -130,7 +130,7 @@ async function* chunksOf(
   let count = 0;
   const reader = response.body?.getReader();
   while (reader !== undefined) {
-    // A failure of the network, and only that, is worth another attempt.
+    // Only a failure of the network is worth another attempt.
     const { done, value } = await reader.read().catch((error: unknown) => {
       throw new ConnectionError(reasonOf(error), error);
     });
@@ -152,19 +152,19 @@ function reasonOf(error: unknown): string {
 }
 
 export interface Persistence {
-  /** So many bytes are here. */
+  /** How many bytes are here. */
   received(): number | Promise<number>;
-  /** Give up after so many requests in a row that brought no new byte. */
+  /** Give up after this many requests in a row that brought no new byte. */
   readonly vainRequests: number;
-  /** The first pause before a request is made again; each further one in vain is preceded by one twice as long. */
+  /** The pause before a repeated request; it doubles with each one that brought nothing. */
   readonly pauseMs: number;
-  /** A request is made again. */
+  /** Called when a request is repeated. */
   again?(): void;
   /** The error to end with. */
   gaveUp(error: ConnectionError): PatchDropError | Promise<PatchDropError>;
 }
 
-/** Works, over as many connections as it takes, as long as they bring something. @throws what `work` and `gaveUp` say */
+/** Repeats `work`, over as many connections as it takes, as long as they bring something. @throws what `work` and `gaveUp` say */
 export async function persist<T>(work: () => Promise<T>, how: Persistence): Promise<T> {
   let most = await how.received();
   for (let vain = 0; ; ) {

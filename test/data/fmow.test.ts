@@ -418,7 +418,7 @@ describe("cropFmow", () => {
       const [output] = await run(tree);
       const error = await failure(run(input, { output }));
       expect(error.message).toBe(
-        `${join(input, annotation)}: bounding_boxes[0].box: must overlap the image of 320 × 200, got [320, 0, 50, 50]; --skip_bad allows 0: mend the files or raise it`,
+        `${join(input, annotation)}: bounding_boxes[0].box: must overlap the image of 320 × 200, got [320, 0, 50, 50]; --skip_bad allows 0: replace the files, or raise --skip_bad`,
       );
       expect(error.exitCode).toBe(3);
       await expectLists(output);
@@ -449,7 +449,7 @@ describe("cropFmow", () => {
       expect(rows[4]).toContain("port_0_0_rgb.json: must be readable, got ENOENT");
       const error = await failure(run(input, { skipBad: 4 }));
       expect(error.message.split("\n").length).toBe(5);
-      expect(error.message).toContain("--skip_bad allows 4: mend the files or raise it");
+      expect(error.message).toContain("--skip_bad allows 4: replace the files, or raise --skip_bad");
     });
 
     it("a truncated image", async () => {

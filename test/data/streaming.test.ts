@@ -136,7 +136,7 @@ describe("a streamed data set", () => {
       const [first, second] = error.message.split("\n");
       expect(first).toContain(`${join(dataDir, bad[0])}: must be a whole image, got Input file contains`);
       expect(second).toContain(`${join(dataDir, bad[1])}: must be a whole image, got Input file contains`);
-      expect(second).toContain("; 2 so far, --skip_bad allows 1: replace the files or raise it");
+      expect(second).toContain("; 2 so far, --skip_bad allows 1: replace the files, or raise --skip_bad");
       expect(error.exitCode).toBe(3);
     });
 

@@ -85,12 +85,12 @@ describe("systemFault", () => {
   const coded = (code: string) => Object.assign(new Error("reason"), { code });
 
   it.each([
-    ["ENOSPC", "free some space, then go on; a training goes on with --resume"],
-    ["EDQUOT", "free some space, then go on; a training goes on with --resume"],
-    ["EFBIG", "raise the limit on file sizes (ulimit -f), then go on; a training goes on with --resume"],
-    ["EACCES", "give a folder that may be written"],
-    ["EPERM", "give a folder that may be written"],
-    ["EROFS", "give a folder that may be written"],
+    ["ENOSPC", "free some space and run it again; continue a training with --resume"],
+    ["EDQUOT", "free some space and run it again; continue a training with --resume"],
+    ["EFBIG", "raise the limit on file sizes (ulimit -f) and run it again; continue a training with --resume"],
+    ["EACCES", "give a writable folder"],
+    ["EPERM", "give a writable folder"],
+    ["EROFS", "give a writable folder"],
     ["EIO", "check the disk and the path"],
   ])("says what to do about %s", (code, next) => {
     const error = coded(code);

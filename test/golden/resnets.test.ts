@@ -66,7 +66,7 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
         [golden.images],
       );
       const { logits, loss } = withGradients(() => {
-        const logits = forward(network, parameters, imagesOf(), "fp32", mode);
+        const logits = forward({ network, parameters }, imagesOf(), "fp32", mode);
         return { logits, loss: ops.crossEntropy(logits, labels) };
       });
       expect(farthestLogit(logits, expected[mode].logits)).toBeLessThan(logitTolerance);

@@ -51,10 +51,10 @@ describe("a second opening", () => {
   it("with another folder, number of threads, or CUDA is refused, with all of them at once", () => {
     const error = refusal(() => openLibtorch({ ...found, libDir: tmpdir() }, { threads: 3, cuda: true }));
     expect(error.message.split("\n")).toEqual([
-      `libtorch: there is one a process, and it is open from ${found.libDir}, got ${tmpdir()}; ` +
-        "name that one or none, or start another process",
+      `libtorch: there is one per process, and it is open from ${found.libDir}, got ${tmpdir()}; ` +
+        "give that one or none, or start another process",
       "threads: libtorch is open with 1, for as long as the process runs, got 3; " +
-        "ask for as many or leave it out, or start another process",
+        "ask for the same number or leave it out, or start another process",
       "device: libtorch is open without CUDA, which cannot be added, got cuda; " +
         "use the GPU first of all, or start another process",
     ]);

@@ -93,7 +93,7 @@ describe("LogFile", () => {
       expect.objectContaining({
         kind: "system",
         message: expect.stringMatching(
-          /^\/dev\/full: could not be written \(ENOSPC: no space left on device, write\); 12 bytes needed, \d+ free; free some space, then go on; a training goes on with --resume$/,
+          /^\/dev\/full: could not be written \(ENOSPC: no space left on device, write\); 12 bytes needed, \d+ free; free some space and run it again; continue a training with --resume$/,
         ),
       }),
     );

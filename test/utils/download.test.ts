@@ -199,9 +199,7 @@ describe("downloadFile", () => {
   it("refuses what was compressed on its way", async () => {
     const url = await serve((_, response) => void response.writeHead(200, { "content-encoding": "br" }).end("x"));
     const error = await failure(downloadFile({ url, path: target() }));
-    expect(error.message).toBe(
-      `${url}: must be sent as it is, not compressed, got br; this server breaks the rules of HTTP: use another`,
-    );
+    expect(error.message).toBe(`${url}: must be sent uncompressed, got br; this server violates HTTP: use another`);
     expect(error.exitCode).toBe(3);
   });
 
@@ -216,7 +214,7 @@ describe("downloadFile", () => {
   it("keeps what came when the server no longer answers, and says how to go on", async () => {
     const url = await serve(cutAfter(30_000), (request) => request.socket.destroy());
     const error = await failure(downloadFile({ url, path: target(), sha256, onProgress }));
-    expect(error.message).toContain(`${url}: the connection must last until the file is complete, got `);
+    expect(error.message).toContain(`${url}: must be downloaded completely, got `);
     expect(error.message).toContain("; run the command again to continue after 30000 bytes");
     expect(error.exitCode).toBe(5);
     expect((await readFile(`${target()}.part`)).equals(content.subarray(0, 30_000))).toBe(true);
@@ -274,7 +272,7 @@ describe("downloadFile", () => {
     expect(error.message).toBe("address: must be an http or https URL, got not an address");
     expect(error.exitCode).toBe(2);
     const secret = await failure(downloadFile({ url: "http://me:secret@localhost/x", path: target() }));
-    expect(secret.message).toBe("address: must have no user name and password in it");
+    expect(secret.message).toBe("address: must not contain a user name or a password");
   });
 
   it("names the folder that can't be written to", async () => {

@@ -135,7 +135,7 @@ async function exists(path: string): Promise<boolean> {
 
 /** Not in libvips' words: it has one error text for all threads, and the reason must be the same in every run. */
 function notAnImage(where: string): Fault {
-  return { where, rule: `must be a complete image of at most ${mostPixels} pixels` };
+  return { where, rule: `must be a whole image of at most ${mostPixels} pixels` };
 }
 
 function outside({ left, top, width, height }: Region, image: Size, where: string): Fault {
