@@ -5,7 +5,7 @@
  *
  *     npx tsx bench/loader.ts --images 768 --rounds 4
  *
- * The JPEGs are made: 500 × 375 pixels of blurred noise, about as many bytes as ImageNet's. sharp's resize is not Pillow's,
+ * The JPEGs are made: 500 × 375 pixels of blurred noise, about the size of ImageNet's. sharp's resize is not Pillow's,
  * so the two do not give the same bytes; the loader's are checked by test/data.
  */
 import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
@@ -56,7 +56,7 @@ async function compare(): Promise<void> {
   report({ loader: speed(ours), sharp: speed(sharps), ratio: speed(ours) / speed(sharps) });
 }
 
-/** One class: so many images for training, and one for the test. */
+/** One class: this many images for training, and one for the test. */
 async function makeImages(count: number): Promise<string[]> {
   const folder = join(dataDir, "train", "noise");
   for (const path of [folder, join(dataDir, "test", "noise")]) await mkdir(path, { recursive: true });

@@ -20,7 +20,7 @@ export type SideName = (typeof sideNames)[number];
 
 /** With a CUDA graph: three steps without, the capture, a replay. An epoch has them in itself. */
 const warmups = { step: { cpu: 3, cuda: 5 }, epoch: { cpu: 1, cuda: 1 } } as const;
-/** The losses are compared on so many images: on more, a decision could hang on the last bit of a probability. */
+/** The losses are compared on this many images: on more, a decision could depend on the last bit of a probability. */
 const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
 /** Relative. The sides sum in different orders; a wrong mask, weight or constant shows in the third digit. */
 export const lossTolerance = 1e-4;
@@ -28,7 +28,7 @@ export const lossTolerance = 1e-4;
 const pauseMs = 50;
 /** A turn begins with steps that are not timed, for at least so long: a training never rests as a side has. */
 const wakeMs = 500;
-/** Then so many are timed. */
+/** Then this many are timed. */
 const stepsATurn = 2;
 /** More than a side ever takes: it ends when it is told to. */
 const manySteps = 100_000;
@@ -44,7 +44,7 @@ export interface Measured {
   medianSeconds: number;
   imagesPerSecond: number;
   peakRssBytes: number;
-  /** Of this program's epochs: their speed over that of as many steps on one batch, the median. */
+  /** Of this program's epochs: their speed over that of the same number of steps on one batch, the median. */
   epochOverSteps?: number;
 }
 

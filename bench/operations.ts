@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { describeModels } from "../src/models/describe.ts";
 import type { BenchModel, Stage } from "./side.ts";
 
-/** Passes of each network an image; a forward pass with its backward pass counts as three. */
+/** Passes of each network per image; a forward pass with its backward pass counts as three. */
 const passes: Record<Stage, { high: number; policy: number; low: number }> = {
   classifier: { high: 3, policy: 0, low: 0 },
   pretrain: { high: 2, policy: 3, low: 0 },
@@ -13,7 +13,7 @@ const passes: Record<Stage, { high: number; policy: number; low: number }> = {
   eval: { high: 1, policy: 1, low: 0 },
 };
 
-/** Floating-point operations an image in convolutions and linear layers: two a multiply-add. */
+/** Floating-point operations per image in convolutions and linear layers: two per multiply-add. */
 export function operationsOf(stage: Stage, model: BenchModel): number {
   const { classifier, policy } = describeModels().find(({ name, variant }) => name === model && variant === "2019")!;
   const { high, low, policy: decisions } = passes[stage];

@@ -14,7 +14,7 @@ export type Stage = (typeof stages)[number];
 export const benchModels = ["R32_C10", "R34_fMoW"] as const;
 export type BenchModel = (typeof benchModels)[number];
 
-/** What is timed: a step on the one batch, or an epoch of so many batches with each side's own loader. */
+/** What is timed: a step on the one batch, or an epoch of some batches with each side's own loader. */
 export const units = ["step", "epoch"] as const;
 export type Unit = (typeof units)[number];
 export const stepsAnEpoch = 10;
@@ -49,7 +49,7 @@ export type Ready = z.infer<typeof readySchema>;
 
 export interface Step {
   seconds: number;
-  /** Of an epoch of this program: how long as many steps on one batch took, right after it. */
+  /** Of an epoch of this program: how long the same number of steps on one batch took, right after it. */
   stepsSeconds: number | undefined;
   /** The loss; of eval the mean reward. */
   value: number;

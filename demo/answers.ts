@@ -10,7 +10,7 @@ export interface Known {
   readonly label?: string;
 }
 
-/** The likeliest class. @param probabilities [K] */
+/** The most probable class. @param probabilities [K] */
 export function likeliest(probabilities: Float32Array): number {
   return probabilities.indexOf(Math.max(...probabilities));
 }
@@ -47,7 +47,7 @@ export function showRead(mask: Uint8Array, { imageSize, patchSize, lowSize }: Se
   byId("read-share", "span").textContent =
     read <= all ? `${percent(1 - read / all)} less` : `${percent(read / all - 1)} more`;
   byId("read-sum", "p").textContent =
-    `${whole(low)} for the coarse picture, and ${patchesOf(patches)} of ${patchSize} × ${patchSize} = ${whole(read - low)}.`;
+    `${whole(low)} for the coarse picture, and ${patchesOf(patches)} of ${grid.patchWidth} × ${grid.patchHeight} = ${whole(read - low)}.`;
   const meter = byId("meter", "div");
   meter.style.setProperty("--low", String(low / Math.max(all, read)));
   meter.style.setProperty("--read", String((read - low) / Math.max(all, read)));
@@ -56,7 +56,7 @@ export function showRead(mask: Uint8Array, { imageSize, patchSize, lowSize }: Se
 /** What came of the patches of one way to choose them. */
 export interface Compared {
   readonly name: string;
-  /** Of each draw, [K]; one where nothing was drawn. */
+  /** Of each draw, [K]; one where nothing is random. */
   readonly draws: readonly Float32Array[];
   readonly pixels: number;
 }
@@ -108,5 +108,5 @@ export function showEvaluation(evaluation: Evaluation | undefined): void {
   byId("reached-rows", "tbody").replaceChildren(...rows);
   const { images, split, dataset } = evaluation;
   byId("reached-note", "p").textContent =
-    `Share of the ${whole(images)} ${split} pictures of ${dataset} that are classified rightly, and the mean number of patches read. “As many” means: for each picture as many as the policy took.`;
+    `Share of the ${whole(images)} ${split} pictures of ${dataset} that are classified correctly, and the mean number of patches read. “Same number” means: for each picture the same number of patches as the policy took.`;
 }

@@ -1,4 +1,6 @@
-/** What `demo/models/NAME/model.json` says of a set of models; scripts/make-demo-models.ts writes it, the page reads it. */
+/** What `demo/models/NAME/model.json` says about models; scripts/make-demo-models.ts writes it, the page reads it. */
+
+import type { PatchSize } from "../src/method/grid.ts";
 
 export interface SetDescription {
   readonly title: string;
@@ -10,7 +12,7 @@ export interface SetDescription {
   readonly checkpoint: string;
   /** Sides of the image, of a patch, and of the low resolution, in pixels. */
   readonly imageSize: number;
-  readonly patchSize: number;
+  readonly patchSize: PatchSize;
   readonly lowSize: number;
   /** Of src/data/transforms.ts. */
   readonly transform: "cifar" | "imagenet" | "fmow";
@@ -19,7 +21,7 @@ export interface SetDescription {
   readonly std: readonly number[];
   readonly fill: "zero" | "lr";
   readonly classes: readonly string[];
-  /** Test images, drawn by lot: none was chosen for how it looks or for what the networks say. */
+  /** Test images, picked at random: none for how it looks or for what the networks say. */
   readonly samples: readonly Sample[];
   /** Absent where the run was not evaluated. */
   readonly evaluation?: Evaluation;
@@ -42,8 +44,8 @@ export interface Evaluation {
 
 export interface EvaluationRow {
   readonly name: string;
-  /** Share of the images that are classified rightly, 0 … 1. */
+  /** Share of the images that are classified correctly, 0 … 1. */
   readonly accuracy: number;
-  /** Mean number of patches an image. */
+  /** Mean number of patches per image. */
   readonly patches: number;
 }

@@ -1,6 +1,6 @@
 /**
  * The page: a picture is chosen, the policy looks at its coarse copy and takes patches, the classifier answers, and
- * random patches are held against that. All arithmetic is elsewhere; here is what follows what.
+ * they are compared with random patches. All arithmetic is elsewhere; here is what follows what.
  */
 import { countPatches, makeGrid, pixelsRead, randomMask } from "../src/method/grid.ts";
 import { Random } from "../src/utils/random.ts";
@@ -9,7 +9,7 @@ import { choose } from "./choose.ts";
 import type { SetDescription } from "./description.ts";
 import { byId, make, patchesOf, percent, whole } from "./dom.ts";
 import { Engine } from "./engine.ts";
-import { isSmall, reveal, showAtOnce, showChoice, showWishes } from "./panels.ts";
+import { isSmall, reveal, showAtOnce, showMask, showWishes } from "./panels.ts";
 import { readPicture } from "./picture.ts";
 import { type ModelSet, modelSets } from "./sets.ts";
 
@@ -165,14 +165,14 @@ async function look(picture: Picture, isCurrent: IsCurrent): Promise<void> {
   await spend(undefined, isCurrent);
 }
 
-/** Reads so many patches, or those that the policy takes by itself. */
+/** Reads `budget` patches, or those that the policy takes by itself. */
 async function spend(budget: number | undefined, isCurrent: IsCurrent): Promise<void> {
   if (looked === undefined) return;
   const { description, known, bytes, probabilities } = looked;
   const mask = choose(probabilities, budget);
   if (budget !== undefined) showAtOnce();
   showBudget(countPatches(mask), probabilities.length, budget === undefined);
-  showChoice(bytes, mask, description);
+  showMask(bytes, mask, description);
   showRead(mask, description);
   const [answer] = await engine.call("classify", { bytes, masks: [mask] });
   if (!isCurrent()) return;
@@ -204,7 +204,7 @@ function say(answer: Float32Array, mask: Uint8Array, { description, known }: Loo
     `${patchesOf(count)} of ${mask.length} taken. Answer: ${classes[best]}, ${percent(answer[best])}${verdict}. ${whole(read)} of ${whole(imageSize ** 2)} pixels read.`;
 }
 
-/** Holds as many random patches, and all, against the choice. */
+/** Compares the mask with the same number of random patches, and with all. */
 async function compare(
   answer: Float32Array,
   mask: Uint8Array,
@@ -222,7 +222,7 @@ async function compare(
   const reference = known.label === undefined ? likeliest(onAll) : classes.indexOf(known.label);
   const rows = [
     { name: `the policy’s ${count}`, draws: [answer], pixels: pixelsRead(grid, count, lowSize) },
-    // Nobody looks at the coarse picture to draw by lot, or to take all.
+    // Random patches, or all, need no look at the coarse picture.
     { name: `${count} at random, mean of ${randomDraws} draws`, draws, pixels: pixelsRead(grid, count, 0) },
     { name: `all ${grid.patches}`, draws: [onAll], pixels: pixelsRead(grid, grid.patches, 0) },
   ];

@@ -9,7 +9,7 @@ import type { SetDescription } from "./description.ts";
 import { byId, make, patchesOf, percent, unseen } from "./dom.ts";
 
 /**
- * How strong a cell's colour is, 0 … 1. It jumps where the policy's own choice does, so that the choice shows and no cell
+ * How strong a cell's colour is, 0 … 1. It jumps where the policy's own mask does, so that the mask shows and no cell
  * has a middling colour, on which neither dark nor light text could be read.
  */
 function strengthOf(probability: number): number {
@@ -47,7 +47,7 @@ function wishCell(probability: number, k: number): HTMLElement {
 }
 
 /** What is taken and what the classifier then sees. @param mask [P] */
-export function showChoice(bytes: Uint8Array, mask: Uint8Array, description: SetDescription): void {
+export function showMask(bytes: Uint8Array, mask: Uint8Array, description: SetDescription): void {
   const { imageSize, patchSize, lowSize, fill } = description;
   const grid = makeGrid(imageSize, patchSize);
   for (const [k, cell] of document.querySelectorAll<HTMLElement>("#wants td").entries()) {

@@ -11,4 +11,4 @@ const { run, test } = await stage("pretrain", {
   curriculum: false,
 });
 const percent = (100 * test.accuracy).toFixed(1);
-console.log(`${run}: ${percent} % with ${test.sparsity.toFixed(1)} patches an image`);
+console.log(`${run}: ${percent} % with ${test.sparsity.toFixed(1)} patches per image`);

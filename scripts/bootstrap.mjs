@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone ready and runs what was asked for: `node scripts/bootstrap.mjs quickstart|test|test:unit|demo|build|prepare`.
- * Each step is skipped when its result is there and up to date, so that the second run costs a fraction of a second.
+ * Prepares a fresh clone and runs what was asked for: `node scripts/bootstrap.mjs quickstart|test|test:unit|demo|build|prepare`.
+ * Each step is skipped if its result is there and up to date, so that the second run takes a fraction of a second.
  * Plain JavaScript with Node's own modules: it runs before anything is installed.
  */
 import { spawn, spawnSync } from "node:child_process";
@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const oldestNode = 20;
 const pageStamp = "node_modules/.patchdrop-demo";
 
-/** What can be asked for: the steps before it, and the program that is then run with the remaining arguments. */
+/** What can be asked for: the steps to do first, and the program that is then run with the remaining arguments. */
 const tasks = {
   prepare: { steps: [install, build, fetchLibtorch] },
   build: { steps: [install, rebuild] },
@@ -45,7 +45,7 @@ function checkNode() {
   stop(2, `Node ${oldestNode} or newer is needed, this is ${process.versions.node}; see https://nodejs.org`);
 }
 
-/** `npm ci`, when node_modules is missing or was made from another package-lock.json. */
+/** `npm ci`, if node_modules is missing or was made from another package-lock.json. */
 function install() {
   const stamp = "node_modules/.patchdrop-install";
   const wanted = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
@@ -62,7 +62,7 @@ function install() {
   writeFileSync(stamp, wanted);
 }
 
-/** Compiles, when dist is missing or was made from other sources. */
+/** Compiles, if dist is missing or was made from other sources. */
 function build() {
   const stamp = "dist/.patchdrop-build";
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === sourcesDigest()) return;
@@ -78,7 +78,7 @@ function rebuild() {
   writeFileSync("dist/.patchdrop-build", digest);
 }
 
-/** The browser page, when demo/dist is missing or was made from other sources. */
+/** Builds the browser page, if demo/dist is missing or was made from other sources. */
 function buildPage() {
   const isBuilt = existsSync(pageStamp) && existsSync("demo/dist/index.html");
   if (isBuilt && readFileSync(pageStamp, "utf8") === pageDigest()) return;
@@ -105,7 +105,7 @@ function sourcesDigest() {
   return digestOf(["package-lock.json", "tsconfig.json", "tsconfig.build.json", ...listFiles("src")]);
 }
 
-/** Names, sizes and times of all that a build reads. */
+/** A hash of the names, sizes and times of all that a build reads. */
 function digestOf(files) {
   const hash = createHash("sha256");
   for (const file of files.sort()) {
@@ -122,7 +122,7 @@ function listFiles(folder) {
   });
 }
 
-/** `patchdrop setup`, when the program's own search finds no libtorch. */
+/** `patchdrop setup`, if the program's own search finds no libtorch. */
 async function fetchLibtorch() {
   const { searchLibtorch } = await import(pathToFileURL(path.resolve("dist/native/find.js")).href);
   if (searchLibtorch().found !== undefined) return;
@@ -141,10 +141,10 @@ function runStep([program, ...args]) {
   if (status !== 0) stop(status ?? 1, `${[path.basename(program), ...args].join(" ")} failed`);
 }
 
-/** Runs the thing itself, handing its exit code and signals through. */
+/** Runs the program that was asked for, passing on its exit code and signals. */
 function runLast(args) {
   const child = spawn(process.execPath, args, { stdio: "inherit" });
-  // The terminal sends Ctrl-C to the child as well; what others send reaches only us.
+  // The terminal sends Ctrl-C to the child as well; other signals reach only us.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => child.kill("SIGTERM"));
   child.on("error", (error) => stop(5, error.message));

@@ -4,7 +4,7 @@
  *   npx tsx scripts/make-demo-models.ts --load runs/quickstart/finetune --name scenes --title "…" --about "…"
  *
  * Writes demo/models/NAME/: the exported networks, sample images of the run's test set as PNG files, and model.json, with
- * all that the page says of them. Samples are drawn at random, one a class. What the policy reaches is copied from the
+ * all that the page says about them. Samples are picked at random, one per class. What the policy reaches is copied from the
  * results.json beside the run folder (`patchdrop run` and `patchdrop quickstart` write one), where there is one.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";

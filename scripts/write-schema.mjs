@@ -1,6 +1,6 @@
 /**
- * Writes the JSON Schema of experiment files, from what was built: into dist, and into configs/, where editors find it by the
- * first line of each file there. `npm run build` runs it.
+ * Writes the JSON Schema of experiment files, from the build: into dist, and into configs/, where editors find it by the first
+ * line of each file there. `npm run build` runs it.
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

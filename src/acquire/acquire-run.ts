@@ -7,7 +7,7 @@ import { acquire } from "./acquire.ts";
 import type { Acquired } from "./tally.ts";
 
 /**
- * Acquires of a scene what the run `options.load` chooses, and writes the folder `options.out`.
+ * Acquires what the run `options.load` chooses of a scene, and writes the folder `options.out`.
  * @param scene path or http(s) address
  * @throws what openRun and acquire throw
  */

@@ -1,6 +1,6 @@
 /**
  * `patchdrop acquire`: a policy looks at the low resolution of a scene, window by window, and only the patches that it chose
- * are read. The scene goes by row of windows; what is held does not grow with its height.
+ * are read. The scene is processed by rows of windows; memory does not grow with its height.
  */
 
 import { existsSync } from "node:fs";
@@ -167,7 +167,7 @@ class Acquisition {
     return costs;
   }
 
-  /** A line a window, a feature a cell. */
+  /** One line per window, one feature per cell. */
   #describe(
     { windows, mask, probabilities, cells }: Batch,
     { costs, classes }: { costs: ReadonlyMap<Cell, number>; classes: Float32Array },
@@ -203,12 +203,12 @@ class Acquisition {
     }
   }
 
-  /** The chosen cells merged; an order needs a place on the Earth. */
+  /** The chosen cells, merged; an order needs a georeference. */
   #order({ source, cells, area_km2 }: Acquired): JsonObject | undefined {
     const { georeference: place } = this.#source;
     if (place === undefined) return undefined;
-    const { patchSize } = this.#policy.model.grid;
+    const { grid } = this.#policy.model;
     const properties = { source, cells: cells.chosen, area_km2: area_km2?.chosen ?? null };
-    return orderFeature(this.#tally.chosen, { patchSize, size: this.#scene, place }, properties);
+    return orderFeature(this.#tally.chosen, { grid, size: this.#scene, place }, properties);
   }
 }

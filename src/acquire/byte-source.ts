@@ -1,4 +1,4 @@
-/** A file whose bytes are read by ranges, wherever it lies; and one on this machine. */
+/** A file whose bytes are read by ranges, wherever it is; and one on this machine. */
 
 import { type FileHandle, open } from "node:fs/promises";
 import { fault } from "../errors.ts";
@@ -18,7 +18,7 @@ export interface ByteSource {
   close(): Promise<void>;
 }
 
-/** A file on this machine. Reads count as requests in the ledger where there is one. */
+/** A file on this machine. If there is a ledger, reads count in it as requests. */
 export class LocalFile implements ByteSource {
   readonly where: string;
   readonly size: number;
@@ -52,7 +52,7 @@ export class LocalFile implements ByteSource {
       });
       if (bytesRead === 0) {
         const rule = `must still have ${this.size} bytes`;
-        throw fault("input", { where: this.where, rule, got: start + done, next: "was it changed meanwhile?" });
+        throw fault("input", { where: this.where, rule, got: start + done, next: "did it change while it was read?" });
       }
       this.#ledger?.received(purpose, bytesRead);
       done += bytesRead;

@@ -21,7 +21,7 @@ import { RangeCache } from "./range-cache.ts";
 import { chooseRendering, type RenderingOptions } from "./rendering.ts";
 import { TileReader } from "./tile-reader.ts";
 
-/** The header is read by blocks of this size, since what it says next lies nearby. */
+/** The header is read in blocks of this size, since its parts lie close together. */
 const headerBlock = 16_384;
 /** Bits of NewSubfileType. */
 const [reduced, mask] = [1, 4];
@@ -157,7 +157,7 @@ async function chooseOverview(tiff: Tiff, full: TileLayout, { imageSize, lowSize
   const found = overviews.map(({ factor }) => `1:${factor}`).join(", ");
   throw fault("input", {
     where: tiff.file.where,
-    rule: `must have an overview of 1:${Math.floor(wanted)} or finer, for a look without reading all`,
+    rule: `must have an overview of 1:${Math.floor(wanted)} or finer, so that the policy can look without reading everything`,
     got: found === "" ? "no overviews" : found,
     next: "add them with `gdal_translate -of COG IN.tif OUT.tif`",
   });

@@ -1,7 +1,7 @@
 /**
- * Areas on the WGS84 ellipsoid. A polygon is taken to the sphere of the same area by authalic latitudes, where its area is
- * a sum over its sides; these are parallels and meridians in small steps, so cells of a few kilometres are exact to far below
- * what a price per km² can tell. Source: Snyder, "Map Projections – A Working Manual" (USGS PP 1395), equations 3-11 to 3-13.
+ * Areas on the WGS84 ellipsoid. A polygon is mapped to the sphere of the same area by authalic latitudes, where its area is
+ * a sum over its sides; these are parallels and meridians in small steps, so for cells of a few kilometres the error is far
+ * below what matters for a price. Source: Snyder, "Map Projections – A Working Manual" (USGS PP 1395), equations 3-11 to 3-13.
  */
 
 import type { Position } from "./georeference.ts";
@@ -17,7 +17,7 @@ function q(latitude: number): number {
   return (1 - e2) * (sine / (1 - e2 * sine * sine) - Math.log((1 - e * sine) / (1 + e * sine)) / (2 * e));
 }
 
-/** In km². @param ring corners in order, the last not the first again */
+/** In km². @param ring corners in order, without repeating the first at the end */
 export function areaKm2(ring: readonly Position[]): number {
   let sum = 0;
   for (const [i, [longitude, latitude]] of ring.entries()) {

@@ -1,21 +1,22 @@
 /**
- * What was chosen as GeoJSON: all cells, and the chosen ones as one MultiPolygon that can be handed to whoever sells images.
+ * What was chosen, as GeoJSON: all cells, and the chosen ones as one MultiPolygon that can be sent to an image provider.
  * Without a georeference cells have no geometry. Source: RFC 7946.
  */
 
 import type { JsonObject, JsonValue } from "../files/json.ts";
+import type { Grid } from "../method/grid.ts";
 import type { Georeference, Position } from "./georeference.ts";
 import { type CellPlace, mergeCells } from "./merge-cells.ts";
 import type { Window } from "./patch-source.ts";
 import type { Cell, Size } from "./scene.ts";
 
-/** A cell with what was decided of it. */
+/** A cell with what was decided about it. */
 export interface DecidedCell {
   readonly cell: Cell;
   /** Of the window that it belongs to, counted from the left and from the top. */
   readonly window: CellPlace;
   readonly chosen: boolean;
-  /** To be chosen, 0 … 1. */
+  /** Of being chosen, 0 … 1. */
   readonly probability: number;
   /** Of the tiles that were fetched for this cell first. */
   readonly bytes: number;
@@ -48,16 +49,16 @@ export function cornersOf({ x, y, width, height }: Window, place: Georeference):
   ];
 }
 
-/** One feature: the chosen cells merged. @param patchSize the side of a cell in pixels */
+/** One feature: the chosen cells merged. @param grid that of a window, whose patches are the cells */
 export function orderFeature(
   cells: readonly CellPlace[],
-  { patchSize, size, place }: { patchSize: number; size: Size; place: Georeference },
+  { grid: { patchWidth, patchHeight }, size, place }: { grid: Grid; size: Size; place: Georeference },
   properties: JsonObject,
 ): JsonObject {
   const polygons = mergeCells(cells).map((rings) =>
     rings.map((ring, n) => {
       const positions = ring.slice(1).map(([column, row]) => {
-        return place.toWgs84(Math.min(column * patchSize, size.width), Math.min(row * patchSize, size.height));
+        return place.toWgs84(Math.min(column * patchWidth, size.width), Math.min(row * patchHeight, size.height));
       });
       // Outer rings counterclockwise, holes clockwise.
       return closed(isCounterclockwise(positions) === (n === 0) ? positions : positions.reverse());
@@ -66,7 +67,7 @@ export function orderFeature(
   return { type: "Feature", geometry: { type: "MultiPolygon", coordinates: polygons }, properties };
 }
 
-/** A ring as GeoJSON writes it: rounded, the first position again at the end, counterclockwise where it is a cell's. */
+/** A ring as GeoJSON writes it: rounded, with the first position repeated at the end. */
 export function closed(ring: readonly Position[]): JsonValue {
   return [...ring, ring[0]].map((position) => position.map((degrees) => Math.round(degrees * perDegree) / perDegree));
 }

@@ -1,7 +1,7 @@
 /**
  * Where a raster lies on the Earth: GeoTIFF's tags as an affine map to a coordinate system, and from there to WGS84.
- * Understood are WGS84 itself, Web Mercator and the UTM zones of WGS84, NAD83 and ETRS89, which all follow from their EPSG
- * numbers; for others a table would be needed. NAD83 and ETRS89 are taken as WGS84: they differ by a metre or two.
+ * Supported are WGS84 itself, Web Mercator and the UTM zones of WGS84, NAD83 and ETRS89, which all follow from their EPSG
+ * numbers; others would need a table. NAD83 and ETRS89 are treated as WGS84: they differ by a metre or two.
  * Source: OGC GeoTIFF 1.1 (19-008r4); EPSG's numbering of zones.
  */
 
@@ -27,7 +27,7 @@ const pixelIsPoint = 2;
 const userDefined = 32_767;
 const mostValues = 4096;
 
-/** @throws input: no georeference, or one that is not understood here */
+/** @throws input: no georeference, or one that is not supported here */
 export async function readGeoreference(tiff: Tiff, directory: TiffDirectory): Promise<Georeference> {
   const { where } = tiff.file;
   const keys = keysOf(await tiff.numbers(directory, "GeoKeyDirectory", mostValues));
@@ -38,7 +38,7 @@ export async function readGeoreference(tiff: Tiff, directory: TiffDirectory): Pr
   return georeference(epsg, shifted(affine, -half), where);
 }
 
-/** @throws input: a coordinate system that is not understood here; `where` names the file */
+/** @throws input: a coordinate system that is not supported here; `where` names the file */
 export function georeference(epsg: number, affine: Affine, where: string): Georeference {
   const [a, b, c, d, e, f] = affine;
   const inverse = inverseOf(epsg, where);
@@ -54,7 +54,7 @@ function notThere(where: string): PatchDropError {
   });
 }
 
-/** The keys whose value stands in the directory itself: numbers of codes. */
+/** The keys whose value is in the directory itself: numbers of codes. */
 function keysOf(directory: Float64Array = new Float64Array()): Map<number, number> {
   const keys = new Map<number, number>();
   for (let at = 4; at + 3 < directory.length; at += 4) {
@@ -83,7 +83,7 @@ function shifted([a, b, c, d, e, f]: Affine, by: number): Affine {
   return [a, b, c + (a + b) * by, d, e, f + (d + e) * by];
 }
 
-/** Systems of longitude and latitude. */
+/** Coordinate systems of longitude and latitude. */
 export const geographic: readonly number[] = [4326, 4269, 4258];
 const webMercator = 3857;
 /** First and last zone of each family of UTM zones, and what EPSG adds to a zone's number. */

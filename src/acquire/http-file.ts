@@ -1,34 +1,31 @@
 /**
- * A file on an HTTP server, read by range requests, and the only place where the network is touched: what comes in here is
- * what the ledger says. Whatever the server does, a range is either whole and right or an error in a line.
- * Source: RFC 9110, sections 8.8.3 (ETag), 14 (ranges) and 15.
+ * A file on an HTTP server, read by range requests, and the only place where acquiring touches the network: every byte that
+ * arrives here is counted in the ledger. A range is either complete and correct, or a one-line error.
  */
 
 import { open, unlink } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
 import { fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
-import { ConnectionError, chunksOf, reasonOf } from "../utils/download.ts";
-import { Watchdog } from "../utils/watchdog.ts";
+import { type Answer, ask, type ConnectionError, checkAddress, persist, rangeOf, wrongAnswer } from "../utils/http.ts";
 import { type ByteSource, LocalFile } from "./byte-source.ts";
 import type { Ledger, Purpose } from "./ledger.ts";
 import type { ByteRange } from "./plan.ts";
 
 export interface HttpOptions {
   readonly ledger: Ledger;
-  /** Where the whole file goes if the server sends no less; without it, such a server is an error. */
+  /** Where the whole file goes if the server only sends all of it; if absent, such a server is an error. */
   readonly wholeFile?: string | undefined;
-  /** Give up on a connection that brings nothing for so long. */
+  /** Give up on a connection that is silent for this long. */
   readonly timeoutMs?: number;
-  /** The first pause before a request is made again; each further one is twice as long. */
+  /** The pause before a repeated request; it doubles with each one that brought nothing. */
   readonly pauseMs?: number;
 }
 
-/** Of a COG, what its header needs: GDAL reads as much. */
+/** Enough for a COG's header: GDAL reads the same number. */
 const firstBytes = 16_384;
-/** Give up after so many requests in a row that brought no new byte. */
+/** Give up after this many requests in a row that brought no new byte. */
 const vainRequests = 4;
-const longestPauseMs = 30_000;
+const firstPauseMs = 250;
 
 export class HttpFile implements ByteSource {
   readonly where: string;
@@ -48,29 +45,23 @@ export class HttpFile implements ByteSource {
 
   /**
    * Reads the file's beginning, which tells its size.
-   * @throws usage: no address; input: the server refuses, knows no ranges or sends wrong ones; system: no connection lasts
+   * @throws usage: not an address; input: the server refuses, sends no ranges or wrong ones; system: no connection lasts
    */
   static async open(url: string, options: HttpOptions): Promise<ByteSource> {
-    if (!URL.canParse(url)) {
-      throw fault("usage", { where: "address", rule: "must be an http or https URL", got: url });
-    }
-    if (new URL(url).username !== "") {
-      throw fault("usage", { where: "address", rule: "must have no user name and password in it" });
-    }
+    checkAddress(url);
     const file = new HttpFile(url, options);
-    return (await file.#retried("header", () => file.#begin())) ?? file;
+    return (await file.#persist("header", () => file.#begin())) ?? file;
   }
 
   async fetch({ start, end }: ByteRange, purpose: Purpose): Promise<Uint8Array> {
     const bytes = new Uint8Array(end - start);
     let done = 0;
     const take = (chunk: Uint8Array) => {
-      if (done + chunk.length > bytes.length) throw this.#wrong(`must send ${bytes.length} bytes`, "more");
       bytes.set(chunk, done);
       done += chunk.length;
     };
     // What arrived before a connection broke is kept; the rest is asked for again.
-    await this.#retried(
+    await this.#persist(
       purpose,
       () => this.#part({ start: start + done, end }, purpose, take),
       () => done,
@@ -82,30 +73,24 @@ export class HttpFile implements ByteSource {
 
   /** The whole file, where the server sends it and it is wanted. */
   #begin(): Promise<LocalFile | undefined> {
-    return this.#request({ start: 0, end: firstBytes }, "header", async (response, watchdog) => {
-      if (response.status !== 206) return this.#whole(response, watchdog);
-      const range = response.headers.get("content-range");
-      const [, end, size] = /^bytes 0-(\d+)\/(\d+)$/.exec(range ?? "")?.map(Number) ?? [];
-      if (end === undefined || !Number.isSafeInteger(size) || end !== Math.min(firstBytes, size) - 1) {
-        throw this.#wrong("must send the first bytes and say how long the file is", range);
+    return this.#ask({ start: 0, end: firstBytes }, "header", async ({ response, chunks }) => {
+      if (response.status !== 206) return this.#whole({ response, chunks });
+      const range = rangeOf(response);
+      if (range?.start !== 0 || !Number.isSafeInteger(range.size) || range.end !== Math.min(firstBytes, range.size)) {
+        const rule = "must send the first bytes and say how long the file is";
+        throw wrongAnswer(this.where, rule, response.headers.get("content-range"));
       }
-      this.size = size;
+      this.size = range.size;
       this.#tag = response.headers.get("etag");
-      const chunks: Uint8Array[] = [];
-      let received = 0;
-      for await (const chunk of this.#chunks(response, "header", watchdog)) {
-        chunks.push(chunk);
-        received += chunk.length;
-        if (received > firstBytes) break;
-      }
-      this.#checkLength(received, end + 1);
-      this.first = Buffer.concat(chunks);
+      const parts: Uint8Array[] = [];
+      for await (const chunk of chunks(range.end, this.#arrived("header"))) parts.push(chunk);
+      this.first = Buffer.concat(parts);
       return undefined;
     });
   }
 
   /** Takes an answer that is the whole file. */
-  async #whole(response: Response, watchdog: Watchdog): Promise<LocalFile> {
+  async #whole({ response, chunks }: Answer): Promise<LocalFile> {
     const { wholeFile } = this.#options;
     const length = response.headers.get("content-length");
     if (wholeFile === undefined) {
@@ -116,127 +101,58 @@ export class HttpFile implements ByteSource {
         next: "use another server, or read the whole file with --allow_full_file",
       });
     }
-    const sink = await open(wholeFile, "w").catch((error) => {
-      throw systemFault("could not be written", wholeFile, 0, error);
-    });
-    let received = 0;
+    const written = (bytes: number) => (error: unknown) => {
+      throw systemFault("could not be written", wholeFile, bytes, error);
+    };
+    const sink = await open(wholeFile, "w").catch(written(0));
     try {
-      for await (const chunk of this.#chunks(response, "whole_file", watchdog)) {
-        await sink.writeFile(chunk).catch((error) => {
-          throw systemFault("could not be written", wholeFile, chunk.length, error);
-        });
-        received += chunk.length;
+      const expected = length === null ? undefined : Number(length);
+      for await (const chunk of chunks(expected, this.#arrived("whole_file"))) {
+        await sink.writeFile(chunk).catch(written(chunk.length));
       }
     } finally {
       await sink.close();
     }
-    if (length !== null) this.#checkLength(received, Number(length));
     const file = await LocalFile.open(wholeFile, undefined, this.where);
-    // It needs no name any more, and goes when it is closed.
+    // It no longer needs a name, and disappears when it is closed.
     await unlink(wholeFile);
     return file;
   }
 
   /** One connection for a range, whose bytes go to `take`. */
   #part(range: ByteRange, purpose: Purpose, take: (chunk: Uint8Array) => void): Promise<void> {
-    return this.#request(range, purpose, async (response, watchdog) => {
+    return this.#ask(range, purpose, async ({ response, chunks }) => {
       const expected = `bytes ${range.start}-${range.end - 1}/${this.size}`;
       const got = response.status === 206 ? response.headers.get("content-range") : `HTTP ${response.status}`;
-      if (got !== expected) throw this.#wrong(`must send ${expected}`, got);
+      if (got !== expected) throw wrongAnswer(this.where, `must send ${expected}`, got);
       const tag = response.headers.get("etag");
-      if (tag !== this.#tag) throw this.#wrong(`must not change while it is read: its ETag was ${this.#tag}`, tag);
-      let received = 0;
-      for await (const chunk of this.#chunks(response, purpose, watchdog)) {
-        take(chunk);
-        received += chunk.length;
+      if (tag !== this.#tag) {
+        throw wrongAnswer(this.where, `must not change while it is read: its ETag was ${this.#tag}`, tag);
       }
-      this.#checkLength(received, range.end - range.start);
+      for await (const chunk of chunks(range.end - range.start, this.#arrived(purpose))) take(chunk);
     });
   }
 
-  /** Asks for a range and hands over an answer that is not an error. */
-  async #request<T>(
-    { start, end }: ByteRange,
-    purpose: Purpose,
-    use: (response: Response, watchdog: Watchdog) => Promise<T>,
-  ): Promise<T> {
-    const watchdog = new Watchdog(this.#options.timeoutMs ?? 30_000);
-    this.#options.ledger.request(purpose);
-    try {
-      // Compression in transit would make the bytes differ from the file's, and ranges meaningless.
-      const headers = { range: `bytes=${start}-${end - 1}`, "accept-encoding": "identity" };
-      const response = await fetch(this.#url, { headers, signal: watchdog.signal }).catch((error: unknown) => {
-        throw new ConnectionError(reasonOf(error), error);
-      });
-      this.#checkStatus(response);
-      return await use(response, watchdog);
-    } finally {
-      watchdog.stop();
-    }
+  #ask<T>(range: ByteRange, purpose: Purpose, use: (answer: Answer) => Promise<T>): Promise<T> {
+    const { ledger, timeoutMs } = this.#options;
+    ledger.request(purpose);
+    const next = "check the address, and whether its signature has expired";
+    return ask({ ...range, url: this.#url, where: this.where, timeoutMs, next }, use);
   }
 
-  #checkStatus({ status, statusText, headers }: Response): void {
-    if (status === 200 || status === 206) {
-      const encoding = headers.get("content-encoding") ?? "identity";
-      if (encoding !== "identity") throw this.#wrong("must be sent as it is, not compressed", encoding);
-      return;
-    }
-    const said = `HTTP ${status} ${statusText}`.trim();
-    if (status >= 500 || status === 429 || status === 408) {
-      throw new BusyError(said, 1000 * (Number(headers.get("retry-after") ?? 0) || 0));
-    }
-    const next = "check the address, and whether it asks for a signature that has run out";
-    throw fault("input", { where: this.where, rule: "the server must send the file", got: said, next });
+  #arrived(purpose: Purpose): (bytes: number) => void {
+    return (bytes) => this.#options.ledger.received(purpose, bytes);
   }
 
-  async *#chunks(response: Response, purpose: Purpose, watchdog: Watchdog): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunksOf(response)) {
-      watchdog.reset();
-      this.#options.ledger.received(purpose, chunk.length);
-      yield chunk;
-    }
-  }
-
-  #checkLength(received: number, expected: number): void {
-    if (received < expected) throw new ConnectionError(`the connection ended after ${received} of ${expected} bytes`);
-    if (received > expected) throw this.#wrong(`must send ${expected} bytes`, received);
-  }
-
-  #wrong(rule: string, got: unknown): PatchDropError {
-    const next = "the server does not keep to HTTP ranges: use another, or fetch the file first";
-    return fault("input", { where: this.where, rule, got: got ?? "nothing", next });
-  }
-
-  /** Works until it succeeds, as long as requests bring something. @param received so many bytes have come */
-  async #retried<T>(purpose: Purpose, work: () => Promise<T>, received = () => 0): Promise<T> {
-    for (let vain = 0, most = 0; ; ) {
-      try {
-        return await work();
-      } catch (error) {
-        if (!(error instanceof ConnectionError)) throw error;
-        vain = received() > most ? 0 : vain + 1;
-        most = received();
-        if (vain === vainRequests) throw this.#gaveUp(purpose, error);
-        this.#options.ledger.retries++;
-        const pause = (this.#options.pauseMs ?? 250) * 2 ** vain;
-        await delay(Math.min(longestPauseMs, Math.max(pause, error instanceof BusyError ? error.waitMs : 0)));
-      }
-    }
+  #persist<T>(purpose: Purpose, work: () => Promise<T>, received = () => 0): Promise<T> {
+    const { ledger, pauseMs = firstPauseMs } = this.#options;
+    const gaveUp = (error: ConnectionError) => this.#gaveUp(purpose, error);
+    return persist(work, { received, vainRequests, pauseMs, again: () => ledger.retries++, gaveUp });
   }
 
   #gaveUp(purpose: Purpose, error: ConnectionError): PatchDropError {
     const rule = `must send what is asked for (${purpose.replace("_", " ")}), ${vainRequests} requests brought nothing`;
     const next = "check the network and the address, and run the command again";
     return fault("system", { where: this.where, rule, got: error.message, next }, error);
-  }
-}
-
-/** An answer that says to come again later. */
-class BusyError extends ConnectionError {
-  readonly waitMs: number;
-
-  constructor(message: string, waitMs: number) {
-    super(message);
-    this.waitMs = waitMs;
   }
 }

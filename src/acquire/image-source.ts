@@ -1,10 +1,11 @@
 /**
  * A picture that has to be read as a whole (PNG, JPEG, WebP), as a source of patches. It saves no bytes, and says so: it is
- * there to try a policy on pictures that are at hand.
+ * for trying a policy on pictures that are at hand.
  */
 
 import { stat } from "node:fs/promises";
-import { decodePixels, type Pixels } from "../data/decode.ts";
+import { decodePixels } from "../data/decode.ts";
+import type { Pixels } from "../data/resize.ts";
 import { fault } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
 import {
@@ -35,7 +36,7 @@ export class ImageSource implements PatchSource {
     this.#sizes = sizes;
   }
 
-  /** @throws input: no picture that can be read */
+  /** @throws input: not a picture that can be read */
   static async open(path: string, sizes: LowResolution, ledger: Ledger): Promise<ImageSource> {
     try {
       const [{ size }, image] = await Promise.all([stat(path), decodePixels(path)]);
@@ -71,7 +72,7 @@ export class ImageSource implements PatchSource {
 
   async close(): Promise<void> {}
 
-  /** The file was read for whichever patch is the first. */
+  /** The whole file counts for whichever patch comes first. */
   #pay(): number {
     if (this.#paid) return 0;
     this.#paid = true;

@@ -1,9 +1,9 @@
 /**
- * What was read from the source, counted where it arrives: bytes of the answers' bodies as they come in, those of answers
- * that broke off included, and requests, retries included. Headers are not counted, as in a server's log of bytes sent.
+ * What was read from the source, counted where it arrives: bytes of the answers' bodies, including answers that broke off,
+ * and requests, including retries. Headers are not counted, as in a server's log of bytes sent.
  */
 
-/** What bytes are for: finding the others, looking, acquiring; or all of the file, where a server gives no less. */
+/** What bytes are for: finding the others, looking, acquiring; or the whole file, if a server sends only all of it. */
 export const purposes = ["header", "low", "high", "whole_file"] as const;
 export type Purpose = (typeof purposes)[number];
 
@@ -14,7 +14,7 @@ export interface Count {
 
 export class Ledger {
   readonly #counts = new Map<Purpose, Count>(purposes.map((purpose) => [purpose, { bytes: 0, requests: 0 }]));
-  /** Requests that were made again. */
+  /** Requests that were repeated. */
   retries = 0;
 
   request(purpose: Purpose): void {

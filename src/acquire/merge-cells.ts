@@ -1,6 +1,6 @@
 /**
  * The outline of a set of cells of a grid: polygons with holes, in corners of cells. Cells that share a side are one
- * polygon; those that touch in a corner only are two, as OGC's simple features demand.
+ * polygon; those that touch only in a corner are two, as OGC's simple features require.
  */
 
 /** A corner: (0, 0) is the top left one of the cell (0, 0). */
@@ -13,7 +13,7 @@ export interface CellPlace {
   readonly row: number;
 }
 
-/** A side of a cell, walked with the cell on the right hand (rows count downwards). */
+/** A side of a cell, walked with the cell on the right (rows count downwards). */
 interface Side {
   readonly from: Corner;
   readonly to: Corner;
@@ -21,7 +21,7 @@ interface Side {
   readonly polygon: number;
 }
 
-/** Each polygon's outer ring, then its holes. Every corner of a cell on the way is kept, so that maps can bend the sides. */
+/** Each polygon's outer ring, then its holes. Every cell corner on the way is kept, so that maps can bend the sides. */
 export function mergeCells(cells: readonly CellPlace[]): Ring[][] {
   const polygons = numberPolygons(cells);
   const sides = new Map<string, Side[]>();
@@ -41,7 +41,7 @@ export function mergeCells(cells: readonly CellPlace[]): Ring[][] {
 
 const key = (column: number, row: number) => `${column},${row}`;
 
-/** Cells that hang together by their sides get the same number. */
+/** Cells that are connected by their sides get the same number. */
 function numberPolygons(cells: readonly CellPlace[]): ReadonlyMap<string, number> {
   const all = new Set(cells.map(({ column, row }) => key(column, row)));
   const numbers = new Map<string, number>();
@@ -81,7 +81,7 @@ function outerSides({ column: x, row: y }: CellPlace, polygons: ReadonlyMap<stri
   return sides.filter(([neighbour]) => !polygons.has(neighbour)).map(([, from, to]) => ({ from, to, polygon }));
 }
 
-/** Joins sides to rings. Where a walk comes to a corner for the second time, what lies between is a ring of its own. */
+/** Joins sides to rings. When a walk comes to a corner for the second time, what lies between is a ring of its own. */
 function* walk(sides: Map<string, Side[]>): Generator<{ ring: Ring; polygon: number }> {
   const take = (from: string, polygon?: number): Side | undefined => {
     const left = sides.get(from) ?? [];
@@ -114,7 +114,7 @@ function* walk(sides: Map<string, Side[]>): Generator<{ ring: Ring; polygon: num
   }
 }
 
-/** Whether a ring has its inside on the right hand, as a cell by itself. */
+/** Whether a ring has its inside on the right, as a single cell has. */
 function turnsRight(ring: Ring): boolean {
   let twice = 0;
   for (let i = 1; i < ring.length; i++) twice += ring[i - 1][0] * ring[i][1] - ring[i][0] * ring[i - 1][1];

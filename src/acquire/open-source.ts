@@ -34,7 +34,7 @@ export async function openSource(
   }
 }
 
-/** By the byte order at the file's beginning, whatever the name. @throws input: no file that can be read */
+/** By the byte order at the file's beginning, whatever the name. @throws input: not a file that can be read */
 async function isTiff(path: string): Promise<boolean> {
   try {
     const file = await open(path, "r");

@@ -1,6 +1,6 @@
 /**
- * The files of an acquisition. Lines and pixels are written as they come, row of windows by row; the small ones at the end.
- * The folder gets its name when all are there.
+ * The files of an acquisition. Lines and pixels are written as they come, one row of windows after the other; the small files
+ * at the end. The folder gets its name when all of them are complete.
  */
 
 import { join } from "node:path";
@@ -16,7 +16,7 @@ import { RasterFile } from "./raster-file.ts";
 import { stacItem } from "./stac.ts";
 import type { Acquired } from "./tally.ts";
 
-/** A line of predictions.jsonl: as `patchdrop predict` has it, of a window. */
+/** A line of predictions.jsonl: as in `patchdrop predict`, for a window. */
 export type WindowPrediction = Omit<Prediction, "path" | "ms"> & {
   /** Column and row in the grid of windows. */
   readonly window: readonly [column: number, row: number];

@@ -14,11 +14,11 @@ export interface PatchPolicy {
   };
   /** Names, [K]. */
   readonly classes: readonly string[];
-  /** Names the networks' weights. */
+  /** Identifies the networks' weights. */
   readonly checkpoint: string;
   /**
    * @param low [B, L, L, 3]
-   * @returns which patches are taken, [B, P] of 0 and 1, and the probabilities to take them, [B, P]
+   * @returns which patches are taken, [B, P] of 0 and 1, and the probabilities of taking them, [B, P]
    */
   decide(low: Uint8Array): MaybePromise<{ mask: Uint8Array; patches: Float32Array }>;
   /**

@@ -11,9 +11,9 @@ export type Window = PatchBox;
 
 /** A patch's pixels and what they cost. */
 export interface Patch {
-  /** [height, width, 3]; beyond the edge of the image, the pixels of the edge again. */
+  /** [height, width, 3]; beyond the edge of the image, the edge's pixels are repeated. */
   readonly pixels: Uint8Array;
-  /** Of the tiles that no patch before had needed. */
+  /** Bytes of the tiles that no earlier patch needed. */
   readonly bytes: number;
 }
 
@@ -23,16 +23,16 @@ export interface PatchSource {
   /** Of the full resolution, in pixels. */
   readonly width: number;
   readonly height: number;
-  /** None where the format has no place for it. */
+  /** Undefined if the format has no place for it. */
   readonly georeference: Georeference | undefined;
-  /** When the image was taken, as the file says it. */
+  /** When the image was taken, according to the file. */
   readonly taken: Date | undefined;
   /** What reading the full resolution alone would cost. */
   readonly wholeBytes: number;
   /** What the low resolution is made of, in words. */
   readonly lowFrom: string;
   /**
-   * The low resolution of windows: the top left pixel of each block, where no overview of that size is there.
+   * The low resolution of windows: the top left pixel of each block, unless there is an overview of that size.
    * @returns [windows, lowSize, lowSize, 3]
    * @throws input, system
    */
@@ -58,7 +58,7 @@ export interface Raster {
 
 /**
  * Picks a pixel for each block of a window, the top left one. `raster` begins at the window's own top left pixel and has
- * one pixel for `factor` of the full resolution; beyond its edge, the last blocks count again.
+ * one pixel for `factor` of the full resolution; beyond its edge, the last blocks are repeated.
  * @param out [lowSize, lowSize, 3]
  */
 export function pickLow(raster: Raster, factor: number, sizes: LowResolution, out: Uint8Array): void {
@@ -83,12 +83,12 @@ function positions(length: number, factor: number, { imageSize, lowSize }: LowRe
   return found;
 }
 
-/** What of a window lies within the image. */
+/** The part of a window that lies within the image. */
 export function within({ x, y, width, height }: Window, image: { width: number; height: number }): Window {
   return { x, y, width: Math.min(width, image.width - x), height: Math.min(height, image.height - y) };
 }
 
-/** Widens a part of an image to the size of the box that it is of, by repeating its last column and row. */
+/** Widens a part of an image to the size of its whole box, by repeating its last column and row. */
 export function widened({ width, height, pixels }: Raster, box: Window): Uint8Array {
   if (width === box.width && height === box.height) return pixels;
   const out = new Uint8Array(3 * box.width * box.height);

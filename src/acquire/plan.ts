@@ -1,6 +1,6 @@
 /**
- * From windows to byte ranges: which tiles windows touch, where those lie in the file, and how the ranges are put together
- * so that few requests fetch them. Pure arithmetic; reads nothing.
+ * From windows to byte ranges: which tiles windows touch, where those lie in the file, and how the ranges are joined so that
+ * few requests fetch them. Pure arithmetic; reads nothing.
  */
 
 import type { PatchBox } from "../method/grid.ts";
@@ -35,8 +35,8 @@ function span(start: number, length: number, tile: number, count: number): [numb
 }
 
 /**
- * The ranges in order, neighbours put together: those that overlap, touch, or leave a gap of at most `gap` bytes. No result
- * is longer than `longest` unless a given one is.
+ * The ranges in order, neighbours joined: those that overlap, touch, or leave a gap of at most `gap` bytes. No result is
+ * longer than `longest` unless ranges overlap or a given one is.
  */
 export function mergeRanges(
   ranges: readonly ByteRange[],
@@ -53,7 +53,7 @@ export function mergeRanges(
   return merged;
 }
 
-/** What of `wanted` (in order, apart) the ranges `held` do not have. */
+/** The parts of `wanted` (in order, not overlapping) that the ranges `held` do not cover. */
 export function subtractRanges(wanted: readonly ByteRange[], held: readonly ByteRange[]): ByteRange[] {
   const had = mergeRanges(held, { gap: 0, longest: Number.POSITIVE_INFINITY });
   return wanted.flatMap(({ start, end }) => {

@@ -1,7 +1,7 @@
 /**
- * Ranges of a file, each byte fetched once as long as it is held. What is wanted next is said beforehand (`prefetch`), so
- * that neighbours come in one request and several requests are under way at a time. The ranges that were used longest ago
- * go first when there are too many bytes; they would be fetched again.
+ * Ranges of a file; each byte is fetched once, as long as it is held. What is needed next is announced (`prefetch`), so that
+ * neighbours come in one request and several requests are under way at a time. When there are too many bytes, the ranges that
+ * were used longest ago are dropped; they would be fetched again.
  */
 
 import { inOrder } from "../data/in-order.ts";
@@ -9,9 +9,9 @@ import type { ByteSource } from "./byte-source.ts";
 import type { Purpose } from "./ledger.ts";
 import { type ByteRange, mergeRanges, subtractRanges } from "./plan.ts";
 
-/** So many bytes that nobody asked for cost less than a request of their own: about 4 ms at 1 MB/s. */
+/** Reading this many unwanted bytes costs less than another request: about 4 ms at 1 MB/s. */
 const gap = 4096;
-/** So long a range is asked for at most, unless a single tile is longer: what broke off is not much to ask for again. */
+/** The longest range that is requested, unless a single tile is longer: so that a broken request is cheap to repeat. */
 const longest = 8 * 2 ** 20;
 const requestsAtOnce = 6;
 const mostBytes = 256 * 2 ** 20;
@@ -50,7 +50,7 @@ export class RangeCache {
     const held = this.#chunks.filter(({ start, end }) => start < range.end && end > range.start);
     const missing = subtractRanges([range], held);
     const fetched = await Promise.all(missing.map((one) => this.#fetch(one, purpose)));
-    // Those that were used now go last.
+    // Those just used are dropped last.
     if (held.length > 0) this.#chunks = [...this.#chunks.filter((chunk) => !held.includes(chunk)), ...held];
     for (const chunk of fetched) this.#hold(chunk);
     const parts = [...held, ...fetched].sort((a, b) => a.start - b.start);
@@ -67,7 +67,7 @@ export class RangeCache {
   #hold(chunk: Chunk): void {
     this.#chunks.push(chunk);
     this.#heldBytes += chunk.bytes.length;
-    // The newest stays, however long: it is what is being waited for.
+    // The newest stays, however long: somebody is waiting for it.
     while (this.#heldBytes > this.#mostBytes && this.#chunks.length > 1) {
       this.#heldBytes -= this.#chunks.shift()!.bytes.length;
     }

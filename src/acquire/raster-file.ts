@@ -1,6 +1,6 @@
 /**
- * Writes a large image row by row as a tiled GeoTIFF, with overviews or without. What is held is a row of tiles of each
- * level; packed tiles wait in files that have no name any more, one a level, since a COG begins with its coarsest pixels.
+ * Writes a large image row by row as a tiled GeoTIFF, with overviews or without. One row of tiles of each level is held in
+ * memory; packed tiles wait in unlinked temporary files, one per level, since a COG begins with its coarsest pixels.
  */
 
 import { closeSync, fsyncSync, openSync, readSync, unlinkSync } from "node:fs";
@@ -18,7 +18,7 @@ export interface RasterOptions extends Size {
   readonly georeference?: WrittenTiff["georeference"];
   /** Side of a tile in pixels; a multiple of 16. */
   readonly tileSize?: number;
-  /** So many overviews, each half as large as the one before. */
+  /** Number of overviews, each half as large as the one before. */
   readonly overviews?: number;
   /** What a pixel of an overview is: the mean of four, or the top left one of them. */
   readonly resampling?: "average" | "nearest";
@@ -71,7 +71,7 @@ export class RasterFile {
     }
   }
 
-  /** Lets go of what was not finished. */
+  /** Discards what was not finished. */
   close(): void {
     for (const level of this.#levels) level.close();
   }
@@ -99,7 +99,7 @@ class Level implements Size {
   readonly #held: Uint8Array;
   #rows = 0;
   #written = 0;
-  /** A row whose partner below is still to come. */
+  /** A row that waits for the one below it. */
   #upper: Uint8Array | undefined;
 
   constructor(path: string, { width, height }: Size, options: LevelOptions) {

@@ -1,4 +1,4 @@
-/** How a file's bands become the three bytes a pixel that the networks take: which bands, and which values are 0 and 255. */
+/** How a file's bands become the three bytes per pixel that the networks take: which bands, and which values are 0 and 255. */
 
 import { fault } from "../errors.ts";
 import { photometric, type Samples, type TileLayout } from "../formats/tiff-tiles.ts";
@@ -24,12 +24,12 @@ export function chooseRendering(layout: TileLayout, options: RenderingOptions, w
 function bandsOf({ samples, photometric: colours }: TileLayout, asked: RenderingOptions["bands"], where: string) {
   if (asked === undefined) {
     const inColour = colours === photometric.rgb || colours === photometric.ycbcr;
-    // A fourth band of a colour image is its transparency, or near infrared.
+    // The fourth band of a colour image is its transparency, or near infrared.
     if (inColour && (samples === 3 || samples === 4)) return [0, 1, 2] as const;
     throw fault("usage", {
       where: "--bands",
       rule: `must say which three of the bands of ${where} are red, green and blue`,
-      got: `nothing, and the file has ${samples}`,
+      got: `none for ${samples} band${samples === 1 ? "" : "s"}`,
       next: samples < 3 ? "give --bands 1,1,1 for a grey image" : "give for example --bands 3,2,1",
     });
   }
@@ -44,15 +44,15 @@ function scaleOf({ type }: TileLayout, asked: RenderingOptions["scale"], where: 
   if (type === "uint8") return [0, 255];
   throw fault("usage", {
     where: "--scale",
-    rule: `must say which values of ${where} are black and white, since they are no bytes`,
-    got: `nothing, and the file has ${type}`,
+    rule: `must say which values of ${where} are black and white, since its samples are not bytes`,
+    got: `none for ${type}`,
     next: "give for example --scale 0,3000",
   });
 }
 
 /**
  * Bytes [pixels, 3] of a tile's samples.
- * @param planes for each of red, green, blue: the samples it is in, how many a pixel has there, and which it is
+ * @param planes for each of red, green, blue: its samples, how many samples a pixel has there, and which of them it is
  */
 export function render(
   planes: readonly { samples: Samples; stride: number; offset: number }[],
@@ -64,7 +64,7 @@ export function render(
   for (const [channel, { samples, stride, offset }] of planes.entries()) {
     for (let i = 0; i < pixels; i++) {
       const value = Math.round((samples[i * stride + offset] - black) * factor);
-      // What is no number is black, as a missing value.
+      // What is not a number is black, like a missing value.
       out[3 * i + channel] = value > 0 ? Math.min(value, 255) : 0;
     }
   }

@@ -3,7 +3,7 @@
  * compares with reading and buying the full resolution of the whole scene. Pure arithmetic.
  */
 
-/** What was read and what all would be. */
+/** What was used, and what the whole would take. */
 export interface Figure {
   readonly whole: number;
   readonly used: number;
@@ -38,7 +38,7 @@ export interface Savings {
   /** Of the full resolution and, for what was used, of the low resolution. */
   readonly pixels: Figure;
   readonly bytes: Figure;
-  /** In seconds; what all would have taken is an estimate from the rate at which the patches came. */
+  /** In seconds; the time for the whole is an estimate from the rate at which the patches came. */
   readonly time: Figure | null;
   readonly money: Money | null;
 }
@@ -63,7 +63,7 @@ function timeOf(bytes: Measured["bytes"], { look, decide, acquire }: Measured["s
   return figure((acquire * bytes.whole) / bytes.high, look + decide + acquire);
 }
 
-/** An order is paid by its area, of which sellers demand a least; no order costs nothing. */
+/** An order is paid by area, with a minimum; an empty order costs nothing. */
 function moneyOf(bytes: Measured["bytes"], area: Measured["areaKm2"], prices: Prices): Money | null {
   const { price_per_km2: perKm2, min_area_km2: leastKm2 = 0, egress_per_gb: perGb } = prices;
   const ordered = (km2: number) => (km2 === 0 ? 0 : Math.max(km2, leastKm2) * (perKm2 ?? 0));
@@ -80,11 +80,9 @@ export function savingsLines({ pixels, bytes, time, money }: Savings): string[] 
   return [
     line("pixels", pixels, count),
     line("bytes", bytes, count),
-    time === null
-      ? "time    not known: no patch was fetched by itself"
-      : line("time", time, (s) => `${s.toFixed(1)} s`),
+    time === null ? "time    unknown: no patch was fetched separately" : line("time", time, (s) => `${s.toFixed(1)} s`),
     money === null
-      ? "money   not known: give --price_per_km2 (and a georeferenced image) or --egress_per_gb"
+      ? "money   unknown: give --price_per_km2 (and a georeferenced image) or --egress_per_gb"
       : line("money", money, (amount) => amount.toFixed(2)),
   ];
 }
@@ -95,7 +93,7 @@ function line(name: string, { whole, used, saved, share }: Figure, shown: (value
       ? `${(100 * share).toFixed(1)} % saved`
       : saved === 0
         ? "nothing saved"
-        : `nothing saved: ${shown(-saved)} more than all of it`;
+        : `nothing saved: ${shown(-saved)} more than the whole`;
   return `${name.padEnd(7)} ${shown(used)} of ${shown(whole)}: ${verdict}`;
 }
 

@@ -1,8 +1,8 @@
 /**
- * A scene as a grid of windows of the model's size, each with a decision of its own, and a window as a grid of cells, one a
- * patch. The grid begins at the top left. At the right and the lower edge windows may reach over: the networks see the
- * pixels of the edge repeated there, cells that lie outside altogether are not counted and never chosen, and those that
- * are cut by the edge count with what is left of them.
+ * A scene as a grid of windows of the model's size, each with a decision of its own, and a window as a grid of cells, one per
+ * patch. The grid begins at the top left. Windows may reach beyond the right and the lower edge: there the networks see the
+ * edge's pixels repeated, cells that lie entirely outside are not counted and never chosen, and those that are cut by the
+ * edge count with what is left of them.
  */
 
 import { type Grid, patchBox } from "../method/grid.ts";
@@ -18,11 +18,11 @@ export interface Size {
 export interface Cell {
   /** Its number in the window's mask. */
   readonly patch: number;
-  /** Whole, perhaps over the edge. */
+  /** The whole cell, even beyond the edge. */
   readonly box: Window;
-  /** What of it lies in the scene; in pixels. */
+  /** The part that lies in the scene; in pixels. */
   readonly inside: Window;
-  /** Where it stands in the grid of all cells of the scene. */
+  /** Its place in the grid of all cells of the scene. */
   readonly column: number;
   readonly row: number;
 }
@@ -55,6 +55,6 @@ export function cellsOf({ width, height, grid }: Scene, window: Window): Cell[] 
     const within = patchBox(grid, patch);
     const box = { ...within, x: window.x + within.x, y: window.y + within.y };
     const inside = { ...box, width: Math.min(box.width, width - box.x), height: Math.min(box.height, height - box.y) };
-    return { patch, box, inside, column: box.x / grid.patchSize, row: box.y / grid.patchSize };
+    return { patch, box, inside, column: box.x / grid.patchWidth, row: box.y / grid.patchHeight };
   }).filter(({ inside }) => inside.width > 0 && inside.height > 0);
 }

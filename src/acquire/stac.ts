@@ -1,6 +1,6 @@
 /** A STAC item that describes an acquisition. Source: STAC 1.1.0, its projection extension 2.0.0. */
 
-import type { JsonObject } from "../files/json.ts";
+import { type JsonObject, toJson } from "../files/json.ts";
 import { fileNames } from "./file-names.ts";
 import { closed, cornersOf } from "./geojson.ts";
 
@@ -39,30 +39,26 @@ export function stacItem(
 ): JsonObject {
   const corners = georeference && cornersOf({ x: 0, y: 0, width, height }, georeference);
   const [longitudes, latitudes] = [0, 1].map((axis) => corners?.map((position) => position[axis]) ?? []);
-  return {
+  return toJson({
     type: "Feature",
     stac_version: "1.1.0",
     stac_extensions: georeference ? ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"] : [],
     id: `${nameOf(source)}-${checkpoint}`,
     geometry: corners ? { type: "Polygon", coordinates: [closed(corners)] } : null,
-    ...(corners && {
-      bbox: [Math.min(...longitudes), Math.min(...latitudes), Math.max(...longitudes), Math.max(...latitudes)],
-    }),
+    bbox: corners && [Math.min(...longitudes), Math.min(...latitudes), Math.max(...longitudes), Math.max(...latitudes)],
     properties: {
-      // Of the image where the file tells it; an item must have one.
+      // The image's, if the file has it; an item must have one.
       datetime: (taken ?? created).toISOString(),
       created: created.toISOString(),
-      ...(georeference && {
-        "proj:code": `EPSG:${georeference.epsg}`,
-        "proj:shape": [height, width],
-        "proj:transform": georeference.affine,
-      }),
+      "proj:code": georeference && `EPSG:${georeference.epsg}`,
+      "proj:shape": georeference && [height, width],
+      "proj:transform": georeference?.affine,
       "patchdrop:checkpoint": checkpoint,
       "patchdrop:cells": cells,
     },
     links: [{ rel: "derived_from", href: source }],
-    assets: { ...assets, ...(isOrdered && { order }) },
-  };
+    assets: { ...assets, order: isOrdered ? order : undefined },
+  });
 }
 
 /** The last part of a path or address, without its ending. */

@@ -40,7 +40,7 @@ export class Strip {
 
 /**
  * Copies a box of pixels into a larger image.
- * @param inside so much of it, from its top left
+ * @param inside the part to copy, from its top left
  * @param place where in the image, and the image's width
  */
 export function paste(

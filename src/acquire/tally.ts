@@ -1,4 +1,4 @@
-/** What an acquisition counts on its way: cells, areas, time; and what savings.json says of it in the end. */
+/** What an acquisition counts on its way: cells, areas, time; and the contents of savings.json. */
 
 import { areaKm2 } from "./earth.ts";
 import { cornersOf, type DecidedCell } from "./geojson.ts";
@@ -8,7 +8,7 @@ import type { PatchSource } from "./patch-source.ts";
 import { type Prices, type Savings, savingsOf } from "./savings.ts";
 import type { Cell } from "./scene.ts";
 
-/** What savings.json says. */
+/** The contents of savings.json. */
 export interface Acquired extends Savings {
   readonly source: string;
   readonly checkpoint: string;
@@ -18,14 +18,14 @@ export interface Acquired extends Savings {
   readonly low_from: string;
   readonly windows: number;
   readonly cells: { readonly all: number; readonly chosen: number };
-  /** What came in, in all and for what. */
+  /** What was read, in total and by purpose. */
   readonly read: Count & { readonly retries: number; readonly by: Readonly<Record<Purpose, Count>> };
   readonly seconds: Readonly<Record<Work, number>>;
   readonly area_km2: { readonly whole: number; readonly chosen: number } | null;
   readonly prices: Prices;
 }
 
-/** The kinds of work whose time is told apart. */
+/** The kinds of work that are timed separately. */
 export type Work = "look" | "decide" | "acquire" | "classify" | "write";
 
 export class Tally {

@@ -1,4 +1,4 @@
-/** One image of a tiled file as pixels: finds the tiles of a window, has them fetched, decodes each once as long as it is held. */
+/** One image of a tiled file as pixels: finds a window's tiles, has them fetched, and decodes each once, as long as it is held. */
 
 import { fault } from "../errors.ts";
 import { decodeTile, type TileLayout } from "../formats/tiff-tiles.ts";
@@ -45,7 +45,7 @@ export class TileReader {
     );
   }
 
-  /** Bytes of the window's tiles that were not asked for before. */
+  /** Bytes of the window's tiles that were not needed before. */
   pay(window: Window): number {
     const due = tilesOf(this.layout, window).filter((tile) => !this.#paid.has(tile));
     for (const tile of due) this.#paid.add(tile);

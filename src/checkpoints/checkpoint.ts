@@ -22,7 +22,7 @@ export interface Checkpoint {
   /** By the reference's names: `agent`, `resnet_hr`, `resnet_lr`. */
   readonly networks: ReadonlyMap<string, StateDict>;
   readonly optimizer: StateDict;
-  /** What the stage saved: epoch, step, metrics, generator states. */
+  /** What the stage saved: epoch, step, metrics. */
   readonly progress: JsonObject;
   readonly config: SavedConfig;
 }

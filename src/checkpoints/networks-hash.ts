@@ -1,4 +1,4 @@
-/** What names the weights of a checkpoint: the same for a run and for what was exported of it. */
+/** A name for the weights of a checkpoint: the same for a run and for what was exported of it. */
 import { sha256 } from "../utils/sha256.ts";
 
 /** Characters of a hash that are printed. */

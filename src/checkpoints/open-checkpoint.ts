@@ -31,7 +31,7 @@ export function optionsOfCheckpoint(path: string): JsonObject {
   return isFolder(path) ? readState(find(path)).config.options : {};
 }
 
-/** The checkpoint's network of that name; a file with one network that it does not name has it under any name. */
+/** The checkpoint's network of that name; a file with a single unnamed network gives it for any name. */
 export function networkOf({ networks }: Checkpoint, name: string): StateDict | undefined {
   return networks.get(name) ?? networks.get(unnamedNetwork);
 }

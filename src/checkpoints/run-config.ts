@@ -67,7 +67,7 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
   };
   const changed = changes(fixed(saved), fixed(given));
   if (changed.length > 0) {
-    const rule = "a run is resumed with its own options and data";
+    const rule = "must be resumed with its own options and data";
     const next = "give the old values, or start another run in another --cv_dir";
     const lines = changed.map(([name, change]): Fault => ({ where: `  ${name}`, rule: change }));
     throw fault("locked", [{ where, rule, next }, ...lines]);

@@ -46,5 +46,5 @@ export function readRunConfig(path: string): SavedConfig {
     const next = "leave out --resume to start one, or give the --cv_dir of a run";
     throw fault("input", { where: path, rule: `there is no run to resume (no ${configName})`, next });
   }
-  return parseAs(savedConfigSchema, readJson(file, "start the run anew in another --cv_dir"), file);
+  return parseAs(savedConfigSchema, readJson(file, "start a new run in another --cv_dir"), file);
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { fault } from "../errors.ts";
 import { systemFault, writeFileAtomic } from "../files/atomic.ts";
-import type { ThresholdSelection } from "../method/budget.ts";
+import type { ThresholdChoice } from "../method/budget.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { parseAs, readJson, readState } from "./checkpoint.ts";
 import { networksHash } from "./networks-hash.ts";
@@ -17,13 +17,13 @@ const measured = z.object({
   split: z.enum(["train", "test"]),
   images: z.int().positive(),
   accuracy: z.number(),
-  /** Mean number of patches an image. */
+  /** Mean number of patches per image. */
   patches: z.number(),
 });
 
 const choiceSchema = z.object({
   format: z.literal(1),
-  /** Mean number of patches, or share of images that are classified rightly. */
+  /** Mean number of patches, or share of images that are classified correctly. */
   target: z.union([z.strictObject({ patches: z.number() }), z.strictObject({ accuracy: z.number() })]),
   policy: z.literal("threshold"),
   threshold: z.number().min(0),
@@ -38,7 +38,7 @@ const choiceSchema = z.object({
   checkpoint: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
-export type StoredChoice = z.infer<typeof choiceSchema> & ThresholdSelection;
+export type StoredChoice = z.infer<typeof choiceSchema> & ThresholdChoice;
 export type Measured = z.infer<typeof measured>;
 
 const again = "calibrate again: patchdrop eval with --target-patches or --target-accuracy";

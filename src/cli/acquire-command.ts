@@ -1,9 +1,9 @@
-/** `patchdrop acquire`: reads of a scene only the patches that a trained policy chooses. */
+/** `patchdrop acquire`: reads only those patches of a scene that a trained policy chooses. */
 import { Command } from "commander";
 import { acquireSchema, parseAcquireOptions } from "../options/acquire-options.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
-const summary = "Read of an image only the patches that a trained policy chooses, and say what that saves.";
+const summary = "Read only those patches of an image that a trained policy chooses, and report what that saves.";
 
 const about = [
   summary,
@@ -25,8 +25,8 @@ export function acquireCommand(): Command {
   const command = new Command("acquire").summary(summary).description(about).argument("<image>", "see above");
   addFlags(command, acquireSchema);
   command
-    .option("--json", "print what savings.json says")
-    .option("--quiet", "print errors only")
+    .option("--json", "print the contents of savings.json")
+    .option("--quiet", "print only errors")
     .addHelpText("after", examples)
     .action(async (image: string, { json = false, quiet = false, ...given }: Flags) => {
       const options = parseAcquireOptions(given);

@@ -1,9 +1,9 @@
-/** What a user may write in more than one way, brought into the one form that the commands' parser reads. */
+/** Brings what a user may write in more than one way into the one form that the commands' parser reads. */
 import type { Command } from "commander";
 
 /**
- * `words` as `program` takes them: `help COMMAND` as `COMMAND --help`; flags with underscores where they have some; and no
- * `--help` behind a command that does not exist, so that the parser refuses it instead of printing the program's help.
+ * `words` as `program` takes them: `help COMMAND` becomes `COMMAND --help`, flags get their underscores, and `--help` is
+ * dropped after a command that does not exist, so that the parser refuses it instead of printing the program's help.
  */
 export function understood(program: Command, words: readonly string[]): string[] {
   const named = withUnderscores(helpAsFlag(words), longFlags(program));
@@ -24,7 +24,7 @@ function longFlags(program: Command): Set<string> {
   return new Set(withSubcommands(program).flatMap(({ options }) => options.flatMap(({ long }) => long ?? [])));
 }
 
-/** Flags may be written with hyphens or, as the reference writes them, with underscores. */
+/** Flags may be written with hyphens or, as in the authors' code, with underscores. */
 function withUnderscores(words: readonly string[], known: ReadonlySet<string>): string[] {
   return words.map((word) => {
     const [, name, value = ""] = /^--([a-z0-9][a-z0-9_-]*)(=.*)?$/i.exec(word) ?? [];
@@ -35,7 +35,7 @@ function withUnderscores(words: readonly string[], known: ReadonlySet<string>): 
   });
 }
 
-/** Whether the words name a command that there is not. No flag that may stand before a command takes a value. */
+/** Whether the words name a command that does not exist. No flag that may precede a command takes a value. */
 function namesNoCommand(program: Command, words: readonly string[]): boolean {
   let command: Command | undefined = program;
   for (const word of words.filter((one) => !one.startsWith("-"))) {

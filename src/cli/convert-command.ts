@@ -12,7 +12,7 @@ const about = [
     "IN is a run folder (its best checkpoint), a checkpoint folder, a .safetensors file, or a PyTorch file of any name: a",
     "state dict, or the dictionary of the authors' code. PyTorch files are read as data; nothing in them is run.",
     "OUT ends in .safetensors (one network) or .pth or .pt (one network as a state dict, or, without --network, the whole",
-    "checkpoint as the authors' dictionary, its epoch, acc and reward as the checkpoint's name has them).",
+    "checkpoint as the authors' dictionary, with epoch, acc and reward from the checkpoint's name).",
   ].join(" "),
 ].join("\n");
 
@@ -36,7 +36,7 @@ export function convertCommand(): Command {
     .argument("<in>", "checkpoint to read")
     .argument("[out]", "file to write")
     .option("--network <name>", "write this network alone: agent, resnet_hr, resnet_lr or state_dict")
-    .option("--force", "replace OUT where it exists")
+    .option("--force", "replace OUT if it exists")
     .option("--list", "print names, types, shapes and totals instead of writing")
     .option("--json", "with --list: print JSON")
     .addHelpText("after", examples)
@@ -68,7 +68,7 @@ function totals({ name, tensors, elements, bytes }: NetworkListing): string {
 
 /** The totals, then a line for each tensor, in columns. */
 function asText(network: NetworkListing): string {
-  // Names come from the file: what would steer the terminal is escaped.
+  // Names come from the file: control characters are escaped, so that none reaches the terminal.
   const names = network.tensors.map(({ name }) => JSON.stringify(name).slice(1, -1));
   const width = Math.max(...names.map((name) => name.length));
   const lines = network.tensors.map(

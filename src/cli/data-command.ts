@@ -4,9 +4,8 @@ import type { CropCounts } from "../data/fmow/crop.ts";
 import { exitCodes } from "../errors.ts";
 import { checkSchema, fmowSchema } from "../options/data-options.ts";
 import { parseWith } from "../options/parse.ts";
+import { nowAndThen } from "../utils/now-and-then.ts";
 import { addFlags, type Flags } from "./flags.ts";
-
-const sayEveryMs = 5000;
 
 export function dataCommand(): Command {
   const command = new Command("data").description("Make a data set, or check one.").helpCommand(false);
@@ -16,12 +15,12 @@ export function dataCommand(): Command {
 
 const aboutFmow = [
   "Cut the objects out of fMoW-rgb's large images, with some of their surroundings, and list the crops in train.csv",
-  "(of train/) and test.csv (of val/, test/ and seq/). The same command goes on where it was stopped.",
+  "(of train/) and test.csv (of val/, test/ and seq/). If it is stopped, the same command continues it.",
 ].join(" ");
 
 const fmowExamples = `
 The categories of test/ and seq/ are in the data set's groundtruth.tar.bz2: unpack it into the input folder. Without
-them these crops are listed in unlabelled.csv. What was left out, and why, is in skipped.csv.
+it, their crops are listed in unlabelled.csv. What was left out, and why, is in skipped.csv.
 
 Examples:
   patchdrop data fmow --input fmow-rgb --output data/fMoW
@@ -34,18 +33,20 @@ function fmowCommand(): Command {
     .action(async (flags: Flags) => {
       const { input, output, workers, skip_bad: skipBad } = parseWith(fmowSchema, flags, "data fmow");
       const { cropFmow } = await import("../data/fmow/crop.ts");
-      const say = nowAndThen();
-      const onProgress = ({ images, crops, kept }: Readonly<CropCounts>, name: string) =>
-        say(() => `${name}: ${images} images, ${crops} crops, ${kept} of them there already`);
+      const onProgress = nowAndThen(
+        say,
+        ({ images, crops, kept }: Readonly<CropCounts>, name: string) =>
+          `${name}: ${images} images, ${crops} crops, ${kept} of them already there`,
+      );
       const counts = await cropFmow({ input, output, skipBad, parallel: workers, onProgress });
       process.stdout.write(`${cropSummary(counts)}\n`);
     });
 }
 
-function cropSummary({ images, crops, kept, hungOver, skipped, bad, ...rows }: CropCounts): string {
+function cropSummary({ images, crops, kept, overhanging, skipped, bad, ...rows }: CropCounts): string {
   const left = Object.entries({ ...skipped, "can't be used": bad }).filter(([, count]) => count > 0);
   return [
-    `${crops} crops of ${images} images, ${kept} of them there already; ${hungOver} cut off at the image's edge`,
+    `${crops} crops of ${images} images, ${kept} of them already there; ${overhanging} cut off at the edge of the image`,
     `skipped: ${left.map(([reason, count]) => `${reason} (${count})`).join(", ") || "nothing"}`,
     `train.csv: ${rows.train} crops, test.csv: ${rows.test}, unlabelled.csv: ${rows.unlabelled}`,
   ].join("\n");
@@ -64,8 +65,7 @@ function checkCommand(): Command {
     .action(async ({ json = false, ...given }: Flags) => {
       const { data_dir: dataDir, workers } = parseWith(checkSchema, given, "data check");
       const { checkData } = await import("../data/check.ts");
-      const say = nowAndThen();
-      const onProgress = (done: number, total: number) => say(() => `read ${done} of ${total} images`);
+      const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
       const checked = await checkData({ dataDir, parallel: workers, onProgress });
       const { images, unreadable } = checked;
       const lines = unreadable.map(({ path, reason }) => `${path}: ${reason}`);
@@ -75,12 +75,6 @@ function checkCommand(): Command {
     });
 }
 
-/** Says a line to stderr every few seconds, however often it is asked to. */
-function nowAndThen(): (text: () => string) => void {
-  let last = performance.now();
-  return (text) => {
-    if (performance.now() - last < sayEveryMs) return;
-    last = performance.now();
-    process.stderr.write(`${text()}\n`);
-  };
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
 }

@@ -5,8 +5,8 @@ import type { MachineReport, Report } from "../setup/examine.ts";
 import { version } from "../utils/version.ts";
 
 const about = [
-  "Report what PatchDrop finds on this machine: libtorch and every place that was tried, the functions that it must export,",
-  `processor, memory, GPU. Exit code 0 when training on the CPU would work, else ${exitCodes.input}.`,
+  "Report what PatchDrop finds on this machine: libtorch, every place that was tried, the functions that it must export,",
+  `processor, memory, GPU. Exit code 0 if training on the CPU would work, else ${exitCodes.input}.`,
 ].join(" ");
 
 const examples = `
@@ -50,7 +50,7 @@ function machineRows({ platform, node, processor, features, precision, threads, 
   return [
     ["Node", `${node} on ${platform}`],
     ["processor", `${processor}; ${features.length > 0 ? features.join(" ") : "features unknown"}`],
-    ["precision", `${precision} unless told otherwise`],
+    ["precision", `${precision} by default`],
     ["threads", String(threads)],
     ["memory", `${gibibytes(memory.availableBytes)} of ${gibibytes(memory.totalBytes)} GiB available`],
     ...gpuLines(gpu).map((line): Row => ["GPU", line]),
@@ -59,7 +59,7 @@ function machineRows({ platform, node, processor, features, precision, threads, 
 
 const gibibytes = (bytes: number) => (bytes / 2 ** 30).toFixed(1);
 
-/** What the driver says; without its word what else can be seen of a GPU, and why it cannot be used. */
+/** What the driver says; if it says nothing, what else can be seen of a GPU, and why it cannot be used. */
 function gpuLines({ devices, described, usable: { gpus, driver, why } }: MachineReport["gpu"]): string[] {
   if (gpus.length > 0) {
     return gpus.map(({ name, memoryBytes, computeCapability }, number) => {
@@ -76,7 +76,7 @@ function libtorchRows(report: Report): Row[] {
   const rows: Row[] = tried.map(({ source, path, why }) => ["tried", `${source}: ${path} ${why}`]);
   if (found === undefined) return [...rows, ["libtorch", "not found"]];
   rows.push(["libtorch", `${found.version}, ${found.source}: ${found.root}`]);
-  rows.push(["CUDA", found.cuda ? "libtorch_cuda is there" : "no libtorch_cuda, or not all that it needs"]);
+  rows.push(["CUDA", found.cuda ? "libtorch_cuda is there" : "no libtorch_cuda, or some of its libraries are missing"]);
   if (probe?.loadError !== undefined) rows.push(["loading", probe.loadError]);
   const symbols = probe?.symbols ?? [];
   const missing = symbols.filter(({ present }) => !present);

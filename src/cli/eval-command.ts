@@ -1,19 +1,18 @@
-/** `patchdrop eval`: a run against its baselines, as a table or as JSON; along its budgets too, and as a chart. */
+/** `patchdrop eval`: a run beside its baselines, as a table or as JSON; with --sweep at every budget too, as a chart. */
 import { Command } from "commander";
 import type { RunEvaluation } from "../evaluation/evaluation.ts";
-import { evalSchema } from "../options/eval-options.ts";
-import { parseWith } from "../options/parse.ts";
+import { evalSchema, parseEvalOptions } from "../options/eval-options.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
 const summary =
-  "Print accuracy, patches, distinct policies and reward of a run, beside baselines with as many patches.";
+  "Print a run's accuracy, patches, distinct masks and reward, beside baselines with the same number of patches.";
 
 const about = [
   summary,
   "",
   [
-    "Without further flags patches are chosen as in the run's own tests. --policy and --budget choose otherwise; a --target",
-    "calibrates a threshold on training images, evaluates it, and stores it with the checkpoint (--policy calibrated).",
+    "By default patches are chosen as in the run's own tests. --policy and --budget choose otherwise; a --target_… calibrates",
+    "a threshold on training images, evaluates it, and stores it with the checkpoint (then: --policy calibrated).",
   ].join(" "),
 ].join("\n");
 
@@ -32,7 +31,7 @@ export function evalCommand(): Command {
     .option("--json", "print JSON")
     .addHelpText("after", examples)
     .action(async ({ json = false, ...given }: Flags) => {
-      const options = parseWith(evalSchema, given, "eval");
+      const options = parseEvalOptions(given);
       const [{ evaluateRun }, { assertWritable }, { terminalReporter }] = await Promise.all([
         import("../evaluation/evaluate-run.ts"),
         import("../files/atomic.ts"),
@@ -56,7 +55,7 @@ async function text(evaluation: RunEvaluation): Promise<string> {
   return `${head}\n${textTable(evaluation)}\n${sweep === undefined ? "" : sweepText(sweep)}`;
 }
 
-/** What was calibrated, and what it gave there. */
+/** What was calibrated, and the result on the images that it was calibrated on. */
 function choiceText({ choice }: RunEvaluation): string {
   if (choice?.calibrated === undefined || choice.target === undefined) return "";
   const { images, accuracy, patches } = choice.calibrated;

@@ -4,14 +4,14 @@ import { exportSchema } from "../options/export-options.ts";
 import { parseWith } from "../options/parse.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
-const summary = "Write a run's networks as ONNX models, each compared with libtorch before it is there.";
+const summary = "Write a run's networks as ONNX models, after comparing each with libtorch.";
 
 const about = [
   summary,
   "",
   [
     "The folder gets policy.onnx (normalized image → a probability for each patch), classifier.onnx (normalized image with",
-    "patches dropped → logits) and, of a run with two streams, lr_classifier.onnx (normalized image → logits). All take the",
+    "patches dropped → logits) and, for a run with two streams, lr_classifier.onnx (normalized image → logits). All take the",
     "high-resolution image: the low resolution is made inside. Sizes, normalization and classes are in the files' metadata.",
   ].join(" "),
 ].join("\n");
@@ -32,7 +32,7 @@ export function exportCommand(): Command {
       const { checkpoint, images, networks } = await exportRun(options);
       const lines = networks.map(
         ({ file, network, outputs, difference }) =>
-          `  ${file}: ${network}, ${outputs} probabilities an image, at most ${difference.toExponential(1)} from libtorch's\n`,
+          `  ${file}: ${network}, ${outputs} probabilities per image, at most ${difference.toExponential(1)} from libtorch's\n`,
       );
       process.stdout.write(
         `${options.out}\n${checkpoint}, compared on ${images.count} images (${images.of})\n${lines.join("")}`,

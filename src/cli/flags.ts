@@ -19,20 +19,20 @@ export function addFlags(command: Command, schema: z.ZodObject): Command {
 function flag(name: string, option: DescribedOption): Option {
   const { type, placeholder, description } = option;
   if (type === "switch")
-    return option.default === true ? turnedOff(name, description) : new Option(`--${name}`, description);
+    return option.default === true ? turnedOff(name, option) : new Option(`--${name}`, description);
   const withValue = new Option(`--${name} <${placeholder}>`, description + aside(option));
   return withValue.argParser((text: string) => (type === "number" ? numberOf(text) : text));
 }
 
-/** A switch that is on by default is turned off by --no-…, whose words are joined as that one is, with hyphens. */
-function turnedOff(name: string, description: string): Option {
-  const option = new Option(`--no-${name.replaceAll("_", "-")}`, `turn off: ${description}`);
+/** A switch that is on by default is turned off by --no-…, with hyphens throughout. */
+function turnedOff(name: string, { description, whenOff = `turn off: ${description}` }: DescribedOption): Option {
+  const option = new Option(`--no-${name.replaceAll("_", "-")}`, whenOff);
   option.attributeName = () => name;
   return option;
 }
 
 /**
- * What stands behind the description. Defaults are shown only: the schema applies them, so that a value that was not given
+ * What follows the description. Defaults are only shown here; the schema applies them, so that a value that was not given
  * does not look as if it had been.
  */
 function aside({ required, default: value, modelDefaults }: DescribedOption): string {

@@ -1,19 +1,19 @@
-/** `patchdrop predict`: what a trained run says of images, a line each. */
+/** `patchdrop predict`: what a trained run says about images, one line each. */
 import { Command } from "commander";
 import { exitCodes } from "../errors.ts";
 import { parseWith } from "../options/parse.ts";
 import { predictSchema } from "../options/predict-options.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
-const summary = "Print what a trained run says of images: class, chosen patches, pixels.";
+const summary = "Print a trained run's predictions for images: class, chosen patches, pixels.";
 
 const about = [
   summary,
   "",
   [
     "IMAGE is a file; a folder, for the images below it; a pattern of *, ? and ** in quotes; or - for a list of paths on",
-    "standard input, one a line. An image that can't be read gets a line with its error; the others are not held up,",
-    `and the exit code is ${exitCodes.input}. Pictures are named after the image's path, with .png behind it.`,
+    "standard input, one per line. An image that can't be read gets a line with its error; the other images are still",
+    `done, and the exit code is ${exitCodes.input}. Pictures get the image's path as their name, with .png added.`,
   ].join(" "),
 ].join("\n");
 
@@ -28,7 +28,7 @@ export function predictCommand(): Command {
   const command = new Command("predict").summary(summary).description(about).argument("<image...>", "see above");
   addFlags(command, predictSchema);
   command
-    .option("--quiet", "print nothing but lines and errors")
+    .option("--quiet", "print only lines and errors")
     .addHelpText("after", examples)
     .action(async (args: string[], { quiet = false, ...given }: Flags) => {
       const options = parseWith(predictSchema, given, "predict");

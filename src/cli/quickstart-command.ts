@@ -1,4 +1,4 @@
-/** `patchdrop quickstart`: the four trainings on the embedded data set, in minutes. */
+/** `patchdrop quickstart`: the four trainings on the built-in data set, in minutes. */
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { parseWith } from "../options/parse.ts";
@@ -10,10 +10,10 @@ const config = fileURLToPath(new URL("../../configs/quickstart.yaml", import.met
 
 export function quickstartCommand(): Command {
   const command = new Command("quickstart").description(
-    "Train all four stages on the embedded data set in minutes, and write a table and a page to look at.",
+    "Train all four stages on the built-in data set in minutes, and write a table and a page of the results.",
   );
   return addFlags(command, quickstartSchema)
-    .option("--quiet", "print nothing but errors and the table")
+    .option("--quiet", "print only errors and the table")
     .addHelpText("after", "\nExamples:\n  patchdrop quickstart\n  patchdrop quickstart --seed 2 --out runs/second")
     .action(({ quiet = false, ...given }: Flags) =>
       runExperimentFile(config, parseWith(quickstartSchema, given, "quickstart"), quiet),

@@ -4,14 +4,14 @@ import { parseWith } from "../options/parse.ts";
 import { reportSchema } from "../options/report-options.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
-const summary = "Write one HTML page of runs: curves, tables, budgets, where patches lie, images.";
+const summary = "Write one HTML page about runs: curves, tables, budgets, where patches lie, images.";
 
 const about = [
   summary,
   "",
   [
     "RUN is a run folder, a checkpoint, or the folder of a `patchdrop run`, for all its runs. The page is one file: it loads",
-    "nothing, needs no script, and prints. Several runs stand side by side.",
+    "nothing, needs no script, and can be printed. Several runs stand side by side.",
   ].join(" "),
 ].join("\n");
 
@@ -25,8 +25,8 @@ export function reportCommand(): Command {
   const command = new Command("report").summary(summary).description(about).argument("<run...>", "see above");
   addFlags(command, reportSchema);
   command
-    .option("--json", "print all that the page shows, but for its images, as JSON")
-    .option("--quiet", "print nothing but errors and the page's name, or the JSON")
+    .option("--json", "print what the page shows, except images, as JSON")
+    .option("--quiet", "print only errors and the page's name, or the JSON")
     .addHelpText("after", examples)
     .action(async (runs: string[], { json = false, quiet = false, ...given }: Flags) => {
       const options = parseWith(reportSchema, given, "report");

@@ -14,11 +14,11 @@ Examples:
 export function runCommand(): Command {
   const command = new Command("run")
     .description(
-      "Run the stages of an experiment file in order, then evaluate them; what is done already is left as it is.",
+      "Run the stages of an experiment file in order, then evaluate them; stages that are already done are skipped.",
     )
     .argument("<config>", "experiment file (YAML), see configs/");
   return addFlags(command, runSchema)
-    .option("--quiet", "print nothing but errors and the table")
+    .option("--quiet", "print only errors and the table")
     .addHelpText("after", examples)
     .action((config: string, { quiet = false, ...given }: Flags) =>
       runExperimentFile(config, parseWith(runSchema, given, "run"), quiet),
@@ -42,7 +42,7 @@ export async function runExperimentFile(
   const words = ["patchdrop", ...process.argv.slice(2)];
   const { rows, page, stopped } = await runExperiment(experiment, folder, words.join(" "), terminalReporter({ quiet }));
   if (stopped !== undefined) {
-    process.stderr.write(`stopped by ${stopped}; everything is saved, go on with the same command\n`);
+    process.stderr.write(`stopped by ${stopped}; everything is saved; continue with the same command\n`);
     process.exit(signalExitCode(stopped));
   }
   process.stdout.write(`${textTable({ rows })}\n\n${page}\n`);

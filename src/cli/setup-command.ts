@@ -1,4 +1,4 @@
-/** `patchdrop setup`: fetch libtorch once, or say which one is used. */
+/** `patchdrop setup`: fetches libtorch once, or says which one is used. */
 import { Command } from "commander";
 import type { SetupProgress } from "../setup/pip.ts";
 
@@ -8,8 +8,8 @@ const about = [
   summary,
   "",
   [
-    "When a PyTorch that will do is here already (--torch, PATCHDROP_TORCH, the active Python, the cache), nothing is",
-    "downloaded. Otherwise pip fetches PyTorch's wheel (0.6 GB; with --cuda 3 GB), or, where there is no Python,",
+    "If a suitable PyTorch is already here (--torch, PATCHDROP_TORCH, the active Python, the cache), nothing is",
+    "downloaded. Otherwise pip fetches PyTorch's wheel (0.6 GB; 3 GB with --cuda), or, if there is no pip,",
     "PyTorch's own archive is downloaded. The cache is $PATCHDROP_CACHE, else the platform's own place (~/.cache/patchdrop).",
   ].join(" "),
 ].join("\n");
@@ -32,9 +32,12 @@ export function setupCommand(): Command {
   return new Command("setup")
     .summary(summary)
     .description(about)
-    .option("--from <source>", "pip, archive, a zip file, a folder, or an http(s) address (default: what works here)")
+    .option("--from <source>", "pip, archive, a zip file, a folder, or an http(s) address (default: whichever works)")
     .option("--cuda", "with libtorch_cuda and the NVIDIA libraries that it needs")
-    .option("--torch-version <version>", "PyTorch version to fetch (default: 2.15.0, or any that is here)")
+    .option(
+      "--torch-version <version>",
+      "PyTorch version to fetch (default: any suitable one that is here, else 2.15.0)",
+    )
     .option("--torch <folder>", "use the PyTorch in this folder, and only check it")
     .addHelpText("after", examples)
     .action(async ({ torchVersion, ...options }: SetupFlags) => {
@@ -50,7 +53,9 @@ export function setupCommand(): Command {
       process.stdout.write(`libtorch ${found.version}${found.cuda ? " with CUDA" : ""}, ${how}: ${found.root}\n`);
       if (shadowedBy !== undefined) {
         const first = `${shadowedBy.version} (${shadowedBy.source}: ${shadowedBy.root})`;
-        process.stdout.write(`Commands take ${first} first; for this one, set PATCHDROP_TORCH=${found.root}\n`);
+        process.stdout.write(
+          `Commands will use ${first}, which comes first; to use this one, set PATCHDROP_TORCH=${found.root}\n`,
+        );
       }
     });
 }
@@ -58,7 +63,7 @@ export function setupCommand(): Command {
 const lineEveryMs = 15_000;
 const redrawEveryMs = 100;
 
-/** Progress as one line that is redrawn on a terminal; elsewhere one line a step, and one every 15 seconds within it. */
+/** Progress as one line that is redrawn on a terminal; elsewhere one line per step, and one every 15 seconds within it. */
 export function progressPrinter(stream: Pick<NodeJS.WriteStream, "isTTY" | "write">) {
   let lastStep = "";
   let lastAt = 0;
@@ -69,7 +74,7 @@ export function progressPrinter(stream: Pick<NodeJS.WriteStream, "isTTY" | "writ
     const isLast = done !== undefined && done === total && done !== lastDone;
     if (!isNew && !isLast && now - lastAt < (stream.isTTY ? redrawEveryMs : lineEveryMs)) return;
     const share = done === undefined || !total ? "" : ` ${Math.floor((100 * done) / total)} %`;
-    // A new step keeps the line of the one before; `\x1b[K` clears what a longer text left.
+    // A new step keeps the line of the one before; `\x1b[K` clears the rest of a longer text.
     if (stream.isTTY) stream.write(`${isNew && lastStep !== "" ? "\n" : "\r"}setup: ${step}${share}\x1b[K`);
     else stream.write(`setup: ${step}${share}\n`);
     [lastStep, lastAt, lastDone] = [step, now, done];

@@ -8,7 +8,8 @@ const descriptions: Record<StageName, string> = {
   classifier_training: "Train a classifier on high-resolution images, or on low-resolution ones with --stream_id LR.",
   pretrain: "Train the policy by REINFORCE, judged by the frozen high-resolution classifier.",
   finetune: "Train the policy and the high-resolution classifier together.",
-  finetune2stream: "The same, with the frozen low-resolution classifier's logits added.",
+  finetune2stream:
+    "Train policy and high-resolution classifier together, with the logits of the frozen low-resolution classifier added.",
 };
 
 const examples: Record<StageName, readonly [string, string]> = {
@@ -36,7 +37,7 @@ export function stageCommands(): Command[] {
     addFlags(command, schemas[stage]);
     const [first, second] = examples[stage];
     command
-      .option("--quiet", "print nothing but errors")
+      .option("--quiet", "print only errors")
       .addHelpText("after", `\nExamples:\n  patchdrop ${stage} ${first}\n  patchdrop ${stage} ${second}`)
       .action(({ quiet = false, ...given }: Flags) => runStage(stage, given, quiet));
     return command;
@@ -51,7 +52,7 @@ async function runStage(stage: StageName, given: Record<string, unknown>, quiet:
   ]);
   const result = await train(stage, options, { reporter: terminalReporter({ quiet }) });
   if (result.stopped !== undefined) {
-    process.stderr.write(`stopped by ${result.stopped}; everything is saved, go on with --resume\n`);
+    process.stderr.write(`stopped by ${result.stopped}; everything is saved; continue with --resume\n`);
     process.exit(signalExitCode(result.stopped));
   }
   if (!quiet) process.stdout.write(`${result.run}\n`);

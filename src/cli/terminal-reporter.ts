@@ -1,8 +1,8 @@
-/** How a command talks to a person while it works: a bar or lines on stderr, and signals turned into a wish to stop. */
+/** How a command talks to a person while it works: a bar or lines on stderr, and signals turned into a request to stop. */
 import { createProgress } from "../utils/progress.ts";
 import type { Reporter } from "../utils/reporter.ts";
 
-/** Reports to stderr; `quiet` leaves only errors. Stops are asked for by SIGINT and SIGTERM; a second one ends at once. */
+/** Reports to stderr; `quiet` leaves only errors. SIGINT and SIGTERM ask for a stop; a second one stops at once. */
 export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
   let stopping: NodeJS.Signals | undefined;
   let bar: ReturnType<typeof createProgress> | undefined;
@@ -15,7 +15,7 @@ export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
     process.on(signal, () => {
       if (stopping !== undefined) process.exit(signal === "SIGINT" ? 130 : 143);
       stopping = signal;
-      note(`${signal}: stopping after this step; again to stop at once`);
+      note(`${signal}: stopping after this step; press Ctrl-C again to stop at once`);
     });
   }
   return {

@@ -1,4 +1,4 @@
-/** The files of a data set that can't be read: how many are left out, and the error when there are more. */
+/** The files of a data set that can't be read: counts those that are left out, and makes the error when there are more. */
 
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 
@@ -35,14 +35,14 @@ export class BadFiles {
   }
 }
 
-/** @param known whether these are all there are */
+/** @param known whether these are all or only those found so far */
 export function tooManyBad(files: readonly SkippedFile[], allowed: number, known: "in all" | "so far"): PatchDropError {
   const faults: Fault[] = files
     .slice(0, mostListed)
     .map(({ path, reason }) => ({ where: path, rule: "must be a whole image", got: reason }));
   const rest = files.length - faults.length;
   const count = rest > 0 ? `these and at least ${rest} more` : `${files.length} ${known}`;
-  const next = `${count}, --skip_bad allows ${allowed}: replace the files or raise it`;
+  const next = `${count}, --skip_bad allows ${allowed}: replace the files, or raise --skip_bad`;
   faults[faults.length - 1] = { ...faults[faults.length - 1], next };
   return fault("input", faults);
 }

@@ -15,7 +15,7 @@ export interface CheckedData {
 export interface CheckDataOptions {
   /** Of class folders, or of train.csv and test.csv. */
   dataDir: string;
-  /** So many images are decoded side by side. */
+  /** Number of images that are decoded at the same time. */
   parallel?: number;
   onProgress?: (done: number, total: number) => void;
 }

@@ -96,14 +96,14 @@ async function holdsAny(folder: string, { train, test }: CifarLayout): Promise<b
   return false;
 }
 
-/** Bytes of a regular file; undefined if there is none (a folder is none: class folders have a `train` too). */
+/** Bytes of a regular file; undefined where there is none (a folder does not count: class folders have a `train` too). */
 async function fileSize(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() ? found.size : undefined;
 }
 
 /**
- * Hands each of the layout's files to `use`, with the name by which errors call it. In no particular order.
+ * Hands each of the layout's files to `use`, with the name that errors give it, in no particular order.
  * @throws input: files missing or too large, an archive that is damaged
  */
 export async function readCifarFiles(

@@ -7,6 +7,7 @@ import { type Fault, fault } from "../errors.ts";
 import { readPickle } from "../formats/pickle.ts";
 import { NumpyArray } from "../formats/pickle-numpy.ts";
 import type { DownloadProgress } from "../utils/download.ts";
+import { nowAndThen } from "../utils/now-and-then.ts";
 import { cifar10Classes, cifar100Classes, cifar100CoarseClasses } from "./cifar-classes.ts";
 import { type CifarSource, cifarLayouts, findCifar, readCifarFiles } from "./cifar-files.ts";
 import type { DataSplits } from "./dataset.ts";
@@ -14,14 +15,13 @@ import type { DatasetReader } from "./dataset-reader.ts";
 import { downloadCifar } from "./download-cifar.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { cifarNormalization } from "./normalizations.ts";
-import { nowAndThen } from "./now-and-then.ts";
 
 const imageSize = 32;
 const planeBytes = imageSize * imageSize;
 const imageBytes = 3 * planeBytes;
 
 /**
- * What tells them apart: the files, label bytes before each image and which of them counts, and the key in the pickle.
+ * What distinguishes them: the files, the label bytes before each image and which of them counts, the key in the pickle.
  */
 const kinds = {
   cifar10: {
@@ -151,7 +151,7 @@ function pythonPart(name: CifarKind, where: string, bytes: Uint8Array): Part {
   if (!Array.isArray(list) || !isImageArray(data)) throw fault("input", faults);
   const length = data.shape[0];
   if (list.length !== length || length === 0) {
-    const rule = `"data" and "${labelKey}" must have one record each an image, at least one`;
+    const rule = `"data" and "${labelKey}" must have the same number of records, at least one`;
     throw fault("input", { where, rule, got: `${length} and ${list.length}` });
   }
   checkLabels(name, where, list, `is it ${title}'s file?`);
@@ -226,7 +226,7 @@ function reader(name: CifarKind): DatasetReader {
     open: ({ dataDir }) => openCifar(name, dataDir),
     async fetch(dataDir, say) {
       if (await isThere(dataDir)) return;
-      await downloadCifar(files, dataDir, { onProgress: nowAndThen<DownloadProgress>(say, received) });
+      await downloadCifar(files, dataDir, { onProgress: nowAndThen(say, received) });
     },
   };
 }

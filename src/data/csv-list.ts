@@ -24,7 +24,7 @@ const listNames = ["train.csv", "test.csv"] as const;
 const mostListed = 10;
 /** Bytes of a line: a path has at most 4096 on Linux. */
 const longestLine = 1 << 16;
-/** So many files are looked at side by side. */
+/** Number of files whose size and time are looked up at the same time. */
 const statBatch = 256;
 
 export const csvReader: DatasetReader = {
@@ -40,7 +40,7 @@ export async function isCsvList(dataDir: string): Promise<boolean> {
 
 /**
  * Lists both splits in the order of their lines. The classes are the lines of a `classes.txt` beside the lists, or fMoW's
- * 62 in a folder named fMoW; otherwise there are as many as the largest label tells, and each must occur.
+ * 62 in a folder named fMoW; otherwise they are the labels from 0 to the largest, and each must occur.
  * @throws input: lists that are not there or not as above, with line and column; unsafe: a location outside
  */
 export async function listCsv(dataDir: string, { allowOutside = false }: CsvListOptions = {}): Promise<ImageList> {
@@ -82,7 +82,7 @@ async function namedClasses(folder: string): Promise<readonly string[] | undefin
   throw fault("input", { where: `${file}:${empty + 1}`, rule: "must name a class" });
 }
 
-/** A line of a list: the first of the places where there is a file is the image's. */
+/** A line of a list: the image is the first of the places at which there is a file. */
 interface Line {
   readonly label: number;
   readonly places: readonly string[];
@@ -194,7 +194,7 @@ async function* parseCsv(file: string): AsyncGenerator<{ readonly record: readon
   }
 }
 
-/** By the names of a header, else the label first. */
+/** From the names in a header; without one, the label comes first. */
 function findColumns(first: readonly string[], where: string): Columns {
   const names = columnNames(first);
   if (!hasNames(names)) return { label: 0, location: 1, count: 2 };
@@ -225,13 +225,14 @@ function isWithin(folder: string, path: string): boolean {
   return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
-/** As many classes as the largest label tells; fMoW's names if there are 62. */
+/** One class for each label from 0 to the largest; fMoW's names if there are 62. */
 function countedClasses(folder: string, lines: readonly Line[]): readonly string[] {
   const labels = new Set(lines.map(({ label }) => label));
   for (let label = 0; label < labels.size; label++) {
     if (labels.has(label)) continue;
     const rule = "must have every label from 0 to the largest";
-    throw fault("input", { where: folder, rule, got: `no ${label}`, next: "or name the classes in classes.txt" });
+    const next = "number the labels without gaps, or name the classes in classes.txt";
+    throw fault("input", { where: folder, rule, got: `no ${label}`, next });
   }
   return labels.size === fmowCategories.length ? fmowCategories : Array.from(labels, (_, label) => String(label));
 }

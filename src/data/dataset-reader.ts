@@ -1,10 +1,10 @@
-/** What a kind of data set is to the program: the registry (dataset-registry.ts) holds one reader a name of `--dataset`. */
+/** What a kind of data set is to the program: the registry (dataset-registry.ts) has one reader per name of `--dataset`. */
 
 import type { DataSplits } from "./dataset.ts";
 import type { ListedFiles } from "./image-list.ts";
 import type { TransformName } from "./transforms.ts";
 
-/** What a reader is given; it takes what concerns it. */
+/** What a reader is given; it uses what concerns it. */
 export interface ReadOptions {
   /** Folder or archive that has been seen to be there; empty for a data set that needs no files. */
   readonly dataDir: string;
@@ -12,11 +12,11 @@ export interface ReadOptions {
   readonly imageSize: number;
   /** How image files are made inputs of the model. */
   readonly transform: TransformName;
-  /** Of what is made at random. */
+  /** Of whatever is generated at random. */
   readonly seed?: number | undefined;
-  /** So many unreadable image files are left out. */
+  /** Number of unreadable image files to leave out before giving up. */
   readonly skipBad?: number | undefined;
-  /** So many image files are decoded side by side. */
+  /** Number of image files that are decoded at the same time. */
   readonly parallel?: number | undefined;
   /** Where decoded images are kept for the next run. */
   readonly cacheDir?: string | undefined;
@@ -41,7 +41,7 @@ interface Reader {
   fetch?(dataDir: string, say?: (text: string) => void): Promise<void>;
 }
 
-/** Images that are what they are, whatever the folder. */
+/** Images of a fixed size and fixed classes, whatever the folder. */
 interface FixedReader extends Reader {
   /** Side in pixels. */
   readonly imageSize: number;

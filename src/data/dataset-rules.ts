@@ -1,6 +1,6 @@
 /**
- * What must hold of a data set before anything is learned from it: of one split, of both together with the model, and of
- * the data set with a run that was trained before. Says it in words, all faults at once.
+ * What must hold for a data set before anything is learned from it: for one split, for both together with the model, and
+ * for the data set with a run that was trained before. All faults are reported at once.
  */
 
 import { type Fault, fault } from "../errors.ts";
@@ -12,14 +12,14 @@ type Described = Pick<
   "name" | "classes" | "length" | "imageSize" | "bands" | "labels" | "normalization" | "transform"
 >;
 
-/** So many classes are named in an error. */
+/** Number of classes that an error names. */
 const mostNamed = 3;
 
 /**
- * Checks what a data set says of itself; the bytes of its images are its own matter. Whoever implements {@link Dataset} is
- * checked by this when a training begins.
- * @throws usage: sizes that are no whole numbers above 0; labels of another number or outside of the classes; names of
- *   classes or bands that are empty or there twice; statistics that are not one a band, finite, and in units of 0..1
+ * Checks what a data set says about itself, not the bytes of its images. Any {@link Dataset} is checked by this when a
+ * training begins.
+ * @throws usage: sizes that are not whole numbers above 0; too many or too few labels, or labels outside the classes; names
+ *   of classes or bands that are empty or occur twice; statistics that are not one per band, finite, and in units of 0..1
  */
 export function checkDataset(dataset: Described): void {
   const faults = [
@@ -55,7 +55,7 @@ function nameFaults(where: string, names: readonly string[]): Fault[] {
 function labelFaults({ labels, length, classes }: Described): Fault[] {
   if (!(labels instanceof Int32Array)) return [{ where: "labels", rule: "must be an Int32Array" }];
   if (labels.length !== length) {
-    return [{ where: "labels", rule: `must be one an image, ${length}`, got: labels.length }];
+    return [{ where: "labels", rule: `must be one per image, ${length}`, got: labels.length }];
   }
   const wrong = labels.findIndex((label) => label < 0 || label >= classes.length);
   if (wrong === -1 || classes.length === 0) return [];
@@ -65,16 +65,16 @@ function labelFaults({ labels, length, classes }: Described): Fault[] {
 function statisticsFaults({ normalization: { mean, std }, bands }: Described): Fault[] {
   const faults: Fault[] = [];
   const check = (where: string, values: readonly number[], fits: (value: number) => boolean, range: string) => {
-    const rule = `must be one number a band (${bands.length}), ${range}`;
+    const rule = `must be one number per band (${bands.length}), ${range}`;
     if (values.length === bands.length && values.every(fits)) return;
     faults.push({ where: `normalization.${where}`, rule, got: values.join(", ") || "nothing" });
   };
-  check("mean", mean, (value) => value >= 0 && value <= 1, "from 0 to 1: divide what is in units of bytes by 255");
+  check("mean", mean, (value) => value >= 0 && value <= 1, "from 0 to 1: divide values in units of bytes by 255");
   check(
     "std",
     std,
     (value) => value > 0 && value <= 1,
-    "above 0 and at most 1: divide what is in units of bytes by 255",
+    "above 0 and at most 1: divide values in units of bytes by 255",
   );
   return faults;
 }
@@ -87,7 +87,7 @@ export interface TakenImages {
 }
 
 /**
- * Checks both splits, that they belong together, and that the model takes them.
+ * Checks both splits, that they belong together, and that they fit the model.
  * @throws usage: as {@link checkDataset}; splits that differ in more than their images; images that the model does not take
  */
 export function checkSplits({ train, test }: DataSplits, model: TakenImages): void {
@@ -119,8 +119,8 @@ export function sizeFault(has: number, takes: number): Pick<Fault, "rule" | "nex
 
 /**
  * Checks that a run that was trained before knows a data set's classes.
- * @param known classes of the run, or how many there are where it does not say more
- * @param where what names the run in an error, e.g. "--load runs/hr"
+ * @param known classes of the run, or their number where it does not say more
+ * @param where the run's name in errors, e.g. "--load runs/hr"
  * @throws input: another number of classes, or other names in their order (names that are numbers only fit any)
  */
 export function checkClasses(
@@ -151,7 +151,7 @@ function counted(classes: readonly string[]): string {
   return `${classes.length} classes (${classes.slice(0, mostNamed).join(", ")}${more})`;
 }
 
-/** Lists without names call their classes 0, 1, …: another reader of the same images may know better. */
+/** Lists without names call their classes 0, 1, …; another reader of the same images may know their names. */
 function areNumbers(classes: readonly string[]): boolean {
   return classes.every((name, label) => name === String(label));
 }

@@ -1,11 +1,11 @@
 /**
  * What every data set looks like to the loader: a list of labelled square images of one size, as bytes, with all that a
- * user of the trained networks must know of them. Where the images come from (CIFAR's files, class folders, a generator,
- * a program that uses the library) is each reader's own matter.
+ * user of the trained networks must know about them. Where the images come from (CIFAR's files, class folders, a generator,
+ * a program that uses the library) is up to each reader.
  */
 
 import { fault } from "../errors.ts";
-import type { TransformName } from "./transforms.ts";
+import type { Augmentation, TransformName } from "./transforms.ts";
 
 /** Statistics of each band in units of 0..1, in the order of the bands: (x / 255 − mean) / std. */
 export interface Normalization {
@@ -28,38 +28,30 @@ export interface Dataset {
   readonly imageSize: number;
   /** Names of the bands (channels) in the order of an image's bytes, e.g. red, green, blue. */
   readonly bands: readonly string[];
-  /** One label an image, [length]. */
+  /** One label per image, [length]. */
   readonly labels: Int32Array;
   readonly normalization: Normalization;
-  /** The transform whose test form makes an image file what this data set's images are. */
+  /** The transform whose test form turns an image file into what this data set's images are. */
   readonly transform: TransformName;
-  /** SHA-256 (hex) over what makes the list: names or bytes, labels, order. A run that is resumed must find the same. */
+  /** SHA-256 (hex) over the list: names or bytes, labels, order. A run that is resumed must find the same. */
   readonly fingerprint: string;
   /**
    * Writes images into `out` as bytes [indices.length, imageSize, imageSize, bands.length] (rows, columns, bands).
    * Synchronous when the images are in memory.
-   * @param luck makes it the training transform, whose crops and flips are random; without it, the test transform
+   * @param augmentation asks for the training transform, whose crops and flips are random; without it, the test transform
    * @returns which images they are: `indices`, but with another image in the place of one that can't be read
    */
-  read(indices: Uint32Array, out: Uint8Array, luck?: Luck): Uint32Array | Promise<Uint32Array>;
-  /** Set when the images lie in memory and training only moves them: then a device may hold them and do so itself. */
+  read(indices: Uint32Array, out: Uint8Array, augmentation?: Augmentation): Uint32Array | Promise<Uint32Array>;
+  /** Set when the images lie in memory and training only moves them: then a device may hold them and move them itself. */
   readonly inMemory?: InMemory;
 }
 
-/** What {@link Dataset.read} does, said instead of done. */
+/** What {@link Dataset.read} would do, described instead of done. */
 export interface InMemory {
   /** Bytes [length, imageSize, imageSize, bands.length]; not to be changed. */
   readonly images: Uint8Array;
   /** The move (a number of `transforms.ts`) of each of the `count` images of a batch, [count]. */
-  moves(count: number, luck?: Luck): BigInt64Array;
-}
-
-/** All that the training transform of a batch depends on: with the same luck an image comes out the same, bit for bit. */
-export interface Luck {
-  readonly seed: number;
-  readonly epoch: number;
-  /** Position of the batch's first image in the epoch's order. */
-  readonly firstPosition: number;
+  moves(count: number, augmentation?: Augmentation): BigInt64Array;
 }
 
 /** The two splits that a training needs. */

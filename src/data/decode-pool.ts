@@ -1,6 +1,6 @@
 /**
  * Threads that decode and transform images (decode-worker.ts), for data sets that do not fit into memory. A batch is handed
- * to all of them at once, so they go on while the caller computes. Idle threads do not keep the process alive, and end
+ * to all of them at once, so they keep working while the caller computes. Idle threads do not keep the process alive, and end
  * after a while. sharp decodes on Node's own threads: four for all of these, unless UV_THREADPOOL_SIZE says otherwise.
  */
 
@@ -8,9 +8,8 @@ import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { fault } from "../errors.ts";
-import type { Luck } from "./dataset.ts";
 import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
-import type { TransformName } from "./transforms.ts";
+import type { Augmentation, TransformName } from "./transforms.ts";
 
 const idleMs = 30_000;
 /** Without a build a thread starts in a file that first registers the compiler. */
@@ -26,9 +25,9 @@ export interface DecodePoolOptions {
 /** Images of a batch. */
 export interface BatchImages {
   readonly paths: readonly string[];
-  /** Where in the batch each stands. */
+  /** The position of each in the batch. */
   readonly slots: Uint32Array;
-  readonly luck: Luck | undefined;
+  readonly augmentation: Augmentation | undefined;
 }
 
 /** A batch under way. */
@@ -54,8 +53,8 @@ export class DecodePool {
 
   /**
    * Writes images into their slots of `out`, which lies in shared memory.
-   * @returns those that can't be read, by slot; what stands in their slots is not defined
-   * @throws system: a thread that ends at its work
+   * @returns those that can't be read, by slot; what their slots then hold is undefined
+   * @throws system: a thread that crashes
    */
   decode(images: BatchImages, out: Uint8Array): Promise<readonly UnreadableImage[]> {
     clearTimeout(this.#idle);
@@ -97,12 +96,12 @@ export class DecodePool {
     this.#idle = setTimeout(() => this.#end(), idleMs).unref();
   }
 
-  /** All threads end with the one that did, and every batch under way with an error that names the image it was at. */
+  /** Ends all threads when one has ended, and every batch under way with an error that names the image it was decoding. */
   #fail(thread: number, got: string): void {
     const decodings = [...this.#underway.values()];
     const at = decodings.map(({ task: { paths, taken } }) => paths[taken[1 + thread] - 1]).findLast(Boolean);
     const where = at ?? `decoding thread ${thread}`;
-    const rule = "must not end the thread that decodes it";
+    const rule = "crashed the thread that decodes it";
     const error = fault("system", { where, rule, got, next: "check the file" });
     this.#underway.clear();
     for (const { reject } of decodings) reject(error);

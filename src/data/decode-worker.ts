@@ -4,8 +4,9 @@
  */
 
 import { parentPort, workerData } from "node:worker_threads";
-import type { Luck } from "./dataset.ts";
-import { decodePixels, type Pixels } from "./decode.ts";
+import { decodePixels } from "./decode.ts";
+import type { Pixels } from "./resize.ts";
+import type { Augmentation } from "./transforms.ts";
 import { drawsOf, type TransformName, transforms } from "./transforms.ts";
 
 /** What a thread is started with. */
@@ -20,22 +21,22 @@ export interface DecodeSetup {
 export interface DecodeTask {
   readonly id: number;
   readonly paths: readonly string[];
-  /** Where in the batch each image stands. */
+  /** The position of each image in the batch. */
   readonly slots: Uint32Array;
-  readonly luck: Luck | undefined;
+  readonly augmentation: Augmentation | undefined;
   /** The batch, [B, size, size, 3], in shared memory. */
   readonly out: Uint8Array;
-  /** Shared: how many images are taken, and behind it, for each thread, one more than the number of that it transforms. */
+  /** Shared: how many images are taken, then for each thread one more than the number of the image that it transforms. */
   readonly taken: Int32Array;
 }
 
 export interface UnreadableImage {
   readonly slot: number;
-  /** libvips has one error text for all threads: when two files fail in the same moment, it may be the other's. */
+  /** libvips has one error text for all threads: when two files fail at the same moment, it may be the other's. */
   readonly reason: string;
 }
 
-/** What a thread says when nothing is left to take: what it could not read. */
+/** What a thread sends when nothing is left to take: what it could not read. */
 export interface DecodeReply {
   readonly id: number;
   readonly unreadable: readonly UnreadableImage[];
@@ -56,8 +57,8 @@ port.on("message", (task: DecodeTask) => {
   last = last.then(() => work(task));
 });
 
-async function work({ id, paths, slots, luck, out, taken }: DecodeTask): Promise<void> {
-  const draws = luck && drawsOf(luck);
+async function work({ id, paths, slots, augmentation, out, taken }: DecodeTask): Promise<void> {
+  const draws = augmentation && drawsOf(augmentation);
   const unreadable: UnreadableImage[] = [];
   const take = (): Taken | undefined => {
     const n = Atomics.add(taken, 0, 1);
@@ -72,7 +73,7 @@ async function work({ id, paths, slots, luck, out, taken }: DecodeTask): Promise
     if (pixels instanceof Error) unreadable.push({ slot, reason: pixels.message });
     else {
       const place = out.subarray(slot * imageBytes, (slot + 1) * imageBytes);
-      transforms[transform](pixels.bytes, pixels, imageSize, place, draws?.(slot));
+      transforms[transform](pixels, imageSize, place, draws?.(slot));
     }
   }
   port.postMessage({ id, unreadable } satisfies DecodeReply);

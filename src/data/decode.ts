@@ -4,19 +4,14 @@
  */
 
 import sharp from "sharp";
-import { resizeAndCrop, type Size } from "./resize.ts";
+import { type Pixels, resizeAndCrop } from "./resize.ts";
 
 /** Checked in the header, before anything is decoded: 100 million pixels are 300 MB. */
 const mostPixels = 100_000_000;
 
-// Images are decoded side by side already, each once: more threads for each and a cache only cost.
+// Several images are decoded at the same time, each once: more threads for each, and a cache, would only cost.
 sharp.concurrency(1);
 sharp.cache(false);
-
-/** A decoded image: bytes [height, width, 3]. */
-export interface Pixels extends Size {
-  readonly bytes: Uint8Array;
-}
 
 /** @throws an Error whose message is the reason in one line: not an image, cut off, too large */
 export async function decodePixels(path: string): Promise<Pixels> {

@@ -14,9 +14,9 @@ export interface DecodeProgress {
 export interface DecodeListOptions {
   /** Side of the images: the shorter side is resized to it, and the middle taken. */
   imageSize: number;
-  /** So many files may be unreadable and are left out. */
+  /** Number of unreadable files to leave out before giving up. */
   skipBad?: number;
-  /** So many files are decoded side by side. */
+  /** Number of files that are decoded at the same time. */
   parallel?: number;
   onProgress?: (progress: DecodeProgress) => void;
   /** Where decoded images are kept for the next run; absent: nowhere. */
@@ -31,7 +31,7 @@ export interface DecodedImages {
 
 /** Enough to keep libuv's four threads busy. */
 const defaultParallel = 8;
-/** After so many more than allowed, the rest is not tried. */
+/** With this many more than allowed, the rest is not tried. */
 const mostBeyond = 10;
 
 /** @throws input: more than `skipBad` files that can't be decoded */

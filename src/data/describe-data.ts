@@ -1,4 +1,4 @@
-/** What can be said of a data set before it is opened: enough to choose a model for it. Only headers of images are read. */
+/** What can be said about a data set before it is opened: enough to choose a model for it. Only image headers are read. */
 
 import sharp from "sharp";
 import { fault } from "../errors.ts";
@@ -15,12 +15,12 @@ export interface DataFacts {
   readonly pictures: Size;
 }
 
-/** So many images are looked at, spread over the training split. */
+/** Number of images that are looked at, spread over the training split. */
 const mostLookedAt = 64;
 
 /**
- * Describes the data set that a command's flags name, or that lies in their folder. The typical image has the middle one of
- * the longer sides: half of those looked at are as large or larger.
+ * Describes the data set that a command's flags name, or the one in their folder. The typical image is the median by its
+ * longer side: half of those looked at are as large or larger.
  * @throws as `openDataSplits`; input: none of the images looked at can be read
  */
 export async function describeData(flags: Pick<DataFlags, "dataset" | "data_dir" | "download">): Promise<DataFacts> {

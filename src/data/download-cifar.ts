@@ -20,7 +20,7 @@ const official = {
 } as const;
 
 export interface CifarDownloadOptions {
-  /** A mirror; else `$PATCHDROP_CIFAR10_URL` or `$PATCHDROP_CIFAR100_URL`, else the official address. */
+  /** A mirror; by default `$PATCHDROP_CIFAR10_URL` or `$PATCHDROP_CIFAR100_URL`, else the official address. */
   url?: string;
   onProgress?: (progress: DownloadProgress) => void;
 }

@@ -1,6 +1,6 @@
 /**
  * The files of a split, packed: their names as one run of bytes, where each begins, and their labels. A million names take
- * 50 MB so, and as objects half a gigabyte. Says nothing of the files themselves: they have not been looked at.
+ * 50 MB this way; as objects, half a gigabyte. Says nothing about the files themselves: they have not been looked at.
  */
 
 import { join } from "node:path";
@@ -11,7 +11,7 @@ export class FileList {
   readonly root: string;
   /** [N] */
   readonly labels: Int32Array;
-  /** UTF-8, with a zero byte behind each name. */
+  /** UTF-8, with a zero byte after each name. */
   readonly #names: Buffer;
   /** Where each name begins, and where one more would: [N + 1]. */
   readonly #starts: Uint32Array;
@@ -29,7 +29,7 @@ export class FileList {
     return new FileList(root, Buffer.from(names.map((name) => `${name}\0`).join("")), starts, labels);
   }
 
-  /** The lists one behind the other, all of the same root: a large one is made of parts, whose names are then let go. */
+  /** The lists one after the other, all of the same root: a large one is made of parts, whose names are then released. */
   static concat(root: string, parts: readonly FileList[]): FileList {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const starts = new Uint32Array(length + 1);

@@ -1,7 +1,7 @@
 /**
  * Decoded images of a folder, kept for the next run: a minute of decoding becomes a second of reading. The name says
  * what the bytes were made of (paths, sizes, times of change, decoder), so a changed folder finds nothing; a checksum
- * tells a damaged file. A cache that can't be read or written is as good as none.
+ * reveals a damaged file. A cache that can't be read or written is ignored.
  */
 
 import { type FileHandle, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ export function cacheKey(images: readonly ListedImage[], size: number): string {
   return sha256(JSON.stringify([decoderVersion, sharpVersion, vips, size]), ...list);
 }
 
-/** The bytes kept under a key, if there are as many as expected and they are sound. */
+/** The bytes kept under a key, if their number and their checksum are right. */
 export async function readCached(folder: string, key: string, expectedBytes: number): Promise<Uint8Array | undefined> {
   try {
     const file = await open(join(folder, `${key}.images`));
@@ -39,7 +39,7 @@ export async function readCached(folder: string, key: string, expectedBytes: num
   }
 }
 
-/** The next `length` bytes of a file; zeros for those behind its end. */
+/** The next `length` bytes of a file; zeros for those beyond its end. */
 async function readBytes(file: FileHandle, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length; ) {

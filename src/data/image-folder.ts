@@ -1,10 +1,11 @@
 /**
- * A data set of image files: class folders, as torchvision's ImageFolder, or a ready list. Small images of a set that fits
+ * A data set of image files: class folders, as in torchvision's ImageFolder, or a list. Small images of a set that fits
  * into memory are decoded once and kept as bytes; all others are read from their files each time.
  */
 
 import { basename, relative } from "node:path";
 import { fault } from "../errors.ts";
+import { nowAndThen } from "../utils/now-and-then.ts";
 import { BadFiles, type SkippedFile } from "./bad-files.ts";
 import type { DataSplits } from "./dataset.ts";
 import type { DatasetReader, ReadOptions } from "./dataset-reader.ts";
@@ -14,15 +15,14 @@ import { FileList } from "./file-list.ts";
 import { type ImageList, isImageFolder, type ListedFiles, type ListedImage, listFiles, lookAt } from "./image-list.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { normalizationFor } from "./normalizations.ts";
-import { nowAndThen } from "./now-and-then.ts";
 import { StreamingDataset } from "./streaming-dataset.ts";
 import type { TransformName } from "./transforms.ts";
 
 export interface ImageFolderOptions extends DecodeListOptions {
   dataDir: string;
-  /** "cifar" if absent, whose images can be kept in memory: what its crops are cut from is small. */
+  /** "cifar" if absent; only its images can be kept in memory, since what its crops are cut from is small. */
   transform?: TransformName;
-  /** Told of each unreadable file that is left out: at once, or when it is first met. */
+  /** Told about each unreadable file that is left out: at once, or when it is first met. */
   onSkip?: (file: SkippedFile) => void;
   /** Most bytes that the decoded images may take in memory. */
   memoryLimit?: number;
@@ -106,7 +106,7 @@ export function withReports(options: ReadOptions): ImageFolderOptions {
   const { say } = options;
   return {
     ...options,
-    onProgress: nowAndThen<DecodeProgress>(say, ({ done, total }) => `decoded ${done} of ${total} images`),
+    onProgress: nowAndThen(say, ({ done, total }: DecodeProgress) => `decoded ${done} of ${total} images`),
     onSkip: ({ path, reason }) => say?.(`skipped ${path}: ${reason}`),
   };
 }

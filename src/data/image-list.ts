@@ -21,7 +21,7 @@ export interface ImageList {
   readonly test: readonly ListedImage[];
 }
 
-/** Both splits by name alone: a million files are listed in a second, since none is looked at. */
+/** Both splits by name alone: a million files are listed in a second, since none of them is looked at. */
 export interface ListedFiles {
   /** As in {@link ImageList}. */
   readonly classes: readonly string[];
@@ -29,7 +29,7 @@ export interface ListedFiles {
   readonly test: FileList;
 }
 
-/** So many files or folders are looked at side by side. */
+/** Number of files or folders that are looked at at the same time. */
 const parallel = 64;
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 const testFolders = ["test", "val"] as const;
@@ -40,7 +40,7 @@ export async function isImageFolder(dataDir: string): Promise<boolean> {
 }
 
 /**
- * Lists both splits, files sorted by name within each class. Hidden files and other extensions are passed over.
+ * Lists both splits, files sorted by name within each class. Hidden files and other extensions are skipped.
  * @throws input: no `train`, no test split, class folders that differ or are empty
  */
 export async function listFiles(dataDir: string): Promise<ListedFiles> {
@@ -49,7 +49,7 @@ export async function listFiles(dataDir: string): Promise<ListedFiles> {
   const classes = await subfolders(trainFolder);
   const testClasses = await subfolders(testFolder);
   if (classes.length === 0) {
-    throw fault("input", { where: trainFolder, rule: "must hold one folder a class", next: "check --data_dir" });
+    throw fault("input", { where: trainFolder, rule: "must hold one folder per class", next: "check --data_dir" });
   }
   checkSameClasses(trainFolder, classes, testFolder, testClasses);
   const faults: Fault[] = [];

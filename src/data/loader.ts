@@ -1,37 +1,38 @@
 /**
- * Yields the batches of an epoch: order and reading ahead. All luck comes from (seed, epoch, position), so a run resumes
- * at any step without saved state.
+ * Yields the batches of an epoch: order and reading ahead. All randomness comes from (seed, epoch, position), so a run
+ * resumes at any step without saved state.
  */
 
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
-import { type Dataset, imageBytes, type Luck } from "./dataset.ts";
+import { type Dataset, imageBytes } from "./dataset.ts";
+import type { Augmentation } from "./transforms.ts";
 
-/** So many batches are being read while the caller works on one: two, for threads that are done with the first. */
+/** Number of batches that are being read while the caller works on one: two, for threads that are done with the first. */
 const readAhead = 2;
 
 export interface Batch {
-  /** Bytes [B, H, W, bands], valid until the next batch is asked for: its memory is used again. */
+  /** Bytes [B, H, W, bands], valid until the next batch is asked for: then the memory is reused. */
   readonly images: Uint8Array;
   /** [B] */
   readonly labels: Int32Array;
-  /** Which images of the data set these are, [B]: those of the order, but for files that can't be read. */
+  /** Which images of the data set these are, [B]: those of the order, except for files that can't be read. */
   readonly indices: Uint32Array;
 }
 
-/** A batch that has not been read. */
+/** A batch that is described, not read. */
 export interface PlannedBatch {
   /** Which images of the data set these are, [B]. */
   readonly indices: Uint32Array;
   /** What their training transform depends on, when they are augmented. */
-  readonly luck: Luck | undefined;
+  readonly augmentation: Augmentation | undefined;
 }
 
 export interface LoaderOptions {
   batchSize: number;
   /** Only these images; all when absent. */
   images?: Uint32Array | undefined;
-  /** A new order each epoch; else the data set's own, or that of `images`. */
+  /** A new order each epoch; otherwise the data set's own, or that of `images`. */
   shuffle?: boolean;
   /** The data set's training transform instead of its test transform. */
   augment?: boolean;
@@ -92,7 +93,7 @@ export class Loader {
     }
   }
 
-  /** The same batches, said and not read: for a device that holds the images. */
+  /** The same batches, described and not read: for a device that holds the images. */
   *plans(epoch: number, fromStep = 0): Generator<PlannedBatch, void, void> {
     this.#mustBeStep(fromStep);
     const order = this.order(epoch);
@@ -111,16 +112,16 @@ export class Loader {
   }
 
   async #fill(order: Uint32Array, epoch: number, step: number, buffer: Uint8Array): Promise<Batch> {
-    const { indices: asked, luck } = this.#plan(order, epoch, step);
+    const { indices: asked, augmentation } = this.#plan(order, epoch, step);
     const images = buffer.subarray(0, asked.length * imageBytes(this.dataset));
-    const indices = await this.dataset.read(asked, images, luck);
+    const indices = await this.dataset.read(asked, images, augmentation);
     return { images, labels: Int32Array.from(indices, (index) => this.dataset.labels[index]), indices };
   }
 
   #plan(order: Uint32Array, epoch: number, step: number): PlannedBatch {
     const firstPosition = step * this.batchSize;
     const indices = order.slice(firstPosition, firstPosition + this.batchSize);
-    return { indices, luck: this.#augment ? { seed: this.#seed, epoch, firstPosition } : undefined };
+    return { indices, augmentation: this.#augment ? { seed: this.#seed, epoch, firstPosition } : undefined };
   }
 
   #mustBeStep(step: number): void {

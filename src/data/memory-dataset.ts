@@ -1,12 +1,13 @@
-/** A data set whose images lie in memory as one array of bytes: what CIFAR, class folders and the generator end as. */
+/** A data set whose images lie in memory as one array of bytes: CIFAR, small class folders and the synthetic scenes. */
 
 import { fault } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { checkRead, type Dataset, type InMemory, imageBytes, type Luck, type Normalization, rgb } from "./dataset.ts";
+import { checkRead, type Dataset, type InMemory, imageBytes, type Normalization, rgb } from "./dataset.ts";
 import { checkDataset } from "./dataset-rules.ts";
-import { drawMove, drawsOf, padCropFlip, stay, type TransformName } from "./transforms.ts";
+import type { Augmentation } from "./transforms.ts";
+import { type Draws, drawMove, drawsOf, padCropFlip, stay, type TransformName } from "./transforms.ts";
 
-/** Images in memory, and what they are of. */
+/** Images in memory, and what they show. */
 export interface MemoryImages {
   /** What the user calls them. */
   readonly name: string;
@@ -14,17 +15,17 @@ export interface MemoryImages {
   readonly classes: readonly string[];
   /** Height and width of every image, in pixels. */
   readonly imageSize: number;
-  /** One an image, in 0..classes.length − 1: [N]. Not copied. */
+  /** One per image, in 0..classes.length − 1: [N]. Not copied. */
   readonly labels: Int32Array;
-  /** Bytes [N, imageSize, imageSize, bands] (rows, columns, bands). Not copied, and not to be changed any more. */
+  /** Bytes [N, imageSize, imageSize, bands] (rows, columns, bands). Not copied, so not to be changed afterwards. */
   readonly images: Uint8Array;
-  /** One number a band, in units of 0..1: a network sees (x / 255 − mean) / std. */
+  /** One number per band, in units of 0..1: a network sees (x / 255 − mean) / std. */
   readonly normalization: Normalization;
   /** Names of the bands, in the order of an image's bytes; red, green, blue if absent. */
   readonly bands?: readonly string[] | undefined;
   /**
-   * The transform that makes an image file what these images are, for whoever shows files to the trained networks; "cifar"
-   * if absent: the shorter side is resized to imageSize, and the middle taken.
+   * The transform that turns an image file into what these images are, for showing files to the trained networks later;
+   * "cifar" if absent: the shorter side is resized to imageSize, and the middle taken.
    */
   readonly transform?: TransformName | undefined;
   /**
@@ -60,7 +61,7 @@ export class MemoryDataset implements Dataset {
   readonly inMemory: InMemory;
   readonly #images: Uint8Array;
 
-  /** @throws usage: as {@link checkDataset}, all faults at once; bytes of another number of images than there are labels */
+  /** @throws usage: as {@link checkDataset}, all faults at once; bytes that are not as many images as there are labels */
   constructor(given: MemoryImages) {
     const { name, classes, imageSize, labels, images, normalization } = given;
     this.name = name;
@@ -74,14 +75,14 @@ export class MemoryDataset implements Dataset {
     this.augmented = given.augmented ?? true;
     checkDataset(this);
     this.#images = this.#checked(images);
-    this.inMemory = { images, moves: (count, luck) => this.#moves(count, luck) };
+    this.inMemory = { images, moves: (count, augmentation) => this.#moves(count, augmentation) };
     this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: labels.length }), labels, images);
   }
 
-  read(indices: Uint32Array, out: Uint8Array, luck?: Luck): Uint32Array {
+  read(indices: Uint32Array, out: Uint8Array, augmentation?: Augmentation): Uint32Array {
     checkRead(this, indices, out);
     const bytes = imageBytes(this);
-    const draws = luck && this.augmented ? drawsOf(luck) : undefined;
+    const draws = this.#draws(augmentation);
     indices.forEach((index, slot) => {
       const image = this.#images.subarray(index * bytes, (index + 1) * bytes);
       const place = out.subarray(slot * bytes, (slot + 1) * bytes);
@@ -104,8 +105,12 @@ export class MemoryDataset implements Dataset {
     });
   }
 
-  #moves(count: number, luck?: Luck): BigInt64Array {
-    const draws = luck && this.augmented ? drawsOf(luck) : undefined;
+  #draws(augmentation: Augmentation | undefined): ((slot: number) => Draws) | undefined {
+    return augmentation !== undefined && this.augmented ? drawsOf(augmentation) : undefined;
+  }
+
+  #moves(count: number, augmentation: Augmentation | undefined): BigInt64Array {
+    const draws = this.#draws(augmentation);
     return BigInt64Array.from({ length: count }, (_, slot) =>
       BigInt(draws === undefined ? stay : drawMove(draws(slot))),
     );

@@ -1,4 +1,4 @@
-/** Opens the data set that a command names, or the one that lies in its folder. */
+/** Opens the data set that a command names, or the one in its folder. */
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,13 +19,13 @@ import type { TransformName } from "./transforms.ts";
 
 /** Which data set is meant, and where it is. */
 export interface DataPlace {
-  /** Absent: what lies in `dataDir`. */
+  /** Absent: the one in `dataDir`. */
   dataset?: DatasetName | undefined;
   /** Where the files are; only "synthetic" needs none. */
   dataDir?: string | undefined;
-  /** Which data set is meant where several lie in `dataDir`. */
+  /** Which data set is meant if there are several in `dataDir`. */
   preferred?: DatasetName | undefined;
-  /** Fetch it into `dataDir` if it is not there; CIFAR-10 where nothing says which. */
+  /** Fetch it into `dataDir` if it is not there; CIFAR-10 if nothing says which. */
   download?: boolean | undefined;
 }
 
@@ -36,9 +36,9 @@ export interface OpenDataOptions extends DataPlace {
   seed?: number | undefined;
   /** How image files are made inputs of the model; absent: "cifar" for images of 32 pixels, else "imagenet". */
   transform?: TransformName | undefined;
-  /** So many unreadable image files are left out. */
+  /** Number of unreadable image files to leave out before giving up. */
   skipBad?: number | undefined;
-  /** So many image files are decoded side by side. */
+  /** Number of image files that are decoded at the same time. */
   parallel?: number | undefined;
   /** Where decoded images are kept for the next run. */
   cacheDir?: string | undefined;
@@ -46,11 +46,11 @@ export interface OpenDataOptions extends DataPlace {
   say?: ((text: string) => void) | undefined;
 }
 
-/** Images of this side are taken for CIFAR's unless a transform is named. */
+/** Images of this side get CIFAR's transform unless another is named. */
 const cifarSize = 32;
 
 /**
- * Opens training and test split.
+ * Opens the training split and the test split.
  * @throws usage: no folder named, images of another size than the model's; input: nothing found, or damaged;
  *   unsafe: a list that leads out of the folder; system: a download that fails
  */
@@ -67,7 +67,7 @@ export async function openDataSplits(options: OpenDataOptions): Promise<DataSpli
 }
 
 /**
- * The data set that is named, or to be downloaded, or lies in the folder.
+ * The data set that is named, or else the one to be downloaded, or the one in the folder.
  * @throws usage: no folder named; input: nothing found
  */
 export async function namedOrFound({ dataset, dataDir, preferred, download }: DataPlace): Promise<NamedReader> {
@@ -120,11 +120,11 @@ export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: st
 async function fetchMissing(name: DatasetName, reader: DatasetReader, { dataDir, say }: OpenDataOptions) {
   if (reader.fetch === undefined) {
     const fetched = (await readersFrom()).filter(({ reader }) => reader.fetch !== undefined);
-    const rule = `must go with one of ${fetched.map(({ name }) => name).join(", ")}`;
+    const rule = `works only with ${fetched.map(({ name }) => name).join(", ")}`;
     throw fault("usage", { where: "--download", rule, got: name });
   }
   if (dataDir === undefined) {
-    throw fault("usage", { where: "--download", rule: "must go with --data_dir, the folder to download into" });
+    throw fault("usage", { where: "--download", rule: "needs --data_dir, the folder to download into" });
   }
   await reader.fetch(dataDir, say);
 }

@@ -7,7 +7,7 @@ import { type TransformName, transforms } from "./transforms.ts";
  * Decodes a file and applies the test form of a model's transform.
  * @param model what the image is for: its size S in pixels, and its transform
  * @returns bytes [S, S, 3]
- * @throws input: no image, cut off, too large
+ * @throws input: not an image, cut off, too large
  */
 export async function readImage(
   path: string,
@@ -17,6 +17,6 @@ export async function readImage(
     throw fault("input", { where: path, rule: "must be an image that can be read", got: error.message }, error);
   });
   const bytes = new Uint8Array(imageSize * imageSize * 3);
-  transforms[transform](pixels.bytes, pixels, imageSize, bytes);
+  transforms[transform](pixels, imageSize, bytes);
   return bytes;
 }

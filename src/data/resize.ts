@@ -14,12 +14,12 @@ const half = 1 << (precisionBits - 1);
 
 /** Up to a scale of 1.5 no more input positions count for an output: the case that is written out below. */
 const fewTaps = 3;
-/** Rows that are resized together: a weight is loaded once for all, and they stay in the processor's nearest cache. */
+/** Rows that are resized together: a weight is loaded once for all of them, and they stay in the processor's nearest cache. */
 const rowsTogether = 32;
 
 /** For each output position: the first of the input positions that count, `taps` in number, and their weights. */
 interface Weights {
-  /** The first input position that any output needs, and the one behind the last. */
+  /** The first input position that any output needs, and the one after the last. */
   readonly start: number;
   readonly end: number;
   /** Counted from `start`. */
@@ -62,6 +62,11 @@ export interface Size {
   readonly height: number;
 }
 
+/** A decoded image: bytes [height, width, 3]. */
+export interface Pixels extends Size {
+  readonly bytes: Uint8Array;
+}
+
 /** A part of an image, in pixels. */
 export interface Region extends Size {
   readonly left: number;
@@ -71,7 +76,7 @@ export interface Region extends Size {
 /**
  * Resizes an image from one size to another, or only a region of the result; what the region does not need is not read.
  * @param image bytes [from.height, from.width, 3]
- * @returns bytes [region.height, region.width, 3]; a part of the image's own memory if nothing is to be resized
+ * @returns bytes [region.height, region.width, 3]; a part of the image's own memory if there is nothing to resize
  */
 export function resizeBilinear(
   image: Uint8Array,
@@ -108,7 +113,7 @@ function resizeColumns(image: Uint8Array, rowBytes: number, weights: Weights): U
   return out;
 }
 
-/** How a pass goes over an image. All steps are in bytes. */
+/** How a pass walks over an image. All steps are in bytes. */
 interface Walk {
   /** Pixels across the pass: they have the same weights. */
   readonly pixels: number;

@@ -3,18 +3,18 @@
 import { fault } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { BadFiles } from "./bad-files.ts";
-import { checkRead, type Dataset, type Luck, type Normalization, rgb } from "./dataset.ts";
+import { checkRead, type Dataset, type Normalization, rgb } from "./dataset.ts";
 import type { DecodePool } from "./decode-pool.ts";
 import type { FileList } from "./file-list.ts";
 import { normalizationFor } from "./normalizations.ts";
-import type { TransformName } from "./transforms.ts";
+import type { Augmentation, TransformName } from "./transforms.ts";
 
 export interface StreamedImages {
   readonly name: string;
   readonly classes: readonly string[];
   readonly imageSize: number;
   readonly files: FileList;
-  /** What becomes of an image file; `pool` applies it. */
+  /** What is done to an image file; `pool` applies it. */
   readonly transform: TransformName;
   /** Makes the images; it may serve both splits. */
   readonly pool: DecodePool;
@@ -23,9 +23,9 @@ export interface StreamedImages {
 }
 
 /**
- * In the place of an image that can't be read stands the next of the list that can, with its own label: that depends on
- * the files alone, so a run that is resumed sees the same images. The fingerprint is of names and labels; that a file has
- * other content under its old name goes unnoticed.
+ * An image that can't be read is replaced by the next in the list that can, with its own label: that depends on the files
+ * alone, so a run that is resumed sees the same images. The fingerprint is of names and labels; new content under an old
+ * name goes unnoticed.
  */
 export class StreamingDataset implements Dataset {
   readonly name: string;
@@ -55,8 +55,8 @@ export class StreamingDataset implements Dataset {
     this.#bad = bad;
   }
 
-  /** @throws input: more unreadable files than allowed; system: a decoder that breaks down */
-  async read(indices: Uint32Array, out: Uint8Array, luck?: Luck): Promise<Uint32Array> {
+  /** @throws input: more unreadable files than allowed; system: a decoder that crashes */
+  async read(indices: Uint32Array, out: Uint8Array, augmentation?: Augmentation): Promise<Uint32Array> {
     checkRead(this, indices, out);
     const shared = out.buffer instanceof SharedArrayBuffer ? out : new Uint8Array(new SharedArrayBuffer(out.length));
     const shown = indices.slice();
@@ -64,7 +64,7 @@ export class StreamingDataset implements Dataset {
     while (slots.length > 0) {
       for (const slot of slots) shown[slot] = this.#readable(shown[slot]);
       const paths = Array.from(slots, (slot) => this.#files.path(shown[slot]));
-      const unreadable = await this.#pool.decode({ paths, slots, luck }, shared);
+      const unreadable = await this.#pool.decode({ paths, slots, augmentation }, shared);
       for (const { slot, reason } of unreadable) this.#bad.add({ path: this.#files.path(shown[slot]), reason });
       slots = Uint32Array.from(unreadable, ({ slot }) => slot);
     }

@@ -40,9 +40,9 @@ type Color = readonly [red: number, green: number, blue: number];
 const warm: Color = [150, 110, 40];
 const cool: Color = [40, 110, 170];
 const spotColor: Color = [15, 15, 15];
-/** A plate's channels lie so far around its colour. */
+/** How far a plate's channels may differ from its colour. */
 const colorSpread = 10;
-/** The background's grey lies in this range, and its grain reaches up to so far around it. */
+/** The background's grey lies in this range, and its grain deviates by at most the second number. */
 const greyRange: readonly [number, number] = [100, 150];
 const largestGrain = 15;
 /**
@@ -53,7 +53,7 @@ const lightSpread = 0.8;
 
 const distractorCount = 2;
 const decoyCount = 2;
-/** An object that finds no free place in so many throws is left out. */
+/** Attempts to find a free place before an object is left out. */
 const placementTries = 8;
 
 /** Top-left cell of an object. */
@@ -69,7 +69,7 @@ interface Plate extends Place {
   pattern: number | undefined;
 }
 
-/** A scene without its class: all that low resolution can see, and all that the class has no influence on. */
+/** A scene without its class: everything that does not depend on the class, which is all that low resolution shows. */
 export interface Scene {
   readonly target: Plate;
   readonly others: readonly Plate[];
@@ -78,8 +78,10 @@ export interface Scene {
   readonly grain: Float32Array;
 }
 
-/** Draws a scene's lot. Plates stand on a row of patches, at one of 7 places along it: the target's 4 × 7
- * places are equally likely, and it lies in one patch or in two side by side. */
+/**
+ * Draws the contents of a scene. Plates stand on a row of patches, at one of 7 places along it: the target's 4 × 7 places
+ * are equally likely, and it lies in one patch or in two neighbouring ones.
+ */
 export function makeScene(random: Random): Scene {
   const taken: Plate[] = [];
   const add = (size: 1 | 2, around: Color, pattern: number | undefined): Plate | undefined => {
@@ -133,17 +135,25 @@ export function drawScene(scene: Scene, label: number, out: Uint8ClampedArray): 
 }
 
 function drawPlate({ row, column, size, color, pattern }: Plate, out: Uint8ClampedArray): void {
-  fillSquare(out, row * cellSize, column * cellSize, size * cellSize, color);
+  fillSquare(out, { top: row * cellSize, left: column * cellSize, side: size * cellSize }, color);
   if (pattern === undefined) return;
   for (const spot of classes[pattern].split("+")) {
     const [down, right] = spotCorners[spot];
-    fillSquare(out, row * cellSize + down, column * cellSize + right, spotSize, spotColor);
+    const corner = { top: row * cellSize + down, left: column * cellSize + right };
+    fillSquare(out, { ...corner, side: spotSize }, spotColor);
   }
 }
 
-function fillSquare(out: Uint8ClampedArray, top: number, left: number, size: number, color: Color): void {
-  for (let y = top; y < top + size; y++) {
-    for (let x = left; x < left + size; x++) paint(out, y, x, color);
+/** A square in pixels. */
+interface Square {
+  readonly top: number;
+  readonly left: number;
+  readonly side: number;
+}
+
+function fillSquare(out: Uint8ClampedArray, { top, left, side }: Square, color: Color): void {
+  for (let y = top; y < top + side; y++) {
+    for (let x = left; x < left + side; x++) paint(out, y, x, color);
   }
 }
 
@@ -156,7 +166,7 @@ function paint(out: Uint8ClampedArray, y: number, x: number, [red, green, blue]:
   out[at + 2] = blue;
 }
 
-/** The patches (of 16, row by row) that hold a part of the target: the fewest that always tell its class. */
+/** The patches (of 16, row by row) that hold a part of the target: the fewest that always reveal its class. */
 function patchesOf({ row, column, size }: Plate): Uint8Array {
   const mask = new Uint8Array(patchesPerSide * patchesPerSide);
   for (let y = row; y < row + size; y++) {

@@ -1,6 +1,6 @@
 /**
- * What becomes of a decoded image before it is normalized: the transforms of the three kinds of data, on bytes, as
- * torchvision's on Pillow images. Each has a training form, whose crops and flips are drawn by lot, and a test form.
+ * What is done to a decoded image before it is normalized: the transforms of the three kinds of data, on bytes, as
+ * torchvision's on Pillow images. Each has a training form, whose crops and flips are random, and a test form.
  *
  * | transform | resize (shorter side) | training | test |
  * | --- | --- | --- | --- |
@@ -10,35 +10,51 @@
  */
 
 import { Random } from "../utils/random.ts";
-import type { Luck } from "./dataset.ts";
-import { middleOf, type Region, resizeAndCrop, resizeBilinear, type Size, shorterSideTo } from "./resize.ts";
+import {
+  middleOf,
+  type Pixels,
+  type Region,
+  resizeAndCrop,
+  resizeBilinear,
+  type Size,
+  shorterSideTo,
+} from "./resize.ts";
 
 export type TransformName = "cifar" | "imagenet" | "fmow";
 
-/** Where the lots are drawn from: the stream of the epoch, at the image's own block. */
+/** Where an image's random numbers come from: the stream of the epoch, at the image's own block. */
 export type Draws = Pick<Random, "integer" | "uniform">;
 
 /**
- * Writes an image [from.height, from.width, 3] into `out`, [size, size, 3]: the training form with draws, else the test
- * form.
+ * Writes an image into `out`, [size, size, 3]: its training form if draws are given, else its test form.
  */
-type Transform = (image: Uint8Array, from: Size, size: number, out: Uint8Array, draws?: Draws) => void;
+type Transform = (image: Pixels, size: number, out: Uint8Array, draws?: Draws) => void;
 
 export const transforms: Readonly<Record<TransformName, Transform>> = {
-  cifar: (image, from, size, out, draws) => {
-    const middle = resizeAndCrop(image, from, size);
+  cifar: (image, size, out, draws) => {
+    const middle = resizeAndCrop(image.bytes, image, size);
     if (draws === undefined) out.set(middle);
     else padCropFlip(middle, out, size, draws);
   },
-  imagenet: (image, from, size, out, draws) => {
-    resizeThenCrop(image, from, Math.round((size * 256) / 224), size, out, draws);
+  imagenet: (image, size, out, draws) => {
+    out.set(resizedCrop(image, Math.round((size * 256) / 224), size, draws));
     if (draws !== undefined && draws.uniform() < 0.5) mirror(out, size);
   },
-  fmow: (image, from, size, out, draws) => resizeThenCrop(image, from, size, size, out, draws),
+  fmow: (image, size, out, draws) => {
+    out.set(resizedCrop(image, size, size, draws));
+  },
 };
 
-/** What the images of a batch draw from, by their slot: position n of the epoch's order owns block n of its stream. */
-export function drawsOf({ seed, epoch, firstPosition }: Luck): (slot: number) => Draws {
+/** All that the random transforms of a batch depend on: with the same values here an image comes out the same, to the bit. */
+export interface Augmentation {
+  readonly seed: number;
+  readonly epoch: number;
+  /** Position of the batch's first image in the epoch's order. */
+  readonly firstPosition: number;
+}
+
+/** The random numbers of each image of a batch, by slot: position n of the epoch's order owns block n of its stream. */
+export function drawsOf({ seed, epoch, firstPosition }: Augmentation): (slot: number) => Draws {
   const stream = new Random(seed, "augment", epoch);
   return (slot) => stream.seek(firstPosition + slot);
 }
@@ -79,18 +95,14 @@ export function padCropFlip(image: Uint8Array, out: Uint8Array, size: number, dr
   if (flip) mirror(out, size);
 }
 
-/** Shrinks or enlarges the shorter side to `shorter` pixels and cuts a square: anywhere with draws, else the middle. */
-function resizeThenCrop(
-  image: Uint8Array,
-  from: Size,
-  shorter: number,
-  size: number,
-  out: Uint8Array,
-  draws: Draws | undefined,
-): void {
-  const to = shorterSideTo(from, shorter);
+/**
+ * Resizes an image's shorter side to `shorter` pixels and cuts a square out: anywhere if draws are given, else the middle.
+ * @returns bytes [size, size, 3]
+ */
+function resizedCrop(image: Pixels, shorter: number, size: number, draws: Draws | undefined): Uint8Array {
+  const to = shorterSideTo(image, shorter);
   const region = draws === undefined ? middleOf(to, size) : anywhere(to, size, draws);
-  out.set(resizeBilinear(image, from, to, region));
+  return resizeBilinear(image.bytes, image, to, region);
 }
 
 function anywhere({ width, height }: Size, size: number, draws: Draws): Region {

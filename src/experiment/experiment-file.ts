@@ -13,7 +13,8 @@ import path from "node:path";
 import { parse } from "yaml";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
-import { faultsOf, parseOptions, type StageName, type StageOptions, stageNames } from "../options/stage-options.ts";
+import { faultsOf } from "../options/parse.ts";
+import { parseOptions, type StageName, type StageOptions, stageNames } from "../options/stage-options.ts";
 import { didYouMean } from "../utils/closest.ts";
 import { checkpointOptions, fileSchema, optionsOf, readableParts, setByExperiment } from "./experiment-schema.ts";
 
@@ -38,7 +39,7 @@ interface SharedOption {
   readonly faults: readonly Fault[];
 }
 
-/** A stage as it stands in the file; which of the four it is, is undefined where the file does not say it rightly. */
+/** A stage as it stands in the file; which of the four it is, is undefined where the file names none of them. */
 interface WrittenStage {
   readonly name: string;
   readonly stage: StageName | undefined;

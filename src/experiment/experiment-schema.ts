@@ -12,7 +12,7 @@ export const checkpointOptions: readonly string[] = ["load", "ckpt_hr_cl", "ckpt
 /** Options of every stage that a file must leave out, since the experiment sets them, and the rule that says so. */
 export const setByExperiment: Readonly<Record<string, string>> = {
   cv_dir: "must be left out: the run folder of a stage is its name, in the folder of the experiment",
-  resume: "must be left out: a stage that was begun goes on by itself",
+  resume: "must be left out: a stage that was begun continues by itself",
 };
 
 /** The options that a file may give to a stage, by name. */
@@ -26,7 +26,7 @@ export const pageName = "index.html";
 
 const stageNameSchema = z
   .string()
-  .regex(/^[a-zA-Z0-9][\w.-]*$/, "must be a plain name, since it becomes a folder")
+  .regex(/^[a-zA-Z0-9][\w.-]*$/, "must be letters, digits, '.', '_' or '-', since it names a folder")
   // JavaScript's objects have such keys first, whatever the order of the file.
   .regex(/\D/, "must not be a number alone, since the order of stages would be lost")
   .refine(
@@ -61,28 +61,31 @@ export const readableParts = z.object({
   gallery: fileSchema.shape.gallery.catch(undefined),
 });
 
-const orStage = "; the name of an earlier stage of this file stands for its run folder";
+/** A stage's options as editors show them, in words by `wordsOf`; any may be left out, since it may stand in the other place. */
+function editableOptions(name: StageName, wordsOf: (key: string, option: z.ZodType) => string) {
+  const options = Object.entries(optionsOf(name));
+  return Object.fromEntries(options.map(([key, option]) => [key, option.describe(wordsOf(key, option)).optional()]));
+}
 
-/** A stage's options as editors show them; any may be left out of the stage, since it may stand in `common`. */
-function editableOptions(name: StageName): Record<string, z.ZodType> {
-  const entries = Object.entries(optionsOf(name)).map(([key, option]) => {
-    const { description, modelDefaults } = describeOption(option);
-    const behind = [
-      checkpointOptions.includes(key) ? orStage : "",
-      modelDefaults === undefined ? "" : ` (default: ${modelDefaultsText(modelDefaults)})`,
-    ].join("");
-    return [key, (behind === "" ? option : option.describe(`${description}${behind}`)).optional()] as const;
-  });
-  return Object.fromEntries(entries);
+function wordsInCommon(key: string, option: z.ZodType): string {
+  const stage = "; the name of an earlier stage of this file stands for its run folder";
+  return `${describeOption(option).description}${checkpointOptions.includes(key) ? stage : ""}`;
+}
+
+function wordsInStage(key: string, option: z.ZodType): string {
+  const { required, modelDefaults } = describeOption(option);
+  const byModel = modelDefaults === undefined ? "" : ` (default: ${modelDefaultsText(modelDefaults)})`;
+  return `${wordsInCommon(key, option)}${byModel}${required ? " (required, here or in common)" : ""}`;
 }
 
 /** The JSON Schema of experiment files, in draft 7, which all editors know. */
 export function experimentJsonSchema(): object {
   const [first, ...others] = stageNames.map((name) =>
-    z.strictObject({ stage: z.literal(name).describe("what is trained"), ...editableOptions(name) }),
+    z.strictObject({ stage: z.literal(name).describe("what is trained"), ...editableOptions(name, wordsInStage) }),
   );
-  // What stages say differently of an option is said as the first that takes it says it.
-  const anyOption = Object.assign({}, ...stageNames.toReversed().map(editableOptions)) as Record<string, z.ZodType>;
+  const [classifier, ...policies] = stageNames.map((name) => Object.entries(editableOptions(name, wordsInCommon)));
+  // The later of two stages holds: pretraining's words, and not those of the classifier, where a penalty has no effect.
+  const anyOption = Object.fromEntries([classifier, ...policies.reverse()].flat());
   const file = z.strictObject({
     ...fileSchema.shape,
     common: z.strictObject(anyOption).optional().describe("options for every stage that takes them"),
@@ -93,7 +96,7 @@ export function experimentJsonSchema(): object {
   return z.toJSONSchema(file, { target: "draft-7", io: "input", override: tidy });
 }
 
-/** Leaves out what says nothing: that a whole number is one that JavaScript holds, and defaults that hang on the stage. */
+/** Leaves out what says nothing: that a whole number is one that JavaScript holds, and defaults that depend on the stage. */
 function tidy({ jsonSchema, path }: { jsonSchema: z.core.JSONSchema.BaseSchema; path: (string | number)[] }): void {
   if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
   if (path.at(-1) === "common") {

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
-import { asMany } from "../evaluation/masks.ts";
+import { sameNumber } from "../evaluation/masks.ts";
 import { showImages } from "../evaluation/show-images.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
@@ -42,15 +42,17 @@ export async function gatherPage(
   const policies: PolicyReport[] = [];
   for (const run of runs) {
     const { evaluation } = run;
-    if (evaluation.details === undefined || evaluation.patchUse === undefined) continue;
+    const { details, patchUse, columns } = evaluation;
+    if (details === undefined || patchUse === undefined || columns === undefined) continue;
     reporter.note(`${run.name}: page`);
     policies.push({
       name: run.name,
       tradeoff: tradeoffOf(run, runs),
-      patchUse: evaluation.patchUse,
-      classes: classesOf(evaluation, evaluation.details),
-      health: { ...evaluation.details.health, ...gainOf(evaluation) },
-      gallery: pictured(run) ? await galleryOf(run, evaluation.details) : [],
+      patchUse,
+      columns,
+      classes: classesOf(evaluation, details),
+      health: { ...details.health, ...gainOf(evaluation) },
+      gallery: pictured(run) ? await galleryOf(run, details) : [],
     });
   }
   return {
@@ -67,7 +69,7 @@ export async function gatherPage(
 
 /**
  * The rows of all runs, each policy's baselines behind it. A run's name stands before its rows where another has rows of
- * the same kind. What a classifier among the runs says need not be said by a policy again.
+ * the same kind. A row that a classifier's run already has is not repeated for a policy.
  */
 export function tableOf(runs: readonly Pick<EvaluatedRun, "name" | "evaluation">[]): RunEvaluation["rows"] {
   const isPolicy = ({ evaluation }: (typeof runs)[number]) => evaluation.patchUse !== undefined;
@@ -103,28 +105,28 @@ function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): Policy
   }));
 }
 
-/** The policy beside the best choice of as many patches that looks at nothing. */
+/** The policy beside the best mask with the same number of patches that ignores the image. */
 function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline"> {
-  const compared = rows.filter(({ name }) => name.endsWith(asMany));
+  const compared = rows.filter(({ name }) => name.endsWith(sameNumber));
   const best = compared.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
   return {
     accuracy: rows[0].accuracy,
-    bestBaseline: { name: best.name.slice(0, -asMany.length), accuracy: best.accuracy },
+    bestBaseline: { name: best.name.slice(0, -sameNumber.length), accuracy: best.accuracy },
   };
 }
 
 const groups: readonly (readonly [keyof PolicyDetails["examples"], string])[] = [
-  ["cheapest", "Cheapest: recognized with the fewest patches"],
-  ["dearest", "Dearest: the most patches"],
-  ["right", "Recognized, drawn at random"],
-  ["wrong", "Mistaken, drawn at random"],
+  ["fewest", "Fewest patches, recognized"],
+  ["most", "Most patches"],
+  ["right", "Recognized, picked at random"],
+  ["wrong", "Not recognized, picked at random"],
 ];
 
 async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: PolicyDetails): Promise<GalleryGroup[]> {
   const shown = await showImages(
     options,
     Uint32Array.from(groups.flatMap(([key]) => examples[key])),
-    evaluation.choice?.selection,
+    evaluation.choice?.rule,
   );
   const items = shown.map((one) => {
     const raw = (pixels: Uint8Array) => ({ size: Math.sqrt(pixels.length / 3), pixels });
@@ -148,8 +150,8 @@ function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
       accuracy: Number(record.accuracy),
       reward: number("reward"),
       patches: number("sparsity"),
-      // In training, patches are drawn by chance: how many choices there were then says nothing of the policy.
-      policies: split === "test" ? number("unique_policies") : undefined,
+      // In training, patches are drawn by chance: how many masks there were then says nothing about the policy.
+      distinctMasks: split === "test" ? number("distinct_masks") : undefined,
       loss: number("loss"),
     };
     return [curves];

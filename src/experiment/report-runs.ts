@@ -3,19 +3,19 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve, sep } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import type { SavedConfig } from "../checkpoints/run-config.ts";
 import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { RunEvaluation } from "../evaluation/evaluation.ts";
 import { assertWritable, writeFileAtomic } from "../files/atomic.ts";
 import { evalSchema } from "../options/eval-options.ts";
+import { parseWith } from "../options/parse.ts";
 import type { ReportOptions } from "../options/report-options.ts";
-import { parseWith } from "../options/stage-options.ts";
 import { renderPage } from "../report/page.ts";
 import { percent } from "../report/table.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { resultsName } from "./experiment-schema.ts";
 import { type EvaluatedRun, gatherPage } from "./gather.ts";
+import { isLowBeside } from "./stage-evaluation.ts";
 import { beganAt } from "./stage-run.ts";
 
 interface OpenedCheckpoint {
@@ -100,17 +100,9 @@ function lowClassifier({ config }: Checkpoint, runs: readonly OpenedCheckpoint[]
   return among?.path ?? (typeof own === "string" && existsSync(own) ? own : undefined);
 }
 
-/** Whether a run is a low-resolution classifier of the images that another run has, in the same sizes. */
-function isLowBeside(one: SavedConfig, other: SavedConfig): boolean {
-  const keys = ["model", "variant", "img_size", "lr_size"];
-  const isAlike = keys.every((key) => one.options[key] === other.options[key]);
-  const classes = ({ dataset }: SavedConfig) => JSON.stringify(dataset.classes);
-  return one.options.stream_id === "LR" && isAlike && classes(one) === classes(other);
-}
-
 /**
- * What was found, in one sentence of the most accurate policy (the cheapest of those that are to a tenth of a percent), or
- * of the first classifier where there is none.
+ * What was found, in one sentence about the most accurate policy (of those that are equal to a tenth of a percent, the
+ * one with the fewest patches), or about the first classifier where there is none.
  */
 export function summaryOf(runs: readonly EvaluatedRun[]): string {
   const policies = runs.filter(({ evaluation }) => evaluation.patchUse !== undefined);
@@ -122,7 +114,7 @@ export function summaryOf(runs: readonly EvaluatedRun[]): string {
   const { name, evaluation } = order[0] ?? runs[0];
   const { dataset, split, images, rows, patchUse } = evaluation;
   const all = `the ${images.toLocaleString("en")} ${split === "test" ? "test" : "training"} images of ${dataset}`;
-  const which = policies.length > 1 ? `Of ${policies.length} policies the most accurate, ${name},` : name;
+  const which = policies.length > 1 ? `The most accurate of ${policies.length} policies, ${name},` : name;
   const found = `${which} recognizes ${percent(rows[0].accuracy)} % of ${all}`;
   if (patchUse === undefined) return `${found}.`;
   const whole = rows.find((row) => row.name === "all patches")?.accuracy ?? Number.NaN;

@@ -1,4 +1,4 @@
-/** Runs an experiment: its stages in order, what is done already left as it is, then the evaluation and the page. */
+/** Runs an experiment: its stages in order, except those that are already done, then the evaluation and the page. */
 import path from "node:path";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
@@ -52,7 +52,7 @@ export async function runExperiment(
 async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<NodeJS.Signals | undefined> {
   for (const stage of stages) {
     if (isDone(stage)) {
-      reporter.note(`${stage.name}: done already, in ${stage.options.cv_dir}`);
+      reporter.note(`${stage.name}: already done, in ${stage.options.cv_dir}`);
       continue;
     }
     reporter.note(`${stage.name}: ${stage.stage}`);

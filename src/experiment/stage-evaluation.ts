@@ -1,7 +1,8 @@
 /** How a stage of an experiment is evaluated, and what names the evaluation: the same name, the same numbers. */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { freeOptions } from "../checkpoints/run-config.ts";
+import { freeOptions, type SavedConfig } from "../checkpoints/run-config.ts";
+import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { toJson } from "../files/json.ts";
 import { type EvalOptions, evalSchema } from "../options/eval-options.ts";
@@ -10,24 +11,26 @@ import { version } from "../utils/version.ts";
 import type { Experiment, ExperimentStage } from "./experiment-file.ts";
 import { checkpointOptions } from "./experiment-schema.ts";
 
-/** On the test set; a policy beside a low-resolution classifier of the file if there is one, and the one shown with a sweep. */
+/**
+ * On the test set of the data that the experiment names; a policy beside a low-resolution classifier of the file if there is
+ * one, and the stage that is shown with a sweep. All stages must have run folders.
+ */
 export function evalOptions({ name, stage, options }: ExperimentStage, { stages, gallery }: Experiment): EvalOptions {
-  const { device, precision, threads, torch } = options;
-  const hasPolicy = stage !== "classifier_training";
-  const low = hasPolicy ? stages.find((other) => isLow(other) && isAlike(other.options, options)) : undefined;
-  const given = { load: options.cv_dir, device, precision, threads, torch, ckpt_lr_cl: low?.options.cv_dir };
-  // What is absent is taken from the run; what is undefined would not be.
-  return evalSchema.parse(toJson({ ...given, sweep: name === gallery }));
+  const { data_dir, skip_bad, num_workers, device, precision, threads, torch } = options;
+  const own = readRunConfig(options.cv_dir);
+  const isBeside = (other: ExperimentStage) => isLowBeside(readRunConfig(other.options.cv_dir), own);
+  const low = stage === "classifier_training" ? undefined : stages.find(isBeside);
+  const asTrained = { data_dir, skip_bad, num_workers, device, precision, threads, torch };
+  const beside = { ckpt_lr_cl: low?.options.cv_dir, sweep: name === gallery };
+  return evalSchema.parse(toJson({ load: options.cv_dir, ...asTrained, ...beside }));
 }
 
-function isLow({ options }: ExperimentStage): boolean {
-  return "stream_id" in options && options.stream_id === "LR";
-}
-
-/** Whether networks of two stages see images of the same data in the same sizes. */
-function isAlike(one: ExperimentStage["options"], other: ExperimentStage["options"]): boolean {
-  const keys = ["model", "variant", "img_size", "lr_size", "dataset", "data_dir"] as const;
-  return keys.every((key) => one[key] === other[key]);
+/** Whether a run is of a low-resolution classifier that sees what another run sees: its classes, in its sizes. */
+export function isLowBeside(one: SavedConfig, other: SavedConfig): boolean {
+  const keys = ["model", "variant", "img_size", "lr_size"];
+  const isAlike = keys.every((key) => one.options[key] === other.options[key]);
+  const classes = ({ dataset }: SavedConfig) => JSON.stringify(dataset.classes);
+  return one.options.stream_id === "LR" && isAlike && classes(one) === classes(other);
 }
 
 /**
@@ -43,6 +46,7 @@ export function evaluationKey({ path, config }: Checkpoint, options: EvalOptions
     weights: weightsHash(path),
     low: low === undefined ? undefined : weightsHash(openCheckpoint(low).path),
     stage: config.stage,
+    description: config.description,
     dataset: config.dataset,
     options: sorted(ofRun),
     chosen: sorted(Object.entries(chosen)),

@@ -16,7 +16,7 @@ export function isBegun({ cv_dir }: StageOptions): boolean {
   return existsSync(path.join(cv_dir, configName));
 }
 
-/** Whether a stage has trained to its end. @throws kind "locked" when it did so with other options than the file's. */
+/** Whether a stage has trained to its end. @throws kind "locked" when it did so with other options, or went on longer. */
 export function isDone({ stage, options }: ExperimentStage): boolean {
   const last = path.join(options.cv_dir, "last");
   if (!existsSync(last)) return false;
@@ -25,7 +25,14 @@ export function isDone({ stage, options }: ExperimentStage): boolean {
   const own = Object.fromEntries(modelOptionNames.map((name) => [name, config.options[name]]));
   const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
   compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) });
-  return true;
+  if (Number(progress.epoch) === options.max_epochs) return true;
+  const next = "give the old max_epochs, or another --out";
+  throw fault("locked", {
+    where: options.cv_dir,
+    rule: `must have trained ${options.max_epochs} epochs at most`,
+    got: progress.epoch,
+    next,
+  });
 }
 
 /** Seconds that the run in a folder trained in all, over all its sessions. */

@@ -19,7 +19,7 @@ export interface Source {
   readonly state: StateDict;
   /** Names the network in errors. */
   readonly where: string;
-  /** What the model's file says of itself. */
+  /** What the model's file says about itself. */
   readonly metadata: ReadonlyMap<string, string>;
 }
 
@@ -61,7 +61,7 @@ export async function exportNetwork(
   const expected = scope(() => {
     const whole = fromArray(images, [count, 3, size, size]);
     const seen = seesLow ? lowResolution(whole, model) : whole;
-    const logits = forward(network, parameters, seen, "fp32", "eval");
+    const logits = forward({ network, parameters }, seen, "fp32", "eval");
     return output === "probabilities" ? ops.sigmoid(logits).toFloat32() : softmax(logits.toFloat32(), outputs);
   });
   parameters.free();

@@ -1,6 +1,6 @@
 /**
  * Writes the networks of a checkpoint as ONNX models: one file a network, each with all that its user must know to feed it.
- * Every model is run and compared with libtorch before the folder appears, so that none is there which was not proved.
+ * Every model is run and compared with libtorch before the folder appears, so that no unverified model is written.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -73,9 +73,9 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     const { state, where } = savedNetwork(checkpoint, name);
     const network = name === "agent" ? model.policy : model.classifier(description.classes.length);
     const metadata = metadataOf({ checkpoint, name, description, calibrated });
-    const { bytes, ...proved } = await exportNetwork({ network, state, where, metadata }, roles[name], setting);
+    const { bytes, ...verified } = await exportNetwork({ network, state, where, metadata }, roles[name], setting);
     files.set(roles[name].file, bytes);
-    exported.push({ file: roles[name].file, network: name, ...proved });
+    exported.push({ file: roles[name].file, network: name, ...verified });
   }
   makeParent(given.out);
   writeFolderAtomic(given.out, files);
@@ -126,7 +126,7 @@ function wholeRuns(images: number, batch: number): number {
   return Math.ceil(images / batch) * batch;
 }
 
-/** Of a checkpoint that does not name them: as many as its classifier has outputs. */
+/** Of a checkpoint that does not name them: one for each output of its classifier. */
 function numberedClasses({ networks }: Checkpoint, model: Model): string[] {
   const [head] = declare(model.classifier(1), model.imageSize).linears;
   const bias = (networks.get("resnet_hr") ?? networks.get("resnet_lr"))?.get(`${head}.bias`);

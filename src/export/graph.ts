@@ -1,6 +1,6 @@
 /**
  * Reads a network for ONNX: each layer becomes nodes of a graph, with batch norm folded into the convolutions and the
- * weights as float32 constants. Needs no libtorch. Whether the graph computes what the network does is parity.ts's matter.
+ * weights as float32 constants. Needs no libtorch. Whether the graph computes what the network does is checked by parity.ts.
  * Source: onnx/docs/Operators.md, operator set 17.
  */
 import type { OnnxGraph, OnnxNode, OnnxTensor } from "../formats/onnx.ts";

@@ -7,6 +7,7 @@ import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
 import { fills } from "../inference/exported.ts";
 import { areTwoStreams } from "../inference/opened-run.ts";
+import { makeGrid } from "../method/grid.ts";
 import type { NetworkName } from "../models/networks.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
@@ -29,8 +30,8 @@ function transformOf({ transform, imageSize }: RunDescription): string {
 /** Lists are JSON. */
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { selection } = description;
-  const side = imageSize / patchSize;
+  const { choice } = description;
+  const { rows, columns } = makeGrid(imageSize, patchSize);
   return new Map([
     ["model", `${model} ${variant}`],
     ["network", name],
@@ -42,7 +43,7 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["opset", String(opset)],
     ["image_size", String(imageSize)],
     ["patch_size", String(patchSize)],
-    ["patches", `${side} × ${side}, row by row`],
+    ["patches", `${rows} × ${columns}, row by row`],
     ["low_size", String(lowSize)],
     ["low_input", String(variant === "2019" ? imageSize : lowSize)],
     ["resize", "nearest, the top-left pixel of each block; part of the graph"],
@@ -52,7 +53,7 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["normalization", "(x / 255 - mean) / std, RGB"],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
-    ["threshold", String(calibrated?.threshold ?? selection.threshold)],
+    ["threshold", String(calibrated?.threshold ?? choice.threshold)],
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
     ["fill", fills[fill]],

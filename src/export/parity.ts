@@ -1,7 +1,7 @@
 /**
- * Whether an ONNX model computes what the network does: ONNX Runtime, in its WebAssembly build, held against libtorch on
+ * Whether an ONNX model computes what the network does: ONNX Runtime, in its WebAssembly build, compared with libtorch on
  * the same images. libtorch computes the network as it is trained, in fp32 and with batch norm of its own, so that folding
- * is part of what is proved.
+ * is part of what is checked.
  *
  * Shapes: B images, K outputs.
  */
@@ -57,7 +57,7 @@ export function largestDifference(where: string, onnx: Float32Array, libtorch: F
   throw fault("internal", {
     where,
     rule: `${libtorch.length} probabilities must be within ${tolerance} of libtorch's`,
-    got: onnx.length === libtorch.length ? `a difference of ${largest}` : `${onnx.length} of them`,
+    got: onnx.length === libtorch.length ? `a difference of ${largest}` : onnx.length,
     next: "nothing was written; please report it",
   });
 }

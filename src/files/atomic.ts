@@ -1,7 +1,7 @@
 /**
  * Files, folders and links that appear whole or not at all: written under a temporary name in the same folder, forced
  * to the disk, renamed, and the rename forced to the disk too. Whoever reads the final name never sees half of it,
- * wherever the writer was cut, and what had that name before stays until the new one is complete.
+ * wherever the writer was stopped, and what had that name before stays until the new one is complete.
  */
 
 import { randomUUID } from "node:crypto";
@@ -69,7 +69,7 @@ export function writeFolderAtomic(path: string, files: ReadonlyMap<string, Uint8
 }
 
 /**
- * Makes a new folder whose files take their time: `make` fills a temporary one, which gets its name when all is there.
+ * Makes a new folder whose files take a while: `make` fills a temporary one, which is renamed when it is complete.
  * `path` must not exist. Throws "system", and what `make` throws; then leaves nothing.
  */
 export async function makeFolderAtomic(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
@@ -105,7 +105,7 @@ export function removeFolderAtomic(path: string): void {
   }
 }
 
-/** Removes what writers that were cut left in `folder`. Only for a folder that no other process writes to. */
+/** Removes what stopped writers left in `folder`. Only for a folder that no other process writes to. */
 export function removeTemporaries(folder: string): void {
   for (const name of readdirSync(folder)) {
     if (name.startsWith(temporaryPrefix)) rmSync(join(folder, name), { recursive: true, force: true });
@@ -137,7 +137,7 @@ function replace(path: string, needed: number, make: (temporary: string) => void
   }
 }
 
-/** Gives a file a second name. False where that name is taken. */
+/** Gives a file a second name. False if that name is taken. */
 function linkNew(file: string, name: string): boolean {
   try {
     linkSync(file, name);
@@ -148,7 +148,7 @@ function linkNew(file: string, name: string): boolean {
         // A server that was asked twice may say so although it has made the link: link(2).
         return (statSync(file, { throwIfNoEntry: false })?.nlink ?? 1) > 1;
       case "ENOENT":
-        return false; // whoever holds the folder has swept up the temporary file
+        return false; // whoever holds the folder has removed the temporary file
       case "EPERM":
       case "ENOSYS":
       case "ENOTSUP":
@@ -159,7 +159,7 @@ function linkNew(file: string, name: string): boolean {
   }
 }
 
-/** For file systems that know no second names. The copy is not there all at once, but only one is made. */
+/** For file systems without second names. The copy does not appear all at once, but only one is made. */
 function copyNew(file: string, name: string): boolean {
   try {
     copyFileSync(file, name, constants.COPYFILE_EXCL);
@@ -194,7 +194,7 @@ function syncFolder(path: string): void {
   }
 }
 
-/** The failure being reported matters more than one of cleaning up, and the prefix lets a later run clean up. */
+/** A failure to clean up matters less than the one being reported, and the prefix lets a later run clean up. */
 function discard(path: string): void {
   try {
     rmSync(path, { recursive: true, force: true });
@@ -214,13 +214,13 @@ function nextStep(error: unknown): string {
   switch ((error as { code?: unknown } | null)?.code) {
     case "ENOSPC":
     case "EDQUOT":
-      return "free some space, then go on; a training goes on with --resume";
+      return "free some space and run it again; continue a training with --resume";
     case "EFBIG":
-      return "raise the limit on file sizes (ulimit -f), then go on; a training goes on with --resume";
+      return "raise the limit on file sizes (ulimit -f) and run it again; continue a training with --resume";
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return "give a folder that may be written";
+      return "give a writable folder";
     default:
       return "check the disk and the path";
   }

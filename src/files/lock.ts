@@ -1,12 +1,12 @@
 /**
  * A file that says which process has a folder to itself, so that only one of several does. A process that dies leaves its
- * lock behind, and the next one takes it over: the file holds enough to tell (process id, host, start time), since the
- * system gives process ids again.
+ * lock behind, and the next one takes it over: the file holds enough to recognize this (process id, host, start time), since
+ * the system reuses process ids.
  *
  * A lock appears whole or not at all. Taking one over never moves or replaces what a rival may have put there meanwhile:
- * who wants to succeed a dead lock makes a second file, named by what the dead one holds, and that file can be made once.
- * Whoever makes it is the successor, looks again whether the dead lock still stands, and only then renames its file over
- * it. A successor that dies on the way is succeeded likewise. docs/decisions/one-lock.md has the reasons.
+ * a process that wants to succeed a dead lock makes a second file, named after what the dead one holds, and that file can be
+ * made only once. Its maker is the successor: it checks that the dead lock is still there, and only then renames its file
+ * over it. A successor that dies on the way is succeeded likewise. docs/decisions/one-lock.md has the reasons.
  */
 
 import { randomUUID } from "node:crypto";
@@ -23,7 +23,7 @@ import { createFileAtomic, systemFault, temporaryPrefix } from "./atomic.ts";
 const holderSchema = z.object({
   pid: z.int().positive(),
   host: z.string(),
-  /** When the process started, as {@link processStart} gives it; null where the system does not tell. */
+  /** When the process started, as {@link processStart} gives it; null if the system does not say. */
   start: z.string().nullable().default(null),
 });
 type Holder = z.infer<typeof holderSchema>;
@@ -31,10 +31,10 @@ type Holder = z.infer<typeof holderSchema>;
 /** A lock file as it was read. */
 interface Found {
   readonly place: string;
-  /** Names the file's content, which holds a random token: no two locks have the same. */
+  /** Identifies the file's content, which holds a random token: no two locks have the same. */
   readonly mark: string;
   readonly touchedMs: number;
-  /** Undefined for a file that says nobody: not written by this program, or by an older one that was cut off. */
+  /** Undefined for a file that names nobody: not written by this program, or by an older version that was stopped. */
   readonly holder: Holder | undefined;
 }
 
@@ -57,17 +57,17 @@ export function assertUnlocked(path: string): void {
 }
 
 const pollMs = 200;
-/** A holder that others wait for shows so often that it lives, for those on other hosts. */
+/** How often a holder touches its lock, so that those on other hosts see that it is alive. */
 const touchMs = 5_000;
 
 export interface WaitOptions {
   /** Told once who holds the lock, as "process 12" or "process 12 on HOST", when it has to be waited for. */
   onWait?: (who: string) => void;
-  /** A holder on another host that shows no sign of life for so long counts as gone. */
+  /** A holder on another host that shows no sign of life for this long counts as gone. */
   silentMs?: number;
 }
 
-/** Runs `work` while holding the lock file `path`, after waiting for as long as another process has it. Throws "system". */
+/** Runs `work` while holding the lock file `path`, after waiting for as long as another process holds it. Throws "system". */
 export async function withLock<T>(path: string, work: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
   const { onWait, silentMs = 60_000 } = options;
   const isSilent = silence(silentMs);
@@ -106,11 +106,11 @@ function enter(path: string, gone: IsGone): { readonly release: Release } | { re
 }
 
 /**
- * Puts the lock `own`, made in succession of `dead`, in the first one's place. False where that does not stand any more,
- * since a rival has taken it over: then `own` is removed.
+ * Puts the lock `own`, made in succession of `dead`, in the first one's place. False if that is no longer there, since a
+ * rival has taken it over: then `own` is removed.
  *
- * The first is looked at last. Files of the succession are only removed after it was replaced; so if it stands, all of
- * them stood, and nobody else can have made the file that `own` is.
+ * The first is looked at last. Files of the succession are only removed after it was replaced; so if it is there, all of
+ * them were there, and nobody else can have made the file that `own` is.
  */
 function succeed(dead: readonly Found[], own: string): boolean {
   const [first, ...others] = dead;
@@ -144,7 +144,7 @@ function lastOf(path: string, gone: IsGone): { dead: Found[]; place: string; hel
     if (found === undefined) return { dead, place, heldBy: undefined };
     if (!gone(found)) return { dead, place, heldBy: found.holder };
     dead.push(found);
-    // One that nobody needs any more is swept up with what other writers left: removeTemporaries.
+    // One that nobody needs any more is removed with what other writers left: removeTemporaries.
     place = join(dirname(path), `${temporaryPrefix}${basename(path)}-after-${found.mark.slice(0, 32)}`);
   }
 }
@@ -159,7 +159,7 @@ function readSettled(place: string): Found | undefined {
   return read(place);
 }
 
-/** Undefined where there is no file. Throws "system" where it cannot be read: that says nothing of its holder. */
+/** Undefined if there is no file. Throws "system" if it cannot be read: that says nothing about its holder. */
 function read(place: string): Found | undefined {
   try {
     const touchedMs = statSync(place).mtimeMs;
@@ -180,7 +180,7 @@ function holderOf(bytes: Buffer): Holder | undefined {
   }
 }
 
-/** Whether the holder has certainly ended. Of a process on another host nobody here can tell. */
+/** Whether the holder has certainly ended. For a process on another host nobody here can tell. */
 function isGone(found: Found): boolean {
   return found.holder === undefined || !(isElsewhere(found) || isRunning(found.holder));
 }

@@ -1,4 +1,4 @@
-/** A file that only grows: lines or records appended whole, cut back where an append fails or a run is resumed. */
+/** A file that only grows: lines or records appended whole, cut back when an append fails or a run is resumed. */
 
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
 import { systemFault, writeAll } from "./atomic.ts";
@@ -32,7 +32,7 @@ export class LogFile {
     } catch (error) {
       try {
         ftruncateSync(this.#file, this.#length);
-      } catch {} // the failed write is what the user must hear of
+      } catch {} // the failed write is what the user must hear about
       throw systemFault("could not be written", this.path, bytes.byteLength, error);
     }
   }
@@ -51,7 +51,7 @@ export class LogFile {
   }
 }
 
-/** Cuts a file to its first `length` bytes; false where it has fewer. Throws "system". */
+/** Cuts a file to its first `length` bytes; false if it has fewer. Throws "system". */
 export function cutFile(path: string, length: number): boolean {
   let file: number | undefined;
   try {

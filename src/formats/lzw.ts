@@ -10,10 +10,10 @@ const mostCodes = 4096;
 const narrowest = 9;
 const widest = 12;
 
-/** Unpacks to at most `size` bytes; what follows them is not looked at. @throws an Error: a code that can't be */
+/** Unpacks to at most `size` bytes; what follows them is ignored. @throws an Error: an impossible code */
 export function decodeLzw(packed: Uint8Array, size: number): Uint8Array {
   const out = new Uint8Array(size);
-  // A code's string is copied from where it was written first: there it begins, and so long it is.
+  // A code's string is copied from where it was written first: that position and its length describe it.
   const starts = new Uint32Array(mostCodes);
   const lengths = new Uint32Array(mostCodes);
   let [bits, held, width, free, at, end] = [0, 0, narrowest, firstFree, 0, 0];
@@ -33,7 +33,7 @@ export function decodeLzw(packed: Uint8Array, size: number): Uint8Array {
       previous = { start: 0, length: 0 };
       continue;
     }
-    // The string that is being added is the previous one and the byte behind it, which is this string's first.
+    // The string that is being added is the previous one and the byte after it, which is this string's first.
     if (previous.length > 0 && free < mostCodes) {
       starts[free] = previous.start;
       lengths[free++] = previous.length + 1;

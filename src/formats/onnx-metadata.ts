@@ -1,6 +1,6 @@
 /**
- * What an ONNX model says of itself: the texts of ModelProto's `metadata_props` (onnx.ts has the messages). The graph is
- * stepped over, not read.
+ * What an ONNX model says about itself: the texts of ModelProto's `metadata_props` (onnx.ts has the messages). The graph is
+ * skipped, not read.
  * Source: protobuf.dev, "Encoding"; onnx/onnx.proto.
  */
 import { fault } from "../errors.ts";
@@ -9,7 +9,7 @@ import { ByteReader } from "./byte-reader.ts";
 const metadataField = 14;
 const [keyField, valueField] = [1, 2];
 
-/** @param where names the file in errors @throws input: bytes that are no protobuf message, or texts that are not UTF-8 */
+/** @param where names the file in errors @throws input: bytes that are not a protobuf message, or texts that are not UTF-8 */
 export function readOnnxMetadata(bytes: Uint8Array, where: string): Map<string, string> {
   const metadata = new Map<string, string>();
   for (const [field, value] of fieldsOf(new ByteReader(bytes, where))) {
@@ -20,7 +20,7 @@ export function readOnnxMetadata(bytes: Uint8Array, where: string): Map<string, 
   return metadata;
 }
 
-/** The message's fields in order; the value only of those that are bytes. */
+/** The message's fields in order, with the values of those that are bytes. */
 function* fieldsOf(reader: ByteReader): Generator<[field: number, value: Uint8Array | undefined]> {
   while (reader.remaining > 0) {
     const key = varint(reader);
@@ -46,7 +46,7 @@ function fieldValue(reader: ByteReader, wire: number): Uint8Array | undefined {
   }
 }
 
-/** Beyond 2^53 it is not exact; a length so large is refused by {@link ByteReader} all the same. */
+/** Not exact beyond 2^53; {@link ByteReader} refuses lengths that large anyway. */
 function varint(reader: ByteReader): number {
   let value = 0;
   for (let factor = 1; factor < 2 ** 70; factor *= 128) {

@@ -22,7 +22,7 @@
 
 import { bytes, int, message, text } from "./protobuf.ts";
 
-/** Operators mean what version 17 of the standard set says; files say so, and readers hold to it. */
+/** Operators mean what version 17 of the standard set says; the files state this, and readers follow it. */
 export const opset = 17;
 /** The version of the file's own structure that came with that operator set. */
 const irVersion = 8;
@@ -41,7 +41,7 @@ export interface OnnxTensor {
   readonly values: Float32Array | BigInt64Array;
 }
 
-/** A float32 input or output. A dimension that is a text may have any size, the same wherever the text stands. */
+/** A float32 input or output. A dimension that is a text may have any size, the same wherever that text occurs. */
 export interface OnnxValue {
   readonly name: string;
   readonly shape: readonly (number | string)[];
@@ -56,7 +56,7 @@ export interface OnnxGraph {
   readonly output: OnnxValue;
 }
 
-/** What stands in the file besides the graph. */
+/** What the file holds besides the graph. */
 export interface OnnxOrigin {
   readonly producer: string;
   readonly producerVersion: string;

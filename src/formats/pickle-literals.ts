@@ -6,10 +6,10 @@
 import type { ByteReader } from "./byte-reader.ts";
 import { latin1 } from "./pickle-values.ts";
 
-/** `parseInt` of long texts takes quadratic time; no number of these files comes near. */
+/** `parseInt` of long texts takes quadratic time; no number in these files comes near this length. */
 const maxDigits = 1000;
 
-/** A decimal line, with the "L" that Python 2 writes behind a long. A bigint where a number would not be exact. */
+/** A decimal line, with the "L" that Python 2 writes after a long. A bigint where a number would not be exact. */
 export function decimalInteger(line: Uint8Array, reader: ByteReader): number | bigint {
   const text = line.length <= maxDigits ? latin1(line) : "";
   if (!/^[+-]?\d+L?$/.test(text)) throw reader.malformed("must be a decimal integer", text);
@@ -50,8 +50,8 @@ export function utf8(bytes: Uint8Array, reader: ByteReader): string {
 }
 
 /*
- * The two kinds of escaped text are read byte by byte into an array of their size: a file's pixels may be written so, and
- * tens of millions of matches of a regular expression do not fit in memory.
+ * The two kinds of escaped text are read byte by byte into an array of their size: a file's pixels may be written this way,
+ * and tens of millions of matches of a regular expression do not fit in memory.
  */
 
 const backslash = 0x5c;

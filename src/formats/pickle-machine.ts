@@ -17,7 +17,7 @@ import {
   shortText,
 } from "./pickle-values.ts";
 
-/** CIFAR-100's training file takes about 300,000. Every entry and memo slot costs an opcode, so this bounds those too. */
+/** CIFAR-100's training file has about 300,000. Every entry and memo slot takes an opcode, so this bounds those too. */
 const maxOpcodes = 2_000_000;
 /** Levels of lists in dicts in tuples; CIFAR needs 3, a state dict 5. */
 const maxNesting = 64;
@@ -47,7 +47,7 @@ export class PickleMachine implements PickleCheck {
   #stack: PickleValue[] = [];
   readonly #below: PickleValue[][] = [];
   readonly #memo = new Map<number, PickleValue>();
-  /** How deep a container's content goes, and which containers already lie in another one. */
+  /** How deep a container's content nests, and which containers are already inside another one. */
   readonly #depth = new WeakMap<object, number>();
   readonly #placed = new WeakSet<object>();
   #opcodes = 0;
@@ -154,7 +154,7 @@ export class PickleMachine implements PickleCheck {
   }
 
   /**
-   * Notes that `items` now lie in `container`. A container that lies in another one is complete: without later changes
+   * Notes that `items` are now in `container`. A container that is inside another one is complete: without later changes
    * there are no cycles, and the nesting is known.
    */
   #place(container: Container, items: readonly PickleValue[]): void {
@@ -165,7 +165,8 @@ export class PickleMachine implements PickleCheck {
       depth = Math.max(depth, 1 + (this.#depth.get(item) ?? 1));
     }
     if (depth > maxNesting) throw this.#tooLarge(`a pickle's values may nest at most ${maxNesting} levels`);
-    if (this.#placed.has(container)) throw this.malformed("a value inside another must not change (is it a cycle?)");
+    if (this.#placed.has(container))
+      throw this.malformed("a container must not change once it is inside another (is there a cycle?)");
     this.#depth.set(container, depth);
   }
 

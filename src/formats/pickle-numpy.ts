@@ -14,7 +14,7 @@ import {
   shortText,
 } from "./pickle-values.ts";
 
-/** numpy's type codes (kind and bytes an element) that are read; objects, strings and records are not. */
+/** numpy's type codes (kind and bytes per element) that are read; objects, strings and records are not. */
 const elementBytes: ReadonlyMap<string, number> = new Map([
   ["b1", 1],
   ["u1", 1],
@@ -33,7 +33,7 @@ const maxDimensions = 64;
 
 /** `numpy.dtype` of a number type, little-endian. */
 export class NumpyDtype implements PickleObject {
-  /** Kind and bytes an element, e.g. "u1". */
+  /** Kind and bytes per element, e.g. "u1". */
   readonly code: string;
   readonly elementBytes: number;
 
@@ -56,6 +56,14 @@ export class NumpyDtype implements PickleObject {
   }
 }
 
+/** What a pickle gives as an array's content. */
+interface ArrayContent {
+  readonly data: PickleValue | undefined;
+  readonly dtype: PickleValue | undefined;
+  readonly shape: PickleValue | undefined;
+  readonly fortran: boolean;
+}
+
 /** A `numpy.ndarray` of numbers. */
 export class NumpyArray implements PickleObject {
   /** numpy's code, e.g. "u1" for uint8. */
@@ -71,16 +79,10 @@ export class NumpyArray implements PickleObject {
     if (items.length !== 5 || version !== 1 || typeof fortran !== "boolean") {
       throw check.malformed("numpy.ndarray takes the state (1, shape, dtype, order, bytes)");
     }
-    this.fill(data, dtype, shape, fortran, check);
+    this.fill({ data, dtype, shape, fortran }, check);
   }
 
-  fill(
-    data: PickleValue | undefined,
-    dtype: PickleValue | undefined,
-    shape: PickleValue | undefined,
-    fortran: boolean,
-    check: PickleCheck,
-  ): void {
+  fill({ data, dtype, shape, fortran }: ArrayContent, check: PickleCheck): void {
     if (!(dtype instanceof NumpyDtype)) throw check.malformed("numpy.ndarray needs a dtype of numbers");
     if (!(data instanceof Uint8Array)) throw check.malformed("numpy.ndarray needs its elements as bytes");
     const sizes = shapeOf(shape, check);
@@ -144,13 +146,13 @@ function reconstruct(args: readonly PickleValue[], check: PickleCheck): PickleVa
 
 /** `_frombuffer(bytes, dtype, shape, order)`, written by protocol 5. */
 function fromBuffer(args: readonly PickleValue[], check: PickleCheck): PickleValue {
-  const [data, type, shape, orderValue] = args;
+  const [data, dtype, shape, orderValue] = args;
   const order = shortText(orderValue, 1);
   if (args.length !== 4 || (order !== "C" && order !== "F")) {
     throw check.malformed("_frombuffer takes (bytes, dtype, shape, 'C' or 'F')");
   }
   const array = new NumpyArray();
-  array.fill(data, type, shape, order === "F", check);
+  array.fill({ data, dtype, shape, fortran: order === "F" }, check);
   return array;
 }
 

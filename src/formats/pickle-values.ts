@@ -43,7 +43,7 @@ export class PickleGlobal {
   }
 }
 
-/** What a constructor may make beyond Python's own types: an array, a dtype; later a tensor, a storage. */
+/** What a constructor may make besides Python's own types: an array, a dtype, a tensor, a storage. */
 export interface PickleObject {
   /** Takes the state that Python's `__setstate__` would get. Absent: the object takes none. */
   setState?(state: PickleValue, check: PickleCheck): void;
@@ -53,7 +53,7 @@ export interface PickleObject {
 export interface PickleCheck {
   /** The error (kind "input") to throw. */
   malformed(rule: string, got?: unknown): PatchDropError;
-  /** Counts bytes about to be copied or converted: a small file must not make much out of one value named often. */
+  /** Counts bytes about to be copied or converted: a small file must not unpack to much by using one value many times. */
   charge(bytes: number): void;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Python's pickle, protocols 0 to 5, read as data. A pickle is a program for a stack machine whose GLOBAL and REDUCE
  * can call any function; here they can only name an entry of an allow-list, whose constructors are ours.
- * Not read, and refused: classes of the file's own, sets, extension codes, buffers outside the file.
+ * Refused: the file's own classes, sets, extension codes, buffers outside the file.
  * Source: the opcodes' descriptions in CPython's Lib/pickletools.py; Lib/pickle.py for what writers emit.
  */
 
@@ -21,20 +21,20 @@ import type { PickleValue } from "./pickle-values.ts";
 
 /**
  * Reads one pickle that fills `bytes`; `where` names the file in errors. Byte values may be views of `bytes`.
- * Throws "unsafe" for a name off the allow-list, an opcode that would run code, or bytes behind the pickle; "input" for
+ * Throws "unsafe" for a name off the allow-list, an opcode that would run code, or bytes after the pickle; "input" for
  * one that is malformed; "resource" for one that is too large or too deep.
  */
 export function readPickle(bytes: Uint8Array, where: string, options: Partial<MachineOptions> = {}): PickleValue {
   const reader = new ByteReader(bytes, where);
   const value = readNextPickle(reader, options);
   if (reader.remaining > 0) {
-    const rule = "the file must end with its pickle; a second pickle behind the first is a way to hide one";
+    const rule = "the file must end with its pickle; a second pickle after the first is a way to hide one";
     throw fault("unsafe", { where: `${where}: byte ${reader.offset}`, rule, got: `${reader.remaining} more bytes` });
   }
   return value;
 }
 
-/** Reads one pickle of several in a file, and leaves the reader behind it. Throws as {@link readPickle} does. */
+/** Reads one pickle of several in a file, and leaves the reader after it. Throws as {@link readPickle} does. */
 export function readNextPickle(
   reader: ByteReader,
   { allow = numpyAllowList, unsafeNext = officialSource, ...more }: Partial<MachineOptions>,
@@ -139,7 +139,7 @@ const operations: ReadonlyMap<number, Operation> = new Map<number, Operation>(
   ).map(([code, operation]) => [typeof code === "string" ? code.charCodeAt(0) : code, operation]),
 );
 
-/** Opcodes that build classes of the file's own, or that no file of ours needs. */
+/** Opcodes that build the file's own classes, or that none of our files needs. */
 const refusedOpcodes: ReadonlyMap<number, string> = new Map([
   ["i".charCodeAt(0), "INST"],
   ["o".charCodeAt(0), "OBJ"],
@@ -166,7 +166,7 @@ function slot(reader: ByteReader): number {
   return index;
 }
 
-/** LONG4's length: a signed number, and no integer of these files comes near the limit. */
+/** LONG4's length: a signed number; no integer in these files comes near the limit. */
 function longLength(reader: ByteReader): number {
   const length = reader.int32();
   if (length < 0 || length > 1024) throw reader.malformed("an integer may have at most 1024 bytes", length);

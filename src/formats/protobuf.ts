@@ -1,5 +1,5 @@
 /**
- * Fields of protobuf messages; written only. A message is its fields one behind the other.
+ * Fields of protobuf messages; written only. A message is its fields one after the other.
  * Source: protobuf.dev, "Encoding".
  */
 

@@ -46,7 +46,7 @@ const maxDimensions = 64;
 /** A message lists this many faults at most. */
 const maxFaults = 20;
 
-/** A float32 tensor over `values` (not copied). Throws "internal" where the shape does not hold them. */
+/** A float32 tensor over `values` (not copied). Throws "internal" if the shape does not fit them. */
 export function float32Tensor(shape: readonly number[], values: Float32Array): TensorData {
   const tensor: TensorData = {
     dtype: "F32",
@@ -128,7 +128,7 @@ export function decodeSafetensors(
     if ("rule" in entry) faults.push({ ...entry, where: named(where, name) });
     else entries.push(entry);
   }
-  // Holes are looked for only when every entry is sound: a bad one would make its neighbours look wrong too.
+  // Holes are looked for only if every entry is valid: a bad one would make its neighbours look wrong too.
   if (faults.length === 0) faults.push(...coverageFaults(entries, bytes.byteLength - dataStart, where));
   if (faults.length > 0) throw inputFault(faults);
 
@@ -176,8 +176,8 @@ function readHeader(bytes: Uint8Array, where: string): { header: Map<string, unk
 }
 
 /**
- * The keys of a JSON object whose values are all objects, in the order of the text. `JSON.parse` keeps the last of two
- * equal keys without a word, and moves keys like "0" to the front.
+ * The keys of a JSON object whose values are all objects, in the order of the text. `JSON.parse` silently keeps the last of
+ * two equal keys, and moves keys like "0" to the front.
  */
 function topLevelKeys(json: string): string[] {
   const keys: string[] = [];
@@ -229,7 +229,7 @@ function readEntry(name: string, value: unknown): Entry | Omit<Fault, "where"> {
   return { name, dtype, shape, begin, end };
 }
 
-/** What keeps the tensors from covering the data once, from its first byte to its last. */
+/** What keeps the tensors from covering the data exactly once, from its first byte to its last. */
 function coverageFaults(entries: readonly Entry[], dataBytes: number, where: string): Fault[] {
   const faults: Fault[] = [];
   let covered = 0;
@@ -294,7 +294,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A key comes from the file: one line, control characters escaped, cut where it is very long. */
+/** A key comes from the file: one line, control characters escaped, shortened if it is very long. */
 function named(where: string, key: string): string {
   return `${where}: ${JSON.stringify(key).slice(1, -1).slice(0, 100)}`;
 }

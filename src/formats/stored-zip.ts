@@ -11,7 +11,7 @@ const signatures = { local: 0x04034b50, entry: 0x02014b50, end: 0x06054b50, end6
 /** Bytes of each record without its names, extra fields and comments. */
 const lengths = { local: 30, entry: 46, end: 22, end64: 56, locator64: 20 };
 const maxCommentBytes = 0xffff;
-/** In a field of 32 bits: the value stands in the 64-bit extra field. */
+/** In a field of 32 bits: the value is in the 64-bit extra field. */
 const elsewhere = 0xffffffff;
 const extraField64 = 1;
 /** Bit 0 of an entry's flags. */
@@ -76,11 +76,12 @@ class Archive {
     const nameStart = offset + lengths.local;
     const nameBytes = local.getUint16(26, true);
     if (this.#text(nameStart, nameBytes) !== name) {
-      throw this.malformed("an entry must have one name in the directory and in front of its content", name);
+      throw this.malformed("an entry's name must be the same in the directory and in its header", name);
     }
     const content = this.#view(nameStart + nameBytes + local.getUint16(28, true), bytes);
-    // Zero: torch.save was told to compute none.
-    if (checksum !== 0 && crc32(content) !== checksum) throw this.malformed("every entry must have its checksum", name);
+    // Zero: torch.save was told not to compute any.
+    if (checksum !== 0 && crc32(content) !== checksum)
+      throw this.malformed("every entry must match its checksum", name);
     return content;
   }
 

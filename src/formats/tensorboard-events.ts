@@ -31,7 +31,7 @@ export function encodeScalars(wallTime: number, step: number, values: ReadonlyMa
 }
 
 /** A TFRecord around `data`. */
-export function encodeRecord(data: Uint8Array): Uint8Array {
+function encodeRecord(data: Uint8Array): Uint8Array {
   const record = new Uint8Array(8 + 4 + data.length + 4);
   const view = new DataView(record.buffer);
   view.setBigUint64(0, BigInt(data.length), true);

@@ -31,14 +31,14 @@ export const photometric = { blackIsZero: 1, rgb: 2, ycbcr: 6 } as const;
 const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: typeof zlib.inflateSync };
 
 /** Compression's numbers; zstd and WebP are libtiff's. */
-const compressions: Readonly<Partial<Record<number, string>>> = {
+const compressions: Readonly<Record<number, string | undefined>> = {
   1: "none",
   5: "lzw",
   7: "jpeg",
   8: "deflate",
   32946: "deflate",
   50001: "webp",
-  ...(zstdDecompressSync && { 50000: "zstd" }),
+  50000: zstdDecompressSync && "zstd",
 };
 
 /** Along a side. */
@@ -100,7 +100,7 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
     throw tiff.malformed("SamplesPerPixel", `must be 1 to ${mostSamples}`, samples);
   }
   const sample = await sampleTypeOf(tiff, directory, samples);
-  const separate = (await number("PlanarConfiguration", 1)) === 2;
+  const separate = (await choiceOf(tiff, directory, "PlanarConfiguration", [1, 2])) === 2;
   const tileBytes = tileWidth * tileHeight * (separate ? 1 : samples) * sample.from.BYTES_PER_ELEMENT;
   if (tileBytes > mostTileBytes) {
     throw tiff.malformed("TileWidth", `a tile must unpack to at most ${mostTileBytes} bytes`, tileBytes);
@@ -121,7 +121,7 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
     photometric: (await number("PhotometricInterpretation", photometric.blackIsZero))!,
     coding: {
       compression: await compressionOf(tiff, directory),
-      predictor: (await number("Predictor", 1))!,
+      predictor: await choiceOf(tiff, directory, "Predictor", sample === sampleTypes["3/32"] ? [1, 2, 3] : [1, 2]),
       littleEndian: tiff.littleEndian,
       jpegTables: await tiff.bytes(directory, "JPEGTables", 65_536),
       sample,
@@ -136,6 +136,13 @@ function striped(tiff: Tiff): PatchDropError {
     got: "strips",
     next: "make it one with `gdal_translate -of COG IN.tif OUT.tif`",
   });
+}
+
+/** The value of a field that has few of them, the first where there is no field. */
+async function choiceOf(tiff: Tiff, directory: TiffDirectory, tag: Tag, known: readonly number[]): Promise<number> {
+  const value = (await tiff.number(directory, tag)) ?? known[0];
+  if (known.includes(value)) return value;
+  throw tiff.malformed(tag, `must be one of ${known.join(", ")}`, value);
 }
 
 async function sampleTypeOf(tiff: Tiff, directory: TiffDirectory, samples: number) {
@@ -159,7 +166,7 @@ async function compressionOf(tiff: Tiff, directory: TiffDirectory): Promise<stri
   if (known !== undefined) return known;
   throw fault("input", {
     where: `${tiff.file.where}: Compression`,
-    rule: `must be one of ${[...new Set(Object.values(compressions))].join(", ")}`,
+    rule: `must be one of ${[...new Set(Object.values(compressions))].filter(Boolean).join(", ")}`,
     got: code,
     next: "convert it with `gdal_translate -of COG -co COMPRESS=DEFLATE IN.tif OUT.tif`",
   });

@@ -1,7 +1,7 @@
 /**
  * A tiled GeoTIFF of bytes [height, width, 3], deflated, with overviews or without, in the order of a COG: directories, then
- * the pixels of the coarsest overview first. Encodes tiles and the header; where tiles wait until their number of bytes is
- * known, and who writes the file, is not its matter.
+ * the pixels of the coarsest overview first. Encodes tiles and the header; storing tiles until their sizes are known, and
+ * writing the file, are done elsewhere.
  * Source: TIFF 6.0; the BigTIFF design; OGC GeoTIFF 1.1 (19-008r4); OGC COG (21-026).
  */
 
@@ -41,7 +41,7 @@ export async function encodeTile(pixels: Uint8Array, tileSize: number): Promise<
   return deflated(pixels);
 }
 
-/** Header and directories; behind them follow the tiles of the last level, then of the one before, and so on. */
+/** Header and directories; after them come the tiles of the last level, then of the one before, and so on. */
 export function encodeHeader(tiff: WrittenTiff): Uint8Array {
   const tileBytes = tiff.levels.flatMap(({ byteCounts }) => byteCounts).reduce((sum, count) => sum + count, 0);
   const small = encodeWith(4, tiff);
@@ -90,7 +90,7 @@ function directories(word: 4 | 8, tiff: WrittenTiff, start: number, firstTiles: 
   const encoded: Buffer[] = [];
   let at = start;
   for (const [n, level] of tiff.levels.entries()) {
-    const fields = fieldsOf(word, tiff, level, firstTiles[n], n > 0);
+    const fields = fieldsOf(tiff, level, { word, firstTile: firstTiles[n], overview: n > 0 });
     const directory = encodeDirectory(word, fields, at, n === tiff.levels.length - 1);
     encoded.push(directory);
     at += directory.length;
@@ -99,11 +99,9 @@ function directories(word: 4 | 8, tiff: WrittenTiff, start: number, firstTiles: 
 }
 
 function fieldsOf(
-  word: 4 | 8,
   { tileSize, georeference }: WrittenTiff,
   { width, height, byteCounts }: WrittenLevel,
-  firstTile: number,
-  overview: boolean,
+  { word, firstTile, overview }: { word: 4 | 8; firstTile: number; overview: boolean },
 ): Field[] {
   const offsets: number[] = [];
   byteCounts.reduce((at, count) => {
@@ -152,7 +150,7 @@ function field(tag: Tag, type: number, values: readonly number[]): Field {
   return { tag: tags[tag], type, count: values.length, bytes };
 }
 
-/** A directory at the byte `at`, with the values that do not fit into its fields behind it, and the next directory there. */
+/** A directory at the byte `at`, then the values that do not fit into its fields, then the next directory. */
 function encodeDirectory(word: 4 | 8, fields: readonly Field[], at: number, last: boolean): Buffer {
   const [countBytes, fieldBytes] = word === 4 ? [2, 12] : [8, 20];
   const directory = Buffer.alloc(countBytes + fields.length * fieldBytes + word);

@@ -1,7 +1,7 @@
 /**
  * The structure of a TIFF or BigTIFF file, either byte order, read piece by piece: its directories and their fields, no
- * pixels. Nothing is trusted: every count and offset is held against the file's size before memory is taken for it.
- * Source: TIFF 6.0 (Adobe, 1992), section 2; the BigTIFF design (libtiff).
+ * pixels. Nothing is trusted: every count and offset is checked against the file's size before memory is allocated for it.
+ * Why this is no library: docs/decisions/tiff-reader.md. Source: TIFF 6.0 (Adobe, 1992), section 2; the BigTIFF design (libtiff).
  */
 
 import { fault, type PatchDropError } from "../errors.ts";
@@ -87,7 +87,7 @@ export class Tiff {
     const seen = new Set<number>();
     let next = await reader.header();
     while (next !== 0) {
-      if (seen.has(next)) throw reader.malformed("directories must not go round in a circle", next);
+      if (seen.has(next)) throw reader.malformed("directories must not form a loop", next);
       if (directories.length === mostDirectories) {
         throw reader.malformed(`must have at most ${mostDirectories} directories`);
       }
@@ -137,7 +137,8 @@ export class Tiff {
   async #values(directory: TiffDirectory, tag: Tag, most: number, types: readonly number[]) {
     const field = directory.get(tags[tag]);
     if (field === undefined) return undefined;
-    if (!types.includes(field.type)) throw this.malformed(tag, "must be numbers of its kind", `type ${field.type}`);
+    if (!types.includes(field.type))
+      throw this.malformed(tag, "must have the field type of this tag", `type ${field.type}`);
     if (field.count > most) throw this.malformed(tag, `must have at most ${most} values`, field.count);
     const size = typeSizes[field.type]!;
     const view = viewOf(await this.#bytes(field, tag));
@@ -204,7 +205,7 @@ class StructureReader {
     return this.#wide(await this.#view(8, 8), 0);
   }
 
-  /** The directory at `offset`, and where the next one lies: 0 behind the last. */
+  /** The directory at `offset`, and where the next one lies: 0 after the last. */
   async directory(offset: number): Promise<{ directory: TiffDirectory; following: number }> {
     const [countBytes, fieldBytes, wordBytes] = this.#big ? [8, 20, 8] : [2, 12, 4];
     const head = await this.#view(offset, countBytes);

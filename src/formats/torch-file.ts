@@ -71,8 +71,7 @@ function readTorchZip(bytes: Uint8Array, where: string): PickleValue {
     if (content === undefined) {
       throw fault("input", {
         where,
-        rule: "every storage must be there",
-        got: `no data/${key}`,
+        rule: `is missing a storage, data/${key}`,
         next: "is the file whole?",
       });
     }
@@ -102,6 +101,9 @@ class Plain {
     if (value instanceof PickleTuple) return value.items.map((item) => this.value(item));
     if (Array.isArray(value)) return value.map((item) => this.value(item));
     if (value instanceof Map) return new Map([...value].map(([key, item]) => [key, this.value(item)] as const));
-    throw fault("input", { where: this.#where, rule: "must hold tensors and plain values, no storages or classes" });
+    throw fault("input", {
+      where: this.#where,
+      rule: "must hold only tensors and plain values, not storages or classes",
+    });
   }
 }

@@ -38,7 +38,7 @@ export function readTorchLegacy(bytes: Uint8Array, where: string): PickleValue {
   const object = read();
   fillStorages(reader, storages, read());
   if (reader.remaining > 0) {
-    const rule = "the file must end with its storages; a second pickle behind them is a way to hide one";
+    const rule = "the file must end with its storages; a second pickle after them is a way to hide one";
     throw fault("unsafe", { where: `${where}: byte ${reader.offset}`, rule, got: `${reader.remaining} more bytes` });
   }
   return object;
@@ -50,7 +50,7 @@ function fillStorages(reader: ByteReader, storages: TorchStorages, keys: PickleV
     const key = shortText(value, maxKeyLength) ?? "";
     const storage = storages.get(key);
     if (storage === undefined || !missing.delete(key)) {
-      throw reader.malformed("each storage must be one that the object names, and come once", key);
+      throw reader.malformed("each storage must be one that the object names, and occur once", key);
     }
     const count = reader.length64();
     if (count !== storage.elements) {
@@ -58,7 +58,7 @@ function fillStorages(reader: ByteReader, storages: TorchStorages, keys: PickleV
     }
     storage.fill(reader.take(count * storage.type.bytes), `${reader.where}: storage ${key}`);
   }
-  if (missing.size > 0) throw reader.malformed("every storage must be there", `none of key ${[...missing][0]}`);
+  if (missing.size > 0) throw reader.malformed(`is missing a storage, key ${[...missing][0]}`);
 }
 
 function noTorchFile(where: string) {

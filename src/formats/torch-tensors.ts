@@ -20,7 +20,7 @@ import type { TensorData, TensorDtype } from "./safetensors.ts";
 
 export interface StorageType {
   readonly dtype: TensorDtype;
-  /** Bytes an element. */
+  /** Bytes per element. */
   readonly bytes: 1 | 2 | 4 | 8;
 }
 
@@ -51,7 +51,7 @@ export class TorchStorage implements PickleObject {
   /** It takes no state. */
   readonly setState?: undefined;
   readonly type: StorageType;
-  /** How many the pickle says that there are. */
+  /** Their number, according to the pickle. */
   readonly elements: number;
   /** Aligned for the elements; empty until {@link fill}. */
   bytes: Uint8Array = new Uint8Array(0);
@@ -61,7 +61,7 @@ export class TorchStorage implements PickleObject {
     this.elements = elements;
   }
 
-  /** Takes its content, copied only where it is not aligned. Throws "input" where it is not of the size that was said. */
+  /** Takes its content, copied only if it is not aligned. Throws "input" if its size is not the one that was stated. */
   fill(bytes: Uint8Array, where: string): void {
     const { dtype, bytes: size } = this.type;
     if (bytes.length !== this.elements * size) {
@@ -113,7 +113,7 @@ export class TorchTensor implements PickleObject {
     return new TorchTensor(this.#storage, this.#offset, this.#shape, this.#strides);
   }
 
-  /** The elements, row by row: a view of the storage, or a copy where they do not lie so. */
+  /** The elements, row by row: a view of the storage, or a copy if they are not stored that way. */
   read(): TensorData {
     const { bytes, type } = this.#storage;
     const shape = this.#shape;

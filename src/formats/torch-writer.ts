@@ -13,7 +13,7 @@ import { storageTypes } from "./torch-tensors.ts";
 /** What can be written; a whole number becomes an int, any other a float. */
 export type TorchTree = number | TensorData | ReadonlyMap<string, TorchTree>;
 
-/** The folder in the archive; PyTorch calls it so too when it has no file name. */
+/** The folder in the archive; PyTorch's name for it too, if there is no file name. */
 const folder = "archive";
 
 /** The bytes of a file. Throws "input" for a tensor of a type that older versions of PyTorch have no storage for. */
@@ -44,7 +44,7 @@ function serializationId(entries: ReadonlyMap<string, Uint8Array>): string {
 const storageNames = new Map([...storageTypes].map(([name, { dtype }]) => [dtype, name]));
 const maxInt32 = 0x7fffffff;
 
-/** Opcodes one behind the other; their names in capitals are pickletools'. */
+/** Opcodes one after the other; their names in capitals are pickletools'. */
 class PickleWriter {
   /** The storages' bytes; a storage's key is its index. */
   readonly storages: Uint8Array[] = [];

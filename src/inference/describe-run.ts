@@ -1,4 +1,4 @@
-/** What a checkpoint says of its run; of one that was made before checkpoints said it, or by another program, what follows. */
+/** What a checkpoint says about its run; where it says nothing (an older one, or another program's), what follows. */
 
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
@@ -10,7 +10,7 @@ import { asTested } from "../method/budget.ts";
 import type { Fill } from "../method/images.ts";
 import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
 
-/** What a user may say of a run that does not say it, or otherwise than it does. */
+/** What a user may say about a run that does not say it, or in place of what it says. */
 export type RunOverrides = Partial<ModelOptions> & { readonly fill?: Fill | undefined };
 
 /** The model of a run, under its own name and sizes unless flags say otherwise. @throws usage: there is none such */
@@ -49,7 +49,7 @@ export function describeRun(
     normalization: data.normalization ?? formerNormalization(checkpoint, model),
     fill,
     classes: classesOf(checkpoint) ?? data.classes ?? unsaid(checkpoint),
-    selection: asTested,
+    choice: asTested,
   };
 }
 
@@ -61,7 +61,7 @@ function classesOf({ config }: Checkpoint): string[] | undefined {
 
 function unsaid({ path }: Checkpoint): never {
   const next = "give the --cv_dir of a run or one of its checkpoints";
-  throw fault("input", { where: path, rule: "must say which model and classes its networks are of", next });
+  throw fault("input", { where: path, rule: "must say which model and classes its networks are for", next });
 }
 
 /** What data sets had before checkpoints said it. */

@@ -1,6 +1,6 @@
 /**
  * What computes an opened run's networks: libtorch (libtorch-engine.ts) or ONNX Runtime (onnx-engine.ts). Bytes and masks
- * go in, numbers come out; how a batch lies in between is the engine's own matter.
+ * go in, numbers come out; how a batch lies in between is up to the engine.
  *
  * Shapes: B batch, S image size, L low-resolution size, P patches, K classes.
  */
@@ -22,7 +22,7 @@ export interface Engine {
   free(): MaybePromise<void>;
 }
 
-/** A batch as the engine computes with it: looked at once, classified under as many masks as one likes. */
+/** A batch as the engine computes with it: looked at once, classified under any number of masks. */
 export interface HeldBatch {
   /** The policy's probabilities to take a patch [B, P]. @throws internal: a run without a policy */
   probabilities(): MaybePromise<Float32Array>;

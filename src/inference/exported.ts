@@ -11,12 +11,13 @@ import { shortHash } from "../checkpoints/networks-hash.ts";
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
-import { asTested, type ThresholdSelection } from "../method/budget.ts";
+import { asTested, type ThresholdChoice } from "../method/budget.ts";
+import type { PatchSize } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
 import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
 
-/** What stands where a patch was dropped, as the metadata say it. */
+/** What dropped patches are filled with, as the metadata say it. */
 export const fills: Record<Fill, string> = {
   zero: "dropped patches are 0 after normalization",
   lr: "dropped patches show the low resolution, enlarged",
@@ -27,7 +28,7 @@ export interface Exported {
   readonly description: RunDescription;
   readonly networks: ReadonlySet<NetworkName>;
   /** How the run's patches were to be chosen, where that was calibrated. */
-  readonly calibrated: ThresholdSelection | undefined;
+  readonly calibrated: ThresholdChoice | undefined;
   /** Names the weights of the checkpoint that was exported, see checkpoints/networks-hash.ts. */
   readonly checkpoint: string;
 }
@@ -53,12 +54,14 @@ const schema = z
     networks: json(z.array(z.enum(networkNames)).min(1), "must be a list of networks"),
     checkpoint_sha256: matching(/^[0-9a-f]{64}$/, "must be a SHA-256"),
     image_size: pixels,
-    patch_size: pixels,
+    patch_size: matching(/^[1-9]\d{0,4}(x[1-9]\d{0,4})?$/, "must be a number of pixels, or width x height").transform(
+      (text): PatchSize => (text.includes("x") ? (text as PatchSize) : Number(text)),
+    ),
     low_size: pixels,
     transform_name: z.enum(["cifar", "imagenet", "fmow"], said("must name a transform")),
     mean: channels(0),
     std: channels(1e-6),
-    fill: z.enum(Object.values(fills), said("must say what stands where a patch was dropped")),
+    fill: z.enum(Object.values(fills), said("must say what dropped patches are filled with")),
     classes: names,
     threshold: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number").transform(Number),
     // What the threshold was calibrated for; without it, it is the one that policies are tested with.
@@ -67,10 +70,16 @@ const schema = z
       .transform(Number)
       .optional(),
   })
-  .refine(({ image_size, patch_size, low_size }) => image_size % patch_size === 0 && image_size % low_size === 0, {
+  .refine(({ image_size, patch_size, low_size }) => image_size % low_size === 0 && isGrid(image_size, patch_size), {
     path: ["image_size"],
     message: said("must be a multiple of patch_size and low_size"),
   });
+function isGrid(imageSize: number, patchSize: PatchSize): boolean {
+  return String(patchSize)
+    .split("x")
+    .every((side) => imageSize % Number(side) === 0);
+}
+
 type Metadata = z.infer<typeof schema>;
 
 function json<T>(schema: z.ZodType<T>, rule: string) {
@@ -121,7 +130,7 @@ function descriptionOf(said: Metadata): RunDescription {
     normalization: { mean: said.mean, std: said.std },
     fill: said.fill === fills.lr ? "lr" : "zero",
     classes: said.classes,
-    selection: asTested,
+    choice: asTested,
   };
 }
 
@@ -148,5 +157,5 @@ function readModels(folder: string): Map<ModelFile, Uint8Array> {
 function expectSame(one: Metadata & { where: string }, other: Metadata & { where: string }): void {
   const shared = ({ where: _, network: __, checkpoint_sha256: ___, ...rest }: typeof one) => JSON.stringify(rest);
   if (shared(one) === shared(other)) return;
-  throw fault("input", { where: other.where, rule: `must be of the same export as ${basename(one.where)}`, next });
+  throw fault("input", { where: other.where, rule: `must come from the same export as ${basename(one.where)}`, next });
 }

@@ -75,7 +75,7 @@ export class OnnxNetworks {
     return release(this.#sessions);
   }
 
-  /** A model that was exported for so many images a run gets so many, with zeros behind the last. */
+  /** A model that was exported for a fixed number of images per run gets that many, with zeros behind the last. */
   async #run(file: ModelFile, planes: Float32Array): Promise<Float32Array | undefined> {
     const session = this.#sessions.get(file);
     if (session === undefined) return undefined;

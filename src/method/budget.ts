@@ -1,23 +1,23 @@
 /**
- * Which patches to take once the policy has said how much it wants each: by a threshold, the K likeliest, or by chance;
- * and the threshold that gives a mean number of patches or an accuracy. Trained policies take what is at least as likely
- * as not (paper, section 4); the other rules move along the same probabilities without training again. No tensors and
- * nothing of Node: a browser page shares it.
+ * Which patches to take once the policy has said how much it wants each: by a threshold, the K most probable, or at random;
+ * and the threshold that gives a mean number of patches or an accuracy. Trained policies take the patches with a
+ * probability of at least one half (paper, section 4); the other rules move along the same probabilities without
+ * training again. No tensors and nothing of Node: a browser page shares it.
  *
  * Shapes: N images, P patches. Probabilities are 0 … 1, and a mask is a Uint8Array [P]: 1 for a patch that is taken.
  */
 import { fault } from "../errors.ts";
 
 /** How an image's patches are chosen from its probabilities. */
-export type Selection =
-  | ThresholdSelection
-  /** The `budget` likeliest, whatever their probabilities. */
+export type Choice =
+  | ThresholdChoice
+  /** The `budget` most probable, whatever their probabilities. */
   | { readonly policy: "topk"; readonly budget: number }
-  /** Each with its probability; of those drawn at most `budget`, the likeliest. */
+  /** Each with its probability; of those drawn at most `budget`, the most probable. */
   | { readonly policy: "sample"; readonly budget?: number | undefined };
 
-/** Those at least as likely as `threshold`; of them at most `budget`, the likeliest. */
-export interface ThresholdSelection {
+/** Those with at least the probability `threshold`; of them at most `budget`, the most probable. */
+export interface ThresholdChoice {
   readonly policy: "threshold";
   readonly threshold: number;
   readonly budget?: number | undefined;
@@ -31,23 +31,23 @@ export const takesAll = 0;
 export const takesNone = 2;
 
 /**
- * The mask of one image. Of patches as likely the one with the lower number comes first.
+ * The mask of one image. Of patches with equal probability the one with the lower number comes first.
  * @param probabilities [P]
  * @param uniforms [P] random numbers of [0, 1), which "sample" takes a patch by where they lie below its probability
  */
 export function choosePatches(
   probabilities: ArrayLike<number>,
-  selection: Selection,
+  choice: Choice,
   uniforms: ArrayLike<number> = [],
 ): Uint8Array {
   const wanted = (k: number): boolean => {
-    if (selection.policy === "threshold") return probabilities[k] >= selection.threshold;
-    return selection.policy === "topk" || uniforms[k] < probabilities[k];
+    if (choice.policy === "threshold") return probabilities[k] >= choice.threshold;
+    return choice.policy === "topk" || uniforms[k] < probabilities[k];
   };
   const mask = new Uint8Array(probabilities.length);
   const taken = Array.from(mask.keys()).filter(wanted);
-  taken.sort((a, b) => probabilities[b] - probabilities[a]); // patches as likely stay in their order
-  for (const k of taken.slice(0, selection.budget)) mask[k] = 1;
+  taken.sort((a, b) => probabilities[b] - probabilities[a]); // equal ones stay in their order
+  for (const k of taken.slice(0, choice.budget)) mask[k] = 1;
   return mask;
 }
 
@@ -66,13 +66,13 @@ export function probabilitiesOf({ probabilities, patches }: Looked, i: number): 
 /** The masks of all images, [N × P]; for "sample" `uniforms` gives the random numbers of image `i`. */
 export function choosePatchesOf(
   looked: Looked,
-  selection: Selection,
+  choice: Choice,
   uniforms: (i: number) => ArrayLike<number> = () => [],
 ): Uint8Array {
   const { patches, probabilities } = looked;
   const masks = new Uint8Array(probabilities.length);
   for (let i = 0; i < probabilities.length / patches; i++) {
-    masks.set(choosePatches(probabilitiesOf(looked, i), selection, uniforms(i)), i * patches);
+    masks.set(choosePatches(probabilitiesOf(looked, i), choice, uniforms(i)), i * patches);
   }
   return masks;
 }
@@ -84,8 +84,8 @@ export interface Threshold {
 }
 
 /**
- * The threshold whose mean number of patches is nearest to `target`; of two as near, the one that takes fewer. It lies
- * midway between the last probability that is taken and the first that is not, rounded to float32, so that probabilities
+ * The threshold whose mean number of patches is nearest to `target`; of two that are equally near, the one that takes
+ * fewer. It lies midway between the last probability that is taken and the first that is not, rounded to float32, so that probabilities
  * of other images, or from other arithmetic, fall on the same side. All patches (or all that the budget allows) are
  * {@link takesAll}, none are {@link takesNone}: they hold for any image.
  * @throws usage: a target that is not within 0 … P, or above the budget
@@ -100,7 +100,7 @@ export function thresholdForPatches(looked: Looked, target: number, budget = loo
   const falling = withinBudget(looked, most);
   let best: Threshold = { threshold: takesNone, patches: 0 };
   for (let count = 1; count <= falling.length; count++) {
-    // Patches as likely are taken together.
+    // Patches with equal probability are taken together.
     if (falling[count] === falling[count - 1]) continue;
     const mean = count / images;
     if (Math.abs(mean - target) < Math.abs(best.patches - target)) {
@@ -126,12 +126,12 @@ function between(taken: number, dropped: number): number {
   return middle > dropped ? middle : taken;
 }
 
-/** Levels of the search for an accuracy: so many steps from none to all patches, then so many within one of them. */
+/** Levels of the search for an accuracy: the number of steps from none to all patches, and of those within one of them. */
 const coarseSteps = 16;
 const fineSteps = 8;
 
 /**
- * The largest threshold found that classifies at least the share `target` of the images rightly. Accuracy may fall as
+ * The largest threshold found that classifies at least the share `target` of the images correctly. Accuracy may fall as
  * patches are added, so it is measured on a grid of mean numbers of patches rather than bisected: the first level that
  * reaches the target counts, and is then refined in the same way. What is returned was measured to reach the target.
  * @param accuraciesAt measures the accuracy at each of some thresholds
@@ -163,13 +163,13 @@ function unreached(target: number, levels: readonly (Threshold & { accuracy: num
   const best = levels.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
   return fault("usage", {
     where: "--target_accuracy",
-    rule: "must be reached on the training images with some number of patches",
+    rule: "is not reached on the training images with any number of patches",
     got: target,
-    next: `the best there was ${best.accuracy.toFixed(4)}, with ${best.patches.toFixed(2)} patches an image`,
+    next: `the best is ${best.accuracy.toFixed(4)}, at ${best.patches.toFixed(2)} patches per image`,
   });
 }
 
-/** Mean entropy of an image's choice, in bits: 0 where every patch is certain, P where each is a toss. */
+/** Mean entropy of an image's mask, in bits: 0 where every patch is certain, P where each is a toss. */
 export function meanEntropy({ probabilities, patches }: Looked): number {
   const bits = (p: number) => (p <= 0 || p >= 1 ? 0 : -p * Math.log2(p) - (1 - p) * Math.log2(1 - p));
   return (probabilities.reduce((sum, p) => sum + bits(p), 0) * patches) / probabilities.length;

@@ -1,8 +1,8 @@
-/** The numbers of a choice of patches, class by class: which classes are classified rightly, and where they are looked at. */
+/** The numbers of a mask, class by class: which classes are classified correctly, and where they are looked at. */
 
 export interface ClassResult {
   readonly images: number;
-  /** Share of the class's images that are classified rightly; NaN of a class without images. */
+  /** Share of the class's images that are classified correctly; NaN of a class without images. */
   readonly accuracy: number;
   /** S: mean number of patches of its images. */
   readonly patches: number;

@@ -1,16 +1,22 @@
 /**
- * The patch grid: a square image cut into square patches, numbered row by row (paper, section 3), and the fixed and
- * random choices of patches that a policy is compared with. No tensors and nothing of Node: a browser page shares it.
+ * The patch grid: a square image cut into patches of one size, numbered row by row (paper, section 3), and the fixed and
+ * random masks that a policy is compared with. No tensors and nothing of Node: a browser page shares it.
  *
  * A mask is a Uint8Array [P]: 1 for a patch that is taken, 0 for one that is dropped.
  */
 import { fault } from "../errors.ts";
 
+/** A patch, in pixels: the side of a square one, or "width × height" written as 28x56. */
+export type PatchSize = number | `${number}x${number}`;
+
 export interface Grid {
   /** Height and width of the image, in pixels. */
   readonly imageSize: number;
-  /** Height and width of a patch, in pixels. */
-  readonly patchSize: number;
+  readonly patchSize: PatchSize;
+  /** In pixels. */
+  readonly patchWidth: number;
+  /** In pixels. */
+  readonly patchHeight: number;
   readonly rows: number;
   readonly columns: number;
   /** P: rows × columns. */
@@ -31,21 +37,31 @@ export interface RandomIntegers {
 }
 
 /**
- * The grid of an image of `imageSize` × `imageSize` pixels in patches of `patchSize` × `patchSize`.
+ * The grid of an image of `imageSize` × `imageSize` pixels.
  * @throws PatchDropError "usage" if a size is not a positive whole number or the patches do not fill the image.
  */
-export function makeGrid(imageSize: number, patchSize: number): Grid {
+export function makeGrid(imageSize: number, patchSize: PatchSize): Grid {
   requireSize("image size", imageSize);
-  requireSize("patch size", patchSize);
-  if (imageSize % patchSize !== 0) {
-    throw fault("usage", {
-      where: "patch size",
-      rule: `must divide the image size of ${imageSize} pixels`,
-      got: patchSize,
-    });
+  const [patchWidth, patchHeight] = sidesOf(patchSize);
+  for (const side of [patchWidth, patchHeight]) requireSize("patch size", side);
+  if (imageSize % patchWidth !== 0 || imageSize % patchHeight !== 0) {
+    const rule = `must divide the image size of ${imageSize} pixels`;
+    throw fault("usage", { where: "patch size", rule, got: patchSize });
   }
-  const side = imageSize / patchSize;
-  return { imageSize, patchSize, rows: side, columns: side, patches: side * side };
+  const [columns, rows] = [imageSize / patchWidth, imageSize / patchHeight];
+  return { imageSize, patchSize, patchWidth, patchHeight, rows, columns, patches: rows * columns };
+}
+
+/** Width and height. */
+function sidesOf(size: PatchSize): [number, number] {
+  if (typeof size === "number") return [size, size];
+  const [width, height] = size.split("x").map(Number);
+  return [width, height];
+}
+
+/** The patch that has the pixel in column `x` and row `y`. */
+export function patchAt({ patchWidth, patchHeight, columns }: Grid, x: number, y: number): number {
+  return Math.floor(y / patchHeight) * columns + Math.floor(x / patchWidth);
 }
 
 /** The box of patch `k` in pixels. @throws PatchDropError "internal" if the grid has no patch `k`. */
@@ -53,8 +69,8 @@ export function patchBox(grid: Grid, k: number): PatchBox {
   if (!Number.isInteger(k) || k < 0 || k >= grid.patches) {
     throw fault("internal", { where: "patchBox", rule: `patch must be in 0 … ${grid.patches - 1}`, got: k });
   }
-  const size = grid.patchSize;
-  return { x: (k % grid.columns) * size, y: Math.floor(k / grid.columns) * size, width: size, height: size };
+  const { columns, patchWidth: width, patchHeight: height } = grid;
+  return { x: (k % columns) * width, y: Math.floor(k / columns) * height, width, height };
 }
 
 /**
@@ -106,7 +122,7 @@ export function randomMask(grid: Grid, count: number, random: RandomIntegers): U
   return firstOf(grid, count, order);
 }
 
-/** A mask as text, patch 0 first: "0110…". Two images have the same policy if this is the same. */
+/** A mask as text, patch 0 first: "0110…". Two images have the same mask if this is the same. */
 export function maskBits(mask: ArrayLike<number>): string {
   return Array.from(mask, (taken) => (taken === 0 ? "0" : "1")).join("");
 }
@@ -118,9 +134,9 @@ export function countPatches(mask: ArrayLike<number>): number {
   return count;
 }
 
-/** How many pixels are read for an image: those of so many patches, and those of a low resolution of side `lowSize`. */
-export function pixelsRead({ patchSize }: Grid, patches: number, lowSize: number): number {
-  return patches * patchSize ** 2 + lowSize ** 2;
+/** How many pixels are read for an image: those of `patches` patches, and those of a low resolution of side `lowSize`. */
+export function pixelsRead({ patchWidth, patchHeight }: Grid, patches: number, lowSize: number): number {
+  return patches * patchWidth * patchHeight + lowSize ** 2;
 }
 
 /** The mask that takes the first `count` patches of `order`. */

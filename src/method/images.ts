@@ -81,12 +81,12 @@ function enlarge(images: Tensor, size: number): Tensor {
  */
 export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tensor): Tensor {
   const [batch, channels, height, width] = images.shape;
-  const { rows, columns, patchSize } = grid;
-  ops.expectShape("maskPatches: images", images, [batch, channels, rows * patchSize, columns * patchSize]);
+  const { rows, columns, patchWidth, patchHeight } = grid;
+  ops.expectShape("maskPatches: images", images, [batch, channels, rows * patchHeight, columns * patchWidth]);
   ops.expectShape("maskPatches: mask", mask, [batch, grid.patches]);
   return scope(() => {
     const asPatches = (x: Tensor) =>
-      ops.reshape(ops.permute(x, [0, 2, 3, 1]), [batch, rows, patchSize, columns, patchSize * channels]);
+      ops.reshape(ops.permute(x, [0, 2, 3, 1]), [batch, rows, patchHeight, columns, patchWidth * channels]);
     const perPatch = ops.view(ops.cast(mask, images.dtype), [batch, rows, 1, columns, 1]);
     const patches = asPatches(images);
     const masked =

@@ -4,7 +4,7 @@
  *
  * Shapes: B batch, S image size, L low-resolution size, P patches.
  */
-import type { Grid } from "./grid.ts";
+import { type Grid, patchAt } from "./grid.ts";
 
 /** The top left pixel of each block: [B, S, S, 3] → [B, L, L, 3]. */
 export function lowPixels(images: Uint8Array, imageSize: number, lowSize: number): Uint8Array {
@@ -37,12 +37,11 @@ export function fillDropped(
   grid: Grid,
   filling: Uint8Array | readonly number[],
 ): Uint8Array {
-  const { imageSize, patchSize, columns, patches } = grid;
+  const { imageSize, patches } = grid;
   const isColour = filling.length === 3;
   return images.map((value, at) => {
     const { image, y, x, channel } = placeOf(at, imageSize);
-    const patch = Math.floor(y / patchSize) * columns + Math.floor(x / patchSize);
-    if (masks[image * patches + patch] === 1) return value;
+    if (masks[image * patches + patchAt(grid, x, y)] === 1) return value;
     return isColour ? filling[channel] : filling[at];
   });
 }

@@ -5,7 +5,7 @@
  *
  * Shapes: B batch, S image size, P patches, K classes. Planes are float32 [B, 3, S, S].
  */
-import type { Grid } from "./grid.ts";
+import { type Grid, patchAt } from "./grid.ts";
 
 /** Mean and standard deviation of each channel, in units of 0..1. */
 interface Statistics {
@@ -48,15 +48,14 @@ export function toBytes(planes: Float32Array, imageSize: number, { mean, std }: 
  *   absent
  */
 export function dropPatches(planes: Float32Array, masks: Uint8Array, grid: Grid, lowSize?: number): Float32Array {
-  const { imageSize, patchSize, columns, patches } = grid;
+  const { imageSize, patches } = grid;
   const area = imageSize * imageSize;
   const block = lowSize === undefined ? undefined : imageSize / lowSize;
   return planes.map((value, at) => {
     const plane = Math.floor(at / area);
     const x = at % imageSize;
     const y = Math.floor((at - plane * area) / imageSize);
-    const patch = Math.floor(y / patchSize) * columns + Math.floor(x / patchSize);
-    if (masks[Math.floor(plane / 3) * patches + patch] !== 0) return value;
+    if (masks[Math.floor(plane / 3) * patches + patchAt(grid, x, y)] !== 0) return value;
     return block === undefined ? 0 : planes[plane * area + (y - (y % block)) * imageSize + (x - (x % block))];
   });
 }

@@ -69,7 +69,7 @@ export function patchEntropy(probabilities: Tensor): Tensor {
 export interface Reduction {
   /** An image's patches: their mean (pretraining) or their sum (finetuning). */
   readonly over: "mean" | "sum";
-  /** Only the first so many patches count, since the curriculum decided the others; all when absent. */
+  /** Number of patches that count, from the first on, since the curriculum has taken the others; all when absent. */
   readonly decided?: number | undefined;
 }
 

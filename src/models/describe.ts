@@ -1,4 +1,5 @@
 /** Sizes of the models, read from their networks. */
+import type { PatchSize } from "../method/grid.ts";
 import { declare } from "../nn/declare.ts";
 import type { Network } from "../nn/layers.ts";
 import { elementCount } from "../tensor/tensor.ts";
@@ -16,7 +17,7 @@ export interface ModelDescription {
   variant: Variant;
   description: string;
   imageSize: number;
-  patchSize: number;
+  patchSize: PatchSize;
   lowSize: number;
   classifier: NetworkSize;
   policy: NetworkSize;

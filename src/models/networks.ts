@@ -17,7 +17,7 @@ export interface Learner {
   readonly parameters: Parameters;
 }
 
-/** What a network's size hangs on. */
+/** What a network's size depends on. */
 export interface NetworkSetting {
   readonly model: Model;
   readonly classes: number;
@@ -47,16 +47,25 @@ export interface SavedNetwork {
 }
 
 /** A network with saved weights. @throws kind "input" when they are of another shape. */
-export function loadNetwork(setting: NetworkSetting, name: NetworkName, { state, where }: SavedNetwork): Learner {
-  const { network, parameters } = emptyNetwork(setting, name);
+export function loadNetwork(setting: NetworkSetting, name: NetworkName, saved: SavedNetwork): Learner {
+  const learner = emptyNetwork(setting, name);
+  try {
+    if (name !== "agent") checkOutputs(learner, setting.classes, saved);
+    learner.parameters.load(saved.state, saved.where);
+    return learner;
+  } catch (error) {
+    learner.parameters.free();
+    throw error;
+  }
+}
+
+/** Says in words what would be a tensor's shape otherwise. */
+function checkOutputs({ parameters }: Learner, classes: number, { state, where }: SavedNetwork): void {
   const [head] = parameters.declaration.linears;
   const outputs = state.get(`${head}.weight`)?.shape[0];
-  if (name !== "agent" && outputs !== undefined && outputs !== setting.classes) {
-    const next = "give a classifier that was trained on these data";
-    throw fault("input", { where, rule: `must know the ${setting.classes} classes of the data`, got: outputs, next });
-  }
-  parameters.load(state, where);
-  return { network, parameters };
+  if (outputs === undefined || outputs === classes) return;
+  const next = "give a classifier that was trained on these data";
+  throw fault("input", { where, rule: `must know the ${classes} classes of the data`, got: outputs, next });
 }
 
 export function states(learners: ReadonlyMap<NetworkName, Learner>): Map<string, StateDict> {

@@ -3,7 +3,7 @@
  * (2019) or of their second (2020). A new model is one entry here.
  */
 import { fault } from "../errors.ts";
-import { type Grid, makeGrid } from "../method/grid.ts";
+import { type Grid, makeGrid, type PatchSize } from "../method/grid.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
 import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.ts";
@@ -17,7 +17,7 @@ export interface ModelOptions {
   variant?: Variant | undefined;
   img_size?: number | undefined;
   lr_size?: number | undefined;
-  patch_size?: number | undefined;
+  patch_size?: PatchSize | undefined;
 }
 
 export interface Model {
@@ -146,7 +146,7 @@ export function findModel({ model: name, variant = "2019", ...sizes }: ModelOpti
   }
   const imageSize = sizes.img_size ?? form.imageSize;
   const lowSize = sizeWithin("--lr_size", sizes.lr_size, imageSize);
-  const grid = makeGrid(imageSize, sizeWithin("--patch_size", sizes.patch_size, imageSize));
+  const grid = gridOf(imageSize, sizes.patch_size);
   return {
     name,
     variant,
@@ -165,6 +165,12 @@ export function findModel({ model: name, variant = "2019", ...sizes }: ModelOpti
 
 function transformOf(dataset: ModelDataset): Model["transform"] {
   return dataset === "fmow" || dataset === "imagenet" ? dataset : "cifar";
+}
+
+function gridOf(imageSize: number, patch: PatchSize | undefined): Grid {
+  if (typeof patch !== "string") return makeGrid(imageSize, sizeWithin("--patch_size", patch, imageSize));
+  for (const side of patch.split("x")) sizeWithin("--patch_size", Number(side), imageSize);
+  return makeGrid(imageSize, patch);
 }
 
 /** The side that a flag gives, which must divide the image's; a quarter of it when absent. */

@@ -1,6 +1,6 @@
 /**
- * What the headers of a shared library tell without loading it: is it whole, for this processor, and which libraries
- * does it ask for. Loading a file that is cut short ends the process with a bus error, so it is looked at first.
+ * What the headers of a shared library say without loading it: whether it is complete and for this processor, and which
+ * libraries it needs. Loading a truncated file would end the process with a bus error, so the file is checked first.
  *
  * Sources: System V ABI (ELF-64 header, program headers, dynamic section), Apple's mach-o/loader.h and mach-o/fat.h.
  */
@@ -20,7 +20,7 @@ const noDependencies: LibraryHeaders = { needed: [], searchPath: [] };
 
 /**
  * Reads a 64-bit shared library's headers.
- * @throws {BadLibrary} when the file is empty, cut short, no shared library, or for another processor.
+ * @throws {BadLibrary} if the file is empty, cut short, not a shared library, or for another processor.
  */
 export function readLibraryHeaders(file: string, arch: string = process.arch): LibraryHeaders {
   const fd = openSync(file, "r");
@@ -31,7 +31,7 @@ export function readLibraryHeaders(file: string, arch: string = process.arch): L
     if (magic === 0x7f454c46) return readElf(reader, arch);
     if (magic === 0xcffaedfe) return readMachO(reader, 0, reader.size, arch);
     if (magic === 0xcafebabe) return readUniversal(reader, arch);
-    throw new BadLibrary("is no shared library");
+    throw new BadLibrary("is not a shared library");
   } finally {
     closeSync(fd);
   }
@@ -55,7 +55,7 @@ class Reader {
   }
 
   mustHold(offset: number, length: number, limit = this.size): void {
-    // Offsets beyond 2^53 lose bits but stay far beyond any file's size.
+    // Offsets beyond 2^53 lose bits, but remain far beyond any file's size.
     if (offset + length > limit) throw new BadLibrary(`is cut short at ${this.size} bytes (half copied?)`);
   }
 }
@@ -66,7 +66,7 @@ function readElf(reader: Reader, arch: string): LibraryHeaders {
   const header = reader.bytes(0, 64);
   // Class 2: 64 bits; data 1: little-endian; type 3: shared object.
   if (header[4] !== 2 || header[5] !== 1 || header.readUInt16LE(16) !== 3) {
-    throw new BadLibrary("is no 64-bit shared library");
+    throw new BadLibrary("is not a 64-bit shared library");
   }
   const machine = header.readUInt16LE(18);
   if (machine !== elfMachines[arch])
@@ -107,7 +107,7 @@ function readSegments(reader: Reader, header: Buffer): Segment[] {
 /** Tags of the dynamic section's entries. */
 const tag = { needed: 1, stringTable: 5, stringTableSize: 10, rpath: 15, runpath: 29 } as const;
 
-/** A dynamic section and a name are far shorter; a longer one is no library of this kind. */
+/** Real dynamic sections and names are far shorter. */
 const longestDynamic = 1 << 20;
 const longestName = 4096;
 
@@ -125,7 +125,7 @@ function readDynamic(reader: Reader, dynamic: Segment, segments: readonly Segmen
   const [size] = values.get(tag.stringTableSize) ?? [];
   if (address === undefined || size === undefined) return noDependencies;
   const home = segments.find((s) => s.type === loadSegment && address >= s.address && address < s.address + s.fileSize);
-  if (home === undefined) throw new BadLibrary("has a name table that lies nowhere");
+  if (home === undefined) throw new BadLibrary("has a name table outside its segments");
   const start = home.offset + address - home.address;
   reader.mustHold(start, size);
   const name = (offset: number) => readName(reader, start + offset, start + size);
@@ -143,7 +143,7 @@ function readName(reader: Reader, start: number, end: number): string {
   return bytes.toString("utf8", 0, stop);
 }
 
-/** A 64-bit field as a number: exact up to 2^53, and larger than any file beyond. */
+/** A 64-bit field as a number: exact up to 2^53; beyond that, larger than any file. */
 function u64(buffer: Buffer, offset: number): number {
   return Number(buffer.readBigUInt64LE(offset));
 }
@@ -168,10 +168,10 @@ function readMachO(reader: Reader, start: number, length: number, arch: string):
   return noDependencies;
 }
 
-/** A universal file: big-endian table of images, one a processor. */
+/** A universal file: big-endian table of images, one per processor. */
 function readUniversal(reader: Reader, arch: string): LibraryHeaders {
   const count = reader.bytes(0, 8).readUInt32BE(4);
-  if (count > 16) throw new BadLibrary("is no shared library");
+  if (count > 16) throw new BadLibrary("is not a shared library");
   const table = reader.bytes(8, count * 20);
   for (let at = 0; at < table.length; at += 20) {
     if (table.readUInt32BE(at) !== machProcessors[arch]) continue;

@@ -10,13 +10,13 @@
  */
 import { fault, type PatchDropError } from "../errors.ts";
 import { outOfGpuMemory } from "./cuda-symbols.ts";
-import { type Handle, type Library, library } from "./library.ts";
+import { type Library, library } from "./library.ts";
+import type { Handle } from "./symbols.ts";
 
 /** The stack of one call. Calls do not nest, so one buffer serves all. */
 const stack = new BigUint64Array(32);
 const stackAsInt = new BigInt64Array(stack.buffer);
 const stackAsFloat = new Float64Array(stack.buffer);
-const stackAsBytes = new Uint8Array(stack.buffer);
 const out = new BigUint64Array(1);
 const box = new BigUint64Array(1);
 const floatBits = new Float64Array(box.buffer);
@@ -43,14 +43,14 @@ export function release(handle: Handle): void {
   library().symbols.aoti_torch_delete_tensor_object(handle);
 }
 
-/** Throws what libtorch said, when `status` is not zero, naming the operation and its arguments. */
+/** If `status` is not zero, throws what libtorch said, naming the operation and its arguments. */
 export function check(status: number, operation: string, described: () => string = () => ""): void {
   if (status === 0) return;
   const about = described();
   throw failureOf(about === "" ? operation : `${operation}(${about})`, library().lastError());
 }
 
-/** What libtorch said as an error: memory that ran out on a GPU is the user's to mend, anything else is ours. */
+/** What libtorch said as an error: the user can do something about a GPU's full memory; anything else is our bug. */
 export function failureOf(where: string, said: string | undefined): PatchDropError {
   const rule = said?.split("\n")[0] ?? "libtorch's message is on stderr";
   return rule.includes("CUDA out of memory") ? outOfGpuMemory(where, rule) : fault("internal", { where, rule });
@@ -81,7 +81,7 @@ export function operatorName(name: string, overload: string): OperatorName {
   return { text, name: Buffer.from(`${name}\0`), overload: Buffer.from(`${overload}\0`) };
 }
 
-/** Runs the operator on what the encoders put on the stack. */
+/** Runs the operator on what the encoders have put on the stack. */
 export function invoke(operator: OperatorName, tensors: readonly (Handle | null)[] = []): void {
   const status = library().symbols.torch_call_dispatcher(operator.name, operator.overload, stack, abi);
   if (status !== 0) {
@@ -195,10 +195,6 @@ export function putEmptyList(position: number): void {
 
 export function takeTensor(position: number): Handle {
   return owned(stack[position]);
-}
-
-export function takeBool(position: number): boolean {
-  return stackAsBytes[position * 8] !== 0;
 }
 
 export function takeTensorList(position: number): Handle[] {

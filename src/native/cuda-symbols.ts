@@ -1,15 +1,15 @@
 /**
  * The C functions that only `--device cuda` needs: the CUDA runtime's for streams, events and captured graphs, and those of
- * libtorch_cuda that make a stream of its pool the current one. What they are used for is in `tensor/cuda.ts`.
+ * libtorch_cuda that make a stream from its pool the current one. `tensor/cuda.ts` uses them.
  *
  * The runtime is the one that libtorch_cuda is linked with: its functions are looked up through libtorch_cuda's own handle,
- * so that no second copy of it, with streams of its own, can come in.
+ * so that no second copy of it, with streams of its own, is loaded.
  *
  * Sources: NVIDIA's cuda_runtime_api.h (12 and 13, in both of which these functions have these arguments), and
  * torch/csrc/stable/c/shim.h, torch/csrc/inductor/aoti_torch/c/shim.h.
  */
 import { fault, type PatchDropError } from "../errors.ts";
-import type { Symbols } from "./library.ts";
+import type { Symbols } from "./symbols.ts";
 
 /** A stream, event or graph of the CUDA runtime: an address that only it reads. */
 export type CudaHandle = bigint;
@@ -62,7 +62,7 @@ export const requiredCudaSymbols: readonly string[] = Object.keys(cudaPrototypes
 /** cudaErrorMemoryAllocation */
 const outOfMemory = 2;
 
-/** Throws what the CUDA runtime says of `status`, when it is not success. @throws kinds "resource" and "system" */
+/** Throws what the CUDA runtime says about `status`, unless it is success. @throws kinds "resource" and "system" */
 export function checkCuda(symbols: CudaSymbols, status: number, operation: string): void {
   if (status === 0) return;
   const got = `CUDA error ${status}: ${symbols.cudaGetErrorString(status)}`;
@@ -72,6 +72,6 @@ export function checkCuda(symbols: CudaSymbols, status: number, operation: strin
 
 /** What does not fit is nearly always the activations of a batch. */
 export function outOfGpuMemory(operation: string, got: string): PatchDropError {
-  const next = "lower --batch_size, take --precision bf16, or free the GPU of other processes";
-  return fault("resource", { where: operation, rule: "must find room in the GPU's memory", got, next });
+  const next = "lower --batch_size, use --precision bf16, or stop other processes on the GPU";
+  return fault("resource", { where: operation, rule: "must fit into the GPU's memory", got, next });
 }

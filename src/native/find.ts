@@ -1,6 +1,6 @@
 /**
- * Finds the libtorch to load: the one named explicitly, else the PyTorch of the active Python, else the one that
- * `patchdrop setup` put into the user's cache. Looks at files only; `library.ts` loads what was found.
+ * Finds the libtorch to load: the one given explicitly, else the PyTorch of the active Python, else the one that
+ * `patchdrop setup` put into the user's cache. Only looks at files; `library.ts` loads what was found.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -9,10 +9,10 @@ import { fault } from "../errors.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { inspectLibtorch, type LibtorchFolder, supportedVersions } from "./inspect.ts";
 
-/** Where a libtorch was named or looked for. */
+/** Where a libtorch was given or looked for. */
 export type TorchSource = "--torch" | "PATCHDROP_TORCH" | "python" | "cache";
 
-/** A place that was looked at, and why it did not do. */
+/** A place that was looked at, and why it was not suitable. */
 export interface Attempt {
   readonly source: TorchSource;
   readonly path: string;
@@ -28,13 +28,13 @@ export interface FoundLibtorch extends LibtorchFolder {
 
 export interface FindOptions {
   /** `--torch`: a `torch` package, a folder that contains one, a `libtorch` folder, or its `lib`. */
-  torch?: string;
+  torch?: string | undefined;
   env?: NodeJS.ProcessEnv;
 }
 
 /**
- * Finds libtorch, or says every place that was tried.
- * @throws kind "input" when there is none; also when an explicit path does not do, which is never passed over silently.
+ * Finds libtorch, or names every place that was tried.
+ * @throws kind "input" if there is none; also if an explicit path is not suitable, which is never skipped silently.
  */
 export function findLibtorch(options: FindOptions = {}): FoundLibtorch {
   const { found, tried } = searchLibtorch(options);
@@ -44,7 +44,7 @@ export function findLibtorch(options: FindOptions = {}): FoundLibtorch {
     throw fault("input", {
       where: source,
       rule: `must be a folder with PyTorch's or LibTorch's libraries, but ${place} ${why}`,
-      next: `correct the path, or leave ${source} away and run \`patchdrop setup\``,
+      next: `correct the path, or leave ${source} out and run \`patchdrop setup\``,
     });
   }
   throw fault("input", [
@@ -52,13 +52,13 @@ export function findLibtorch(options: FindOptions = {}): FoundLibtorch {
       where: "libtorch",
       rule: `PyTorch ${supportedVersions.oldest} or newer (below ${supportedVersions.below}) must be on this machine`,
       got: `none at the ${tried.length} places tried`,
-      next: "run `patchdrop setup` to fetch it, or name one with --torch PATH",
+      next: "run `patchdrop setup` to fetch it, or give one with --torch PATH",
     },
     ...tried.map((attempt) => ({ where: `  ${attempt.source}`, rule: `${attempt.path} ${attempt.why}` })),
   ]);
 }
 
-/** As {@link findLibtorch}, for those who report: nothing found is no error here. */
+/** As {@link findLibtorch}, for reports: finding nothing is not an error here. */
 export function searchLibtorch({ torch, env = process.env }: FindOptions = {}): {
   found: FoundLibtorch | undefined;
   tried: readonly Attempt[];
@@ -77,10 +77,10 @@ export function libtorchCache(env: NodeJS.ProcessEnv = process.env): string {
   return path.join(cacheFolder(env), "libtorch");
 }
 
-/** A place to inspect, or one that is known not to do. */
+/** A place to inspect, or one that is known to be unsuitable. */
 type Place = Pick<Attempt, "source" | "path"> & { readonly why?: string };
 
-/** Where to look, in order. A place that was named is the only one. */
+/** Where to look, in order. A place that was given is the only one. */
 function* places(torch: string | undefined, env: NodeJS.ProcessEnv): Generator<Place> {
   if (torch !== undefined) yield { source: "--torch", path: path.resolve(torch) };
   else if (env.PATCHDROP_TORCH) yield { source: "PATCHDROP_TORCH", path: path.resolve(env.PATCHDROP_TORCH) };
@@ -90,7 +90,7 @@ function* places(torch: string | undefined, env: NodeJS.ProcessEnv): Generator<P
   }
 }
 
-/** Enough for a Python that starts from a slow disk; usually it takes a tenth of this. */
+/** Enough for a Python that starts from a slow disk; usually a tenth of this suffices. */
 const pythonTimeoutMs = 2000;
 
 const findTorch = `

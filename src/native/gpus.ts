@@ -4,7 +4,7 @@
  *
  * Source: NVIDIA's cuda.h, CUDA driver API.
  */
-import koffi from "koffi";
+import { koffi } from "./koffi.ts";
 
 export interface Gpu {
   readonly name: string;
@@ -15,9 +15,9 @@ export interface Gpu {
 
 export interface GpuList {
   readonly gpus: readonly Gpu[];
-  /** The newest CUDA version that the driver serves, e.g. "13.2". */
+  /** The newest CUDA version that the driver supports, e.g. "13.2". */
   readonly driver?: string;
-  /** Why there is none, as a half-sentence. */
+  /** Why there is no GPU, as a half-sentence. */
   readonly why?: string;
 }
 
@@ -65,8 +65,8 @@ export function listGpus(open: () => DriverSymbols | undefined = openDriver): Gp
 }
 
 /**
- * Whether the driver is older than the CUDA that a PyTorch was built for ("2.15.0+cu132" is of CUDA 13.2). A driver serves
- * every version up to the last of its own major one.
+ * Whether the driver is older than the CUDA that a PyTorch was built for ("2.15.0+cu132" is for CUDA 13.2). A driver
+ * supports all CUDA versions up to the last one of its own major version.
  */
 export function isDriverTooOld(torchVersion: string, { driver }: GpuList): boolean {
   const major = /\+cu(\d+)\d$/.exec(torchVersion)?.[1];
@@ -99,7 +99,7 @@ function describe(driver: DriverSymbols, ordinal: number): Gpu {
 
 function openDriver(): DriverSymbols | undefined {
   try {
-    const shared = koffi.load("libcuda.so.1");
+    const shared = koffi().load("libcuda.so.1");
     const bound = Object.entries(prototypes).map(([name, prototype]) => [name, shared.func(prototype)]);
     return Object.fromEntries(bound) as unknown as DriverSymbols;
   } catch {

@@ -1,5 +1,5 @@
 /**
- * Looks at one folder and says whether it holds a libtorch that this program can use, without loading anything.
+ * Looks at one folder and says whether it contains a libtorch that this program can use, without loading anything.
  * Two layouts are known: the `torch` package of a Python wheel (version in `version.py`) and the `libtorch` folder of
  * PyTorch's own archive (version in `build-version`); in both the libraries lie in `lib`.
  */
@@ -40,7 +40,7 @@ export function inspectLibtorch(place: string): Inspection {
   if (version === undefined) return { why: "states no version (version.py or build-version)" };
   if (!isSupported(version)) {
     return {
-      why: `is PyTorch ${version}; needed is ${supportedVersions.oldest} or newer, below ${supportedVersions.below}`,
+      why: `is PyTorch ${version}; ${supportedVersions.oldest} or newer (below ${supportedVersions.below}) is needed`,
     };
   }
   for (const name of required) {
@@ -74,7 +74,7 @@ function readVersion(root: string): string | undefined {
   return undefined;
 }
 
-/** Text of a file that should be short; empty when there is none, or it is something else. */
+/** Text of a file that should be short; empty if there is none, or it is something else. */
 function readStart(file: string): string {
   const found = statSync(file, { throwIfNoEntry: false });
   return found?.isFile() && found.size < 65_536 ? readFileSync(file, "utf8") : "";

@@ -1,9 +1,9 @@
-/** Looks whether a libtorch loads and exports what this program calls, without opening it for use: for the doctor. */
+/** Checks whether a libtorch loads and exports what this program calls, without opening it for use: for the doctor. */
 import path from "node:path";
-import koffi from "koffi";
 import { requiredCudaSymbols } from "./cuda-symbols.ts";
 import type { LibtorchFolder } from "./inspect.ts";
-import { requiredSymbols } from "./library.ts";
+import { koffi, type Shared } from "./koffi.ts";
+import { requiredSymbols } from "./symbols.ts";
 
 export interface SymbolProbe {
   readonly name: string;
@@ -11,17 +11,17 @@ export interface SymbolProbe {
 }
 
 export interface Probe {
-  /** The loader's message when a library does not load; then nothing is known of the symbols. */
+  /** The loader's message if a library does not load; then nothing is known about the symbols. */
   readonly loadError?: string;
   readonly symbols: readonly SymbolProbe[];
 }
 
-/** Loads libc10 and libtorch_cpu and looks every needed symbol up. Takes half a second. */
+/** Loads libc10 and libtorch_cpu and looks up every symbol that is needed. Takes half a second. */
 export function probeLibtorch({ libDir }: Pick<LibtorchFolder, "libDir">): Probe {
   return probe(libDir, ["libc10", "libtorch_cpu"], requiredSymbols);
 }
 
-/** The same of what `--device cuda` needs besides; after {@link probeLibtorch}, with the libraries that the GPU needs. */
+/** The same for what `--device cuda` needs in addition; call it after {@link probeLibtorch}. */
 export function probeCuda({ libDir }: Pick<LibtorchFolder, "libDir">): Probe {
   return probe(libDir, ["libc10_cuda", "libtorch_cuda"], requiredCudaSymbols);
 }
@@ -31,7 +31,7 @@ function probe(libDir: string, names: readonly string[], required: readonly stri
   for (const name of names) {
     const file = name + (process.platform === "darwin" ? ".dylib" : ".so");
     try {
-      libraries.push(koffi.load(path.join(libDir, file), { global: true, lazy: true }));
+      libraries.push(koffi().load(path.join(libDir, file), { global: true, lazy: true }));
     } catch (error) {
       return { loadError: `${file}: ${error instanceof Error ? error.message : String(error)}`, symbols: [] };
     }
@@ -39,8 +39,6 @@ function probe(libDir: string, names: readonly string[], required: readonly stri
   const isExported = (name: string) => libraries.some((shared) => exportsSymbol(shared, name));
   return { symbols: required.map((name) => ({ name, present: isExported(name) })) };
 }
-
-type Shared = ReturnType<typeof koffi.load>;
 
 function exportsSymbol(shared: Shared, name: string): boolean {
   try {

@@ -2,7 +2,7 @@
 import { fault } from "../errors.ts";
 import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
 
-/** [channels, height, width] of one image between layers, or [features] behind the pooling. */
+/** [channels, height, width] of one image between layers, or [features] after the pooling. */
 type FlowShape = readonly number[];
 
 /** One parameter or buffer, in PyTorch's naming; convolution weights are [O, I, h, w]. */

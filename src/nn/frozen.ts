@@ -1,7 +1,7 @@
 /**
  * Reads a network for inference: batch norm folded into the convolutions, and on a CPU convolution + bias (+ shortcut) +
- * ReLU as one operator of oneDNN. Weights are folded, converted and reordered once, when the network is frozen; what is
- * learned afterwards does not reach it.
+ * ReLU as one operator of oneDNN. Weights are folded, converted and reordered once, when the network is frozen; later
+ * learning does not change it.
  */
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
@@ -17,12 +17,13 @@ const epsilon = 1e-5;
 
 /** How folded convolutions are computed. */
 export interface Kernels {
-  /** Images a pass. */
+  /** Images per pass. */
   readonly chunk: number;
-  /** Weights as the other two take them, for inputs of that shape. */
+  /** Weights [O, C, h, w] as the other two take them, for inputs of shape [B, C, H, W]. */
   prepare(weight: Tensor, stride: number, padding: number, input: readonly number[]): Tensor;
+  /** Convolution + bias, then ReLU or nothing. [B, C, H, W] → [B, O, H', W'] */
   convolution(x: Tensor, c: ops.FusedConvolution, activation: "none" | "relu"): Tensor;
-  /** ReLU(convolution + shortcut) */
+  /** ReLU(convolution + bias + shortcut). [B, C, H, W], [B, O, H', W'] → [B, O, H', W'] */
   residual(x: Tensor, shortcut: Tensor, c: ops.FusedConvolution): Tensor;
 }
 
@@ -31,7 +32,7 @@ const oneDnn: Kernels = {
   chunk: 128,
   prepare: ops.reorderConvolutionWeight,
   convolution: ops.fusedConvolution,
-  // PyTorch 2.11 cannot describe a map of 1 × 1 to the fused addition (2.15 can); on so small a map it saves nothing.
+  // PyTorch 2.11's fused addition can't take a map of 1 × 1 (2.15's can); on such a small map it saves nothing.
   residual: (x, shortcut, c) =>
     shortcut.shape[2] > 1
       ? ops.fusedResidual(x, shortcut, c)
@@ -51,7 +52,9 @@ export const plain: Kernels = {
 };
 
 interface Linear {
+  /** [O, C] */
   readonly weight: Tensor;
+  /** [O] */
   readonly bias: Tensor;
 }
 
@@ -62,7 +65,7 @@ export class FrozenNetwork {
   readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
   readonly #linears: ReadonlyMap<string, Linear>;
 
-  /** @param kernels oneDNN's on a CPU; elsewhere there is none */
+  /** @param kernels oneDNN's on a CPU; elsewhere PyTorch's own, since oneDNN has none there */
   constructor(
     network: Network,
     parameters: Parameters,
@@ -87,7 +90,7 @@ export class FrozenNetwork {
     this.#linears = new Map(kept.linears);
   }
 
-  /** Logits float32 [B, outputs] of images [B, 3, H, W], any float type. */
+  /** Images [B, 3, H, W] of any float type → logits float32 [B, outputs] */
   forward(images: Tensor): Tensor {
     return scope(() => {
       const layers = new Folded(this.#convolutions, this.#linears, this.#kernels);

@@ -1,8 +1,8 @@
 /**
  * What a network is made of. A network is one function over these layers, and each reading of it is one implementation
  * of this interface: declaring its parameters (`declare.ts`), training (`training.ts`), fused inference (`frozen.ts`), an
- * ONNX graph (`export/graph.ts`).
- * So a network is written once, and its names, shapes, gradients and fast version cannot drift apart.
+ * ONNX graph (`export/graph.ts`). So a network is written once, and its names, shapes, gradients and fast version cannot
+ * drift apart.
  *
  * `V` is what flows between layers: shapes while declaring, tensors while computing.
  */
@@ -15,29 +15,35 @@ export interface ConvolutionSpec {
   stride?: number;
 }
 
-/** Names are PyTorch's module paths, e.g. "blocks.0.1.conv2"; a batch norm's name stands beside its convolution's. */
+/** Names are PyTorch's module paths, e.g. "blocks.0.1.conv2"; a convolution's name and its batch norm's belong together. */
 export interface ConvolutionNames {
   conv: string;
   bn: string;
 }
 
+/** Shapes: B batch, C channels, H W, O the spec's channels; H' = ceil(H / stride). There is no B while declaring. */
 export interface Layers<V> {
-  /** ReLU(batchNorm(convolution(x))), without bias in the convolution. */
+  /** ReLU(batchNorm(convolution(x))), without bias in the convolution. [B, C, H, W] → [B, O, H', W'] */
   convBnRelu(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
-  /** batchNorm(convolution(x)), as in projection shortcuts. */
+  /** batchNorm(convolution(x)), as in projection shortcuts. [B, C, H, W] → [B, O, H', W'] */
   convBn(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
-  /** ReLU(batchNorm(convolution(x)) + shortcut): the end of every residual block. */
+  /**
+   * ReLU(batchNorm(convolution(x)) + shortcut): the end of every residual block. The shortcut is [B, O, H', W'] too.
+   */
   convBnAddRelu(x: V, shortcut: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
-  /** Mean over windows of size × size, side by side. */
+  /** Mean over adjacent windows of size × size. [B, C, H, W] → [B, C, floor(H / size), floor(W / size)] */
   averagePool(x: V, size: number): V;
+  /**
+   * Largest in windows of size × size. [B, C, H, W] → [B, C, H″, W″], H″ = floor((H + 2·padding − size) / stride) + 1
+   */
   maxPool(x: V, size: number, stride: number, padding: number): V;
-  /** Appends channels of zeros. */
+  /** Appends channels of zeros. [B, C, H, W] → [B, C + added, H, W] */
   padChannels(x: V, channels: number): V;
-  /** [B, C, H, W] → [B, C] */
+  /** The mean over all positions. [B, C, H, W] → [B, C] */
   globalAveragePool(x: V): V;
   /** [B, C] → [B, outputs], with bias. */
   linear(x: V, name: string, outputs: number): V;
-  /** Marks a part whose inner values nobody needs afterwards, so that their memory can be used again. */
+  /** Marks a part whose inner values are not needed afterwards, so that their memory can be reused. */
   block(body: () => V): V;
 }
 

@@ -1,5 +1,5 @@
 /**
- * SGD and Adam as PyTorch computes them, by libtorch's fused kernels: one call a step for all networks that learn.
+ * SGD and Adam as PyTorch computes them, by libtorch's fused kernels: one call per step for all networks that learn.
  * Source: torch.optim.SGD, torch.optim.Adam, torch.nn.utils.clip_grad_norm_.
  */
 import { fault } from "../errors.ts";
@@ -22,24 +22,24 @@ export interface OptimizerOptions {
   weightDecay?: number;
   /** SGD only. */
   momentum?: number;
-  /** Bound on the gradients' common L2 norm; none when absent. */
+  /** Upper bound of the gradients' common L2 norm; none when absent. */
   clip?: number;
 }
 
 /**
- * A learning rate: a number; or a float32 scalar on the device, which a captured step reads anew at each replay where a
- * number would stay what it was.
+ * A learning rate: a number; or a float32 scalar on the device, which a captured step reads at each replay, whereas a number
+ * would keep its value from the capture.
  */
 export type Rate = number | Tensor;
 
 interface Learned {
   readonly name: string;
   readonly parameters: Parameters;
-  /** SGD's momentum, or Adam's first moment. */
+  /** SGD's momentum, or Adam's first moment. [N] */
   readonly first: Tensor;
-  /** Adam's second moment. */
+  /** Adam's second moment. [N] */
   readonly second: Tensor | undefined;
-  /** Adam's step count as the kernel wants it: a float32 scalar. */
+  /** Adam's step count, as the kernel expects it: float32 []. */
   readonly steps: Tensor;
 }
 
@@ -61,7 +61,9 @@ export class Optimizer {
     });
   }
 
-  /** Backward pass of a scalar loss, then one update of all parameters at learning rate `lr`. */
+  /**
+   * Backward pass of `loss` [], then one update of all parameters, [N] each, at learning rate `lr` (a number, or []).
+   */
   step(loss: Tensor, lr: Rate): void {
     for (const { parameters } of this.#learned) ops.zeroInPlace(parameters.gradient!);
     backward(
@@ -114,7 +116,7 @@ export class Optimizer {
     return state;
   }
 
-  /** @throws kind "input" when a moment is missing or of another size. */
+  /** @throws kind "input" if a moment is missing or of another size. */
   load(state: StateDict, where: string): void {
     for (const { name, first, second, steps } of this.#learned) {
       const moments = [
@@ -134,13 +136,10 @@ export class Optimizer {
     }
   }
 
-  /** All tensors that a step changes besides the parameters. */
+  /** All tensors that a step changes besides the parameters: moments [N] and step counts []. */
   tensors(): Tensor[] {
-    return this.#learned.flatMap(({ first, second, steps }) => [
-      first,
-      ...(second === undefined ? [] : [second]),
-      steps,
-    ]);
+    const all = this.#learned.flatMap(({ first, second, steps }) => [first, second, steps]);
+    return all.filter((tensor) => tensor !== undefined);
   }
 
   free(): void {

@@ -1,6 +1,6 @@
 /**
- * One network's learnable numbers, in one flat vector: one planted gradient, one conversion to bfloat16 a step, one
- * fused optimizer call, one block in a checkpoint. Convolution weights come first (they are what bfloat16 converts) and
+ * One network's learnable numbers, in one flat vector: one planted gradient, one conversion to bfloat16 per step, one
+ * fused optimizer call, one block in a checkpoint. Convolution weights come first (only they are converted to bfloat16) and
  * lie as [O, h, w, I], which makes their [O, I, h, w] view channels-last. Running statistics are a second vector.
  */
 import { fault } from "../errors.ts";
@@ -33,7 +33,7 @@ export class Parameters {
   readonly flat: Tensor;
   /** float32 [M]: running means and variances. */
   readonly statistics: Tensor;
-  /** The gradient of `flat`, when it is learned. */
+  /** The gradient of `flat`, float32 [N], if it is learned. */
   gradient: Tensor | undefined;
   /** How often the running statistics moved: PyTorch's `num_batches_tracked`. */
   batchesTracked = 0;
@@ -76,8 +76,8 @@ export class Parameters {
   }
 
   /**
-   * The tensors by name that a forward pass uses, belonging to the caller's scope: convolution weights in `precision`
-   * and channels-last, the rest in float32. Recorded, so that gradients flow back into `flat`.
+   * The tensors by name that a forward pass uses, in the caller's scope: convolution weights in `precision` and
+   * channels-last, the rest in float32. Recorded, so that gradients flow back into `flat`.
    */
   weights(precision: Precision): Weights {
     const weights = new Map<string, Tensor>();
@@ -118,7 +118,7 @@ export class Parameters {
 
   /**
    * Takes all parameters and buffers from a state dict.
-   * @throws kind "input" listing every key that is missing, left over or of another shape, with `where` as its place.
+   * @throws kind "input" listing every key that is missing, unknown or of another shape, with `where` as its place.
    */
   load(state: StateDict, where: string): void {
     const faults = mismatches(this.declaration, state, where);
@@ -221,13 +221,13 @@ function mismatches({ entries }: Declaration, state: StateDict, where: string) {
   const next = "use a checkpoint of this model, or another --model";
   const wrong = entries.flatMap(({ name, shape }) => {
     const found = state.get(name);
-    if (found === undefined) return [{ where: `${where}: ${name}`, rule: "must be there", got: "nothing", next }];
+    if (found === undefined) return [{ where: `${where}: ${name}`, rule: "is missing", next }];
     if (String(found.shape) === String(shape)) return [];
     return [{ where: `${where}: ${name}`, rule: `must have shape [${shape}]`, got: `[${found.shape}]`, next }];
   });
   const extra = [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
   return [
     ...wrong,
-    ...extra.map((name) => ({ where: `${where}: ${name}`, rule: "must not be there", got: "it", next })),
+    ...extra.map((name) => ({ where: `${where}: ${name}`, rule: "is not a parameter of this model", next })),
   ];
 }

@@ -1,12 +1,12 @@
 /**
- * Learning rates over time, as PyTorch's schedulers give them. Pure functions of the position, so that a resumed run
- * needs nothing but the position.
+ * Learning rates over time, as PyTorch's schedulers compute them. Pure functions of the position, so that a resumed run
+ * needs nothing else.
  */
 
 export interface Position {
   /** Epochs done. */
   epoch: number;
-  /** Steps done in all. */
+  /** Total number of steps done. */
   step: number;
 }
 

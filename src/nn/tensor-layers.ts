@@ -1,4 +1,4 @@
-/** The layers without weights, on tensors: what training and inference compute alike. */
+/** The layers without weights, on tensors: what training and inference compute alike. Shapes are those of `Layers`. */
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";

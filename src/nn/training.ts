@@ -17,11 +17,10 @@ import { TensorLayers } from "./tensor-layers.ts";
 export type BatchNormMode = "train" | "batch" | "eval";
 
 /**
- * Logits float32 [B, outputs] of images [B, 3, H, W] in the network's precision, recorded when gradients are on.
+ * Images [B, 3, H, W] of any float type → logits float32 [B, outputs], computed in `precision`; recorded if gradients are on.
  */
 export function forward(
-  network: Network,
-  parameters: Parameters,
+  { network, parameters }: { readonly network: Network; readonly parameters: Parameters },
   images: Tensor,
   precision: Precision,
   mode: BatchNormMode,

@@ -1,11 +1,11 @@
 /** The options of `patchdrop acquire`. */
 import { z } from "zod";
+import { plainChoiceGroup } from "./choice-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { checkpoint, folder, shownAs } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 import { predictSchema } from "./predict-options.ts";
-import { plainSelectionGroup } from "./selection-group.ts";
 
 const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
@@ -30,21 +30,21 @@ const scale = z
   .refine(([black, white]) => black !== white, "must be two values that differ, such as 0,3000");
 
 export const acquireSchema = z.strictObject({
-  load: checkpoint("run folder or checkpoint that predicts"),
-  out: folder("folder for what was acquired; must not exist yet"),
+  load: checkpoint("run folder or checkpoint to use"),
+  out: folder("folder for the results; must not exist yet"),
   bands: shownAs("r,g,b", bands)
     .optional()
-    .describe("bands that are red, green, blue; 1,2,3 of a colour image when absent"),
+    .describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
   scale: shownAs("black,white", scale)
     .optional()
-    .describe("values that become black and white; 0,255 of bytes when absent"),
-  allow_full_file: z.boolean().default(false).describe("read the whole file from a server that sends no parts"),
-  price_per_km2: price.describe("price of a square kilometre of full resolution"),
-  min_area_km2: price.describe("least area of an order, in square kilometres"),
+    .describe("values that become black and white (default for bytes: 0,255)"),
+  allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
+  price_per_km2: price.describe("price of a square kilometre at full resolution"),
+  min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
   egress_per_gb: price.describe("price of 10^9 bytes from the server"),
   top,
-  batch_size: batch_size.describe("windows at a time; results do not depend on it"),
-  ...plainSelectionGroup,
+  batch_size: batch_size.describe("windows per batch; results do not depend on it"),
+  ...plainChoiceGroup,
   fill: runFill,
   ...deviceGroup,
 });

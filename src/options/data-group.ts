@@ -4,18 +4,19 @@ import { datasetNames } from "../data/dataset-registry.ts";
 import { folder, whole } from "./option.ts";
 
 export const dataGroup = {
-  data_dir: folder("folder or archive of the data set; none is needed for --dataset synthetic").optional(),
-  dataset: z.enum(datasetNames).optional().describe("data set; found from --data_dir when absent"),
-  download: z
-    .boolean()
-    .default(false)
-    .describe("fetch the official CIFAR archive into --data_dir when it is not there"),
-  skip_bad: whole(0).default(0).describe("unreadable image files to leave out before giving up"),
-  num_workers: whole(0).optional().describe("threads that decode image files; all processors when absent"),
+  data_dir: folder("folder or archive of the data set; not needed with --dataset synthetic").optional(),
+  dataset: z.enum(datasetNames).optional().describe("data set; recognized from --data_dir when absent"),
+  download: z.boolean().default(false).describe("fetch the official CIFAR archive into --data_dir if it is not there"),
+  skip_bad: whole(0).default(0).describe("number of unreadable image files to leave out before giving up"),
+  num_workers: whole(0)
+    .optional()
+    .describe("number of threads that decode image files; as many as processors when absent"),
 };
 
-/** Of a run that is there, over what it was trained with. */
+/** For an existing run, to override what it was trained with. */
 export const runDataGroup = {
   ...dataGroup,
-  skip_bad: whole(0).optional().describe("unreadable image files to leave out before giving up; the run's when absent"),
+  skip_bad: whole(0)
+    .optional()
+    .describe("number of unreadable image files to leave out before giving up; the run's when absent"),
 };

@@ -8,11 +8,11 @@ const workers = whole(1).default(8);
 export const fmowSchema = z.strictObject({
   input: folder("folder with train/, val/, test/ or seq/ as fMoW-rgb has them"),
   output: folder("folder of the crops and their lists"),
-  workers: workers.describe("so many images are worked on at once"),
-  skip_bad: whole(0).default(0).describe("so many boxes or files that can't be used are left out"),
+  workers: workers.describe("number of images to work on at once"),
+  skip_bad: whole(0).default(0).describe("number of unusable boxes or files to leave out before giving up"),
 });
 
 export const checkSchema = z.strictObject({
   data_dir: folder("folder of class folders, or of train.csv and test.csv"),
-  workers: workers.describe("so many images are decoded at once"),
+  workers: workers.describe("number of images to decode at once"),
 });

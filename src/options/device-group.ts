@@ -1,4 +1,4 @@
-/** The options that say on what is computed, and how. */
+/** The options that say where and how is computed: device, precision, threads. */
 import { z } from "zod";
 import { folder, shownAs, whole } from "./option.ts";
 
@@ -9,7 +9,11 @@ export const deviceGroup = {
   precision: z
     .enum(["auto", "fp32", "bf16"])
     .default("auto")
-    .describe("arithmetic of the networks; auto takes bf16 where the processor has it"),
-  threads: whole(1).optional().describe("threads of libtorch; all processors when absent"),
-  torch: folder("folder of the PyTorch to use; searched for when absent (patchdrop doctor)").optional(),
+    .describe(
+      "arithmetic of the networks; auto takes bf16 where that is faster: on processors with AMX or AMD's AVX-512 bf16, and on GPUs from Ampere on",
+    ),
+  threads: whole(1)
+    .optional()
+    .describe("number of libtorch's threads; OMP_NUM_THREADS, or as many as processors, when absent"),
+  torch: folder("folder of the PyTorch to use; searched for when absent (see patchdrop doctor)").optional(),
 };

@@ -1,11 +1,12 @@
 /** The options of `patchdrop eval`: what to evaluate, how patches are chosen, and on what. */
 import { z } from "zod";
+import { choiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { runModelGroup } from "./model-group.ts";
 import { checkpoint, file } from "./option.ts";
+import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
-import { selectionGroup } from "./selection-group.ts";
 import { seed } from "./training-group.ts";
 
 /** Where and how a run is evaluated; `report` takes these too. */
@@ -24,18 +25,18 @@ interface Targets {
 export const evalSchema = z
   .strictObject({
     load: checkpoint("run folder or checkpoint to evaluate"),
-    ...selectionGroup,
+    ...choiceGroup,
     target_patches: z
       .number()
       .min(0)
       .optional()
-      .describe("mean number of patches an image: a threshold is calibrated on training images and stored"),
+      .describe("mean number of patches per image: a threshold is calibrated on training images and stored"),
     target_accuracy: z
       .number()
       .min(0)
       .max(1)
       .optional()
-      .describe("share of images to classify rightly, in the same way: with as few patches as reach it"),
+      .describe("accuracy to reach, 0 to 1: a threshold with as few patches as possible is calibrated and stored"),
     sweep: z
       .boolean()
       .default(false)
@@ -50,25 +51,30 @@ export const evalSchema = z
   })
   .refine(({ target_patches: patches, target_accuracy: accuracy }) => patches === undefined || accuracy === undefined, {
     path: ["target_accuracy"],
-    message: "must be left out where --target_patches is given",
+    message: "can't be combined with --target_patches",
   })
   .refine((given) => !hasTarget(given) || (given.policy ?? "threshold") === "threshold", {
     path: ["policy"],
-    message: "must be threshold where a target is given, which calibrates one",
+    message: "can't be combined with --target_patches or --target_accuracy, which calibrate a threshold",
   })
   .refine((given) => !hasTarget(given) || given.threshold === undefined, {
     path: ["threshold"],
-    message: "must be left out where a target is given, which calibrates it",
+    message: "can't be combined with --target_patches or --target_accuracy, which calibrate it",
   })
   .refine(({ sweep, policy }) => !sweep || policy !== "sample", {
     path: ["policy"],
-    message: "must be threshold or topk with --sweep, which goes along one of them",
+    message: "must be threshold or topk with --sweep",
   })
   .refine(({ sweep, chart }) => sweep || chart === undefined, {
     path: ["chart"],
-    message: "must go with --sweep, of which it is the chart",
+    message: "needs --sweep, whose chart it is",
   });
 export type EvalOptions = z.infer<typeof evalSchema>;
+
+/** Checks the flags of `patchdrop eval`; `load` must be among them. @throws usage, all faults at once */
+export function parseEvalOptions(given: Record<string, unknown>): EvalOptions {
+  return parseWith(evalSchema, given, "eval");
+}
 
 function hasTarget({ target_patches: patches, target_accuracy: accuracy }: Targets): boolean {
   return patches !== undefined || accuracy !== undefined;

@@ -11,9 +11,11 @@ const { threads, torch } = deviceGroup;
 
 export const exportSchema = z.strictObject({
   load: checkpoint("run folder or checkpoint to export"),
-  out: folder("folder to make"),
-  batch: whole(1).optional().describe("images a run of the models; any number when absent"),
-  images: whole(1).default(8).describe("images to compare with libtorch on, of the test set if it is there"),
+  out: folder("folder to write"),
+  batch: whole(1).optional().describe("fixed batch size of the models; any number when absent"),
+  images: whole(1)
+    .default(8)
+    .describe("number of images for the comparison with libtorch, from the test set if it is there"),
   ...runModelGroup,
   data_dir,
   dataset,

@@ -1,9 +1,11 @@
-/** The options that say which model: of a stage, with their defaults, and of a run that is there, over what it was trained with. */
+/** The options that say which model: for a stage, with their defaults, and for an existing run, to override its own. */
 import { z } from "zod";
-import { text, whole } from "./option.ts";
+import { patchSizeSchema } from "../checkpoints/description.ts";
+import { shownAs, text, whole } from "./option.ts";
 
 const variant = z.enum(["2019", "2020"]);
 const side = whole(1).optional();
+const patchSize = shownAs("n|WxH", patchSizeSchema).optional();
 
 export const modelGroup = {
   model: text(
@@ -17,13 +19,15 @@ export const modelGroup = {
     ),
   img_size: side.describe("side of the high-resolution image in pixels; the model's when absent"),
   lr_size: side.describe("side of the low-resolution image; a quarter of the image's when absent"),
-  patch_size: side.describe("side of a patch; a quarter of the image's when absent"),
+  patch_size: patchSize.describe(
+    "side of a patch, or width x height as 28x56; a quarter of the image's side when absent",
+  ),
 };
 
 export const runModelGroup = {
   model: text("name", "model; the run's when absent").optional(),
-  variant: variant.optional().describe("networks and sizes of which version; the run's when absent"),
+  variant: variant.optional().describe("version of networks and sizes; the run's when absent"),
   img_size: side.describe("side of the high-resolution image in pixels; the run's when absent"),
   lr_size: side.describe("side of the low-resolution image; the run's when absent"),
-  patch_size: side.describe("side of a patch; the run's when absent"),
+  patch_size: patchSize.describe("side of a patch, or width x height; the run's when absent"),
 };

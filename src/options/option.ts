@@ -1,6 +1,6 @@
 /**
- * What an option says of itself beside its checks: what stands for its value in the help, and a default that depends on
- * the model. Schemas are made with the functions at the top; the help and the defaults are read back with those below.
+ * What an option says about itself besides its checks: what stands for its value in the help, what its --no-… does, and a
+ * default that depends on the model. Schemas are made with the functions at the top; those below read all this back.
  */
 import { z } from "zod";
 
@@ -11,6 +11,7 @@ interface OptionMetadata {
   /** What stands for a text in the help: the "folder" of `--data_dir <folder>`. */
   readonly placeholder?: string;
   readonly modelDefaults?: ModelDefaults;
+  readonly whenOff?: string;
 }
 
 const metadata = z.registry<OptionMetadata>();
@@ -34,6 +35,13 @@ export const checkpoint = (description: string) => text("run", description);
 /** A whole number. */
 export const whole = (minimum: number) => z.number().int().min(minimum);
 
+/** A switch that is on by default. @param whenOff what its `--no-…` does, for the help */
+export function onByDefault(description: string, whenOff: string): z.ZodDefault<z.ZodBoolean> {
+  const option = z.boolean().default(true).describe(description);
+  metadata.add<z.core.$ZodType>(option, { whenOff });
+  return option;
+}
+
 /** An option whose default depends on the model: absent among the parsed options until the model is known. */
 export function byModel<T extends z.ZodType>(schema: T, defaults: ModelDefaults<z.infer<T>>): z.ZodOptional<T> {
   const option = schema.optional();
@@ -55,23 +63,26 @@ export interface DescribedOption {
   readonly required: boolean;
   readonly default: unknown;
   readonly modelDefaults: ModelDefaults | undefined;
+  /** What the `--no-…` of a switch does. */
+  readonly whenOff: string | undefined;
 }
 
-/** Reads a schema's entry. What stands outside counts before what it wraps. */
+/** Reads a schema's entry. An outer schema counts before the one that it wraps. */
 export function describeOption(entry: z.core.$ZodType): DescribedOption {
   const layers = layersOf(entry);
   const innermost = layers[layers.length - 1];
   return {
-    type: innermost instanceof z.ZodBoolean ? "switch" : innermost instanceof z.ZodNumber ? "number" : "text",
+    type: typeOf(innermost),
     placeholder: first(layers, (layer) => metadata.get(layer)?.placeholder) ?? placeholderOf(innermost),
     description: first(layers, (layer) => z.globalRegistry.get(layer)?.description) ?? "",
     required: !z.safeParse(entry, undefined).success,
     default: first(layers, (layer) => (layer instanceof z.ZodDefault ? layer.def.defaultValue : undefined)),
     modelDefaults: first(layers, (layer) => metadata.get(layer)?.modelDefaults),
+    whenOff: first(layers, (layer) => metadata.get(layer)?.whenOff),
   };
 }
 
-/** The defaults for `model` of those options of a schema's shape that have one by the model. */
+/** The defaults for `model`, of those options of a schema's shape whose default depends on it. */
 export function defaultsFor(model: string, shape: Readonly<Record<string, z.core.$ZodType>>): Record<string, unknown> {
   const defaults = Object.entries(shape).map(([name, entry]) => [name, describeOption(entry).modelDefaults] as const);
   return Object.fromEntries(
@@ -89,6 +100,12 @@ function layersOf(schema: z.core.$ZodType): z.core.$ZodType[] {
 
 function first<T>(layers: readonly z.core.$ZodType[], read: (layer: z.core.$ZodType) => T): T | undefined {
   return layers.map(read).find((value) => value !== undefined);
+}
+
+/** Of a number or a text, a text that is a number is the number. */
+function typeOf(schema: z.core.$ZodType): DescribedOption["type"] {
+  if (schema instanceof z.ZodBoolean) return "switch";
+  return schema instanceof z.ZodNumber || schema instanceof z.ZodUnion ? "number" : "text";
 }
 
 function placeholderOf(schema: z.core.$ZodType): string {

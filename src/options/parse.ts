@@ -1,9 +1,9 @@
-/** Checks what a command line or a file gives against a schema, and puts all that is wrong into words. */
+/** Checks what a command line or a file gives against a schema, and puts everything that is wrong into words. */
 import type { z } from "zod";
 import { type Fault, fault } from "../errors.ts";
 
 /**
- * The options of `command` as its schema gives them; `prefix` stands before each name in an error.
+ * The options of `command` as its schema gives them; `prefix` precedes each name in an error.
  * @throws kind "usage" with all faults at once, each naming the flag, the rule and the value
  */
 export function parseWith<T>(schema: z.ZodType<T>, given: Record<string, unknown>, command: string, prefix = "--"): T {
@@ -17,7 +17,7 @@ export function parseWith<T>(schema: z.ZodType<T>, given: Record<string, unknown
   );
 }
 
-/** What a schema found wrong in `given`, in words; `unknown` is the rule that a key broke which is not in the schema. */
+/** What a schema found wrong in `given`, in words; `unknown` is the rule that a key outside the schema broke. */
 export function faultsOf(error: z.ZodError, given: unknown, prefix: string, unknown: string): Fault[] {
   return error.issues.flatMap((issue) => {
     const place = issue.path.join(".");
@@ -29,7 +29,7 @@ export function faultsOf(error: z.ZodError, given: unknown, prefix: string, unkn
       }));
     }
     const found = at(given, issue.path);
-    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found ?? "nothing" }];
+    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found === null ? "nothing" : found }];
   });
 }
 

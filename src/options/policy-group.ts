@@ -1,14 +1,14 @@
-/** The options of the method: how a policy explores and what it is rewarded with, and how a classifier is finetuned beside it. */
+/** The options of the method: how a policy explores, what it is rewarded for, and how a classifier is finetuned with it. */
 import { z } from "zod";
 import { estimatorNames } from "../method/estimator.ts";
 import { rewardKinds } from "../method/reward.ts";
 
 const fill = z.enum(["zero", "lr"]);
 
-/** Of a run that is there, over what it was trained with. */
-export const runFill = fill.optional().describe("what stands where a patch was dropped; as in the run when absent");
+/** For an existing run, to override what it was trained with. */
+export const runFill = fill.optional().describe("what dropped patches are filled with; as in the run when absent");
 
-export const penalty = z.number().max(0).describe("reward of a wrong classification");
+export const penalty = z.number().max(0).describe("reward of a wrong answer");
 
 /** What the three policy stages take. */
 export const policyGroup = {
@@ -17,13 +17,16 @@ export const policyGroup = {
     .gt(0.5, "must be above 0.5, at which every probability is ½ and nothing is learned")
     .max(1)
     .default(0.8)
-    .describe("bound of the probabilities for exploration"),
+    .describe("exploration: probabilities are kept between 1 − alpha and alpha"),
   beta: z
     .number()
     .min(0)
     .default(0)
-    .describe("weight of an entropy bonus in the policy's loss (the reference's flag, without effect there)"),
-  sigma: z.number().default(0.1).describe("accepted for the reference's command lines; no effect, as there"),
+    .describe("weight of an entropy bonus in the policy's loss (in the authors' code, beta has no effect)"),
+  sigma: z
+    .number()
+    .default(0.1)
+    .describe("accepted so that the authors' command lines work; has no effect, as in their code"),
   estimator: z
     .enum(estimatorNames)
     .default("self_critical")
@@ -31,15 +34,18 @@ export const policyGroup = {
   reward: z
     .enum(rewardKinds)
     .default("quadratic")
-    .describe("reward of a right answer: the paper's, or that of the 2019 code"),
-  fill: fill.default("zero").describe("what stands where a patch was dropped: zeros, or the low-resolution image"),
+    .describe("reward of a correct answer: the paper's, or that of the 2019 code"),
+  fill: fill.default("zero").describe("what dropped patches are filled with: zeros, or the low-resolution image"),
 };
 
-/** What the two finetunings take besides. */
+/** What the two finetunings take in addition. */
 export const finetuningGroup = {
   classifier_bn: z
     .enum(["train", "frozen"])
     .default("train")
-    .describe("batch norm of the classifier while it is finetuned (frozen: 2019)"),
-  policy_loss: z.enum(["mean", "sum"]).default("mean").describe("policy loss over the images of a batch (sum: 2019)"),
+    .describe("batch norm of the classifier while it is finetuned (in the 2019 code: frozen)"),
+  policy_loss: z
+    .enum(["mean", "sum"])
+    .default("mean")
+    .describe("policy loss over the images of a batch (in the 2019 code: sum)"),
 };

@@ -1,18 +1,21 @@
 /** The options of `patchdrop report`; what is absent is taken from each run. */
 import { z } from "zod";
+import { choiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { evaluationGroup } from "./eval-options.ts";
-import { file, text } from "./option.ts";
-import { selectionGroup } from "./selection-group.ts";
+import { file, onByDefault, text } from "./option.ts";
 
 const { data_dir, dataset, skip_bad, num_workers } = runDataGroup;
 
 export const reportSchema = z.strictObject({
   out: file("file for the page").default("report.html"),
   title: text("text", "heading of the page").default("PatchDrop report"),
-  sweep: z.boolean().default(true).describe("accuracy against the number of patches, which takes the most time"),
-  ...selectionGroup,
+  sweep: onByDefault(
+    "accuracy against the number of patches, which takes the most time",
+    "leave out accuracy against the number of patches, which takes the most time",
+  ),
+  ...choiceGroup,
   ...evaluationGroup,
   data_dir,
   dataset,

@@ -1,4 +1,4 @@
-/** The options of `patchdrop run` and `patchdrop quickstart`, which go over what the experiment file says. */
+/** The options of `patchdrop run` and `patchdrop quickstart`, which override what the experiment file says. */
 import { z } from "zod";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
@@ -10,10 +10,10 @@ const { threads, torch } = deviceGroup;
 
 export const runSchema = z.strictObject({
   out: folder("folder of the results (default: runs/<name of the file>)").optional(),
-  data_dir: data_dir.describe("folder of the data set, over the file's"),
-  seed: seed.optional().describe("seed, over the file's"),
-  threads: threads.describe("threads of libtorch, over the file's"),
-  torch: torch.describe("folder of the PyTorch to use, over the file's"),
+  data_dir: data_dir.describe("folder of the data set; overrides the file's"),
+  seed: seed.optional().describe("seed; overrides the file's"),
+  threads: threads.describe("number of libtorch's threads; overrides the file's"),
+  torch: torch.describe("folder of the PyTorch to use; overrides the file's"),
 });
 export type RunOptions = z.infer<typeof runSchema>;
 

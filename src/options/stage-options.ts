@@ -8,12 +8,10 @@ import { fault } from "../errors.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { modelGroup } from "./model-group.ts";
-import { byModel, checkpoint, defaultsFor, file } from "./option.ts";
+import { byModel, checkpoint, defaultsFor, file, onByDefault } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { finetuningGroup, penalty, policyGroup } from "./policy-group.ts";
 import { trainingGroup } from "./training-group.ts";
-
-export { faultsOf, parseWith } from "./parse.ts";
 
 export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
 export type StageName = (typeof stageNames)[number];
@@ -33,7 +31,9 @@ export const schemas = {
     ).optional(),
     momentum: z.number().min(0).max(1).default(0.9).describe("momentum of SGD"),
     label_smoothing: z.number().min(0).max(1).default(0).describe("share of the target spread over all classes"),
-    penalty: penalty.default(0).describe("accepted for the reference's command lines; no effect in this stage"),
+    penalty: penalty
+      .default(0)
+      .describe("accepted so that the authors' command lines work; has no effect in this stage"),
     batch_size: batch_size.default(64),
     max_epochs: max_epochs.default(350),
     test_interval: test_interval.default(10),
@@ -44,7 +44,10 @@ export const schemas = {
     ...everyStage,
     ...policyGroup,
     ckpt_hr_cl: startingPoint("high-resolution classifier, the judge"),
-    curriculum: z.boolean().default(true).describe("decide only the first e + 1 patches in epoch e, take the others"),
+    curriculum: onByDefault(
+      "in epoch e, let the policy decide only the first e + 1 patches, and take the others",
+      "let the policy decide all patches from the start, not only the first e + 1 in epoch e",
+    ),
     load: startingPoint("policy to start from").optional(),
     penalty: penalty.default(-0.5),
     batch_size: byModel(batch_size, { any: 512, R34_fMoW: 1024 }),
@@ -76,7 +79,7 @@ export const schemas = {
     two_stream_mix: z
       .enum(["sum", "share"])
       .default("sum")
-      .describe("logits in training: HR + LR, or mixed by the share of patches used (2019)"),
+      .describe("logits in training: HR + LR, or mixed by the share of patches used (in the 2019 code: share)"),
     penalty: byModel(penalty, { any: -5, R34_fMoW: -20 }),
     batch_size: batch_size.default(256),
     max_epochs: max_epochs.default(100),
@@ -86,7 +89,7 @@ export const schemas = {
   }),
 } as const;
 
-/** The same with all there: the model, and what has a default that depends on it. */
+/** The same with nothing missing: the model is there, and what has a default that depends on it. */
 const resolved = {
   classifier_training: schemas.classifier_training.required({ model: true, variant: true, lr: true }),
   pretrain: schemas.pretrain.required({ model: true, variant: true, batch_size: true }),
@@ -99,7 +102,7 @@ type Resolved = { readonly [S in StageName]: z.infer<(typeof resolved)[S]> };
 const parsers: { readonly [S in StageName]: z.ZodType<Parsed[S]> } = schemas;
 const resolvers: { readonly [S in StageName]: z.ZodType<Resolved[S]> } = resolved;
 
-/** A stage's options as they were given, its defaults filled in; those with a default by the model may be absent. */
+/** A stage's options as they were given, its defaults filled in; those whose default depends on the model may be absent. */
 export type StageOptions<S extends StageName = StageName> = Parsed[S];
 /** A stage's options, all there: what it runs with, and what a run folder records. */
 export type ResolvedStageOptions<S extends StageName = StageName> = Resolved[S];

@@ -1,6 +1,6 @@
-/** The options that say how long and how fast a stage learns, and where it writes. What has no default here has one in each stage. */
+/** The options that say how long and how fast a stage learns, and where it writes. Those without a default get one in each stage. */
 import { z } from "zod";
-import { folder, whole } from "./option.ts";
+import { folder, onByDefault, whole } from "./option.ts";
 
 const positive = z.number().positive();
 
@@ -8,19 +8,21 @@ export const seed = whole(0);
 
 export const trainingGroup = {
   cv_dir: folder("run folder: configuration, metrics, checkpoints").default("runs/last"),
-  resume: z.boolean().default(false).describe("go on with the run in --cv_dir from its last checkpoint"),
-  batch_size: whole(2).describe("images a step"),
-  max_epochs: whole(1).describe("epochs in all"),
+  resume: z.boolean().default(false).describe("continue the run in --cv_dir from its last checkpoint"),
+  batch_size: whole(2).describe("images per step"),
+  max_epochs: whole(1).describe("total number of epochs"),
   test_interval: whole(1).describe("epochs between tests; the last epoch is always tested"),
   lr: positive.describe("learning rate (the highest, with --schedule onecycle)"),
   wd: z.number().min(0).default(0).describe("weight decay"),
   schedule: z.enum(["constant", "multistep", "step", "onecycle"]).describe("learning rate over time"),
-  epoch_step: whole(1).default(10_000).describe("epochs between ×0.1 of --schedule step"),
-  clip: positive.optional().describe("bound on the gradients' L2 norm; none when absent"),
+  epoch_step: whole(1)
+    .default(10_000)
+    .describe("with --schedule step: number of epochs after which the rate is multiplied by 0.1"),
+  clip: positive.optional().describe("upper bound of the gradients' L2 norm; none when absent"),
   seed: seed.default(1).describe("seed of every random number"),
-  cuda_graph: z
-    .boolean()
-    .default(true)
-    .describe("with --device cuda, capture a step once as a CUDA graph and replay it"),
-  parallel: z.boolean().default(false).describe("accepted for the reference's command lines; no effect on one device"),
+  cuda_graph: onByDefault(
+    "with --device cuda, capture a step once as a CUDA graph and replay it",
+    "with --device cuda, do not capture steps as a CUDA graph",
+  ),
+  parallel: z.boolean().default(false).describe("accepted so that the authors' command lines work; has no effect"),
 };

@@ -1,6 +1,6 @@
 /**
- * What `patchdrop predict` says of an image as a line: of JSON Lines, or of a CSV table (RFC 4180, a header first). Both
- * can be read back as far as a run that goes on needs it.
+ * What `patchdrop predict` says about an image as a line: of JSON Lines, or of a CSV table (RFC 4180, a header first). Both
+ * can be read back as far as a resumed run needs it.
  */
 
 import { parse } from "csv-parse/sync";
@@ -14,9 +14,9 @@ export interface Guess {
 
 export interface Prediction {
   readonly path: string;
-  /** The likeliest class. */
+  /** The most probable class. */
   readonly class: string;
-  /** The likeliest first. */
+  /** The most probable first. */
   readonly top: readonly Guess[];
   /** "0110…", patch 0 first. */
   readonly mask: string;
@@ -39,7 +39,7 @@ export interface Unreadable {
   readonly checkpoint: string;
 }
 
-/** What a run that goes on asks of a line. */
+/** What a resumed run asks of a line. */
 export type Recorded = Pick<Prediction, "path" | "checkpoint"> & Partial<Pick<Unreadable, "error">>;
 
 export interface LineFormat {
@@ -82,8 +82,8 @@ export function csvLines(top: number): LineFormat {
       if ("error" in said) {
         return csvLine([path, ...Array<string>(columns.length - 3).fill(""), checkpoint, said.error]);
       }
-      const likeliest = said.top.flatMap(({ class: name, probability }) => [name, probability]);
-      return csvLine([path, ...likeliest, said.mask, said.patches, said.pixels, said.ms, checkpoint, ""]);
+      const top = said.top.flatMap(({ class: name, probability }) => [name, probability]);
+      return csvLine([path, ...top, said.mask, said.patches, said.pixels, said.ms, checkpoint, ""]);
     },
     read(line) {
       const fields = fieldsOf(line);
@@ -112,7 +112,7 @@ function quoted(field: string | number): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Classes by falling probability; of two as likely, the one with the lower label first. */
+/** Classes by falling probability; of two with equal probability, the one with the lower label first. */
 export function likeliest(probabilities: Float32Array, classes: readonly string[], top: number): Guess[] {
   const labels = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a] || a - b);
   return labels.slice(0, top).map((label) => ({ class: classes[label], probability: rounded(probabilities[label]) }));

@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import sharp from "sharp";
 import { systemFault, writeFileAtomic } from "../files/atomic.ts";
-import type { Grid } from "../method/grid.ts";
+import { type Grid, patchAt } from "../method/grid.ts";
 import type { RawImage } from "../report/gallery.ts";
 
 /** Smaller images are enlarged by a whole factor, so that the lines do not cover them. */
@@ -16,20 +16,21 @@ const darkened = 0.3;
  * @param image bytes [S, S, 3]
  * @param mask [P], 0 for a dropped patch
  */
-export function overlay(image: Uint8Array, mask: Uint8Array, { imageSize, patchSize, columns }: Grid): RawImage {
+export function overlay(image: Uint8Array, mask: Uint8Array, grid: Grid): RawImage {
+  const { imageSize, patchWidth, patchHeight } = grid;
   const factor = Math.ceil(smallestSide / imageSize);
   const size = imageSize * factor;
-  const side = patchSize * factor;
   const pixels = new Uint8Array(size * size * 3);
-  const linesAt = (at: number): number | undefined => {
+  const lineAt = (at: number, side: number): number | undefined => {
     if (at % side === 0 && at > 0) return 255;
     return at % side === side - 1 && at < size - 1 ? 0 : undefined;
   };
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
-      const line = linesAt(y) ?? linesAt(x);
-      const light = mask[Math.floor(y / side) * columns + Math.floor(x / side)] === 1 ? 1 : darkened;
-      const from = 3 * (Math.floor(y / factor) * imageSize + Math.floor(x / factor));
+      const line = lineAt(y, patchHeight * factor) ?? lineAt(x, patchWidth * factor);
+      const [left, top] = [Math.floor(x / factor), Math.floor(y / factor)];
+      const light = mask[patchAt(grid, left, top)] === 1 ? 1 : darkened;
+      const from = 3 * (top * imageSize + left);
       for (let c = 0; c < 3; c++) pixels[3 * (y * size + x) + c] = line ?? Math.round(light * image[from + c]);
     }
   }

@@ -1,5 +1,5 @@
 /**
- * `patchdrop predict`: what a trained run says of images, a line each. Threads decode the next batch while the networks
+ * `patchdrop predict`: what a trained run says about images, a line each. Threads decode the next batch while the networks
  * look at this one; no more than these two are held, however many images there are.
  */
 
@@ -28,7 +28,7 @@ export interface PredictStreams {
   readonly output: Writable;
 }
 
-/** With those of the run that was gone on with. */
+/** Including those of the run that was resumed. */
 export interface PredictCounts {
   readonly images: number;
   readonly unreadable: number;
@@ -106,7 +106,10 @@ interface DecodedBatch {
 
 async function decodeBatch(paths: readonly string[], pool: DecodePool, imageSize: number): Promise<DecodedBatch> {
   const bytes = new Uint8Array(new SharedArrayBuffer(paths.length * imageSize * imageSize * 3));
-  const unreadable = await pool.decode({ paths, slots: Uint32Array.from(paths.keys()), luck: undefined }, bytes);
+  const unreadable = await pool.decode(
+    { paths, slots: Uint32Array.from(paths.keys()), augmentation: undefined },
+    bytes,
+  );
   return { paths, bytes, unreadable };
 }
 

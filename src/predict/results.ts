@@ -22,7 +22,7 @@ export interface Recovered {
   /** In bytes. */
   readonly length: number;
   readonly paths: ReadonlySet<string>;
-  /** So many of them are lines of images that could not be read. */
+  /** How many of them are lines of images that could not be read. */
   readonly unreadable: number;
 }
 
@@ -37,7 +37,7 @@ export async function openResults(
   { format, checkpoint, stream }: { format: LineFormat; checkpoint: string; stream: Writable },
 ): Promise<{ results: Results; recovered: Recovered }> {
   if (out !== undefined && !resume && existsSync(out)) {
-    const next = "go on with it by --resume, or give another --out";
+    const next = "continue it with --resume, or give another --out";
     throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });
   }
   const recovered = out !== undefined && existsSync(out) ? await recover(out, format, checkpoint) : nothingYet;
@@ -79,7 +79,7 @@ async function recover(path: string, format: LineFormat, checkpoint: string): Pr
     if (isHeader && line.text === format.header) continue;
     const recorded = isHeader ? undefined : format.read(line.text);
     if (recorded === undefined) {
-      const next = "give the --format and --top that it was begun with, or another --out";
+      const next = "use the --format and --top that it was started with, or another --out";
       throw fault("input", {
         where: path,
         rule: "must hold lines as this run writes them",
@@ -88,8 +88,8 @@ async function recover(path: string, format: LineFormat, checkpoint: string): Pr
       });
     }
     if (recorded.checkpoint !== checkpoint) {
-      const next = "give its --load, or another --out";
-      const rule = `was begun with another checkpoint: ${recorded.checkpoint}`;
+      const next = "use the same --load, or another --out";
+      const rule = `was started with another checkpoint: ${recorded.checkpoint}`;
       throw fault("locked", { where: path, rule, got: checkpoint, next });
     }
     paths.add(recorded.path);

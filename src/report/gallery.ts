@@ -3,8 +3,8 @@
  * takes, and what the classifier then sees.
  */
 import { fault } from "../errors.ts";
-import { countPatches, patchBox } from "../method/grid.ts";
-import { heatMap, squareGrid } from "./heat-map.ts";
+import { countPatches, type Grid, patchBox } from "../method/grid.ts";
+import { heatMap } from "./heat-map.ts";
 import { html, type Markup } from "./html.ts";
 
 /** A square image, as bytes [size, size, 3] (rows, columns, RGB). */
@@ -23,6 +23,8 @@ export interface GalleryItem {
   readonly masked: RawImage;
   /** The policy's probability to take each patch [P], 0 … 1. */
   readonly probabilities: readonly number[];
+  /** How the image is cut into patches. */
+  readonly grid: Grid;
   /** The patches that were taken [P], of zeros and ones. */
   readonly mask: ArrayLike<number>;
   /** Name of the true class. */
@@ -39,13 +41,13 @@ export const galleryLegend =
   "From left to right: the coarse image that the policy sees; how much it wants each patch, in\u00a0%; the sharp image with " +
   "the patches that it takes outlined and the others faded; all that the classifier sees of it.";
 
-/** Images that show the same thing, e.g. "Dearest". */
+/** Images that show the same thing, e.g. "Most patches". */
 export interface GalleryGroup {
   readonly title: string;
   readonly items: readonly GalleryItem[];
 }
 
-/** The gallery, one figure an image, group by group. */
+/** The gallery, one figure per image, group by group. */
 export async function gallery(groups: readonly GalleryGroup[]): Promise<Markup> {
   const blocks = groups.map(async ({ title, items }) => {
     const figures = await Promise.all(items.map(figure));
@@ -83,7 +85,7 @@ async function figure(item: GalleryItem): Promise<Markup> {
 <figcaption>${verdict(item)}<span class="count">${count}</span></figcaption>
 <div class="panels">
 <div><img class="${scaling(item.lowResolution)}" src="${low}" alt="Low-resolution image of class ${item.label}, which the policy sees"><small>policy sees</small></div>
-<div>${heatMap(item.probabilities, "Probability of taking each patch")}<small>wants, %</small></div>
+<div>${heatMap(item.probabilities, item.grid.columns, "Probability of taking each patch")}<small>wants, %</small></div>
 <div>${outlined(item, high)}<small>takes</small></div>
 <div><img class="${scaling(item.masked)}" src="${masked}" alt="The same image with only ${count}, which the classifier sees"><small>classifier sees</small></div>
 </div>
@@ -106,7 +108,7 @@ function verdict(item: GalleryItem): Markup {
 /** The high-resolution image with the taken patches outlined, light around dark so that it shows on any picture. */
 function outlined(item: GalleryItem, address: string): Markup {
   const size = item.image.size;
-  const grid = squareGrid(size, item.mask.length);
+  const { grid } = item;
   const line = size / 64;
   const inset = line;
   const boxes = Array.from({ length: grid.patches }, (_, k) => {

@@ -1,34 +1,34 @@
 /** One number of 0 … 1 for each patch, drawn where the patch lies: darker is more, and the percentage stands in it. */
 import { fault } from "../errors.ts";
-import { type Grid, makeGrid, patchBox } from "../method/grid.ts";
 import { html, type Markup } from "./html.ts";
 
+/** Of the shorter side of a cell. */
 const cellSize = 40;
 /** From here on, the cell is dark enough for light text. */
 const darkFrom = 0.65;
 
-/** The grid of `patches` patches over an image of `imageSize` pixels; a bug of the caller's if it is not square. */
-export function squareGrid(imageSize: number, patches: number): Grid {
-  const side = Math.sqrt(patches);
-  if (!Number.isInteger(side) || side < 1) {
-    throw fault("internal", { where: "report", rule: "the number of patches must be a square number", got: patches });
+/**
+ * Draws shares [P], row by row, in rows of `columns`, as a square like the image that the patches fill: where there are more
+ * rows than columns, patches are wider than high. `label` is the alternative text, to which the percentages are added.
+ * @throws internal: a last row that is not full
+ */
+export function heatMap(shares: readonly number[], columns: number, label: string): Markup {
+  const rows = shares.length / columns;
+  if (!Number.isInteger(rows) || rows < 1) {
+    throw fault("internal", { where: "report", rule: `patches must fill rows of ${columns}`, got: shares.length });
   }
-  return makeGrid(imageSize, imageSize / side);
-}
-
-/** Draws shares [P], row by row. `label` is the alternative text, to which the percentages are added. */
-export function heatMap(shares: readonly number[], label: string): Markup {
-  const grid = squareGrid(Math.sqrt(shares.length) * cellSize, shares.length);
+  const side = cellSize * Math.max(rows, columns);
+  const [width, height] = [side / columns, side / rows];
   const percentages = shares.map((share) => Math.round(share * 100));
   const cells = shares.map((share, k) => {
-    const { x, y, width, height } = patchBox(grid, k);
+    const [x, y] = [(k % columns) * width, Math.floor(k / columns) * height];
     const text = share >= darkFrom ? "on-dark" : "on-light";
     return html`<rect x="${x + 1}" y="${y + 1}" width="${width - 2}" height="${height - 2}" rx="3" fill-opacity="${share.toFixed(2)}"/><text class="${text}" x="${x + width / 2}" y="${y + height / 2}" dy="0.35em">${percentages[k]}</text>`;
   });
-  const lines = Array.from({ length: grid.rows }, (_, row) =>
-    percentages.slice(row * grid.columns, (row + 1) * grid.columns).join(" "),
+  const lines = Array.from({ length: rows }, (_, row) =>
+    percentages.slice(row * columns, (row + 1) * columns).join(" "),
   );
-  return html`<svg class="heat" viewBox="0 0 ${grid.imageSize} ${grid.imageSize}" role="img" aria-label="${label}, in % by row: ${lines.join("; ")}">
+  return html`<svg class="heat" viewBox="0 0 ${side} ${side}" role="img" aria-label="${label}, in % by row: ${lines.join("; ")}">
 ${cells}
 </svg>`;
 }

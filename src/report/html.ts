@@ -25,7 +25,7 @@ export function html(parts: TemplateStringsArray, ...inserts: readonly Insert[])
 }
 
 /** Text for an element or a quoted attribute. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

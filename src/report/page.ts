@@ -39,7 +39,7 @@ const securityPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src d
 
 const about =
   "PatchDrop looks at a coarse image and decides which parts of the sharp one are worth reading. A policy network sees " +
-  "the coarse image and takes some of the patches of the sharp one; a classifier sees nothing but these.";
+  "the coarse image and takes some of the patches of the sharp one; a classifier sees only these.";
 
 /** The whole page as text, ending in a line break. */
 export async function renderPage(input: PageInput): Promise<string> {

@@ -12,7 +12,7 @@ import { type TradeoffSeries, tradeoffChart, tradeoffCharts } from "./tradeoff.t
 export interface ClassReport {
   readonly name: string;
   readonly images: number;
-  /** Share of the class's images classified rightly, 0 … 1. */
+  /** Share of the class's images classified correctly, 0 … 1. */
   readonly accuracy: number;
   /** S: mean number of patches of its images. */
   readonly patches: number;
@@ -23,17 +23,17 @@ export interface ClassReport {
 }
 
 export interface HealthReport {
-  /** Mean entropy of an image's choice in bits, 0 … P. */
+  /** Mean entropy of an image's mask in bits, 0 … P. */
   readonly entropyBits: number;
   /** Distinct masks. */
-  readonly policies: number;
+  readonly distinctMasks: number;
   /** Share of images with the most frequent mask, 0 … 1. */
-  readonly commonestPolicy: number;
+  readonly commonestMask: number;
   /** How many images had 0, 1, … P patches taken, [P + 1]. */
   readonly imagesByPatches: readonly number[];
-  /** Share of the images classified rightly, 0 … 1. */
+  /** Share of the images classified correctly, 0 … 1. */
   readonly accuracy: number;
-  /** The best fixed or random choice of as many patches. */
+  /** The best fixed or random mask with the same number of patches. */
   readonly bestBaseline: { readonly name: string; readonly accuracy: number };
 }
 
@@ -43,6 +43,8 @@ export interface PolicyReport {
   readonly tradeoff: readonly TradeoffSeries[];
   /** Share of the images for which each patch was taken [P], 0 … 1. */
   readonly patchUse: readonly number[];
+  /** How many patches lie side by side in the image. */
+  readonly columns: number;
   readonly classes: readonly ClassReport[];
   readonly health: HealthReport;
   readonly gallery: readonly GalleryGroup[];
@@ -95,8 +97,8 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
 }
 
 const howToRead =
-  "A policy's line goes from no patches to all, the likeliest first; the baselines take as many patches of each image. " +
-  "Thin lines are the classifier with all patches, and that of the low resolution.";
+  "Along a policy's line its most probable patches are added, from none to all; the baselines take the same number of " +
+  "each image. Thin lines: the classifier with all patches, and the low-resolution classifier.";
 const large = { width: 760, height: 360 };
 
 /** A column a policy, under its name. */
@@ -113,7 +115,8 @@ async function titled(policies: readonly PolicyReport[], policy: PolicyReport, c
 }
 
 function patchUse(policies: readonly PolicyReport[]): Markup {
-  const map = (policy: PolicyReport) => heatMap(policy.patchUse, "Share of the images for which each patch was taken");
+  const map = (policy: PolicyReport) =>
+    heatMap(policy.patchUse, policy.columns, "Share of the images for which each patch was taken");
   return html`<div class="use">${sideBySide(policies, map)}
 <p class="note">Share of the images for which each patch was taken, in %, where it lies in the image.</p></div>`;
 }
@@ -122,11 +125,11 @@ function patchUse(policies: readonly PolicyReport[]): Markup {
 const flat = { half: 0.5, nearlyAll: 0.9 };
 
 const healthLines: readonly (readonly [string, (policy: PolicyReport) => string])[] = [
-  ["distinct choices", ({ health: { policies } }) => policies.toLocaleString("en")],
-  ["images with the commonest", ({ health: { commonestPolicy } }) => `${percent(commonestPolicy)} %`],
-  ["entropy of a choice", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
+  ["distinct masks", ({ health: { distinctMasks } }) => distinctMasks.toLocaleString("en")],
+  ["images with the commonest mask", ({ health: { commonestMask } }) => `${percent(commonestMask)} %`],
+  ["entropy of a mask", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
   [
-    "gain over the best fixed or random",
+    "gain over the best fixed or random mask",
     ({ health: { accuracy, bestBaseline } }) => {
       const points = 100 * (accuracy - bestBaseline.accuracy);
       const signed = `${points > 0 ? "+" : ""}${decimals(points, 1).replace("-", "−")}`;
@@ -144,13 +147,13 @@ async function health(policies: readonly PolicyReport[]): Promise<Markup> {
     }),
   );
   return html`<div class="side">${blocks}</div>
-<p class="note">Entropy is 0 bits where the policy is certain of every patch, and one bit a patch where it tosses coins.</p>`;
+<p class="note">Entropy is 0 bits where the policy is certain of every patch, and one bit per patch where it tosses coins.</p>`;
 }
 
-function healthVerdict({ health: { commonestPolicy, policies }, patchUse: { length } }: PolicyReport): string {
-  if (policies === 1) return "It does not look: every image gets the same patches.";
-  if (commonestPolicy >= flat.nearlyAll) return "Hardly: nearly all images get the same patches.";
-  if (commonestPolicy >= flat.half || policies < length) return "A little: few choices serve most images.";
+function healthVerdict({ health: { commonestMask, distinctMasks }, patchUse: { length } }: PolicyReport): string {
+  if (distinctMasks === 1) return "It does not look: every image gets the same patches.";
+  if (commonestMask >= flat.nearlyAll) return "It hardly looks: nearly all images get the same patches.";
+  if (commonestMask >= flat.half || distinctMasks < length) return "It looks a little: a few masks serve most images.";
   return "It does: different images get different patches.";
 }
 
@@ -169,7 +172,7 @@ function patchCounts({ health: { imagesByPatches } }: PolicyReport): Promise<Mar
     marginBottom: 38,
     x: {
       type: "band",
-      label: "patches of an image",
+      label: "patches per image",
       labelAnchor: "center",
       labelArrow: "none",
       padding: 0.2,
@@ -221,9 +224,9 @@ ${rows}
 </table></div>`;
 }
 
-function classUse({ classes }: PolicyReport): Markup {
+function classUse({ classes, columns }: PolicyReport): Markup {
   const figures = drawnClasses(classes).map(({ name, patches, patchUse: use }) => {
-    const map = heatMap(use, `${name}: share of its images for which each patch was taken`);
+    const map = heatMap(use, columns, `${name}: share of its images for which each patch was taken`);
     return html`<figure><figcaption>${name} <span class="count">S ${decimals(patches, 2)}</span></figcaption>${map}</figure>`;
   });
   return html`<div class="maps">${figures}</div>${chosenOf(classes)}`;

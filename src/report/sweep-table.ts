@@ -3,9 +3,9 @@ import { alignedText, decimals, percent } from "./table.ts";
 import type { TradeoffSeries } from "./tradeoff.ts";
 
 interface Point {
-  /** Mean number of patches of an image. */
+  /** Mean number of patches per image. */
   readonly patches: number;
-  /** Share of images classified rightly, 0 … 1. */
+  /** Share of images classified correctly, 0 … 1. */
   readonly accuracy: number;
 }
 
@@ -48,7 +48,7 @@ export function sweepText({ rule, classes, series }: SweepTable): string {
     }),
   ];
   return [
-    "Accuracy % by mean number of patches S; the baselines take as many of each image:\n\n",
+    "Accuracy % by mean number of patches S; the baselines take the same number of each image:\n\n",
     alignedText(overall),
     "\nAccuracy % of the policy by class, at each S:\n\n",
     alignedText(byClass),

@@ -1,4 +1,4 @@
-/** A table of results, one row a way to classify, in three forms: for a page, a terminal and a Markdown file. */
+/** A table of results, one row a way to classify, in two forms: for a page and for a terminal. */
 import { html, type Markup } from "./html.ts";
 
 export interface ResultRow {
@@ -6,14 +6,14 @@ export interface ResultRow {
   readonly name: string;
   /** A policy's row stands out; what it is compared with does not. */
   readonly kind: "policy" | "baseline";
-  /** Share of the test images that are classified rightly, 0 … 1. */
+  /** Share of the test images that are classified correctly, 0 … 1. */
   readonly accuracy: number;
-  /** S: mean number of patches of an image. */
+  /** S: mean number of patches per image. */
   readonly patches?: number;
   /** V: standard deviation of the number of patches over images. */
   readonly patchesStd?: number;
-  /** How many different masks were chosen. */
-  readonly policies?: number;
+  /** How many different masks there were. */
+  readonly distinctMasks?: number;
   /** Mean reward. */
   readonly reward?: number;
 }
@@ -30,10 +30,10 @@ interface Column {
 }
 
 const columns: readonly Column[] = [
-  { header: "accuracy %", meaning: "share of test images classified rightly", cell: (row) => percent(row.accuracy) },
-  { header: "S", meaning: "mean number of patches of an image", cell: (row) => decimals(row.patches, 2) },
+  { header: "accuracy %", meaning: "share of test images classified correctly", cell: (row) => percent(row.accuracy) },
+  { header: "S", meaning: "mean number of patches per image", cell: (row) => decimals(row.patches, 2) },
   { header: "V", meaning: "standard deviation of that number over images", cell: (row) => decimals(row.patchesStd, 2) },
-  { header: "policies", meaning: "different choices of patches", cell: (row) => decimals(row.policies, 0) },
+  { header: "masks", meaning: "different masks", cell: (row) => decimals(row.distinctMasks, 0) },
   { header: "reward", meaning: "mean reward", cell: (row) => decimals(row.reward, 3) },
 ];
 
@@ -81,23 +81,7 @@ export function alignedText(table: readonly (readonly string[])[]): string {
   return [lines[0], rule, ...lines.slice(1)].map((line) => `${line.join("  ").trimEnd()}\n`).join("");
 }
 
-/** The table for a Markdown file, ending in a line break. */
-export function markdownTable(table: ResultTable): string {
-  const lines = textCells(table).map((line) => line.map(markdownText));
-  const rule = lines[0].map((_, i) => (i === 0 ? "---" : "---:"));
-  return [lines[0], rule, ...lines.slice(1)].map((line) => `| ${line.join(" | ")} |\n`).join("");
-}
-
 function textCells(table: ResultTable): string[][] {
   const header = ["", ...columns.map((column) => column.header)];
   return [header, ...table.rows.map((row) => [row.name, ...columns.map((column) => column.cell(row))])];
-}
-
-/** Nothing in a cell may end it, start a new row or be taken for HTML. */
-function markdownText(text: string): string {
-  return text
-    .replace(/\s+/g, " ")
-    .replace(/[\\|`*_[\]]/g, "\\$&")
-    .replace(/&/g, "&amp;")
-    .replace(/</g, "&lt;");
 }

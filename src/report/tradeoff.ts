@@ -22,9 +22,9 @@ export interface TradeoffSeries {
   /** "chosen": a policy's point among its others, ringed. "reference": a level to compare with, drawn right across. */
   readonly kind: "policy" | "chosen" | "baseline" | "reference";
   readonly points: readonly {
-    /** Mean number of patches of an image. */
+    /** Mean number of patches per image. */
     readonly patches: number;
-    /** Share of images classified rightly, 0 … 1. */
+    /** Share of images classified correctly, 0 … 1. */
     readonly accuracy: number;
   }[];
 }

@@ -41,7 +41,7 @@ export interface RunOptions {
   readonly keep?: number;
 }
 
-/** A run that goes on: from `checkpoint`, or from its beginning where none was made. */
+/** A run that continues: from `checkpoint`, or from its beginning where none was made. */
 export interface ResumedRun {
   readonly run: RunFolder;
   readonly checkpoint: Checkpoint | undefined;
@@ -115,7 +115,7 @@ export class RunFolder {
     const free = freeName(join(this.path, checkpointsName), name);
     const folder = join(this.path, checkpointsName, free);
     writeCheckpoint(folder, contents, { sequence, logs: this.#log.sync(), config: this.config });
-    // `best` first: cut between the two, the run goes on from the old `last`, and meets this `best` again.
+    // `best` first: cut between the two, the run continues from the old `last`, and meets this `best` again.
     if (isBest) linkAtomic(join(this.path, "best"), join(checkpointsName, free));
     linkAtomic(join(this.path, "last"), join(checkpointsName, free));
     this.#saved = [...this.#saved, { name: free, sequence }];
@@ -189,17 +189,17 @@ function newestWhole(path: string, notes: string[]): (Checkpoint & CheckpointRec
   }
   if (damaged.size === 0) return undefined;
   const rule = "none of the run's checkpoints is whole";
-  const next = "start the run anew in another --cv_dir";
+  const next = "start a new run in another --cv_dir";
   throw fault("input", [{ where: path, rule, next }, ...[...damaged.values()].flat()]);
 }
 
 /** Makes `used` the last checkpoint in place of the damaged ones, which are set aside, and notes each of them. */
 function useInstead(path: string, used: string, damaged: ReadonlyMap<string, readonly Fault[]>, notes: string[]): void {
   const folder = join(path, checkpointsName);
-  if (damaged.size === 0) notes.push(`there was no link "last"; the run goes on from ${used}`);
+  if (damaged.size === 0) notes.push(`there was no link "last"; the run continues from ${used}`);
   for (const [name, faults] of damaged) {
     const reasons = faults.map(sentence).join("; ");
-    notes.push(`checkpoint ${name} is damaged: ${reasons}; the run goes on from ${used}`);
+    notes.push(`checkpoint ${name} is damaged: ${reasons}; the run continues from ${used}`);
     if (linkedName(path, "best") === name) {
       linkAtomic(join(path, "best"), join(checkpointsName, used));
       notes.push(`the link "best" named the damaged ${name}; it now names ${used}`);

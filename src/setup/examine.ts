@@ -1,11 +1,11 @@
-/** What `patchdrop doctor` reports: the machine, the libtorch that would be used, and what to do about what is missing. */
+/** What `patchdrop doctor` reports: the machine, the libtorch that would be used, and what to do if something is missing. */
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { type Attempt, type FoundLibtorch, searchLibtorch } from "../native/find.ts";
 import { type GpuList, isDriverTooOld, listGpus } from "../native/gpus.ts";
 import { type Probe, probeCuda, probeLibtorch } from "../native/probe.ts";
-import { type CpuFeature, cpuFeatures, defaultPrecision } from "../utils/cpu.ts";
+import { type CpuFeature, cpuFeatures, defaultPrecision, defaultThreads } from "../utils/cpu.ts";
 
 export interface MachineReport {
   readonly platform: string;
@@ -13,7 +13,7 @@ export interface MachineReport {
   readonly processor: string;
   readonly features: readonly CpuFeature[];
   readonly precision: "bf16" | "fp32";
-  /** Threads that libtorch will use: OMP_NUM_THREADS, else one a processor that this process may use. */
+  /** Threads that libtorch will use: OMP_NUM_THREADS, else one per processor that this process may use. */
   readonly threads: number;
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
   readonly gpu: GpuReport;
@@ -22,7 +22,7 @@ export interface MachineReport {
 export interface GpuReport {
   /** Device files of NVIDIA's driver, e.g. "/dev/nvidia0". */
   readonly devices: readonly string[];
-  /** One line a GPU from nvidia-smi (name, memory, driver); empty when it is absent or does not answer. */
+  /** One line per GPU from nvidia-smi (name, memory, driver); empty if it is absent or does not answer. */
   readonly described: readonly string[];
   /** What the driver itself says: the GPUs that a program can use, or why there is none. */
   readonly usable: GpuList;
@@ -33,17 +33,17 @@ export interface Report {
   readonly tried: readonly Attempt[];
   readonly found: FoundLibtorch | undefined;
   readonly probe: Probe | undefined;
-  /** Of libtorch_cuda, where it is there. */
+  /** Of libtorch_cuda, if it is there. */
   readonly cudaProbe: Probe | undefined;
   /** Whether training on the CPU would work. */
   readonly ready: boolean;
   /** Whether it would with `--device cuda` too. */
   readonly cudaReady: boolean;
-  /** What to do about what is missing, a sentence each. */
+  /** What to do about what is missing, one sentence each. */
   readonly advice: readonly string[];
 }
 
-/** Examines machine and libtorch; takes about a second. Loads libtorch, so it comes last in a process. */
+/** Examines machine and libtorch; takes about a second. It loads libtorch, so call it last in a process. */
 export async function examine(options: { torch?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Report> {
   const { found, tried } = searchLibtorch(options);
   const machine = await examineMachine(options.env);
@@ -62,20 +62,19 @@ function isWhole(probe: Probe | undefined): boolean {
 
 async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<MachineReport> {
   const features = cpuFeatures();
-  const threads = Number.parseInt(env.OMP_NUM_THREADS ?? "", 10);
   return {
     platform: `${process.platform}-${process.arch}`,
     node: process.versions.node,
     processor: os.cpus()[0]?.model.trim() ?? "unknown",
     features,
     precision: defaultPrecision(),
-    threads: threads > 0 ? threads : os.availableParallelism(),
+    threads: defaultThreads(env),
     memory: { totalBytes: os.totalmem(), availableBytes: availableMemory() },
     gpu: { devices: nvidiaDevices(), described: await describeGpus(), usable: listGpus() },
   };
 }
 
-/** Memory that a new process could use without swapping; `os.freemem` leaves out what the file cache would give back. */
+/** Memory that a new process could use without swapping; `os.freemem` omits what the file cache would give back. */
 function availableMemory(): number {
   try {
     const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
@@ -109,7 +108,7 @@ function describeGpus(): Promise<string[]> {
 
 /** What to do, in the order in which it should be done. */
 export function adviceFor({ found, probe, cudaProbe, machine }: AdviceInput): string[] {
-  if (found === undefined) return ["Run `patchdrop setup` to fetch libtorch, or name a PyTorch with --torch PATH."];
+  if (found === undefined) return ["Run `patchdrop setup` to fetch libtorch, or give a PyTorch with --torch PATH."];
   const advice: string[] = [];
   if (probe?.loadError !== undefined) advice.push(`This libtorch does not load: ${remedyFor(found)}.`);
   const missing = probe?.symbols.filter(({ present }) => !present) ?? [];
@@ -123,7 +122,7 @@ export function adviceFor({ found, probe, cudaProbe, machine }: AdviceInput): st
   }
   if (found.cuda && isDriverTooOld(found.version, usable)) {
     advice.push(
-      `The driver serves CUDA ${usable.driver}, libtorch ${found.version} needs a newer one: update NVIDIA's driver.`,
+      `The driver supports CUDA ${usable.driver}, but libtorch ${found.version} needs a newer one: update NVIDIA's driver.`,
     );
   }
   return advice;
@@ -134,5 +133,5 @@ type AdviceInput = Pick<Report, "found" | "probe"> &
 
 function remedyFor({ source, root }: FoundLibtorch): string {
   if (source === "cache") return `delete ${root} and run \`patchdrop setup\``;
-  return "reinstall it, or run `patchdrop setup --from pip` and name with --torch the folder that it prints";
+  return "reinstall it, or run `patchdrop setup --from pip` and give the folder that it prints with --torch";
 }

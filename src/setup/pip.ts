@@ -1,6 +1,6 @@
 /**
- * Fetches PyTorch's wheel with the user's own pip, into a folder of our own. Only `torch` itself is asked for, and the
- * two NVIDIA packages that even libtorch_cpu of a CUDA wheel is linked with; for CUDA, all that torch requires.
+ * Fetches PyTorch's wheel with the user's own pip, into a folder of our own. Only `torch` itself is asked for, and the two
+ * NVIDIA packages that even a CUDA wheel's libtorch_cpu is linked with; for CUDA, everything that torch requires.
  */
 import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
@@ -62,7 +62,7 @@ interface PipRun extends Omit<PipOptions, "cuda"> {
 }
 
 async function runPip({ target, packages, pip, version, env, onProgress }: PipRun): Promise<void> {
-  // pip unpacks in TMPDIR and then moves: on the same disk that is a rename.
+  // pip unpacks in TMPDIR and then moves the files: on the same disk that is a rename.
   const scratch = path.join(target, ".pip");
   await mkdir(scratch, { recursive: true });
   const [major = 0, minor = 0] = pip.split(".").map(Number);
@@ -79,7 +79,7 @@ async function runPip({ target, packages, pip, version, env, onProgress }: PipRu
   if (code !== 0) throw pipFault(output, code, version);
 }
 
-/** Before 24.1 pip tells a program nothing while it downloads: the growing file in its scratch folder does. */
+/** Before 24.1 pip reports nothing to a program while it downloads; the growing file in its scratch folder shows how far it is. */
 async function reportGrowth(scratch: string, progress: PipProgress): Promise<void> {
   const names = await readdir(scratch, { recursive: true }).catch(() => []);
   const wheels = names.filter((name) => name.endsWith(".whl"));
@@ -121,7 +121,7 @@ export class PipProgress {
     this.#onProgress({ step: this.#step });
   }
 
-  /** Bytes of the present download that have come, as seen from outside. */
+  /** Bytes of the current download that have come, as seen from outside. */
   received(done: number): void {
     if (this.#total !== undefined)
       this.#onProgress({ step: this.#step, done: Math.min(done, this.#total), total: this.#total });
@@ -162,10 +162,10 @@ function noPip(python: string): PatchDropError {
   });
 }
 
-/** The end of the output is kept for the error message; pip's download lines are not worth more. */
+/** Only the end of the output is kept, for the error message. */
 const keptLines = 400;
 
-/** Runs a program without a shell, handing each line of its output on; `code` is null when it could not be started. */
+/** Runs a program without a shell, passing on each line of its output; `code` is null if it could not be started. */
 function run(
   program: string,
   args: readonly string[],

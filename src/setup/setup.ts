@@ -1,6 +1,6 @@
 /**
  * `patchdrop setup`: puts a libtorch into the user's cache, once. It is fetched into a temporary folder, checked as
- * `findLibtorch` checks, and only then renamed, so that a folder with a final name is a whole one.
+ * `findLibtorch` checks, and only then renamed, so that a folder with its final name is complete.
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -12,17 +12,17 @@ import { findPip, installByPip, type OnProgress } from "./pip.ts";
 import { archiveUrl, bringFrom, originOf } from "./sources.ts";
 import { requireSpace } from "./space.ts";
 
-/** The PyTorch that is fetched when none is asked for: the newest that the tests run with. */
-export const defaultTorchVersion = "2.15.0";
+/** The PyTorch that is fetched unless another is asked for: the newest that the tests run with. */
+const defaultTorchVersion = "2.15.0";
 
 export interface SetupOptions {
-  /** PyTorch's version, "2.15.0"; any supported one will do when absent. */
+  /** PyTorch's version, "2.15.0"; when absent, any supported one. */
   version?: string;
   /** Whether libtorch_cuda with all NVIDIA libraries is wanted. */
   cuda?: boolean;
   /**
    * `pip`, `archive` (PyTorch's own), a zip file, a folder, or an http(s) address. When absent, what is on the machine is
-   * used if it will do, and else pip, or the archive where there is no pip.
+   * used if it is suitable; otherwise pip, or the archive if there is no pip.
    */
   from?: string;
   /** An installation to use as it is; as `--torch` of the other commands. */
@@ -33,17 +33,17 @@ export interface SetupOptions {
 
 export interface SetupResult {
   readonly found: FoundLibtorch;
-  /** False when it was there already. */
+  /** False if it was already there. */
   readonly fetched: boolean;
-  /** What `findLibtorch` would take all the same, since it comes first; undefined when it is `found` itself. */
+  /** What `findLibtorch` takes nevertheless, since it comes first; undefined if that is `found` itself. */
   readonly shadowedBy: FoundLibtorch | undefined;
 }
 
 type Wanted = Required<Pick<SetupOptions, "cuda" | "env" | "onProgress">> & SetupOptions;
 
 /**
- * Makes sure that there is a libtorch, fetching one when needed.
- * @throws kind "usage": options; "input": what was named or fetched will not do; "system": network, disk;
+ * Makes sure that there is a libtorch, fetching one if needed.
+ * @throws kind "usage": options; "input": what was named or fetched is not suitable; "system": network, disk;
  *   "unsafe", "resource": an archive that is refused.
  */
 export async function setupLibtorch(options: SetupOptions = {}): Promise<SetupResult> {
@@ -58,7 +58,8 @@ export async function setupLibtorch(options: SetupOptions = {}): Promise<SetupRe
   const origin = from === "pip" || from === "archive" ? from : await originOf(from);
   await makeFolder(cache);
   const lock = path.join(cache, ".lock");
-  const onWait = (who: string) => wanted.onProgress({ step: `waiting for another setup (${who}, by ${lock})` });
+  const onWait = (who: string) =>
+    wanted.onProgress({ step: `waiting for another \`patchdrop setup\` (${who}, by ${lock})` });
   const work = async () => {
     const there = await alreadyFetched(cache, wanted, origin);
     const folder = there ?? (await fetchInto(cache, wanted, from, origin));
@@ -76,11 +77,12 @@ function checkOptions({ version, from, torch }: Wanted): void {
     throw fault("usage", { where: "--torch-version", rule, got: version });
   }
   if (from !== undefined && torch !== undefined) {
-    throw fault("usage", { where: "--from", rule: "fetches a libtorch, --torch uses one as it is: give one of them" });
+    const rule = "can't be combined with --torch: --from fetches a libtorch, --torch uses one that is there";
+    throw fault("usage", { where: "--from", rule });
   }
 }
 
-/** What `findLibtorch` finds, if it is what is wanted. An explicit path that is not is an error. */
+/** What `findLibtorch` finds, if it is suitable. If an explicit path is not, that is an error. */
 function alreadyThere(wanted: Wanted): FoundLibtorch | undefined {
   const isExplicit = wanted.torch !== undefined || Boolean(wanted.env.PATCHDROP_TORCH);
   try {
@@ -106,7 +108,7 @@ function baseVersion(version: string): string {
   return version.split("+", 1)[0];
 }
 
-/** What an earlier setup made of the same source, if it is still whole. */
+/** What an earlier setup made from the same source, if it is still complete. */
 async function alreadyFetched(cache: string, wanted: Wanted, origin: string): Promise<LibtorchFolder | undefined> {
   const isNamed = origin === "pip" || origin === "archive";
   const { version = defaultTorchVersion, cuda } = wanted;
@@ -122,7 +124,7 @@ function folderName(version: string, cuda: boolean): string {
   return `${version}-${cuda ? "cuda" : "cpu"}-${process.platform}-${process.arch}`;
 }
 
-/** A file in each folder of the cache that says from where it came. */
+/** A file in each folder of the cache that says where it came from. */
 const originFile = "origin.txt";
 
 async function foldersFrom(cache: string, origin: string): Promise<string[]> {
@@ -134,7 +136,7 @@ async function foldersFrom(cache: string, origin: string): Promise<string[]> {
 }
 
 async function fetchInto(cache: string, wanted: Wanted, from: string, origin: string): Promise<LibtorchFolder> {
-  // Under the lock no other setup is at work: whatever is temporary was left by one that was stopped.
+  // Under the lock no other setup is running: whatever is temporary was left by one that was stopped.
   const leftovers = (await readdir(cache)).filter((name) => name.startsWith(temporaryPrefix));
   for (const name of leftovers) await rm(path.join(cache, name), { recursive: true, force: true });
   const temporary = path.join(cache, `${temporaryPrefix}${process.pid}`);
@@ -176,7 +178,7 @@ function checkFetched(temporary: string, from: string, wanted: Wanted): Libtorch
   throw fault("input", { where: from, rule: `must hold a whole libtorch for this machine, but it ${wrong}`, next });
 }
 
-/** Renames the finished folder; one of the same name is a broken one, or the same: it makes room. */
+/** Renames the finished folder. One that already has the name is broken or the same, and is replaced. */
 async function giveName(cache: string, temporary: string, fetched: LibtorchFolder): Promise<LibtorchFolder> {
   const place = path.join(cache, folderName(baseVersion(fetched.version), fetched.cuda));
   const aside = `${temporary}-old`;

@@ -25,15 +25,15 @@ export function archiveUrl(version: string, cuda: boolean, platform = `${process
     where: "--from archive",
     rule: "PyTorch publishes archives for linux-x64 and (CPU only) darwin-arm64",
     got: `${platform}${cuda ? " with CUDA" : ""}`,
-    next: "use --from pip, or name a PyTorch of your own with --torch PATH",
+    next: "use --from pip, or give a PyTorch of your own with --torch PATH",
   });
 }
 
-export function isAddress(from: string): boolean {
+function isAddress(from: string): boolean {
   return /^https?:\/\//i.test(from);
 }
 
-/** What tells one source from another: an address, or a path with size and time. Kept beside what was made of it. */
+/** What distinguishes sources: an address, or a path with size and time. Kept with what was made from it. */
 export async function originOf(from: string): Promise<string> {
   if (isAddress(from)) return from;
   const found = await stat(from).catch((error: NodeJS.ErrnoException) => {
@@ -51,7 +51,7 @@ export async function bringFrom(from: string, target: string, onProgress: OnProg
 }
 
 async function bringFromAddress(url: string, target: string, onProgress: OnProgress): Promise<void> {
-  // Beside the target, not in it: a download that breaks off is continued by the next run.
+  // Next to the target, not in it: a download that breaks off is continued by the next run.
   const file = path.join(path.dirname(target), `.download-${Buffer.from(url).toString("base64url").slice(-80)}.zip`);
   const step = `fetching ${path.basename(new URL(url).pathname)}`;
   await downloadFile({
@@ -63,12 +63,12 @@ async function bringFromAddress(url: string, target: string, onProgress: OnProgr
   try {
     await unzip(file, target, { onProgress: (done, total) => onProgress({ step: "unpacking", done, total }) });
   } finally {
-    // Kept, a broken archive would be taken for a finished download.
+    // If it were kept, a broken archive would be taken for a finished download.
     await rm(file, { force: true });
   }
 }
 
-/** Copies a `torch` or `libtorch` folder, and the `nvidia` packages beside it, to which its libraries point. */
+/** Copies a `torch` or `libtorch` folder, and the `nvidia` packages next to it, to which its libraries point. */
 async function copyFolder(from: string, target: string, onProgress: OnProgress): Promise<void> {
   const { folder, why } = inspectLibtorch(path.resolve(from));
   if (folder === undefined) throw fault("input", { where: "--from", rule: `${from} ${why}` });

@@ -1,4 +1,4 @@
-/** Free space is asked for before a large download or unpacking begins, not found missing in its middle. */
+/** Checks for free space before a large download or unpacking begins, rather than running out in the middle. */
 import { statfs } from "node:fs/promises";
 import { fault } from "../errors.ts";
 
@@ -16,7 +16,7 @@ export async function requireSpace(folder: string, bytes: number): Promise<void>
 }
 
 /** Bytes in decimal units: "1.3 GB". */
-export function formatBytes(bytes: number): string {
+function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"] as const;
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
   return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;

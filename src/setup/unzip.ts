@@ -1,5 +1,5 @@
 /**
- * Unpacks a zip archive that nobody vouches for: nothing is written outside the target, nothing is overwritten, links
+ * Unpacks an untrusted zip archive: nothing is written outside the target, nothing is overwritten, links
  * may only name a neighbour, and the number of entries and of bytes is limited before anything is written.
  * Format: PKWARE APPNOTE.TXT, read by yauzl; Unix file types stand in the upper half of the external attributes.
  */
@@ -27,13 +27,13 @@ interface NamedEntry {
 
 /**
  * Unpacks `archive` into the folder `target`, which must be empty or absent.
- * @throws kind "unsafe": a name or link that leads outside; "resource": over a limit; "input": no whole zip archive;
+ * @throws kind "unsafe": a name or link that leads outside; "resource": over a limit; "input": not a whole zip archive;
  *   "system": disk.
  */
 export async function unzip(archive: string, target: string, options: UnzipOptions = {}): Promise<void> {
   const { maxEntries = 100_000, maxBytes = 16 * 2 ** 30, onProgress } = options;
   try {
-    // Names are decoded and judged here, so that a bad one is told from a broken archive.
+    // Names are decoded and checked here, so that a bad name is reported as such and not as a broken archive.
     const zip = await yauzl.openPromise(archive, { lazyEntries: true, autoClose: false, decodeStrings: false });
     try {
       if (zip.entryCount > maxEntries) throw tooLarge(archive, `${maxEntries} entries`, zip.entryCount);
@@ -44,10 +44,11 @@ export async function unzip(archive: string, target: string, options: UnzipOptio
       await requireSpace(target, total);
       let done = 0;
       for (const named of entries) {
-        await unpack(archive, zip, named, target, (bytes) => {
+        const onBytes = (bytes: number) => {
           done += bytes;
           onProgress?.(done, total);
-        });
+        };
+        await unpack({ archive, zip, target }, named, onBytes);
       }
     } finally {
       zip.close();
@@ -79,10 +80,8 @@ async function listEntries(archive: string, zip: ZipFile): Promise<NamedEntry[]>
 const fileType = { mask: 0o170000, none: 0, regular: 0o100000, folder: 0o040000, link: 0o120000 } as const;
 
 async function unpack(
-  archive: string,
-  zip: ZipFile,
+  { archive, zip, target }: { archive: string; zip: ZipFile; target: string },
   { name, entry }: NamedEntry,
-  target: string,
   onBytes: (count: number) => void,
 ): Promise<void> {
   const place = path.join(target, name);
@@ -97,12 +96,12 @@ async function unpack(
     throw fault("unsafe", { where: archive, rule: "every entry must be a file, a folder or a link", got: name });
   }
   const checksum = new Checksum(onBytes);
-  // "wx": a name that comes twice must not overwrite, nor be written through a link that came first.
+  // "wx": a name that occurs twice must not overwrite, nor be written through a link that came first.
   await pipeline(await zip.openReadStreamPromise(entry), checksum, createWriteStream(place, { flags: "wx" }));
   if (!checksum.matches(entry.crc32)) {
     throw fault("input", {
       where: archive,
-      rule: "every entry must have its checksum",
+      rule: "every entry must match its checksum",
       got: name,
       next: "fetch it again",
     });
@@ -110,8 +109,8 @@ async function unpack(
 }
 
 /**
- * Only a neighbour's name is taken as a link's target (`libfoo.so` → `libfoo.so.1`): a path with several steps may lead
- * outside through another link, which its text alone does not show.
+ * A link's target may only be a neighbour's name (`libfoo.so` → `libfoo.so.1`): a path with several steps may lead outside
+ * through another link, which its text alone does not show.
  */
 async function unpackLink(archive: string, zip: ZipFile, { name, entry }: NamedEntry, place: string): Promise<void> {
   if (entry.uncompressedSize > 255) throw badLink(archive, name);

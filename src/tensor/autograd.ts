@@ -1,9 +1,9 @@
 /**
  * Gradients by libtorch's own engine. The C interface can run a backward pass but cannot read `.grad`, so the gradient
  * is planted: one backward pass through a view of the parameter, with a buffer of zeros that we keep as the gradient of
- * that view, makes the engine adopt the buffer as `.grad`; from then on it accumulates into it in place.
+ * that view, makes the engine adopt the buffer as `.grad`; from then on it accumulates in place there.
  *
- * Source: torch/csrc/autograd/functions/accumulate_grad.h (a gradient that nobody else holds is taken over, not copied).
+ * Source: torch/csrc/autograd/functions/accumulate_grad.h (a gradient that nobody else holds is adopted, not copied).
  */
 import { fault } from "../errors.ts";
 import { check } from "../native/call.ts";
@@ -35,7 +35,10 @@ function inGradientMode<T>(enabled: boolean, body: () => T): T {
   }
 }
 
-/** Makes `parameter` (a leaf) learnable, and returns the buffer in which backward passes accumulate its gradient. */
+/**
+ * Makes `parameter` […] (a leaf) learnable, and returns the buffer […] in which backward passes accumulate its gradient.
+ * The caller frees it.
+ */
 export function plantGradient(parameter: Tensor): Tensor {
   check(library().symbols.torch_set_requires_grad(parameter.handle, true), "requires_grad_");
   const gradient = keep(zeros(parameter.shape, parameter.dtype, parameter.device));
@@ -49,7 +52,7 @@ export function plantGradient(parameter: Tensor): Tensor {
   return gradient;
 }
 
-/** Accumulates the gradients of a scalar `loss` into the buffers of `parameters`, and frees the recorded graph. */
+/** Accumulates the gradients of `loss` [] into the buffers of `parameters`, […] each, and frees the recorded graph. */
 export function backward(loss: Tensor, parameters: readonly Tensor[]): void {
   nativeBackward(
     loss.handle,
@@ -61,8 +64,8 @@ export function backward(loss: Tensor, parameters: readonly Tensor[]): void {
 }
 
 /**
- * Checks that this libtorch adopts planted gradients: d(sum of x·x) twice must show in the buffer.
- * @throws kind "input" naming the version when it does not.
+ * Checks that this libtorch adopts planted gradients: the gradient of sum(x), taken twice, must add up in the buffer.
+ * @throws kind "input" naming the version if it does not.
  */
 export function checkPlantedGradients(device: Device = "cpu"): void {
   scope(() => {

@@ -3,11 +3,11 @@
  * costs one launch instead of hundreds; elsewhere it is called. The same results either way: the steps before the
  * capture are steps like any other, and the capture's own is its first replay.
  *
- * What holds while a graph lives, and who sees to it:
+ * What must hold while a graph exists, and who ensures it:
  * - Inputs are written into the tensors that the body reads, outside the graph (`inputs.ts`).
- * - The body's memory is the graph's own, though the allocator takes it for free: nothing is allocated while a graph
- *   lives. Who wants to compute something else lets go of the graph first ({@link CapturedStep.release}); the next run but
- *   one captures anew. Then the allocator may hand out, or give back to the driver, whatever the graph had used.
+ * - The body's memory belongs to the graph, although the allocator considers it free: nothing is allocated while a graph
+ *   exists. Whoever wants to compute something else releases the graph first ({@link CapturedStep.release}); then the
+ *   allocator may hand out, or return to the driver, whatever the graph had used. The run after the next captures again.
  * - Results are copied out of the graph's memory before the next replay overwrites them.
  * - What the body does besides work on the GPU is repeated by {@link onEveryRun}.
  */
@@ -22,7 +22,7 @@ export type Outputs<O> = { readonly [Name in keyof O]: Tensor | undefined };
 export interface CaptureOptions {
   /** Absent: the body is called each time. */
   stream?: CapturingStream | undefined;
-  /** The results of so many runs stay as they are; then the first is overwritten. */
+  /** The results of this many runs are kept; then the oldest is overwritten. */
   window: number;
 }
 
@@ -33,7 +33,7 @@ const warmUpAgain = 1;
 
 let effects: (() => void)[] | undefined;
 
-/** Does what is no work on the GPU, such as counting: now, and at each replay of the step that is being captured. */
+/** Does what is not work on the GPU, such as counting: now, and at each replay of the step that is being captured. */
 export function onEveryRun(effect: () => void): void {
   effects?.push(effect);
   effect();
@@ -77,7 +77,7 @@ export class CapturedStep<O extends Outputs<O>> {
     return this.#copyOut(this.#captured.outputs);
   }
 
-  /** Lets go of the graph, so that its memory may be used for other things. */
+  /** Frees the graph, so that its memory may be used for other things. */
   release(): void {
     if (this.#captured === undefined) return;
     const { graph, outputs } = this.#captured;
@@ -133,7 +133,7 @@ function present<O extends Outputs<O>>(outputs: O): [string, Tensor][] {
   return Object.entries<Tensor | undefined>(outputs).filter((one): one is [string, Tensor] => one[1] !== undefined);
 }
 
-/** Takes results out of every scope: the caller frees them. */
+/** Takes results, of any shape, out of every scope: the caller frees them. */
 export function kept<O extends Outputs<O>>(outputs: O): O {
   for (const [, tensor] of present(outputs)) keep(tensor);
   return outputs;

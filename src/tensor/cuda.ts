@@ -1,7 +1,7 @@
 /**
  * One GPU as this program uses it: a stream on which everything is computed, a second one for uploads, events between
- * the two, and work captured as a graph. Tensors and operators know nothing of it: libtorch puts their work on the
- * current stream, and that is the first of the two from {@link openCuda} on.
+ * the two, and work captured as a graph. Tensors and operators know nothing about it: libtorch puts their work on the
+ * current stream, and from {@link openCuda} on that is the first of the two.
  *
  * The stream comes from libtorch's pool, since work on the default stream cannot be captured.
  *
@@ -16,7 +16,9 @@ import { type Device, deviceCodes } from "./device.ts";
 
 /** cudaEventDisableTiming: an event that only orders. */
 const withoutTiming = 2;
-/** cudaStreamCaptureModeGlobal, PyTorch's own default: what could break a capture fails, instead of being left out of it. */
+/**
+ * cudaStreamCaptureModeGlobal, PyTorch's own default: calls that could break a capture fail instead of being left out of it.
+ */
 const globalCapture = 0;
 /** cudaMemcpyKind */
 const copyKinds = { "host to device": 1, "device to device": 3 } as const;
@@ -35,7 +37,7 @@ export class CudaEvent {
     );
   }
 
-  /** Waits, on the processor, until the work before the point is done; not at all when it was never recorded. */
+  /** Waits, on the processor, until the work before the point is done; not at all if it was never recorded. */
   synchronize(): void {
     checkCuda(this.#symbols, this.#symbols.cudaEventSynchronize(this.handle), "cudaEventSynchronize");
   }
@@ -53,7 +55,7 @@ export interface Graph {
 
 /** A stream that can capture: what `captured.ts` needs of a GPU. */
 export interface CapturingStream {
-  /** Runs `body`, whose work is recorded and not done. @throws kind "system" when the work cannot be captured */
+  /** Runs `body`, whose work is recorded and not done. @throws kind "system" if the work cannot be captured */
   capture(body: () => void): Graph;
 }
 
@@ -71,7 +73,7 @@ export class CudaStream implements CapturingStream {
     this.#check(this.#symbols.cudaStreamSynchronize(this.handle), "cudaStreamSynchronize");
   }
 
-  /** Waits as {@link synchronize} does, whatever has become of the work: before memory is freed that it uses. */
+  /** Waits as {@link synchronize} does, but ignores errors: before memory is freed that the work uses. */
   settle(): void {
     this.#symbols.cudaStreamSynchronize(this.handle);
   }
@@ -135,7 +137,7 @@ export class CudaStream implements CapturingStream {
   }
 }
 
-/** Memory that ran out has its own remedy; anything else is answered by doing without the graph. */
+/** Memory that ran out has its own remedy; for anything else the remedy is to do without the graph. */
 function captureFailed(error: unknown): unknown {
   const outer = { where: "CUDA graph", rule: "the step must be captured", next: "use --no-cuda-graph" };
   if (error instanceof PatchDropError) return error.kind === "resource" ? error : within(outer, error, "system");
@@ -161,7 +163,7 @@ const opened = new Map<number, CudaDevice>();
 
 /**
  * Makes a GPU the current one and a stream of its own the current stream, for the rest of the process.
- * @throws kind "input" when the machine has no such GPU, or a driver that is too old for libtorch
+ * @throws kind "input" if the machine has no such GPU, or its driver is too old for libtorch
  */
 export function openCuda(device: Exclude<Device, "cpu">): CudaDevice {
   const { index } = deviceCodes(device);
@@ -175,7 +177,7 @@ export function openCuda(device: Exclude<Device, "cpu">): CudaDevice {
       made((out) => check(symbols.torch_get_cuda_stream_from_pool(false, index, out), "getStreamFromPool")),
     );
   const gpu = { symbols, compute: stream(), uploads: stream() };
-  // The guard is never given back: from here on everything runs on this stream.
+  // The guard is never released: from here on everything runs on this stream.
   made((guard) =>
     check(symbols.aoti_torch_create_cuda_stream_guard(gpu.compute.handle, index, guard), "CUDAStreamGuard"),
   );
@@ -193,7 +195,7 @@ function mustExist(device: Device, index: number): void {
     throw fault("input", { where, rule: "needs that GPU", got, next });
   }
   if (isDriverTooOld(version, list)) {
-    const rule = `needs an NVIDIA driver for the CUDA of libtorch ${version}`;
-    throw fault("input", { where, rule, got: `one for CUDA ${driver}`, next: "update it, or use --device cpu" });
+    const rule = `needs an NVIDIA driver that supports the CUDA version of libtorch ${version}`;
+    throw fault("input", { where, rule, got: `CUDA ${driver}`, next: "update it, or use --device cpu" });
   }
 }

@@ -7,7 +7,7 @@ export type DType = "float32" | "bfloat16" | "int64" | "int32" | "uint8" | "bool
 /** Where a tensor lives: "cpu", "cuda" (the first GPU) or "cuda:n". */
 export type Device = "cpu" | "cuda" | `cuda:${number}`;
 
-/** Bytes an element. */
+/** Bytes per element. */
 export const elementBytes: Record<DType, number> = { float32: 4, bfloat16: 2, int64: 8, int32: 4, uint8: 1, bool: 1 };
 
 let codes: Map<DType, number> | undefined;

@@ -1,11 +1,11 @@
 /**
  * The input tensors of a step, at addresses that never change, as a captured graph needs them. All lie in one block, so
- * that a step's inputs travel in one copy whatever their number and types.
+ * that a step's inputs are transferred in one copy, whatever their number and types.
  *
- * On a GPU the block is filled from pinned memory by a stream of its own, while the steps before are being computed: the
+ * On a GPU the block is filled from pinned memory by a stream of its own, while earlier steps are being computed: the
  * processor writes a batch into one of two pinned buffers; the upload stream copies it into the GPU's buffer of the same
  * number; the computing stream copies that into the block, between two steps. Events keep each from overtaking the
- * others; none of this waits, but for the processor when it is two batches ahead.
+ * others; the processor waits only when it is two batches ahead.
  */
 import { fault } from "../errors.ts";
 import { check, owned } from "../native/call.ts";
@@ -21,7 +21,7 @@ export interface InputShape {
   readonly shape: Shape;
 }
 
-/** Where parts of the block start: what the GPU's widest loads want. */
+/** Parts of the block start at multiples of this many bytes, for the GPU's widest loads. */
 const alignment = 256;
 
 interface Part {
@@ -29,14 +29,14 @@ interface Part {
   readonly bytes: number;
 }
 
-/** Fills the block; on a GPU it may still be on its way when the call returns, but work that follows sees it. */
+/** Fills the block; on a GPU the data may still be on its way when the call returns, but later work sees it. */
 interface Transfer {
   send(write: (address: bigint) => void): void;
   free(): void;
 }
 
 export class Inputs<Name extends string> {
-  /** As the step reads them. */
+  /** As the step reads them, each of its {@link InputShape}. */
   readonly tensors: Readonly<Record<Name, Tensor>>;
   readonly #shapes: Readonly<Record<Name, InputShape>>;
   readonly #parts: ReadonlyMap<Name, Part>;
@@ -125,7 +125,7 @@ class PinnedTransfer implements Transfer {
       uploaded: new CudaEvent(cuda.symbols),
       taken: new CudaEvent(cuda.symbols),
     }));
-    // Memory of an earlier owner may still be in use on the computing stream, of which the uploads know nothing.
+    // The memory's earlier owner may still use it on the computing stream, which the upload stream does not wait for.
     cuda.compute.synchronize();
   }
 
@@ -153,7 +153,7 @@ class PinnedTransfer implements Transfer {
 
 const out = new BigUint64Array(1);
 
-/** Bytes of the processor's memory that the GPU can read by itself. */
+/** Bytes of the processor's memory that the GPU can read directly. */
 function pinned(bytes: number, { symbols: cuda }: CudaDevice): Tensor {
   const { symbols } = library();
   const [sizes, strides] = [BigInt64Array.of(BigInt(bytes)), BigInt64Array.of(1n)];

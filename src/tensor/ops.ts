@@ -3,20 +3,21 @@
  * checks itself: a wrong shape comes back as an error that names the operator and the shapes. What libtorch would
  * accept by broadcasting and the caller did not mean is checked here.
  *
- * Shapes: B batch, C channels, H W, K classes, P patches.
+ * Shapes: B batch, C channels, H W, P patches, K classes, O output channels; […] is any shape, [] a single number.
+ * "Broadcast" is PyTorch's: from the last size on, sizes are equal, or one of them is 1 or missing. The element type stays
+ * the same unless stated.
  */
 import { fault } from "../errors.ts";
 import { check, owned } from "../native/call.ts";
 import { library } from "../native/library.ts";
 import * as native from "../native/operators.generated.ts";
-import { type Device, type DType, dtypeCode } from "./device.ts";
+import { type DType, dtypeCode } from "./device.ts";
 import { full, type Shape, Tensor } from "./tensor.ts";
 
 const out = new BigUint64Array(1);
 
 /** libtorch's code of the channels-last memory format (c10/core/MemoryFormat.h). */
 const channelsLastFormat = 2;
-const contiguousFormat = 0;
 
 /** Throws unless `tensor` has the shape; −1 stands for any size. */
 export function expectShape(where: string, tensor: Tensor, expected: Shape): void {
@@ -25,27 +26,31 @@ export function expectShape(where: string, tensor: Tensor, expected: Shape): voi
   throw fault("internal", { where, rule: `needs shape [${expected}] (−1: any size)`, got: `[${shape}]` });
 }
 
-// Arithmetic, element by element; shapes broadcast as in PyTorch.
+// Arithmetic, element by element.
 
 /**
- * a + alpha·b. The dispatcher's C interface cannot pass a Scalar, so addition is the subtraction of −alpha·b, which has
- * a C function of its own.
+ * a + alpha·b. [a…], [b…] → [broadcast…]
+ *
+ * The dispatcher's C interface cannot pass a Scalar, so addition is the subtraction of −alpha·b, which has a C function of
+ * its own.
  */
 export function add(a: Tensor, b: Tensor, alpha = 1): Tensor {
   return subtract(a, b, -alpha);
 }
 
-/** a − alpha·b */
+/** a − alpha·b. [a…], [b…] → [broadcast…] */
 export function subtract(a: Tensor, b: Tensor, alpha = 1): Tensor {
   const status = library().symbols.aoti_torch_aten_subtract_Tensor(a.handle, b.handle, alpha, out);
   check(status, "subtract", () => `[${a.shape}], [${b.shape}]`);
   return new Tensor(owned(out[0]));
 }
 
+/** a·b. [a…], [b…] → [broadcast…] */
 export const mul = (a: Tensor, b: Tensor): Tensor => new Tensor(native.mul(a.handle, b.handle));
+/** a / b. [a…], [b…] → [broadcast…] */
 export const div = (a: Tensor, b: Tensor): Tensor => new Tensor(native.div(a.handle, b.handle));
 
-/** a · factor */
+/** a·factor. […] → […] */
 export function scale(a: Tensor, factor: number): Tensor {
   const scalar = full([], factor, a.dtype, a.device);
   const result = mul(a, scalar);
@@ -53,7 +58,7 @@ export function scale(a: Tensor, factor: number): Tensor {
   return result;
 }
 
-/** a + term */
+/** a + term. […] → […] */
 export function shift(a: Tensor, term: number): Tensor {
   const scalar = full([], term, a.dtype, a.device);
   const result = add(a, scalar);
@@ -61,31 +66,40 @@ export function shift(a: Tensor, term: number): Tensor {
   return result;
 }
 
+/** −a. […] → […] */
 export const neg = (a: Tensor): Tensor => new Tensor(native.neg(a.handle));
-export const exp = (a: Tensor): Tensor => new Tensor(native.exp(a.handle));
+/** The natural logarithm. […] → […] */
 export const log = (a: Tensor): Tensor => new Tensor(native.log(a.handle));
+/** The square root. […] → […] */
 export const sqrt = (a: Tensor): Tensor => new Tensor(native.sqrt(a.handle));
-export const reciprocal = (a: Tensor): Tensor => new Tensor(native.reciprocal(a.handle));
-/** Overwrites `a` with max(a, 0) and gives it back; recorded like any operator. For an `a` that nothing else reads. */
+/**
+ * Overwrites `a` with max(a, 0) and returns it; recorded like any operator. For an `a` that nothing else reads.
+ * […] → […], the same memory
+ */
 export const reluInPlace = (a: Tensor): Tensor => new Tensor(native.reluInPlace(a.handle));
+/** 1 / (1 + e^−a). […] → […] */
 export const sigmoid = (a: Tensor): Tensor => new Tensor(native.sigmoid(a.handle));
+/** The larger of two. [a…], [b…] → [broadcast…] */
 export const maximum = (a: Tensor, b: Tensor): Tensor => new Tensor(native.maximum(a.handle, b.handle));
+/** The smaller of two. [a…], [b…] → [broadcast…] */
 export const minimum = (a: Tensor, b: Tensor): Tensor => new Tensor(native.minimum(a.handle, b.handle));
 
-/** a + weight·(b − a), exact at weights 0 and 1. */
+/** a + weight·(b − a), exact at weights 0 and 1. [a…], [b…], [weight…] → [broadcast…] */
 export const lerp = (a: Tensor, b: Tensor, weight: Tensor): Tensor =>
   new Tensor(native.lerp(a.handle, b.handle, weight.handle));
 
-/** Where `condition` (bool) holds a, elsewhere b. */
+/** a where `condition` (bool) holds, b elsewhere. [condition…], [a…], [b…] → [broadcast…] */
 export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor =>
   new Tensor(native.where(condition.handle, a.handle, b.handle));
 
 // Comparisons give bool tensors.
 
+/** a = b. [a…], [b…] → bool [broadcast…] */
 export const equal = (a: Tensor, b: Tensor): Tensor => new Tensor(native.eq(a.handle, b.handle));
+/** a < b. [a…], [b…] → bool [broadcast…] */
 export const lessThan = (a: Tensor, b: Tensor): Tensor => new Tensor(native.lt(a.handle, b.handle));
 
-/** a ≥ threshold */
+/** a ≥ threshold. […] → bool […] */
 export function atLeast(a: Tensor, threshold: number): Tensor {
   const scalar = full([], threshold, a.dtype, a.device);
   const result = new Tensor(native.ge(a.handle, scalar.handle));
@@ -95,20 +109,25 @@ export function atLeast(a: Tensor, threshold: number): Tensor {
 
 // Reductions.
 
+/**
+ * The sum over `dims`, which are removed (kept as 1 with `keepDim`); over everything when absent: […] → []. The sum of
+ * bool is int64.
+ */
 export function sum(a: Tensor, dims?: readonly number[], keepDim = false): Tensor {
   return new Tensor(
     dims === undefined ? native.sum(a.handle, null) : native.sumDimIntList(a.handle, dims, keepDim, null),
   );
 }
 
+/** The mean over `dims`, which are removed (kept as 1 with `keepDim`); over everything when absent: […] → [] */
 export function mean(a: Tensor, dims?: readonly number[], keepDim = false): Tensor {
   return new Tensor(dims === undefined ? native.mean(a.handle, null) : native.meanDim(a.handle, dims, keepDim, null));
 }
 
-/** Index of the largest element along `dim`, int64; the first of equals. */
+/** Index of the largest element along `dim`, which is removed; the first of equals. E.g. [B, K], 1 → int64 [B] */
 export const argmax = (a: Tensor, dim: number): Tensor => new Tensor(native.argmax(a.handle, dim, false));
 
-/** Whether every element is finite. Reads the answer back. */
+/** Whether every element of […] is finite. Reads the answer back. */
 export function allFinite(a: Tensor): boolean {
   const finite = new Tensor(native.isfinite(a.handle));
   const all = new Tensor(native.all(finite.handle));
@@ -120,13 +139,23 @@ export function allFinite(a: Tensor): boolean {
 
 // Shape.
 
+/**
+ * […] → [shape…] with the same number of elements, in row-major order; a view where the strides allow it, else a copy. One
+ * size may be −1.
+ */
 export const reshape = (a: Tensor, shape: Shape): Tensor => new Tensor(native.reshape(a.handle, shape));
-/** A view: never copies, throws where the strides do not allow it. */
+/**
+ * […] → [shape…] with the same number of elements, as a view: never copies, throws where the strides do not allow it. One
+ * size may be −1.
+ */
 export const view = (a: Tensor, shape: Shape): Tensor => new Tensor(native.view(a.handle, shape));
-/** The same bytes as another element type; the last size changes with its width. A view. */
+/** The same bytes as another element type, as a view: [..., n] → [..., n · old width / new width] */
 export const viewAs = (a: Tensor, dtype: DType): Tensor => new Tensor(native.viewDtype(a.handle, dtypeCode(dtype)));
+/** A view whose dimension d is `order[d]` of a's: [B, C, H, W], [0, 2, 3, 1] → [B, H, W, C] */
 export const permute = (a: Tensor, order: readonly number[]): Tensor => new Tensor(native.permute(a.handle, order));
+/** A view in which sizes of 1 are repeated: [B, 1], [B, P] → [B, P] */
 export const expand = (a: Tensor, shape: Shape): Tensor => new Tensor(native.expand(a.handle, shape, false));
+/** One after the other along `dim`; the other sizes are equal. E.g. [A, …], [B, …], 0 → [A + B, …] */
 export const concat = (tensors: readonly Tensor[], dim: number): Tensor =>
   new Tensor(
     native.cat(
@@ -134,26 +163,34 @@ export const concat = (tensors: readonly Tensor[], dim: number): Tensor =>
       dim,
     ),
   );
+/** Views of the given sizes along `dim`, which add up to its size. E.g. [N], [n, N − n] → [n] and [N − n] */
 export const split = (a: Tensor, sizes: readonly number[], dim = 0): Tensor[] =>
   native.splitWithSizes(a.handle, sizes, dim).map((handle) => new Tensor(handle));
-/** Elements start…end − 1 along `dim`, every `step`-th, as a view. */
-export const slice = (a: Tensor, dim: number, start: number, end: number, step = 1): Tensor =>
-  new Tensor(native.slice(a.handle, dim, start, end, step));
+/** Elements start…end − 1 along `dim`, as a view: that size → end − start */
+export const slice = (a: Tensor, dim: number, start: number, end: number): Tensor =>
+  new Tensor(native.slice(a.handle, dim, start, end, 1));
+/** Element `index` along `dim`, as a view without that dimension. E.g. [N, …], 0 → […] */
 export const select = (a: Tensor, dim: number, index: number): Tensor =>
   new Tensor(native.select(a.handle, dim, index));
-/** Rows `index` (int64 or int32, [N]) of a along `dim`. */
+/** Rows `index` (int64 or int32, [N]) of a along `dim`, copied. E.g. [M, …], 0, [N] → [N, …] */
 export const indexSelect = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.indexSelect(a.handle, dim, index.handle));
 
-/** The tensor a with rows `index` (int64, [N]) along `dim` replaced by those of `source`. */
+/**
+ * A copy of a with rows `index` (int64, [N]) along `dim` replaced by those of `source`.
+ * E.g. [M, …], 0, [N], [N, …] → [M, …]
+ */
 export const indexCopy = (a: Tensor, dim: number, index: Tensor, source: Tensor): Tensor =>
   new Tensor(native.indexCopy(a.handle, dim, index.handle, source.handle));
 
-/** The element of a at each position of `index` (int64) along `dim`; the other dimensions are those of `index`. */
+/**
+ * The element of a at each position of `index` (int64) along `dim`. E.g. [B, K], 1, [B, N] → [B, N] with
+ * result[b, n] = a[b, index[b, n]]
+ */
 export const gather = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.gather(a.handle, dim, index.handle, false));
 
-/** Appends `channels` channels of zeros to [B, C, H, W]. */
+/** Appends channels of zeros. [B, C, H, W] → [B, C + channels, H, W] */
 export function padChannels(a: Tensor, channels: number): Tensor {
   padSizes[5] = BigInt(channels);
   const status = library().symbols.aoti_torch_aten_pad(a.handle, padSizes, padSizes.length, constantMode, zero, out);
@@ -165,18 +202,14 @@ const padSizes = new BigInt64Array(6);
 const zero = new Float64Array(1);
 const constantMode = Buffer.from("constant\0");
 
-/** Converts the element type; the same type gives a copy. */
+/** Converts the element type; the same type gives a copy. […] → […] */
 export const cast = (a: Tensor, dtype: DType): Tensor =>
   new Tensor(native.toCopy(a.handle, dtypeCode(dtype), null, null, null, false, null));
 
-/** Dense in row-major order; the same memory when it already is. */
-export const contiguous = (a: Tensor): Tensor => new Tensor(native.contiguous(a.handle, contiguousFormat));
-/** [B, C, H, W] stored as B, H, W, C. */
+/** The same values and shape [B, C, H, W], stored as B, H, W, C; the same memory where they already are. */
 export const channelsLast = (a: Tensor): Tensor => new Tensor(native.contiguous(a.handle, channelsLastFormat));
-/** The same values outside the gradient's graph. */
-export const detach = (a: Tensor): Tensor => new Tensor(native.detach(a.handle));
 
-/** Overwrites `target` with `source`, converting element type and device. */
+/** Overwrites `target` with `source`, converting element type and device. […], [broadcast to it…] */
 export function copyInto(target: Tensor, source: Tensor): void {
   check(
     library().symbols.aoti_torch_copy_(target.handle, source.handle, 0),
@@ -185,16 +218,9 @@ export function copyInto(target: Tensor, source: Tensor): void {
   );
 }
 
+/** Overwrites every element of […] with 0. */
 export function zeroInPlace(a: Tensor): void {
   check(library().symbols.aoti_torch_zero_(a.handle), "zero_");
-}
-
-/** The tensor on `device`: itself, or a copy there. */
-export function toDevice(a: Tensor, device: Device): Tensor {
-  if (a.device === device || (device === "cuda" && a.device === "cuda:0")) return a;
-  const target = full(a.shape, 0, a.dtype, device);
-  copyInto(target, a);
-  return target;
 }
 
 // Network operators.
@@ -206,7 +232,10 @@ export interface ConvolutionOptions {
   bias?: Tensor;
 }
 
-/** [B, C, H, W] with weights [O, C, h, w]. */
+/**
+ * Cross-correlation with zeros around the image. x [B, C, H, W], weights [O, C, h, w] → [B, O, H', W'] with
+ * H' = floor((H + 2·padding − h) / stride) + 1
+ */
 export function conv2d(x: Tensor, weight: Tensor, { stride = 1, padding = 0, bias }: ConvolutionOptions = {}): Tensor {
   const sizes = [
     [stride, stride],
@@ -231,6 +260,7 @@ export interface BatchNormOptions {
   eps?: number;
 }
 
+/** weight·(x − mean) / sqrt(variance + eps) + bias, by channel. [B, C, H, W] → [B, C, H, W] */
 export function batchNorm(
   x: Tensor,
   t: BatchNormTensors,
@@ -251,7 +281,7 @@ export function batchNorm(
   );
 }
 
-/** Mean over windows of size × size, next to each other. */
+/** Mean over adjacent windows of size × size. [B, C, H, W] → [B, C, floor(H / size), floor(W / size)] */
 export function averagePool(x: Tensor, size: number): Tensor {
   return new Tensor(native.avgPool2d(x.handle, [size, size], [size, size], [0, 0], false, true, null));
 }
@@ -261,11 +291,15 @@ export function globalAveragePool(x: Tensor): Tensor {
   return mean(x, [2, 3]);
 }
 
+/**
+ * Largest in windows of size × size, with −∞ around the image. [B, C, H, W] → [B, C, H', W'] with
+ * H' = floor((H + 2·padding − size) / stride) + 1
+ */
 export function maxPool(x: Tensor, size: number, stride: number, padding: number): Tensor {
   return new Tensor(native.maxPool2d(x.handle, [size, size], [stride, stride], [padding, padding], [1, 1], false));
 }
 
-/** x [B, C] · weight [O, C] transposed + bias [O]. */
+/** x·weightᵀ + bias. x [B, C], weight [O, C], bias [O] → [B, O] */
 export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null): Tensor =>
   new Tensor(native.linear(x.handle, weight.handle, bias?.handle ?? null));
 
@@ -273,18 +307,22 @@ export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null): Tensor =
 export const resizeNearest = (x: Tensor, size: number): Tensor =>
   new Tensor(native.upsampleNearest2d(x.handle, [size, size], null, null));
 
+/** e^x, divided by its sum along `dim`. […] → […]; of logits [B, K] along 1: probabilities [B, K] */
 export const softmax = (x: Tensor, dim: number): Tensor => new Tensor(native.softmax(x.handle, dim, null));
 
 const meanReduction = 1;
 const noIgnoreIndex = -100;
 
-/** Mean cross-entropy of logits [B, K] and labels [B] (int64), with PyTorch's label smoothing. A scalar. */
+/** Mean cross-entropy, with PyTorch's label smoothing. Logits [B, K], labels int64 [B] → [] */
 export const crossEntropy = (logits: Tensor, labels: Tensor, labelSmoothing = 0): Tensor =>
   new Tensor(native.crossEntropyLoss(logits.handle, labels.handle, null, meanReduction, noIgnoreIndex, labelSmoothing));
 
 // Inference only: oneDNN's fused convolutions, for networks whose batch norm is folded into the weights.
 
-/** Reorders convolution weights into the layout that oneDNN prefers for inputs of `inputShape`. */
+/**
+ * Convolution weights [O, C, h, w] in the layout that oneDNN prefers for inputs of `inputShape` [B, C, H, W]; for its
+ * calls only.
+ */
 export function reorderConvolutionWeight(weight: Tensor, stride: number, padding: number, inputShape: Shape): Tensor {
   const handle = native.mkldnnReorderConvolutionWeight(
     weight.handle,
@@ -298,13 +336,15 @@ export function reorderConvolutionWeight(weight: Tensor, stride: number, padding
 }
 
 export interface FusedConvolution {
+  /** [O, C, h, w], as {@link reorderConvolutionWeight} gives it. */
   weight: Tensor;
+  /** [O] */
   bias: Tensor;
   stride: number;
   padding: number;
 }
 
-/** convolution + bias, then ReLU when `activation` says so. */
+/** Convolution + bias, then ReLU when `activation` says so. x [B, C, H, W] → [B, O, H', W'], as {@link conv2d} */
 export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: "none" | "relu"): Tensor {
   const handle = native.mkldnnConvolutionPointwise(
     x.handle,
@@ -321,7 +361,7 @@ export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: "no
   return new Tensor(handle);
 }
 
-/** ReLU(convolution + bias + shortcut). */
+/** ReLU(convolution + bias + shortcut). x [B, C, H, W], shortcut [B, O, H', W'] → [B, O, H', W'] */
 export function fusedResidual(x: Tensor, shortcut: Tensor, c: FusedConvolution): Tensor {
   if (String(shortcut.shape.slice(0, 1)) !== String(x.shape.slice(0, 1))) {
     throw fault("internal", {

@@ -1,23 +1,26 @@
 /** Opening libtorch for a device. */
-import { availableParallelism } from "node:os";
 import { fault } from "../errors.ts";
 import { findLibtorch } from "../native/find.ts";
-import { openLibtorch } from "../native/library.ts";
+import { openedLibtorch, openLibtorch } from "../native/library.ts";
 import { checkPlantedGradients } from "./autograd.ts";
 import { openCuda } from "./cuda.ts";
 import type { Device } from "./device.ts";
 
-/** Which libtorch, with how many threads, on which device. */
 export interface StartOptions {
+  /** Folder of the PyTorch to use; absent: the one that is open, else the first that is found. */
   torch?: string | undefined;
+  /** Threads of libtorch; absent: as {@link OpenOptions.threads}. */
   threads?: number | undefined;
   device: string;
 }
 
-/** Finds and opens libtorch, once a process. */
+/**
+ * Finds and opens libtorch, once per process.
+ * @throws input: no suitable libtorch, no such GPU; usage: libtorch is open, but not as these options ask for it
+ */
 export function startLibtorch({ torch, threads, device }: StartOptions) {
-  const used = threads ?? Number(process.env.OMP_NUM_THREADS ?? availableParallelism());
-  const found = findLibtorch(torch === undefined ? {} : { torch });
+  const open = torch === undefined ? openedLibtorch() : undefined;
+  const found = open?.found ?? findLibtorch({ torch });
   const place = device as Device;
   if (place !== "cpu" && !found.cuda) {
     throw fault("input", {
@@ -27,8 +30,8 @@ export function startLibtorch({ torch, threads, device }: StartOptions) {
       next: "run `patchdrop setup --cuda`, or use --device cpu",
     });
   }
-  const library = openLibtorch(found, { threads: used, cuda: place !== "cpu" });
+  const library = openLibtorch(found, { threads, cuda: place !== "cpu" });
   const cuda = place === "cpu" ? undefined : openCuda(place);
   checkPlantedGradients(place);
-  return { version: library.found.version, threads: used, cuda };
+  return { version: library.found.version, threads: library.threads, cuda };
 }

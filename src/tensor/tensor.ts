@@ -1,11 +1,12 @@
 /**
- * A tensor of libtorch: its handle, shape, element type and device, and the way in and out for typed arrays.
+ * A tensor of libtorch: its handle, shape, element type and device, and copying from and to typed arrays.
  * Operators are in `ops.ts`, ownership in `scope.ts`.
  */
 import { fault } from "../errors.ts";
 import { check, owned, release, sizesOf } from "../native/call.ts";
-import { type Handle, library } from "../native/library.ts";
-import { clone, contiguous, toCopy } from "../native/operators.generated.ts";
+import { library } from "../native/library.ts";
+import { contiguous, toCopy } from "../native/operators.generated.ts";
+import type { Handle } from "../native/symbols.ts";
 import { type Device, type DType, deviceCodes, dtypeCode, dtypeOfCode, elementBytes } from "./device.ts";
 import { register } from "./scope.ts";
 
@@ -14,6 +15,7 @@ export type TensorSource = Float32Array | Int32Array | BigInt64Array | Uint8Arra
 
 export type Shape = readonly number[];
 
+/** The product of the sizes; of [] 1. */
 export function elementCount(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }
@@ -32,7 +34,7 @@ export class Tensor {
     register(this);
   }
 
-  /** The handle to pass to libtorch. Throws when the tensor was freed. */
+  /** The handle to pass to libtorch. Throws if the tensor was freed. */
   get handle(): Handle {
     if (this.#handle === undefined) {
       const shape = this.#shape === undefined ? "" : ` of shape [${this.#shape}]`;
@@ -99,7 +101,7 @@ export class Tensor {
 
   #download<A extends Float32Array | Int32Array | Uint8Array>(dtype: DType, target: A): A {
     if (target.length === 0) return target;
-    // As it lies, where it can be: on a GPU that takes no memory there, which a captured graph depends on.
+    // Copied as it lies where possible: on a GPU that takes no memory there, which a captured graph depends on.
     if (this.dtype === dtype && this.#isContiguous()) return this.#copyOut(this.handle, dtype, target);
     const converted = toCopy(this.handle, dtypeCode(dtype), null, null, null, false, null);
     const dense = contiguous(converted, 0);
@@ -131,7 +133,9 @@ export class Tensor {
     return flag[0] !== 0;
   }
 
-  /** Overwrites the elements with those of an array of the same length and element size. The tensor must be contiguous. */
+  /**
+   * Overwrites the elements with those of an array of the same length and element size. The tensor must be contiguous.
+   */
   upload(source: TensorSource): void {
     const { symbols, memory } = library();
     const bytes = elementCount(this.shape) * elementBytes[this.dtype];
@@ -157,7 +161,7 @@ export class Tensor {
 }
 
 const mostDimensions = 8;
-// Made once: what a call would make anew stays in the C heap until JavaScript's garbage is collected (native/heap.ts).
+// Made once: new arrays for each call would stay in the C heap until JavaScript's garbage is collected (native/heap.ts).
 const sizes = new BigInt64Array(mostDimensions);
 const strides = new BigInt64Array(mostDimensions);
 
@@ -178,36 +182,36 @@ function emptyHandle(shape: Shape, dtype: DType, device: Device): Handle {
   return owned(out[0]);
 }
 
-/** A new tensor with undefined contents. */
+/** A new tensor [shape…] with undefined contents. */
 export function empty(shape: Shape, dtype: DType = "float32", device: Device = "cpu"): Tensor {
   return new Tensor(emptyHandle(shape, dtype, device));
 }
 
-/** A new tensor of one value. */
+/** A new tensor [shape…] that is `value` everywhere. */
 export function full(shape: Shape, value: number, dtype: DType = "float32", device: Device = "cpu"): Tensor {
   const tensor = empty(shape, dtype, device);
   check(library().symbols.aoti_torch_aten_fill__Scalar(tensor.handle, value), "fill_");
   return tensor;
 }
 
+/** A new tensor [shape…] of zeros. */
 export function zeros(shape: Shape, dtype: DType = "float32", device: Device = "cpu"): Tensor {
   return full(shape, 0, dtype, device);
 }
 
+/** The element type that an array becomes: "uint8" for a Uint8Array, and so on. */
 export function dtypeOf(source: TensorSource): DType {
   if (source instanceof Float32Array) return "float32";
   if (source instanceof Int32Array) return "int32";
   return source instanceof BigInt64Array ? "int64" : "uint8";
 }
 
-/** Copies an array into a new tensor; libtorch never keeps a pointer into the array. */
+/**
+ * Copies an array, which is in row-major order, into a new tensor [shape…] of the array's type; libtorch never keeps a
+ * pointer into the array. @throws internal: another number of elements
+ */
 export function fromArray(source: TensorSource, shape: Shape, device: Device = "cpu"): Tensor {
   const tensor = empty(shape, dtypeOf(source), device);
   tensor.upload(source);
   return tensor;
-}
-
-/** A copy with its own memory. */
-export function copyOf(tensor: Tensor): Tensor {
-  return new Tensor(clone(tensor.handle, null));
 }

@@ -16,7 +16,12 @@ export async function classifierTraining(options: ClassifierOptions, setting: Se
     typeof name,
     "fresh"
   >);
-  if (setting.checkpoint === undefined) await startPretrained(classifier, options.pretrained, setting);
+  try {
+    if (setting.checkpoint === undefined) await startPretrained(classifier, options.pretrained, setting);
+  } catch (error) {
+    classifier.parameters.free();
+    throw error;
+  }
   const { momentum, wd: weightDecay, clip } = options;
   const learned = new Map([[name, classifier.parameters]]);
   const optimizer = new Optimizer(learned, { kind: "sgd", momentum, weightDecay, clip });
@@ -44,7 +49,7 @@ export function classifierStep(
 ): StepNumbers {
   const seen = options.stream_id === "LR" ? lowResolution(images, model) : images;
   const { loss, logits } = withGradients(() => {
-    const logits = forward(network, parameters, seen, precision, "train");
+    const logits = forward({ network, parameters }, seen, precision, "train");
     return { logits, loss: classification.loss(logits, labels, options.label_smoothing) };
   });
   optimizer.step(loss, lr);

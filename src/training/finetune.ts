@@ -98,17 +98,17 @@ export function finetuneStep(
     scope(() => {
       const seen = maskPatches(images, mask, model.grid, fill === "lr" ? low : undefined);
       const batchNorm = classifier_bn === "frozen" ? "eval" : mode;
-      const high = forward(classifier.network, classifier.parameters, seen, precision, batchNorm);
+      const high = forward(classifier, seen, precision, batchNorm);
       return combine(high, lowLogits, mask, two_stream_mix);
     });
   return withGradients(() => {
-    const wanted = ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train"));
+    const wanted = ops.sigmoid(forward(policy, low, precision, "train"));
     const probabilities = bounded(wanted, alpha); // [B, P]
     const [sampled, ...others] = noGradients(() => estimator.propose(probabilities, uniforms));
     const logits = classify(sampled, "train"); // [B, K], learned
     const tried = noGradients(() => {
-      const judged = [{ mask: sampled, logits }, ...others.map((mask) => ({ mask, logits: classify(mask, "batch") }))];
-      return judged.map(({ mask, logits }) => {
+      const answers = [{ mask: sampled, logits }, ...others.map((mask) => ({ mask, logits: classify(mask, "batch") }))];
+      return answers.map(({ mask, logits }) => {
         const right = classification.right(logits, targets); // [B]
         return { mask, right, reward: reward({ mask, logits, targets, right }, rewarding) };
       });

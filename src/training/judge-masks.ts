@@ -13,13 +13,13 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
 
-/** What a classifier is shown of a batch. */
+/** What a classifier sees of a batch. */
 export interface SeenImages {
   /** [B, 3, H, W] */
   readonly images: Tensor;
   /** int64 [B] */
   readonly labels: Tensor;
-  /** What stands in dropped patches: the low-resolution view; zeros when absent. */
+  /** What dropped patches are filled with: the low-resolution view; zeros when absent. */
   readonly low: Tensor | undefined;
   readonly grid: Grid;
 }
@@ -47,8 +47,8 @@ export function judgeMasks(
 }
 
 /**
- * Logits under a mask, [B, K]. On a GPU all images are classified: to know whose masks are those of before would be to
- * wait for it.
+ * Logits under a mask, [B, K]. On a GPU all images are classified: finding out whose masks are the same would mean
+ * waiting for it.
  */
 function logitsOf(mask: Tensor, classifier: FrozenNetwork, seen: SeenImages, before: JudgedMask | undefined): Tensor {
   if (before === undefined || mask.device !== "cpu") return classify(classifier, seen, mask);
@@ -68,10 +68,10 @@ function classify(classifier: FrozenNetwork, { images, low, grid }: SeenImages, 
   return scope(() => classifier.forward(maskPatches(images, mask, grid, low)));
 }
 
-/** oneDNN makes new code for every number of images that it has not seen: so there are only a few. */
+/** oneDNN makes new code for every number of images that it has not seen, so only a few sizes are used. */
 const granule = 64;
 
-/** Indices of the images whose masks differ; and of others, to a multiple of {@link granule} where there are so many. */
+/** Indices of the images whose masks differ, filled up with other images to a multiple of {@link granule}. */
 function rowsThatDiffer(a: Tensor, b: Tensor): BigInt64Array {
   const [, patches] = a.shape;
   const same = scope(() => ops.sum(ops.cast(ops.equal(a, b), "float32"), [1])).toFloat32();

@@ -65,7 +65,7 @@ export function pretrainStep(
   const decided = decidedPatches(epoch, grid.patches, options.curriculum);
   const low = lowResolution(images, model);
   return withGradients(() => {
-    const wanted = ops.sigmoid(forward(policy.network, policy.parameters, low, precision, "train"));
+    const wanted = ops.sigmoid(forward(policy, low, precision, "train"));
     const probabilities = bounded(wanted, alpha); // [B, P]
     const tried = noGradients(() => {
       const masks = estimator.propose(probabilities, uniforms).map((mask) => decideLeading(mask, decided));

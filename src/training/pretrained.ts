@@ -26,7 +26,7 @@ const head = ["fc.weight", "fc.bias"];
 export async function startPretrained(learner: Learner, asked: string | undefined, setting: Setting): Promise<void> {
   const { model, reporter } = setting;
   if (asked === undefined) {
-    if (model.pretrained) reporter.note("starting from random weights; --pretrained auto takes torchvision's");
+    if (model.pretrained) reporter.note("starting from random weights; --pretrained auto would use torchvision's");
     return;
   }
   const path = asked === "auto" ? await official(model, reporter.note) : asked;
@@ -51,13 +51,13 @@ function withHead(found: StateDict, fresh: StateDict): { state: StateDict; repla
   return { state: new Map([...found, ...own]), replaced };
 }
 
-/** Path of the official file, downloaded once a user. */
+/** Path of the official file, downloaded once per user. */
 async function official({ name, pretrained }: Model, note: (text: string) => void): Promise<string> {
   if (pretrained === undefined) {
     const next = "give a file, or leave it out";
     throw fault("usage", {
       where: "--pretrained auto",
-      rule: "must go with a model of torchvision's",
+      rule: "works only for models whose classifier is one of torchvision's",
       got: name,
       next,
     });
@@ -65,7 +65,7 @@ async function official({ name, pretrained }: Model, note: (text: string) => voi
   const file = files[pretrained];
   const path = join(cacheFolder(), "pretrained", file);
   const url = `${address}/${file}`;
-  note(`fetching ${url} unless it is in ${path}`);
+  note(`using ${path}, fetched from ${url} if it is not there`);
   try {
     await downloadFile({ url, path, sha256: /-([0-9a-f]+)\.pth$/.exec(file)![1] });
   } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * A data set's images on the device, which shifts and flips them there: a batch is two numbers an image, which one and
+ * A data set's images on the device, which shifts and flips them there: a batch is two numbers per image, which one and
  * how it is moved. The bytes are those that the loader would have made.
  *
  * A move is a table of where each pixel comes from, so that all of it is exact integer work of three operators.

@@ -27,10 +27,10 @@ export interface Setting extends Place {
   readonly classes: number;
   readonly normalizer: Normalizer;
   readonly reporter: Reporter;
-  /** What each checkpoint says of the run. */
+  /** What each checkpoint says about the run. */
   readonly description: RunDescription;
   readonly versions: Readonly<Record<string, string>>;
-  /** Where a run that is resumed goes on; its networks come from there and from nowhere else. */
+  /** Where a resumed run continues; its networks come from there and from nowhere else. */
   readonly checkpoint: Checkpoint | undefined;
 }
 
@@ -64,19 +64,19 @@ export async function prepare(
   };
 }
 
-/** What a training on these data says of its networks. */
+/** What a training on these data says about its networks. */
 export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
   const { name, variant, imageSize, lowSize, grid } = model;
   const { normalization, classes, bands, transform } = train;
   const sizes = { imageSize, lowSize, patchSize: grid.patchSize };
-  return { model: name, variant, ...sizes, bands, transform, normalization, fill, classes, selection: asTested };
+  return { model: name, variant, ...sizes, bands, transform, normalization, fill, classes, choice: asTested };
 }
 
 /** Where a network begins: at fresh weights, or at those of a checkpoint that a flag names. */
 export type Origin = "fresh" | { readonly flag: string; readonly path: string };
 
 /**
- * A stage's networks as it begins, or as the checkpoint has them that a resumed run goes on from.
+ * A stage's networks as it begins, or as the checkpoint has them that a resumed run continues from.
  * @throws input: a checkpoint that is not of the stage's model, or lacks a network
  */
 export function startNetworks<N extends NetworkName>(
@@ -95,8 +95,14 @@ export function startNetworks<N extends NetworkName>(
       checkClasses(classes.map(String), data.train, `${origin.flag} ${origin.path}`);
     return loadNetwork(setting, name, savedNetwork(from, name));
   };
-  const names = Object.keys(origins) as N[];
-  return Object.fromEntries(names.map((name) => [name, start(name)])) as Record<N, Learner>;
+  const started = new Map<N, Learner>();
+  try {
+    for (const name of Object.keys(origins) as N[]) started.set(name, start(name));
+    return Object.fromEntries(started) as Record<N, Learner>;
+  } catch (error) {
+    for (const { parameters } of started.values()) parameters.free();
+    throw error;
+  }
 }
 
 /** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */

@@ -199,7 +199,7 @@ interface ImageSource {
   free(): void;
 }
 
-/** A set of at most so many bytes is held by the GPU as a whole: CIFAR's is 154 MB. */
+/** A set of at most this many bytes is held by the GPU as a whole: CIFAR's is 154 MB. */
 const residentLimitBytes = 2 ** 30;
 
 function imageSource(loader: Loader, { device }: Pick<Setting, "device">): ImageSource {
@@ -229,8 +229,8 @@ function residentImages(loader: Loader, images: ResidentImages): ImageSource {
       moves: { dtype: "int64", shape: [count] },
     }),
     async *batches(epoch, fromStep) {
-      for (const { indices, luck } of loader.plans(epoch, fromStep)) {
-        const moves = loader.dataset.inMemory!.moves(indices.length, luck);
+      for (const { indices, augmentation } of loader.plans(epoch, fromStep)) {
+        const moves = loader.dataset.inMemory!.moves(indices.length, augmentation);
         yield { indices, values: { indices: asInt64(indices), moves } };
       }
     },

@@ -27,7 +27,7 @@ export interface EpochOutcome {
 
 /** What stays the same from epoch to epoch. */
 export interface Training {
-  learning: Learning;
+  learning: Pick<Learning, "networks">;
   runner: StepRunner;
   loader: Loader;
   schedule: Schedule;
@@ -84,6 +84,7 @@ export async function trainEpoch(
     settle();
     return outcome();
   } finally {
+    for (const { numbers } of pending) free(numbers);
     progress.stop();
   }
 }
@@ -96,7 +97,7 @@ interface PendingStep {
 
 /** Reads the waiting steps' numbers back and adds them up. @throws kind "notFinite" naming the first bad step. */
 function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: number): void {
-  for (const { numbers, step, indices } of pending.splice(0)) {
+  for (const { numbers, step, indices } of pending) {
     const read = (tensor: Tensor | undefined) => tensor?.toFloat32();
     const loss = numbers.loss.item();
     const result = {
@@ -105,7 +106,7 @@ function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: numb
       baselineReward: read(numbers.baselineReward),
       mask: read(numbers.mask),
     };
-    for (const tensor of Object.values(numbers)) (tensor as Tensor | undefined)?.free();
+    free(numbers);
     if (!Number.isFinite(loss)) {
       throw fault("notFinite", {
         where: `epoch ${epoch + 1}, step ${step + 1}: loss`,
@@ -116,12 +117,17 @@ function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: numb
     }
     metrics.add({ loss, ...result });
   }
+  pending.length = 0;
 }
 
-const afterDivergence = "lower --lr or set --clip; the last checkpoint is as it was";
+function free(numbers: StepNumbers): void {
+  for (const tensor of Object.values(numbers)) (tensor as Tensor | undefined)?.free();
+}
+
+const afterDivergence = "lower --lr or set --clip; the last checkpoint is intact";
 
 /** A loss can be finite and the update after it not: looked at before a checkpoint is made. @throws kind "notFinite" */
-function checkWeights({ networks }: Learning, epoch: number, step: number): void {
+function checkWeights({ networks }: Training["learning"], epoch: number, step: number): void {
   for (const [name, { parameters }] of networks) {
     if (allFinite(parameters.flat) && allFinite(parameters.statistics)) continue;
     const where = `epoch ${epoch + 1}, step ${step}: ${name}`;

@@ -1,7 +1,7 @@
-/** Which known word was meant by one that is not known. */
+/** Which known word an unknown one was meant to be. */
 
 /**
- * The candidate that takes the fewest typing errors, of two as near the first; undefined where each would take more than one
+ * The candidate that is the fewest typing errors away, the first of equals; undefined if each would take more than one error
  * in three letters.
  */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
@@ -17,7 +17,7 @@ export function didYouMean(word: string, candidates: readonly string[]): string 
   return candidate === undefined ? undefined : `did you mean ${candidate}?`;
 }
 
-/** Levenshtein's: letters that are put in, left out or replaced on the way from `a` to `b`, prefix by prefix of `a`. */
+/** Levenshtein's: letters that are inserted, left out or replaced on the way from `a` to `b`, prefix by prefix of `a`. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (const [i, letter] of [...a].entries()) {

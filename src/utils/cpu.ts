@@ -1,12 +1,13 @@
-/** What the processor can do that matters for speed, as Linux tells it in /proc/cpuinfo. */
+/** What the processor can do that matters for speed, as Linux reports it in /proc/cpuinfo, and how many threads to use. */
 import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 
 /** Instruction sets worth a line in a report: vector units, and those that compute in bfloat16. */
 const interesting = ["avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"] as const;
 
 export type CpuFeature = (typeof interesting)[number];
 
-/** The interesting features of this processor; empty where the system does not tell (macOS). */
+/** The interesting features of this processor; empty where the system does not report them (macOS). */
 export function cpuFeatures(cpuinfo: string = readCpuinfo()): CpuFeature[] {
   // "flags" on x86, "Features" on ARM; the same for each processor.
   const words = new Set(/^(?:flags|Features)\s*:(.*)$/m.exec(cpuinfo)?.[1].split(/\s+/));
@@ -14,8 +15,8 @@ export function cpuFeatures(cpuinfo: string = readCpuinfo()): CpuFeature[] {
 }
 
 /**
- * bf16 where it was measured to be the faster one (docs/performance.md): with AMX, and with AMD's AVX-512 bf16, which runs
- * at twice fp32's rate. Intel's AVX-512 bf16 alone reaches three quarters of fp32's rate; without either, bf16 is emulated.
+ * bf16 where it was measured to be faster (docs/performance.md): with AMX, and with AMD's AVX-512 bf16, which runs at twice
+ * fp32's rate. Intel's AVX-512 bf16 alone reaches three quarters of fp32's rate; without either, bf16 is emulated.
  */
 export function defaultPrecision(cpuinfo: string = readCpuinfo()): "bf16" | "fp32" {
   const features = cpuFeatures(cpuinfo);
@@ -30,4 +31,10 @@ function readCpuinfo(): string {
     // Not Linux.
     return "";
   }
+}
+
+/** Threads to compute with by default: OMP_NUM_THREADS, else as many as processors. */
+export function defaultThreads(env: NodeJS.ProcessEnv = process.env): number {
+  const said = Number.parseInt(env.OMP_NUM_THREADS ?? "", 10);
+  return said > 0 ? said : availableParallelism();
 }

@@ -1,55 +1,55 @@
 /**
  * Downloads one file over HTTP(S): continues what an earlier attempt left in `<path>.part`, checks size and checksum,
- * and only then gives the file its name. Range requests: RFC 9110, section 14.
+ * and only then renames the file.
  */
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { fault, PatchDropError } from "../errors.ts";
-import { Watchdog } from "./watchdog.ts";
+import { type Answer, ask, ConnectionError, checkAddress, persist, rangeOf } from "./http.ts";
 
 export interface DownloadProgress {
-  /** Bytes that lie in the file, those of an earlier attempt included. */
+  /** Bytes in the file, including those of an earlier attempt. */
   received: number;
-  /** Bytes of the whole file, when the server or the caller knows. */
+  /** Bytes of the whole file, if the server or the caller knows. */
   total: number | undefined;
 }
 
 export interface DownloadOptions {
   url: string;
-  /** Where the file goes; its folder is made, and `<path>.part` holds what came so far. */
+  /** Where the file goes; its folder is made, and `<path>.part` holds what has come so far. */
   path: string;
-  /** Expected checksum in hex, of any of the two kinds; its beginning where no more is known. */
+  /** Expected checksums in hex, either or both; only the beginning if no more is known. */
   sha256?: string;
   md5?: string;
   /** Expected length in bytes. */
   size?: number;
   onProgress?: (progress: DownloadProgress) => void;
-  /** Give up on a connection that brings nothing for so long. */
+  /** Give up on a connection that is silent for this long. */
   timeoutMs?: number;
 }
 
-/** Give up after so many connections in a row that brought no new byte. */
-const vainAttempts = 3;
+/** Give up after this many connections in a row that brought no new byte. */
+const vainRequests = 3;
 const pauseMs = 200;
 
 /**
- * Downloads a file, unless one that meets checksum and size is there already.
+ * Downloads a file, unless one with the expected checksum and size is already there.
  * @throws input: the server refuses, or the bytes are not the expected ones; system: network or disk
  */
 export async function downloadFile(options: DownloadOptions): Promise<void> {
   const part = `${options.path}.part`;
   if ((await sizeOf(options.path)) !== undefined && (await mismatch(options, options.path)) === undefined) return;
+  checkAddress(options.url);
   try {
     await mkdir(dirname(options.path), { recursive: true });
     const resumed = ((await sizeOf(part)) ?? 0) > 0;
     await fetchAll(options, part);
     let wrong = await mismatch(options, part);
     if (wrong !== undefined && resumed) {
-      // What lay there may have been another file's beginning: once more, from the first byte.
+      // What was there may have been the beginning of another file: once more, from the first byte.
       await rm(part, { force: true });
       await fetchAll(options, part);
       wrong = await mismatch(options, part);
@@ -69,79 +69,67 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
   }
 }
 
-/** Fetches until the whole file is in `part`, over as many connections as it takes, as long as they bring something. */
-async function fetchAll(options: DownloadOptions, part: string): Promise<void> {
-  let most = (await sizeOf(part)) ?? 0;
-  for (let vain = 0; ; ) {
-    try {
-      return await fetchRest(options, part);
-    } catch (error) {
-      if (!(error instanceof ConnectionError)) throw error;
-      const size = (await sizeOf(part)) ?? 0;
-      vain = size > most ? 0 : vain + 1;
-      most = Math.max(most, size);
-      if (vain === vainAttempts) throw await connectionFault(options, part, error);
-      await delay(pauseMs * (vain + 1));
-    }
-  }
+/** Fetches until the whole file is in `part`. */
+function fetchAll(options: DownloadOptions, part: string): Promise<void> {
+  const version: Version = {};
+  return persist(() => fetchRest(options, part, version), {
+    received: async () => (await sizeOf(part)) ?? 0,
+    vainRequests,
+    pauseMs,
+    gaveUp: (error) => connectionFault(options, part, error),
+  });
+}
+
+/** The version of the file that the bytes in `part` belong to, as far as this run knows: its ETag, if that is a strong one. */
+interface Version {
+  tag?: string | undefined;
 }
 
 /** One connection: asks for the bytes that `part` lacks and appends them. */
-async function fetchRest(options: DownloadOptions, part: string): Promise<void> {
+async function fetchRest(options: DownloadOptions, part: string, version: Version): Promise<void> {
+  const { url, timeoutMs } = options;
   const have = (await sizeOf(part)) ?? 0;
   if (have > 0 && have === options.size) return;
-  const watchdog = new Watchdog(options.timeoutMs ?? 30_000);
-  try {
-    const response = await request(options.url, have, watchdog.signal);
+  const asked = {
+    ...{ url, where: url, start: have, timeoutMs, statuses: [416] },
+    ifRange: have > 0 ? version.tag : undefined,
+    next: "check the address, or give another one",
+  };
+  await ask(asked, async (answer) => {
+    const { response } = answer;
     if (response.status === 416) {
-      // The part is as long as the file, or longer: its checksum will tell, or the length that the server states.
-      await response.body?.cancel();
-      if (lengthFromRange(response) === have) return;
-      await rm(part, { force: true });
-      throw new ConnectionError("the server has no bytes after the ones that are here");
+      // The part is as long as the file, or longer: the length that the server states tells, or else the checksum.
+      if (lengthFromRange(response) !== have) throw await startOver(part, "no bytes after the ones that are here");
+      return;
     }
     const start = startOf(options, response, have);
-    const length = Number(response.headers.get("content-length") ?? Number.NaN);
-    const total = Number.isSafeInteger(length) ? start + length : options.size;
-    checkTotal(options, total);
-    await append(options, part, start, total, response, watchdog);
-  } finally {
-    watchdog.stop();
-  }
-}
-
-async function request(url: string, have: number, signal: AbortSignal): Promise<Response> {
-  // Compression in transit would make the bytes differ from the file's, and ranges meaningless.
-  const headers: Record<string, string> = { "accept-encoding": "identity" };
-  if (have > 0) headers.range = `bytes=${have}-`;
-  try {
-    return await fetch(url, { headers, signal });
-  } catch (error) {
-    if (error instanceof TypeError && !URL.canParse(url)) {
-      throw fault("usage", { where: "address", rule: "must be an http or https URL", got: url }, error);
+    const tag = strongTag(response);
+    if (start > 0 && version.tag !== undefined && tag !== version.tag) {
+      throw await startOver(part, "another file than before");
     }
-    throw new ConnectionError(reasonOf(error), error);
-  }
+    version.tag = tag;
+    await append(options, part, { start, answer });
+  });
 }
 
-/** At which byte the answer begins: where it was asked to, or at 0 if the server knows no ranges. */
+/** Removes what is there. @returns the error that leads to another attempt */
+async function startOver(part: string, found: string): Promise<ConnectionError> {
+  await rm(part, { force: true });
+  return new ConnectionError(`the server has ${found}`);
+}
+
+/** The ETag; a weak one (W/) may stand for other bytes and does not count. */
+function strongTag(response: Response): string | undefined {
+  const tag = response.headers.get("etag");
+  return tag === null || tag.startsWith("W/") ? undefined : tag;
+}
+
+/** At which byte the answer begins: where it was asked to, or at 0 if the server sends the whole file. */
 function startOf({ url }: DownloadOptions, response: Response, have: number): number {
   if (response.status === 200) return 0;
-  if (response.status === 206) {
-    const start = Number(/^bytes (\d+)-/.exec(response.headers.get("content-range") ?? "")?.[1] ?? Number.NaN);
-    if (start === have) return start;
-    throw fault("input", {
-      where: url,
-      rule: `must continue at byte ${have}`,
-      got: response.headers.get("content-range"),
-    });
-  }
-  throw fault("input", {
-    where: url,
-    rule: "the server must send the file",
-    got: `HTTP ${response.status} ${response.statusText}`.trim(),
-    next: "check the address, or give another one",
-  });
+  if (rangeOf(response)?.start === have) return have;
+  const got = response.headers.get("content-range");
+  throw fault("input", { where: url, rule: `must continue at byte ${have}`, got });
 }
 
 /** Total length of the file in the answer `416 Range Not Satisfiable`: `Content-Range: bytes *\/1234`. */
@@ -159,44 +147,32 @@ function checkTotal({ url, size }: DownloadOptions, total: number | undefined): 
   });
 }
 
+/** Writes the answer's body after the first `start` bytes of `part`. */
 async function append(
   options: DownloadOptions,
   part: string,
-  start: number,
-  total: number | undefined,
-  response: Response,
-  watchdog: Watchdog,
+  { start, answer }: { start: number; answer: Answer },
 ): Promise<void> {
+  const length = lengthOf(answer.response) ?? (options.size === undefined ? undefined : options.size - start);
+  const total = length === undefined ? undefined : start + length;
+  checkTotal(options, total);
   const file = await open(part, start === 0 ? "w" : "a");
   let received = start;
   try {
-    for await (const bytes of chunksOf(response)) {
-      watchdog.reset();
-      received += bytes.length;
-      if (total !== undefined && received > total) {
-        throw fault("input", { where: options.url, rule: `must have ${total} bytes`, got: `${received} or more` });
-      }
+    for await (const bytes of answer.chunks(length)) {
       await writeAll(file, bytes);
+      received += bytes.length;
       options.onProgress?.({ received, total });
     }
     await file.sync();
   } finally {
     await file.close();
   }
-  if (total !== undefined && received < total)
-    throw new ConnectionError(`the connection ended after ${received} bytes`);
 }
 
-/** The body's chunks; a failure of the network, and only that, becomes a ConnectionError. */
-export async function* chunksOf(response: Response): AsyncGenerator<Uint8Array> {
-  const reader = response.body?.getReader();
-  while (reader !== undefined) {
-    const { done, value } = await reader.read().catch((error: unknown) => {
-      throw new ConnectionError(reasonOf(error), error);
-    });
-    if (done) return;
-    yield value as Uint8Array;
-  }
+function lengthOf({ headers }: Response): number | undefined {
+  const length = Number(headers.get("content-length") ?? Number.NaN);
+  return Number.isSafeInteger(length) ? length : undefined;
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
@@ -205,7 +181,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** What of the expectations a file does not meet, if any. */
+/** The first expectation that a file does not meet, if any. */
 async function mismatch(options: DownloadOptions, path: string): Promise<{ rule: string; got: unknown } | undefined> {
   const size = await sizeOf(path);
   if (options.size !== undefined && size !== options.size) {
@@ -241,19 +217,6 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close();
 }
 
-/** A connection that could not be made, broke, or fell silent: worth another attempt. */
-export class ConnectionError extends Error {
-  constructor(message: string, cause?: unknown) {
-    super(message, { cause });
-  }
-}
-
-/** `fetch` says "fetch failed" and hides the reason in `cause`. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error && error.cause.message !== "" ? error.cause.message : error.message;
-}
-
 async function connectionFault(
   options: DownloadOptions,
   part: string,
@@ -264,7 +227,7 @@ async function connectionFault(
     "system",
     {
       where: options.url,
-      rule: "the connection must last until the file is complete",
+      rule: "must be downloaded completely",
       got: error.message,
       next: kept > 0 ? `run the command again to continue after ${kept} bytes` : "check the network and the address",
     },

@@ -10,7 +10,7 @@ export interface ProgressOptions {
   readonly label: string;
   /** Number of images. */
   readonly total: number;
-  /** So many of them were done in an earlier session: they count for the share, not for the rate. */
+  /** How many of them were done in an earlier session: they count for the share, not for the rate. */
   readonly before?: number;
   readonly stream?: NodeJS.WriteStream;
   readonly quiet?: boolean;
@@ -27,9 +27,9 @@ export interface Progress {
   stop(): void;
 }
 
-/** A line where there is no terminal comes this often. */
+/** How often a line is printed where there is no terminal. */
 const lineEveryMs = 60_000;
-/** A bar that is shorter says nothing. */
+/** A shorter bar would not be readable. */
 const shortestBar = 8;
 const longestBar = 30;
 const defaultColumns = 80;
@@ -125,8 +125,8 @@ interface State {
 }
 
 /**
- * One line of progress. With `columns`, it fits them: a bar fills what is free, and where there is too little space,
- * the last parts go first, then the label is cut. Without, there is no bar and no limit.
+ * One line of progress. With `columns`, it fits them: a bar fills what is free, and if there is too little space, the last
+ * parts are dropped first, then the label is cut. Without, there is no bar and no limit.
  */
 export function progressLine({ label, total, before = 0, done, seconds, numbers }: State, columns?: number): string {
   const share = total > 0 ? Math.min(1, done / total) : 1;
@@ -155,7 +155,7 @@ function duration(seconds: number): string {
 /** Streams whose EPIPE is already handled: a run makes many progress displays on one stream. */
 const closed = new WeakMap<NodeJS.WriteStream, { is: boolean }>();
 
-/** A writer that goes quiet when nobody reads any more. Other errors of the stream are not its matter. */
+/** A writer that goes quiet when nobody reads any more. Other errors of the stream are thrown. */
 function survivor(stream: NodeJS.WriteStream): { write(text: string): void; isOpen(): boolean } {
   let state = closed.get(stream);
   if (state === undefined) {

@@ -1,4 +1,4 @@
-/** How work talks to whoever started it, and how it ends early. */
+/** How work reports to whoever started it, and how it ends early. */
 
 export interface Reporter {
   /** A bar for `total` images under `label`, of which `done` were done in an earlier session. */

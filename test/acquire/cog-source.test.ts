@@ -151,7 +151,7 @@ it("what does not fit is a line that says what to do", async () => {
     [at("no-overviews.tif"), {}, /must have an overview of 1:4 or finer, .* got no overviews; add them with/],
     [at("grey.tif"), {}, /^--bands: must say which three of the bands of \S+ are red, .*; give --bands 1,1,1/],
     [at("nearest.tif"), { bands: [1, 2, 4] }, /^--bands: must be from 1 to 3 for \S+, got 1,2,4$/],
-    [fixture("int16-deflate.tif"), {}, /^--scale: must say which values .* got nothing, and the file has int16; give/],
+    [fixture("int16-deflate.tif"), {}, /^--scale: must say which values .* got none for int16; give/],
     [at("not-there.tif"), {}, /must be an image file that can be read, got ENOENT/],
     ["s3://bucket/scene.tif", {}, /^image: must be a path or an http or https address, got s3:.*presigned/],
   ];
@@ -159,7 +159,7 @@ it("what does not fit is a line that says what to do", async () => {
     await expect(open(path, options)).rejects.toMatchObject({ message: expect.stringMatching(message) });
   }
   await expect(open(at("coarse.tif"), {}, { imageSize: 48, lowSize: 32 })).rejects.toThrow(
-    "must have an overview of 1:1 or finer, for a look without reading all, got 1:2, 1:4",
+    "must have an overview of 1:1 or finer, so that the policy can look without reading everything, got 1:2, 1:4",
   );
   const { source } = await open(at("coarse.tif"), {}, coarse);
   await source.close();

@@ -1,10 +1,12 @@
 /** Places and areas against PROJ and closed formulas; outlines against a pencil and against counting cells. */
+
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { areaKm2 } from "../../src/acquire/earth.ts";
 import { cellFeature, orderFeature } from "../../src/acquire/geojson.ts";
 import { georeference, type Position } from "../../src/acquire/georeference.ts";
 import { mergeCells, type Ring } from "../../src/acquire/merge-cells.ts";
+import { makeGrid } from "../../src/method/grid.ts";
 
 const identity = [1, 0, 0, 0, 1, 0] as const;
 
@@ -152,7 +154,7 @@ it("a cell is a polygon, counterclockwise, and says what was decided", () => {
 it("an order is one MultiPolygon, cut off at the edge of the scene", () => {
   const order = orderFeature(
     cellsOf(["#.", ".#"]),
-    { patchSize: 8, size: { width: 12, height: 16 }, place },
+    { grid: makeGrid(16, 8), size: { width: 12, height: 16 }, place },
     { cells: 2 },
   );
   expect(order).toEqual({
@@ -186,7 +188,7 @@ it("an order is one MultiPolygon, cut off at the edge of the scene", () => {
   const turned = georeference(4326, [0.1, 0, 10, 0, 0.1, 50], "x.tif");
   const { geometry } = orderFeature(
     [{ column: 0, row: 0 }],
-    { patchSize: 8, size: { width: 8, height: 8 }, place: turned },
+    { grid: makeGrid(16, 8), size: { width: 8, height: 8 }, place: turned },
     {},
   );
   const [[ring]] = (geometry as unknown as { coordinates: Position[][][] }).coordinates;

@@ -76,7 +76,7 @@ it.each<[string, Answer[], string[]]>([
 
 it.each([
   ["nothing", "address: must be an http or https URL, got nothing"],
-  ["http://me:secret@localhost/x.tif", "address: must have no user name and password in it"],
+  ["http://me:secret@localhost/x.tif", "address: must not contain a user name or a password"],
 ])("no address: %s", async (url, message) => {
   server = await serveFile(content);
   await expect(HttpFile.open(url, { ledger: new Ledger() })).rejects.toMatchObject({ kind: "usage", message });
@@ -89,15 +89,11 @@ it.each<[string, Answer, RegExp]>([
     /^\S+\/scene\.tif: the server must send parts of a file \(range requests\), got all of it, 100000 bytes; .*--allow_full_file$/,
   ],
   ["404", status(404), /must send the file, got HTTP 404 Not Found; check the address/],
-  [
-    "403",
-    status(403),
-    /got HTTP 403 Forbidden; check the address, and whether it asks for a signature that has run out$/,
-  ],
+  ["403", status(403), /got HTTP 403 Forbidden; check the address, and whether its signature has expired$/],
   ["no size", says(() => ({ "content-range": "bytes 0-16383/*" })), /say how long the file is, got bytes 0-16383\/\*/],
   ["a hostile size", says(() => ({ "content-range": "bytes 0-16383/99999999999999999999" })), /say how long/],
   ["no Content-Range", says(() => ({})), /must send the first bytes .*, got nothing/],
-  ["compression", says(() => ({ "content-encoding": "br" })), /must be sent as it is, not compressed, got br/],
+  ["compression", says(() => ({ "content-encoding": "br" })), /must be sent uncompressed, got br/],
 ])("opening refuses at once: %s", async (_, answer, message) => {
   const failure = opened(answer);
   await expect(failure).rejects.toMatchObject({ kind: "input", message: expect.stringMatching(message) });

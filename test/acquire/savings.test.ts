@@ -31,7 +31,7 @@ it("each compares with reading and buying all", () => {
   ]);
 });
 
-it("says plainly that nothing is saved, or not known", () => {
+it("says plainly that nothing is saved, or that it is unknown", () => {
   const all: Measured = {
     pixels: { whole: 1000, low: 60, high: 1000 },
     bytes: { whole: 1000, read: 1000, high: 1000 },
@@ -39,10 +39,10 @@ it("says plainly that nothing is saved, or not known", () => {
     areaKm2: undefined,
   };
   expect(savingsLines(savingsOf(all, { price_per_km2: 1 }))).toEqual([
-    "pixels  1,060 of 1,000: nothing saved: 60 more than all of it",
+    "pixels  1,060 of 1,000: nothing saved: 60 more than the whole",
     "bytes   1,000 of 1,000: nothing saved",
-    "time    12.0 s of 10.0 s: nothing saved: 2.0 s more than all of it",
-    "money   not known: give --price_per_km2 (and a georeferenced image) or --egress_per_gb",
+    "time    12.0 s of 10.0 s: nothing saved: 2.0 s more than the whole",
+    "money   unknown: give --price_per_km2 (and a georeferenced image) or --egress_per_gb",
   ]);
 });
 

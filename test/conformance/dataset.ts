@@ -41,7 +41,7 @@ export function datasetConformance(
       expect(Buffer.compare(image(2), image(0))).toBe(0);
     });
 
-    it("gives the same bits for the same luck, whatever the batch", async () => {
+    it("gives the same bits for the same augmentation, whatever the batch", async () => {
       const dataset = await open();
       const bytes = imageBytes(dataset);
       const together = new Uint8Array(3 * bytes);

@@ -131,7 +131,7 @@ describe("listCsv", () => {
     it("must not have gaps", async () => {
       const { lines, exitCode } = await refusal({ "train.csv": "3,a.jpg\n1,b.jpg\n" });
       expect(lines).toEqual([
-        "D: must have every label from 0 to the largest, got no 2; or name the classes in classes.txt",
+        "D: must have every label from 0 to the largest, got no 2; number the labels without gaps, or name the classes in classes.txt",
       ]);
       expect(exitCode).toBe(3);
       expect((await refusal({ "train.csv": "9007199254740990,a.jpg\n" })).lines[0]).toContain("got no 1;");

@@ -29,7 +29,7 @@ function failure(check: () => void): { kind: string; lines: string[] } {
 
 const units = { mean: "from 0 to 1", std: "above 0 and at most 1" };
 const range = (name: "mean" | "std") =>
-  `normalization.${name}: must be one number a band (3), ${units[name]}: divide what is in units of bytes by 255`;
+  `normalization.${name}: must be one number per band (3), ${units[name]}: divide values in units of bytes by 255`;
 
 describe("checkDataset", () => {
   it("takes a plain object", () => {
@@ -43,7 +43,7 @@ describe("checkDataset", () => {
     ["no classes", { classes: [], labels: new Int32Array(3) }, "classes: must name at least one"],
     ["a class twice", { classes: ["cat", "cat"] }, "classes[1]: must be a name that no other has, got cat"],
     ["a class without name", { classes: ["", "dog"] }, "classes[0]: must be a name that no other has, got nothing"],
-    ["a label less", { labels: Int32Array.of(0, 1) }, "labels: must be one an image, 3, got 2"],
+    ["a label less", { labels: Int32Array.of(0, 1) }, "labels: must be one per image, 3, got 2"],
     ["a label below", { labels: Int32Array.of(0, -1, 1) }, "labels[1]: must be in 0..1, got -1"],
     ["a label above", { labels: Int32Array.of(0, 1, 2) }, "labels[2]: must be in 0..1, got 2"],
     ["a mean less", { normalization: { ...plain.normalization, mean: [0.5, 0.4] } }, `${range("mean")}, got 0.5, 0.4`],

@@ -9,7 +9,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listCsv } from "../../src/data/csv-list.ts";
 import { isFault, readBoxes } from "../../src/data/fmow/annotation.ts";
-import { cropRegion, hangsOver, isTiny, overlaps } from "../../src/data/fmow/boxes.ts";
+import { cropRegion, isTiny, overhangs, overlaps } from "../../src/data/fmow/boxes.ts";
 import { fmowCategories } from "../../src/data/fmow/categories.ts";
 import { type CropCounts, type CropFmowOptions, cropFmow } from "../../src/data/fmow/crop.ts";
 import type { Region } from "../../src/data/resize.ts";
@@ -146,9 +146,9 @@ describe("cropRegion", () => {
     expect([isTiny({ width: 2, height: 9 }), isTiny({ width: 9, height: 2 }), isTiny({ width: 3, height: 3 })]).toEqual(
       [true, true, false],
     );
-    expect(hangsOver(box, image)).toBe(false);
+    expect(overhangs(box, image)).toBe(false);
     for (const over of [{ left: 1 }, { left: -1 }, { top: 1 }, { top: -1 }]) {
-      expect(hangsOver({ ...box, ...over }, image)).toBe(true);
+      expect(overhangs({ ...box, ...over }, image)).toBe(true);
     }
     const small = { ...box, width: 10, height: 10 };
     for (const out of [{ left: 1000 }, { top: 1000 }, { left: -10 }, { top: -10 }]) {
@@ -287,7 +287,7 @@ describe("cropFmow", () => {
     train: 3,
     test: 3,
     unlabelled: 1,
-    hungOver: 1,
+    overhanging: 1,
     skipped: { "2 pixels or less": 1, "false detection": 1, "no object (ID -1)": 1 },
     bad: 0,
   };
@@ -418,7 +418,7 @@ describe("cropFmow", () => {
       const [output] = await run(tree);
       const error = await failure(run(input, { output }));
       expect(error.message).toBe(
-        `${join(input, annotation)}: bounding_boxes[0].box: must overlap the image of 320 × 200, got [320, 0, 50, 50]; --skip_bad allows 0: mend the files or raise it`,
+        `${join(input, annotation)}: bounding_boxes[0].box: must overlap the image of 320 × 200, got [320, 0, 50, 50]; --skip_bad allows 0: replace the files, or raise --skip_bad`,
       );
       expect(error.exitCode).toBe(3);
       await expectLists(output);
@@ -449,7 +449,7 @@ describe("cropFmow", () => {
       expect(rows[4]).toContain("port_0_0_rgb.json: must be readable, got ENOENT");
       const error = await failure(run(input, { skipBad: 4 }));
       expect(error.message.split("\n").length).toBe(5);
-      expect(error.message).toContain("--skip_bad allows 4: mend the files or raise it");
+      expect(error.message).toContain("--skip_bad allows 4: replace the files, or raise --skip_bad");
     });
 
     it("a truncated image", async () => {

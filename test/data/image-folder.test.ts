@@ -160,7 +160,7 @@ describe("openImageFolder", () => {
     it("a folder without train", async () => {
       const dataDir = await makeFolder({ "test/cat/1.png": plain(0, 0, 0).png() });
       const error = await failure(openImageFolder({ dataDir, imageSize }));
-      expect(error.message).toBe(`${join(dataDir, "train")}: must hold one folder a class; check --data_dir`);
+      expect(error.message).toBe(`${join(dataDir, "train")}: must hold one folder per class; check --data_dir`);
       expect(error.exitCode).toBe(3);
     });
 
@@ -243,7 +243,7 @@ describe("openImageFolder", () => {
       expect(lines[3]).toContain(
         `${join(dataDir, "test/dog/2.jpg")}: must be a whole image, got VipsJpeg: premature end`,
       );
-      expect(lines[3]).toContain("; 4 in all, --skip_bad allows 3: replace the files or raise it");
+      expect(lines[3]).toContain("; 4 in all, --skip_bad allows 3: replace the files, or raise --skip_bad");
       expect(error.exitCode).toBe(3);
     });
 
@@ -271,7 +271,9 @@ describe("openImageFolder", () => {
       const error = await failure(open({ ...twoClasses, ...Object.fromEntries(names) }));
       const lines = error.message.split("\n");
       expect(lines.length).toBe(10);
-      expect(lines[9]).toMatch(/; these and at least \d+ more, --skip_bad allows 0: replace the files or raise it$/);
+      expect(lines[9]).toMatch(
+        /; these and at least \d+ more, --skip_bad allows 0: replace the files, or raise --skip_bad$/,
+      );
     });
 
     it("refuses a split of which nothing is left", async () => {

@@ -68,16 +68,17 @@ async function epochOf(dataset: Dataset, fromStep = 0): Promise<string[]> {
 }
 
 describe("a streamed data set", () => {
-  it("reads what the transform makes of a file's pixels, with luck and without", async () => {
+  it("reads what the transform makes of a file's pixels, with augmentation and without", async () => {
     const { train } = await open(await makeFolder(2));
-    const luck = { seed: 1, epoch: 2, firstPosition: 3 };
+    const augmentation = { seed: 1, epoch: 2, firstPosition: 3 };
     const out = new Uint8Array(2 * imageBytes);
     const made = new Uint8Array(imageBytes);
-    await train.read(Uint32Array.of(1, 0), out, luck);
-    transforms.imagenet(formula(1), { width, height }, imageSize, made, drawsOf(luck)(0));
+    await train.read(Uint32Array.of(1, 0), out, augmentation);
+    const image = { bytes: formula(1), width, height };
+    transforms.imagenet(image, imageSize, made, drawsOf(augmentation)(0));
     expect(Buffer.compare(out.subarray(0, imageBytes), made)).toBe(0);
     await train.read(Uint32Array.of(1), out);
-    transforms.imagenet(formula(1), { width, height }, imageSize, made);
+    transforms.imagenet(image, imageSize, made);
     expect(Buffer.compare(out.subarray(0, imageBytes), made)).toBe(0);
   });
 
@@ -135,7 +136,7 @@ describe("a streamed data set", () => {
       const [first, second] = error.message.split("\n");
       expect(first).toContain(`${join(dataDir, bad[0])}: must be a whole image, got Input file contains`);
       expect(second).toContain(`${join(dataDir, bad[1])}: must be a whole image, got Input file contains`);
-      expect(second).toContain("; 2 so far, --skip_bad allows 1: replace the files or raise it");
+      expect(second).toContain("; 2 so far, --skip_bad allows 1: replace the files, or raise --skip_bad");
       expect(error.exitCode).toBe(3);
     });
 
@@ -155,7 +156,7 @@ describe("a streamed data set", () => {
   it("ends with an error that names the file when a thread breaks down, and works again after", async () => {
     const dataDir = await makeFolder(1);
     const pool = new DecodePool({ imageSize, transform: "imagenet", threads: 2 });
-    const images = { paths: [join(dataDir, "train/cat/0.png")], slots: Uint32Array.of(0), luck: undefined };
+    const images = { paths: [join(dataDir, "train/cat/0.png")], slots: Uint32Array.of(0), augmentation: undefined };
     const tooSmall = new Uint8Array(new SharedArrayBuffer(imageBytes - 1));
     await expect(pool.decode(images, tooSmall)).rejects.toMatchObject({
       message: expect.stringContaining(`${images.paths[0]}: must not end the thread that decodes it, got `),

@@ -110,7 +110,7 @@ it("says what is wrong with its flags, the file, the server and the run", { time
     code: 2,
     stdout: "",
     stderr: [
-      `error: --out: must be given, got nothing; ${next}`,
+      `error: --out: must be given; ${next}`,
       `error: --bands: must be three bands, counted from 1, such as 3,2,1, got 0,1,2; ${next}`,
       `error: --scale: must be two values that differ, such as 0,3000, got 5,5; ${next}\n`,
     ].join("\n"),

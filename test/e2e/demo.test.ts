@@ -2,6 +2,7 @@
  * The browser page as a visitor meets it, in the system's Chromium: built, handed out below some path, and held against
  * what `patchdrop predict` says of the same files.
  */
+
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -13,6 +14,7 @@ import sharp from "sharp";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SetDescription } from "../../demo/description.ts";
+import { makeGrid } from "../../src/method/grid.ts";
 import type { Prediction } from "../../src/predict/lines.ts";
 import { runTimeoutMs, succeed } from "./program.ts";
 
@@ -98,7 +100,7 @@ describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout:
   it("reads as many patches as the slider says: those that the policy wants most", async () => {
     const { page } = await open();
     const { imageSize, patchSize, lowSize } = first.description;
-    const patches = (imageSize / patchSize) ** 2;
+    const { patches, patchWidth, patchHeight } = makeGrid(imageSize, patchSize);
     const own = await shown(page);
     const ranks = (probabilities: readonly number[]) => probabilities.toSorted((a, b) => b - a);
     for (const budget of [0, 5, patches]) {
@@ -107,7 +109,7 @@ describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout:
       expect(probabilities).toEqual(own.probabilities);
       const taken = probabilities.filter((_, k) => mask[k] === "1");
       expect(ranks(taken)).toEqual(ranks(probabilities).slice(0, budget));
-      const pixels = budget * patchSize ** 2 + lowSize ** 2;
+      const pixels = budget * patchWidth * patchHeight + lowSize ** 2;
       expect(read).toBe(`${pixels.toLocaleString("en")} of ${(imageSize ** 2).toLocaleString("en")} pixels`);
       expect(await page.locator("#budget-count").textContent()).toBe(budget === 1 ? "1 patch" : `${budget} patches`);
       // With none or with all, random patches are the policy's.
@@ -147,7 +149,7 @@ describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout:
     const { page } = await open();
     const { mask, probabilities } = await shown(page);
     const { imageSize, patchSize } = first.description;
-    const columns = imageSize / patchSize;
+    const { columns } = makeGrid(imageSize, patchSize);
     for (const [k, cell] of (await page.getByRole("cell").all()).slice(0, mask.length).entries()) {
       const place = `row ${Math.floor(k / columns) + 1}, column ${(k % columns) + 1}: `;
       expect(await cell.ariaSnapshot()).toContain(place);

@@ -61,6 +61,22 @@ it("trains on images of one's own, and says what the run sees in a file", { time
   expect(Math.abs(Number(found![2]) - Number(patches))).toBeLessThan(5);
 });
 
+it("trains on images in memory, and says how far it is", { timeout: runTimeoutMs }, () => {
+  const said = node("train-on-images-in-memory.mjs", "memory");
+  const found = /^(\d+\.\d) % of whole images; memory\/policy: (\d+\.\d) % with \d+\.\d patches\n$/.exec(said);
+  expect(found, said).not.toBeNull();
+  // A light square in the left half or in the right one: the classifier learns it in three epochs.
+  expect(Number(found![1])).toBeGreaterThan(90);
+  // The run knows its classes and its normalization, though no data set of that name is anywhere.
+  const { classes, normalization } = JSON.parse(
+    readFileSync(at("memory", "policy", "config.json"), "utf8"),
+  ).description;
+  expect({ classes, normalization }).toEqual({
+    classes: ["left", "right"],
+    normalization: { mean: [0.4, 0.4, 0.4], std: [0.2, 0.2, 0.2] },
+  });
+});
+
 it("acquires from a scene what the run chooses", { timeout: runTimeoutMs }, async () => {
   await writeScene(at("scene.tif"), blockScene(64, 32), { resampling: "nearest" });
   const said = node("acquire-from-a-cog.mjs", "runs/policy", "scene.tif", "acquired");
@@ -75,9 +91,14 @@ it("acquires from a scene what the run chooses", { timeout: runTimeoutMs }, asyn
 it("has types that a strict project can use", { timeout: runTimeoutMs }, () => {
   writeFileSync(
     at("use.ts"),
-    `import { openPredictor, type Predicted } from "patchdrop";
-export const mask: Uint8Array = openPredictor("run", { precision: "fp32" }).predict(new Uint8Array(3)).mask;
+    `import { type DataSplits, openPredictor, parseOptions, type Predicted, train } from "patchdrop";
+export async function mask(images: Uint8Array): Promise<Uint8Array> {
+  const run = await openPredictor("run", { precision: "fp32" });
+  return (await run.predict(images)).mask;
+}
 export const probabilities = (said: Predicted): Float32Array | undefined => said.patches;
+export const accuracy = async (data: DataSplits): Promise<number | undefined> =>
+  (await train("pretrain", parseOptions("pretrain", { ckpt_hr_cl: "runs/hr" }), { data })).test?.accuracy;
 `,
   );
   const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023"];

@@ -85,7 +85,7 @@ describe("the four trainings, from each other's run folders", () => {
     ],
   ])("%s to %s", (stage, name, networks, from) => {
     it(
-      "trains, prints its run folder on stdout and a line an epoch on stderr",
+      "trains, prints its run folder on stdout, and on stderr which model and a line an epoch",
       async () => {
         const run = runFolder(name);
         const { stdout, stderr } = await succeed([stage, ...common(), "--cv_dir", run, ...from()]);
@@ -93,11 +93,15 @@ describe("the four trainings, from each other's run folders", () => {
         // No terminal: plain lines, no bar, no control characters. A slow machine also says how far it is, once a minute.
         const isOther = (line: string) => /^(warning: the policy is flat|epoch \d\/2: \d+ % · )/.test(line);
         const lines = stderr.trimEnd().split("\n");
-        expect(lines.filter((line) => !isOther(line))).toEqual(
-          [1, 2].map((epoch) =>
+        // No --model is given: the first checkpoint that is named says it, or else the data.
+        const named = from().find((word) => word.startsWith(folder));
+        const why = named === undefined ? ", of 32 pixels, is taken for images of 32 × 32" : `, as in ${named}`;
+        expect(lines.filter((line) => !isOther(line))).toEqual([
+          `--model R32_C10${why}`,
+          ...[1, 2].map((epoch) =>
             expect.stringMatching(new RegExp(`^epoch ${epoch}/2: train accuracy [ -~]+; test accuracy [ -~]+$`)),
           ),
-        );
+        ]);
       },
       runTimeoutMs,
     );
@@ -180,7 +184,7 @@ describe("eval --json", () => {
     ["finetune", "finetune"],
     ["two", "finetune2stream"],
   ])(
-    "of %s gives accuracy, S, V, policies and reward that the training logged, and fair baselines",
+    "of %s gives accuracy, S, V, masks and reward that the training logged, and fair baselines",
     async (name, stage) => {
       const evaluation = await evaluate(name, "--ckpt_lr_cl", runFolder("lr"));
       const logged = loggedTest(runFolder(name), linked(runFolder(name), "best"));
@@ -190,15 +194,15 @@ describe("eval --json", () => {
         kind: "policy",
         accuracy: logged.accuracy,
         patches: logged.sparsity,
-        patchesStd: logged.variance,
-        policies: logged.unique_policies,
+        patchesStd: logged.patches_std,
+        distinctMasks: logged.distinct_masks,
         reward: expect.closeTo(Number(logged.reward), 6),
       });
       for (const other of ["random patches", "centre patches", "central columns", "central rows"]) {
         expect(rowOf(evaluation, other).patches).toBe(policy.patches);
         expect(rowOf(evaluation, other).patchesStd).toBeCloseTo(policy.patchesStd!, 12);
       }
-      expect(rowOf(evaluation, "all patches")).toMatchObject({ patches, patchesStd: 0, policies: 1 });
+      expect(rowOf(evaluation, "all patches")).toMatchObject({ patches, patchesStd: 0, distinctMasks: 1 });
       const lowOnly = loggedTest(runFolder("lr"), linked(runFolder("lr"), "best"));
       expect(rowOf(evaluation, "LR classifier")).toMatchObject({ accuracy: lowOnly.accuracy, patches: 0 });
       // The share of images that took each patch adds up to the mean number of patches.
@@ -291,7 +295,7 @@ stages:
     async () => {
       const { stdout, stderr } = await succeed(command());
       for (const done of ["hr", "lr", "pretrain"])
-        expect(stderr).toContain(`${done}: done already, in ${join(out(), done)}\n`);
+        expect(stderr).toContain(`${done}: already done, in ${join(out(), done)}\n`);
       expect(stderr).toContain("finetune: finetune\n");
       expect(stderr).toContain("two: finetune2stream\n");
       const epochs = timelessMetrics(join(out(), "finetune")).filter(({ split }) => split === "train");
@@ -315,7 +319,7 @@ stages:
       const before = trained();
       const results = readFileSync(join(out(), "results.json"), "utf8");
       const { stdout, stderr } = await succeed(command());
-      for (const stage of stages) expect(stderr).toContain(`${stage}: done already, in ${join(out(), stage)}\n`);
+      for (const stage of stages) expect(stderr).toContain(`${stage}: already done, in ${join(out(), stage)}\n`);
       expect(stderr).not.toMatch(/^epoch |: evaluation$/m);
       expect(trained()).toEqual(before);
       expect(readFileSync(join(out(), "results.json"), "utf8")).toBe(results);

@@ -5,10 +5,10 @@ import { findExamples } from "../../src/evaluation/examples.ts";
 const right = Uint8Array.of(1, 1, 1, 0, 0, 1, 1, 1);
 const counts = Uint16Array.of(4, 1, 9, 2, 16, 3, 2, 4);
 
-it("finds the cheapest that are right, the dearest, and draws from the rest, no image twice", () => {
+it("finds those with the fewest patches that are right, those with the most, and draws from the rest, no image twice", () => {
   const found = findExamples(right, counts, 1, 2);
-  expect(found.cheapest).toEqual([1, 6]);
-  expect(found.dearest).toEqual([4, 2]); // right or wrong
+  expect(found.fewest).toEqual([1, 6]);
+  expect(found.most).toEqual([4, 2]); // right or wrong
   expect(found.right.toSorted()).toEqual(expect.arrayContaining(found.right.filter((i) => [0, 5, 7].includes(i))));
   expect(found.right).toHaveLength(2);
   expect(found.wrong).toEqual([3]);

@@ -130,7 +130,7 @@ describe("stages", () => {
       "stages.hr.frequency: must be an option of classifier_training, got 2; see `patchdrop classifier_training --help`",
       "stages.hr.batch_size: must be at least 2, got 1; see `patchdrop classifier_training --help`",
       "stages.policy.alpha: must be at most 1, got 2; see `patchdrop pretrain --help`",
-      "stages.policy.ckpt_hr_cl: must be given, got nothing; see `patchdrop pretrain --help`",
+      "stages.policy.ckpt_hr_cl: must be given; see `patchdrop pretrain --help`",
     ]);
   });
 
@@ -140,7 +140,7 @@ describe("stages", () => {
     ).toEqual([
       "common.cv_dir: must be left out: the run folder of a stage is its name, in the folder of the experiment, got a",
       "stages.hr.cv_dir: must be left out: the run folder of a stage is its name, in the folder of the experiment, got b",
-      "stages.hr.resume: must be left out: a stage that was begun goes on by itself, got true",
+      "stages.hr.resume: must be left out: a stage that was begun continues by itself, got true",
     ]);
   });
 
@@ -166,13 +166,13 @@ describe("stages", () => {
 `),
     ).toEqual([
       "stages.12: must not be a number alone, since the order of stages would be lost, got keys with values",
-      "stages.../up: must be a plain name, since it becomes a folder, got keys with values",
+      "stages.../up: must be letters, digits, '.', '_' or '-', since it names a folder, got keys with values",
       "stages.results.json: must not be the name of a file that the experiment writes, got keys with values",
     ]);
   });
 
   it("must be there", () => {
-    expect(faultsOf("title: a")).toEqual(["stages: must be given, got nothing"]);
+    expect(faultsOf("title: a")).toEqual(["stages: must be given"]);
     expect(faultsOf("stages:")).toEqual(["stages: must be keys with values, got nothing"]);
     expect(faultsOf("stages: {}")).toEqual(["stages: must hold at least one stage, got nothing"]);
     expect(faultsOf("stages: [hr]")).toEqual(["stages: must be keys with values, got a list"]);

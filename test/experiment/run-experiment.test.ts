@@ -81,6 +81,9 @@ function expectWritten({ result }: Awaited<ReturnType<typeof run>>, title: strin
 /** Bytes and time of what a run must leave alone. */
 const written = () => [page, results].map((path) => [readFileSync(path, "utf8"), statSync(path).mtimeMs]);
 
+/** A page without the time at which it was made. */
+const timeless = (path: string) => readFileSync(path, "utf8").replace(/<footer>.*<\/footer>/, "");
+
 it(
   "leaves nothing behind where it cannot start",
   async () => {
@@ -203,11 +206,13 @@ describe("what lies in the folder", () => {
     "is not believed where the page %s: it is written again of known numbers",
     async (_, change) => {
       const before = readFileSync(results, "utf8");
+      const html = timeless(page);
       change();
       const done = await run(whole);
       expect(done.evaluated).toEqual([]);
       expect(done.notes).toContain(`${page}: missing, or not the page of these results; it is written again`);
       expectWritten(done, "First");
+      expect(timeless(page)).toBe(html);
       expect(JSON.parse(readFileSync(results, "utf8")).evaluations).toEqual(JSON.parse(before).evaluations);
     },
     timeoutMs,
@@ -226,6 +231,33 @@ describe("what lies in the folder", () => {
       );
       expect(done.result.rows).toEqual(before.result.rows);
       expectWritten(done, "First");
+    },
+    timeoutMs,
+  );
+
+  it(
+    "is refused where a stage has trained longer than the file says",
+    async () => {
+      const longer = { ...whole, common: whole.common.replace("max_epochs: 1", "max_epochs: 2") };
+      const { hr } = whole.stages;
+      rmSync(out, { recursive: true });
+      await run({ ...longer, stages: { hr }, gallery: "" });
+      await expect(run({ ...whole, stages: { hr }, gallery: "" })).rejects.toThrow(
+        `${join(out, "hr")}: must have trained 1 epochs at most, got 2; give the old max_epochs, or another --out`,
+      );
+      rmSync(out, { recursive: true });
+    },
+    timeoutMs,
+  );
+
+  it(
+    "is the data of --data_dir, wherever it was in training",
+    async () => {
+      const moved = join(folder, "moved");
+      renameSync(join(folder, "data"), moved);
+      const done = await run(whole, moved);
+      renameSync(moved, join(folder, "data"));
+      expect({ trained: done.trained, evaluated: done.evaluated }).toEqual({ trained: [], evaluated: ["hr", "a"] });
     },
     timeoutMs,
   );

@@ -14,12 +14,12 @@ function policy(name: string, accuracy: number, patches: number): Runs[number] {
   return { name, evaluation } as unknown as Runs[number];
 }
 
-it("names the most accurate policy, and of those that look the same the cheapest", () => {
+it("names the most accurate policy, and of those that look the same the one with the fewest patches", () => {
   const all = "of the 10,000 test images of made and reads";
   expect(summaryOf([policy("a", 0.84, 9), policy("b", 0.8604, 12), policy("c", 0.8602, 10)])).toBe(
-    `Of 3 policies the most accurate, c, recognizes 86.0 % ${all} 10.00 of the 16 patches of each; with all 16 it recognizes 90.0 %.`,
+    `The most accurate of 3 policies, c, recognizes 86.0 % ${all} 10.00 of the 16 patches of each; with all 16 it recognizes 90.0 %.`,
   );
-  expect(summaryOf([policy("b", 0.861, 12), policy("c", 0.8602, 10)])).toMatch(/^Of 2 policies the most accurate, b,/);
+  expect(summaryOf([policy("b", 0.861, 12), policy("c", 0.8602, 10)])).toMatch(/^The most accurate of 2 policies, b,/);
 });
 
 it("needs no policy", () => {

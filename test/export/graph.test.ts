@@ -43,7 +43,7 @@ describe("a layer as ONNX nodes", () => {
     const parameters = new Parameters(network, size, "cpu");
     parameters.load(randomState(parameters, 1), name);
     const { values, rank } = scope(() => {
-      const result = forward(network, parameters, fromArray(images, [2, 3, size, size]), "fp32", "eval");
+      const result = forward({ network, parameters }, fromArray(images, [2, 3, size, size]), "fp32", "eval");
       return { values: result.toFloat32(), rank: result.shape.length };
     });
 

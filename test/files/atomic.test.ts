@@ -82,7 +82,7 @@ describe("writeFileAtomic", () => {
         expect((error as Error).message).toMatch(
           new RegExp(
             `^${path}: could not be written \\(ENOSPC: injected, write\\); 11 bytes needed, \\d+ free; ` +
-              "free some space, then go on; a training goes on with --resume$",
+              "free some space and run it again; continue a training with --resume$",
           ),
         );
         expect(readdirSync(folder)).toEqual(["f"]);
@@ -94,8 +94,8 @@ describe("writeFileAtomic", () => {
   });
 
   it.each([
-    ["EROFS", "give a folder that may be written"],
-    ["EFBIG", "raise the limit on file sizes (ulimit -f), then go on; a training goes on with --resume"],
+    ["EROFS", "give a writable folder"],
+    ["EFBIG", "raise the limit on file sizes (ulimit -f) and run it again; continue a training with --resume"],
     ["EIO", "check the disk and the path"],
   ])("says what to do about %s", (code, next) => {
     Object.assign(disk, { calls: 0, failAt: 1, code });

@@ -150,7 +150,7 @@ describe("readPickle", () => {
     [
       "a second pickle",
       pickle("K", 1, ".cposix\nsystem\n."),
-      "byte 3: the file must end with its pickle; a second pickle behind the first is a way to hide one, got 15 more bytes",
+      "byte 3: the file must end with its pickle; a second pickle after the first is a way to hide one, got 15 more bytes",
     ],
   ])("refuses %s as unsafe", (_, bytes, message) => {
     const error = refusal(bytes);
@@ -191,7 +191,11 @@ describe("readPickle", () => {
     ["half an item", pickle("}(Nu."), "byte 4: a dict's items must be pairs, got 1 values"],
     ["a key twice", pickle("}(K", 1, "NK", 1, "Nu."), "byte 9: each key may appear once, got 1 twice"],
     ["a tuple as key", pickle("})Ns."), "byte 4: a dict's key must be str, bytes or a number"],
-    ["a cycle", pickle("]q", 0, "h", 0, "a."), "byte 6: a value inside another must not change (is it a cycle?)"],
+    [
+      "a cycle",
+      pickle("]q", 0, "h", 0, "a."),
+      "byte 6: a container must not change once it is inside another (is there a cycle?)",
+    ],
     ["a call of data", pickle("K", 1, ")R."), "byte 4: REDUCE must call a name"],
     ["a call without tuple", pickle("cnumpy\ndtype\nNR."), "byte 15: REDUCE must call with a tuple"],
     ["a call of a type", pickle("cnumpy\nndarray\n)R."), "byte 17: this name may not be called, got numpy.ndarray"],

@@ -59,7 +59,7 @@ describe("stored zip", () => {
     expect(readStoredZip(commented, "zip")).toEqual(entries);
     archive.write("b", 30);
     expect(() => readStoredZip(archive, "zip")).toThrow(
-      "an entry must have one name in the directory and in front of its content, got a/nine",
+      "an entry's name must be the same in the directory and in its header, got a/nine",
     );
   });
 });

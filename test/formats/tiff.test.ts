@@ -127,7 +127,7 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
   expect(await refusal(Buffer.from("\x89PNG\r\n\x1a\n"))).toMatch(/^x\.tif: must begin as a TIFF file/);
   expect(await refusal(header().subarray(0, 8), 8)).toMatch(/must lie within the file's 8 bytes/);
   // The directory names itself as the next one.
-  expect(await changed((bytes) => bytes.writeUInt32LE(8, 8 + 2 + 13 * 12))).toMatch(/must not go round in a circle/);
+  expect(await changed((bytes) => bytes.writeUInt32LE(8, 8 + 2 + 13 * 12))).toMatch(/must not form a loop/);
   expect(await changed((bytes) => bytes.writeUInt16LE(60_000, 8))).toMatch(/must have 1 to 512 fields, got 60000/);
   const sides = (side: number) => (bytes: Buffer) => {
     bytes.writeUInt32LE(side, placeOf(bytes, 256));
@@ -147,6 +147,11 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
     /TileOffsets: must have at most 6 values/,
   );
   expect(await changed((bytes) => bytes.writeUInt32LE(0xffff_0000, placeOf(bytes, 324)))).toMatch(/must lie within/);
+  // A predictor that there is none of, and the one of floating-point numbers for bytes; and a third order of planes.
+  const field = (tag: number, value: number) => (bytes: Buffer) => bytes.writeUInt16LE(value, placeOf(bytes, tag));
+  expect(await changed(field(317, 4))).toMatch(/Predictor: must be one of 1, 2, got 4/);
+  expect(await changed(field(317, 3))).toMatch(/Predictor: must be one of 1, 2, got 3/);
+  expect(await changed(field(284, 3))).toMatch(/PlanarConfiguration: must be one of 1, 2, got 3/);
   const counts = (bytes: Buffer) => bytes.writeUInt32LE(0x7fff_ffff, bytes.readUInt32LE(placeOf(bytes, 325)));
   expect(await changed(counts)).toMatch(/TileByteCounts: must be at most 67072, got 2147483647/);
 });

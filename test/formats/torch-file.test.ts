@@ -166,9 +166,9 @@ describe("readTorchFile refuses", () => {
     ["an instance", torchZip("(iposix\nsystem\n."), `the opcode INST is not read; ${advice}`],
     ["a second pickle", torchZip("N.cposix\nsystem\n."), "is a way to hide one, got 15 more bytes"],
     [
-      "a second pickle behind the storages",
+      "a second pickle after the storages",
       Buffer.concat([torchStream(`${tensor(both, 2, "N")}.`, [1, 2]), pickle("N.")]),
-      "byte 183: the file must end with its storages; a second pickle behind them is a way to hide one, got 2 more bytes",
+      "byte 183: the file must end with its storages; a second pickle after them is a way to hide one, got 2 more bytes",
     ],
     [
       "TorchScript",
@@ -204,7 +204,7 @@ describe("readTorchFile refuses", () => {
     [
       "a storage that is not there, in the stream",
       torchStream(`${tensor(both, 2, "N")}.`, [], "]."),
-      "every storage must be there, got none of key 0",
+      "is missing a storage, key 0",
     ],
     [
       "a tensor past its storage",
@@ -229,7 +229,7 @@ describe("readTorchFile refuses", () => {
     [
       "a storage of its own",
       torchZip(`${storage(2, "")}.`),
-      "file: must hold tensors and plain values, no storages or classes",
+      "file: must hold only tensors and plain values, not storages or classes",
     ],
     ["a persistent id of another kind", torchZip("U\x01xQ."), "a persistent id must be ('storage'"],
     ["a parameter of nothing", torchZip("ctorch._utils\n_rebuild_parameter\n(N\x88NtR."), "_rebuild_parameter takes"],
@@ -278,7 +278,7 @@ describe("readTorchFile refuses", () => {
     [
       "a zip with a damaged storage",
       torchZip(`${tensor(both)}.`, new Uint8Array(8).fill(0xab)).map((byte) => (byte === 0xab ? 0xac : byte)),
-      "every entry must have its checksum",
+      "every entry must match its checksum",
     ],
   ])("%s", (_, bytes, message) => {
     const error = refusal(bytes);

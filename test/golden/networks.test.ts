@@ -60,7 +60,7 @@ describe("the classifier", () => {
     scope(() => {
       const { images, labels } = goldenBatch(golden.labels);
       const { logits, loss, smoothed } = withGradients(() => {
-        const logits = forward(network, parameters, images, "fp32", mode as BatchNormMode);
+        const logits = forward({ network, parameters }, images, "fp32", mode as BatchNormMode);
         return { logits, loss: ops.crossEntropy(logits, labels), smoothed: ops.crossEntropy(logits, labels, 0.1) };
       });
       close(logits.toFloat32(), expected.logits, logitTolerance);
@@ -85,7 +85,7 @@ describe("the classifier", () => {
     const before = parameters.statistics.toFloat32();
     scope(() =>
       close(
-        forward(network, parameters, goldenImages(), "fp32", "batch").toFloat32(),
+        forward({ network, parameters }, goldenImages(), "fp32", "batch").toFloat32(),
         golden.classifierTrain.logits,
         logitTolerance,
       ),
@@ -112,7 +112,7 @@ describe("the classifier", () => {
     read.load(openCheckpoint(file).networks.get("resnet_hr")!, file);
     rmSync(folder, { recursive: true });
     scope(() => {
-      const logits = forward(model.classifier(10), read, goldenImages(), "fp32", "eval");
+      const logits = forward({ network: model.classifier(10), parameters: read }, goldenImages(), "fp32", "eval");
       close(logits.toFloat32(), golden.classifierEval.logits, 1e-4);
     });
   });
@@ -122,7 +122,7 @@ describe("the classifier", () => {
     const size = Math.max(...golden.classifierEval.logits.flat().map(Math.abs));
     scope(() =>
       close(
-        forward(network, parameters, goldenImages(), "bf16", "eval").toFloat32(),
+        forward({ network, parameters }, goldenImages(), "bf16", "eval").toFloat32(),
         golden.classifierEval.logits,
         0.06 * size,
       ),
@@ -141,7 +141,7 @@ describe("the classifier", () => {
     parameters.load(state, "formula");
     scope(() =>
       close(
-        forward(network, parameters, goldenImages(2), "fp32", "eval").toFloat32(),
+        forward({ network, parameters }, goldenImages(2), "fp32", "eval").toFloat32(),
         golden.classifier100Eval.logits,
         logitTolerance,
       ),
@@ -158,7 +158,7 @@ describe("the policy", () => {
     parameters.requireGradient();
     scope(() => {
       const low = lowResolution(goldenImages(), model);
-      const logits = withGradients(() => forward(network, parameters, low, "fp32", mode as BatchNormMode));
+      const logits = withGradients(() => forward({ network, parameters }, low, "fp32", mode as BatchNormMode));
       close(logits.toFloat32(), expected.logits, logitTolerance);
       const weights = fromArray(
         Float32Array.from({ length: 128 }, (_, i) => hashUniform(i, salts.checksum) - 0.5),

@@ -30,8 +30,7 @@ const statisticsTolerance = 1e-4;
  * another order of summation turns its sign. In training mode some do in the bottleneck networks, and single tensors then
  * move by up to a quarter, in PyTorch too: on an Intel Xeon with AVX-512 and without bf16 its own resnet50, channels-last
  * as ours, is 6.6e-3 from the golden values with one thread and 7.1e-3 with two (single tensors 0.25), in 2.15.0 as in
- * 2.11.0. Ours is 6.5e-3 there. README.md has all networks. The tolerance is three times the
- * largest of these.
+ * 2.11.0. Ours is 6.5e-3 there. README.md has all networks. The tolerance is three times the largest of these.
  */
 const gradientTolerance = { eval: 1e-3, train: 2e-2 };
 const flippedTolerance = 0.4;
@@ -67,7 +66,7 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
         [golden.images],
       );
       const { logits, loss } = withGradients(() => {
-        const logits = forward(network, parameters, imagesOf(), "fp32", mode);
+        const logits = forward({ network, parameters }, imagesOf(), "fp32", mode);
         return { logits, loss: ops.crossEntropy(logits, labels) };
       });
       expect(farthestLogit(logits, expected[mode].logits)).toBeLessThan(logitTolerance);

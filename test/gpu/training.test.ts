@@ -47,9 +47,11 @@ async function trained(
 ): Promise<Run> {
   const place = { device: "cuda", precision, cuda } as const;
   const own = stageCase(stage, flags, place);
-  const seen = await train(stepRunner({ ...runnerOptions(dataset, own.learning, place), captured }));
+  const options = { ...runnerOptions(dataset, own.learning, place), captured };
+  const seen = await train(stepRunner(options));
   const end = endOf(own);
   own.free();
+  options.setting.normalizer.free();
   return { seen, end };
 }
 
@@ -113,8 +115,7 @@ describeOnGpu("training", () => {
     await trained(stageFlags[2], true);
     const before = liveHandles();
     await trained(stageFlags[2], true);
-    // The normalizer's two, which live as long as its run.
-    expect(liveHandles()).toBe(before + 2);
+    expect(liveHandles()).toBe(before);
   });
 });
 
@@ -127,9 +128,9 @@ describeOnGpu("data", () => {
     const dataset = noiseDataset(50);
     const made = (["cpu", "cuda"] as const).map((device) => {
       const resident = new ResidentImages(dataset.inMemory.images, dataset.imageSize, moves, device);
-      const luck = { seed: 1, epoch: 2, firstPosition: 3 };
+      const augmentation = { seed: 1, epoch: 2, firstPosition: 3 };
       const bytes = scope(() => {
-        const drawn = fromArray(dataset.inMemory.moves(50, luck), [50], device);
+        const drawn = fromArray(dataset.inMemory.moves(50, augmentation), [50], device);
         return resident
           .batch(
             fromArray(

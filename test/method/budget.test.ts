@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
   asTested,
+  type Choice,
   choosePatches,
   choosePatchesOf,
   meanEntropy,
   probabilitiesOf,
-  type Selection,
   takesAll,
   takesNone,
   thresholdForAccuracy,
@@ -16,10 +16,10 @@ import { maskBits } from "../../src/method/grid.ts";
 const probabilities = [0.5, 0.9, 0.25, 0.9];
 
 describe("choosePatches", () => {
-  it.each<[string, Selection, string]>([
-    ["those at least as likely as the threshold", { policy: "threshold", threshold: 0.5 }, "1101"],
+  it.each<[string, Choice, string]>([
+    ["those with at least the threshold", { policy: "threshold", threshold: 0.5 }, "1101"],
     [
-      "at most a budget of them, of two as likely the first",
+      "at most a budget of them, of two equal ones the first",
       { policy: "threshold", threshold: 0.5, budget: 1 },
       "0100",
     ],
@@ -28,10 +28,10 @@ describe("choosePatches", () => {
     ["all with the threshold that takes all", { policy: "threshold", threshold: takesAll }, "1111"],
     ["none with the threshold that takes none", { policy: "threshold", threshold: takesNone }, "0000"],
     ["exactly K, however unlikely", { policy: "topk", budget: 3 }, "1101"],
-    ["exactly K, of two as likely the first", { policy: "topk", budget: 1 }, "0100"],
+    ["exactly K, of two equal ones the first", { policy: "topk", budget: 1 }, "0100"],
     ["all of them", { policy: "topk", budget: 4 }, "1111"],
-  ])("takes %s", (_, selection, mask) => {
-    expect(maskBits(choosePatches(probabilities, selection))).toBe(mask);
+  ])("takes %s", (_, choice, mask) => {
+    expect(maskBits(choosePatches(probabilities, choice))).toBe(mask);
   });
 
   it("takes by chance a patch whose uniform number lies below its probability", () => {
@@ -76,6 +76,7 @@ describe("thresholdForPatches", () => {
     [1.25, 0.6875, 1], // as near as 1.5, and fewer
     [1.3, 0.5625, 1.5],
     [3.5, 0.0625, 3.5],
+    [3.9, takesAll, 4], // the last one has the probability 0
     [4, takesAll, 4],
     [0.2, takesNone, 0],
   ])("for a mean of %d patches is %d, which gives %d", (target, threshold, patches) => {
@@ -91,7 +92,13 @@ describe("thresholdForPatches", () => {
     expect(thresholdForPatches(looked, 4, 8)).toEqual({ threshold: takesAll, patches: 4 });
   });
 
-  it("takes patches as likely together", () => {
+  it("leaves the probabilities as they were", () => {
+    const probabilities = Float32Array.of(0.25, 0.75, 0.5);
+    thresholdForPatches({ probabilities, patches: 3 }, 1.5);
+    expect([...probabilities]).toEqual([0.25, 0.75, 0.5]);
+  });
+
+  it("takes patches with equal probability together", () => {
     const tied = { probabilities: Float32Array.of(0.75, 0.75, 0.75, 0.25), patches: 4 };
     expect(thresholdForPatches(tied, 1)).toEqual({ threshold: takesNone, patches: 0 });
     expect(thresholdForPatches(tied, 2)).toEqual({ threshold: 0.5, patches: 3 });
@@ -158,7 +165,7 @@ describe("thresholdForAccuracy", () => {
     const two = { probabilities: Float32Array.of(...one.probabilities, ...second), patches: 16 };
     const measure = async (thresholds: readonly number[]) =>
       thresholds.map((threshold) => two.probabilities.filter((p) => p >= threshold).length / 2 / 16);
-    const halves = await thresholdForAccuracy(two, 9.25 / 16, measure);
+    const halves = await thresholdForAccuracy(two, 9.5 / 16, measure);
     expect([halves.patches, halves.accuracy]).toEqual([9.5, 9.5 / 16]);
     // Between the tenth probability of the first image, 6.5/16 = 0.40625, and that of the second, 0.390625.
     expect(halves.threshold).toBe(0.3984375);
@@ -172,14 +179,15 @@ describe("thresholdForAccuracy", () => {
   });
 
   it("takes none where none are needed", async () => {
-    const { measure } = measuring((patches) => patches / 16);
+    const { asked, measure } = measuring((patches) => patches / 16);
     expect(await thresholdForAccuracy(one, 0, measure)).toEqual({ threshold: takesNone, patches: 0, accuracy: 0 });
+    expect(asked).toHaveLength(1);
   });
 
   it("looks no further than the budget", async () => {
     const { measure } = measuring((patches) => Math.min(patches, 4) / 16);
     expect(await thresholdForAccuracy(one, 0.125, measure, 4)).toMatchObject({ patches: 2, accuracy: 0.125 });
-    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow("the best there was 0.2500, with 4.00");
+    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow("the best is 0.2500, at 4.00");
   });
 
   it("says the best that there was where it cannot be reached", async () => {
@@ -187,8 +195,8 @@ describe("thresholdForAccuracy", () => {
     await expect(thresholdForAccuracy(one, 0.95, measure)).rejects.toMatchObject({
       exitCode: 2,
       message:
-        "--target_accuracy: must be reached on the training images with some number of patches, got 0.95; " +
-        "the best there was 0.9300, with 12.00 patches an image",
+        "--target_accuracy: is not reached on the training images with any number of patches, got 0.95; " +
+        "the best is 0.9300, at 12.00 patches per image",
     });
   });
 });
@@ -198,7 +206,7 @@ describe("an accuracy that is the same for any number of patches", () => {
     const image = { probabilities: Float32Array.of(0.75, 0.25), patches: 2 };
     const measure = async (thresholds: readonly number[]) => thresholds.map(() => 0.9);
     await expect(thresholdForAccuracy(image, 0.95, measure)).rejects.toThrow(
-      "the best there was 0.9000, with 0.00 patches an image",
+      "the best is 0.9000, at 0.00 patches per image",
     );
   });
 });

@@ -11,3 +11,12 @@ it("counts accuracy and patches by class, over batches", () => {
   expect(second).toMatchObject({ images: 0, accuracy: Number.NaN });
   expect(third).toEqual({ images: 1, accuracy: 0, patches: 1, patchUse: [0, 1] });
 });
+
+it("keeps the patches of one class apart from those of the next", () => {
+  const classes = new ClassAccumulator(2, 2);
+  classes.add([0, 1], Float32Array.of(1, 1), Uint8Array.of(0, 1, 1, 0));
+  expect(classes.results().map(({ patchUse }) => patchUse)).toEqual([
+    [0, 1],
+    [1, 0],
+  ]);
+});

@@ -7,12 +7,14 @@ import {
   fixedRows,
   makeGrid,
   maskBits,
+  patchAt,
   patchBox,
   pixelsRead,
   randomMask,
 } from "../../src/method/grid.ts";
 
-const grid = makeGrid(32, 8);
+// Written out, so that this file loads whatever makeGrid does.
+const grid = { imageSize: 32, patchSize: 8, patchWidth: 8, patchHeight: 8, rows: 4, columns: 4, patches: 16 };
 
 /** The exit code and message of the error that `run` must throw. */
 function raised(run: () => unknown): { exitCode: number; message: string } {
@@ -42,10 +44,23 @@ function scripted(values: number[]) {
 
 describe("makeGrid", () => {
   it("cuts CIFAR's and ImageNet's images into 4 × 4 patches", () => {
-    expect(grid).toEqual({ imageSize: 32, patchSize: 8, rows: 4, columns: 4, patches: 16 });
-    expect(makeGrid(224, 56)).toEqual({ imageSize: 224, patchSize: 56, rows: 4, columns: 4, patches: 16 });
+    const square = (patchSize: number) => ({ patchSize, patchWidth: patchSize, patchHeight: patchSize });
+    expect(makeGrid(32, 8)).toEqual(grid);
+    expect(makeGrid(224, 56)).toEqual({ imageSize: 224, ...square(56), rows: 4, columns: 4, patches: 16 });
     expect(makeGrid(112, 56).patches).toBe(4);
-    expect(makeGrid(1, 1)).toEqual({ imageSize: 1, patchSize: 1, rows: 1, columns: 1, patches: 1 });
+    expect(makeGrid(1, 1)).toEqual({ imageSize: 1, ...square(1), rows: 1, columns: 1, patches: 1 });
+  });
+
+  it("cuts an image into rectangles: patches of 8 × 16 pixels make 2 rows of 4", () => {
+    const wide = makeGrid(32, "8x16");
+    const sides = { patchSize: "8x16", patchWidth: 8, patchHeight: 16 };
+    expect(wide).toEqual({ imageSize: 32, ...sides, rows: 2, columns: 4, patches: 8 });
+    expect(patchBox(wide, 5)).toEqual({ x: 8, y: 16, width: 8, height: 16 });
+    // Column 15 and row 15 are the last of the second patch; one further is the third below it.
+    expect([patchAt(wide, 15, 15), patchAt(wide, 16, 16)]).toEqual([1, 6]);
+    expect(pixelsRead(wide, 3, 8)).toBe(3 * 8 * 16 + 64);
+    expect(maskBits(fixedRows(wide, 4))).toBe("11110000");
+    expect(() => makeGrid(32, "8x12")).toThrow("patch size: must divide the image size of 32 pixels, got 8x12");
   });
 
   it.each([

@@ -144,9 +144,9 @@ describe("by hand", () => {
     expect(whole.metrics()).toEqual({
       accuracy: 2 / 3,
       sparsity: 5 / 3,
-      variance: Math.sqrt(1 / 3),
-      unique_policies: 2,
-      commonest_policy: 2 / 3,
+      patches_std: Math.sqrt(1 / 3),
+      distinct_masks: 2,
+      commonest_mask: 2 / 3,
     });
     const parts = new MetricAccumulator();
     parts.add({ correct: Float32Array.of(1), mask: masks.subarray(0, 4) });
@@ -207,7 +207,7 @@ describe("images, by hand", () => {
   const normalizer = new Normalizer({ mean: [0, 0.5, 0], std: [1, 0.5, 1] }, "cpu");
   const bytes = Uint8Array.of(255, 255, 0, 0, 0, 0, 0, 255, 255, 51, 0, 0);
   const shown = (images: Tensor) =>
-    Array.from(ops.contiguous(ops.permute(images, [0, 2, 3, 1])).toFloat32(), (v) => Number(v.toFixed(4)));
+    Array.from(ops.permute(images, [0, 2, 3, 1]).toFloat32(), (v) => Number(v.toFixed(4)));
 
   it("normalizes: (x / 255 − mean) / std", () => {
     expect(shown(normalizer.images(bytes, 2))).toEqual([1, 1, 0, 0, -1, 0, 0, 1, 1, 0.2, -1, 0]);

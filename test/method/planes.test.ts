@@ -70,4 +70,5 @@ it.each([
 
 it("turns logits into probabilities, row by row, however large they are", () => {
   expect([...softmax(Float32Array.of(0, Math.log(3), 1000, 1000), 2)]).toEqual([0.25, 0.75, 0.5, 0.5]);
+  expect([...softmax(Float32Array.of(-1000, 1000, 0), 3)]).toEqual([0, 1, 0]);
 });

@@ -75,13 +75,13 @@ describe("a path that is named", () => {
     expect(error.exitCode).toBe(3);
     expect(error.message).toBe(
       `PATCHDROP_TORCH: must be a folder with PyTorch's or LibTorch's libraries, but ${folder}/absent does not exist; ` +
-        "correct the path, or leave PATCHDROP_TORCH away and run `patchdrop setup`",
+        "correct the path, or leave PATCHDROP_TORCH out and run `patchdrop setup`",
     );
   });
 
   test.each(["2.9.1", "1.13.0", "3.0.0", "2.1.0"])("of version %s is refused", (version) => {
     const torch = writeFake(path.join(folder, "torch"), { version });
-    expect(errorOf({ torch, env }).message).toContain(`is PyTorch ${version}; needed is 2.10 or newer, below 3`);
+    expect(errorOf({ torch, env }).message).toContain(`is PyTorch ${version}; 2.10 or newer (below 3) is needed`);
   });
 
   test("without a version is refused", () => {
@@ -101,7 +101,7 @@ describe("a path that is named", () => {
     ["empty", Buffer.alloc(0), "is empty (half copied?)"],
     ["cut in the header", elf().subarray(0, 40), "is cut short at 40 bytes"],
     ["cut in a segment", elf().subarray(0, -1), "is cut short"],
-    ["text", Buffer.from("version https://git-lfs.github.com/spec/v1\n"), "is no shared library"],
+    ["text", Buffer.from("version https://git-lfs.github.com/spec/v1\n"), "is not a shared library"],
     ["of another processor", elf({ machine: otherMachine }), "is for another processor"],
   ])("whose libtorch_cpu is %s is refused", (_, cpu, why) => {
     const torch = writeFake(path.join(folder, "torch"), { cpu });
@@ -149,7 +149,7 @@ describe("the active Python", () => {
     const found = findLibtorch({ env: { ...env, VIRTUAL_ENV } });
     expect(found.root).toBe(inCache);
     expect(found.tried).toEqual([
-      { source: "python", path: torch, why: "is PyTorch 2.4.1; needed is 2.10 or newer, below 3" },
+      { source: "python", path: torch, why: "is PyTorch 2.4.1; 2.10 or newer (below 3) is needed" },
     ]);
   });
 
@@ -201,7 +201,7 @@ test("nothing anywhere: every place is named, and the command that helps", () =>
   expect(error.kind).toBe("input");
   expect(error.message.split("\n")).toEqual([
     "libtorch: PyTorch 2.10 or newer (below 3) must be on this machine, got none at the 2 places tried; " +
-      "run `patchdrop setup` to fetch it, or name one with --torch PATH",
+      "run `patchdrop setup` to fetch it, or give one with --torch PATH",
     "  python: python3 is not installed",
     `  cache: ${folder}/cache/libtorch holds nothing for this platform`,
   ]);

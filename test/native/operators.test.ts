@@ -50,9 +50,9 @@ describe(`libtorch ${found.version}`, () => {
     const said = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.1 GiB\nmore";
     const full = failureOf("aten::conv2d([512,3,32,32])", said);
     expect(full.message).toBe(
-      "aten::conv2d([512,3,32,32]): must find room in the GPU's memory, got CUDA out of memory. Tried to allocate " +
-        "2.00 GiB. GPU 0 has a total capacity of 79.1 GiB; lower --batch_size, take --precision bf16, or free the GPU " +
-        "of other processes",
+      "aten::conv2d([512,3,32,32]): must fit into the GPU's memory, got CUDA out of memory. Tried to allocate " +
+        "2.00 GiB. GPU 0 has a total capacity of 79.1 GiB; lower --batch_size, use --precision bf16, or stop other " +
+        "processes on the GPU",
     );
     expect([full.kind, full.exitCode]).toEqual(["resource", 6]);
     expect(failureOf("aten::mul", "shapes differ\nmore").message).toBe("aten::mul: shapes differ");

@@ -197,7 +197,7 @@ describe("refuses", () => {
   it("models of two exports, and half of one", async () => {
     await expectRefused(
       copy("policy", (file) => cpSync(join(exported("hr"), "classifier.onnx"), file("classifier.onnx"))),
-      /classifier\.onnx: must be of the same export as policy\.onnx; export the run again/,
+      /classifier\.onnx: must come from the same export as policy\.onnx; export the run again/,
     );
     await expectRefused(
       copy("two", (file) => rmSync(file("lr_classifier.onnx"))),

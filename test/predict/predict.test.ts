@@ -18,6 +18,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { showImages } from "../../src/evaluation/show-images.ts";
 import { openPredictor } from "../../src/inference/open-run.ts";
+import { patchAt } from "../../src/method/grid.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
@@ -106,6 +107,27 @@ it.each(["policy", "two"])("says of a run with a policy what its evaluation show
   }
 });
 
+it("refuses bytes that are no whole images, and masks of other images", async () => {
+  const run = await openPredictor(at("two"), { threads: 1, precision: "fp32" });
+  const images = (count: number, side: number) => new Uint8Array(count * side * side * 3);
+  const [two, low] = [images(2, 32), images(2, 8)];
+  const size = "must be whole images of 32 × 32 pixels, 3072 bytes each";
+  await expect(run.predict(new Uint8Array(0))).rejects.toThrow(`images: ${size}, got 0 bytes`);
+  await expect(run.predict(images(1, 8))).rejects.toThrow(`images: ${size}, got 192 bytes`);
+  await expect(run.decide(new Uint8Array(100))).rejects.toThrow(
+    "low: must be whole images of 8 × 8 pixels, 192 bytes each, got 100 bytes",
+  );
+  await expect(run.classify(two, new Uint8Array(16), low)).rejects.toThrow(
+    "mask: must have 32 patches, as the images, got 16",
+  );
+  await expect(run.classify(two, new Uint8Array(32), images(1, 8))).rejects.toMatchObject({
+    kind: "usage",
+    message: "low: must be as many images as the others, 2, got 1",
+  });
+  expect(await run.classify(two, new Uint8Array(32), low)).toHaveLength(2 * 3);
+  await run.free();
+});
+
 it.each(["policy", "two"])(
   "deciding on the low resolution and classifying what was acquired is predicting: %s",
   async (name) => {
@@ -126,7 +148,7 @@ it.each(["policy", "two"])(
     // What was never read may be anything.
     const acquired = whole.map((byte, at) => {
       const [x, y] = [Math.floor(at / 3) % imageSize, Math.floor(at / 3 / imageSize) % imageSize];
-      const patch = Math.floor(y / grid.patchSize) * grid.columns + Math.floor(x / grid.patchSize);
+      const patch = patchAt(grid, x, y);
       return mask[Math.floor(at / 3 / imageSize ** 2) * grid.patches + patch] === 1 ? byte : 99;
     });
     expect(acquired).not.toEqual(whole);
@@ -221,7 +243,7 @@ it("a file is neither overwritten nor mixed with another run's lines", async () 
   const before = readFileSync(given.out);
   await expect(say([images()], given)).rejects.toMatchObject({
     kind: "usage",
-    message: `--out ${given.out}: must not exist yet; go on with it by --resume, or give another --out`,
+    message: `--out ${given.out}: must not exist yet; continue it with --resume, or give another --out`,
   });
   const resume = true;
   await expect(say([images()], { ...given, load: at("hr"), resume })).rejects.toMatchObject({ kind: "locked" });
@@ -248,6 +270,6 @@ it("a file of weights alone does not say what it is of", async () => {
   cpSync(join(checkpoint, weights), at("alone.safetensors"));
   await expect(say([images()], { load: at("alone.safetensors") })).rejects.toMatchObject({
     kind: "input",
-    message: expect.stringContaining("must say which model and classes its networks are of"),
+    message: expect.stringContaining("must say which model and classes its networks are for"),
   });
 });

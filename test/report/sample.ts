@@ -1,4 +1,5 @@
 /** Invented results for the tests of the report. */
+import { makeGrid } from "../../src/method/grid.ts";
 import type { GalleryItem, RawImage } from "../../src/report/gallery.ts";
 import type { PageInput } from "../../src/report/page.ts";
 import type { PolicyReport } from "../../src/report/policies.ts";
@@ -14,6 +15,7 @@ export function sampleItem(changes: Partial<GalleryItem> = {}): GalleryItem {
     image: sampleImage(8, 1),
     lowResolution: sampleImage(4, 2),
     masked: sampleImage(8, 3),
+    grid: makeGrid(8, 4),
     probabilities: [0.9, 0.25, 0.07, 0.65],
     mask: Uint8Array.of(1, 0, 0, 1),
     label: "cat",
@@ -42,14 +44,15 @@ export function samplePolicy(changes: Partial<PolicyReport> = {}): PolicyReport 
     name: "finetune",
     tradeoff: sampleTradeoff,
     patchUse: [0.1, 0.2, 0.3, 0.94],
+    columns: 2,
     classes: [
       { name: "cat", ...ofClass, patchUse: [0.2, 0.2, 0.2, 0.94] },
       { name: "dog", ...ofClass, patchUse: [0, 0.2, 0.4, 0.94] },
     ],
     health: {
       entropyBits: 1.25,
-      policies: 5,
-      commonestPolicy: 0.25,
+      distinctMasks: 5,
+      commonestMask: 0.25,
       imagesByPatches: [0, 4, 4, 0, 0],
       accuracy: 0.75,
       bestBaseline: { name: "centre patches", accuracy: 0.5 },
@@ -71,7 +74,7 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
           accuracy: 0.9261,
           patches: 16,
           patchesStd: 0,
-          policies: 1,
+          distinctMasks: 1,
         },
         {
           name: "policy after finetuning",
@@ -79,7 +82,7 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
           accuracy: 0.9138,
           patches: 7.204,
           patchesStd: 2.13,
-          policies: 3187,
+          distinctMasks: 3187,
           reward: -0.0214,
         },
       ],

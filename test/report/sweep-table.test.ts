@@ -25,7 +25,7 @@ const classes = ["cat", "d\u001bog", "none"];
 it("has a line a point, and a line a class that has images", () => {
   expect(sweepText({ rule: "threshold", classes, series: [policy, random] })).toBe(
     [
-      "Accuracy % by mean number of patches S; the baselines take as many of each image:",
+      "Accuracy % by mean number of patches S; the baselines take the same number of each image:",
       "",
       "S      threshold  policy  random patches",
       "-----  ---------  ------  --------------",
@@ -44,7 +44,7 @@ it("has a line a point, and a line a class that has images", () => {
   );
 });
 
-it("names K where the sweep goes along the K likeliest", () => {
+it("names K where the sweep goes along the K most probable", () => {
   const points = [{ ...point(4, 0.75, [0.75]), budget: 4 }];
   const text = sweepText({ rule: "topk", classes: ["cat"], series: [{ ...policy, points }] });
   expect(text).toContain("S     K  policy\n----  -  ------\n4.00  4    75.0\n");
@@ -53,7 +53,7 @@ it("names K where the sweep goes along the K likeliest", () => {
 it("is a chart of lines, the policy as it was evaluated, and the levels without a line", () => {
   const rows = [
     { name: "policy (finetune)", kind: "policy" as const, patches: 5, accuracy: 0.8 },
-    { name: "random patches, as many", kind: "baseline" as const, patches: 5, accuracy: 0.5 },
+    { name: "random patches, same number", kind: "baseline" as const, patches: 5, accuracy: 0.5 },
     { name: "all patches", kind: "baseline" as const, patches: 16, accuracy: 0.876 },
     { name: "LR classifier, no patches", kind: "baseline" as const, patches: 0, accuracy: 0.6 },
   ];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decimals, htmlTable, markdownTable, percent, textTable } from "../../src/report/table.ts";
+import { decimals, htmlTable, percent, textTable } from "../../src/report/table.ts";
 import { samplePage } from "./sample.ts";
 
 const { table } = samplePage();
@@ -33,10 +33,10 @@ describe("textTable", () => {
   it("aligns names left and numbers right", () => {
     expect(textTable(table)).toBe(
       [
-        "                            accuracy %      S     V  policies  reward",
-        "--------------------------  ----------  -----  ----  --------  ------",
-        "HR classifier, all patches        92.6  16.00  0.00         1       –",
-        "policy after finetuning           91.4   7.20  2.13      3187  -0.021",
+        "                            accuracy %      S     V  masks  reward",
+        "--------------------------  ----------  -----  ----  -----  ------",
+        "HR classifier, all patches        92.6  16.00  0.00      1       –",
+        "policy after finetuning           91.4   7.20  2.13   3187  -0.021",
         "",
       ].join("\n"),
     );
@@ -47,27 +47,7 @@ describe("textTable", () => {
   });
 
   it("is a header alone without rows", () => {
-    expect(textTable({ rows: [] })).toBe(
-      "  accuracy %  S  V  policies  reward\n  ----------  -  -  --------  ------\n",
-    );
-  });
-});
-
-describe("markdownTable", () => {
-  it("aligns numbers right", () => {
-    expect(markdownTable(table)).toBe(
-      [
-        "|  | accuracy % | S | V | policies | reward |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-        "| HR classifier, all patches | 92.6 | 16.00 | 0.00 | 1 | – |",
-        "| policy after finetuning | 91.4 | 7.20 | 2.13 | 3187 | -0.021 |",
-        "",
-      ].join("\n"),
-    );
-  });
-
-  it("keeps a name inside its cell", () => {
-    expect(markdownTable(named("a|b\nc <script> x_y & z"))).toContain("| a\\|b c &lt;script> x\\_y &amp; z | 100.0 |");
+    expect(textTable({ rows: [] })).toBe("  accuracy %  S  V  masks  reward\n  ----------  -  -  -----  ------\n");
   });
 });
 

@@ -245,7 +245,7 @@ describe("RunFolder.resume", () => {
     const error = refusal(() => RunFolder.resume(dir, other));
     expect(error.exitCode).toBe(8);
     expect(error.message.split("\n")).toEqual([
-      `${dir}: a run is resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
+      `${dir}: must be resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
       '  stage: "pretrain" → "finetune"',
       "  lr: 0.001 → 0.01",
       "  schedule.epochs: [150,250] → [150]",
@@ -280,7 +280,7 @@ describe("RunFolder.resume", () => {
     );
     writeFileSync(join(dir, "config.json"), "{");
     expect(refusal(() => RunFolder.resume(dir, config)).message).toMatch(
-      /config\.json: must be JSON, got .*; start the run anew in another --cv_dir$/,
+      /config\.json: must be JSON, got .*; start a new run in another --cv_dir$/,
     );
     writeFileSync(join(dir, "config.json"), '{"format": 2, "dataset": {}}');
     const lines = refusal(() => RunFolder.resume(dir, config)).message.split("\n");
@@ -300,7 +300,7 @@ describe("RunFolder.resume", () => {
       expect.stringMatching(
         new RegExp(
           `^checkpoint ${name} is damaged: .*/${name}/agent.safetensors: must have the SHA-256 [0-9a-f]{64}, ` +
-            `got [0-9a-f]{64}; use another checkpoint; the run goes on from ${save(1).name}$`,
+            `got [0-9a-f]{64}; use another checkpoint; the run continues from ${save(1).name}$`,
         ),
       ),
     ]);
@@ -321,7 +321,7 @@ describe("RunFolder.resume", () => {
     const { run, notes } = RunFolder.resume(dir, config);
     run.close();
     expect(notes[0]).toContain(`checkpoint ${save(2).name} is damaged: `);
-    expect(notes[0]).toContain("state.json: is missing; use another checkpoint; the run goes on from ");
+    expect(notes[0]).toContain("state.json: is missing; use another checkpoint; the run continues from ");
     expect(notes[1]).toBe(`the link "best" named the damaged ${save(2).name}; it now names ${save(1).name}`);
     expect(openCheckpoint(dir).progress.epoch).toBe(1);
   });
@@ -332,7 +332,7 @@ describe("RunFolder.resume", () => {
     const { run, checkpoint: read, notes } = RunFolder.resume(dir, config);
     run.close();
     expect(read?.progress.epoch).toBe(1);
-    expect(notes).toEqual([`there was no link "last"; the run goes on from ${save(1).name}`]);
+    expect(notes).toEqual([`there was no link "last"; the run continues from ${save(1).name}`]);
   });
 
   it("refuses when no checkpoint is whole, and changes nothing", () => {
@@ -342,7 +342,7 @@ describe("RunFolder.resume", () => {
     const metrics = readFileSync(join(dir, "metrics.jsonl"), "utf8");
     const error = refusal(() => RunFolder.resume(dir, config));
     expect(error.exitCode).toBe(3);
-    expect(error.message).toContain(`${dir}: none of the run's checkpoints is whole; start the run anew in another`);
+    expect(error.message).toContain(`${dir}: none of the run's checkpoints is whole; start a new run in another`);
     expect(error.faults.map(({ where }) => where)).toContain(checkpoint(1, "optimizer.safetensors"));
     expect(error.message).toContain(`\n${checkpoint(1, "optimizer.safetensors")}: must have the SHA-256`);
     expect(readFileSync(join(dir, "metrics.jsonl"), "utf8")).toBe(metrics);

@@ -2,7 +2,7 @@ import path from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { formatReport } from "../../src/cli/doctor-command.ts";
 import { type FoundLibtorch, findLibtorch } from "../../src/native/find.ts";
-import { requiredSymbols } from "../../src/native/library.ts";
+import { requiredSymbols } from "../../src/native/symbols.ts";
 import { adviceFor, examine, type Report } from "../../src/setup/examine.ts";
 import { cpuFeatures, defaultPrecision } from "../../src/utils/cpu.ts";
 import { temporaryFolder, writeFake } from "./fake-libtorch.ts";
@@ -60,7 +60,7 @@ describe("advice", () => {
 
   test("names the command that helps", () => {
     expect(adviceFor({ machine, found: undefined, probe: undefined })).toEqual([
-      "Run `patchdrop setup` to fetch libtorch, or name a PyTorch with --torch PATH.",
+      "Run `patchdrop setup` to fetch libtorch, or give a PyTorch with --torch PATH.",
     ]);
     expect(adviceFor({ machine, found, probe })).toEqual([
       "This libtorch lacks 1 needed functions: delete /r and run `patchdrop setup`.",
@@ -68,7 +68,7 @@ describe("advice", () => {
     expect(
       adviceFor({ machine: { gpu }, found: { ...found, source: "python" }, probe: { loadError: "x", symbols: [] } }),
     ).toEqual([
-      "This libtorch does not load: reinstall it, or run `patchdrop setup --from pip` and name with --torch the folder that it prints.",
+      "This libtorch does not load: reinstall it, or run `patchdrop setup --from pip` and give the folder that it prints with --torch.",
       "A GPU is here, but this libtorch cannot use it: run `patchdrop setup --cuda` for --device cuda.",
     ]);
   });
@@ -95,7 +95,7 @@ describe("advice on a GPU", () => {
 
   test("says when the driver is older than libtorch's CUDA", () => {
     expect(adviceFor({ machine: machineWith("12.8"), found, probe: whole, cudaProbe: whole })).toEqual([
-      "The driver serves CUDA 12.8, libtorch 2.15.0+cu132 needs a newer one: update NVIDIA's driver.",
+      "The driver supports CUDA 12.8, but libtorch 2.15.0+cu132 needs a newer one: update NVIDIA's driver.",
     ]);
   });
 

@@ -66,8 +66,8 @@ describe("a capture", () => {
     const cuda = new SimulatedCuda({ ...prompt, failing: { cudaGraphInstantiateWithFlags: 2 } });
     const error = caught(() => cuda.device.compute.capture(() => undefined));
     expect(error.message).toBe(
-      "cudaGraphInstantiate: must find room in the GPU's memory, got CUDA error 2: out of memory; " +
-        "lower --batch_size, take --precision bf16, or free the GPU of other processes",
+      "cudaGraphInstantiate: must fit into the GPU's memory, got CUDA error 2: out of memory; " +
+        "lower --batch_size, use --precision bf16, or stop other processes on the GPU",
     );
     expect([error.kind, error.exitCode]).toEqual(["resource", 6]);
   });

@@ -16,15 +16,15 @@ import { memoryData, SmallRuns } from "./small-runs.ts";
 
 /** What the next tests will find, in their order. */
 const script = vi.hoisted(() => ({ tests: [] as Metrics[] }));
-vi.mock(import("../../src/evaluation/judge.ts"), async (original) => {
+vi.mock(import("../../src/evaluation/evaluate-masks.ts"), async (original) => {
   const module = await original();
-  const judge: typeof module.judge = async (...given) => {
-    const judged = await module.judge(...given);
+  const evaluateMasks: typeof module.evaluateMasks = async (...given) => {
+    const evaluated = await module.evaluateMasks(...given);
     const found = script.tests.shift();
-    if (found !== undefined) judged.verdicts[0].metrics.metrics = () => found;
-    return judged;
+    if (found !== undefined) evaluated.verdicts[0].metrics.metrics = () => found;
+    return evaluated;
   };
-  return { ...module, judge };
+  return { ...module, evaluateMasks };
 });
 
 const runs = new SmallRuns();

@@ -63,7 +63,7 @@ it.each([
     const { judge, passes } = counting();
 
     const low = lowResolution(batch.images, tinyModel);
-    const logits = forward(policy.network, policy.parameters, low, "fp32", "batch");
+    const logits = forward(policy, low, "fp32", "batch");
     const greedy = decideLeading(threshold(bounded(ops.sigmoid(logits), options.alpha)), epoch + 1);
     const seen = maskPatches(batch.images, greedy, tinyModel.grid, fill === "lr" ? low : undefined);
     const answers = judge.forward(seen);

@@ -65,14 +65,14 @@ it("takes the last layer too where it fits", async () => {
 it("without a file, says that training starts from random weights", async () => {
   notes = [];
   await startPretrained(imageNet, undefined, settingOf("R34_fMoW", 1000));
-  expect(notes).toEqual(["starting from random weights; --pretrained auto takes torchvision's"]);
+  expect(notes).toEqual(["starting from random weights; --pretrained auto would use torchvision's"]);
 });
 
 it.each([
   [
     "auto",
     "R32_C10",
-    "--pretrained auto: must go with a model of torchvision's, got R32_C10; give a file, or leave it out",
+    "--pretrained auto: works only for models whose classifier is one of torchvision's, got R32_C10; give a file, or leave it out",
   ],
   ["nowhere.pth", "R34_fMoW", /^nowhere\.pth: does not exist/],
 ])("refuses %s for %s", async (asked, model, message) => {

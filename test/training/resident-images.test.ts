@@ -51,7 +51,7 @@ describe("resident images", () => {
         const plan = plans.next().value!;
         expect(plan.indices).toEqual(indices);
         const made = scope(() => {
-          const drawn = dataset.inMemory.moves(indices.length, plan.luck);
+          const drawn = dataset.inMemory.moves(indices.length, plan.augmentation);
           return resident.batch(int64(plan.indices), int64(drawn)).toUint8();
         });
         expect(Buffer.compare(made, images)).toBe(0);

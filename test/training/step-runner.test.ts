@@ -9,7 +9,7 @@ import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import type { CapturingStream } from "../../src/tensor/cuda.ts";
 import * as ops from "../../src/tensor/ops.ts";
-import { copyOf, type Tensor } from "../../src/tensor/tensor.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Learning, StepNumbers } from "../../src/training/learning.ts";
 import { StaticSteps, stepRunner } from "../../src/training/step-runner.ts";
 import { prompt, SimulatedCuda } from "../tensor/simulated-cuda.ts";
@@ -45,7 +45,7 @@ class CallingStream implements CapturingStream {
   capture(body: () => void) {
     this.captures += 1;
     const state = stateOf(this.#case);
-    const before = state.map(copyOf);
+    const before = state.map((tensor) => ops.cast(tensor, tensor.dtype));
     body();
     const captured = this.#last!;
     for (const [i, tensor] of state.entries()) ops.copyInto(tensor, before[i]);
@@ -73,7 +73,8 @@ describe.each(stageFlags)("%s with %o", (stage, flags) => {
   ])("is learned alike, with %s", async (_, dataset) => {
     const before = liveHandles();
     const direct = stageCase(stage, flags, place);
-    const expected = await train(stepRunner(runnerOptions(dataset, direct.learning, place)));
+    const given = runnerOptions(dataset, direct.learning, place);
+    const expected = await train(stepRunner(given));
     const own = stageCase(stage, flags, place);
     const stream = new CallingStream(own);
     const options = runnerOptions(dataset, { ...own.learning, step: stream.step }, place);
@@ -82,7 +83,8 @@ describe.each(stageFlags)("%s with %o", (stage, flags) => {
     // Epoch 1: three steps before the capture; later ones: one. Each last batch has no graph.
     expect([stream.captures, stream.launches]).toEqual([3, 2 + 4 + 4]);
     for (const { free } of [own, direct]) free();
-    expect(liveHandles()).toBe(before + 4); // the normalizers' two tensors each
+    for (const { setting } of [given, options]) setting.normalizer.free();
+    expect(liveHandles()).toBe(before);
   });
 });
 

@@ -140,6 +140,69 @@ describe("downloadFile", () => {
     expect((await readFile(target())).equals(content)).toBe(true);
   });
 
+  it("starts over when the server has another file than the one that was begun", async () => {
+    const [older, newer] = [Buffer.alloc(content.length, 1), content];
+    /** As servers do that know If-Range: the rest of the file if it is the same one still, else all of it. */
+    const replaced: Answer = (request, response) => {
+      asked.push(request.headers["if-range"]);
+      if (asked.length === 1) {
+        response.writeHead(200, { "content-length": older.length, etag: '"1"' }).write(older.subarray(0, 30_000));
+        const cut = setInterval(() => {
+          if (received < 30_000) return;
+          clearInterval(cut);
+          response.destroy();
+        }, 2);
+      } else {
+        response.writeHead(200, { "content-length": newer.length, etag: '"2"' }).end(newer);
+      }
+    };
+    const asked: unknown[] = [];
+    const url = await serve(replaced);
+    await downloadFile({ url, path: target(), onProgress });
+    expect([requests, asked]).toEqual([
+      [undefined, "bytes=30000-"],
+      [undefined, '"1"'],
+    ]);
+    expect((await readFile(target())).equals(newer)).toBe(true);
+  });
+
+  it("starts over when a server that ignores If-Range goes on with another file", async () => {
+    const version = (tag: string, answer: Answer): Answer => {
+      return (request, response) => answer(request, response.setHeader("etag", tag));
+    };
+    const url = await serve(version('"1"', cutAfter(30_000)), version('"2"', whole));
+    await downloadFile({ url, path: target(), onProgress });
+    expect(requests).toEqual([undefined, "bytes=30000-", undefined]);
+    expect((await readFile(target())).equals(content)).toBe(true);
+  });
+
+  it("asks without If-Range where the tag may stand for other bytes", async () => {
+    const tags: unknown[] = [];
+    const weak = (answer: Answer): Answer => {
+      return (request, response) => {
+        tags.push(request.headers["if-range"]);
+        answer(request, response.setHeader("etag", 'W/"1"'));
+      };
+    };
+    const url = await serve(weak(cutAfter(30_000)), weak(whole));
+    await downloadFile({ url, path: target(), sha256, onProgress });
+    expect(tags).toEqual([undefined, undefined]);
+  });
+
+  it("asks a server again that is busy for a while", async () => {
+    const busy: Answer = (_, response) => void response.writeHead(503, { "retry-after": "0" }).end();
+    const url = await serve(busy, busy, whole);
+    await downloadFile({ url, path: target(), sha256 });
+    expect(requests).toEqual([undefined, undefined, undefined]);
+  });
+
+  it("refuses what was compressed on its way", async () => {
+    const url = await serve((_, response) => void response.writeHead(200, { "content-encoding": "br" }).end("x"));
+    const error = await failure(downloadFile({ url, path: target() }));
+    expect(error.message).toBe(`${url}: must be sent uncompressed, got br; this server violates HTTP: use another`);
+    expect(error.exitCode).toBe(3);
+  });
+
   it("starts over once when what lay there was another file's beginning", async () => {
     const url = await serve(whole);
     await writeFile(join(folder, "file.bin.part"), "rubbish");
@@ -151,7 +214,7 @@ describe("downloadFile", () => {
   it("keeps what came when the server no longer answers, and says how to go on", async () => {
     const url = await serve(cutAfter(30_000), (request) => request.socket.destroy());
     const error = await failure(downloadFile({ url, path: target(), sha256, onProgress }));
-    expect(error.message).toContain(`${url}: the connection must last until the file is complete, got `);
+    expect(error.message).toContain(`${url}: must be downloaded completely, got `);
     expect(error.message).toContain("; run the command again to continue after 30000 bytes");
     expect(error.exitCode).toBe(5);
     expect((await readFile(`${target()}.part`)).equals(content.subarray(0, 30_000))).toBe(true);
@@ -208,6 +271,8 @@ describe("downloadFile", () => {
     const error = await failure(downloadFile({ url: "not an address", path: target() }));
     expect(error.message).toBe("address: must be an http or https URL, got not an address");
     expect(error.exitCode).toBe(2);
+    const secret = await failure(downloadFile({ url: "http://me:secret@localhost/x", path: target() }));
+    expect(secret.message).toBe("address: must not contain a user name or a password");
   });
 
   it("names the folder that can't be written to", async () => {

@@ -1,6 +1,6 @@
 /**
  * Reads the text of an fMoW annotation (`…_rgb.json`): `{"bounding_boxes": [{"ID", "category", "box": [x, y, w, h]}]}`.
- * Test sets have no categories. A box that will not do is a fault in its place, so that the others can be used.
+ * Test sets have no categories. An unusable box becomes a fault in its place, so that the others can be used.
  */
 
 import type { Fault } from "../../errors.ts";
@@ -8,9 +8,9 @@ import type { Region } from "../resize.ts";
 import { falseDetection, fmowCategories } from "./categories.ts";
 
 export interface Box extends Region {
-  /** undefined where it is not told. */
+  /** undefined where it is not given. */
   readonly category: string | undefined;
-  /** −1 is no object: the ground-truth files begin with such a box, which the images' own files do not have. */
+  /** −1 is not an object: the ground-truth files begin with such a box, which the images' own files do not have. */
   readonly id: unknown;
 }
 
@@ -66,7 +66,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A value of the file for a message: the text "12" must not look like the number. */
+/** A value from the file, for a message: the text "12" must not look like the number. */
 function shown(value: unknown): string {
   if (typeof value === "string") return `the text ${value}`;
   return typeof value === "object" ? kindOf(value) : String(value);

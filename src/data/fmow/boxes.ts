@@ -6,7 +6,7 @@
 
 import type { Region, Size } from "../resize.ts";
 
-/** Boxes with a side of so few pixels show nothing and are not cut out. */
+/** Boxes with a side of at most this many pixels show nothing and are not cut out. */
 const tinySide = 2;
 
 export function isTiny({ width, height }: Size): boolean {
@@ -24,7 +24,7 @@ export function overlaps({ left, top, width, height }: Region, image: Size): boo
   return left < image.width && top < image.height && left + width > 0 && top + height > 0;
 }
 
-export function hangsOver({ left, top, width, height }: Region, image: Size): boolean {
+export function overhangs({ left, top, width, height }: Region, image: Size): boolean {
   return left < 0 || top < 0 || left + width > image.width || top + height > image.height;
 }
 

@@ -10,25 +10,25 @@ import sharp, { type Sharp } from "sharp";
 import type { Fault } from "../../errors.ts";
 import type { Region, Size } from "../resize.ts";
 import { type Box, isFault, readBoxes } from "./annotation.ts";
-import { cropRegion, hangsOver, isTiny, overlaps } from "./boxes.ts";
+import { cropRegion, isTiny, overhangs, overlaps } from "./boxes.ts";
 import { falseDetection, fmowCategories } from "./categories.ts";
 import type { FmowImage } from "./tree.ts";
 
 export interface Crop {
-  /** From the output folder on, with "/". */
+  /** Path from the output folder, with "/". */
   readonly location: string;
-  /** undefined where nothing tells the category. */
+  /** undefined where the category is unknown. */
   readonly label: number | undefined;
-  /** Whether the box itself, without its context, hung over the image's edge. */
-  readonly hungOver: boolean;
+  /** Whether the box itself, without its context, reaches beyond the image's edge. */
+  readonly overhanging: boolean;
   /** Whether an earlier run had made it. */
   readonly kept: boolean;
 }
 
-/** Why a sound box, or an annotation without its image, is passed over. */
+/** Why a usable box, or an annotation without its image, is skipped. */
 export type SkipReason = "2 pixels or less" | "false detection" | "no object (ID -1)" | "no image";
 
-/** What became of a box: cut out, passed over, or refused. */
+/** What became of a box: cut out, skipped, or refused. */
 export type Outcome = Crop | { readonly skipped: SkipReason } | { readonly fault: Fault };
 
 export interface CropFolders {
@@ -37,13 +37,13 @@ export interface CropFolders {
   readonly unfinished: string;
 }
 
-/** Many times what the largest annotation takes. */
+/** Many times the size of the largest annotation. */
 const largestAnnotation = 4 << 20;
 /** About sharp's own limit: squares of 16,384. */
 const mostPixels = 2 ** 28;
 const jpegQuality = 95;
 
-// Several images are worked on at once, each read once: more threads for each and a cache only cost.
+// Several images are worked on at the same time, each read once: more threads for each, and a cache, would only cost.
 sharp.concurrency(1);
 sharp.cache(false);
 
@@ -88,7 +88,7 @@ function reasonToSkip(box: Box): SkipReason | undefined {
   return isTiny(box) ? "2 pixels or less" : undefined;
 }
 
-/** Of the box's category, or else of the folder that the image lies in. */
+/** Of the box's category, or else of the image's folder. */
 function labelOf({ category }: Box, name: string): number | undefined {
   const label = fmowCategories.indexOf(category ?? name.split("/")[1]);
   return label === -1 ? undefined : label;
@@ -108,7 +108,7 @@ async function cropBox(box: Box, index: number, { image, name, size, folders }: 
   const region = cropRegion(box, size);
   const location = `${name}_${index}_${region.left}_${region.top}_${region.width}x${region.height}.jpg`;
   const target = join(output, location);
-  const crop = { location, label: labelOf(box, name), hungOver: hangsOver(box, size) };
+  const crop = { location, label: labelOf(box, name), overhanging: overhangs(box, size) };
   if (await exists(target)) return { ...crop, kept: true };
   const bytes = await cut(image, region).catch(() => undefined);
   if (bytes === undefined) return { fault: notAnImage(image) };

@@ -1,7 +1,7 @@
 /**
  * Makes a data set of crops from fMoW's large images: `train.csv` lists those of `train/`, `test.csv` those of `val/`,
- * `test/` and `seq/`, `unlabelled.csv` those whose category nothing tells. A run that was cut goes on where it stopped: a
- * crop that has its name is whole, and the lists come out the same. How many images there are makes no difference to memory.
+ * `test/` and `seq/`, `unlabelled.csv` those of unknown category. A run that was stopped is continued by the next: a crop
+ * that has its final name is complete, and the lists come out the same. Memory does not grow with the number of images.
  */
 
 import { mkdir, rm } from "node:fs/promises";
@@ -21,8 +21,8 @@ export interface CropCounts {
   train: number;
   test: number;
   unlabelled: number;
-  /** Boxes that hung over the image's edge and were cut off there. */
-  hungOver: number;
+  /** Boxes that reach beyond the image's edge and were cut off there. */
+  overhanging: number;
   skipped: Partial<Record<SkipReason, number>>;
   /** Boxes and files that can't be used. */
   bad: number;
@@ -32,11 +32,11 @@ export interface CropFmowOptions {
   /** The folder with `train/`, `val/`, … */
   input: string;
   output: string;
-  /** So many boxes or files may be bad and are left out. */
+  /** Number of unusable boxes or files to leave out before giving up. */
   skipBad?: number;
-  /** So many images are worked on at once. */
+  /** Number of images that are worked on at the same time. */
   parallel?: number;
-  /** Told after each image; `name` is where the run is. */
+  /** Called after each image; `name` is that image's. */
   onProgress?: (counts: Readonly<CropCounts>, name: string) => void;
 }
 
@@ -87,7 +87,7 @@ async function record(
     train: 0,
     test: 0,
     unlabelled: 0,
-    hungOver: 0,
+    overhanging: 0,
     skipped: {},
     bad: 0,
   };
@@ -118,10 +118,10 @@ async function add(outcome: Outcome, image: FmowImage, lists: CropLists, counts:
 }
 
 async function addCrop(crop: Crop, image: FmowImage, lists: CropLists, counts: CropCounts): Promise<void> {
-  const { label, location, kept, hungOver } = crop;
+  const { label, location, kept, overhanging } = crop;
   counts.crops++;
   if (kept) counts.kept++;
-  if (hungOver) counts.hungOver++;
+  if (overhanging) counts.overhanging++;
   const list = label === undefined ? "unlabelled" : image.split === "train" ? "train" : "test";
   counts[list]++;
   await lists.add(list, label === undefined ? [location] : [label, location]);
@@ -129,17 +129,17 @@ async function addCrop(crop: Crop, image: FmowImage, lists: CropLists, counts: C
 
 function tooManyBad(faults: readonly Fault[], count: number, skipBad: number): PatchDropError {
   const rest = count > faults.length ? `these and ${count - faults.length} more so far, ` : "";
-  const next = `${rest}--skip_bad allows ${skipBad}: mend the files or raise it`;
+  const next = `${rest}--skip_bad allows ${skipBad}: replace the files, or raise --skip_bad`;
   return fault("input", [...faults.slice(0, -1), { ...faults[faults.length - 1], next }]);
 }
 
-/** Whether Node says that a call of the system failed: anything else is no matter of the disk. */
+/** Whether Node says that a system call failed: anything else has nothing to do with the disk. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "syscall" in error;
 }
 
 function diskFault(output: string, error: NodeJS.ErrnoException): PatchDropError {
   const { path = output, message } = error;
-  const next = "see to the disk, then go on with the same command";
+  const next = "check the disk, then continue with the same command";
   return fault("system", { where: path, rule: "must be readable and writable", got: message, next }, error);
 }

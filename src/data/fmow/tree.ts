@@ -15,7 +15,7 @@ export type FmowSplit = (typeof fmowSplits)[number];
 
 export interface FmowImage {
   readonly split: FmowSplit;
-  /** Folder and name without ending, from the input folder on, with "/": "train/airport/airport_0/airport_0_0_rgb". */
+  /** Folder and name without ending, from the input folder, with "/": "train/airport/airport_0/airport_0_0_rgb". */
   readonly name: string;
   /** undefined where only the annotation is there. */
   readonly image: string | undefined;
@@ -34,17 +34,19 @@ const largestMapping = 64 << 20;
 export async function* fmowImages(input: string): AsyncGenerator<FmowImage> {
   for (const split of fmowSplits) {
     const truths = await readMapping(input, split);
-    yield* walk(input, split, split, truths, deepest);
+    yield* walk({ input, split, truths }, split, deepest);
   }
 }
 
-async function* walk(
-  input: string,
-  split: FmowSplit,
-  folder: string,
-  truths: ReadonlyMap<string, string>,
-  depth: number,
-): AsyncGenerator<FmowImage> {
+interface SplitFolder {
+  readonly input: string;
+  readonly split: FmowSplit;
+  readonly truths: ReadonlyMap<string, string>;
+}
+
+/** The images in a folder of a split, and in those up to `depth` below it. */
+async function* walk(whole: SplitFolder, folder: string, depth: number): AsyncGenerator<FmowImage> {
+  const { input, split, truths } = whole;
   const entries = await readFolder(join(input, folder));
   const names = new Set(entries.map(({ name }) => name));
   for (const stem of new Set([...names].sort().flatMap((name) => ending.exec(name)?.[1] ?? []))) {
@@ -53,7 +55,7 @@ async function* walk(
   }
   if (depth === 0) return;
   for (const name of await subfolders(join(input, folder), entries)) {
-    yield* walk(input, split, `${folder}/${name}`, truths, depth - 1);
+    yield* walk(whole, `${folder}/${name}`, depth - 1);
   }
 }
 

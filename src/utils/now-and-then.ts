@@ -3,14 +3,14 @@
 const sayEveryMs = 5000;
 
 /** @param say takes the lines; absent: nobody does */
-export function nowAndThen<T>(
+export function nowAndThen<Progress extends readonly unknown[]>(
   say: ((text: string) => void) | undefined,
-  text: (progress: T) => string,
-): (progress: T) => void {
+  text: (...progress: Progress) => string,
+): (...progress: Progress) => void {
   let last = performance.now();
-  return (progress) => {
+  return (...progress) => {
     if (performance.now() - last < sayEveryMs) return;
     last = performance.now();
-    say?.(text(progress));
+    say?.(text(...progress));
   };
 }
