@@ -142,11 +142,12 @@ describe("a classifier of three classes, and data of four", () => {
 
   it("is no matter of names: a run may be evaluated on as many classes that are called otherwise", async () => {
     const data_dir = await runs.makeFolder("others");
-    for (const split of ["train", "test"]) renameSync(join(data_dir, split, "class1"), join(data_dir, split, "tree"));
+    for (const split of ["train", "test"])
+      renameSync(join(data_dir, split, "class1"), join(data_dir, split, "class1b"));
     expect((await evaluate(runs.at("policy"), { data_dir })).dataset).toBe("others");
     const given = { ...sizes, ckpt_hr_cl: runs.at("hr"), data_dir };
     const { faults } = await refusal(() => runs.train("pretrain", "refused", given));
-    expect(faults).toMatchObject([{ rule: "must call class 1 tree, as others", got: "class1" }]);
+    expect(faults).toMatchObject([{ rule: "must call class 1 class1b, as others", got: "class1" }]);
   });
 
   it("a policy that starts another one may come from data of other classes: it knows none", async () => {

@@ -46,6 +46,8 @@ it("training stops in the test, and goes on with it", async () => {
   await train("classifier_training", optionsFor("whole"));
   const { stopped } = await train("classifier_training", optionsFor("cut"), { reporter: stopInEvaluation(2) });
   expect(stopped).toBe("SIGTERM");
+  // All four steps of the second epoch are saved, and not lost for the sake of its test.
+  expect(linked(join(folder, "cut"), "last")).toBe("ckpt_E_1_S_4");
   expect(timelessMetrics(join(folder, "cut")).map(({ epoch, split }) => `${split} ${epoch}`)).toEqual([
     "train 1",
     "test 1",
