@@ -190,6 +190,7 @@ describe("referenceDictionary", () => {
   it.each<[string, TorchTree[]]>([
     ["ckpt_E_12_A_0.125_R_-0.25_S_300", [12, 0.125, -0.25]],
     ["ckpt_E_1_A_0.500_R_0.25", [1, 0.5, 0.25]],
+    ["ckpt_E_1_A_0.000_R_-12.50", [1, 0, -12.5]],
     ["my_ckpt_E_1_A_0.500_R_0.25", []],
     ["ckpt_E_1_A_1_R_0.25", []],
   ])("takes the numbers of a run's own checkpoint from its name, %s", (name, numbers) => {
