@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 interface StoredState {
+  files: Record<string, unknown>;
   progress: Record<string, unknown>;
   config: Record<string, unknown> & { options: Record<string, unknown>; versions: Record<string, unknown> };
 }

@@ -1,0 +1,147 @@
+/** A start that fails leaves nothing: no run folder, no lock, and no tensor of what was loaded before. */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { beforeAll, describe, expect, it } from "vitest";
+import { convertCheckpoint } from "../../src/checkpoints/convert-checkpoint.ts";
+import { openPredictor } from "../../src/inference/open-run.ts";
+import { liveHandles } from "../../src/native/call.ts";
+import type { StageName } from "../../src/options/stage-options.ts";
+import { rewriteState } from "../checkpoints/rewrite-state.ts";
+import { evaluate, type Given, memoryData, refusal, SmallRuns } from "./small-runs.ts";
+
+const runs = new SmallRuns();
+const data = memoryData();
+const run = (name: string) => runs.at(name);
+
+beforeAll(async () => {
+  const classifier = (name: string, more: Given) =>
+    runs.train("classifier_training", name, { max_epochs: 1, ...more }, { data });
+  await classifier("hr", {});
+  await classifier("lr", { stream_id: "LR" });
+  await classifier("other-model", { model: "R32_C10" });
+  const given = { max_epochs: 1, ckpt_hr_cl: run("hr") };
+  await runs.train("pretrain", "policy", given, { data });
+  await runs.train("pretrain", "other-low", { ...given, lr_size: 16 }, { data });
+  convertCheckpoint(run("policy"), run("agent.safetensors"), { network: "agent" });
+  writeFileSync(run("text.pth"), "no weights");
+  mkdirSync(run("occupied"));
+  writeFileSync(run("occupied/thesis.txt"), "");
+}, 120_000);
+
+/** What a failing start is refused with; it must leave as many tensors as there were. */
+async function refusedStart(stage: StageName, name: string, given: Given): Promise<string> {
+  const before = liveHandles();
+  const { message } = await refusal(() => runs.train(stage, name, given, { data }));
+  expect(liveHandles()).toBe(before);
+  return message;
+}
+
+describe("a training that cannot start", () => {
+  const policy = () => ({ load: run("policy") });
+  const both = () => ({ ...policy(), ckpt_hr_cl: run("hr") });
+
+  it.each<[string, StageName, () => Given, string]>([
+    [
+      "a classifier that is not there",
+      "finetune",
+      () => ({ ...policy(), ckpt_hr_cl: run("none") }),
+      "none: does not exist",
+    ],
+    [
+      "a classifier of the other resolution",
+      "finetune",
+      () => ({ ...policy(), ckpt_hr_cl: run("lr") }),
+      "must hold the network resnet_hr",
+    ],
+    [
+      "a classifier of another model",
+      "finetune",
+      () => ({ ...policy(), ckpt_hr_cl: run("other-model") }),
+      "must be of model R8_Scenes 2019",
+    ],
+    [
+      "a policy where a classifier belongs",
+      "pretrain",
+      () => ({ ckpt_hr_cl: run("agent.safetensors") }),
+      "agent.safetensors: resnet_hr: conv1.weight: must be there",
+    ],
+    [
+      "a file without weights",
+      "finetune2stream",
+      () => ({ ...both(), ckpt_lr_cl: run("text.pth") }),
+      "must be a file of torch.save",
+    ],
+    [
+      "the last of three networks missing",
+      "finetune2stream",
+      () => ({ ...both(), ckpt_lr_cl: run("hr") }),
+      "must hold the network resnet_lr",
+    ],
+    [
+      "a policy of another low resolution",
+      "finetune2stream",
+      () => ({ ...both(), load: run("other-low"), ckpt_lr_cl: run("lr") }),
+      "must be of model R8_Scenes 2019 at 32 pixels, low resolution 8",
+    ],
+    [
+      "ImageNet weights of another network",
+      "classifier_training",
+      () => ({ pretrained: run("agent.safetensors") }),
+      "conv1.weight: must be there",
+    ],
+    [
+      "ImageNet weights that are not there",
+      "classifier_training",
+      () => ({ pretrained: run("none.pth") }),
+      "none.pth: does not exist",
+    ],
+  ])("for %s leaves nothing", async (what, stage, given, message) => {
+    expect(await refusedStart(stage, what, given())).toContain(message);
+    expect(existsSync(run(what))).toBe(false);
+  });
+
+  it("for a folder that holds something leaves it as it was, and no tensor", async () => {
+    expect(await refusedStart("finetune", "occupied", both())).toContain("the folder must be new or empty");
+    expect(existsSync(run("occupied/run.lock"))).toBe(false);
+    expect(existsSync(run("occupied/config.json"))).toBe(false);
+  });
+
+  it("gives the folder free where a run is not resumed", async () => {
+    runs.copy("policy", "cut");
+    rewriteState(runs.at("cut", "last"), (state) => {
+      delete state.files["resnet_hr.safetensors"];
+    });
+    const before = liveHandles();
+    const { message } = await refusal(() => runs.resume("pretrain", "cut", { max_epochs: 2 }, { data }));
+    expect(message).toContain("must hold the network resnet_hr");
+    expect(liveHandles()).toBe(before);
+    expect(existsSync(runs.at("cut", "run.lock"))).toBe(false);
+  });
+});
+
+describe("a run that cannot be opened", () => {
+  it("leaves no tensor: to predict, for networks of another shape", async () => {
+    runs.copy("policy", "mixed");
+    rewriteState(runs.at("mixed", "last"), ({ config }) => {
+      config.description = { ...Object(config.description), classes: ["a", "b"] };
+    });
+    const before = liveHandles();
+    const { message } = await refusal(() => openPredictor(run("mixed"), { threads: 1 }));
+    expect(message).toContain("resnet_hr: must know the 2 classes of the data, got 3");
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("leaves no tensor: to evaluate, for a file of weights of another model", async () => {
+    const data_dir = await runs.makeFolder();
+    const before = liveHandles();
+    const { message } = await refusal(() => evaluate(run("agent.safetensors"), { model: "R8_Scenes", data_dir }));
+    expect(message).toContain("conv1.weight: must be there");
+    expect(liveHandles()).toBe(before);
+  });
+});
+
+it("a training that ends leaves no tensor either", async () => {
+  const before = liveHandles();
+  const given = { load: run("policy"), ckpt_hr_cl: run("hr"), ckpt_lr_cl: run("lr"), max_epochs: 1 };
+  await runs.train("finetune2stream", "two", given, { data });
+  expect(liveHandles()).toBe(before);
+});
