@@ -20,7 +20,7 @@ export interface Tried {
 }
 
 export interface Estimator {
-  /** How many random numbers a patch takes. */
+  /** Random numbers per patch. */
   readonly drawsPerPatch: number;
   /**
    * The masks to try, [B, P] each. The first is the one that a classifier learns on where it learns beside the policy.
@@ -57,7 +57,11 @@ export interface PolicyLossOptions extends Reduction {
   readonly images?: "mean" | "sum";
 }
 
-/** The estimator's loss − β · mean entropy, both put together in the same way; a scalar. */
+/**
+ * The estimator's loss − β · mean entropy, both put together in the same way; a scalar.
+ * @param probabilities [B, P]
+ * @param tried the masks that the estimator proposed, in their order
+ */
 export function policyLoss(
   probabilities: Tensor,
   tried: readonly Tried[],

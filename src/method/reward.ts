@@ -45,13 +45,13 @@ export interface RewardOptions {
   readonly penalty: number;
 }
 
-/** R(a), [B]. A new reward is one entry in `rules`. */
+/** R(a) of what came of masks, [B]. A new reward is one entry in `rules`. */
 export function reward(outcome: Outcome, { kind, penalty }: RewardOptions): Tensor {
   const rule: Rule = rules[kind];
   return scope(() => rule(outcome, penalty));
 }
 
-/** A = R(a) − R(â): how much better the sampled mask did than the greedy one (self-critical baseline), [B]. */
+/** A = R(a) − R(â): how much better the sampled mask did than the greedy one (self-critical baseline), [B] and [B] → [B]. */
 export function advantage(sampled: Tensor, greedy: Tensor): Tensor {
   return ops.subtract(sampled, greedy);
 }

@@ -83,7 +83,7 @@ export interface FinetuneContext {
   lr: Rate;
 }
 
-/** One update of policy and classifier. */
+/** One update of policy and classifier, on a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
 export function finetuneStep(
   { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
   { images, labels: targets, uniforms }: Batch,

@@ -51,7 +51,10 @@ interface StepContext {
   lr: Rate;
 }
 
-/** One update of the policy: look at the low resolution, choose, classify, compare the rewards, learn. */
+/**
+ * One update of the policy: look at the low resolution, choose, classify, compare the rewards, learn. On a batch of B
+ * images: the loss, a scalar; the others [B], the mask [B, P].
+ */
 export function pretrainStep(
   policy: Learner,
   classifier: FrozenNetwork,
