@@ -15,8 +15,8 @@ import type { Dataset } from "../src/data/dataset.ts";
 import { Loader } from "../src/data/loader.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
-import { judge } from "../src/evaluation/judge.ts";
-import { choiceOf } from "../src/evaluation/masks.ts";
+import { evaluateMasks } from "../src/evaluation/evaluate-masks.ts";
+import { maskBy } from "../src/evaluation/masks.ts";
 import { openLearners } from "../src/inference/open-run.ts";
 import { Normalizer } from "../src/method/images.ts";
 import type { Learner, NetworkName } from "../src/models/networks.ts";
@@ -264,9 +264,9 @@ function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting)
   ]);
   const run = openLearners({ learners, description }, setting);
   const rewarding = { kind: "quadratic", penalty: evaluationPenalty } as const;
-  const choice = choiceOf(description.selection, 0);
+  const mask = maskBy(description.choice, 0);
   const rewardOn = async (split: Dataset) => {
-    const { verdicts } = await judge(split, { run, rewarding, reporter }, [choice]);
+    const { verdicts } = await evaluateMasks(split, { run, rewarding, reporter }, [mask]);
     return verdicts[0].metrics.metrics().reward!;
   };
   return { step: () => rewardOn(data.test), epoch: () => rewardOn(data.train) };

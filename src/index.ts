@@ -5,12 +5,12 @@ export type { Checkpoint } from "./checkpoints/checkpoint.ts";
 export type { RunDescription } from "./checkpoints/description.ts";
 export { openCheckpoint } from "./checkpoints/open-checkpoint.ts";
 export { readChoice, type StoredChoice } from "./checkpoints/stored-choice.ts";
-export type { Augmentation, DataSplits, Dataset, InMemory, Normalization } from "./data/dataset.ts";
+export type { DataSplits, Dataset, InMemory, Normalization } from "./data/dataset.ts";
 export { type DatasetName, datasetNames } from "./data/dataset-registry.ts";
 export { MemoryDataset, type MemoryImages } from "./data/memory-dataset.ts";
 export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
 export { readImage } from "./data/read-image.ts";
-export type { TransformName } from "./data/transforms.ts";
+export type { Augmentation, TransformName } from "./data/transforms.ts";
 export { type ErrorKind, exitCodes, type Fault, PatchDropError } from "./errors.ts";
 export { evaluateRun } from "./evaluation/evaluate-run.ts";
 export type { EvaluationRow, RunEvaluation } from "./evaluation/evaluation.ts";
@@ -18,7 +18,7 @@ export { type Experiment, type ExperimentStage, readExperiment } from "./experim
 export { type ExperimentResult, runExperiment } from "./experiment/run-experiment.ts";
 export { type OpenOptions, openPredictor } from "./inference/open-run.ts";
 export type { OpenedRun, Predicted } from "./inference/opened-run.ts";
-export { choosePatches, type Selection, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
+export { type Choice, choosePatches, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
 export {
   centrePatches,
   countPatches,
@@ -36,7 +36,7 @@ export { describeModels, type ModelDescription, type NetworkSize } from "./model
 export { findModel, type Model, type ModelOptions, modelNames } from "./models/registry.ts";
 export { type FindOptions, type FoundLibtorch, findLibtorch } from "./native/find.ts";
 export { type AcquireOptions, parseAcquireOptions } from "./options/acquire-options.ts";
-export type { EvalOptions } from "./options/eval-options.ts";
+export { type EvalOptions, parseEvalOptions } from "./options/eval-options.ts";
 export { parseOptions, type StageName, type StageOptions, stageNames } from "./options/stage-options.ts";
 export { type MetricRecord, readMetrics } from "./run/metric-log.ts";
 export type { StageResult } from "./training/epochs.ts";

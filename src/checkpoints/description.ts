@@ -32,7 +32,7 @@ export const descriptionSchema = z.object({
   /** Names; a label is an index into the list. */
   classes: z.array(z.string()).min(1),
   /** How patches are chosen from the policy's probabilities, unless its user says otherwise. */
-  selection: z.object({ policy: z.literal("threshold"), threshold: z.number().min(0) }),
+  choice: z.object({ policy: z.literal("threshold"), threshold: z.number().min(0) }),
 });
 
 type Described = z.infer<typeof descriptionSchema>;

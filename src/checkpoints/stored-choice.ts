@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { fault } from "../errors.ts";
 import { systemFault, writeFileAtomic } from "../files/atomic.ts";
-import type { ThresholdSelection } from "../method/budget.ts";
+import type { ThresholdChoice } from "../method/budget.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { parseAs, readJson, readState } from "./checkpoint.ts";
 import { networksHash } from "./networks-hash.ts";
@@ -38,7 +38,7 @@ const choiceSchema = z.object({
   checkpoint: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
-export type StoredChoice = z.infer<typeof choiceSchema> & ThresholdSelection;
+export type StoredChoice = z.infer<typeof choiceSchema> & ThresholdChoice;
 export type Measured = z.infer<typeof measured>;
 
 const again = "calibrate again: patchdrop eval with --target-patches or --target-accuracy";

@@ -1,8 +1,7 @@
 /** `patchdrop eval`: a run beside its baselines, as a table or as JSON; with --sweep at every budget too, as a chart. */
 import { Command } from "commander";
 import type { RunEvaluation } from "../evaluation/evaluation.ts";
-import { evalSchema } from "../options/eval-options.ts";
-import { parseWith } from "../options/parse.ts";
+import { evalSchema, parseEvalOptions } from "../options/eval-options.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
 const summary =
@@ -32,7 +31,7 @@ export function evalCommand(): Command {
     .option("--json", "print JSON")
     .addHelpText("after", examples)
     .action(async ({ json = false, ...given }: Flags) => {
-      const options = parseWith(evalSchema, given, "eval");
+      const options = parseEvalOptions(given);
       const [{ evaluateRun }, { assertWritable }, { terminalReporter }] = await Promise.all([
         import("../evaluation/evaluate-run.ts"),
         import("../files/atomic.ts"),

@@ -7,6 +7,7 @@ import { type Fault, fault } from "../errors.ts";
 import { readPickle } from "../formats/pickle.ts";
 import { NumpyArray } from "../formats/pickle-numpy.ts";
 import type { DownloadProgress } from "../utils/download.ts";
+import { nowAndThen } from "../utils/now-and-then.ts";
 import { cifar10Classes, cifar100Classes, cifar100CoarseClasses } from "./cifar-classes.ts";
 import { type CifarSource, cifarLayouts, findCifar, readCifarFiles } from "./cifar-files.ts";
 import type { DataSplits } from "./dataset.ts";
@@ -14,7 +15,6 @@ import type { DatasetReader } from "./dataset-reader.ts";
 import { downloadCifar } from "./download-cifar.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { cifarNormalization } from "./normalizations.ts";
-import { nowAndThen } from "./now-and-then.ts";
 
 const imageSize = 32;
 const planeBytes = imageSize * imageSize;

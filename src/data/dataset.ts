@@ -5,7 +5,7 @@
  */
 
 import { fault } from "../errors.ts";
-import type { TransformName } from "./transforms.ts";
+import type { Augmentation, TransformName } from "./transforms.ts";
 
 /** Statistics of each band in units of 0..1, in the order of the bands: (x / 255 − mean) / std. */
 export interface Normalization {
@@ -52,14 +52,6 @@ export interface InMemory {
   readonly images: Uint8Array;
   /** The move (a number of `transforms.ts`) of each of the `count` images of a batch, [count]. */
   moves(count: number, augmentation?: Augmentation): BigInt64Array;
-}
-
-/** All that the random transforms of a batch depend on: with the same values here an image comes out the same, to the bit. */
-export interface Augmentation {
-  readonly seed: number;
-  readonly epoch: number;
-  /** Position of the batch's first image in the epoch's order. */
-  readonly firstPosition: number;
 }
 
 /** The two splits that a training needs. */

@@ -8,9 +8,8 @@ import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { fault } from "../errors.ts";
-import type { Augmentation } from "./dataset.ts";
 import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
-import type { TransformName } from "./transforms.ts";
+import type { Augmentation, TransformName } from "./transforms.ts";
 
 const idleMs = 30_000;
 /** Without a build a thread starts in a file that first registers the compiler. */

@@ -4,9 +4,9 @@
  */
 
 import { parentPort, workerData } from "node:worker_threads";
-import type { Augmentation } from "./dataset.ts";
 import { decodePixels } from "./decode.ts";
 import type { Pixels } from "./resize.ts";
+import type { Augmentation } from "./transforms.ts";
 import { drawsOf, type TransformName, transforms } from "./transforms.ts";
 
 /** What a thread is started with. */

@@ -5,6 +5,7 @@
 
 import { basename, relative } from "node:path";
 import { fault } from "../errors.ts";
+import { nowAndThen } from "../utils/now-and-then.ts";
 import { BadFiles, type SkippedFile } from "./bad-files.ts";
 import type { DataSplits } from "./dataset.ts";
 import type { DatasetReader, ReadOptions } from "./dataset-reader.ts";
@@ -14,7 +15,6 @@ import { FileList } from "./file-list.ts";
 import { type ImageList, isImageFolder, type ListedFiles, type ListedImage, listFiles, lookAt } from "./image-list.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { normalizationFor } from "./normalizations.ts";
-import { nowAndThen } from "./now-and-then.ts";
 import { StreamingDataset } from "./streaming-dataset.ts";
 import type { TransformName } from "./transforms.ts";
 

@@ -5,7 +5,8 @@
 
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
-import { type Augmentation, type Dataset, imageBytes } from "./dataset.ts";
+import { type Dataset, imageBytes } from "./dataset.ts";
+import type { Augmentation } from "./transforms.ts";
 
 /** Number of batches that are being read while the caller works on one: two, for threads that are done with the first. */
 const readAhead = 2;

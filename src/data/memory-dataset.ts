@@ -2,16 +2,9 @@
 
 import { fault } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
-import {
-  type Augmentation,
-  checkRead,
-  type Dataset,
-  type InMemory,
-  imageBytes,
-  type Normalization,
-  rgb,
-} from "./dataset.ts";
+import { checkRead, type Dataset, type InMemory, imageBytes, type Normalization, rgb } from "./dataset.ts";
 import { checkDataset } from "./dataset-rules.ts";
+import type { Augmentation } from "./transforms.ts";
 import { type Draws, drawMove, drawsOf, padCropFlip, stay, type TransformName } from "./transforms.ts";
 
 /** Images in memory, and what they show. */

@@ -3,11 +3,11 @@
 import { fault } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { BadFiles } from "./bad-files.ts";
-import { type Augmentation, checkRead, type Dataset, type Normalization, rgb } from "./dataset.ts";
+import { checkRead, type Dataset, type Normalization, rgb } from "./dataset.ts";
 import type { DecodePool } from "./decode-pool.ts";
 import type { FileList } from "./file-list.ts";
 import { normalizationFor } from "./normalizations.ts";
-import type { TransformName } from "./transforms.ts";
+import type { Augmentation, TransformName } from "./transforms.ts";
 
 export interface StreamedImages {
   readonly name: string;

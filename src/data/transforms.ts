@@ -10,7 +10,6 @@
  */
 
 import { Random } from "../utils/random.ts";
-import type { Augmentation } from "./dataset.ts";
 import {
   middleOf,
   type Pixels,
@@ -45,6 +44,14 @@ export const transforms: Readonly<Record<TransformName, Transform>> = {
     out.set(resizedCrop(image, size, size, draws));
   },
 };
+
+/** All that the random transforms of a batch depend on: with the same values here an image comes out the same, to the bit. */
+export interface Augmentation {
+  readonly seed: number;
+  readonly epoch: number;
+  /** Position of the batch's first image in the epoch's order. */
+  readonly firstPosition: number;
+}
 
 /** The random numbers of each image of a batch, by slot: position n of the epoch's order owns block n of its stream. */
 export function drawsOf({ seed, epoch, firstPosition }: Augmentation): (slot: number) => Draws {

@@ -7,14 +7,14 @@ import type { StoredChoice } from "../checkpoints/stored-choice.ts";
 import {
   type Looked,
   type Threshold,
-  type ThresholdSelection,
+  type ThresholdChoice,
   thresholdForAccuracy,
   thresholdForPatches,
 } from "../method/budget.ts";
 import { Random } from "../utils/random.ts";
+import { evaluateMasks, lookAt } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
-import { judge, lookAt } from "./judge.ts";
-import { choiceOf } from "./masks.ts";
+import { maskBy } from "./masks.ts";
 
 /** At most so many training images, drawn by the seed: the mean of S over them errs by a hundredth of a patch or two. */
 const calibrationImages = 2000;
@@ -35,7 +35,7 @@ export async function lookForCalibration(run: EvaluatedRun): Promise<Calibration
 export type Target = StoredChoice["target"];
 
 export interface Calibrated {
-  readonly selection: ThresholdSelection;
+  readonly choice: ThresholdChoice;
   readonly calibrated: StoredChoice["calibrated"];
 }
 
@@ -47,8 +47,8 @@ export async function calibrate(
   budget: number | undefined,
 ): Promise<Calibrated> {
   const accuraciesAt = async (thresholds: readonly number[]): Promise<number[]> => {
-    const choices = thresholds.map((threshold) => choiceOf({ policy: "threshold", threshold, budget }, run.seed));
-    const { verdicts } = await judge(run.data.train, run, choices, { images, label: "calibration" });
+    const masks = thresholds.map((threshold) => maskBy({ policy: "threshold", threshold, budget }, run.seed));
+    const { verdicts } = await evaluateMasks(run.data.train, run, masks, { images, label: "calibration" });
     return verdicts.map(({ metrics }) => metrics.metrics().accuracy);
   };
   const found =
@@ -57,7 +57,7 @@ export async function calibrate(
       : await thresholdForAccuracy(looked, target.accuracy, accuraciesAt, budget);
   const { threshold, patches, accuracy } = found;
   return {
-    selection: { policy: "threshold", threshold, budget },
+    choice: { policy: "threshold", threshold, budget },
     calibrated: { split: "train", images: images.length, accuracy, patches },
   };
 }

@@ -1,24 +1,24 @@
 /**
  * Holds a policy against the baselines of the method on one split: all patches, none (the low-resolution classifier), and
- * fixed and random choices with just as many patches an image as the policy took; along its budgets, too.
+ * fixed and random masks with the same number of patches per image as the policy took; along its budgets, too.
  */
 
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { choiceFile, type Measured, writeChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { assertWritable } from "../files/atomic.ts";
-import { asTested, type Looked, meanEntropy, type Selection } from "../method/budget.ts";
+import { asTested, type Choice, type Looked, meanEntropy } from "../method/budget.ts";
+import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
-import { calibratedSelection, selectionOf, selectionText } from "../options/selection-options.ts";
 import { type Calibrated, type CalibrationSet, calibrate, lookForCalibration, type Target } from "./calibrate.ts";
+import { evaluateMasks, everyPatch, type Verdict } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
-import { everyPatch, judge, type Verdict } from "./judge.ts";
-import { asMany, baselineNames, baselinesOf, choiceOf } from "./masks.ts";
-import { sweepChoices, sweepSelections, sweepSeries } from "./sweep.ts";
+import { asMany, baselineNames, baselinesOf, maskBy } from "./masks.ts";
+import { sweepChoices, sweepMasks, sweepSeries } from "./sweep.ts";
 
-/** What the options ask for of a policy. @throws usage: a selection or target that cannot be */
+/** What the options ask for of a policy. @throws usage: a choice or target that cannot be */
 export async function evaluatePolicy(
   evaluated: EvaluatedRun,
   options: EvalOptions,
@@ -26,28 +26,28 @@ export async function evaluatePolicy(
   const { run, data, seed, checkpoint } = evaluated;
   const { grid } = run.model;
   const split = data[options.split];
-  const { selection, fitted, points } = await prepared(evaluated, options);
+  const { choice, fitted, points } = await prepared(evaluated, options);
 
-  const policy = choiceOf(selection, seed);
-  const choices = [policy, ...baselinesOf(grid, policy, seed), everyPatch];
-  const { verdicts, looked } = await judge(split, evaluated, [...choices, ...sweepChoices(grid, points, seed)]);
+  const policy = maskBy(choice, seed);
+  const masks = [policy, ...baselinesOf(grid, policy, seed), everyPatch];
+  const { verdicts, looked } = await evaluateMasks(split, evaluated, [...masks, ...sweepMasks(grid, points, seed)]);
 
   const [own] = verdicts;
-  const rows = rowsOf(verdicts.slice(0, choices.length), `policy (${checkpoint.config.stage})${said(selection)}`);
+  const rows = rowsOf(verdicts.slice(0, masks.length), `policy (${checkpoint.config.stage})${suffixOf(choice)}`);
   const lowAlone = await lowAccuracy(evaluated, options);
   if (lowAlone !== undefined) {
     rows.push({ name: "LR classifier, no patches", kind: "baseline", accuracy: lowAlone, patches: 0 });
   }
-  const rule = selection.policy === "topk" ? "topk" : "threshold";
+  const rule = choice.policy === "topk" ? "topk" : "threshold";
   const measured = { split: options.split, images: split.length, accuracy: rows[0].accuracy, patches: rows[0].patches };
   return {
     rows,
     patchUse: own.metrics.patchUse(),
     columns: grid.columns,
-    choice: evaluatedChoice(evaluated, options, { selection, fitted, measured }),
+    choice: evaluatedChoice(evaluated, options, { choice, fitted, measured }),
     details: detailsOf(split, looked, own, seed),
     sweep: options.sweep
-      ? { rule, classes: split.classes, series: sweepSeries(points, verdicts.slice(choices.length)) }
+      ? { rule, classes: split.classes, series: sweepSeries(points, verdicts.slice(masks.length)) }
       : undefined,
   };
 }
@@ -56,15 +56,15 @@ export async function evaluatePolicy(
 async function prepared(evaluated: EvaluatedRun, options: EvalOptions) {
   const { run, checkpoint } = evaluated;
   const { grid } = run.model;
-  const asked = selectionOf(options, grid.patches, () => calibratedSelection(checkpoint.path));
+  const asked = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
   const target = targetOf(options);
   if (target !== undefined) assertWritable(choiceFile(checkpoint.path));
   let calibration: CalibrationSet | undefined;
   if (target !== undefined || options.sweep) calibration = await lookForCalibration(evaluated);
   const fitted = calibration && target && (await calibrate(evaluated, calibration, target, options.budget));
-  const selection = fitted?.selection ?? asked;
-  const points = calibration && options.sweep ? sweepSelections(selection, grid, calibration.looked) : [];
-  return { selection, fitted, points };
+  const choice = fitted?.choice ?? asked;
+  const points = calibration && options.sweep ? sweepChoices(choice, grid, calibration.looked) : [];
+  return { choice, fitted, points };
 }
 
 function targetOf({ target_patches: patches, target_accuracy: accuracy }: EvalOptions): Target | undefined {
@@ -73,9 +73,9 @@ function targetOf({ target_patches: patches, target_accuracy: accuracy }: EvalOp
 }
 
 /** Behind the name of a policy that is not evaluated as it was tested. */
-function said(selection: Selection): string {
-  const isAsTested = JSON.stringify(selection) === JSON.stringify(asTested);
-  return isAsTested ? "" : `, ${selectionText(selection)}`;
+function suffixOf(choice: Choice): string {
+  const isAsTested = JSON.stringify(choice) === JSON.stringify(asTested);
+  return isAsTested ? "" : `, ${choiceText(choice)}`;
 }
 
 function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
@@ -84,8 +84,8 @@ function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
 }
 
 function row(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict): EvaluationRow {
-  const { accuracy, sparsity = 0, variance, unique_policies, reward } = metrics.metrics();
-  return { name, kind, accuracy, patches: sparsity, patchesStd: variance, policies: unique_policies, reward };
+  const { accuracy, sparsity = 0, patches_std, distinct_masks, reward } = metrics.metrics();
+  return { name, kind, accuracy, patches: sparsity, patchesStd: patches_std, distinctMasks: distinct_masks, reward };
 }
 
 /** Of the low-resolution classifier alone: the one that was given, or, where baselines are wanted, the run's own. */
@@ -94,7 +94,7 @@ async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep, split }
   if (ckpt_lr_cl === undefined && !(sweep && run.hasTwoStreams)) return undefined;
   const low = alone("resnet_lr", ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl));
   try {
-    const { verdicts } = await judge(data[split], { run: low, rewarding: undefined, reporter }, [everyPatch]);
+    const { verdicts } = await evaluateMasks(data[split], { run: low, rewarding: undefined, reporter }, [everyPatch]);
     return verdicts[0].metrics.metrics().accuracy;
   } finally {
     await low.free();
@@ -102,7 +102,7 @@ async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep, split }
 }
 
 interface Chosen {
-  readonly selection: Selection;
+  readonly choice: Choice;
   readonly fitted: Calibrated | undefined;
   /** What came of it on the split that is evaluated. */
   readonly measured: Measured;
@@ -112,24 +112,24 @@ interface Chosen {
 function evaluatedChoice(
   { checkpoint, data, seed }: EvaluatedRun,
   options: EvalOptions,
-  { selection, fitted, measured }: Chosen,
+  { choice, fitted, measured }: Chosen,
 ): EvaluatedChoice | undefined {
   const target = targetOf(options);
-  if (fitted === undefined || target === undefined) return said(selection) === "" ? undefined : { selection };
+  if (fitted === undefined || target === undefined) return suffixOf(choice) === "" ? undefined : { rule: choice };
   const { calibrated } = fitted;
-  const choice = { selection, target, calibrated };
-  if (options.ckpt_hr_cl !== undefined) return choice;
+  const said = { rule: choice, target, calibrated };
+  if (options.ckpt_hr_cl !== undefined) return said;
   const about = { target, dataset: data.train.name, seed, calibrated, evaluated: measured };
-  return { ...choice, file: writeChoice(checkpoint.path, { ...fitted.selection, ...about }) };
+  return { ...said, file: writeChoice(checkpoint.path, { ...fitted.choice, ...about }) };
 }
 
 function detailsOf(split: Dataset, looked: Looked, verdict: Verdict, seed: number): PolicyDetails {
   const { metrics, classes, right, counts } = verdict;
-  const { unique_policies: policies = 0, commonest_policy: commonestPolicy = 0 } = metrics.metrics();
+  const { distinct_masks: distinctMasks = 0, commonest_mask: commonestMask = 0 } = metrics.metrics();
   const imagesByPatches = Array.from({ length: looked.patches + 1 }, (_, n) => counts.filter((c) => c === n).length);
   return {
     classes: classes.results().map((result, label) => ({ name: split.classes[label], ...result })),
-    health: { entropyBits: meanEntropy(looked), policies, commonestPolicy, imagesByPatches },
+    health: { entropyBits: meanEntropy(looked), distinctMasks, commonestMask, imagesByPatches },
     examples: findExamples(right, counts, seed),
   };
 }

@@ -8,24 +8,25 @@ import { fault } from "../errors.ts";
 import { networksIn } from "../inference/open-run.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { evaluateMasks, everyPatch } from "./evaluate-masks.ts";
 import { evaluatePolicy } from "./evaluate-policy.ts";
-import { type EvaluatedRun, withEvaluatedRun } from "./evaluated-run.ts";
+import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluationRow, RunEvaluation } from "./evaluation.ts";
-import { everyPatch, judge } from "./judge.ts";
 
 /**
  * Evaluates the checkpoint of `options.load`.
  * @param details whether to return those, too
+ * @param data images to evaluate on, in place of the data set that the options name
  * @throws kinds "input" and "usage"
  */
 export function evaluateRun(
   options: EvalOptions,
   reporter: Reporter = silentReporter,
-  { details = options.sweep } = {},
+  { details = options.sweep, data }: { details?: boolean } & Pick<EvaluationContext, "data"> = {},
 ): Promise<RunEvaluation> {
   const checkpoint = openCheckpoint(options.load);
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(checkpoint, options);
-  return withEvaluatedRun(checkpoint, options, reporter, async (evaluated) => {
+  return withEvaluatedRun(checkpoint, options, { reporter, data }, async (evaluated) => {
     const described = describe(evaluated, options);
     if (!evaluated.run.hasPolicy) return { ...described, rows: [await classifierRow(evaluated, options)] };
     const { details: found, ...rest } = await evaluatePolicy(evaluated, options);
@@ -51,7 +52,7 @@ function describe({ checkpoint, run, data }: EvaluatedRun, { split }: EvalOption
 /** A run of one classifier. */
 async function classifierRow(evaluated: EvaluatedRun, options: EvalOptions): Promise<EvaluationRow> {
   const { run, data } = evaluated;
-  const { verdicts } = await judge(data[options.split], evaluated, [everyPatch]);
+  const { verdicts } = await evaluateMasks(data[options.split], evaluated, [everyPatch]);
   const { accuracy } = verdicts[0].metrics.metrics();
   return run.seesHigh
     ? { name: "HR classifier, all patches", kind: "baseline", accuracy, patches: run.model.grid.patches }

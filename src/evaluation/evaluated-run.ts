@@ -2,7 +2,7 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
-import { checkClasses } from "../data/dataset-rules.ts";
+import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
 import { describeRun, modelOf } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
@@ -11,9 +11,9 @@ import type { RewardOptions } from "../method/reward.ts";
 import type { NetworkName } from "../models/networks.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
-import type { Judging } from "./judge.ts";
+import type { Evaluating } from "./evaluate-masks.ts";
 
-export interface EvaluatedRun extends Judging {
+export interface EvaluatedRun extends Evaluating {
   readonly checkpoint: Checkpoint;
   readonly data: DataSplits;
   readonly seed: number;
@@ -24,21 +24,33 @@ export interface EvaluatedRun extends Judging {
 /** What the run's options say where neither they nor a flag does. */
 const unsaid = { seed: 1, reward: "quadratic", penalty: -5 } as const;
 
-/** Opens the data set and all networks, runs `body`, and frees the networks. @throws kinds "input" and "usage" */
+export interface EvaluationContext {
+  readonly reporter: Reporter;
+  /** Images to evaluate on, in place of the data set that the options name. */
+  readonly data?: DataSplits | undefined;
+}
+
+/**
+ * Opens the data set and all networks, runs `body`, and frees the networks.
+ * @throws kinds "input" and "usage"; input: data of other classes than the run's
+ */
 export async function withEvaluatedRun<T>(
   checkpoint: Checkpoint,
   options: EvalOptions,
-  reporter: Reporter,
+  { reporter, data: given }: EvaluationContext,
   body: (run: EvaluatedRun) => Promise<T>,
 ): Promise<T> {
   const { ckpt_hr_cl } = options;
   const replaced = ckpt_hr_cl === undefined ? {} : { resnet_hr: openCheckpoint(ckpt_hr_cl) };
   const settings = settingsOf(checkpoint, options);
   const place = placeOf(options);
-  const data = await openDataFor(modelOf(checkpoint, options), settings, reporter.note);
+  const model = modelOf(checkpoint, options);
+  const data = given ?? (await openDataFor(model, settings, reporter.note));
+  checkSplits(data, { imageSize: model.imageSize, bands: 3 });
   const description = describeRun(checkpoint, options, data[options.split]);
   // As many classes are enough: a run may be taken to other images, whose classes are called otherwise.
-  checkClasses(description.classes.length, data[options.split], `--load ${options.load}`);
+  const isAsMany = description.classes.length === data[options.split].classes.length;
+  if (!isAsMany) checkClasses(description.classes, data[options.split], `--load ${options.load}`);
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
   const alone = (name: NetworkName, from = checkpoint) =>
     openSaved({ sources: new Map([[name, from]]), description }, place);

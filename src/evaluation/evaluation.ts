@@ -1,7 +1,7 @@
 /** What an evaluation says of a run: a table's rows, and more of a policy. Accuracies and shares are within 0..1. */
 
 import type { Measured, StoredChoice } from "../checkpoints/stored-choice.ts";
-import type { Selection } from "../method/budget.ts";
+import type { Choice } from "../method/budget.ts";
 import type { ClassResult } from "../method/class-metrics.ts";
 import type { Examples } from "./examples.ts";
 import type { SweepSeries } from "./sweep.ts";
@@ -16,7 +16,7 @@ export interface EvaluationRow {
   /** V: its standard deviation over the images. */
   patchesStd?: number | undefined;
   /** Number of distinct masks. */
-  policies?: number | undefined;
+  distinctMasks?: number | undefined;
   reward?: number | undefined;
 }
 
@@ -39,7 +39,7 @@ export interface RunEvaluation {
 }
 
 export interface EvaluatedChoice {
-  selection: Selection;
+  rule: Choice;
   target?: StoredChoice["target"] | undefined;
   /** What the threshold gave on the training images that it was calibrated on. */
   calibrated?: Measured | undefined;
@@ -64,12 +64,12 @@ export interface PolicyDetails {
 
 /** Whether the policy looks at its images, or treats all alike. */
 export interface PolicyHealth {
-  /** Mean entropy of an image's choice in bits, 0 … P. */
+  /** Mean entropy of an image's mask in bits, 0 … P. */
   entropyBits: number;
   /** Distinct masks. */
-  policies: number;
+  distinctMasks: number;
   /** Share of images with the most frequent mask. */
-  commonestPolicy: number;
+  commonestMask: number;
   /** How many images had 0, 1, … P patches taken, [P + 1]. */
   imagesByPatches: number[];
 }

@@ -2,17 +2,17 @@
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
-import type { Selection } from "../method/budget.ts";
+import type { Choice } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
 import { enlargePixels, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
+import { calibratedChoice, choiceOf } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
-import { calibratedSelection, selectionOf } from "../options/selection-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
+import type { MaskOf } from "./evaluate-masks.ts";
 import { withEvaluatedRun } from "./evaluated-run.ts";
-import type { Choice } from "./judge.ts";
-import { choiceOf } from "./masks.ts";
+import { maskBy } from "./masks.ts";
 
 export interface Shown {
   index: number;
@@ -32,23 +32,23 @@ export interface Shown {
 
 /**
  * Runs the checkpoint on the images `indices` of the split that is evaluated.
- * @param selection how patches are chosen; as the options' flags say when absent
+ * @param choice how patches are chosen; as the options' flags say when absent
  */
 export async function showImages(
   options: EvalOptions,
   indices: Uint32Array,
-  selection?: Selection,
+  choice?: Choice,
   reporter: Reporter = silentReporter,
 ): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
-  return withEvaluatedRun(checkpoint, options, reporter, async ({ run, data, seed }) => {
+  return withEvaluatedRun(checkpoint, options, { reporter }, async ({ run, data, seed }) => {
     const split = data[options.split];
     const { imageSize, grid } = run.model;
-    const chosen = selection ?? selectionOf(options, grid.patches, () => calibratedSelection(checkpoint.path));
+    const chosen = choice ?? choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
     const images = new Uint8Array(indices.length * imageSize ** 2 * 3);
     const read = await split.read(indices, images);
-    const choose = choiceOf(chosen, seed, (i) => read[i]);
-    const found = await look(run, images, choose);
+    const maskOf = maskBy(chosen, seed, (i) => read[i]);
+    const found = await look(run, images, maskOf);
     return Array.from(read, (index, i) => {
       const own = { ...found(i), image: row(images, i, images.length / read.length) };
       return shown(run, split, index, own);
@@ -68,14 +68,14 @@ interface Seen {
 }
 
 /** Of the i-th of the images [B, S, S, 3]. */
-async function look(run: OpenedRun, images: Uint8Array, choose: Choice): Promise<(i: number) => Omit<Seen, "image">> {
+async function look(run: OpenedRun, images: Uint8Array, maskOf: MaskOf): Promise<(i: number) => Omit<Seen, "image">> {
   const { patches } = run.model.grid;
   const held = run.hold({ images });
   try {
     const wanted = await held.probabilities();
     const count = wanted.length / patches;
     const masks = new Uint8Array(wanted.length);
-    for (let i = 0; i < count; i++) masks.set(choose(i, row(wanted, i, patches)), i * patches);
+    for (let i = 0; i < count; i++) masks.set(maskOf(i, row(wanted, i, patches)), i * patches);
     const classes = softmax(await held.logits(masks), run.classes.length);
     return (i) => ({
       probabilities: row(wanted, i, patches),

@@ -5,10 +5,10 @@
  *
  * A sweep costs the classifier one pass a point and series; the policy and the low-resolution stream look once.
  */
-import { type Looked, type Selection, thresholdForPatches } from "../method/budget.ts";
+import { type Choice, type Looked, thresholdForPatches } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
-import type { Choice, Verdict } from "./judge.ts";
-import { baselineNames, baselinesOf, choiceOf } from "./masks.ts";
+import type { MaskOf, Verdict } from "./evaluate-masks.ts";
+import { baselineNames, baselinesOf, maskBy } from "./masks.ts";
 
 export interface SweepPoint {
   /** S on the split: mean number of patches an image. */
@@ -32,11 +32,11 @@ export interface SweepSeries {
 const shares = [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16].map((part) => part / 16);
 
 /**
- * Where the points lie, along the rule of a selection: its K, or its threshold, under its budget if it has one.
+ * Where the points lie, along the rule of a choice: its K, or its threshold, under its budget if it has one.
  * @param calibration what the policy wants of training images
  */
-export function sweepSelections(selection: Selection, { patches }: Grid, calibration: Looked): Selection[] {
-  const { policy, budget } = selection;
+export function sweepChoices(choice: Choice, { patches }: Grid, calibration: Looked): Choice[] {
+  const { policy, budget } = choice;
   if (policy === "topk") {
     const budgets = new Set(shares.map((share) => Math.round(share * patches)));
     return [...budgets].map((taken) => ({ policy, budget: taken }));
@@ -46,24 +46,24 @@ export function sweepSelections(selection: Selection, { patches }: Grid, calibra
   return [...new Set(thresholds)].map((threshold) => ({ policy: "threshold", threshold, budget }));
 }
 
-/** The choices of all series at all points, series by series within a point. */
-export function sweepChoices(grid: Grid, selections: readonly Selection[], seed: number): Choice[] {
-  return selections.flatMap((selection) => {
-    const policy = choiceOf(selection, seed);
+/** The masks of all series at all points, series by series within a point. */
+export function sweepMasks(grid: Grid, choices: readonly Choice[], seed: number): MaskOf[] {
+  return choices.flatMap((choice) => {
+    const policy = maskBy(choice, seed);
     return [policy, ...baselinesOf(grid, policy, seed)];
   });
 }
 
-/** What came of {@link sweepChoices}, as series. */
-export function sweepSeries(selections: readonly Selection[], verdicts: readonly Verdict[]): SweepSeries[] {
+/** What came of {@link sweepMasks}, as series. */
+export function sweepSeries(choices: readonly Choice[], verdicts: readonly Verdict[]): SweepSeries[] {
   const names = ["policy", ...baselineNames];
   return names.map((name, n) => ({
     name,
     kind: n === 0 ? "policy" : "baseline",
-    points: selections.map((selection, p) => {
+    points: choices.map((choice, p) => {
       const { metrics, classes } = verdicts[p * names.length + n];
       const { accuracy, sparsity = 0 } = metrics.metrics();
-      const { policy: _, ...rule } = selection;
+      const { policy: _, ...rule } = choice;
       return {
         patches: sparsity,
         accuracy,

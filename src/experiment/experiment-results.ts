@@ -14,7 +14,7 @@ import type { Experiment } from "./experiment-file.ts";
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
 const resultsSchema = z.object({
-  format: z.literal(1),
+  format: z.literal(2),
   /** See {@link experimentKey}. */
   made_from: hash,
   /** SHA-256 of the page that shows these results. */
@@ -46,7 +46,7 @@ export function experimentKey(
 
 /** Writes the file, with a SHA-256 over itself. @throws system */
 export function writeResults(file: string, results: Results): void {
-  const all = { format: 1, ...results, written: new Date().toISOString() };
+  const all = { format: 2, ...results, written: new Date().toISOString() };
   const text = JSON.stringify({ ...all, sha256: sha256(JSON.stringify(all)) }, null, 2);
   writeFileAtomic(file, new TextEncoder().encode(`${text}\n`));
 }

@@ -126,7 +126,7 @@ async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: Po
   const shown = await showImages(
     options,
     Uint32Array.from(groups.flatMap(([key]) => examples[key])),
-    evaluation.choice?.selection,
+    evaluation.choice?.rule,
   );
   const items = shown.map((one) => {
     const raw = (pixels: Uint8Array) => ({ size: Math.sqrt(pixels.length / 3), pixels });
@@ -150,8 +150,8 @@ function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
       accuracy: Number(record.accuracy),
       reward: number("reward"),
       patches: number("sparsity"),
-      // In training, patches are drawn by chance: how many choices there were then says nothing of the policy.
-      policies: split === "test" ? number("unique_policies") : undefined,
+      // In training, patches are drawn by chance: how many masks there were then says nothing about the policy.
+      distinctMasks: split === "test" ? number("distinct_masks") : undefined,
       loss: number("loss"),
     };
     return [curves];

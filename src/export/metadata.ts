@@ -6,6 +6,7 @@ import type { StoredChoice } from "../checkpoints/stored-choice.ts";
 import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
 import { fills } from "../inference/exported.ts";
+import { areTwoStreams } from "../inference/opened-run.ts";
 import { makeGrid } from "../method/grid.ts";
 import type { NetworkName } from "../models/networks.ts";
 import { sha256 } from "../utils/sha256.ts";
@@ -29,9 +30,8 @@ function transformOf({ transform, imageSize }: RunDescription): string {
 /** Lists are JSON. */
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { selection } = description;
+  const { choice } = description;
   const { rows, columns } = makeGrid(imageSize, patchSize);
-  const streams = checkpoint.networks.has("resnet_lr") && checkpoint.networks.has("resnet_hr");
   return new Map([
     ["model", `${model} ${variant}`],
     ["network", name],
@@ -53,11 +53,14 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["normalization", "(x / 255 - mean) / std, RGB"],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
-    ["threshold", String(calibrated?.threshold ?? selection.threshold)],
+    ["threshold", String(calibrated?.threshold ?? choice.threshold)],
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
     ["fill", fills[fill]],
-    ["streams", streams ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one"],
+    [
+      "streams",
+      areTwoStreams(checkpoint.networks) ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one",
+    ],
     ["classes", JSON.stringify(classes)],
   ]);
 }

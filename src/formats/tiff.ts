@@ -1,7 +1,7 @@
 /**
  * The structure of a TIFF or BigTIFF file, either byte order, read piece by piece: its directories and their fields, no
  * pixels. Nothing is trusted: every count and offset is checked against the file's size before memory is allocated for it.
- * Source: TIFF 6.0 (Adobe, 1992), section 2; the BigTIFF design (libtiff).
+ * Why no library does this: docs/decisions/tiff-reader.md. Source: TIFF 6.0 (Adobe, 1992), section 2; the BigTIFF design (libtiff).
  */
 
 import { fault, type PatchDropError } from "../errors.ts";

@@ -49,7 +49,7 @@ export function describeRun(
     normalization: data.normalization ?? formerNormalization(checkpoint, model),
     fill,
     classes: classesOf(checkpoint) ?? data.classes ?? unsaid(checkpoint),
-    selection: asTested,
+    choice: asTested,
   };
 }
 

@@ -11,7 +11,7 @@ import { shortHash } from "../checkpoints/networks-hash.ts";
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
-import { asTested, type ThresholdSelection } from "../method/budget.ts";
+import { asTested, type ThresholdChoice } from "../method/budget.ts";
 import type { PatchSize } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
@@ -28,7 +28,7 @@ export interface Exported {
   readonly description: RunDescription;
   readonly networks: ReadonlySet<NetworkName>;
   /** How the run's patches were to be chosen, where that was calibrated. */
-  readonly calibrated: ThresholdSelection | undefined;
+  readonly calibrated: ThresholdChoice | undefined;
   /** Names the weights of the checkpoint that was exported, see checkpoints/networks-hash.ts. */
   readonly checkpoint: string;
 }
@@ -130,7 +130,7 @@ function descriptionOf(said: Metadata): RunDescription {
     normalization: { mean: said.mean, std: said.std },
     fill: said.fill === fills.lr ? "lr" : "zero",
     classes: said.classes,
-    selection: asTested,
+    choice: asTested,
   };
 }
 

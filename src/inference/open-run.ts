@@ -5,14 +5,14 @@ import { unnamedNetwork } from "../checkpoints/foreign-checkpoint.ts";
 import { shortLength } from "../checkpoints/networks-hash.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import { weightsHash } from "../checkpoints/stored-choice.ts";
-import { asTested, type Selection } from "../method/budget.ts";
+import { asTested, type Choice } from "../method/budget.ts";
 import { makeGrid } from "../method/grid.ts";
 import { type Learner, loadNetwork, type NetworkName, networkNames } from "../models/networks.ts";
 import { findModel } from "../models/registry.ts";
 import { choosePrecision } from "../nn/precision.ts";
+import { calibratedChoice, choiceOf, notCalibrated } from "../options/choice-options.ts";
 import { parseWith } from "../options/parse.ts";
 import { type PredictOptions, predictSchema } from "../options/predict-options.ts";
-import { calibratedSelection, notCalibrated, selectionOf } from "../options/selection-options.ts";
 import type { Device } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
 import { describeRun } from "./describe-run.ts";
@@ -46,9 +46,9 @@ async function openTrainedRun(options: OpenOptions): Promise<OpenedRun> {
   const checkpoint = openCheckpoint(options.load);
   const description = describeRun(checkpoint, { fill: options.fill });
   const { patches } = makeGrid(description.imageSize, description.patchSize);
-  const selection = selectionOf(options, patches, () => calibratedSelection(checkpoint.path));
+  const choice = choiceOf(options, patches, () => calibratedChoice(checkpoint.path));
   const hash = weightsHash(checkpoint.path).slice(0, shortLength);
-  return openSaved({ sources: sourcesOf(checkpoint), description, selection, checkpoint: hash }, placeOf(options));
+  return openSaved({ sources: sourcesOf(checkpoint), description, choice, checkpoint: hash }, placeOf(options));
 }
 
 /** libtorch, opened once a process, and how networks compute in it. @throws input: no libtorch; usage */
@@ -76,7 +76,7 @@ export function sourcesOf(
 export interface SavedRun {
   readonly sources: ReadonlyMap<NetworkName, Checkpoint>;
   readonly description: RunDescription;
-  readonly selection?: Selection;
+  readonly choice?: Choice;
   /** Names the run's weights. */
   readonly checkpoint?: string;
 }
@@ -99,12 +99,12 @@ export interface LearningRun extends Omit<SavedRun, "sources"> {
 
 /** Networks as they are now, such as those of a training, as a run. */
 export function openLearners(
-  { learners, description, selection = asTested, checkpoint = "" }: LearningRun,
+  { learners, description, choice = asTested, checkpoint = "" }: LearningRun,
   place: Place,
 ): OpenedRun {
   const { normalization, fill } = description;
   const engine = new LibtorchEngine(learners, { model: modelIn(description), normalization, fill }, place);
-  return new OpenedRun({ description, networks: new Set(learners.keys()), engine, selection, checkpoint });
+  return new OpenedRun({ description, networks: new Set(learners.keys()), engine, choice, checkpoint });
 }
 
 function modelIn({ model, variant, imageSize, lowSize, patchSize }: RunDescription) {
@@ -117,11 +117,11 @@ async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): 
   const exported = openExported(load);
   const description = { ...exported.description, fill: fill ?? exported.description.fill };
   const { patches } = makeGrid(description.imageSize, description.patchSize);
-  const selection = selectionOf(flags, patches, () => {
+  const choice = choiceOf(flags, patches, () => {
     if (exported.calibrated !== undefined) return exported.calibrated;
     throw notCalibrated(load, "calibrate the run (patchdrop eval --target-patches S), then export it again");
   });
   const engine = await OnnxEngine.open(exported.models, description, { where: load, threads });
   const { networks, checkpoint } = exported;
-  return new OpenedRun({ description, networks, engine, selection, checkpoint });
+  return new OpenedRun({ description, networks, engine, choice, checkpoint });
 }

@@ -9,15 +9,15 @@
 import { fault } from "../errors.ts";
 
 /** How an image's patches are chosen from its probabilities. */
-export type Selection =
-  | ThresholdSelection
+export type Choice =
+  | ThresholdChoice
   /** The `budget` likeliest, whatever their probabilities. */
   | { readonly policy: "topk"; readonly budget: number }
   /** Each with its probability; of those drawn at most `budget`, the likeliest. */
   | { readonly policy: "sample"; readonly budget?: number | undefined };
 
 /** Those at least as likely as `threshold`; of them at most `budget`, the likeliest. */
-export interface ThresholdSelection {
+export interface ThresholdChoice {
   readonly policy: "threshold";
   readonly threshold: number;
   readonly budget?: number | undefined;
@@ -37,17 +37,17 @@ export const takesNone = 2;
  */
 export function choosePatches(
   probabilities: ArrayLike<number>,
-  selection: Selection,
+  choice: Choice,
   uniforms: ArrayLike<number> = [],
 ): Uint8Array {
   const wanted = (k: number): boolean => {
-    if (selection.policy === "threshold") return probabilities[k] >= selection.threshold;
-    return selection.policy === "topk" || uniforms[k] < probabilities[k];
+    if (choice.policy === "threshold") return probabilities[k] >= choice.threshold;
+    return choice.policy === "topk" || uniforms[k] < probabilities[k];
   };
   const mask = new Uint8Array(probabilities.length);
   const taken = Array.from(mask.keys()).filter(wanted);
   taken.sort((a, b) => probabilities[b] - probabilities[a]); // patches as likely stay in their order
-  for (const k of taken.slice(0, selection.budget)) mask[k] = 1;
+  for (const k of taken.slice(0, choice.budget)) mask[k] = 1;
   return mask;
 }
 
@@ -66,13 +66,13 @@ export function probabilitiesOf({ probabilities, patches }: Looked, i: number): 
 /** The masks of all images, [N × P]; for "sample" `uniforms` gives the random numbers of image `i`. */
 export function choosePatchesOf(
   looked: Looked,
-  selection: Selection,
+  choice: Choice,
   uniforms: (i: number) => ArrayLike<number> = () => [],
 ): Uint8Array {
   const { patches, probabilities } = looked;
   const masks = new Uint8Array(probabilities.length);
   for (let i = 0; i < probabilities.length / patches; i++) {
-    masks.set(choosePatches(probabilitiesOf(looked, i), selection, uniforms(i)), i * patches);
+    masks.set(choosePatches(probabilitiesOf(looked, i), choice, uniforms(i)), i * patches);
   }
   return masks;
 }
@@ -169,7 +169,7 @@ function unreached(target: number, levels: readonly (Threshold & { accuracy: num
   });
 }
 
-/** Mean entropy of an image's choice, in bits: 0 where every patch is certain, P where each is a toss. */
+/** Mean entropy of an image's mask, in bits: 0 where every patch is certain, P where each is a toss. */
 export function meanEntropy({ probabilities, patches }: Looked): number {
   const bits = (p: number) => (p <= 0 || p >= 1 ? 0 : -p * Math.log2(p) - (1 - p) * Math.log2(1 - p));
   return (probabilities.reduce((sum, p) => sum + bits(p), 0) * patches) / probabilities.length;

@@ -1,4 +1,4 @@
-/** The numbers of a choice of patches, class by class: which classes are classified rightly, and where they are looked at. */
+/** The numbers of a mask, class by class: which classes are classified rightly, and where they are looked at. */
 
 export interface ClassResult {
   readonly images: number;

@@ -122,7 +122,7 @@ export function randomMask(grid: Grid, count: number, random: RandomIntegers): U
   return firstOf(grid, count, order);
 }
 
-/** A mask as text, patch 0 first: "0110…". Two images have the same policy if this is the same. */
+/** A mask as text, patch 0 first: "0110…". Two images have the same mask if this is the same. */
 export function maskBits(mask: ArrayLike<number>): string {
   return Array.from(mask, (taken) => (taken === 0 ? "0" : "1")).join("");
 }

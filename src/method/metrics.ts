@@ -1,6 +1,6 @@
 /**
  * The numbers of an epoch: accuracy, mean reward, S and V (mean and standard deviation of the number of patches over the
- * images), and how many distinct masks there were. Names are those under which the authors' code logs them.
+ * images), and how many distinct masks there were. `sparsity`, for S, is the authors' name.
  */
 
 /** What one batch adds, as plain arrays: per image, except the loss. */
@@ -17,17 +17,18 @@ export interface BatchResult {
   mask?: Float32Array;
 }
 
-/** Means over all images so far. `sparsity` is S, `variance` V, as the authors' code names them. */
+/** Means over all images so far. `sparsity` is S, as the authors' code names it. */
 export interface Metrics {
   accuracy: number;
   loss?: number;
   reward?: number;
   baseline_reward?: number;
   sparsity?: number;
-  variance?: number;
-  unique_policies?: number;
-  /** Share of images with the most frequent mask; 1 means that the policy looks at nothing. */
-  commonest_policy?: number;
+  /** V: standard deviation of the number of patches over the images. */
+  patches_std?: number;
+  distinct_masks?: number;
+  /** Share of images with the most frequent mask; 1 means that the policy ignores the image. */
+  commonest_mask?: number;
 }
 
 /** Sums, from which a run that is resumed inside an epoch goes on. */
@@ -73,9 +74,9 @@ export class MetricAccumulator {
     return {
       ...means,
       sparsity: mean,
-      variance: Math.sqrt(squares / Math.max(n - 1, 1)),
-      unique_policies: this.#masks.size,
-      commonest_policy: Math.max(...this.#masks.values()) / n,
+      patches_std: Math.sqrt(squares / Math.max(n - 1, 1)),
+      distinct_masks: this.#masks.size,
+      commonest_mask: Math.max(...this.#masks.values()) / n,
     };
   }
 

@@ -1,5 +1,5 @@
 /**
- * What a choice of patches earns.
+ * What a mask earns.
  * Source: paper, section 4; "linear" is the authors' public code of 2019.
  *
  * Shapes: B batch, P patches, K classes.
@@ -8,7 +8,7 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { full, type Tensor } from "../tensor/tensor.ts";
 
-/** What came of a choice of patches: all that a reward may depend on. */
+/** What came of a mask: all that a reward may depend on. */
 export interface Outcome {
   /** 1 for an image that is classified rightly, [B]. */
   readonly right: Tensor;

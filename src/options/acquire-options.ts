@@ -1,11 +1,11 @@
 /** The options of `patchdrop acquire`. */
 import { z } from "zod";
+import { plainChoiceGroup } from "./choice-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { checkpoint, folder, shownAs } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 import { predictSchema } from "./predict-options.ts";
-import { plainSelectionGroup } from "./selection-group.ts";
 
 const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
@@ -44,7 +44,7 @@ export const acquireSchema = z.strictObject({
   egress_per_gb: price.describe("price of 10^9 bytes from the server"),
   top,
   batch_size: batch_size.describe("windows per batch; results do not depend on it"),
-  ...plainSelectionGroup,
+  ...plainChoiceGroup,
   fill: runFill,
   ...deviceGroup,
 });

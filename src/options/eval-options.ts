@@ -1,11 +1,12 @@
 /** The options of `patchdrop eval`: what to evaluate, how patches are chosen, and on what. */
 import { z } from "zod";
+import { choiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { runModelGroup } from "./model-group.ts";
 import { checkpoint, file } from "./option.ts";
+import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
-import { selectionGroup } from "./selection-group.ts";
 import { seed } from "./training-group.ts";
 
 /** Where and how a run is evaluated; `report` takes these too. */
@@ -24,7 +25,7 @@ interface Targets {
 export const evalSchema = z
   .strictObject({
     load: checkpoint("run folder or checkpoint to evaluate"),
-    ...selectionGroup,
+    ...choiceGroup,
     target_patches: z
       .number()
       .min(0)
@@ -69,6 +70,11 @@ export const evalSchema = z
     message: "needs --sweep, whose chart it is",
   });
 export type EvalOptions = z.infer<typeof evalSchema>;
+
+/** Checks the flags of `patchdrop eval`; `load` must be among them. @throws usage, all faults at once */
+export function parseEvalOptions(given: Record<string, unknown>): EvalOptions {
+  return parseWith(evalSchema, given, "eval");
+}
 
 function hasTarget({ target_patches: patches, target_accuracy: accuracy }: Targets): boolean {
   return patches !== undefined || accuracy !== undefined;

@@ -1,10 +1,10 @@
 /** The options of `patchdrop predict`; what is absent is taken from the run. */
 import { z } from "zod";
+import { plainChoiceGroup } from "./choice-group.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { runFill } from "./policy-group.ts";
-import { plainSelectionGroup } from "./selection-group.ts";
 
 const { num_workers } = dataGroup;
 
@@ -17,13 +17,13 @@ export const predictSchema = z
       .describe("what computes: libtorch, or ONNX Runtime, which works without it"),
     out: file("file for the lines; standard output when absent").optional(),
     format: z.enum(["jsonl", "csv"]).default("jsonl").describe("JSON Lines, or a table"),
-    top: whole(1).default(5).describe("how many of the most probable classes to print per line"),
+    top: whole(1).default(5).describe("how many of the most probable classes to give per line"),
     resume: z.boolean().default(false).describe("continue the file of --out: images that it already has are skipped"),
     overlay: folder("folder for a PNG of each image with its dropped patches darkened").optional(),
     masked: folder("folder for a PNG of each image as the classifier saw it").optional(),
     batch_size: whole(1).default(64).describe("images per batch; results do not depend on it"),
     num_workers,
-    ...plainSelectionGroup,
+    ...plainChoiceGroup,
     fill: runFill,
     ...deviceGroup,
   })

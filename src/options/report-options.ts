@@ -1,10 +1,10 @@
 /** The options of `patchdrop report`; what is absent is taken from each run. */
 import { z } from "zod";
+import { choiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { evaluationGroup } from "./eval-options.ts";
 import { file, onByDefault, text } from "./option.ts";
-import { selectionGroup } from "./selection-group.ts";
 
 const { data_dir, dataset, skip_bad, num_workers } = runDataGroup;
 
@@ -15,7 +15,7 @@ export const reportSchema = z.strictObject({
     "accuracy against the number of patches, which takes the most time",
     "leave out accuracy against the number of patches, which takes the most time",
   ),
-  ...selectionGroup,
+  ...choiceGroup,
   ...evaluationGroup,
   data_dir,
   dataset,

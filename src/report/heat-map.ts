@@ -2,12 +2,14 @@
 import { fault } from "../errors.ts";
 import { html, type Markup } from "./html.ts";
 
+/** Of the shorter side of a cell. */
 const cellSize = 40;
 /** From here on, the cell is dark enough for light text. */
 const darkFrom = 0.65;
 
 /**
- * Draws shares [P], row by row, in rows of `columns`. `label` is the alternative text, to which the percentages are added.
+ * Draws shares [P], row by row, in rows of `columns`, as a square like the image that the patches fill: where there are more
+ * rows than columns, patches are wider than high. `label` is the alternative text, to which the percentages are added.
  * @throws internal: a last row that is not full
  */
 export function heatMap(shares: readonly number[], columns: number, label: string): Markup {
@@ -15,16 +17,18 @@ export function heatMap(shares: readonly number[], columns: number, label: strin
   if (!Number.isInteger(rows) || rows < 1) {
     throw fault("internal", { where: "report", rule: `patches must fill rows of ${columns}`, got: shares.length });
   }
+  const side = cellSize * Math.max(rows, columns);
+  const [width, height] = [side / columns, side / rows];
   const percentages = shares.map((share) => Math.round(share * 100));
   const cells = shares.map((share, k) => {
-    const [x, y] = [(k % columns) * cellSize, Math.floor(k / columns) * cellSize];
+    const [x, y] = [(k % columns) * width, Math.floor(k / columns) * height];
     const text = share >= darkFrom ? "on-dark" : "on-light";
-    return html`<rect x="${x + 1}" y="${y + 1}" width="${cellSize - 2}" height="${cellSize - 2}" rx="3" fill-opacity="${share.toFixed(2)}"/><text class="${text}" x="${x + cellSize / 2}" y="${y + cellSize / 2}" dy="0.35em">${percentages[k]}</text>`;
+    return html`<rect x="${x + 1}" y="${y + 1}" width="${width - 2}" height="${height - 2}" rx="3" fill-opacity="${share.toFixed(2)}"/><text class="${text}" x="${x + width / 2}" y="${y + height / 2}" dy="0.35em">${percentages[k]}</text>`;
   });
   const lines = Array.from({ length: rows }, (_, row) =>
     percentages.slice(row * columns, (row + 1) * columns).join(" "),
   );
-  return html`<svg class="heat" viewBox="0 0 ${columns * cellSize} ${rows * cellSize}" role="img" aria-label="${label}, in % by row: ${lines.join("; ")}">
+  return html`<svg class="heat" viewBox="0 0 ${side} ${side}" role="img" aria-label="${label}, in % by row: ${lines.join("; ")}">
 ${cells}
 </svg>`;
 }

@@ -7,12 +7,12 @@ import { decimals, percent } from "./table.ts";
 export interface MetricRecord {
   readonly epoch: number;
   readonly split: "train" | "test";
-  /** Share of images classified rightly, 0 … 1. */
+  /** Share of images classified correctly, 0 … 1. */
   readonly accuracy: number;
   readonly reward?: number;
   /** Distinct masks. */
-  readonly policies?: number;
-  /** S: mean number of patches of an image. */
+  readonly distinctMasks?: number;
+  /** S: mean number of patches per image. */
   readonly patches?: number;
   readonly loss?: number;
 }
@@ -25,8 +25,8 @@ export interface StageRecords {
 
 const metrics = [
   { key: "accuracy", title: "accuracy, %", text: percent, scale: 100 },
-  { key: "patches", title: "patches of an image, S", text: (value: number) => decimals(value, 2), scale: 1 },
-  { key: "policies", title: "distinct policies", text: (value: number) => decimals(value, 0), scale: 1 },
+  { key: "patches", title: "patches per image, S", text: (value: number) => decimals(value, 2), scale: 1 },
+  { key: "distinctMasks", title: "distinct masks", text: (value: number) => decimals(value, 0), scale: 1 },
   { key: "reward", title: "reward", text: (value: number) => decimals(value, 3), scale: 1 },
   { key: "loss", title: "loss", text: (value: number) => decimals(value, 3), scale: 1 },
 ] as const;

@@ -23,17 +23,17 @@ export interface ClassReport {
 }
 
 export interface HealthReport {
-  /** Mean entropy of an image's choice in bits, 0 … P. */
+  /** Mean entropy of an image's mask in bits, 0 … P. */
   readonly entropyBits: number;
   /** Distinct masks. */
-  readonly policies: number;
+  readonly distinctMasks: number;
   /** Share of images with the most frequent mask, 0 … 1. */
-  readonly commonestPolicy: number;
+  readonly commonestMask: number;
   /** How many images had 0, 1, … P patches taken, [P + 1]. */
   readonly imagesByPatches: readonly number[];
   /** Share of the images classified rightly, 0 … 1. */
   readonly accuracy: number;
-  /** The best fixed or random choice of as many patches. */
+  /** The best fixed or random mask with the same number of patches. */
   readonly bestBaseline: { readonly name: string; readonly accuracy: number };
 }
 
@@ -125,9 +125,9 @@ function patchUse(policies: readonly PolicyReport[]): Markup {
 const flat = { half: 0.5, nearlyAll: 0.9 };
 
 const healthLines: readonly (readonly [string, (policy: PolicyReport) => string])[] = [
-  ["distinct choices", ({ health: { policies } }) => policies.toLocaleString("en")],
-  ["images with the commonest", ({ health: { commonestPolicy } }) => `${percent(commonestPolicy)} %`],
-  ["entropy of a choice", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
+  ["distinct masks", ({ health: { distinctMasks } }) => distinctMasks.toLocaleString("en")],
+  ["images with the commonest mask", ({ health: { commonestMask } }) => `${percent(commonestMask)} %`],
+  ["entropy of a mask", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
   [
     "gain over the best fixed or random",
     ({ health: { accuracy, bestBaseline } }) => {
@@ -150,10 +150,10 @@ async function health(policies: readonly PolicyReport[]): Promise<Markup> {
 <p class="note">Entropy is 0 bits where the policy is certain of every patch, and one bit a patch where it tosses coins.</p>`;
 }
 
-function healthVerdict({ health: { commonestPolicy, policies }, patchUse: { length } }: PolicyReport): string {
-  if (policies === 1) return "It does not look: every image gets the same patches.";
-  if (commonestPolicy >= flat.nearlyAll) return "Hardly: nearly all images get the same patches.";
-  if (commonestPolicy >= flat.half || policies < length) return "A little: few choices serve most images.";
+function healthVerdict({ health: { commonestMask, distinctMasks }, patchUse: { length } }: PolicyReport): string {
+  if (distinctMasks === 1) return "It does not look: every image gets the same patches.";
+  if (commonestMask >= flat.nearlyAll) return "It hardly looks: nearly all images get the same patches.";
+  if (commonestMask >= flat.half || distinctMasks < length) return "It looks a little: a few masks serve most images.";
   return "It does: different images get different patches.";
 }
 

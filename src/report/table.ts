@@ -6,14 +6,14 @@ export interface ResultRow {
   readonly name: string;
   /** A policy's row stands out; what it is compared with does not. */
   readonly kind: "policy" | "baseline";
-  /** Share of the test images that are classified rightly, 0 … 1. */
+  /** Share of the test images that are classified correctly, 0 … 1. */
   readonly accuracy: number;
-  /** S: mean number of patches of an image. */
+  /** S: mean number of patches per image. */
   readonly patches?: number;
   /** V: standard deviation of the number of patches over images. */
   readonly patchesStd?: number;
-  /** How many different masks were chosen. */
-  readonly policies?: number;
+  /** How many different masks there were. */
+  readonly distinctMasks?: number;
   /** Mean reward. */
   readonly reward?: number;
 }
@@ -30,10 +30,10 @@ interface Column {
 }
 
 const columns: readonly Column[] = [
-  { header: "accuracy %", meaning: "share of test images classified rightly", cell: (row) => percent(row.accuracy) },
-  { header: "S", meaning: "mean number of patches of an image", cell: (row) => decimals(row.patches, 2) },
+  { header: "accuracy %", meaning: "share of test images classified correctly", cell: (row) => percent(row.accuracy) },
+  { header: "S", meaning: "mean number of patches per image", cell: (row) => decimals(row.patches, 2) },
   { header: "V", meaning: "standard deviation of that number over images", cell: (row) => decimals(row.patchesStd, 2) },
-  { header: "policies", meaning: "different choices of patches", cell: (row) => decimals(row.policies, 0) },
+  { header: "masks", meaning: "different masks", cell: (row) => decimals(row.distinctMasks, 0) },
   { header: "reward", meaning: "mean reward", cell: (row) => decimals(row.reward, 3) },
 ];
 

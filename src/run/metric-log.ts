@@ -20,6 +20,18 @@ export interface MetricRecord {
 }
 
 export const metricsName = "metrics.jsonl";
+
+/**
+ * Metrics that have another name in the reference, by ours. TensorBoard's tags are the reference's, so that old and new runs
+ * lie on the same curves; up to version 0.1 `metrics.jsonl` had them too.
+ */
+const referenceNames: ReadonlyMap<string, string> = new Map([
+  ["patches_std", "variance"],
+  ["distinct_masks", "unique_policies"],
+  ["commonest_mask", "commonest_policy"],
+]);
+const namesOfReference = new Map([...referenceNames].map(([ours, theirs]) => [theirs, ours]));
+
 const eventsPrefix = "events.out.tfevents.";
 
 /** The two logs of a run folder, open for appending. */
@@ -44,7 +56,8 @@ export class MetricLog {
     this.#metrics.append(new TextEncoder().encode(`${JSON.stringify({ ...record, time })}\n`));
     const scalars = new Map<string, number>();
     for (const [metric, value] of Object.entries(record)) {
-      if (metric !== "epoch" && typeof value === "number") scalars.set(`${record.split}_${metric}`, value);
+      if (metric === "epoch" || typeof value !== "number") continue;
+      scalars.set(`${record.split}_${referenceNames.get(metric) ?? metric}`, value);
     }
     this.#events.append(encodeScalars(time, record.epoch, scalars));
   }
@@ -80,7 +93,8 @@ export function cutLogs(folder: string, lengths: ReadonlyMap<string, number>): s
 
 /**
  * Reads a run folder's metrics in the order in which they were logged. A last line without its end (a run that was cut
- * while it wrote) is left out. Throws "input" for a folder without metrics and, by line number, for a line that is none.
+ * while it wrote) is left out, and metrics of an older version get their names of today. Throws "input" for a folder
+ * without metrics and, by line number, for a line that is not a record.
  */
 export function readMetrics(folder: string): MetricRecord[] {
   const path = join(folder, metricsName);
@@ -110,5 +124,6 @@ function parseRecord(line: string, where: string): MetricRecord {
   for (const [name, value] of Object.entries(record)) {
     if (typeof value !== "number" && typeof value !== "string") throw bad(`${name} must be a number`, value);
   }
-  return record as MetricRecord;
+  const named = Object.entries(record).map(([name, value]) => [namesOfReference.get(name) ?? name, value]);
+  return Object.fromEntries(named) as MetricRecord;
 }

@@ -1,7 +1,8 @@
 /** Which model a stage trains when no flag says it: that of the checkpoints that it starts from, or the one that suits its data. */
 import { optionsOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import type { DataSplits } from "../data/dataset.ts";
 import { describeData } from "../data/describe-data.ts";
-import { modelForData } from "../models/model-for-data.ts";
+import { type DataFacts, modelForData } from "../models/model-for-data.ts";
 import { modelOptionNames, type StageName, type StageOptions } from "../options/stage-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
 
@@ -9,11 +10,13 @@ const checkpointFlags = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
 
 /**
  * The options with their model and its variant.
+ * @param data the data set, where it is not the one that the options name
  * @throws usage: data that several models suit; input: a checkpoint or data that can't be read
  */
 export async function withModel<S extends StageName>(
   options: StageOptions<S>,
   { note }: Reporter,
+  data: DataSplits | undefined,
 ): Promise<StageOptions<S>> {
   if (options.model !== undefined) return { ...options, variant: options.variant ?? "2019" };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
@@ -26,7 +29,11 @@ export async function withModel<S extends StageName>(
     return { ...options, ...model, ...Object.fromEntries(given) };
   }
   const variant = options.variant ?? "2019";
-  const { model, note: why } = modelForData(await describeData(options), variant);
+  const { model, note: why } = modelForData(data === undefined ? await describeData(options) : factsOf(data), variant);
   note(why ?? `--model ${model}, made for these data`);
   return { ...options, model, variant };
+}
+
+function factsOf({ train: { name, imageSize } }: DataSplits): DataFacts {
+  return { dataset: name, pictures: { width: imageSize, height: imageSize } };
 }

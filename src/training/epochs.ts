@@ -5,8 +5,8 @@
 import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
-import { everyPatch, judge } from "../evaluation/judge.ts";
-import { choiceOf } from "../evaluation/masks.ts";
+import { evaluateMasks, everyPatch } from "../evaluation/evaluate-masks.ts";
+import { maskBy } from "../evaluation/masks.ts";
 import { toJson } from "../files/json.ts";
 import { openLearners } from "../inference/open-run.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
@@ -64,39 +64,35 @@ export async function learnEpochs(
   const clock = stopwatch(start.seconds);
   let { bestScore } = start;
   let test: Metrics | undefined;
+  /** Behind `step` steps of `epoch`, or, with none of them, behind the epoch before. */
   const save = (position: Pick<Progress, "epoch" | "step" | "metrics">, tested?: Metrics, isBest = false) => {
-    const decided = learning.decided?.(Math.max(0, position.epoch - (position.step > 0 ? 0 : 1)));
+    const decided = learning.decided?.(position.step > 0 ? position.epoch : position.epoch - 1);
     const score = tested && { accuracy: tested.accuracy, reward: tested.reward };
     saveCheckpoint(run, learning, { ...position, tested: score, bestScore, decided, seconds: clock() }, isBest);
   };
-  const saveInside = (epoch: number) => (step: number, metrics: MetricAccumulator) =>
-    save({ epoch, step, metrics: metrics.state() });
+  const training = { learning, runner, loader, schedule, reporter, epochs };
   try {
     for (let epoch = start.epoch; epoch < epochs; epoch++) {
       const from = epoch === start.epoch ? start : { step: 0 };
-      const training = { learning, runner, loader, schedule, reporter, epochs };
-      const { metrics, accumulated, imagesPerSecond, stopped } = await trainEpoch(
-        training,
-        epoch,
-        from,
-        saveInside(epoch),
-      );
-      if (stopped !== undefined) return { run: run.path, stopped, test };
+      const saveInside = (step: number, metrics: MetricAccumulator) => save({ epoch, step, metrics: metrics.state() });
+      const trained = await trainEpoch(training, epoch, from, saveInside);
+      if (trained.stopped !== undefined) return { run: run.path, stopped: trained.stopped, test };
 
       const isDue = (epoch + 1) % interval === 0 || epoch + 1 === epochs;
       const tested = isDue ? await testAfter(learning, setting).catch(stoppedBy) : undefined;
       if (tested instanceof Stopped) {
         // The resumed epoch has no step left, and begins with its test.
-        saveInside(epoch)(loader.batchesPerEpoch, accumulated);
+        saveInside(loader.batchesPerEpoch, trained.accumulated);
         return { run: run.path, stopped: tested.signal, test };
       }
       test = tested ?? test;
 
       const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
-      run.log({ epoch: epoch + 1, split: "train", ...metrics, lr, ...toJson({ images_per_second: imagesPerSecond }) });
+      const speed = toJson({ images_per_second: trained.imagesPerSecond });
+      run.log({ epoch: epoch + 1, split: "train", ...trained.metrics, lr, ...speed });
       if (tested !== undefined) {
         run.log({ epoch: epoch + 1, split: "test", ...tested });
-        reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, metrics, tested));
+        reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, trained.metrics, tested));
         noteCurriculum(learning, setting, epoch);
         warnIfFlat(tested, reporter);
       }
@@ -144,8 +140,8 @@ async function testAfter({ networks: learners, rewarding }: Learning, setting: S
   const { description, reporter, data } = setting;
   const run = openLearners({ learners, description }, setting);
   try {
-    const choice = run.hasPolicy ? choiceOf(description.selection, 0) : everyPatch;
-    const { verdicts } = await judge(data.test, { run, rewarding, reporter }, [choice]);
+    const mask = run.hasPolicy ? maskBy(description.choice, 0) : everyPatch;
+    const { verdicts } = await evaluateMasks(data.test, { run, rewarding, reporter }, [mask]);
     return verdicts[0].metrics.metrics();
   } finally {
     await run.free();
@@ -186,7 +182,7 @@ function noteCurriculum({ decided }: Learning, { model, reporter }: Setting, epo
 }
 
 /** A policy that looks at nothing is the commonest way to fail. */
-function warnIfFlat({ commonest_policy: share, unique_policies: distinct }: Metrics, reporter: Reporter): void {
+function warnIfFlat({ commonest_mask: share, distinct_masks: distinct }: Metrics, reporter: Reporter): void {
   if (share === undefined || share < 0.95) return;
   const part = `${(100 * share).toFixed(1)} % of the test images get the same patches (${distinct} distinct masks)`;
   reporter.note(`warning: the policy is flat: ${part}; train longer, or try --beta 0.01 or another --penalty`);

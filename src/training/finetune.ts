@@ -107,8 +107,8 @@ export function finetuneStep(
     const [sampled, ...others] = noGradients(() => estimator.propose(probabilities, uniforms));
     const logits = classify(sampled, "train"); // [B, K], learned
     const tried = noGradients(() => {
-      const judged = [{ mask: sampled, logits }, ...others.map((mask) => ({ mask, logits: classify(mask, "batch") }))];
-      return judged.map(({ mask, logits }) => {
+      const answers = [{ mask: sampled, logits }, ...others.map((mask) => ({ mask, logits: classify(mask, "batch") }))];
+      return answers.map(({ mask, logits }) => {
         const right = classification.right(logits, targets); // [B]
         return { mask, right, reward: reward({ mask, logits, targets, right }, rewarding) };
       });

@@ -69,7 +69,7 @@ export function describeSetting(model: Model, { train }: DataSplits, fill: Fill)
   const { name, variant, imageSize, lowSize, grid } = model;
   const { normalization, classes, bands, transform } = train;
   const sizes = { imageSize, lowSize, patchSize: grid.patchSize };
-  return { model: name, variant, ...sizes, bands, transform, normalization, fill, classes, selection: asTested };
+  return { model: name, variant, ...sizes, bands, transform, normalization, fill, classes, choice: asTested };
 }
 
 /** Where a network begins: at fresh weights, or at those of a checkpoint that a flag names. */

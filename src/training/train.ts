@@ -41,7 +41,7 @@ export async function train<S extends StageName>(
   given: StageOptions<S>,
   { reporter = silentReporter, data }: TrainContext = {},
 ): Promise<StageResult> {
-  const options = withModelDefaults(stage, await withModel(given, reporter));
+  const options = withModelDefaults(stage, await withModel(given, reporter, data));
   const prepared = await prepare(options, reporter, data);
   let [run, learning]: [RunFolder?, Learning?] = [];
   try {

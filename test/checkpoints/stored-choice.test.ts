@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { readChoice, weightsHash, writeChoice } from "../../src/checkpoints/stored-choice.ts";
-import { calibratedSelection, selectionOf, selectionText } from "../../src/options/selection-options.ts";
+import { calibratedChoice, choiceOf, choiceText } from "../../src/options/choice-options.ts";
 import { config, save } from "../run/example.ts";
 
 let folder: string;
@@ -161,7 +161,7 @@ describe("the hash of weights", () => {
   });
 });
 
-describe("selectionOf", () => {
+describe("choiceOf", () => {
   it.each([
     [{}, { policy: "threshold", threshold: 0.5 }, "threshold 0.5"],
     [{ budget: 4 }, { policy: "threshold", threshold: 0.5, budget: 4 }, "threshold 0.5, at most 4"],
@@ -169,18 +169,18 @@ describe("selectionOf", () => {
     [{ policy: "topk" as const, budget: 16 }, { policy: "topk", budget: 16 }, "the 16 likeliest"],
     [{ policy: "sample" as const, budget: 3 }, { policy: "sample", budget: 3 }, "sampled, at most 3"],
     [{ policy: "sample" as const }, { policy: "sample" }, "sampled"],
-  ])("reads the flags %j", (flags, selection, text) => {
-    const read = selectionOf(flags, 16, () => calibratedSelection(at("1")));
-    expect(read).toEqual(selection);
-    expect(selectionText(read)).toBe(text);
+  ])("reads the flags %j", (flags, choice, text) => {
+    const read = choiceOf(flags, 16, () => calibratedChoice(at("1")));
+    expect(read).toEqual(choice);
+    expect(choiceText(read)).toBe(text);
   });
 
   it("takes what was calibrated from the checkpoint", () => {
-    expect(() => selectionOf({ policy: "calibrated" }, 16, () => calibratedSelection(at("1")))).toThrow(
+    expect(() => choiceOf({ policy: "calibrated" }, 16, () => calibratedChoice(at("1")))).toThrow(
       /must have a choice that was calibrated; /,
     );
     writeChoice(at("1"), choice);
-    expect(selectionOf({ policy: "calibrated" }, 16, () => calibratedSelection(at("1")))).toEqual({
+    expect(choiceOf({ policy: "calibrated" }, 16, () => calibratedChoice(at("1")))).toEqual({
       policy: "threshold",
       threshold: 0.4375,
       budget: 8,
@@ -193,6 +193,6 @@ describe("selectionOf", () => {
     [{ policy: "topk" as const, budget: 3, threshold: 0.5 }, "--threshold: must go with --policy threshold, got topk"],
     [{ policy: "calibrated" as const, budget: 3 }, "--budget: must be left to what was calibrated, got 3"],
   ])("refuses the flags %j", (flags, message) => {
-    expect(() => selectionOf(flags, 16, () => calibratedSelection(at("1")))).toThrow(message);
+    expect(() => choiceOf(flags, 16, () => calibratedChoice(at("1")))).toThrow(message);
   });
 });

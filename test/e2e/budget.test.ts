@@ -72,7 +72,7 @@ describe.each(policies)("eval of %s", (name) => {
     );
     for (const [k, share] of expected.entries()) expect(patchUse![k]).toBeCloseTo(share, 12);
     for (const row of rows.slice(0, 5)) expect(row).toMatchObject({ patches: 3, patchesStd: 0 });
-    expect(choice).toEqual({ selection: { policy: "topk", budget: 3 } });
+    expect(choice).toEqual({ rule: { policy: "topk", budget: 3 } });
   });
 
   it("takes at most K above a threshold", { timeout: runTimeoutMs }, async () => {
@@ -141,7 +141,7 @@ describe("eval with a target", () => {
     const { choice, rows } = onTraining;
     expect(choice).toMatchObject({ target: { patches: 5 }, calibrated: { split: "train", images: classes * 10 } });
     expect(Math.abs(choice!.calibrated!.patches - 5)).toBeLessThan(0.5);
-    expect(stored()).toMatchObject({ ...choice!.selection, evaluated: { split: "test", accuracy: rows[0].accuracy } });
+    expect(stored()).toMatchObject({ ...choice!.rule, evaluated: { split: "test", accuracy: rows[0].accuracy } });
     // What it gave on the training images is what an evaluation of them gives: they are all in the sample here.
     const there = await evaluate("pretrain", "--policy", "calibrated", "--split", "train");
     expect(there.rows[0]).toMatchObject({

@@ -46,7 +46,12 @@ function makeBuild(target: string): void {
   const { status, stdout } = spawnSync(process.execPath, given, { cwd: root, encoding: "utf8" });
   if (status !== 0) throw new Error(`tsc failed: ${stdout}`);
   const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
-  for (const needed of ["package.json", ...files.filter((name) => name !== "dist" && !name.startsWith("!"))]) {
+  // A package always has its LICENSE.
+  for (const needed of [
+    "package.json",
+    "LICENSE",
+    ...files.filter((name) => name !== "dist" && !name.startsWith("!")),
+  ]) {
     cpSync(join(root, needed), join(folder, needed), { recursive: true });
   }
   try {

@@ -184,7 +184,7 @@ describe("eval --json", () => {
     ["finetune", "finetune"],
     ["two", "finetune2stream"],
   ])(
-    "of %s gives accuracy, S, V, policies and reward that the training logged, and fair baselines",
+    "of %s gives accuracy, S, V, masks and reward that the training logged, and fair baselines",
     async (name, stage) => {
       const evaluation = await evaluate(name, "--ckpt_lr_cl", runFolder("lr"));
       const logged = loggedTest(runFolder(name), linked(runFolder(name), "best"));
@@ -194,15 +194,15 @@ describe("eval --json", () => {
         kind: "policy",
         accuracy: logged.accuracy,
         patches: logged.sparsity,
-        patchesStd: logged.variance,
-        policies: logged.unique_policies,
+        patchesStd: logged.patches_std,
+        distinctMasks: logged.distinct_masks,
         reward: expect.closeTo(Number(logged.reward), 6),
       });
       for (const other of ["random patches", "centre patches", "central columns", "central rows"]) {
         expect(rowOf(evaluation, other).patches).toBe(policy.patches);
         expect(rowOf(evaluation, other).patchesStd).toBeCloseTo(policy.patchesStd!, 12);
       }
-      expect(rowOf(evaluation, "all patches")).toMatchObject({ patches, patchesStd: 0, policies: 1 });
+      expect(rowOf(evaluation, "all patches")).toMatchObject({ patches, patchesStd: 0, distinctMasks: 1 });
       const lowOnly = loggedTest(runFolder("lr"), linked(runFolder("lr"), "best"));
       expect(rowOf(evaluation, "LR classifier")).toMatchObject({ accuracy: lowOnly.accuracy, patches: 0 });
       // The share of images that took each patch adds up to the mean number of patches.

@@ -43,7 +43,7 @@ beforeEach(() => {
 
 it("reads what was written", () => {
   expect(read()).toEqual({
-    format: 1,
+    format: 2,
     made_from: hash("a"),
     page: hash("b"),
     evaluations: { a: evaluation },

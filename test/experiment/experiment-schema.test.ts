@@ -78,17 +78,17 @@ describe("the schema", () => {
       ["finetune", 256],
       ["finetune2stream", 256],
     ]);
-    expect(byStage.get("pretrain")!.batch_size.description).toBe("images a step (default: 512; 1024 with R34_fMoW)");
+    expect(byStage.get("pretrain")!.batch_size.description).toBe("images per step (default: 512; 1024 with R34_fMoW)");
     expect(schema.properties.common.properties.batch_size).toEqual({
       type: "integer",
       minimum: 2,
-      description: "images a step",
+      description: "images per step",
     });
     // Neither a stage's default nor what it requires holds for all.
     expect(schema.properties.common.properties.lr.description).toBe(
       "learning rate (the highest, with --schedule onecycle)",
     );
-    expect(schema.properties.common.properties.penalty.description).toBe("reward of a wrong classification");
+    expect(schema.properties.common.properties.penalty.description).toBe("reward of a wrong answer");
     expect(schema.properties.common.properties.load.description).not.toContain("required");
     expect(byStage.get("pretrain")!.ckpt_hr_cl.description).toBe(
       "high-resolution classifier, the judge: run folder or checkpoint; the name of an earlier stage of this file stands for its run folder (required, here or in common)",

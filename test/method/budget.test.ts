@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
   asTested,
+  type Choice,
   choosePatches,
   choosePatchesOf,
   meanEntropy,
   probabilitiesOf,
-  type Selection,
   takesAll,
   takesNone,
   thresholdForAccuracy,
@@ -16,7 +16,7 @@ import { maskBits } from "../../src/method/grid.ts";
 const probabilities = [0.5, 0.9, 0.25, 0.9];
 
 describe("choosePatches", () => {
-  it.each<[string, Selection, string]>([
+  it.each<[string, Choice, string]>([
     ["those at least as likely as the threshold", { policy: "threshold", threshold: 0.5 }, "1101"],
     [
       "at most a budget of them, of two as likely the first",
@@ -30,8 +30,8 @@ describe("choosePatches", () => {
     ["exactly K, however unlikely", { policy: "topk", budget: 3 }, "1101"],
     ["exactly K, of two as likely the first", { policy: "topk", budget: 1 }, "0100"],
     ["all of them", { policy: "topk", budget: 4 }, "1111"],
-  ])("takes %s", (_, selection, mask) => {
-    expect(maskBits(choosePatches(probabilities, selection))).toBe(mask);
+  ])("takes %s", (_, choice, mask) => {
+    expect(maskBits(choosePatches(probabilities, choice))).toBe(mask);
   });
 
   it("takes by chance a patch whose uniform number lies below its probability", () => {

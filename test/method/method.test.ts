@@ -1,5 +1,6 @@
 /** The paper's equations against values worked by hand, PyTorch's (test/golden/method.json) and finite differences. */
 import { describe, expect, it } from "vitest";
+import { estimatorOf, type PolicyLossOptions, policyLoss } from "../../src/method/estimator.ts";
 import { makeGrid } from "../../src/method/grid.ts";
 import { lowResolution, maskPatches, Normalizer } from "../../src/method/images.ts";
 import { MetricAccumulator } from "../../src/method/metrics.ts";
@@ -143,9 +144,9 @@ describe("by hand", () => {
     expect(whole.metrics()).toEqual({
       accuracy: 2 / 3,
       sparsity: 5 / 3,
-      variance: Math.sqrt(1 / 3),
-      unique_policies: 2,
-      commonest_policy: 2 / 3,
+      patches_std: Math.sqrt(1 / 3),
+      distinct_masks: 2,
+      commonest_mask: 2 / 3,
     });
     const parts = new MetricAccumulator();
     parts.add({ correct: Float32Array.of(1), mask: masks.subarray(0, 4) });
@@ -153,6 +154,50 @@ describe("by hand", () => {
     resumed.add({ correct: Float32Array.of(0, 1), mask: masks.subarray(4) });
     expect(resumed.metrics()).toEqual(whole.metrics());
     expect(resumed.patchUse()).toEqual([1, 2 / 3, 0, 0].map((share) => expect.closeTo(share, 12)));
+  });
+});
+
+describe("the policy's whole loss, by hand", () => {
+  // Two images of four patches. The first takes its first two patches, and earns 2 more than the greedy mask; the second
+  // earns just as much as that, so that it has a bonus and no other part in the loss.
+  const p = () =>
+    matrix([
+      [0.8, 0.8, 0.5, 0.5],
+      [0.2, 0.5, 0.5, 0.5],
+    ]);
+  const tried = () => [
+    { mask: bits(["1100", "0000"]), reward: vector(1, -3) },
+    { mask: bits(["1111", "0111"]), reward: vector(-1, -3) },
+  ];
+  const loss = (beta: number, more: Pick<PolicyLossOptions, "over" | "decided" | "images">) =>
+    policyLoss(p(), tried(), { estimator: estimatorOf("self_critical"), beta, ...more }).item();
+  /** −log p(a) · A of the first image's first patch, which the second is alike, and of each of the other two. */
+  const [likely, fair] = [-2 * Math.log(0.8), -2 * Math.log(0.5)];
+  /** Entropies of a patch of p 0.8 or 0.2, and of one of p 0.5. */
+  const [certain, open] = [-0.8 * Math.log(0.8) - 0.2 * Math.log(0.2), Math.LN2];
+  const beta = 0.25;
+
+  it.each([
+    ["the sum over an image's patches", { over: "sum" }, 2],
+    ["the mean over all patches", { over: "mean" }, 2 * 4],
+    ["the sum over the images too", { over: "sum", images: "sum" }, 1],
+  ] as const)("%s is taken of the gradient's part and of the bonus alike", (_, reduction, divisor) => {
+    const gradient = 2 * likely + 2 * fair;
+    const bonus = 3 * certain + 5 * open;
+    expect(loss(0, reduction)).toBeCloseTo(gradient / divisor, 5);
+    expect(loss(beta, reduction)).toBeCloseTo((gradient - beta * bonus) / divisor, 5);
+    // What beta weighs is the same in every reduction.
+    const share = (loss(0, reduction) - loss(beta, reduction)) / loss(0, reduction);
+    expect(share).toBeCloseTo((beta * bonus) / gradient, 4);
+  });
+
+  it.each([
+    ["mean", 2 * 4],
+    ["sum", 2],
+  ] as const)("patches that the curriculum decided have no part in it, neither in the bonus: %s", (over, divisor) => {
+    const bonus = 2 * certain;
+    expect(loss(0, { over, decided: 1 })).toBeCloseTo(likely / divisor, 5);
+    expect(loss(beta, { over, decided: 1 })).toBeCloseTo((likely - beta * bonus) / divisor, 5);
   });
 });
 

@@ -25,7 +25,7 @@ describe("MetricAccumulator", () => {
   it("has no spread of one image", () => {
     const metrics = new MetricAccumulator();
     metrics.add({ correct: values(1), mask: values(1, 0, 1) });
-    expect(metrics.metrics()).toMatchObject({ sparsity: 2, variance: 0, unique_policies: 1, commonest_policy: 1 });
+    expect(metrics.metrics()).toMatchObject({ sparsity: 2, patches_std: 0, distinct_masks: 1, commonest_mask: 1 });
   });
 
   it("tells masks apart that take as many patches", () => {
@@ -35,9 +35,9 @@ describe("MetricAccumulator", () => {
     expect(metrics.metrics()).toEqual({
       accuracy: 1,
       sparsity: 1,
-      variance: 0,
-      unique_policies: 2,
-      commonest_policy: 0.5,
+      patches_std: 0,
+      distinct_masks: 2,
+      commonest_mask: 0.5,
     });
     expect(metrics.patchUse()).toEqual([0.5, 0.5]);
   });
@@ -56,6 +56,6 @@ describe("MetricAccumulator", () => {
     const second = new MetricAccumulator(first.state());
     second.add({ loss: 5, correct: values(1), mask: values(1, 0) });
     expect(second.images).toBe(3);
-    expect(second.metrics()).toMatchObject({ accuracy: 2 / 3, loss: 3, sparsity: 4 / 3, commonest_policy: 2 / 3 });
+    expect(second.metrics()).toMatchObject({ accuracy: 2 / 3, loss: 3, sparsity: 4 / 3, commonest_mask: 2 / 3 });
   });
 });

@@ -107,6 +107,27 @@ it.each(["policy", "two"])("says of a run with a policy what its evaluation show
   }
 });
 
+it("refuses bytes that are no whole images, and masks of other images", async () => {
+  const run = await openPredictor(at("two"), { threads: 1, precision: "fp32" });
+  const images = (count: number, side: number) => new Uint8Array(count * side * side * 3);
+  const [two, low] = [images(2, 32), images(2, 8)];
+  const size = "must be whole images of 32 × 32 pixels, 3072 bytes each";
+  await expect(run.predict(new Uint8Array(0))).rejects.toThrow(`images: ${size}, got 0 bytes`);
+  await expect(run.predict(images(1, 8))).rejects.toThrow(`images: ${size}, got 192 bytes`);
+  await expect(run.decide(new Uint8Array(100))).rejects.toThrow(
+    "low: must be whole images of 8 × 8 pixels, 192 bytes each, got 100 bytes",
+  );
+  await expect(run.classify(two, new Uint8Array(16), low)).rejects.toThrow(
+    "mask: must have 32 patches, as the images, got 16",
+  );
+  await expect(run.classify(two, new Uint8Array(32), images(1, 8))).rejects.toMatchObject({
+    kind: "usage",
+    message: "low: must be as many images as the others, 2, got 1",
+  });
+  expect(await run.classify(two, new Uint8Array(32), low)).toHaveLength(2 * 3);
+  await run.free();
+});
+
 it.each(["policy", "two"])(
   "deciding on the low resolution and classifying what was acquired is predicting: %s",
   async (name) => {

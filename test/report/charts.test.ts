@@ -100,7 +100,7 @@ describe("learningCurves", () => {
     expect(all(page, "h3").map((heading) => heading.textContent)).toEqual(["pretrain"]);
     expect(all(page, "figcaption").map((caption) => caption.textContent)).toEqual([
       "accuracy, %",
-      "patches of an image, S",
+      "patches per image, S",
     ]);
     // 270 × 185 with margins of 44, 20, 20, 34: epochs 0 … 4 at x = 44 … 250, 50 … 100 % at y = 151 … 20.
     const [accuracy] = all(page, "figure svg");
@@ -160,11 +160,17 @@ describe("heatMap", () => {
     expect(all(map, "rect").map((rect) => rect.getAttribute("fill-opacity"))).toEqual(["0.10", "0.20", "0.64", "0.94"]);
   });
 
-  it("has as many columns as the grid", () => {
+  it("is a square, as the image is, whose cells have the patches' proportions", () => {
     const map = parsed(heatMap([0, 0.25, 0.5, 0.75, 1, 0], 3, "Use"));
     const [svg] = all(map, "svg");
-    expect(svg.getAttribute("viewBox")).toBe("0 0 120 80");
+    // Three columns of 40, so two rows of 60; a cell leaves a line of 1 free on each side.
+    expect(svg.getAttribute("viewBox")).toBe("0 0 120 120");
     expect(svg.getAttribute("aria-label")).toBe("Use, in % by row: 0 25 50; 75 100 0");
+    const boxes = all(map, "rect").map((cell) => ["x", "y", "width", "height"].map((name) => cell.getAttribute(name)));
+    expect(boxes[0]).toEqual(["1", "1", "38", "58"]);
+    expect(boxes[5]).toEqual(["81", "61", "38", "58"]);
+    const last = all(map, "text")[5];
+    expect([last.getAttribute("x"), last.getAttribute("y")]).toEqual(["100", "90"]);
   });
 
   it("refuses a number of patches that does not fill its rows", () => {

@@ -40,12 +40,12 @@ describe("policySections", () => {
   });
 
   it.each([
-    [0.5, 9, "A little: few choices serve most images."],
-    [0.4, 3, "A little: few choices serve most images."],
-    [0.95, 7, "Hardly: nearly all images get the same patches."],
+    [0.5, 9, "It looks a little: a few masks serve most images."],
+    [0.4, 3, "It looks a little: a few masks serve most images."],
+    [0.95, 7, "It hardly looks: nearly all images get the same patches."],
     [1, 1, "It does not look: every image gets the same patches."],
-  ])("warns of a policy that treats %d of its images alike", async (commonestPolicy, policies, verdict) => {
-    const health = { ...samplePolicy().health, commonestPolicy, policies };
+  ])("warns of a policy that treats %d of its images alike", async (commonestMask, distinctMasks, verdict) => {
+    const health = { ...samplePolicy().health, commonestMask, distinctMasks };
     expect(texts(await shown([samplePolicy({ health })], "Does the policy look?"), ".verdict")).toEqual([verdict]);
   });
 

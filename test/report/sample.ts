@@ -51,8 +51,8 @@ export function samplePolicy(changes: Partial<PolicyReport> = {}): PolicyReport 
     ],
     health: {
       entropyBits: 1.25,
-      policies: 5,
-      commonestPolicy: 0.25,
+      distinctMasks: 5,
+      commonestMask: 0.25,
       imagesByPatches: [0, 4, 4, 0, 0],
       accuracy: 0.75,
       bestBaseline: { name: "centre patches", accuracy: 0.5 },
@@ -74,7 +74,7 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
           accuracy: 0.9261,
           patches: 16,
           patchesStd: 0,
-          policies: 1,
+          distinctMasks: 1,
         },
         {
           name: "policy after finetuning",
@@ -82,7 +82,7 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
           accuracy: 0.9138,
           patches: 7.204,
           patchesStd: 2.13,
-          policies: 3187,
+          distinctMasks: 3187,
           reward: -0.0214,
         },
       ],

@@ -33,10 +33,10 @@ describe("textTable", () => {
   it("aligns names left and numbers right", () => {
     expect(textTable(table)).toBe(
       [
-        "                            accuracy %      S     V  policies  reward",
-        "--------------------------  ----------  -----  ----  --------  ------",
-        "HR classifier, all patches        92.6  16.00  0.00         1       –",
-        "policy after finetuning           91.4   7.20  2.13      3187  -0.021",
+        "                            accuracy %      S     V  masks  reward",
+        "--------------------------  ----------  -----  ----  -----  ------",
+        "HR classifier, all patches        92.6  16.00  0.00      1       –",
+        "policy after finetuning           91.4   7.20  2.13   3187  -0.021",
         "",
       ].join("\n"),
     );
@@ -47,9 +47,7 @@ describe("textTable", () => {
   });
 
   it("is a header alone without rows", () => {
-    expect(textTable({ rows: [] })).toBe(
-      "  accuracy %  S  V  policies  reward\n  ----------  -  -  --------  ------\n",
-    );
+    expect(textTable({ rows: [] })).toBe("  accuracy %  S  V  masks  reward\n  ----------  -  -  -----  ------\n");
   });
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -29,6 +29,13 @@ describe("readMetrics", () => {
     expect(readMetrics(dir)).toEqual([{ epoch: 1, split: "train" }]);
   });
 
+  it("gives the metrics of an older version their names of today", () => {
+    const old = '{"epoch":2,"split":"test","sparsity":4,"variance":1.5,"unique_policies":7,"commonest_policy":0.25}';
+    writeFileSync(join(dir, "metrics.jsonl"), `${old}\n`);
+    const metrics = { sparsity: 4, patches_std: 1.5, distinct_masks: 7, commonest_mask: 0.25 };
+    expect(readMetrics(dir)).toEqual([{ epoch: 2, split: "test", ...metrics }]);
+  });
+
   it.each([
     ["nothing", "", "must be a JSON object, got "],
     ["a list", "[1]", "must be a JSON object, got [1]"],
@@ -46,6 +53,22 @@ describe("readMetrics", () => {
     expect(() => readMetrics(dir)).toThrow(
       `${join(dir, "metrics.jsonl")}: does not exist; give the --cv_dir of a training`,
     );
+  });
+});
+
+describe("MetricLog", () => {
+  it("has its own names in metrics.jsonl, and the reference's in the event file", () => {
+    const log = new MetricLog(dir);
+    log.append({ epoch: 1, split: "test", accuracy: 0.5, patches_std: 1.5, distinct_masks: 7, commonest_mask: 0.25 });
+    log.close();
+    const [line] = readFileSync(join(dir, "metrics.jsonl"), "utf8").split("\n");
+    expect(Object.keys(JSON.parse(line))).toEqual([
+      ...["epoch", "split", "accuracy", "patches_std", "distinct_masks", "commonest_mask", "time"],
+    ]);
+    const [events] = readdirSync(dir).filter((name) => name.startsWith("events."));
+    expect(readFileSync(join(dir, events), "latin1").match(/test_[a-z_]+/g)).toEqual([
+      ...["test_accuracy", "test_variance", "test_unique_policies", "test_commonest_policy"],
+    ]);
   });
 });
 

@@ -68,8 +68,8 @@ export function evaluate(load: string, more: Given = {}, reporter: Reporter = si
 
 /** The row of the run itself, under the names that a run logs its test with. */
 export function asLogged({ rows: [own] }: RunEvaluation): Record<string, number | undefined> {
-  const { accuracy, patches, patchesStd, policies, reward }: EvaluationRow = own;
-  return { accuracy, sparsity: patches, variance: patchesStd, unique_policies: policies, reward };
+  const { accuracy, patches, patchesStd, distinctMasks, reward }: EvaluationRow = own;
+  return { accuracy, sparsity: patches, patches_std: patchesStd, distinct_masks: distinctMasks, reward };
 }
 
 /** A reporter that keeps what it is told. */

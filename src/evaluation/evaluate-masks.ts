@@ -1,6 +1,6 @@
 /**
- * Judges many choices of patches on one split: every image is read once, the policy looks at it once, and the classifier
- * sees it once a choice. Masks are made on the host from what the policy wants (method/budget.ts), since rules and
+ * Evaluates many masks on one split: every image is read once, the policy looks at it once, and the classifier
+ * sees it once for each mask. Masks are made on the host from what the policy wants (method/budget.ts), since rules and
  * baselines are compared by the hundred and none of them needs a gradient.
  *
  * Shapes: N images of the pass, B batch, P patches, K classes.
@@ -22,8 +22,8 @@ import { type Reporter, Stopped } from "../utils/reporter.ts";
 /** Images a batch; results do not depend on it. */
 const batchSize = 512;
 
-/** What is judged, and what a choice earns. */
-export interface Judging {
+/** What is evaluated, and what a mask earns. */
+export interface Evaluating {
   readonly run: OpenedRun;
   /** None for a classifier alone. */
   readonly rewarding: RewardOptions | undefined;
@@ -38,53 +38,53 @@ export interface Passing {
 }
 
 /** The mask [P] of image `i` of the pass, of which the policy wants each patch with these probabilities [P]. */
-export type Choice = (i: number, probabilities: Float32Array) => Uint8Array;
+export type MaskOf = (i: number, probabilities: Float32Array) => Uint8Array;
 
 /** Of a classifier alone, whose run has no policy: it takes all patches, or sees the low resolution and takes none. */
-export const everyPatch: Choice = (_, { length }) => new Uint8Array(length).fill(1);
+export const everyPatch: MaskOf = (_, { length }) => new Uint8Array(length).fill(1);
 
 export interface Verdict {
   readonly metrics: MetricAccumulator;
   readonly classes: ClassAccumulator;
-  /** 1 for an image that is classified rightly, [N]. */
+  /** 1 for an image that is classified correctly, [N]. */
   readonly right: Uint8Array;
   /** Patches taken, [N]. */
   readonly counts: Uint16Array;
 }
 
-/** What comes of each choice, and what the policy wanted of the images. @throws Stopped when a signal asks for it */
-export async function judge(
+/** The results of each mask, and what the policy wanted of the images. @throws Stopped when a signal asks for it */
+export async function evaluateMasks(
   split: Dataset,
-  judging: Judging,
-  choices: readonly Choice[],
+  evaluating: Evaluating,
+  masks: readonly MaskOf[],
   passing: Passing = {},
 ): Promise<{ verdicts: Verdict[]; looked: Looked }> {
-  const { run } = judging;
+  const { run } = evaluating;
   const { patches } = run.model.grid;
   const images = passing.images?.length ?? split.length;
   const looked = { probabilities: new Float32Array(images * patches), patches };
-  const verdicts = choices.map(() => ({
+  const verdicts = masks.map(() => ({
     metrics: new MetricAccumulator(),
     classes: new ClassAccumulator(run.classes.length, patches),
     right: new Uint8Array(images),
     counts: new Uint16Array(images),
   }));
-  await forEachBatch(split, judging, { ...passing, passes: choices.length }, async (held, batch, passed) => {
+  await forEachBatch(split, evaluating, { ...passing, passes: masks.length }, async (held, batch, passed) => {
     const { first, labels } = batch;
     const wanted = run.hasPolicy ? await held.probabilities() : new Float32Array(labels.length * patches);
     looked.probabilities.set(wanted, first * patches);
-    // Choices that agree on a whole batch, as baselines do on none and on all patches, are classified once.
+    // Masks that agree on a whole batch, as baselines do on none and on all patches, are classified once.
     const known = new Map<string, BatchResult>();
-    for (const [n, choice] of choices.entries()) {
-      const masks = masksOf(batch, choice, wanted);
-      const key = Buffer.from(masks).toString("latin1");
-      const result = known.get(key) ?? classify(judging, await held.logits(masks), labels, masks);
+    for (const [n, maskOf] of masks.entries()) {
+      const taken = masksOf(batch, maskOf, wanted);
+      const key = Buffer.from(taken).toString("latin1");
+      const result = known.get(key) ?? resultOf(evaluating, await held.logits(taken), labels, taken);
       known.set(key, result);
       const { metrics, classes, right, counts } = verdicts[n];
       metrics.add(result);
-      classes.add(labels, result.correct, masks);
+      classes.add(labels, result.correct, taken);
       right.set(result.correct, first);
-      counts.set(countsOf(masks, patches), first);
+      counts.set(countsOf(taken, patches), first);
       await passed();
     }
   });
@@ -92,8 +92,8 @@ export async function judge(
 }
 
 /** What the policy wants of the images, with nothing classified. */
-export async function lookAt(split: Dataset, judging: Judging, passing: Passing = {}): Promise<Looked> {
-  return (await judge(split, judging, [], passing)).looked;
+export async function lookAt(split: Dataset, evaluating: Evaluating, passing: Passing = {}): Promise<Looked> {
+  return (await evaluateMasks(split, evaluating, [], passing)).looked;
 }
 
 interface SplitBatch {
@@ -102,11 +102,11 @@ interface SplitBatch {
   readonly first: number;
 }
 
-function masksOf({ labels, first }: SplitBatch, choice: Choice, wanted: Float32Array): Uint8Array {
+function masksOf({ labels, first }: SplitBatch, maskOf: MaskOf, wanted: Float32Array): Uint8Array {
   const patches = wanted.length / labels.length;
   const masks = new Uint8Array(wanted.length);
   for (let b = 0; b < labels.length; b++) {
-    masks.set(choice(first + b, wanted.subarray(b * patches, (b + 1) * patches)), b * patches);
+    masks.set(maskOf(first + b, wanted.subarray(b * patches, (b + 1) * patches)), b * patches);
   }
   return masks;
 }
@@ -118,8 +118,8 @@ function countsOf(masks: Uint8Array, patches: number): Uint16Array {
 }
 
 /** What the metrics take of a batch; of a classifier alone, neither masks nor rewards. */
-function classify(
-  { run, rewarding }: Judging,
+function resultOf(
+  { run, rewarding }: Evaluating,
   scores: Float32Array,
   labels: Int32Array,
   masks: Uint8Array,
@@ -140,7 +140,7 @@ type Body = (held: HeldBatch, batch: SplitBatch, passed: () => Promise<void>) =>
 /** Runs `body` on each batch of a split in order; it calls `passed` behind each of its passes. @throws Stopped */
 async function forEachBatch(
   split: Dataset,
-  { run, reporter }: Judging,
+  { run, reporter }: Evaluating,
   { images, label = "evaluation", passes }: Passing & { passes: number },
   body: Body,
 ): Promise<void> {

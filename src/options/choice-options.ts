@@ -1,11 +1,11 @@
-/** What the options of selection-group.ts come to: which patches are chosen. */
+/** What the options of choice-group.ts come to: which patches are chosen. */
 import type { z } from "zod";
 import { readChoice } from "../checkpoints/stored-choice.ts";
 import { fault } from "../errors.ts";
-import { asTested, type Selection } from "../method/budget.ts";
-import type { selectionGroup } from "./selection-group.ts";
+import { asTested, type Choice } from "../method/budget.ts";
+import type { choiceGroup } from "./choice-group.ts";
 
-export type SelectionFlags = z.infer<z.ZodObject<typeof selectionGroup>>;
+export type ChoiceFlags = z.infer<z.ZodObject<typeof choiceGroup>>;
 
 /**
  * How the flags say that patches are chosen; as policies are tested where they say nothing.
@@ -13,7 +13,7 @@ export type SelectionFlags = z.infer<z.ZodObject<typeof selectionGroup>>;
  * @param calibrated gives the stored choice, which is asked for by "calibrated" only
  * @throws usage: flags that do not go together or not with the model; what `calibrated` throws
  */
-export function selectionOf(flags: SelectionFlags, patches: number, calibrated: () => Selection): Selection {
+export function choiceOf(flags: ChoiceFlags, patches: number, calibrated: () => Choice): Choice {
   const { policy = "threshold", budget, threshold } = flags;
   if (budget !== undefined && budget > patches) {
     throw wrong("--budget", `must be at most the model's ${patches} patches`, budget);
@@ -36,7 +36,7 @@ function wrong(where: string, rule: string, got: unknown) {
 }
 
 /** The choice that is stored with a checkpoint. @throws input: nothing stored, or damaged */
-export function calibratedSelection(checkpoint: string): Selection {
+export function calibratedChoice(checkpoint: string): Choice {
   const stored = readChoice(checkpoint);
   if (stored !== undefined) return { policy: stored.policy, threshold: stored.threshold, budget: stored.budget };
   throw notCalibrated(checkpoint, "calibrate: patchdrop eval with --target-patches or --target-accuracy");
@@ -46,11 +46,11 @@ export function notCalibrated(where: string, next: string) {
   return fault("input", { where, rule: "must have a choice that was calibrated", next });
 }
 
-/** A selection in a few words, for a table's row or a sentence. */
-export function selectionText(selection: Selection): string {
-  const { policy, budget } = selection;
+/** A choice in a few words, for a table's row or a sentence. */
+export function choiceText(choice: Choice): string {
+  const { policy, budget } = choice;
   const most = budget === undefined ? "" : `, at most ${budget}`;
   if (policy === "topk") return `the ${budget} likeliest`;
   if (policy === "sample") return `sampled${most}`;
-  return `threshold ${Number(selection.threshold.toPrecision(4))}${most}`;
+  return `threshold ${Number(choice.threshold.toPrecision(4))}${most}`;
 }

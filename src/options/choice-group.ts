@@ -1,7 +1,7 @@
 /** The options that say how patches are chosen, for every command whose policy chooses: one meaning everywhere. */
 import { z } from "zod";
 
-export const selectionGroup = {
+export const choiceGroup = {
   policy: z
     .enum(["threshold", "topk", "sample", "calibrated"])
     .optional()
@@ -18,9 +18,9 @@ export const selectionGroup = {
 };
 
 /** Of commands that look at images one after the other, as they come: none has random patches. */
-export const plainSelectionGroup = {
-  ...selectionGroup,
-  policy: selectionGroup.policy
+export const plainChoiceGroup = {
+  ...choiceGroup,
+  policy: choiceGroup.policy
     .unwrap()
     .exclude(["sample"])
     .optional()
