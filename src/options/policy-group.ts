@@ -22,7 +22,7 @@ export const policyGroup = {
     .number()
     .min(0)
     .default(0)
-    .describe("weight of an entropy bonus in the policy's loss (in the authors' code, beta has no effect)"),
+    .describe("weight of an entropy bonus in the policy's loss; in the authors' code, beta has no effect"),
   sigma: z
     .number()
     .default(0.1)
@@ -43,9 +43,9 @@ export const finetuningGroup = {
   classifier_bn: z
     .enum(["train", "frozen"])
     .default("train")
-    .describe("batch norm of the classifier while it is finetuned (in the 2019 code: frozen)"),
+    .describe("batch norm of the classifier while it is finetuned; frozen in the 2019 code"),
   policy_loss: z
     .enum(["mean", "sum"])
     .default("mean")
-    .describe("policy loss over the images of a batch (in the 2019 code: sum)"),
+    .describe("policy loss over the images of a batch; sum in the 2019 code"),
 };
