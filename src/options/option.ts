@@ -34,6 +34,13 @@ export const checkpoint = (description: string) => text("run", description);
 /** A whole number. */
 export const whole = (minimum: number) => z.number().int().min(minimum);
 
+/** The name of one of the entries of a table, each of which says what it is. */
+export function oneOf<T extends Readonly<Record<string, { readonly words: string }>>>(what: string, table: T) {
+  const names = Object.keys(table) as (keyof T & string)[];
+  const words = names.map((name) => `${name}, ${table[name].words}`);
+  return z.enum(names).describe(`${what}: ${words.join("; ")}`);
+}
+
 /** An option whose default depends on the model: absent among the parsed options until the model is known. */
 export function byModel<T extends z.ZodType>(schema: T, defaults: ModelDefaults<z.infer<T>>): z.ZodOptional<T> {
   const option = schema.optional();

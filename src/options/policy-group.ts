@@ -1,7 +1,8 @@
 /** The options of the method: how a policy explores and what it is rewarded with, and how a classifier is finetuned beside it. */
 import { z } from "zod";
-import { estimatorNames } from "../method/estimator.ts";
-import { rewardKinds } from "../method/reward.ts";
+import { estimators } from "../method/estimator.ts";
+import { rewards } from "../method/reward.ts";
+import { oneOf } from "./option.ts";
 
 const fill = z.enum(["zero", "lr"]);
 
@@ -24,14 +25,8 @@ export const policyGroup = {
     .default(0)
     .describe("weight of an entropy bonus in the policy's loss (the reference's flag, without effect there)"),
   sigma: z.number().default(0.1).describe("accepted for the reference's command lines; no effect, as there"),
-  estimator: z
-    .enum(estimatorNames)
-    .default("self_critical")
-    .describe("how the policy learns from rewards: a sampled mask against the greedy one"),
-  reward: z
-    .enum(rewardKinds)
-    .default("quadratic")
-    .describe("reward of a right answer: the paper's, or that of the 2019 code"),
+  estimator: oneOf("how the policy learns from rewards", estimators).default("self_critical"),
+  reward: oneOf("what a choice of patches earns", rewards).default("quadratic"),
   fill: fill.default("zero").describe("what stands where a patch was dropped: zeros, or the low-resolution image"),
 };
 
