@@ -116,8 +116,8 @@ export function finetuneStep(
     const learned = policyLoss(probabilities, tried, { estimator, beta, over: "sum", images: policy_loss });
     const loss = ops.add(learned, classification.loss(logits, targets));
     optimizer.step(loss, lr);
-    const [own, baseline] = tried;
-    return { loss, correct: own.right, reward: own.reward, baselineReward: baseline?.reward, mask: sampled };
+    const [{ right: correct, reward: earned }] = tried;
+    return { loss, correct, reward: earned, baselineReward: estimator.baseline(tried), mask: sampled };
   });
 }
 

@@ -77,12 +77,12 @@ export function pretrainStep(
     });
     const loss = policyLoss(probabilities, tried, { estimator, beta, over: "mean", decided });
     optimizer.step(loss, lr);
-    const [sampled, baseline] = tried;
+    const [sampled] = tried;
     return {
       loss,
       correct: sampled.right,
       reward: sampled.reward,
-      baselineReward: baseline?.reward,
+      baselineReward: estimator.baseline(tried),
       mask: sampled.mask,
     };
   });
