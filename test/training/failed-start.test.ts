@@ -62,7 +62,7 @@ describe("a training that cannot start", () => {
       "a policy where a classifier belongs",
       "pretrain",
       () => ({ ckpt_hr_cl: run("agent.safetensors") }),
-      "agent.safetensors: resnet_hr: conv1.weight: must be there",
+      "agent.safetensors: resnet_hr: conv1.weight: is missing",
     ],
     [
       "a file without weights",
@@ -86,7 +86,7 @@ describe("a training that cannot start", () => {
       "ImageNet weights of another network",
       "classifier_training",
       () => ({ pretrained: run("agent.safetensors") }),
-      "conv1.weight: must be there",
+      "conv1.weight: is missing",
     ],
     [
       "ImageNet weights that are not there",
@@ -134,7 +134,7 @@ describe("a run that cannot be opened", () => {
     const data_dir = await runs.makeFolder();
     const before = liveHandles();
     const { message } = await refusal(() => evaluate(run("agent.safetensors"), { model: "R8_Scenes", data_dir }));
-    expect(message).toContain("conv1.weight: must be there");
+    expect(message).toContain("conv1.weight: is missing");
     expect(liveHandles()).toBe(before);
   });
 });
