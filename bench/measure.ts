@@ -45,7 +45,7 @@ export interface Measured {
   imagesPerSecond: number;
   peakRssBytes: number;
   /** Of this program's epochs: their speed over that of the same number of steps on one batch, the median. */
-  epochOverSteps?: number;
+  epochOverSteps?: number | undefined;
 }
 
 export interface CaseResult {
@@ -174,7 +174,7 @@ function summary(images: number, { precision, torch }: Ready, taken: Step[], pea
   const medianSeconds = median(seconds);
   const ratios = taken.flatMap((step) => (step.stepsSeconds === undefined ? [] : [step.stepsSeconds / step.seconds]));
   const speed = { seconds, medianSeconds, imagesPerSecond: images / medianSeconds, peakRssBytes };
-  return { precision, torch, ...speed, ...(ratios.length > 0 && { epochOverSteps: median(ratios) }) };
+  return { precision, torch, ...speed, epochOverSteps: ratios.length > 0 ? median(ratios) : undefined };
 }
 
 /** The middle value, or the mean of the middle two. */

@@ -24,7 +24,7 @@ export interface SetDescription {
   /** Test images, picked at random: none for how it looks or for what the networks say. */
   readonly samples: readonly Sample[];
   /** Absent where the run was not evaluated. */
-  readonly evaluation?: Evaluation;
+  readonly evaluation?: Evaluation | undefined;
 }
 
 export interface Sample {

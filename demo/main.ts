@@ -84,7 +84,8 @@ function showUnderWay(more: number): void {
 
 function offerSets(): void {
   const radios = modelSets.map((one, at) => {
-    const radio = make("input", { type: "radio", name: "set", ...(at === 0 && { checked: "" }) });
+    const radio = make("input", { type: "radio", name: "set" });
+    radio.defaultChecked = at === 0;
     radio.addEventListener("change", () => ask((isCurrent) => openSet(one, isCurrent)));
     return make("label", { class: "tab" }, radio, make("span", {}, one.description.title));
   });
@@ -127,7 +128,8 @@ function pictures(): Picture[] {
 /** @param checked the picture that is chosen */
 function offerPictures(checked = 0): void {
   const labels = pictures().map((picture, at) => {
-    const radio = make("input", { type: "radio", name: "picture", ...(at === checked && { checked: "" }) });
+    const radio = make("input", { type: "radio", name: "picture" });
+    radio.defaultChecked = at === checked;
     radio.addEventListener("change", () => ask((isCurrent) => look(picture, isCurrent)));
     const image = make("img", { src: picture.url, alt: picture.name });
     image.classList.toggle("enlarged", picture !== own && isSmall(set.description.imageSize));

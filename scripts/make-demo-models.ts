@@ -37,8 +37,8 @@ interface Given {
   readonly title: string;
   readonly about: string;
   readonly seed: number;
-  readonly data_dir?: string;
-  readonly threads?: number;
+  readonly data_dir: string | undefined;
+  readonly threads: number | undefined;
 }
 
 try {
@@ -63,8 +63,8 @@ function given(): Given {
   if (!/^[a-z][a-z0-9-]*$/.test(name)) {
     throw fault("usage", { where: "--name", rule: "must be a folder's name of a-z, 0-9 and -", got: name });
   }
-  const more = { ...(data_dir && { data_dir }), ...(threads && { threads: Number(threads) }) };
-  return { load, name, title, about, seed: Number(seed), ...more };
+  const given = { load, name, title, about, data_dir, seed: Number(seed) };
+  return { ...given, threads: threads === undefined ? undefined : Number(threads) };
 }
 
 async function main({ load, name, title, about, seed, ...where }: Given): Promise<void> {
@@ -95,7 +95,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
     fill,
     classes,
     samples,
-    ...(evaluation && { evaluation }),
+    evaluation,
   };
   const folder = join(demoModels, name);
   mkdirSync(demoModels, { recursive: true });
@@ -119,7 +119,8 @@ async function exportAnew(load: string, where: Pick<Given, "data_dir" | "threads
 
 async function testSet(load: string, where: Pick<Given, "data_dir" | "threads">): Promise<Dataset> {
   const checkpoint = openCheckpoint(load);
-  const flags = { ...checkpoint.config.options, ...where } as DataFlags;
+  const own = checkpoint.config.options as DataFlags;
+  const flags = { ...own, data_dir: where.data_dir ?? own.data_dir };
   return (await openDataFor(modelOf(checkpoint, {}), flags)).test;
 }
 

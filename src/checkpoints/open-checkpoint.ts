@@ -56,13 +56,10 @@ function find(path: string): string {
   }
   const name = linkedName(path, "best") ?? linkedName(path, "last");
   if (name !== undefined) return join(path, checkpointsName, name);
-  const names = listCheckpoints(path).map((saved) => saved.name);
-  if (names.length === 0) throw wrong(path, "the run has made no checkpoint yet", "let it train longer");
-  throw wrong(
-    path,
-    "the run folder has neither best nor last",
-    `give ${join(path, checkpointsName, names.at(-1) ?? "")}`,
-  );
+  const newest = listCheckpoints(path).at(-1);
+  if (newest === undefined) throw wrong(path, "the run has made no checkpoint yet", "let it train longer");
+  const next = `give ${join(path, checkpointsName, newest.name)}`;
+  throw wrong(path, "the run folder has neither best nor last", next);
 }
 
 const anyFolder = "give the --cv_dir of a run or one of its checkpoints";

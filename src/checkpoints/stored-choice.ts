@@ -68,7 +68,7 @@ export function writeChoice(path: string, choice: Omit<StoredChoice, "format" | 
 export function weightsHash(path: string): string {
   if (!statSync(path).isDirectory()) return sha256(bytesOf(path));
   const files = Object.entries(readState(path).files).filter(([name]) => name !== "optimizer.safetensors");
-  return networksHash(new Map(files.map(([name, file]) => [name.replace(/\.safetensors$/, ""), file.sha256])));
+  return networksHash(new Map(files.map(([name, file]) => [name.replace(".safetensors", ""), file.sha256])));
 }
 
 /** Where a checkpoint's choice is stored. */

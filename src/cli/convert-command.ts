@@ -11,8 +11,11 @@ const about = [
   [
     "IN is a run folder (its best checkpoint), a checkpoint folder, a .safetensors file, or a PyTorch file of any name: a",
     "state dict, or the dictionary of the authors' code. PyTorch files are read as data; nothing in them is run.",
+  ].join(" "),
+  "",
+  [
     "OUT ends in .safetensors (one network) or .pth or .pt (one network as a state dict, or, without --network, the whole",
-    "checkpoint as the authors' dictionary, with epoch, acc and reward from the checkpoint's name).",
+    "checkpoint as the authors' dictionary, with epoch, acc and reward of its test).",
   ].join(" "),
 ].join("\n");
 

@@ -14,14 +14,18 @@ export function dataCommand(): Command {
 }
 
 const aboutFmow = [
-  "Cut the objects out of fMoW-rgb's large images, with some of their surroundings, and list the crops in train.csv",
-  "(of train/) and test.csv (of val/, test/ and seq/). If it is stopped, the same command continues it.",
-].join(" ");
+  [
+    "Cut the objects out of fMoW-rgb's large images, with some of their surroundings, and list the crops in train.csv",
+    "(of train/) and test.csv (of val/, test/ and seq/). If it is stopped, the same command continues it.",
+  ].join(" "),
+  "",
+  [
+    "The categories of test/ and seq/ are in the data set's groundtruth.tar.bz2: unpack it into the input folder. Without",
+    "it, their crops are listed in unlabelled.csv. What was left out, and why, is in skipped.csv.",
+  ].join(" "),
+].join("\n");
 
 const fmowExamples = `
-The categories of test/ and seq/ are in the data set's groundtruth.tar.bz2: unpack it into the input folder. Without
-it, their crops are listed in unlabelled.csv. What was left out, and why, is in skipped.csv.
-
 Examples:
   patchdrop data fmow --input fmow-rgb --output data/fMoW
   patchdrop classifier_training --model R34_fMoW --data_dir data`;

@@ -17,10 +17,10 @@ export function addFlags(command: Command, schema: z.ZodObject): Command {
 }
 
 function flag(name: string, option: DescribedOption): Option {
-  const { type, placeholder, description } = option;
+  const { type, description } = option;
   if (type === "switch")
     return option.default === true ? turnedOff(name, option) : new Option(`--${name}`, description);
-  const withValue = new Option(`--${name} <${placeholder}>`, description + aside(option));
+  const withValue = new Option(`--${name} <${shownPlaceholder(option)}>`, description + aside(option));
   return withValue.argParser((text: string) => (type === "number" ? numberOf(text) : text));
 }
 
@@ -31,14 +31,27 @@ function turnedOff(name: string, { description, whenOff = `turn off: ${descripti
   return option;
 }
 
+/** A longer list of choices would leave no room for the descriptions: it goes behind its own. */
+const longestPlaceholder = 20;
+const isLong = ({ placeholder }: DescribedOption) => placeholder.length > longestPlaceholder;
+
+function shownPlaceholder(option: DescribedOption): string {
+  return isLong(option) ? "name" : option.placeholder;
+}
+
 /**
  * What follows the description. Defaults are only shown here; the schema applies them, so that a value that was not given
  * does not look as if it had been.
  */
-function aside({ required, default: value, modelDefaults }: DescribedOption): string {
-  if (required) return " (required)";
-  if (modelDefaults !== undefined) return ` (default: ${modelDefaultsText(modelDefaults)})`;
-  return value === undefined ? "" : ` (default: ${value})`;
+function aside(option: DescribedOption): string {
+  const { required, default: value, modelDefaults, placeholder } = option;
+  const notes = [
+    isLong(option) ? placeholder.replaceAll("|", ", ") : undefined,
+    required ? "required" : undefined,
+    modelDefaults === undefined ? undefined : `default: ${modelDefaultsText(modelDefaults)}`,
+    value === undefined ? undefined : `default: ${value}`,
+  ].filter((note) => note !== undefined);
+  return notes.length === 0 ? "" : ` (${notes.join("; ")})`;
 }
 
 /** A number, or the text itself, which the schema then refuses by name. */

@@ -19,44 +19,39 @@ import { setupCommand } from "./setup-command.ts";
 import { stageCommands } from "./stages-command.ts";
 
 const program = new Command("patchdrop")
-  .description("Learns from a low-resolution image which high-resolution patches are worth acquiring.")
+  .description(
+    "Train and use policies that look at a low-resolution image and decide which high-resolution patches are worth acquiring.",
+  )
   .version(version(), "-V, --version", "print the version")
   .option("--debug", "print the stack of an error")
-  .helpOption("-h, --help", "print help")
+  .commandsGroup("To begin with:")
   .helpCommand("help [command]", "print the help of a command")
   .showSuggestionAfterError(true)
   .addHelpText(
     "after",
     `
-The four trainings, in order:
-  classifier_training  the classifier on high-resolution images, and with --stream_id LR on low-resolution ones
-  pretrain             the policy, judged by the frozen classifier
-  finetune             policy and classifier together
-  finetune2stream      the same, with the low-resolution classifier beside
-
 Examples:
   patchdrop quickstart
   patchdrop classifier_training --data_dir data/cifar10 --cv_dir runs/hr`,
   );
 
-for (const command of stageCommands()) program.addCommand(command);
-program.addCommand(evalCommand());
-program.addCommand(predictCommand());
-program.addCommand(acquireCommand());
-program.addCommand(exportCommand());
-program.addCommand(reportCommand());
-program.addCommand(runCommand());
-program.addCommand(quickstartCommand());
-program.addCommand(modelsCommand());
-program.addCommand(dataCommand());
-program.addCommand(convertCommand());
-program.addCommand(setupCommand());
-program.addCommand(doctorCommand());
+/** The commands in the order of use, as the help lists them. */
+const groups: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
+  ["To begin with:", [setupCommand(), doctorCommand(), quickstartCommand()]],
+  ["Data and models:", [dataCommand(), modelsCommand()]],
+  ["The four trainings, in order:", stageCommands()],
+  ["All trainings of an experiment file:", [runCommand()]],
+  ["Evaluating runs:", [evalCommand(), reportCommand()]],
+  ["Using runs:", [predictCommand(), acquireCommand(), exportCommand(), convertCommand()]],
+];
+for (const [heading, commands] of groups) {
+  for (const command of commands) program.addCommand(command.helpGroup(heading));
+}
 
 // A reader that goes away (`| head`) ends the program quietly, as it does for any Unix tool.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 5));
 
-for (const command of withSubcommands(program)) command.exitOverride();
+for (const command of withSubcommands(program)) command.exitOverride().helpOption("-h, --help", "print help");
 try {
   await program.parseAsync(understood(program, process.argv.slice(2)), { from: "user" });
 } catch (error) {

@@ -16,9 +16,9 @@ const about = [
 
 const examples = `
 Examples:
-  patchdrop setup                                  # what every other command needs
-  patchdrop setup --cuda                           # with the NVIDIA libraries, for --device cuda
-  patchdrop setup --from libtorch-2.15.0.zip       # on a machine without a network`;
+  patchdrop setup                              # what most other commands need
+  patchdrop setup --cuda                       # also for --device cuda
+  patchdrop setup --from libtorch-2.15.0.zip   # on a machine without a network`;
 
 interface SetupFlags {
   from?: string;

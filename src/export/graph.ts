@@ -7,10 +7,14 @@ import type { OnnxGraph, OnnxNode, OnnxTensor } from "../formats/onnx.ts";
 import { asFloat32, type StateDict } from "../formats/safetensors.ts";
 import type { LowSizes } from "../method/images.ts";
 import { declare } from "../nn/declare.ts";
-import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "../nn/layers.ts";
-
-/** torch.nn.BatchNorm2d's default. */
-const epsilon = 1e-5;
+import {
+  type ConvolutionNames,
+  type ConvolutionSpec,
+  epsilon,
+  type Layers,
+  type Network,
+  slidingOf,
+} from "../nn/layers.ts";
 
 /** What flows between nodes, by its name in the graph. */
 export type Value = string;
@@ -62,15 +66,15 @@ export class Exporting implements Layers<Value> {
     return this.#node("Relu", [this.#node("Add", [this.convBn(x, names, spec), shortcut])]);
   }
 
-  convBn(x: Value, names: ConvolutionNames, { kernel, stride = 1 }: ConvolutionSpec): Value {
-    const padding = samePadding(kernel);
+  convBn(x: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
+    const { stride, padding } = slidingOf(spec);
     const { shape, weight, bias } = this.#folded(names);
     const constants = [
       this.#constant(`${names.conv}.weight`, shape, weight),
       this.#constant(`${names.conv}.bias`, [bias.length], bias),
     ];
     return this.#node("Conv", [x, ...constants], {
-      kernel_shape: [kernel, kernel],
+      kernel_shape: [spec.kernel, spec.kernel],
       strides: [stride, stride],
       pads: [padding, padding, padding, padding],
     });

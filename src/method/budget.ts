@@ -85,9 +85,9 @@ export interface Threshold {
 
 /**
  * The threshold whose mean number of patches is nearest to `target`; of two that are equally near, the one that takes
- * fewer. It lies midway between the last probability that is taken and the first that is not, rounded to float32, so that probabilities
- * of other images, or from other arithmetic, fall on the same side. All patches (or all that the budget allows) are
- * {@link takesAll}, none are {@link takesNone}: they hold for any image.
+ * fewer. It lies midway between the last probability that is taken and the first that is not, rounded to float32, so
+ * that probabilities of other images, or from other arithmetic, fall on the same side. All patches (or all that the
+ * budget allows) are {@link takesAll}, none are {@link takesNone}: they hold for any image.
  * @throws usage: a target that is not within 0 … P, or above the budget
  */
 export function thresholdForPatches(looked: Looked, target: number, budget = looked.patches): Threshold {

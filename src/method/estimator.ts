@@ -1,6 +1,5 @@
 /**
- * How the policy learns from what masks earn: which masks are tried, and the loss that their rewards make. A new estimator
- * is one entry in `estimators`.
+ * How the policy learns from what masks earn: which masks are tried, and the loss that their rewards make.
  * Source: paper, section 4 (the self-critical baseline is Rennie et al., CVPR 2017).
  *
  * Shapes: B batch, P patches.
@@ -20,7 +19,9 @@ export interface Tried {
 }
 
 export interface Estimator {
-  /** How many random numbers a patch takes. */
+  /** What it is, for the help. */
+  readonly words: string;
+  /** Random numbers per patch. */
   readonly drawsPerPatch: number;
   /**
    * The masks to try, [B, P] each. The first is the one that a classifier learns on where it learns beside the policy.
@@ -30,20 +31,24 @@ export interface Estimator {
   propose(probabilities: Tensor, uniforms: Tensor): readonly Tensor[];
   /** A scalar whose gradient is the policy's; `tried` are the proposed masks, in their order. */
   loss(probabilities: Tensor, tried: readonly Tried[], reduction: Reduction): Tensor;
+  /** What the first mask's reward is compared with, [B]; logged as `baseline_reward`. */
+  baseline(tried: readonly Tried[]): Tensor;
 }
 
-const estimators = {
-  /** The paper's: a sampled mask, and the greedy one as its baseline. */
+/** What `--estimator` names. A new estimator is one entry. */
+export const estimators = {
+  /** The paper's. */
   self_critical: {
+    words: "a sampled mask against the greedy one",
     drawsPerPatch: 1,
     propose: (probabilities, uniforms) => [sample(probabilities, uniforms), threshold(probabilities)],
     loss: (probabilities, [sampled, greedy], reduction) =>
       policyGradientLoss(probabilities, sampled.mask, advantage(sampled.reward, greedy.reward), reduction),
+    baseline: ([, greedy]) => greedy.reward,
   },
 } satisfies Record<string, Estimator>;
 
 export type EstimatorName = keyof typeof estimators;
-export const estimatorNames = Object.keys(estimators) as EstimatorName[];
 
 export function estimatorOf(name: EstimatorName): Estimator {
   return estimators[name];
@@ -57,7 +62,11 @@ export interface PolicyLossOptions extends Reduction {
   readonly images?: "mean" | "sum";
 }
 
-/** The estimator's loss − β · mean entropy, both put together in the same way; a scalar. */
+/**
+ * The estimator's loss − β · mean entropy, both put together in the same way; a scalar.
+ * @param probabilities [B, P]
+ * @param tried the masks that the estimator proposed, in their order
+ */
 export function policyLoss(
   probabilities: Tensor,
   tried: readonly Tried[],

@@ -11,7 +11,7 @@ export interface BatchResult {
   correct: Float32Array;
   /** [B] */
   reward?: Float32Array;
-  /** Reward of the greedy mask, [B]. */
+  /** What the reward is compared with, [B]: in the paper's estimator, the greedy mask's. */
   baselineReward?: Float32Array;
   /** [B × P], 0 and 1. */
   mask?: Float32Array;

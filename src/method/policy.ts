@@ -1,5 +1,5 @@
 /**
- * The policy's distribution over masks: P independent Bernoulli variables, one a patch.
+ * The policy's distribution over masks: P independent Bernoulli variables, one per patch.
  * Source: paper, section 4.
  *
  * Shapes: B batch, P patches. Probabilities and masks are float32 [B, P]; a mask holds 0 and 1.
@@ -8,18 +8,18 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { full, type Tensor } from "../tensor/tensor.ts";
 
-/** α·p + (1 − α)·(1 − p): keeps probabilities within 1 − α … α, so that every patch is still tried. */
+/** α·p + (1 − α)·(1 − p), [B, P] → [B, P]: keeps probabilities within 1 − α … α, so that every patch is still tried. */
 export function bounded(probabilities: Tensor, alpha: number): Tensor {
   return scope(() => ops.shift(ops.scale(probabilities, 2 * alpha - 1), 1 - alpha));
 }
 
-/** A mask drawn from the distribution: 1 where the uniform number lies below the probability. */
+/** Masks [B, P] drawn from the distribution: 1 where the uniform number [B, P] lies below the probability [B, P]. */
 export function sample(probabilities: Tensor, uniforms: Tensor): Tensor {
   ops.expectShape("sample: uniforms", uniforms, probabilities.shape);
   return scope(() => ops.cast(ops.lessThan(uniforms, probabilities), "float32"));
 }
 
-/** The greedy mask: 1 where the probability is at least one half. */
+/** The greedy masks, [B, P] → [B, P]: 1 where the probability is at least `at`, one half. */
 export function threshold(probabilities: Tensor, at = 0.5): Tensor {
   return scope(() => ops.cast(ops.atLeast(probabilities, at), "float32"));
 }
@@ -29,7 +29,7 @@ export function decidedPatches(epoch: number, patches: number, curriculum: boole
   return curriculum ? Math.min(epoch + 1, patches) : patches;
 }
 
-/** The mask with only the first `decided` patches left to the policy: the others are taken. */
+/** Masks with only the first `decided` patches left to the policy, [B, P] → [B, P]: the others are taken. */
 export function decideLeading(mask: Tensor, decided: number): Tensor {
   const [batch, patches] = mask.shape;
   if (decided >= patches) return mask;
@@ -42,7 +42,7 @@ export function decideLeading(mask: Tensor, decided: number): Tensor {
 /** PyTorch's clamp of Bernoulli probabilities: float32's machine epsilon. */
 const smallest = 2 ** -23;
 
-/** log p(a_k) = a_k·log p_k + (1 − a_k)·log(1 − p_k), [B, P] */
+/** log p(a_k) = a_k·log p_k + (1 − a_k)·log(1 − p_k), of probabilities and masks [B, P] → [B, P]. */
 export function logProbability(probabilities: Tensor, mask: Tensor): Tensor {
   return scope(() => {
     const constant = (value: number) => full([], value, "float32", probabilities.device);
@@ -53,7 +53,7 @@ export function logProbability(probabilities: Tensor, mask: Tensor): Tensor {
   });
 }
 
-/** Entropy of each patch's distribution, [B, P]; in nats. */
+/** Entropy of each patch's distribution, [B, P] → [B, P]; in nats. */
 export function patchEntropy(probabilities: Tensor): Tensor {
   const { shape, device } = probabilities;
   return scope(() => {

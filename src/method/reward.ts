@@ -20,24 +20,32 @@ export interface Outcome {
   readonly targets: Tensor;
 }
 
-/** A rule gives each image's reward [B]; `penalty` is that of a wrong answer, a number of at most zero. */
-type Rule = (outcome: Outcome, penalty: number) => Tensor;
+interface Rule {
+  /** What it is, for the help. */
+  readonly words: string;
+  /** Each image's reward [B]; `penalty` is that of a wrong answer, a number of at most zero. */
+  earned(outcome: Outcome, penalty: number): Tensor;
+}
 
-const rules = {
-  /** The paper's: 1 − (|a|/P)² when right, else the penalty. */
-  quadratic({ right, mask }, penalty) {
-    const share = ops.mean(mask, [1]);
-    const earned = ops.shift(ops.neg(ops.mul(share, share)), 1);
-    return ops.where(ops.atLeast(right, 0.5), earned, full([], penalty, "float32", right.device));
+/** What `--reward` names. A new reward is one entry. */
+export const rewards = {
+  /** 1 − (|a|/P)² when right, else the penalty. */
+  quadratic: {
+    words: "the paper's",
+    earned({ right, mask }, penalty) {
+      const share = ops.mean(mask, [1]);
+      const earned = ops.shift(ops.neg(ops.mul(share, share)), 1);
+      return ops.where(ops.atLeast(right, 0.5), earned, full([], penalty, "float32", right.device));
+    },
   },
-  /** That of 2019: (1 − |a|/P) + ½·[right], which has no penalty. */
-  linear({ right, mask }) {
-    return ops.add(ops.shift(ops.neg(ops.mean(mask, [1])), 1), right, 0.5);
+  /** (1 − |a|/P) + ½·[right], which has no penalty. */
+  linear: {
+    words: "that of the 2019 code",
+    earned: ({ right, mask }) => ops.add(ops.shift(ops.neg(ops.mean(mask, [1])), 1), right, 0.5),
   },
 } satisfies Record<string, Rule>;
 
-export type RewardKind = keyof typeof rules;
-export const rewardKinds = Object.keys(rules) as RewardKind[];
+export type RewardKind = keyof typeof rewards;
 
 export interface RewardOptions {
   readonly kind: RewardKind;
@@ -45,13 +53,13 @@ export interface RewardOptions {
   readonly penalty: number;
 }
 
-/** R(a), [B]. A new reward is one entry in `rules`. */
+/** R(a) of what came of masks, [B]. */
 export function reward(outcome: Outcome, { kind, penalty }: RewardOptions): Tensor {
-  const rule: Rule = rules[kind];
-  return scope(() => rule(outcome, penalty));
+  const rule: Rule = rewards[kind];
+  return scope(() => rule.earned(outcome, penalty));
 }
 
-/** A = R(a) − R(â): how much better the sampled mask did than the greedy one (self-critical baseline), [B]. */
+/** A = R(a) − R(â): how much better the sampled mask did than the greedy one (self-critical baseline), [B] and [B] → [B]. */
 export function advantage(sampled: Tensor, greedy: Tensor): Tensor {
   return ops.subtract(sampled, greedy);
 }

@@ -17,22 +17,31 @@ export interface CifarResNetOptions {
   head?: string;
 }
 
+/** Images [B, 3, H, W] → [B, outputs]. */
 export function cifarResNet({ blocks, outputs, prefix = "", head = "fc" }: CifarResNetOptions): Network {
   return <V>(layers: Layers<V>, images: V): V => {
     const stem = { conv: `${prefix}conv1`, bn: `${prefix}bn1` };
     let x = layers.convBnRelu(images, stem, { channels: widths[0], kernel: 3 });
     widths.forEach((channels, segment) => {
       for (let block = 0; block < blocks; block++) {
-        const shrinks = segment > 0 && block === 0;
-        x = basicBlock(layers, x, `${prefix}blocks.${segment}.${block}`, channels, shrinks);
+        const name = `${prefix}blocks.${segment}.${block}`;
+        x = basicBlock(layers, x, { name, channels, shrinks: segment > 0 && block === 0 });
       }
     });
     return layers.linear(layers.globalAveragePool(x), head, outputs);
   };
 }
 
-/** Two 3 × 3 convolutions and a shortcut; a block that shrinks halves the size and doubles the channels. */
-function basicBlock<V>(layers: Layers<V>, x: V, name: string, channels: number, shrinks: boolean): V {
+interface Block {
+  readonly name: string;
+  /** Of the output. */
+  readonly channels: number;
+  /** A block that shrinks halves the size and doubles the channels. */
+  readonly shrinks: boolean;
+}
+
+/** Two 3 × 3 convolutions and a shortcut: [B, C, H, W] → [B, channels, H, W], or half of H and W. */
+function basicBlock<V>(layers: Layers<V>, x: V, { name, channels, shrinks }: Block): V {
   return layers.block(() => {
     const shortcut = shrinks ? layers.padChannels(layers.averagePool(x, 2), channels / 2) : x;
     const inner = { channels, kernel: 3, stride: shrinks ? 2 : 1 };

@@ -1,9 +1,13 @@
 /** Reads a network for its parameters: names, shapes and order as in PyTorch's state dict, and multiply-adds. */
 import { fault } from "../errors.ts";
-import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
-
-/** [channels, height, width] of one image between layers, or [features] after the pooling. */
-type FlowShape = readonly number[];
+import {
+  type ConvolutionNames,
+  type ConvolutionSpec,
+  convolutionShapes,
+  type FlowShape,
+  type Layers,
+  type Network,
+} from "./layers.ts";
 
 /** One parameter or buffer, in PyTorch's naming; convolution weights are [O, I, h, w]. */
 export interface Declared {
@@ -50,21 +54,21 @@ class Declaring implements Layers<FlowShape> {
   }
 
   convBn(input: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
-    const [inputs, height, width] = input;
-    const { channels, kernel, stride = 1 } = spec;
-    const fanIn = inputs * kernel * kernel;
+    const { weight, output } = convolutionShapes(spec, input);
+    const [channels, inputs, kernelHeight, kernelWidth] = weight;
+    const fanIn = inputs * kernelHeight * kernelWidth;
     const perChannel = { shape: [channels], fanIn };
     this.convolutions.push({ names, spec, input });
     this.entries.push(
-      { name: `${names.conv}.weight`, shape: [channels, inputs, kernel, kernel], role: "convWeight", fanIn },
+      { name: `${names.conv}.weight`, shape: weight, role: "convWeight", fanIn },
       { name: `${names.bn}.weight`, role: "bnWeight", ...perChannel },
       { name: `${names.bn}.bias`, role: "bnBias", ...perChannel },
       { name: `${names.bn}.running_mean`, role: "runningMean", ...perChannel },
       { name: `${names.bn}.running_var`, role: "runningVar", ...perChannel },
     );
-    const after = (size: number) => Math.floor((size + 2 * samePadding(kernel) - kernel) / stride) + 1;
-    this.multiplyAdds += channels * fanIn * after(height) * after(width);
-    return [channels, after(height), after(width)];
+    const [, height, width] = output;
+    this.multiplyAdds += channels * fanIn * height * width;
+    return output;
   }
 
   convBnAddRelu(x: FlowShape, shortcut: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {

@@ -7,20 +7,24 @@ import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DeclaredConvolution } from "./declare.ts";
-import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
+import {
+  type ConvolutionNames,
+  type ConvolutionSpec,
+  epsilon,
+  type Layers,
+  type Network,
+  slidingOf,
+} from "./layers.ts";
 import type { Parameters, Weights } from "./parameters.ts";
 import { type Precision, precisionDType } from "./precision.ts";
 import { TensorLayers } from "./tensor-layers.ts";
-
-/** torch.nn.BatchNorm2d's default. */
-const epsilon = 1e-5;
 
 /** How folded convolutions are computed. */
 export interface Kernels {
   /** Images per pass. */
   readonly chunk: number;
   /** Weights [O, C, h, w] as the other two take them, for inputs of shape [B, C, H, W]. */
-  prepare(weight: Tensor, stride: number, padding: number, input: readonly number[]): Tensor;
+  prepare(weight: Tensor, sliding: ops.Sliding, input: readonly number[]): Tensor;
   /** Convolution + bias, then ReLU or nothing. [B, C, H, W] → [B, O, H', W'] */
   convolution(x: Tensor, c: ops.FusedConvolution, activation: "none" | "relu"): Tensor;
   /** ReLU(convolution + bias + shortcut). [B, C, H, W], [B, O, H', W'] → [B, O, H', W'] */
@@ -121,8 +125,7 @@ function fold(
   precision: Precision,
   { prepare, chunk }: Kernels,
 ): ops.FusedConvolution {
-  const { stride = 1, kernel } = spec;
-  const padding = samePadding(kernel);
+  const sliding = slidingOf(spec);
   const dtype = precisionDType(precision);
   const of = (name: string) => weights.get(name)!;
   return scope(() => {
@@ -131,12 +134,8 @@ function fold(
     const bias = ops.subtract(of(`${names.bn}.bias`), ops.mul(of(`${names.bn}.running_mean`), factor));
     const scaled = ops.mul(of(`${names.conv}.weight`), ops.view(factor, [-1, 1, 1, 1]));
     const weight = ops.channelsLast(ops.cast(scaled, dtype));
-    return {
-      weight: keep(prepare(weight, stride, padding, [chunk, ...input])),
-      bias: keep(ops.cast(bias, dtype)),
-      stride,
-      padding,
-    };
+    const prepared = keep(prepare(weight, sliding, [chunk, ...input]));
+    return { weight: prepared, bias: keep(ops.cast(bias, dtype)), ...sliding };
   });
 }
 

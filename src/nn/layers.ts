@@ -7,6 +7,9 @@
  * `V` is what flows between layers: shapes while declaring, tensors while computing.
  */
 
+import type { Sliding } from "../tensor/ops.ts";
+
+/** What a convolution is; what follows from it for all readings alike stands at the end of this file. */
 export interface ConvolutionSpec {
   /** Output channels. */
   channels: number;
@@ -50,7 +53,21 @@ export interface Layers<V> {
 /** A network: its layers applied to [B, C, H, W] images, giving [B, outputs] logits. */
 export type Network = <V>(layers: Layers<V>, x: V) => V;
 
-/** Padding that keeps the size at stride 1. */
-export function samePadding(kernel: number): number {
-  return (kernel - 1) / 2;
+/** [channels, height, width] of one image between layers, or [features] behind the pooling. */
+export type FlowShape = readonly number[];
+
+/** How a spec's kernel moves. Padding keeps the size at stride 1. */
+export function slidingOf({ kernel, stride = 1 }: ConvolutionSpec): Sliding {
+  return { stride, padding: (kernel - 1) / 2 };
 }
+
+/** The shapes of a spec's weights [O, I, h, w] and of its result, for what flows in. */
+export function convolutionShapes(spec: ConvolutionSpec, [inputs, height, width]: FlowShape) {
+  const { channels, kernel } = spec;
+  const { stride, padding } = slidingOf(spec);
+  const after = (size: number) => Math.floor((size + 2 * padding - kernel) / stride) + 1;
+  return { weight: [channels, inputs, kernel, kernel], output: [channels, after(height), after(width)] } as const;
+}
+
+/** What a batch norm adds to the variance; torch.nn.BatchNorm2d's default. */
+export const epsilon = 1e-5;

@@ -3,7 +3,14 @@ import { onEveryRun } from "../tensor/captured.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { type ConvolutionNames, type ConvolutionSpec, type Layers, type Network, samePadding } from "./layers.ts";
+import {
+  type ConvolutionNames,
+  type ConvolutionSpec,
+  epsilon,
+  type Layers,
+  type Network,
+  slidingOf,
+} from "./layers.ts";
 import type { Parameters, Weights } from "./parameters.ts";
 import { type Precision, precisionDType } from "./precision.ts";
 import { TensorLayers } from "./tensor-layers.ts";
@@ -80,16 +87,16 @@ class Training extends TensorLayers implements Layers<Tensor> {
   #convBn(
     x: Tensor,
     { conv, bn }: ConvolutionNames,
-    { kernel, stride = 1 }: ConvolutionSpec,
+    spec: ConvolutionSpec,
     affine: { weight: Tensor; bias: Tensor },
   ): Tensor {
-    const y = ops.conv2d(x, this.#weight(`${conv}.weight`), { stride, padding: samePadding(kernel) });
+    const y = ops.conv2d(x, this.#weight(`${conv}.weight`), slidingOf(spec));
     const runningMean = this.#weight(`${bn}.running_mean`);
     const runningVar = this.#weight(`${bn}.running_var`);
     return ops.batchNorm(
       y,
       { ...affine, runningMean, runningVar },
-      { training: this.#mode !== "eval", momentum: this.#mode === "train" ? momentum : 0 },
+      { training: this.#mode !== "eval", momentum: this.#mode === "train" ? momentum : 0, eps: epsilon },
     );
   }
 

@@ -42,6 +42,13 @@ export function onByDefault(description: string, whenOff: string): z.ZodDefault<
   return option;
 }
 
+/** The name of one of the entries of a table, each of which says what it is. */
+export function oneOf<T extends Readonly<Record<string, { readonly words: string }>>>(what: string, table: T) {
+  const names = Object.keys(table) as (keyof T & string)[];
+  const words = names.map((name) => `${name}, ${table[name].words}`);
+  return z.enum(names).describe(`${what}: ${words.join("; ")}`);
+}
+
 /** An option whose default depends on the model: absent among the parsed options until the model is known. */
 export function byModel<T extends z.ZodType>(schema: T, defaults: ModelDefaults<z.infer<T>>): z.ZodOptional<T> {
   const option = schema.optional();

@@ -1,7 +1,8 @@
 /** The options of the method: how a policy explores, what it is rewarded for, and how a classifier is finetuned with it. */
 import { z } from "zod";
-import { estimatorNames } from "../method/estimator.ts";
-import { rewardKinds } from "../method/reward.ts";
+import { estimators } from "../method/estimator.ts";
+import { rewards } from "../method/reward.ts";
+import { oneOf } from "./option.ts";
 
 const fill = z.enum(["zero", "lr"]);
 
@@ -22,19 +23,13 @@ export const policyGroup = {
     .number()
     .min(0)
     .default(0)
-    .describe("weight of an entropy bonus in the policy's loss (in the authors' code, beta has no effect)"),
+    .describe("weight of an entropy bonus in the policy's loss; in the authors' code, beta has no effect"),
   sigma: z
     .number()
     .default(0.1)
     .describe("accepted so that the authors' command lines work; has no effect, as in their code"),
-  estimator: z
-    .enum(estimatorNames)
-    .default("self_critical")
-    .describe("how the policy learns from rewards: a sampled mask against the greedy one"),
-  reward: z
-    .enum(rewardKinds)
-    .default("quadratic")
-    .describe("reward of a correct answer: the paper's, or that of the 2019 code"),
+  estimator: oneOf("how the policy learns from rewards", estimators).default("self_critical"),
+  reward: oneOf("what a mask earns", rewards).default("quadratic"),
   fill: fill.default("zero").describe("what dropped patches are filled with: zeros, or the low-resolution image"),
 };
 
@@ -43,9 +38,9 @@ export const finetuningGroup = {
   classifier_bn: z
     .enum(["train", "frozen"])
     .default("train")
-    .describe("batch norm of the classifier while it is finetuned (in the 2019 code: frozen)"),
+    .describe("batch norm of the classifier while it is finetuned; frozen in the 2019 code"),
   policy_loss: z
     .enum(["mean", "sum"])
     .default("mean")
-    .describe("policy loss over the images of a batch (in the 2019 code: sum)"),
+    .describe("policy loss over the images of a batch; sum in the 2019 code"),
 };

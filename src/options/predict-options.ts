@@ -17,7 +17,7 @@ export const predictSchema = z
       .describe("what computes: libtorch, or ONNX Runtime, which works without it"),
     out: file("file for the lines; standard output when absent").optional(),
     format: z.enum(["jsonl", "csv"]).default("jsonl").describe("JSON Lines, or a table"),
-    top: whole(1).default(5).describe("how many of the most probable classes to print per line"),
+    top: whole(1).default(5).describe("how many of the most probable classes to give per line"),
     resume: z.boolean().default(false).describe("continue the file of --out: images that it already has are skipped"),
     overlay: folder("folder for a PNG of each image with its dropped patches darkened").optional(),
     masked: folder("folder for a PNG of each image as the classifier saw it").optional(),

@@ -38,7 +38,7 @@ export const schemas = {
     max_epochs: max_epochs.default(350),
     test_interval: test_interval.default(10),
     lr: byModel(lr, { any: 0.1, R34_fMoW: 1e-4 }),
-    schedule: schedule.default("multistep").describe("learning rate over time (multistep: ×0.1 at epochs 150 and 250)"),
+    schedule: schedule.default("multistep").describe("learning rate over time; multistep: ×0.1 at epochs 150 and 250"),
   }),
   pretrain: z.strictObject({
     ...everyStage,
@@ -79,7 +79,7 @@ export const schemas = {
     two_stream_mix: z
       .enum(["sum", "share"])
       .default("sum")
-      .describe("logits in training: HR + LR, or mixed by the share of patches used (in the 2019 code: share)"),
+      .describe("logits in training: HR + LR, or mixed by the share of patches used, as in the 2019 code"),
     penalty: byModel(penalty, { any: -5, R34_fMoW: -20 }),
     batch_size: batch_size.default(256),
     max_epochs: max_epochs.default(100),

@@ -12,7 +12,7 @@ export const trainingGroup = {
   batch_size: whole(2).describe("images per step"),
   max_epochs: whole(1).describe("total number of epochs"),
   test_interval: whole(1).describe("epochs between tests; the last epoch is always tested"),
-  lr: positive.describe("learning rate (the highest, with --schedule onecycle)"),
+  lr: positive.describe("learning rate; with --schedule onecycle, the highest"),
   wd: z.number().min(0).default(0).describe("weight decay"),
   schedule: z.enum(["constant", "multistep", "step", "onecycle"]).describe("learning rate over time"),
   epoch_step: whole(1)

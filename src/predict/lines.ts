@@ -40,7 +40,7 @@ export interface Unreadable {
 }
 
 /** What a resumed run asks of a line. */
-export type Recorded = Pick<Prediction, "path" | "checkpoint"> & Partial<Pick<Unreadable, "error">>;
+export type Recorded = Pick<Prediction, "path" | "checkpoint"> & { readonly error?: string | undefined };
 
 export interface LineFormat {
   /** The first line; none when empty. */
@@ -89,7 +89,7 @@ export function csvLines(top: number): LineFormat {
       const fields = fieldsOf(line);
       if (fields.length !== columns.length) return undefined;
       const [checkpoint, error] = fields.slice(-2);
-      return { path: fields[0], checkpoint, ...(error !== "" && { error }) };
+      return { path: fields[0], checkpoint, error: error === "" ? undefined : error };
     },
   };
 }

@@ -16,7 +16,7 @@ export interface Point {
 export interface Style {
   readonly color: string;
   /** Lengths of dashes and gaps; none for a solid line. */
-  readonly dash?: string;
+  readonly dash?: string | undefined;
   /** Drawn at each point; none for a line only. */
   readonly symbol?: SymbolType;
   /** Whether the symbol shows the page within, or nothing of itself but its line. */

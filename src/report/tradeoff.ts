@@ -98,7 +98,7 @@ function styledSeries(series: readonly TradeoffSeries[]): Styled[] {
 function tradeoffStyle(kind: TradeoffSeries["kind"], symbol: SymbolType, dash: string | undefined): Style {
   if (kind === "policy") return { color: "var(--accent)", symbol };
   if (kind === "chosen") return { color: "var(--accent)", symbol: "circle", inside: "nothing", radius: 8 };
-  return { color: "var(--muted)", symbol, inside: "page", ...(dash !== undefined && { dash }) };
+  return { color: "var(--muted)", symbol, inside: "page", dash };
 }
 
 function finitePoints(series: TradeoffSeries): Point[] {

@@ -225,9 +225,14 @@ export function zeroInPlace(a: Tensor): void {
 
 // Network operators.
 
-export interface ConvolutionOptions {
-  stride?: number;
-  padding?: number;
+/** How a convolution moves over an image, in pixels of it. */
+export interface Sliding {
+  readonly stride: number;
+  /** Zeros on each side. */
+  readonly padding: number;
+}
+
+export interface ConvolutionOptions extends Partial<Sliding> {
   /** [O]; none when absent. */
   bias?: Tensor;
 }
@@ -323,7 +328,7 @@ export const crossEntropy = (logits: Tensor, labels: Tensor, labelSmoothing = 0)
  * Convolution weights [O, C, h, w] in the layout that oneDNN prefers for inputs of `inputShape` [B, C, H, W]; for its
  * calls only.
  */
-export function reorderConvolutionWeight(weight: Tensor, stride: number, padding: number, inputShape: Shape): Tensor {
+export function reorderConvolutionWeight(weight: Tensor, { stride, padding }: Sliding, inputShape: Shape): Tensor {
   const handle = native.mkldnnReorderConvolutionWeight(
     weight.handle,
     [padding, padding],
@@ -335,13 +340,11 @@ export function reorderConvolutionWeight(weight: Tensor, stride: number, padding
   return new Tensor(handle);
 }
 
-export interface FusedConvolution {
+export interface FusedConvolution extends Sliding {
   /** [O, C, h, w], as {@link reorderConvolutionWeight} gives it. */
   weight: Tensor;
   /** [O] */
   bias: Tensor;
-  stride: number;
-  padding: number;
 }
 
 /** Convolution + bias, then ReLU when `activation` says so. x [B, C, H, W] → [B, O, H', W'], as {@link conv2d} */

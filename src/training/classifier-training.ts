@@ -41,7 +41,7 @@ interface StepContext {
   lr: Rate;
 }
 
-/** One update of the classifier. */
+/** One update of the classifier, on a batch of B images: the loss, a scalar, and which images were right, [B]. */
 export function classifierStep(
   { network, parameters }: Learner,
   { images, labels }: Batch,

@@ -83,7 +83,7 @@ export interface FinetuneContext {
   lr: Rate;
 }
 
-/** One update of policy and classifier. */
+/** One update of policy and classifier, on a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
 export function finetuneStep(
   { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
   { images, labels: targets, uniforms }: Batch,
@@ -116,8 +116,8 @@ export function finetuneStep(
     const learned = policyLoss(probabilities, tried, { estimator, beta, over: "sum", images: policy_loss });
     const loss = ops.add(learned, classification.loss(logits, targets));
     optimizer.step(loss, lr);
-    const [own, baseline] = tried;
-    return { loss, correct: own.right, reward: own.reward, baselineReward: baseline?.reward, mask: sampled };
+    const [{ right: correct, reward: earned }] = tried;
+    return { loss, correct, reward: earned, baselineReward: estimator.baseline(tried), mask: sampled };
   });
 }
 

@@ -29,7 +29,10 @@ export interface JudgedMask extends Outcome {
   readonly reward: Tensor;
 }
 
-/** @param masks [B, P] each */
+/**
+ * What each of the masks earns: logits [B, K], and [B] each.
+ * @param masks [B, P] each
+ */
 export function judgeMasks(
   masks: readonly Tensor[],
   classifier: FrozenNetwork,

@@ -22,6 +22,7 @@ export interface StepNumbers {
   /** float32 [B] */
   correct: Tensor;
   reward?: Tensor | undefined;
+  /** What the reward is compared with, float32 [B]. */
   baselineReward?: Tensor | undefined;
   /** float32 [B, P] */
   mask?: Tensor | undefined;

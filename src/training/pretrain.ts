@@ -51,7 +51,10 @@ interface StepContext {
   lr: Rate;
 }
 
-/** One update of the policy: look at the low resolution, choose, classify, compare the rewards, learn. */
+/**
+ * One update of the policy: look at the low resolution, choose, classify, compare the rewards, learn. On a batch of B
+ * images: the loss, a scalar; the others [B], the mask [B, P].
+ */
 export function pretrainStep(
   policy: Learner,
   classifier: FrozenNetwork,
@@ -74,12 +77,12 @@ export function pretrainStep(
     });
     const loss = policyLoss(probabilities, tried, { estimator, beta, over: "mean", decided });
     optimizer.step(loss, lr);
-    const [sampled, baseline] = tried;
+    const [sampled] = tried;
     return {
       loss,
       correct: sampled.right,
       reward: sampled.reward,
-      baselineReward: baseline?.reward,
+      baselineReward: estimator.baseline(tried),
       mask: sampled.mask,
     };
   });

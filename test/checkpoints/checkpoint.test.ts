@@ -109,6 +109,9 @@ describe("readState", () => {
     ["progress", []],
     ["progress", null],
     ["config", {}],
+    ["config", { ...record.config, options: [] }],
+    ["config", { ...record.config, dataset: { name: 1, fingerprint: "ab12" } }],
+    ["config", { ...record.config, dataset: { name: "CIFAR-10", fingerprint: 1 } }],
   ])("refuses %s: %j", (field, value) => {
     const file = changed({ [field]: value });
     const error = refusal(() => readState(at("c")));
@@ -122,14 +125,18 @@ describe("readState", () => {
     ["logs", { "-_a.1": 0, a: 1 }],
   ])("takes %s: %j, and then asks for the checksum", (field, value) => {
     const file = changed({ [field]: value });
-    expect(refusal(() => readState(at("c"))).message).toBe(
-      `${file}: does not match its own checksum; use another checkpoint`,
-    );
+    const error = refusal(() => readState(at("c")));
+    expect(error.kind).toBe("input");
+    expect(error.message).toBe(`${file}: does not match its own checksum; use another checkpoint`);
   });
 
   it("says what a field must be", () => {
-    const file = changed({ progress: [] });
-    expect(refusal(() => readState(at("c"))).message).toBe(`${file}: progress: must be an object`);
+    const file = changed({ progress: [], config: { ...record.config, options: 1, dataset: null } });
+    expect(refusal(() => readState(at("c"))).message.split("\n")).toEqual([
+      `${file}: progress: must be an object`,
+      `${file}: config.options: must be an object`,
+      `${file}: config.dataset: must be an object with name and fingerprint`,
+    ]);
   });
 
   it.each(["null", "[]", "1"])("refuses %s in the place of an object", (text) => {

@@ -128,10 +128,10 @@ describe("the fields of a stored choice", () => {
 
   it("say what to do about other weights", () => {
     const file = change({ checkpoint: "0".repeat(64) });
-    expect(() => readChoice(at("1"))).toThrow(
+    const message =
       `${file}: must have been calibrated for the weights beside it; ` +
-        "calibrate again: patchdrop eval with --target-patches or --target-accuracy",
-    );
+      "calibrate again: patchdrop eval with --target-patches or --target-accuracy";
+    expect(() => readChoice(at("1"))).toThrow(expect.objectContaining({ kind: "input", message }));
   });
 
   it("are lines of JSON, for people and version control", () => {

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { expect, it } from "vitest";
 import { z } from "zod";
 import { addFlags } from "../../src/cli/flags.ts";
-import { byModel, folder, whole } from "../../src/options/option.ts";
+import { byModel, folder, onByDefault, whole } from "../../src/options/option.ts";
 
 const schema = z.strictObject({
   data_dir: folder("images"),
@@ -12,8 +12,10 @@ const schema = z.strictObject({
   seed: whole(0).default(0).describe("random numbers"),
   clip: z.number().optional().describe("bound"),
   fill: z.enum(["zero", "lr"]).default("zero").describe("dropped"),
+  order: z.enum(["constant", "multistep", "step"]).default("step").describe("rate"),
   resume: z.boolean().default(false).describe("go on"),
   cuda_graph: z.boolean().default(true).describe("capture"),
+  curriculum: onByDefault("in steps", "all at once"),
 });
 
 function given(...words: string[]): Record<string, unknown> {
@@ -30,13 +32,15 @@ it("says placeholder, required and defaults in the help", () => {
     "--seed <n> · random numbers (default: 0)",
     "--clip <n> · bound",
     "--fill <zero|lr> · dropped (default: zero)",
+    "--order <name> · rate (constant, multistep, step; default: step)",
     "--resume · go on",
     "--no-cuda-graph · turn off: capture",
+    "--no-curriculum · all at once",
   ]);
 });
 
 it("hands on numbers, texts and switches that were given, and no defaults of the schema", () => {
-  expect(given()).toEqual({ cuda_graph: true });
+  expect(given()).toEqual({ cuda_graph: true, curriculum: true });
   const words = ["--data_dir", "7", "--penalty", "-1e-2", "--seed", "x", "--clip", "", "--fill", "red", "--resume"];
   expect(given(...words, "--no-cuda-graph")).toEqual({
     data_dir: "7",
@@ -46,5 +50,6 @@ it("hands on numbers, texts and switches that were given, and no defaults of the
     fill: "red",
     resume: true,
     cuda_graph: false,
+    curriculum: true,
   });
 });

@@ -5,7 +5,7 @@ import { runOnnx } from "../../src/export/parity.ts";
 import { encodeOnnx } from "../../src/formats/onnx.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import { type Layers, samePadding } from "../../src/nn/layers.ts";
+import type { Layers } from "../../src/nn/layers.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
 import { scope } from "../../src/tensor/scope.ts";
@@ -31,7 +31,7 @@ const cases: Record<string, Case> = {
   "convBn with a kernel of 1": (layers, x) => layers.convBn(x, names(1), { channels: 4, kernel: 1, stride: 2 }),
   convBnAddRelu: (layers, x) => layers.convBnAddRelu(x, x, names(1), { channels: 3, kernel: 3 }),
   averagePool: (layers, x) => layers.averagePool(x, 2),
-  maxPool: (layers, x) => layers.maxPool(x, 3, 2, samePadding(3)),
+  maxPool: (layers, x) => layers.maxPool(x, 3, 2, 1),
   padChannels: (layers, x) => layers.padChannels(x, 2),
   globalAveragePool: (layers, x) => layers.globalAveragePool(x),
   linear: (layers, x) => layers.linear(layers.globalAveragePool(x), "fc", 4),

@@ -6,7 +6,7 @@ import { acquireSchema } from "../../src/options/acquire-options.ts";
 import { checkSchema, fmowSchema } from "../../src/options/data-options.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
-import { byModel, defaultsFor, describeOption, folder, shownAs, text } from "../../src/options/option.ts";
+import { byModel, defaultsFor, describeOption, folder, oneOf, shownAs, text } from "../../src/options/option.ts";
 import { predictSchema } from "../../src/options/predict-options.ts";
 import { reportSchema } from "../../src/options/report-options.ts";
 import { quickstartSchema, runSchema } from "../../src/options/run-options.ts";
@@ -59,6 +59,17 @@ describe("describeOption", () => {
       z.string().transform((bands) => bands.split(",")),
     );
     expect(describeOption(bands.optional().describe("bands"))).toMatchObject({ type: "text", placeholder: "r,g,b" });
+  });
+
+  it("says of each entry of a table what it is", () => {
+    const option = oneOf("what to eat", { pear: { words: "sweet" }, leek: { words: "for soup" } }).default("leek");
+    expect(describeOption(option)).toMatchObject({
+      type: "text",
+      placeholder: "pear|leek",
+      description: "what to eat: pear, sweet; leek, for soup",
+      default: "leek",
+    });
+    expect(option.safeParse("plum").success).toBe(false);
   });
 
   it("shows numbers, choices and switches by their type", () => {
