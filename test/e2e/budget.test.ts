@@ -174,9 +174,7 @@ describe("eval with a target", () => {
     const { code, stderr } = await patchdrop(["eval", "--load", at("pretrain"), ...machine, "--target-accuracy", "1"]);
     if (choice!.calibrated!.accuracy < 1) {
       expect(code).toBe(2);
-      expect(stderr).toMatch(
-        /^error: --target_accuracy: must be reached .*, got 1; the best there was [01]\.\d{4}, with /,
-      );
+      expect(stderr).toMatch(/^error: --target_accuracy: is not reached .*, got 1; the best is [01]\.\d{4}, at /);
     }
   });
 
@@ -241,7 +239,7 @@ describe("eval refuses", () => {
     const { code, stderr } = await patchdrop(["eval", "--load", at("hr"), ...machine, "--sweep"]);
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: expect.stringMatching(/^error: --sweep: must be left out for a run without a policy, got /),
+      stderr: expect.stringMatching(/^error: --sweep: needs a run with a policy, got /),
     });
   });
 
