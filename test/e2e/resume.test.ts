@@ -148,7 +148,7 @@ describe.each(["hr", "pretrain", "finetune", "finetune2stream"])("%s", (name) =>
       const run = runFolder(`${name}-stopped`);
       const { code, stderr } = await cut(name, run, "SIGTERM", "inside the second epoch");
       expect(code).toBe(143);
-      expect(stderr).toMatch(/\nstopped by SIGTERM; everything is saved, go on with --resume\n$/);
+      expect(stderr).toMatch(/\nstopped by SIGTERM; everything is saved; continue with --resume\n$/);
       expect(linked(run, "last")).toMatch(/^ckpt_E_[12]_S_[123]$/);
       expect(readState(join(run, "last")).progress.metrics).toBeDefined();
       await resumeAndCompare(run);

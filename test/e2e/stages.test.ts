@@ -282,7 +282,7 @@ stages:
       expect(code).toBe(143);
       expect(stdout).toBe("");
       expect(stderr).toContain("SIGTERM: stopping after this step; again to stop at once\n");
-      expect(stderr).toMatch(/stopped by SIGTERM; everything is saved, go on with the same command\n$/);
+      expect(stderr).toMatch(/stopped by SIGTERM; everything is saved; continue with the same command\n$/);
       expect(linked(join(out(), "finetune"), "last")).toMatch(/_S_\d+$/);
       expect(existsSync(join(out(), "two"))).toBe(false);
       expect(existsSync(join(out(), "results.json"))).toBe(false);
