@@ -210,14 +210,14 @@ describe("eval refuses", () => {
       "a target for top-k",
       ["--target-patches", "5", "--policy", "topk", "--budget", "4"],
       2,
-      `--policy: must be threshold where a target is given, which calibrates one, got topk; ${next}`,
+      `--policy: can't be combined with --target_patches or --target_accuracy, which calibrate a threshold, got topk; ${next}`,
     ],
     ["an accuracy in percent", ["--target-accuracy", "85"], 2, `--target_accuracy: must be at most 1, got 85; ${next}`],
     [
       "a chart without a sweep",
       ["--chart", "x.svg"],
       2,
-      `--chart: must go with --sweep, of which it is the chart, got x.svg; ${next}`,
+      `--chart: needs --sweep, whose chart it is, got x.svg; ${next}`,
     ],
     [
       "what was never calibrated",
