@@ -12,7 +12,7 @@ export const patchSizeSchema = z.union(
 );
 const perChannel = z.array(z.number()).min(1);
 
-export const descriptionSchema = z.object({
+const fields = z.object({
   /** As `patchdrop models` has it. */
   model: z.string(),
   variant: z.enum(["2019", "2020"]),
@@ -33,6 +33,42 @@ export const descriptionSchema = z.object({
   classes: z.array(z.string()).min(1),
   /** How patches are chosen from the policy's probabilities, unless its user says otherwise. */
   choice: z.object({ policy: z.literal("threshold"), threshold: z.number().min(0) }),
+});
+
+/** Each rule with what it is of. */
+const rules: readonly (readonly [keyof Fields, string, (said: Fields) => boolean])[] = [
+  [
+    "normalization",
+    "must have one mean and one std per band",
+    ({ bands, normalization: { mean, std } }) => {
+      return mean.length === bands.length && std.length === bands.length;
+    },
+  ],
+  [
+    "normalization",
+    "must be in units of 0..1",
+    ({ normalization: { mean, std } }) => {
+      return [...mean, ...std].every((value) => value >= 0 && value <= 1);
+    },
+  ],
+  ["classes", "must be names that differ", ({ classes }) => new Set(classes).size === classes.length],
+  ["lowSize", "must divide imageSize", ({ imageSize, lowSize }) => imageSize % lowSize === 0],
+  [
+    "patchSize",
+    "must divide imageSize",
+    ({ imageSize, patchSize }) => {
+      return String(patchSize)
+        .split("x")
+        .every((part) => imageSize % Number(part) === 0);
+    },
+  ],
+];
+type Fields = z.infer<typeof fields>;
+
+export const descriptionSchema = fields.superRefine((said, context) => {
+  for (const [field, message, holds] of rules) {
+    if (!holds(said)) context.addIssue({ code: "custom", path: [field], message });
+  }
 });
 
 type Described = z.infer<typeof descriptionSchema>;

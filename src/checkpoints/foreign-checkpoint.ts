@@ -47,10 +47,10 @@ export function isBare({ config, networks, progress }: Checkpoint): boolean {
   return config === unknownRun && networks.has(unnamedNetwork) && Object.keys(progress).length === 0;
 }
 
-/** A checkpoint as the authors' dictionary; they have a classifier that was trained alone as `state_dict`. */
+/** A checkpoint as the authors' dictionary; they have a classifier of high resolution that was trained alone as `state_dict`. */
 export function referenceDictionary(checkpoint: Checkpoint): ReadonlyMap<string, TorchTree> {
   const { networks } = checkpoint;
-  const alone = networks.size === 1 && !networks.has("agent");
+  const alone = networks.size === 1 && networks.has("resnet_hr");
   const named = [...networks].map(([name, state]) => [alone ? unnamedNetwork : name, state] as const);
   return new Map<string, TorchTree>([...named, ...numbers(checkpoint)]);
 }

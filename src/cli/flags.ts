@@ -12,7 +12,11 @@ export interface Flags {
 
 /** Adds a flag for each entry of the schema; values reach the action unchecked, as text, numbers or booleans. */
 export function addFlags(command: Command, schema: z.ZodObject): Command {
-  for (const [name, entry] of Object.entries(schema.shape)) command.addOption(flag(name, describeOption(entry)));
+  for (const [name, entry] of Object.entries(schema.shape)) {
+    command.addOption(flag(name, describeOption(entry)));
+    // Of a switch that is on by default, Commander would say that it had been given.
+    command.setOptionValue(name, undefined);
+  }
   return command;
 }
 

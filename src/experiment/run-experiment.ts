@@ -4,7 +4,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { train } from "../training/train.ts";
-import { type Reporter, Stopped } from "../utils/reporter.ts";
+import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { writePage } from "./experiment-page.ts";
 import { experimentKey, fileHash, type KnownResults, readResults, writeResults } from "./experiment-results.ts";
@@ -35,7 +35,7 @@ export async function runExperiment(
   experiment: Experiment,
   folder: string,
   command: string,
-  reporter: Reporter,
+  reporter: Reporter = silentReporter,
 ): Promise<ExperimentResult> {
   assertInOrder(experiment.stages);
   const stopped = await trainStages(experiment, reporter);

@@ -37,6 +37,7 @@ export function describeRun(
   data: Partial<Pick<Dataset, "classes" | "normalization">> = {},
 ): RunDescription {
   const { description: stated, options } = checkpoint.config;
+  if (stated !== undefined) mustAgree(checkpoint, stated);
   const model = modelOf(checkpoint, overrides);
   const fill = overrides.fill ?? stated?.fill ?? (options.fill as Fill | undefined) ?? "zero";
   const { name, variant, imageSize, lowSize, grid } = model;
@@ -51,6 +52,21 @@ export function describeRun(
     classes: classesOf(checkpoint) ?? data.classes ?? unsaid(checkpoint),
     choice: asTested,
   };
+}
+
+/** A checkpoint says its model twice: in its options, which made it, and in its description. */
+function mustAgree(checkpoint: Checkpoint, stated: RunDescription): void {
+  const { name, variant, imageSize, lowSize, grid } = modelOf(checkpoint, {});
+  const made = { model: name, variant, imageSize, lowSize, patchSize: grid.patchSize };
+  const names = Object.keys(made) as (keyof typeof made)[];
+  const wrong = names.find((key) => stated[key] !== made[key]);
+  if (wrong === undefined) return;
+  throw fault("input", {
+    where: `${checkpoint.path}: description.${wrong}`,
+    rule: `must be ${made[wrong]}, as the run's options make it`,
+    got: stated[wrong],
+    next: "use another checkpoint",
+  });
 }
 
 /** As the run's configuration has them; none where it is unknown. */

@@ -46,6 +46,7 @@ export class OpenedRun {
   readonly checkpoint: string;
   readonly networks: ReadonlySet<NetworkName>;
   readonly #engine: Engine;
+  #isFreed = false;
   readonly #choice: Choice;
 
   constructor({ description, networks, engine, choice, checkpoint }: RunParts) {
@@ -93,6 +94,9 @@ export class OpenedRun {
    * @throws usage: bytes that are no whole images of the run's size, or not as many in both
    */
   hold(views: Views): HeldBatch {
+    if (this.#isFreed) {
+      throw fault("usage", { where: "run", rule: "must not be used after free()", next: "open it again" });
+    }
     this.#check(views);
     return this.#engine.hold(views);
   }
@@ -140,7 +144,12 @@ export class OpenedRun {
    * @throws usage: bytes or a mask of another length
    */
   async classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Promise<Float32Array> {
+    this.#check({ images, low });
     const { imageSize, grid } = this.model;
+    const wrong = mask.findIndex((taken) => taken !== 0 && taken !== 1);
+    if (!(mask instanceof Uint8Array) || wrong >= 0) {
+      throw fault("usage", { where: "mask", rule: "must be a Uint8Array of 0 and 1", got: mask[wrong] });
+    }
     const expected = (images.length / (3 * imageSize ** 2)) * grid.patches;
     if (mask.length !== expected) {
       throw fault("usage", { where: "mask", rule: `must have ${expected} patches, as the images`, got: mask.length });
@@ -160,7 +169,10 @@ export class OpenedRun {
     return fillDropped(images, mask, grid, fill === "lr" || !this.seesHigh ? low() : meanColour());
   }
 
+  /** Gives the networks' memory back; a second call does nothing. */
   free(): MaybePromise<void> {
+    if (this.#isFreed) return;
+    this.#isFreed = true;
     return this.#engine.free();
   }
 
@@ -168,6 +180,9 @@ export class OpenedRun {
     const { imageSize, lowSize } = this.model;
     const count = images && countImages("images", images, imageSize);
     const lowCount = low && countImages("low", low, lowSize);
+    if (count === undefined && lowCount === undefined) {
+      throw fault("usage", { where: "images", rule: "must be given, or the low resolution" });
+    }
     if (count === undefined || lowCount === undefined || count === lowCount) return;
     throw fault("usage", { where: "low", rule: `must be as many images as the others, ${count}`, got: lowCount });
   }
@@ -195,6 +210,7 @@ export class OpenedRun {
 
 /** How many images the bytes are. */
 function countImages(where: string, bytes: Uint8Array, size: number): number {
+  if (!(bytes instanceof Uint8Array)) throw fault("usage", { where, rule: "must be a Uint8Array", got: typeof bytes });
   const each = 3 * size ** 2;
   if (bytes.length > 0 && bytes.length % each === 0) return bytes.length / each;
   const rule = `must be whole images of ${size} × ${size} pixels, ${each} bytes each`;

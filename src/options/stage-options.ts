@@ -122,7 +122,8 @@ export function parseOptions<S extends StageName>(
   given: Record<string, unknown>,
   prefix = "--",
 ): StageOptions<S> {
-  const all = given.resume === true ? { ...optionsOfRun(stage, given.cv_dir), ...given } : given;
+  const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const all = given.resume === true ? { ...optionsOfRun(stage, given.cv_dir), ...named } : named;
   return parseWith(parsers[stage], all, stage, prefix);
 }
 

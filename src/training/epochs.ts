@@ -38,8 +38,9 @@ interface Progress {
   metrics?: MetricState | undefined;
   /** Of the test after this epoch, where there was one. */
   tested?: { accuracy: number; reward?: number | undefined } | undefined;
-  /** Of the checkpoint that `best` names. */
+  /** Of the checkpoint that `best` names, and how many patches its policy had learned to decide. */
   bestScore?: number | undefined;
+  bestDecided?: number | undefined;
   /** The number of patches that the policy was left to decide; none of a classifier. */
   decided?: number | undefined;
   /** Wall-clock time spent on the run so far, tests included. */
@@ -62,13 +63,18 @@ export async function learnEpochs(
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
   const runner = stepRunner({ learning, setting, loader, seed, captured, window });
   const clock = stopwatch(start.seconds);
-  let { bestScore } = start;
+  let { bestScore, bestDecided } = start;
   let test: Metrics | undefined;
   /** Behind `step` steps of `epoch`, or, with none of them, behind the epoch before. */
   const save = (position: Pick<Progress, "epoch" | "step" | "metrics">, tested?: Metrics, isBest = false) => {
     const decided = learning.decided?.(position.step > 0 ? position.epoch : position.epoch - 1);
     const score = tested && { accuracy: tested.accuracy, reward: tested.reward };
-    saveCheckpoint(run, learning, { ...position, tested: score, bestScore, decided, seconds: clock() }, isBest);
+    saveCheckpoint(
+      run,
+      learning,
+      { ...position, tested: score, bestScore, bestDecided, decided, seconds: clock() },
+      isBest,
+    );
   };
   const training = { learning, runner, loader, schedule, reporter, epochs };
   try {
@@ -96,8 +102,9 @@ export async function learnEpochs(
         noteCurriculum(learning, setting, epoch);
         warnIfFlat(tested, reporter);
       }
-      const isBest = tested !== undefined && (bestScore === undefined || scoreOf(tested) > bestScore);
-      if (isBest) bestScore = scoreOf(tested);
+      const decided = learning.decided?.(epoch);
+      const isBest = tested !== undefined && isBetter([decided, scoreOf(tested)], [bestDecided, bestScore]);
+      if (isBest) [bestDecided, bestScore] = [decided, scoreOf(tested)];
       save({ epoch: epoch + 1, step: 0 }, tested, isBest);
     }
     return { run: run.path, test };
@@ -151,6 +158,17 @@ async function testAfter({ networks: learners, rewarding }: Learning, setting: S
 /** Which checkpoint is best: larger is better. */
 function scoreOf({ reward, accuracy }: Metrics): number {
   return reward ?? accuracy;
+}
+
+type Rank = readonly [decided: number | undefined, score: number | undefined];
+
+/**
+ * Whether a test makes a checkpoint better than the best so far. Outputs that the curriculum had not reached may do well by
+ * chance: a policy that has learned to decide more patches goes before one with a higher score.
+ */
+function isBetter([decided = 0, score = 0]: Rank, [bestDecided = 0, bestScore]: Rank): boolean {
+  if (bestScore === undefined || decided !== bestDecided) return bestScore === undefined || decided > bestDecided;
+  return score > bestScore;
 }
 
 /** A stop is an outcome; other errors are thrown on. */

@@ -91,6 +91,7 @@ export function startNetworks<N extends NetworkName>(
     if (origin === "fresh") return freshNetwork(setting, seed, name);
     const from = checkpointOf(origin.flag, origin.path, model);
     const { classes } = from.config.description ?? from.config.dataset;
+    noteCurriculum(from, origin, setting);
     if (name !== "agent" && Array.isArray(classes))
       checkClasses(classes.map(String), data.train, `${origin.flag} ${origin.path}`);
     return loadNetwork(setting, name, savedNetwork(from, name));
@@ -103,6 +104,15 @@ export function startNetworks<N extends NetworkName>(
     for (const { parameters } of started.values()) parameters.free();
     throw error;
   }
+}
+
+/** A policy whose curriculum was not over has outputs that are as they were drawn. */
+function noteCurriculum({ progress }: Checkpoint, { flag, path }: Exclude<Origin, "fresh">, setting: Setting): void {
+  const { decided } = progress;
+  const { patches } = setting.model.grid;
+  if (flag !== "--load" || typeof decided !== "number" || decided >= patches) return;
+  const learned = `its policy had learned to decide ${decided} of ${patches} patches`;
+  setting.reporter.note(`${flag} ${path}: the curriculum was not over: ${learned}`);
 }
 
 /** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */

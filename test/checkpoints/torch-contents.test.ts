@@ -180,9 +180,11 @@ describe("referenceDictionary", () => {
     );
   });
 
-  it("calls a policy that is alone by its name, and a classifier state_dict", () => {
+  it("calls a policy or a low-resolution classifier that is alone by its name, and a high-resolution one state_dict", () => {
     expect([...referenceDictionary(read(dictionary({ agent: weights("a") }))).keys()]).toEqual(["agent"]);
-    expect([...referenceDictionary(read(dictionary({ resnet_lr: weights("a") }))).keys()]).toEqual(["state_dict"]);
+    expect([...referenceDictionary(read(dictionary({ resnet_hr: weights("a") }))).keys()]).toEqual(["state_dict"]);
+    // Called state_dict, it would be taken for one of high resolution.
+    expect([...referenceDictionary(read(dictionary({ resnet_lr: weights("a") }))).keys()]).toEqual(["resnet_lr"]);
     const two = dictionary({ resnet_hr: weights("a"), resnet_lr: weights("b") });
     expect([...referenceDictionary(read(two)).keys()]).toEqual(["resnet_hr", "resnet_lr"]);
   });

@@ -57,8 +57,19 @@ describe("best", () => {
       { accuracy: 0.25, reward: 0.125 },
       { accuracy: 0.75, reward: 0 },
     ];
-    await runs.train("pretrain", "policy", { ckpt_hr_cl: runs.at("hr"), max_epochs: 3 }, { data });
+    const options = { ckpt_hr_cl: runs.at("hr"), max_epochs: 3, curriculum: false };
+    await runs.train("pretrain", "policy", options, { data });
     expect(linksOf("policy")).toEqual(["ckpt_E_2_A_0.250_R_0.13", "ckpt_E_3_A_0.750_R_0.00"]);
+  });
+
+  it("of a policy under its curriculum is one that has learned to decide most patches", async () => {
+    script.tests = [
+      { accuracy: 1, reward: 1 },
+      { accuracy: 0.5, reward: -0.5 },
+      { accuracy: 0.75, reward: -0.25 },
+    ];
+    await runs.train("pretrain", "early", { ckpt_hr_cl: runs.at("hr"), max_epochs: 3 }, { data });
+    expect(linksOf("early")).toEqual(["ckpt_E_3_A_0.750_R_-0.25", "ckpt_E_3_A_0.750_R_-0.25"]);
   });
 
   it("stays over a stop: what is worse later takes nothing from it, what is better does", async () => {
