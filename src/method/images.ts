@@ -10,7 +10,7 @@ import { keep, scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
 import type { Grid } from "./grid.ts";
 
-/** What stands where a patch was dropped: zeros (the mean colour), or the low-resolution image. */
+/** What dropped patches are filled with: zeros (the mean colour), or the low-resolution image. */
 export type Fill = "zero" | "lr";
 
 /** Mean and standard deviation of each channel, in units of 0..1. */

@@ -114,7 +114,7 @@ export function checkpointOf(flag: string, path: string, model: Model): Checkpoi
   const got = described(findModel(options as unknown as ModelOptions), flag);
   if (got === wanted) return checkpoint;
   const next = "give the same --model, --variant and sizes";
-  throw fault("input", { where: `${flag} ${path}`, rule: `must be of model ${wanted}`, got, next });
+  throw fault("input", { where: `${flag} ${path}`, rule: `must be for the model ${wanted}`, got, next });
 }
 
 /** What must agree for a checkpoint to fit. A high-resolution classifier fits any low resolution. */

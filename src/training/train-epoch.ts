@@ -10,8 +10,8 @@ import type { Learning, StepNumbers } from "./learning.ts";
 import type { StepRunner } from "./step-runner.ts";
 
 /**
- * Steps between looks at the metrics. Reading them waits for a GPU, which is then left without work for a moment; on a CPU
- * what waits to be read keeps the heap from closing its gaps (native/heap.ts).
+ * Steps between looks at the metrics. Reading them waits for a GPU, which is idle meanwhile; on a CPU unread results keep the
+ * heap fragmented (native/heap.ts).
  */
 export const stepsBetweenLooks = { cpu: 1, cuda: 32 } as const;
 /** An epoch that takes longer is also saved inside. */

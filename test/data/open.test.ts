@@ -115,10 +115,10 @@ describe("openDataSplits", () => {
 
   it("refuses to download what is not to be had", async () => {
     const error = await failure({ dataset: "folder", dataDir: folder, download: true, imageSize: 32 });
-    expect(error.message).toBe("--download: must go with one of cifar10, cifar100, cifar100_coarse, got folder");
+    expect(error.message).toBe("--download: works only with cifar10, cifar100, cifar100_coarse, got folder");
     expect(error.exitCode).toBe(2);
     const nowhere = await failure({ download: true, imageSize: 32 });
-    expect(nowhere.message).toBe("--download: must go with --data_dir, the folder to download into");
+    expect(nowhere.message).toBe("--download: needs --data_dir, the folder to download into");
   });
 
   it("downloads nothing when it is there already", async () => {

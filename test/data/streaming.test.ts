@@ -159,7 +159,7 @@ describe("a streamed data set", () => {
     const images = { paths: [join(dataDir, "train/cat/0.png")], slots: Uint32Array.of(0), augmentation: undefined };
     const tooSmall = new Uint8Array(new SharedArrayBuffer(imageBytes - 1));
     await expect(pool.decode(images, tooSmall)).rejects.toMatchObject({
-      message: expect.stringContaining(`${images.paths[0]}: must not end the thread that decodes it, got `),
+      message: expect.stringContaining(`${images.paths[0]}: crashed the thread that decodes it, got `),
       exitCode: 5,
     });
     expect(await pool.decode(images, new Uint8Array(new SharedArrayBuffer(imageBytes)))).toEqual([]);

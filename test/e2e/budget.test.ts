@@ -174,9 +174,7 @@ describe("eval with a target", () => {
     const { code, stderr } = await patchdrop(["eval", "--load", at("pretrain"), ...machine, "--target-accuracy", "1"]);
     if (choice!.calibrated!.accuracy < 1) {
       expect(code).toBe(2);
-      expect(stderr).toMatch(
-        /^error: --target_accuracy: must be reached .*, got 1; the best there was [01]\.\d{4}, with /,
-      );
+      expect(stderr).toMatch(/^error: --target_accuracy: is not reached .*, got 1; the best is [01]\.\d{4}, at /);
     }
   });
 
@@ -212,14 +210,14 @@ describe("eval refuses", () => {
       "a target for top-k",
       ["--target-patches", "5", "--policy", "topk", "--budget", "4"],
       2,
-      `--policy: must be threshold where a target is given, which calibrates one, got topk; ${next}`,
+      `--policy: can't be combined with --target_patches or --target_accuracy, which calibrate a threshold, got topk; ${next}`,
     ],
     ["an accuracy in percent", ["--target-accuracy", "85"], 2, `--target_accuracy: must be at most 1, got 85; ${next}`],
     [
       "a chart without a sweep",
       ["--chart", "x.svg"],
       2,
-      `--chart: must go with --sweep, of which it is the chart, got x.svg; ${next}`,
+      `--chart: needs --sweep, whose chart it is, got x.svg; ${next}`,
     ],
     [
       "what was never calibrated",
@@ -241,7 +239,7 @@ describe("eval refuses", () => {
     const { code, stderr } = await patchdrop(["eval", "--load", at("hr"), ...machine, "--sweep"]);
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: expect.stringMatching(/^error: --sweep: must be left out for a run without a policy, got /),
+      stderr: expect.stringMatching(/^error: --sweep: needs a run with a policy, got /),
     });
   });
 

@@ -212,24 +212,28 @@ describe("--help", () => {
   const commands = [...stageNames, "eval", "report", "run", "quickstart", "models", "setup", "doctor"];
 
   it.each(commands)(
-    "of %s shows each flag and at least two examples",
+    "of %s fits 80 columns, and shows each flag and at least two examples",
     async (command) => {
-      const { code, stdout, stderr } = await patchdrop([command, "--help"], { COLUMNS: "200" });
+      const { code, stdout, stderr } = await patchdrop([command, "--help"]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout).toContain(`Usage: patchdrop ${command} [options]`);
       const examples = stdout.slice(stdout.indexOf("\nExamples:\n")).match(/^ {2}patchdrop /gm) ?? [];
       expect(examples.length).toBeGreaterThanOrEqual(2);
+      const prose = stdout.slice(0, stdout.indexOf("\nExamples:\n")).split("\n");
+      expect(prose.filter((line) => line.length > 80)).toEqual([]);
       if (!(command in schemas)) return;
       const { shape } = schemas[command as keyof typeof schemas];
       for (const [name, entry] of Object.entries(shape)) {
-        const flag = new RegExp(`^ {2}--(${name}|no-${name.replaceAll("_", "-")})\\b`);
-        const line = stdout.split("\n").find((one) => flag.test(one)) ?? "";
-        expect(line, name).not.toBe("");
-        expect(/ \(required\)$/.test(line), name).toBe(!entry.safeParse(undefined).success);
+        const flag = new RegExp(`^(${name}|no-${name.replaceAll("_", "-")})\\b`);
+        const entries = stdout.split(/^ {2}(?:--|-h)/m).map((text) => text.trim().replace(/\s+/g, " "));
+        const shown = entries.find((one) => flag.test(one)) ?? "";
+        expect(shown, name).not.toBe("");
+        expect(/\((.*; )?required\)$/.test(shown), name).toBe(!entry.safeParse(undefined).success);
         const value = entry.safeParse(undefined);
-        // Switches that are off say nothing of it, and `--no-…` says that it turns something off.
+        // Switches that are off do not say so, and `--no-…` says that it turns something off.
         if (value.success && typeof value.data !== "boolean" && value.data !== undefined) {
-          expect(line, name).toContain(`(default: ${value.data})`);
+          expect(shown, name).toMatch(/default: \S+\)$/);
+          expect(shown, name).toContain(`default: ${value.data})`);
         }
       }
     },
@@ -433,7 +437,7 @@ describe("checkpoints", () => {
     "of another model",
     async () => {
       const ended = await pretrain(hr(), "--model", "R32_C10");
-      const rule = "must be of model R32_C10 2019 at 32 pixels, got R8_Scenes 2019 at 32 pixels";
+      const rule = "must be for the model R32_C10 2019 at 32 pixels, got R8_Scenes 2019 at 32 pixels";
       expectError(ended, 3, `--ckpt_hr_cl ${hr()}: ${rule}; give the same --model, --variant and sizes`);
     },
     runTimeoutMs,

@@ -86,7 +86,7 @@ describe("the schema", () => {
     });
     // Neither a stage's default nor what it requires holds for all.
     expect(schema.properties.common.properties.lr.description).toBe(
-      "learning rate (the highest, with --schedule onecycle)",
+      "learning rate; with --schedule onecycle, the highest",
     );
     expect(schema.properties.common.properties.penalty.description).toBe("reward of a wrong answer");
     expect(schema.properties.common.properties.load.description).not.toContain("required");

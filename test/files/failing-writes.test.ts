@@ -56,7 +56,7 @@ describe("makeFolderAtomic", () => {
     for (let call = 1; call <= 7; call++) {
       failNext(call);
       await expect(makeFolderAtomic(at("deep", "c"), make)).rejects.toThrow(
-        "/deep/c: could not be written (ENOSPC: injected, write); free some space, then go on; ",
+        "/deep/c: could not be written (ENOSPC: injected, write); free some space and run it again; ",
       );
       disk.failAt = 0;
       const left = existsSync(at("deep")) ? readdirSync(at("deep")) : [];

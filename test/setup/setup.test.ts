@@ -235,7 +235,9 @@ describe("interrupted setups", () => {
       if (steps.push(step) === 1) other.kill("SIGKILL");
     };
     await setup({ from: writeZip("libtorch.zip"), onProgress });
-    expect(steps[0]).toBe(`waiting for another setup (process ${other.pid}, by ${path.join(cache, ".lock")})`);
+    expect(steps[0]).toBe(
+      `waiting for another \`patchdrop setup\` (process ${other.pid}, by ${path.join(cache, ".lock")})`,
+    );
     expect(cached()).toEqual([`2.15.0-cpu-${platform}`]);
   });
 });

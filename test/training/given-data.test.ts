@@ -40,7 +40,7 @@ describe("data that a program gives", () => {
     const { faults } = await refusal(() => evaluate(runs.at("hr")));
     expect(faults).toEqual([
       {
-        where: runs.at("hr"),
+        where: `--load ${runs.at("hr")}`,
         rule: "must know the 10 classes (nw, ne, sw, …) of synthetic",
         got: "3 classes (class0, class1, class2)",
         next: "give the data that the run was trained on, or train a classifier on these",
