@@ -157,7 +157,7 @@ describe("a run that is resumed", () => {
     run.close();
     expect(read?.progress.epoch).toBe(1);
     const told = ({ name }: { name: string }) =>
-      expect.stringMatching(new RegExp(`^checkpoint ${name} is damaged: .*; the run goes on from ${save(1).name}$`));
+      expect.stringMatching(new RegExp(`^checkpoint ${name} is damaged: .*; the run continues from ${save(1).name}$`));
     expect(notes).toEqual([told(save(3)), told(save(2))]);
     expect(readdirSync(join(dir, "checkpoints")).sort()).toEqual([
       save(1).name,
@@ -197,7 +197,10 @@ describe("a run that is resumed", () => {
     runWith(1, 2);
     for (const step of [1, 2]) damage(step);
     const error = refusal(() => RunFolder.resume(dir, config));
-    expect(error.faults.map(({ where }) => where)).toEqual([dir, save(2).name, save(1).name]);
+    expect(error.faults.map(({ where }) => where)).toEqual([
+      dir,
+      ...[2, 1].map((step) => join(dir, "checkpoints", save(step).name, "agent.safetensors")),
+    ]);
     expect(error.kind).toBe("input");
   });
 });
