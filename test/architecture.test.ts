@@ -170,3 +170,8 @@ it("lists every folder", () => {
   const folders = new Set(sources.map(({ path }) => folderOf(path)).filter((name) => !name.endsWith(".ts")));
   expect([...folders].sort()).toEqual([...Object.keys(mayImport), "cli"].sort());
 });
+
+it("names the stage of two streams where its options are: whoever wants to know asks OpenedRun.hasTwoStreams", () => {
+  const naming = sources.filter(({ path }) => readFileSync(join(root, path), "utf8").includes('"finetune2stream"'));
+  expect(naming.map(({ path }) => path)).toEqual([join("src", "options", "stage-options.ts")]);
+});

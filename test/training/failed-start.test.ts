@@ -56,7 +56,7 @@ describe("a training that cannot start", () => {
       "a classifier of another model",
       "finetune",
       () => ({ ...policy(), ckpt_hr_cl: run("other-model") }),
-      "must be of model R8_Scenes 2019",
+      "R8_Scenes 2019 at 32 pixels, got R32_C10 2019",
     ],
     [
       "a policy where a classifier belongs",
@@ -80,7 +80,7 @@ describe("a training that cannot start", () => {
       "a policy of another low resolution",
       "finetune2stream",
       () => ({ ...both(), load: run("other-low"), ckpt_lr_cl: run("lr") }),
-      "must be of model R8_Scenes 2019 at 32 pixels, low resolution 8",
+      "R8_Scenes 2019 at 32 pixels, low resolution 8, got ",
     ],
     [
       "ImageNet weights of another network",
