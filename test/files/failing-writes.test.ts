@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { assertWritable, makeFolderAtomic, systemFault, writeFileAtomic } from "../../src/files/atomic.ts";
+import { takeLock } from "../../src/files/lock.ts";
 import { cutFile, LogFile } from "../../src/files/log-file.ts";
 
 const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
@@ -121,6 +122,29 @@ describe("a file that cannot be replaced", () => {
     mkdirSync(at("f", "deep"), { recursive: true });
     expect(() => writeFileAtomic(at("f"), bytes("x"))).toThrow(/\/f: could not be written \(.*; 1 bytes needed, /);
     expect(readdirSync(folder)).toEqual(["f"]);
+  });
+});
+
+describe("a lock that cannot be written", () => {
+  it.each([
+    [1, "EACCES", "give a folder that may be written"], // the file is not made
+    [2, "ENOSPC", "free some space, then go on; a training goes on with --resume"], // its first bytes
+    [3, "EIO", "check the disk and the path"],
+  ])("at call %d by %s is not held", (call, code, next) => {
+    failNext(call, code);
+    expect(() => takeLock(at("run.lock"))).toThrow(
+      expect.objectContaining({
+        kind: "system",
+        message: expect.stringMatching(
+          new RegExp(
+            `/run\\.lock: could not be written \\(${code}: injected, write\\); \\d+ bytes needed, \\d+ free; ${next}$`,
+          ),
+        ),
+      }),
+    );
+    disk.failAt = 0;
+    expect(readdirSync(folder)).toEqual([]);
+    takeLock(at("run.lock"))();
   });
 });
 

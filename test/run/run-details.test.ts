@@ -99,6 +99,11 @@ describe("a save", () => {
 });
 
 describe("a run that is resumed", () => {
+  it("must be there", () => {
+    mkdirSync(dir);
+    expect(refusal(() => RunFolder.resume(dir, config)).kind).toBe("input");
+  });
+
   it("keeps three checkpoints unless it was asked to keep more", () => {
     runWith(1, 2, 3);
     const resumed = (keep: number | undefined, step: number) => {
@@ -219,15 +224,16 @@ describe("the logs", () => {
 
   it("go on in the newest event file, which gets no second beginning", () => {
     mkdirSync(dir);
-    for (const name of ["events.out.tfevents.2.b", "events.out.tfevents.1.a", "events.txt"])
+    for (const name of ["events.out.tfevents.2.b", "events.out.tfevents.1.a", "events.out.tfevents.0.c", "events.txt"])
       writeFileSync(join(dir, name), "");
     for (const epoch of [1, 2]) {
       const log = new MetricLog(dir);
       log.append({ epoch, split: "train", accuracy: 0.5, model: "tiny" });
       log.close();
     }
-    expect(events(dir).sort()).toEqual(["events.out.tfevents.1.a", "events.out.tfevents.2.b", "events.txt"]);
-    expect(readFileSync(join(dir, "events.out.tfevents.1.a")).length).toBe(0);
+    const older = ["events.out.tfevents.0.c", "events.out.tfevents.1.a"];
+    expect(events(dir).sort()).toEqual([...older, "events.out.tfevents.2.b", "events.txt"]);
+    expect(older.map((name) => readFileSync(join(dir, name)).length)).toEqual([0, 0]);
     const written = decodeEvents(readFileSync(join(dir, "events.out.tfevents.2.b")));
     // Text is no scalar, nor is the epoch, which is the step.
     expect(written.map(({ step, scalars }) => [step, scalars])).toEqual([
