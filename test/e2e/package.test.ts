@@ -51,7 +51,7 @@ it("holds what a user needs and nothing else", () => {
 
 it("trains on images of one's own, and says what the run sees in a file", { timeout: runTimeoutMs }, () => {
   const trained = node("train-on-your-images.mjs", "images", "runs");
-  expect(trained).toMatch(/^runs\/policy: \d+\.\d % with \d+\.\d patches an image\n$/);
+  expect(trained).toMatch(/^runs\/policy: \d+\.\d % with \d+\.\d patches per image\n$/);
   const [, patches] = /with (\d+\.\d) patches/.exec(trained)!;
   const said = node("predict-a-file.mjs", "runs/policy", "images/test/class1/0.png");
   const found = /^class[01] \((\d+\.\d) %\), from (\d+) of 16 patches\n$/.exec(said);
