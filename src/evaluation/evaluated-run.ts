@@ -48,11 +48,11 @@ export async function withEvaluatedRun<T>(
   const data = given ?? (await openDataFor(model, settings, reporter.note));
   checkSplits(data, { imageSize: model.imageSize, bands: 3 });
   const description = describeRun(checkpoint, options, data[options.split]);
-  // A run may be taken to images of as many classes that are all called otherwise; the same ones must keep their order.
+  // A run may be taken to images whose classes have other names, but not to the same ones in another order.
   const { classes } = data[options.split];
-  const isOther =
-    classes.length === description.classes.length && !classes.some((name) => description.classes.includes(name));
-  if (!isOther) checkClasses(description.classes, data[options.split], `--load ${options.load}`);
+  const known = description.classes;
+  const isMoved = classes.some((name, label) => known.includes(name) && known[label] !== name);
+  if (classes.length !== known.length || isMoved) checkClasses(known, data[options.split], `--load ${options.load}`);
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
   const alone = (name: NetworkName, from = checkpoint) =>
     openSaved({ sources: new Map([[name, from]]), description }, place);

@@ -127,8 +127,8 @@ describe("a file that cannot be replaced", () => {
 
 describe("a lock that cannot be written", () => {
   it.each([
-    [1, "EACCES", "give a folder that may be written"], // the file is not made
-    [2, "ENOSPC", "free some space, then go on; a training goes on with --resume"], // its first bytes
+    [1, "EACCES", "give a writable folder"], // the file is not made
+    [2, "ENOSPC", "free some space and run it again; continue a training with --resume"], // its first bytes
     [3, "EIO", "check the disk and the path"],
   ])("at call %d by %s is not held", (call, code, next) => {
     failNext(call, code);
