@@ -5,14 +5,14 @@
  * folder can be moved or sent alone.
  */
 
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Fault, fault } from "../errors.ts";
-import { systemFault, writeFolderAtomic } from "../files/atomic.ts";
+import { writeFolderAtomic } from "../files/atomic.ts";
 import { assertJson, isJsonObject, type JsonObject } from "../files/json.ts";
+import { readBytesIfAny } from "../files/read.ts";
 import { decodeSafetensors, encodeSafetensors, type StateDict } from "../formats/safetensors.ts";
+import { sha256 } from "../utils/sha256.ts";
 import { type SavedConfig, savedConfigSchema } from "./run-config.ts";
 
 /** A checkpoint as it was read. */
@@ -109,7 +109,7 @@ export function readCheckpoint(path: string): Checkpoint & CheckpointRecord {
   let optimizer: StateDict = new Map();
   for (const [file, listed] of Object.entries(files)) {
     const where = join(path, file);
-    const bytes = readBytes(where);
+    const bytes = readBytesIfAny(where);
     const wrong = bytes === undefined ? { rule: "is missing" } : checksumFault(bytes, listed);
     if (wrong !== undefined) faults.push({ where, ...wrong, next: "use another checkpoint" });
     if (bytes === undefined || faults.length > 0) continue;
@@ -136,7 +136,7 @@ export function readState(path: string): State {
 
 /** Reads a JSON file. Throws "input", with what to do `next`, where it is missing or no JSON; "system" otherwise. */
 export function readJson(path: string, next: string): unknown {
-  const bytes = readBytes(path);
+  const bytes = readBytesIfAny(path);
   if (bytes === undefined) throw fault("input", { where: path, rule: "is missing", next });
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -162,19 +162,4 @@ function checksumFault(bytes: Uint8Array, listed: { bytes: number; sha256: strin
   if (bytes.byteLength !== listed.bytes) return { rule: `must have ${listed.bytes} bytes`, got: bytes.byteLength };
   const found = sha256(bytes);
   return found === listed.sha256 ? undefined : { rule: `must have the SHA-256 ${listed.sha256}`, got: found };
-}
-
-/** Undefined where the file does not exist. Throws "system". */
-function readBytes(path: string): Uint8Array | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw systemFault("could not be read", path, 0, error);
-  }
-}
-
-function sha256(data: Uint8Array | string): string {
-  return createHash("sha256").update(data).digest("hex");
 }

@@ -3,6 +3,7 @@
  * checkpoint (`state.json`) and, as metadata, of each exported model. Which networks there are, their files say.
  */
 import { z } from "zod";
+import { sidesOf } from "../method/grid.ts";
 
 const side = z.int().positive();
 /** As the option `--patch_size` has it, too. */
@@ -56,11 +57,7 @@ const rules: readonly (readonly [keyof Fields, string, (said: Fields) => boolean
   [
     "patchSize",
     "must divide imageSize",
-    ({ imageSize, patchSize }) => {
-      return String(patchSize)
-        .split("x")
-        .every((part) => imageSize % Number(part) === 0);
-    },
+    ({ imageSize, patchSize }) => sidesOf(patchSize).every((side) => imageSize % side === 0),
   ],
 ];
 type Fields = z.infer<typeof fields>;

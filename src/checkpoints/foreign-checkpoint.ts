@@ -4,10 +4,9 @@
  * Neither says which model or options made it.
  */
 
-import { readFileSync } from "node:fs";
 import { fault } from "../errors.ts";
-import { systemFault } from "../files/atomic.ts";
 import { isJsonObject, type JsonObject, toJson } from "../files/json.ts";
+import { readBytes } from "../files/read.ts";
 import { decodeSafetensors, float32Tensor, type StateDict } from "../formats/safetensors.ts";
 import { isDict, isTensor, readTorchFile, type TorchValue } from "../formats/torch-file.ts";
 import type { TorchTree } from "../formats/torch-writer.ts";
@@ -20,7 +19,7 @@ const networkNames = ["agent", "resnet_hr", "resnet_lr", unnamedNetwork];
 const numberNames = ["epoch", "acc", "reward"];
 
 /** In the place of a run's configuration: every option must be given. */
-const unknownRun: SavedConfig = {
+export const unknownRun: SavedConfig = {
   format: 1,
   stage: "unknown",
   options: {},
@@ -129,12 +128,4 @@ function scalar(value: TorchValue | undefined): number | undefined {
 
 function isFiniteEntry(entry: readonly [string, number | undefined]): entry is readonly [string, number] {
   return Number.isFinite(entry[1]);
-}
-
-function readBytes(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw systemFault("could not be read", path, 0, error);
-  }
 }

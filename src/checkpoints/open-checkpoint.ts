@@ -4,10 +4,10 @@ import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
-import type { JsonObject } from "../files/json.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { type Checkpoint, readCheckpoint, readState, stateName } from "./checkpoint.ts";
-import { readForeignCheckpoint, unnamedNetwork } from "./foreign-checkpoint.ts";
+import { readForeignCheckpoint, unknownRun, unnamedNetwork } from "./foreign-checkpoint.ts";
+import type { SavedConfig } from "./run-config.ts";
 import { checkpointsName, configName, linkedName, listCheckpoints } from "./saved-checkpoints.ts";
 
 /**
@@ -26,9 +26,9 @@ export function openCheckpoint(path: string): Checkpoint {
   return { path: folder, networks, optimizer, progress, config };
 }
 
-/** The options of the run that made the checkpoint at `path`; none where a file does not say. @throws as {@link openCheckpoint} */
-export function optionsOfCheckpoint(path: string): JsonObject {
-  return isFolder(path) ? readState(find(path)).config.options : {};
+/** The run that made the checkpoint at `path`, whose networks are not read. @throws as {@link openCheckpoint} */
+export function configOfCheckpoint(path: string): SavedConfig {
+  return isFolder(path) ? readState(find(path)).config : unknownRun;
 }
 
 /** The checkpoint's network of that name; a file with a single unnamed network gives it for any name. */

@@ -3,11 +3,12 @@
  * checkpoint that is one file, `<file>.choice.json` beside it. It names the weights that it was calibrated for by their
  * hash, and holds for no others.
  */
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { fault } from "../errors.ts";
-import { systemFault, writeFileAtomic } from "../files/atomic.ts";
+import { writeFileAtomic } from "../files/atomic.ts";
+import { readBytes } from "../files/read.ts";
 import type { ThresholdChoice } from "../method/budget.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { parseAs, readJson, readState } from "./checkpoint.ts";
@@ -66,7 +67,7 @@ export function writeChoice(path: string, choice: Omit<StoredChoice, "format" | 
 
 /** Names the weights: the networks of a checkpoint's folder, or the bytes of a checkpoint in one file. */
 export function weightsHash(path: string): string {
-  if (!statSync(path).isDirectory()) return sha256(bytesOf(path));
+  if (!statSync(path).isDirectory()) return sha256(readBytes(path));
   const files = Object.entries(readState(path).files).filter(([name]) => name !== "optimizer.safetensors");
   return networksHash(new Map(files.map(([name, file]) => [name.replace(".safetensors", ""), file.sha256])));
 }
@@ -74,12 +75,4 @@ export function weightsHash(path: string): string {
 /** Where a checkpoint's choice is stored. */
 export function choiceFile(path: string): string {
   return statSync(path).isDirectory() ? join(path, "choice.json") : `${path}.choice.json`;
-}
-
-function bytesOf(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw systemFault("could not be read", path, 0, error);
-  }
 }

@@ -29,7 +29,8 @@ export function exportCommand(): Command {
     .action(async (flags: Flags) => {
       const options = parseWith(exportSchema, flags, "export");
       const { exportRun } = await import("../export/export-run.ts");
-      const { checkpoint, images, networks } = await exportRun(options);
+      const { checkpoint, images, networks, warning } = await exportRun(options);
+      if (warning !== undefined) process.stderr.write(`${checkpoint}: ${warning}\n`);
       const lines = networks.map(
         ({ file, network, outputs, difference }) =>
           `  ${file}: ${network}, ${outputs} probabilities per image, at most ${difference.toExponential(1)} from libtorch's\n`,

@@ -7,10 +7,7 @@ import { type Fault, fault } from "../errors.ts";
 import type { DataSplits, Dataset } from "./dataset.ts";
 import { transforms } from "./transforms.ts";
 
-type Described = Pick<
-  Dataset,
-  "name" | "classes" | "length" | "imageSize" | "bands" | "labels" | "normalization" | "transform"
->;
+type Described = Omit<Dataset, "inMemory" | "fingerprint">;
 
 /** Number of classes that an error names. */
 const mostNamed = 3;
@@ -19,9 +16,11 @@ const mostNamed = 3;
  * Checks what a data set says about itself, not the bytes of its images. Any {@link Dataset} is checked by this when a
  * training begins.
  * @throws usage: sizes that are not whole numbers above 0; too many or too few labels, or labels outside the classes; names
- *   of classes or bands that are empty or occur twice; statistics that are not one per band, finite, and in units of 0..1
+ *   of classes or bands that are empty or occur twice; values of other types than a Dataset's; statistics that are not one per band, finite, and in units of 0..1
  */
 export function checkDataset(dataset: Described): void {
+  const unlike = kindFaults(dataset ?? {});
+  if (unlike.length > 0) throw fault("usage", ofDataset(dataset?.name, unlike));
   const faults = [
     ...sizeFaults(dataset),
     ...nameFaults("classes", dataset.classes),
@@ -32,11 +31,23 @@ export function checkDataset(dataset: Described): void {
   if (!Object.hasOwn(transforms, dataset.transform)) {
     faults.push({ where: "transform", rule: `must be ${Object.keys(transforms).join(", ")}`, got: dataset.transform });
   }
-  if (faults.length === 0) return;
-  throw fault(
-    "usage",
-    faults.map((one) => ({ ...one, where: `data set ${dataset.name}: ${one.where}` })),
-  );
+  if (faults.length > 0) throw fault("usage", ofDataset(dataset.name, faults));
+}
+
+function ofDataset(name: unknown, faults: readonly Fault[]): Fault[] {
+  return faults.map((one) => ({ ...one, where: `data set ${name}: ${one.where}` }));
+}
+
+/** A program's data set may be anything, whatever its type promises. */
+function kindFaults({ name, classes, bands, normalization, read }: Partial<Described>): Fault[] {
+  const { mean, std } = normalization ?? {};
+  const lists = { classes, bands, "normalization.mean": mean, "normalization.std": std };
+  const others = Object.entries(lists).filter(([, value]) => !Array.isArray(value));
+  return [
+    ...(typeof name === "string" ? [] : [{ where: "name", rule: "must be text", got: typeof name }]),
+    ...others.map(([where, value]) => ({ where, rule: "must be a list", got: typeof value })),
+    ...(typeof read === "function" ? [] : [{ where: "read", rule: "must be a function", got: typeof read }]),
+  ];
 }
 
 function sizeFaults({ length, imageSize }: Described): Fault[] {
@@ -107,6 +118,10 @@ export function checkSplits({ train, test }: DataSplits, model: TakenImages): vo
       rule: `must have the ${model.bands} bands that the model takes`,
       got: train.bands.join(", "),
     });
+  }
+  for (const [split, { fingerprint }] of Object.entries({ train, test })) {
+    if (typeof fingerprint === "string" && fingerprint !== "") continue;
+    faults.push({ where: `${where}: ${split}.fingerprint`, rule: "must be text", got: typeof fingerprint });
   }
   if (faults.length > 0) throw fault("usage", faults);
 }

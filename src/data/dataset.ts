@@ -65,6 +65,26 @@ export function imageBytes({ imageSize, bands }: Pick<Dataset, "imageSize" | "ba
   return imageSize * imageSize * bands.length;
 }
 
+/**
+ * {@link Dataset.read}, of a data set that may come from a program: what it says it has read is checked.
+ * @throws usage: no Uint32Array of as many images of the data set as were asked for
+ */
+export async function readImages(
+  dataset: Dataset,
+  indices: Uint32Array,
+  out: Uint8Array,
+  augmentation?: Augmentation,
+): Promise<Uint32Array> {
+  const read = await dataset.read(indices, out, augmentation);
+  const isRight = read instanceof Uint32Array && read.length === indices.length;
+  if (isRight && read.every((index) => index < dataset.length)) return read;
+  throw fault("usage", {
+    where: `data set ${dataset.name}: read`,
+    rule: `must return which images it has read: a Uint32Array of ${indices.length}, each below ${dataset.length}`,
+    got: isRight ? read.find((index) => index >= dataset.length) : `${read?.constructor.name} of ${read?.length}`,
+  });
+}
+
 /** @throws internal: an index beyond the data set's end, images that `out` does not hold */
 export function checkRead(dataset: Dataset, indices: Uint32Array, out: Uint8Array): void {
   const where = `${dataset.name}: read`;

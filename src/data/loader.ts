@@ -5,7 +5,7 @@
 
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
-import { type Dataset, imageBytes } from "./dataset.ts";
+import { type Dataset, imageBytes, readImages } from "./dataset.ts";
 import type { Augmentation } from "./transforms.ts";
 
 /** Number of batches that are being read while the caller works on one: two, for threads that are done with the first. */
@@ -114,7 +114,7 @@ export class Loader {
   async #fill(order: Uint32Array, epoch: number, step: number, buffer: Uint8Array): Promise<Batch> {
     const { indices: asked, augmentation } = this.#plan(order, epoch, step);
     const images = buffer.subarray(0, asked.length * imageBytes(this.dataset));
-    const indices = await this.dataset.read(asked, images, augmentation);
+    const indices = await readImages(this.dataset, asked, images, augmentation);
     return { images, labels: Int32Array.from(indices, (index) => this.dataset.labels[index]), indices };
   }
 

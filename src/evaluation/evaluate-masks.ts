@@ -18,6 +18,7 @@ import { classification } from "../method/task.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
+import { row } from "../utils/rows.ts";
 
 /** Images per batch; results do not depend on it. */
 const batchSize = 512;
@@ -76,7 +77,7 @@ export async function evaluateMasks(
     // Masks that agree on a whole batch, as baselines do on none and on all patches, are classified once.
     const known = new Map<string, BatchResult>();
     for (const [n, maskOf] of masks.entries()) {
-      const taken = masksOf(batch, maskOf, wanted);
+      const taken = masksOf(maskOf, wanted, patches, first);
       const key = Buffer.from(taken).toString("latin1");
       const result = known.get(key) ?? resultOf(evaluating, await held.logits(taken), labels, taken);
       known.set(key, result);
@@ -102,18 +103,21 @@ interface SplitBatch {
   readonly first: number;
 }
 
-function masksOf({ labels, first }: SplitBatch, maskOf: MaskOf, wanted: Float32Array): Uint8Array {
-  const patches = wanted.length / labels.length;
+/**
+ * The masks [B, P] of a batch of which the policy wants the patches with these probabilities.
+ * @param wanted [B, P]
+ * @param first number of images before the batch
+ */
+export function masksOf(maskOf: MaskOf, wanted: Float32Array, patches: number, first = 0): Uint8Array {
   const masks = new Uint8Array(wanted.length);
-  for (let b = 0; b < labels.length; b++) {
-    masks.set(maskOf(first + b, wanted.subarray(b * patches, (b + 1) * patches)), b * patches);
-  }
+  const count = wanted.length / patches;
+  for (let b = 0; b < count; b++) masks.set(maskOf(first + b, row(wanted, b, patches)), b * patches);
   return masks;
 }
 
 /** How many patches each mask of [B, P] takes, [B]. */
 function countsOf(masks: Uint8Array, patches: number): Uint16Array {
-  const of = (b: number) => countPatches(masks.subarray(b * patches, (b + 1) * patches));
+  const of = (b: number) => countPatches(row(masks, b, patches));
   return Uint16Array.from({ length: masks.length / patches }, (_, b) => of(b));
 }
 

@@ -4,12 +4,15 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
-import { describeRun, modelOf } from "../inference/describe-run.ts";
+import { fault } from "../errors.ts";
+import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { RewardOptions } from "../method/reward.ts";
 import type { NetworkName } from "../models/networks.ts";
+import type { Model } from "../models/registry.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
+import { defined } from "../utils/defined.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import type { Evaluating } from "./evaluate-masks.ts";
 
@@ -45,7 +48,7 @@ export async function withEvaluatedRun<T>(
   const settings = settingsOf(checkpoint, options);
   const place = placeOf(options);
   const model = modelOf(checkpoint, options);
-  const data = given ?? (await openDataFor(model, settings, reporter.note));
+  const data = given ?? (await openRunData(checkpoint, model, settings, reporter));
   checkSplits(data, { imageSize: model.imageSize, bands: 3 });
   const description = describeRun(checkpoint, options, data[options.split]);
   // A run may be taken to images whose classes have other names, but not to the same ones in another order.
@@ -56,7 +59,8 @@ export async function withEvaluatedRun<T>(
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
   const alone = (name: NetworkName, from = checkpoint) =>
     openSaved({ sources: new Map([[name, from]]), description }, place);
-  noteCurriculum(checkpoint, run, reporter);
+  const unfinished = unfinishedCurriculum(checkpoint, model.grid);
+  if (unfinished !== undefined) reporter.note(`${unfinished}, and decides all here`);
   try {
     const { seed, reward: kind, penalty } = settings;
     const rewarding = run.hasPolicy ? { kind, penalty } : undefined;
@@ -66,21 +70,23 @@ export async function withEvaluatedRun<T>(
   }
 }
 
+/** The data set that the options name. */
+function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, { note }: Reporter): Promise<DataSplits> {
+  if (flags.dataset !== undefined || flags.data_dir !== undefined || !isOnGivenData(checkpoint)) {
+    return openDataFor(model, flags, note);
+  }
+  throw fault("usage", {
+    where: "--data_dir",
+    rule: `must be given: ${checkpoint.path} was trained on data of a program, ${checkpoint.config.dataset.name}`,
+    next: "give images of the same classes, or evaluate it from the program",
+  });
+}
+
 /** The options of the run that made the checkpoint, overridden by those that were given. */
 function settingsOf({ config }: Checkpoint, options: EvalOptions) {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return { ...unsaid, ...config.options, ...Object.fromEntries(given) } as DataFlags & {
+  return { ...unsaid, ...config.options, ...defined(options) } as DataFlags & {
     seed: number;
     reward: RewardOptions["kind"];
     penalty: number;
   };
-}
-
-/** Outputs of the policy that its curriculum had not reached are as they were drawn. */
-function noteCurriculum({ progress }: Checkpoint, { model }: OpenedRun, { note }: Reporter): void {
-  const { decided } = progress;
-  if (typeof decided !== "number" || decided >= model.grid.patches) return;
-  note(
-    `the curriculum was not over: the policy had learned to decide ${decided} of ${model.grid.patches} patches, and decides all here`,
-  );
 }

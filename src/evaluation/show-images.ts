@@ -1,6 +1,6 @@
 /** What a run's policy does with single images, as bytes for a person to look at. */
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { type Dataset, readImages } from "../data/dataset.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Choice } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
@@ -10,7 +10,7 @@ import { calibratedChoice, choiceOf } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
-import type { MaskOf } from "./evaluate-masks.ts";
+import { type MaskOf, masksOf } from "./evaluate-masks.ts";
 import { withEvaluatedRun } from "./evaluated-run.ts";
 import { maskBy } from "./masks.ts";
 
@@ -46,7 +46,7 @@ export async function showImages(
     const { imageSize, grid } = run.model;
     const chosen = choice ?? choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
     const images = new Uint8Array(indices.length * imageSize ** 2 * 3);
-    const read = await split.read(indices, images);
+    const read = await readImages(split, indices, images);
     const maskOf = maskBy(chosen, seed, (i) => read[i]);
     const found = await look(run, images, maskOf);
     return Array.from(read, (index, i) => {
@@ -73,9 +73,7 @@ async function look(run: OpenedRun, images: Uint8Array, maskOf: MaskOf): Promise
   const held = run.hold({ images });
   try {
     const wanted = await held.probabilities();
-    const count = wanted.length / patches;
-    const masks = new Uint8Array(wanted.length);
-    for (let i = 0; i < count; i++) masks.set(maskOf(i, row(wanted, i, patches)), i * patches);
+    const masks = masksOf(maskOf, wanted, patches);
     const classes = softmax(await held.logits(masks), run.classes.length);
     return (i) => ({
       probabilities: row(wanted, i, patches),

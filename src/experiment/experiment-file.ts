@@ -16,6 +16,7 @@ import { isJsonObject } from "../files/json.ts";
 import { faultsOf } from "../options/parse.ts";
 import { parseOptions, type StageName, type StageOptions, stageNames } from "../options/stage-options.ts";
 import { didYouMean } from "../utils/closest.ts";
+import { defined } from "../utils/defined.ts";
 import { checkpointOptions, fileSchema, optionsOf, readableParts, setByExperiment } from "./experiment-schema.ts";
 
 export interface ExperimentStage {
@@ -83,8 +84,7 @@ function fileFaults(content: unknown, file: string): Fault[] {
 
 /** Each option is checked here once, and not again with each stage. */
 function sharedOptions(values: Readonly<Record<string, unknown>>, stages: readonly WrittenStage[], place: string) {
-  const given = Object.entries(values).filter(([, value]) => value !== undefined);
-  return given.map(([key, value]): SharedOption => {
+  return Object.entries(defined(values)).map(([key, value]): SharedOption => {
     return { key, value, faults: sharedFaults(key, value, `${place}${key}`, stages) };
   });
 }

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
 import { sameNumber } from "../evaluation/masks.ts";
 import { showImages } from "../evaluation/show-images.ts";
@@ -160,12 +160,16 @@ function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
 }
 
 function factsOf({ name, evaluation: { checkpoint, dataset, split, images } }: EvaluatedRun): RunFacts {
-  const { config } = openCheckpoint(checkpoint);
-  const options = Object.entries(config.options).filter(([, value]) => value !== undefined);
+  const { stage, options, versions } = configOfCheckpoint(checkpoint);
   const evaluated = `${dataset}, ${split}, ${images} images`;
   return {
     name,
-    configuration: [["stage", config.stage], ["evaluated on", evaluated], ["checkpoint", checkpoint], ...options],
-    versions: Object.entries(config.versions),
+    configuration: [
+      ["stage", stage],
+      ["evaluated on", evaluated],
+      ["checkpoint", checkpoint],
+      ...Object.entries(options),
+    ],
+    versions: Object.entries(versions),
   };
 }

@@ -11,7 +11,7 @@ import { experimentKey, fileHash, type KnownResults, readResults, writeResults }
 import { pageName, resultsName } from "./experiment-schema.ts";
 import { type EvaluatedRun, tableOf } from "./gather.ts";
 import { evalOptions, evaluationKey } from "./stage-evaluation.ts";
-import { assertInOrder, isBegun, isDone, secondsOf } from "./stage-run.ts";
+import { assertData, assertInOrder, isBegun, isDone, secondsOf } from "./stage-run.ts";
 
 export interface ExperimentResult {
   /** One table over all stages, in their order, the baselines of each policy behind it. */
@@ -38,6 +38,7 @@ export async function runExperiment(
   reporter: Reporter = silentReporter,
 ): Promise<ExperimentResult> {
   assertInOrder(experiment.stages);
+  assertData(experiment.stages);
   const stopped = await trainStages(experiment, reporter);
   if (stopped !== undefined) return { ...unfinished, stopped };
   try {

@@ -52,11 +52,31 @@ export function assertInOrder(stages: readonly ExperimentStage[]): void {
     if (changed === undefined) continue;
     outdated.set(stage, {
       where: stage.options.cv_dir,
-      rule: `must have begun after ${changed.name}, which it starts from, was done`,
+      rule: `must have begun after ${changed.name}, which it starts from, was trained to epoch ${changed.options.max_epochs}`,
       next: "remove this folder to train the stage again, or give another --out",
     });
   }
   if (outdated.size > 0) throw fault("locked", [...outdated.values()]);
+}
+
+/**
+ * Refuses stages that are not done where the folder of their data is not there, nor will be: better now than after hours.
+ * @throws kind "input" with all such folders
+ */
+export function assertData(stages: readonly ExperimentStage[]): void {
+  const missing = new Set<string>();
+  for (const [i, stage] of stages.entries()) {
+    const { data_dir } = stage.options;
+    const isFetched = stages.slice(0, i + 1).some(({ options }) => options.download && options.data_dir === data_dir);
+    if (data_dir !== undefined && !isFetched && !existsSync(data_dir) && !isDone(stage)) missing.add(data_dir);
+  }
+  const rule = { rule: "must be a folder that can be read", got: "no such folder", next: "check data_dir" };
+  if (missing.size > 0) {
+    throw fault(
+      "input",
+      [...missing].map((where) => ({ where, ...rule })),
+    );
+  }
 }
 
 /** The stages whose checkpoints a stage is given. */

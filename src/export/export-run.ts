@@ -12,7 +12,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import { systemFault, writeFolderAtomic } from "../files/atomic.ts";
-import { describeRun, modelOf } from "../inference/describe-run.ts";
+import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { Normalizer } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
@@ -37,6 +37,8 @@ export interface RunExport {
   /** The images that the networks were compared on. */
   readonly images: { readonly count: number; readonly of: string };
   readonly networks: readonly ExportedNetwork[];
+  /** What the user must know of the run. */
+  readonly warning: string | undefined;
 }
 
 const roles: Record<NetworkName, Role> = {
@@ -80,7 +82,8 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   makeParent(given.out);
   writeFolderAtomic(given.out, files);
   const of = test === undefined ? "random pixels" : `${test.name}, test`;
-  return { checkpoint: checkpoint.path, images: { count, of }, networks: exported };
+  const warning = unfinishedCurriculum(checkpoint, model.grid);
+  return { checkpoint: checkpoint.path, images: { count, of }, networks: exported, warning };
 }
 
 async function normalized({ normalization, imageSize }: RunDescription, pixels: Uint8Array): Promise<Float32Array> {
@@ -93,8 +96,10 @@ async function normalized({ normalization, imageSize }: RunDescription, pixels: 
 }
 
 /** The run's test set; none where the data that it was trained on are not here and no others are named. */
-async function testSetOf({ config }: Checkpoint, given: ExportOptions, model: Model): Promise<Dataset | undefined> {
-  const { data_dir: trainedOn, ...options } = config.options;
+async function testSetOf(checkpoint: Checkpoint, given: ExportOptions, model: Model): Promise<Dataset | undefined> {
+  const isNamed = given.dataset !== undefined || given.data_dir !== undefined;
+  if (!isNamed && isOnGivenData(checkpoint)) return undefined;
+  const { data_dir: trainedOn, ...options } = checkpoint.config.options;
   const there = typeof trainedOn === "string" && existsSync(trainedOn) ? trainedOn : undefined;
   const data_dir = given.data_dir ?? there;
   if (typeof trainedOn === "string" && data_dir === undefined) return undefined;

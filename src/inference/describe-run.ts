@@ -2,29 +2,31 @@
 
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
+import { unknownRun } from "../checkpoints/foreign-checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { isDatasetName } from "../data/dataset-registry.ts";
 import { normalizationFor } from "../data/normalizations.ts";
 import { syntheticNormalization } from "../data/synthetic.ts";
 import { fault } from "../errors.ts";
 import { asTested } from "../method/budget.ts";
+import type { Grid } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
+import { defined } from "../utils/defined.ts";
 
 /** What a user may say about a run that does not say it, or in place of what it says. */
 export type RunOverrides = Partial<ModelOptions> & { readonly fill?: Fill | undefined };
 
-/** The model of a run, under its own name and sizes unless flags say otherwise. @throws usage: there is none such */
-export function modelOf({ config }: Checkpoint, overrides: RunOverrides): Model {
-  const {
-    model = "R32_C10",
-    variant = "2019",
-    img_size,
-    lr_size,
-    patch_size,
-  } = config.options as Partial<ModelOptions>;
-  const own: ModelOptions = { model, variant, img_size, lr_size, patch_size };
-  const given = Object.entries(overrides).filter(([name, value]) => name in own && value !== undefined);
-  return findModel({ ...own, ...Object.fromEntries(given) });
+/** The model of a run, under its own name and sizes unless flags say otherwise. @throws usage: none is named, or none such */
+export function modelOf({ config, path }: Checkpoint, overrides: RunOverrides): Model {
+  const { model, variant = "2019", ...sizes } = { ...modelOptions(config.options), ...modelOptions(overrides) };
+  if (model !== undefined) return findModel({ model, variant, ...sizes });
+  const next = "give one that `patchdrop models` lists, with its --variant and sizes";
+  throw fault("usage", { where: "--model", rule: `must be given: ${path} does not say which model it is of`, next });
+}
+
+function modelOptions({ model, variant, img_size, lr_size, patch_size }: Partial<ModelOptions>) {
+  return defined({ model, variant, img_size, lr_size, patch_size });
 }
 
 /**
@@ -38,10 +40,10 @@ export function describeRun(
 ): RunDescription {
   const { description: stated, options } = checkpoint.config;
   if (stated !== undefined) mustAgree(checkpoint, stated);
+  const classes = stated?.classes ?? classesOf(checkpoint) ?? data.classes ?? unsaid(checkpoint);
   const model = modelOf(checkpoint, overrides);
   const fill = overrides.fill ?? stated?.fill ?? (options.fill as Fill | undefined) ?? "zero";
-  const { name, variant, imageSize, lowSize, grid } = model;
-  const sizes = { model: name, variant, imageSize, lowSize, patchSize: grid.patchSize };
+  const sizes = modelSizes(model);
   if (stated !== undefined) return { ...stated, ...sizes, fill };
   return {
     ...sizes,
@@ -49,15 +51,37 @@ export function describeRun(
     transform: model.transform,
     normalization: data.normalization ?? formerNormalization(checkpoint, model),
     fill,
-    classes: classesOf(checkpoint) ?? data.classes ?? unsaid(checkpoint),
+    classes,
     choice: asTested,
   };
 }
 
+/** A model as a description names it. */
+export function modelSizes({ name, variant, imageSize, lowSize, grid }: Model) {
+  return { model: name, variant, imageSize, lowSize, patchSize: grid.patchSize };
+}
+
+/** The reverse. @throws usage: there is none such */
+export function modelIn({ model, variant, imageSize, lowSize, patchSize }: RunDescription): Model {
+  return findModel({ model, variant, img_size: imageSize, lr_size: lowSize, patch_size: patchSize });
+}
+
+/** What to say of a policy whose curriculum was not over: outputs that it had not reached are as they were drawn. */
+export function unfinishedCurriculum({ progress }: Checkpoint, { patches }: Grid): string | undefined {
+  const { decided } = progress;
+  if (typeof decided !== "number" || decided >= patches) return undefined;
+  return `the curriculum was not over: the policy had learned to decide ${decided} of ${patches} patches`;
+}
+
+/** Whether a program gave the run its data: no command can open them, nor is a data set that some flag names the same. */
+export function isOnGivenData({ config: { dataset, options } }: Checkpoint): boolean {
+  const isNamed = options.dataset !== undefined || options.data_dir !== undefined;
+  return !isNamed && !isDatasetName(dataset.name) && dataset.name !== unknownRun.dataset.name;
+}
+
 /** A checkpoint says its model twice: in its options, which made it, and in its description. */
 function mustAgree(checkpoint: Checkpoint, stated: RunDescription): void {
-  const { name, variant, imageSize, lowSize, grid } = modelOf(checkpoint, {});
-  const made = { model: name, variant, imageSize, lowSize, patchSize: grid.patchSize };
+  const made = modelSizes(modelOf(checkpoint, {}));
   const names = Object.keys(made) as (keyof typeof made)[];
   const wrong = names.find((key) => stated[key] !== made[key]);
   if (wrong === undefined) return;

@@ -2,17 +2,17 @@
  * Opens a folder that export-run.ts wrote: the models' bytes, and what one must know to feed them, from their metadata.
  * Needs no libtorch. Whether ONNX Runtime takes the graphs shows when they are run.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { parseAs } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { shortHash } from "../checkpoints/networks-hash.ts";
 import { fault } from "../errors.ts";
-import { systemFault } from "../files/atomic.ts";
+import { readBytes } from "../files/read.ts";
 import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
 import { asTested, type ThresholdChoice } from "../method/budget.ts";
-import type { PatchSize } from "../method/grid.ts";
+import { type PatchSize, sidesOf } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
 import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
@@ -70,16 +70,14 @@ const schema = z
       .transform(Number)
       .optional(),
   })
-  .refine(({ image_size, patch_size, low_size }) => image_size % low_size === 0 && isGrid(image_size, patch_size), {
-    path: ["image_size"],
-    message: said("must be a multiple of patch_size and low_size"),
-  });
-function isGrid(imageSize: number, patchSize: PatchSize): boolean {
-  return String(patchSize)
-    .split("x")
-    .every((side) => imageSize % Number(side) === 0);
-}
-
+  .refine(
+    ({ image_size, patch_size, low_size }) =>
+      [low_size, ...sidesOf(patch_size)].every((side) => image_size % side === 0),
+    {
+      path: ["image_size"],
+      message: said("must be a multiple of patch_size and low_size"),
+    },
+  );
 type Metadata = z.infer<typeof schema>;
 
 function json<T>(schema: z.ZodType<T>, rule: string) {
@@ -138,11 +136,7 @@ function readModels(folder: string): Map<ModelFile, Uint8Array> {
   const models = new Map<ModelFile, Uint8Array>();
   for (const file of modelFiles) {
     const path = join(folder, file);
-    try {
-      if (existsSync(path)) models.set(file, readFileSync(path));
-    } catch (error) {
-      throw systemFault("could not be read", path, 0, error);
-    }
+    if (existsSync(path)) models.set(file, readBytes(path));
   }
   if (models.has("classifier.onnx") || models.has("lr_classifier.onnx")) return models;
   const how = "give a folder that `patchdrop export` made of a run";

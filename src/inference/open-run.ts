@@ -8,14 +8,14 @@ import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { asTested, type Choice } from "../method/budget.ts";
 import { makeGrid } from "../method/grid.ts";
 import { type Learner, loadNetwork, type NetworkName, networkNames } from "../models/networks.ts";
-import { findModel } from "../models/registry.ts";
 import { choosePrecision } from "../nn/precision.ts";
 import { calibratedChoice, choiceOf, notCalibrated } from "../options/choice-options.ts";
 import { parseWith } from "../options/parse.ts";
 import { type PredictOptions, predictSchema } from "../options/predict-options.ts";
 import type { Device } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
-import { describeRun } from "./describe-run.ts";
+import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { describeRun, modelIn, unfinishedCurriculum } from "./describe-run.ts";
 import { LibtorchEngine, type Place } from "./libtorch-engine.ts";
 import { OpenedRun } from "./opened-run.ts";
 
@@ -37,16 +37,21 @@ export async function openPredictor(
   return openRun(parseWith(predictSchema, { ...options, load }, "predict"));
 }
 
-/** @throws input: a checkpoint that is damaged or does not say its classes, no libtorch; usage: options that cannot be */
-export function openRun(options: OpenOptions): Promise<OpenedRun> {
-  return options.engine === "onnx" ? openExportedRun(options) : openTrainedRun(options);
+/**
+ * @param reporter hears what the user must know of the run
+ * @throws input: a checkpoint that is damaged or does not say its classes, no libtorch; usage: options that cannot be
+ */
+export function openRun(options: OpenOptions, reporter: Reporter = silentReporter): Promise<OpenedRun> {
+  return options.engine === "onnx" ? openExportedRun(options) : openTrainedRun(options, reporter);
 }
 
-async function openTrainedRun(options: OpenOptions): Promise<OpenedRun> {
+async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise<OpenedRun> {
   const checkpoint = openCheckpoint(options.load);
   const description = describeRun(checkpoint, { fill: options.fill });
-  const { patches } = makeGrid(description.imageSize, description.patchSize);
-  const choice = choiceOf(options, patches, () => calibratedChoice(checkpoint.path));
+  const { grid } = modelIn(description);
+  const unfinished = unfinishedCurriculum(checkpoint, grid);
+  if (unfinished !== undefined) note(`${checkpoint.path}: ${unfinished}, and decides all here`);
+  const choice = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
   const hash = weightsHash(checkpoint.path).slice(0, shortLength);
   return openSaved({ sources: sourcesOf(checkpoint), description, choice, checkpoint: hash }, placeOf(options));
 }
@@ -105,10 +110,6 @@ export function openLearners(
   const { normalization, fill } = description;
   const engine = new LibtorchEngine(learners, { model: modelIn(description), normalization, fill }, place);
   return new OpenedRun({ description, networks: new Set(learners.keys()), engine, choice, checkpoint });
-}
-
-function modelIn({ model, variant, imageSize, lowSize, patchSize }: RunDescription) {
-  return findModel({ model, variant, img_size: imageSize, lr_size: lowSize, patch_size: patchSize });
 }
 
 /** ONNX Runtime is loaded only where it computes, and libtorch is not opened then. */

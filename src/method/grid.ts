@@ -52,8 +52,8 @@ export function makeGrid(imageSize: number, patchSize: PatchSize): Grid {
   return { imageSize, patchSize, patchWidth, patchHeight, rows, columns, patches: rows * columns };
 }
 
-/** Width and height. */
-function sidesOf(size: PatchSize): [number, number] {
+/** Width and height of a patch, in pixels. */
+export function sidesOf(size: PatchSize): [number, number] {
   if (typeof size === "number") return [size, size];
   const [width, height] = size.split("x").map(Number);
   return [width, height];

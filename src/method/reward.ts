@@ -53,6 +53,11 @@ export interface RewardOptions {
   readonly penalty: number;
 }
 
+/** As the options of a stage name them. */
+export function rewardingOf({ reward: kind, penalty }: { reward: RewardKind; penalty: number }): RewardOptions {
+  return { kind, penalty };
+}
+
 /** R(a) of what came of masks, [B]. */
 export function reward(outcome: Outcome, { kind, penalty }: RewardOptions): Tensor {
   const rule: Rule = rewards[kind];

@@ -3,7 +3,7 @@
  * (2019) or of their second (2020). A new model is one entry here.
  */
 import { fault } from "../errors.ts";
-import { type Grid, makeGrid, type PatchSize } from "../method/grid.ts";
+import { type Grid, makeGrid, type PatchSize, sidesOf } from "../method/grid.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
 import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.ts";
@@ -169,7 +169,7 @@ function transformOf(dataset: ModelDataset): Model["transform"] {
 
 function gridOf(imageSize: number, patch: PatchSize | undefined): Grid {
   if (typeof patch !== "string") return makeGrid(imageSize, sizeWithin("--patch_size", patch, imageSize));
-  for (const side of patch.split("x")) sizeWithin("--patch_size", Number(side), imageSize);
+  for (const side of sidesOf(patch)) sizeWithin("--patch_size", side, imageSize);
   return makeGrid(imageSize, patch);
 }
 

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { fault } from "../errors.ts";
+import { defined } from "../utils/defined.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { modelGroup } from "./model-group.ts";
@@ -122,7 +123,7 @@ export function parseOptions<S extends StageName>(
   given: Record<string, unknown>,
   prefix = "--",
 ): StageOptions<S> {
-  const named = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const named = defined(given);
   const all = given.resume === true ? { ...optionsOfRun(stage, given.cv_dir), ...named } : named;
   return parseWith(parsers[stage], all, stage, prefix);
 }
@@ -144,7 +145,6 @@ export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "pat
  * @throws kind "usage" for options that `parseOptions` would refuse
  */
 export function withModelDefaults<S extends StageName>(stage: S, options: StageOptions<S>): ResolvedStageOptions<S> {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const defaults = defaultsFor(options.model ?? "", schemas[stage].shape);
-  return parseWith(resolvers[stage], { ...defaults, ...Object.fromEntries(given) }, stage);
+  return parseWith(resolvers[stage], { ...defaults, ...defined(options) }, stage);
 }

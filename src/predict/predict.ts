@@ -46,7 +46,7 @@ export async function predict(
   reporter: Reporter = silentReporter,
 ): Promise<PredictCounts> {
   const found = await findImages(args, input);
-  const run = await openRun(options);
+  const run = await openRun(options, reporter);
   try {
     const { checkpoint, classes } = run;
     const format = options.format === "csv" ? csvLines(Math.min(options.top, classes.length)) : jsonLines;

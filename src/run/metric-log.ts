@@ -3,13 +3,13 @@
  * file with the same scalars under the reference's tags, `<split>_<metric>`, the epoch being the step.
  */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fault } from "../errors.ts";
-import { systemFault } from "../files/atomic.ts";
 import { isJsonObject } from "../files/json.ts";
 import { cutFile, LogFile } from "../files/log-file.ts";
+import { readBytesIfAny } from "../files/read.ts";
 import { encodeFileVersion, encodeScalars } from "../formats/tensorboard-events.ts";
 
 /** The numbers of one split ("train", "test") in one epoch. A number that is not finite is kept as NaN. */
@@ -98,14 +98,11 @@ export function cutLogs(folder: string, lengths: ReadonlyMap<string, number>): s
  */
 export function readMetrics(folder: string): MetricRecord[] {
   const path = join(folder, metricsName);
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw systemFault("could not be read", path, 0, error);
+  const bytes = readBytesIfAny(path);
+  if (bytes === undefined) {
     throw fault("input", { where: path, rule: "does not exist", next: "give the --cv_dir of a training" });
   }
-  const lines = text.split("\n").slice(0, -1);
+  const lines = bytes.toString().split("\n").slice(0, -1);
   return lines.map((line, i) => parseRecord(line, `${path}:${i + 1}`));
 }
 

@@ -1,9 +1,10 @@
 /** Which model a stage trains when no flag says it: that of the checkpoints that it starts from, or the one that suits its data. */
-import { optionsOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { describeData } from "../data/describe-data.ts";
 import { type DataFacts, modelForData } from "../models/model-for-data.ts";
 import { modelOptionNames, type StageName, type StageOptions } from "../options/stage-options.ts";
+import { defined } from "../utils/defined.ts";
 import type { Reporter } from "../utils/reporter.ts";
 
 const checkpointFlags = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
@@ -19,14 +20,14 @@ export async function withModel<S extends StageName>(
   data: DataSplits | undefined,
 ): Promise<StageOptions<S>> {
   if (options.model !== undefined) return { ...options, variant: options.variant ?? "2019" };
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const given: Record<string, unknown> = defined(options);
   for (const flag of checkpointFlags) {
-    const path = Object.fromEntries(given)[flag];
-    const own = typeof path === "string" ? optionsOfCheckpoint(path) : {};
+    const path = given[flag];
+    const own = typeof path === "string" ? configOfCheckpoint(path).options : {};
     if (own.model === undefined) continue;
     const model = Object.fromEntries(modelOptionNames.map((name) => [name, own[name]]));
     note(`--model ${own.model}, as in ${path}`);
-    return { ...options, ...model, ...Object.fromEntries(given) };
+    return { ...options, ...model, ...given };
   }
   const variant = options.variant ?? "2019";
   const { model, note: why } = modelForData(data === undefined ? await describeData(options) : factsOf(data), variant);

@@ -7,7 +7,7 @@
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { lowResolution, maskPatches } from "../method/images.ts";
 import { bounded } from "../method/policy.ts";
-import { reward } from "../method/reward.ts";
+import { reward, rewardingOf } from "../method/reward.ts";
 import { classification } from "../method/task.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
@@ -66,7 +66,7 @@ function finetuning(
     networks,
     optimizer,
     uniformsPerImage: estimatorOf(options.estimator).drawsPerPatch * setting.model.grid.patches,
-    rewarding: { kind: options.reward, penalty: options.penalty },
+    rewarding: rewardingOf(options),
     step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr }),
     free: () => low?.free(),
   };
@@ -91,7 +91,7 @@ export function finetuneStep(
 ): StepNumbers {
   const { alpha, beta, fill, classifier_bn, two_stream_mix, policy_loss } = options;
   const estimator = estimatorOf(options.estimator);
-  const rewarding = { kind: options.reward, penalty: options.penalty };
+  const rewarding = rewardingOf(options);
   const low = lowResolution(images, model);
   const lowLogits = lowClassifier?.forward(low); // [B, K]
   const classify = (mask: Tensor, mode: BatchNormMode) =>

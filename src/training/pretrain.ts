@@ -6,6 +6,7 @@
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { lowResolution } from "../method/images.ts";
 import { bounded, decidedPatches, decideLeading } from "../method/policy.ts";
+import { rewardingOf } from "../method/reward.ts";
 import type { Learner } from "../models/networks.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer, type Rate } from "../nn/optimizer.ts";
@@ -33,7 +34,7 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
     ]),
     optimizer,
     uniformsPerImage: estimatorOf(options.estimator).drawsPerPatch * patches,
-    rewarding: { kind: options.reward, penalty: options.penalty },
+    rewarding: rewardingOf(options),
     decided: (epoch) => decidedPatches(epoch, patches, options.curriculum),
     step: (batch, lr) => pretrainStep(policy, judge, batch, { setting, options, optimizer, lr }),
     free: () => judge.free(),
@@ -64,7 +65,7 @@ export function pretrainStep(
   const { grid } = model;
   const { alpha, beta, fill } = options;
   const estimator = estimatorOf(options.estimator);
-  const rewarding = { kind: options.reward, penalty: options.penalty };
+  const rewarding = rewardingOf(options);
   const decided = decidedPatches(epoch, grid.patches, options.curriculum);
   const low = lowResolution(images, model);
   return withGradients(() => {

@@ -9,6 +9,7 @@ import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
+import { modelSizes, unfinishedCurriculum } from "../inference/describe-run.ts";
 import type { Place } from "../inference/libtorch-engine.ts";
 import { asTested } from "../method/budget.ts";
 import { type Fill, Normalizer } from "../method/images.ts";
@@ -66,10 +67,8 @@ export async function prepare(
 
 /** What a training on these data says about its networks. */
 export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
-  const { name, variant, imageSize, lowSize, grid } = model;
   const { normalization, classes, bands, transform } = train;
-  const sizes = { imageSize, lowSize, patchSize: grid.patchSize };
-  return { model: name, variant, ...sizes, bands, transform, normalization, fill, classes, choice: asTested };
+  return { ...modelSizes(model), bands, transform, normalization, fill, classes, choice: asTested };
 }
 
 /** Where a network begins: at fresh weights, or at those of a checkpoint that a flag names. */
@@ -91,7 +90,8 @@ export function startNetworks<N extends NetworkName>(
     if (origin === "fresh") return freshNetwork(setting, seed, name);
     const from = checkpointOf(origin.flag, origin.path, model);
     const { classes } = from.config.description ?? from.config.dataset;
-    noteCurriculum(from, origin, setting);
+    const unfinished = name === "agent" ? unfinishedCurriculum(from, model.grid) : undefined;
+    if (unfinished !== undefined) setting.reporter.note(`${origin.flag} ${origin.path}: ${unfinished}`);
     if (name !== "agent" && Array.isArray(classes))
       checkClasses(classes.map(String), data.train, `${origin.flag} ${origin.path}`);
     return loadNetwork(setting, name, savedNetwork(from, name));
@@ -104,15 +104,6 @@ export function startNetworks<N extends NetworkName>(
     for (const { parameters } of started.values()) parameters.free();
     throw error;
   }
-}
-
-/** A policy whose curriculum was not over has outputs that are as they were drawn. */
-function noteCurriculum({ progress }: Checkpoint, { flag, path }: Exclude<Origin, "fresh">, setting: Setting): void {
-  const { decided } = progress;
-  const { patches } = setting.model.grid;
-  if (flag !== "--load" || typeof decided !== "number" || decided >= patches) return;
-  const learned = `its policy had learned to decide ${decided} of ${patches} patches`;
-  setting.reporter.note(`${flag} ${path}: the curriculum was not over: ${learned}`);
 }
 
 /** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */

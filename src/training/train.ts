@@ -1,6 +1,7 @@
 /** One stage from its options to its result: what it stands on, what it learns, and the loop around it. */
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
+import { checkDataset } from "../data/dataset-rules.ts";
 import { toJson } from "../files/json.ts";
 import {
   type ResolvedStageOptions,
@@ -41,6 +42,7 @@ export async function train<S extends StageName>(
   given: StageOptions<S>,
   { reporter = silentReporter, data }: TrainContext = {},
 ): Promise<StageResult> {
+  if (data !== undefined) [data.train, data.test].forEach(checkDataset);
   const options = withModelDefaults(stage, await withModel(given, reporter, data));
   const prepared = await prepare(options, reporter, data);
   let [run, learning]: [RunFolder?, Learning?] = [];

@@ -40,6 +40,8 @@ describe("checkDataset", () => {
   it.each<[string, Partial<Dataset>, string]>([
     ["no images", { length: 0, labels: new Int32Array() }, "length: must be a whole number of at least 1, got 0"],
     ["half a pixel", { imageSize: 1.5 }, "imageSize: must be a whole number of at least 1, got 1.5"],
+    ["a number as classes", { classes: 2 as never }, "classes: must be a list, got number"],
+    ["no function to read", { read: 1 as never }, "read: must be a function, got number"],
     ["no classes", { classes: [], labels: new Int32Array(3) }, "classes: must name at least one"],
     ["a class twice", { classes: ["cat", "cat"] }, "classes[1]: must be a name that no other has, got cat"],
     ["a class without name", { classes: ["", "dog"] }, "classes[0]: must be a name that no other has, got nothing"],
@@ -103,6 +105,12 @@ describe("checkSplits", () => {
         "data set plain: normalization: must be the same for training and test",
       ],
     });
+  });
+
+  it("refuses a fingerprint that is none, by which no resumed run could know the data", () => {
+    const test = { ...plain, fingerprint: 7 as never };
+    const { lines } = failure(() => checkSplits({ train: plain, test }, model));
+    expect(lines).toEqual(["data set plain: test.fingerprint: must be text, got number"]);
   });
 
   it("refuses images that the model does not take", () => {

@@ -34,6 +34,22 @@ async function collect(dataset: Dataset, options: LoaderOptions, epoch = 0, from
   return seen;
 }
 
+describe("a program's data set", () => {
+  it.each<[string, (indices: Uint32Array) => unknown, string]>([
+    ["nothing", () => undefined, "undefined of undefined"],
+    ["a list", (indices) => [...indices], "Array of 4"],
+    ["too few", (indices) => indices.subarray(1), "Uint32Array of 3"],
+    ["an image that there is not", (indices) => indices.map((index) => index + length - 3), "10"],
+  ])("is not believed when it says that it has read %s", async (_, read, got) => {
+    const dataset = { ...numbered(), read } as unknown as Dataset;
+    const rule = "must return which images it has read: a Uint32Array of 4, each below 10";
+    await expect(collect(dataset, { batchSize: 4 })).rejects.toMatchObject({
+      kind: "usage",
+      message: `data set numbered: read: ${rule}, got ${got}`,
+    });
+  });
+});
+
 describe("Loader", () => {
   it("yields the images in order, with their labels, the last batch smaller", async () => {
     const seen = await collect(numbered(), { batchSize: 4 });

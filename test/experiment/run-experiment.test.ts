@@ -87,7 +87,12 @@ const timeless = (path: string) => readFileSync(path, "utf8").replace(/<footer>.
 it(
   "leaves nothing behind where it cannot start",
   async () => {
-    await expect(run(first, join(folder, "nowhere"))).rejects.toThrow(/nowhere: must be a folder that can be read/);
+    const where = join(folder, "nowhere");
+    const fault = { where, rule: "must be a folder that can be read", got: "no such folder", next: "check data_dir" };
+    // Once, though all stages have it.
+    await expect(run(first, where)).rejects.toMatchObject({ kind: "input", faults: [fault] });
+    const later = { ...first, stages: { hr: first.stages.hr, lr: `${first.stages.lr}, data_dir: ${where}` } };
+    await expect(run({ ...later, gallery: "" })).rejects.toMatchObject({ kind: "input", faults: [fault] });
     expect(existsSync(out)).toBe(false);
   },
   timeoutMs,
@@ -266,7 +271,7 @@ describe("what lies in the folder", () => {
     "is refused where a stage was trained from another one than is there now",
     async () => {
       rmSync(join(out, "hr"), { recursive: true });
-      const refusal = `${join(out, "a")}: must have begun after hr, which it starts from, was done; remove this folder to train the stage again, or give another --out`;
+      const refusal = `${join(out, "a")}: must have begun after hr, which it starts from, was trained to epoch 1; remove this folder to train the stage again, or give another --out`;
       await expect(run(whole)).rejects.toThrow(refusal);
       // Trained by its own command it is there, and still not the one.
       expect(existsSync(join(out, "hr"))).toBe(false);

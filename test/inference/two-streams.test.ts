@@ -37,6 +37,20 @@ describe("converted to a PyTorch file, a run of two streams", () => {
     expect(converted.patchUse).toEqual(own.patchUse);
   });
 
+  it("is of no model until one is named: none is guessed", async () => {
+    const { model: _, ...rest } = unsaid;
+    await expect(evaluate(runs.at("two.pth"), rest)).rejects.toMatchObject({
+      kind: "usage",
+      faults: [
+        {
+          where: "--model",
+          rule: `must be given: ${runs.at("two.pth")} does not say which model it is of`,
+          next: "give one that `patchdrop models` lists, with its --variant and sizes",
+        },
+      ],
+    });
+  });
+
   it("says of each image what the run says", async () => {
     expect(await shown(runs.at("two.pth"), unsaid)).toEqual(await shown(runs.at("two")));
   });

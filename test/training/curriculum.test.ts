@@ -4,10 +4,14 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
+import { exportRun } from "../../src/export/export-run.ts";
+import { openRun } from "../../src/inference/open-run.ts";
+import { exportSchema } from "../../src/options/export-options.ts";
+import { predictSchema } from "../../src/options/predict-options.ts";
 import { readMetrics } from "../../src/run/metric-log.ts";
 import { rewriteState } from "../checkpoints/rewrite-state.ts";
 import { linked, loggedTest } from "../e2e/runs.ts";
-import { asLogged, evaluate, type Given, listener, SmallRuns } from "./small-runs.ts";
+import { asLogged, evaluate, exact, type Given, listener, SmallRuns } from "./small-runs.ts";
 
 const runs = new SmallRuns();
 let data_dir: string;
@@ -29,6 +33,7 @@ async function pretrain(name: string, more: Given) {
   return { notes };
 }
 
+const warning = "the curriculum was not over: the policy had learned to decide 3 of 4 patches";
 const ofCurriculum = (texts: readonly string[]) => texts.filter((text) => text.includes("curriculum"));
 const checkpoint = (run: string, name: string) => runs.at(run, "checkpoints", name);
 
@@ -61,9 +66,19 @@ describe("a run whose curriculum is not over", () => {
     );
     const { reporter, notes: said } = listener();
     await evaluate(runs.at("policy", "last"), {}, reporter);
-    expect(ofCurriculum(said)).toEqual([
-      "the curriculum was not over: the policy had learned to decide 3 of 4 patches, and decides all here",
-    ]);
+    expect(ofCurriculum(said)).toEqual([`${warning}, and decides all here`]);
+  });
+
+  it("is not used without a word by whoever goes on with it", async () => {
+    const load = runs.at("policy", "last");
+    const { reporter, notes: said } = listener();
+    const run = await openRun(predictSchema.parse({ ...exact, load }), reporter);
+    await run.free();
+    const from = { data_dir, load, ckpt_hr_cl: runs.at("hr"), ...rewarding, patch_size: 16, max_epochs: 1 };
+    await runs.train("finetune", "finetuned", from, { reporter });
+    expect(ofCurriculum(said)).toEqual([`${load}: ${warning}, and decides all here`, `--load ${load}: ${warning}`]);
+    const exported = await exportRun(exportSchema.parse({ load, out: runs.at("onnx"), images: 1, threads: 1 }));
+    expect(exported.warning).toBe(warning);
   });
 });
 

@@ -1,7 +1,10 @@
 /** A program that brings its own images: trained on, tested on, evaluated on, with no data set that a flag could name. */
 import { beforeAll, describe, expect, it } from "vitest";
+import type { DataSplits, Dataset } from "../../src/data/dataset.ts";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
+import { exportRun } from "../../src/export/export-run.ts";
 import { parseEvalOptions } from "../../src/options/eval-options.ts";
+import { exportSchema } from "../../src/options/export-options.ts";
 import { parseOptions } from "../../src/options/stage-options.ts";
 import { withModel } from "../../src/training/choose-model.ts";
 import { asLogged, counts, evaluate, exact, listener, memoryData, refusal, SmallRuns } from "./small-runs.ts";
@@ -37,15 +40,36 @@ describe("data that a program gives", () => {
 
   it("are asked for by a command, rather than replaced by a data set of other classes", async () => {
     // The model is that of the synthetic scenes, which need no --data_dir.
-    const { faults } = await refusal(() => evaluate(runs.at("hr")));
+    const { kind, faults } = await refusal(() => evaluate(runs.at("hr", "last")));
+    expect(kind).toBe("usage");
     expect(faults).toEqual([
       {
-        where: `--load ${runs.at("hr")}`,
-        rule: "must know the 10 classes (nw, ne, sw, …) of synthetic",
-        got: "3 classes (class0, class1, class2)",
-        next: "give the data that the run was trained on, or train a classifier on these",
+        where: "--data_dir",
+        rule: `must be given: ${runs.at("hr", "last")} was trained on data of a program, squares`,
+        next: "give images of the same classes, or evaluate it from the program",
       },
     ]);
+  });
+
+  it("are not replaced in an export either, which compares on random pixels then", async () => {
+    const options = exportSchema.parse({ load: runs.at("hr"), out: runs.at("onnx"), images: 1, threads: 1 });
+    expect((await exportRun(options)).images).toEqual({ count: 1, of: "random pixels" });
+  });
+
+  it("are refused where they are not what their type promises", async () => {
+    const train = { ...data.train, classes: undefined, normalization: undefined } as unknown as Dataset;
+    const { kind, faults } = await refusal(() =>
+      runs.train("classifier_training", "none", {}, { data: { train, test: data.test } }),
+    );
+    expect(kind).toBe("usage");
+    expect(faults).toEqual([
+      { where: "data set squares: classes", rule: "must be a list", got: "undefined" },
+      { where: "data set squares: normalization.mean", rule: "must be a list", got: "undefined" },
+      { where: "data set squares: normalization.std", rule: "must be a list", got: "undefined" },
+      { where: "data set squares: read", rule: "must be a function", got: "undefined" },
+    ]);
+    const empty = await refusal(() => runs.train("classifier_training", "none", {}, { data: {} as DataSplits }));
+    expect(empty.message).toMatch(/^data set undefined: name: must be text, got undefined/);
   });
 
   it("are refused where the run's model takes images of another size", async () => {
