@@ -13,8 +13,8 @@ import {
   readState,
   writeCheckpoint,
 } from "../../src/checkpoints/checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import { decodeSafetensors } from "../../src/formats/safetensors.ts";
+import { refusal } from "../refusal.ts";
 import { config, save, state } from "../run/example.ts";
 
 let folder: string;
@@ -29,16 +29,6 @@ const record = {
   logs: { "metrics.jsonl": 12 },
   config: { format: 1 as const, ...config, created: "now" },
 };
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
 
 /** Writes a checkpoint, then puts `fields` into its state without a new checksum: fields are checked first. */
 function changed(fields: Record<string, unknown>): string {

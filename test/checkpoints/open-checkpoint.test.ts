@@ -9,9 +9,9 @@ import { networksHash, shortHash } from "../../src/checkpoints/networks-hash.ts"
 import { networkOf, openCheckpoint, savedNetwork } from "../../src/checkpoints/open-checkpoint.ts";
 import { compareConfigs, type RunConfig, type SavedConfig } from "../../src/checkpoints/run-config.ts";
 import { linkedName, listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
+import { refusal } from "../refusal.ts";
 import { config, save, state } from "../run/example.ts";
 
 let folder: string;
@@ -21,16 +21,6 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const at = (...names: string[]) => join(folder, ...names);
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
 
 /** A closed run with these checkpoints. */
 function runWith(...steps: number[]): void {

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { convertCheckpoint } from "../../src/checkpoints/convert-checkpoint.ts";
 import { isBare, readForeignCheckpoint, referenceDictionary } from "../../src/checkpoints/foreign-checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import {
   decodeSafetensors,
@@ -15,6 +14,7 @@ import {
   type TensorData,
 } from "../../src/formats/safetensors.ts";
 import { type TorchTree, writeTorchFile } from "../../src/formats/torch-writer.ts";
+import { refusal } from "../refusal.ts";
 import { config } from "../run/example.ts";
 
 let folder: string;
@@ -32,16 +32,6 @@ const weights = (...names: string[]): StateDict => new Map(names.map((name, i) =
 function read(tree: TorchTree) {
   writeFileSync(at("file.pth"), writeTorchFile(tree));
   return readForeignCheckpoint(at("file.pth"));
-}
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
 }
 
 describe("the networks of a file", () => {

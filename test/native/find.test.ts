@@ -2,9 +2,9 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { PatchDropError } from "../../src/errors.ts";
 import { BadLibrary, readLibraryHeaders } from "../../src/native/binary.ts";
 import { type FindOptions, findLibtorch, searchLibtorch } from "../../src/native/find.ts";
+import { refusal } from "../refusal.ts";
 import {
   elf,
   fakePython,
@@ -26,15 +26,7 @@ beforeEach((context) => {
 
 const cached = (name: string) => path.join(folder, "cache", "libtorch", name);
 
-function errorOf(options: FindOptions): PatchDropError {
-  try {
-    findLibtorch(options);
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("found something");
-}
+const errorOf = (options: FindOptions) => refusal(() => findLibtorch(options));
 
 describe("a path that is named", () => {
   test.each([

@@ -4,25 +4,17 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { exitCodes, PatchDropError } from "../../src/errors.ts";
+import { exitCodes } from "../../src/errors.ts";
 import { reward } from "../../src/method/reward.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openedLibtorch, openLibtorch } from "../../src/native/library.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { startLibtorch } from "../../src/tensor/start.ts";
+import { refusal } from "../refusal.ts";
 
 const { cache } = createRequire(import.meta.url);
 const loadedKoffi = () => Object.keys(cache).filter((file) => /[\\/]koffi[\\/]/.test(file));
 const found = findLibtorch();
-
-function refusal(body: () => unknown): PatchDropError {
-  try {
-    body();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-  }
-  throw new Error("no PatchDropError was thrown");
-}
 
 it("koffi is loaded when libtorch is opened, not when tensors' functions are imported", () => {
   expect([typeof ops.add, typeof reward]).toEqual(["function", "function"]);

@@ -13,10 +13,10 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import { cutLogs, MetricLog, readMetrics } from "../../src/run/metric-log.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { decodeEvents } from "../formats/decode-events.ts";
+import { refusal } from "../refusal.ts";
 import { config, save, state } from "./example.ts";
 
 let parent: string;
@@ -26,16 +26,6 @@ beforeEach(() => {
   dir = join(parent, "run");
 });
 afterEach(() => rmSync(parent, { recursive: true, force: true }));
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
 
 /** A closed run with the given saves, none of which is the best. */
 function runWith(...steps: number[]): void {

@@ -17,10 +17,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkpointName } from "../../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import { readMetrics } from "../../src/run/metric-log.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { decodeEvents } from "../formats/decode-events.ts";
+import { refusal } from "../refusal.ts";
 import { config, save, state } from "./example.ts";
 
 let parent: string;
@@ -30,16 +30,6 @@ beforeEach(() => {
   dir = join(parent, "run");
 });
 afterEach(() => rmSync(parent, { recursive: true, force: true }));
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
 
 /** A closed run with the given saves; `best` is the first one. */
 function runWith(...steps: number[]): void {
