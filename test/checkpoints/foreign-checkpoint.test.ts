@@ -1,8 +1,7 @@
-import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Checkpoint } from "../../src/checkpoints/checkpoint.ts";
 import { convertCheckpoint, listNetworks } from "../../src/checkpoints/convert-checkpoint.ts";
 import { networkOf, openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
@@ -11,12 +10,12 @@ import { readTorchFile } from "../../src/formats/torch-file.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { refusal } from "../refusal.ts";
 import { config, save } from "../run/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-foreign-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const at = (name: string) => join(folder, name);
 /** Written by scripts/fixtures/make-torch-files.py: networks whose numbers count up. */

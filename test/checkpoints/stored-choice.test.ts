@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { readChoice, weightsHash, writeChoice } from "../../src/checkpoints/stored-choice.ts";
 import { calibratedChoice, choiceOf, choiceText } from "../../src/options/choice-options.ts";
 import { config, save } from "../run/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
 const at = (name: string) => join(folder, name);
@@ -22,12 +22,11 @@ const choice = {
   evaluated: { split: "test" as const, ...measured },
 };
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-choice-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
   const record = { sequence: 1, logs: {}, config: { format: 1 as const, ...config, created: "now" } };
   for (const step of [1, 2]) writeCheckpoint(at(String(step)), save(step), record);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a stored choice", () => {
   it("is read as it was written, for the weights beside it", () => {

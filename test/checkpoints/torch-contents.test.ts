@@ -1,8 +1,7 @@
 /** What is taken from a PyTorch file as a checkpoint, and under which names: files of this program's own writer, worked out by hand. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { convertCheckpoint } from "../../src/checkpoints/convert-checkpoint.ts";
 import { isBare, readForeignCheckpoint, referenceDictionary } from "../../src/checkpoints/foreign-checkpoint.ts";
 import type { JsonObject } from "../../src/files/json.ts";
@@ -16,12 +15,12 @@ import {
 import { type TorchTree, writeTorchFile } from "../../src/formats/torch-writer.ts";
 import { refusal } from "../refusal.ts";
 import { config } from "../run/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-contents-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const at = (name: string) => join(folder, name);
 const tensor = (value: number) => float32Tensor([1], Float32Array.of(value));

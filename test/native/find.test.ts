@@ -5,16 +5,8 @@ import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { BadLibrary, readLibraryHeaders } from "../../src/native/binary.ts";
 import { type FindOptions, findLibtorch, searchLibtorch } from "../../src/native/find.ts";
 import { refusal } from "../refusal.ts";
-import {
-  elf,
-  fakePython,
-  machO,
-  platform,
-  suffix,
-  temporaryFolder,
-  writeFake,
-  writeFileAt,
-} from "../setup/fake-libtorch.ts";
+import { elf, fakePython, machO, platform, suffix, writeFake, writeFileAt } from "../setup/fake-libtorch.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 /** Nothing on PATH, an empty cache: only what a test adds can be found. */
 let folder: string;

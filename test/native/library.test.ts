@@ -1,5 +1,5 @@
 /** Opening libtorch: when koffi is loaded, and what a second opening may ask for. */
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import { openedLibtorch, openLibtorch } from "../../src/native/library.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { startLibtorch } from "../../src/tensor/start.ts";
 import { refusal } from "../refusal.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const { cache } = createRequire(import.meta.url);
 const loadedKoffi = () => Object.keys(cache).filter((file) => /[\\/]koffi[\\/]/.test(file));
@@ -34,8 +35,7 @@ describe("a second opening", () => {
   });
 
   it("may name the same folder by a link", () => {
-    const folder = mkdtempSync(join(tmpdir(), "patchdrop-library-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const folder = temporaryFolder(onTestFinished);
     symlinkSync(found.libDir, join(folder, "lib"));
     expect(openLibtorch({ ...found, libDir: join(folder, "lib") })).toBe(openedLibtorch());
   });
