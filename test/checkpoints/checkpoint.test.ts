@@ -14,7 +14,7 @@ import {
 } from "../../src/checkpoints/checkpoint.ts";
 import { decodeSafetensors } from "../../src/formats/safetensors.ts";
 import { refusal } from "../refusal.ts";
-import { config, save, state } from "../run/example.ts";
+import { save, savedConfig, state } from "../run/example.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
@@ -23,11 +23,7 @@ beforeEach((context) => {
 });
 
 const at = (...names: string[]) => join(folder, ...names);
-const record = {
-  sequence: 4,
-  logs: { "metrics.jsonl": 12 },
-  config: { format: 1 as const, ...config, created: "now" },
-};
+const record = { sequence: 4, logs: { "metrics.jsonl": 12 }, config: savedConfig };
 
 /** Writes a checkpoint, then puts `fields` into its state without a new checksum: fields are checked first. */
 function changed(fields: Record<string, unknown>): string {
@@ -98,9 +94,9 @@ describe("readState", () => {
     ["progress", []],
     ["progress", null],
     ["config", {}],
-    ["config", { ...record.config, options: [] }],
-    ["config", { ...record.config, dataset: { name: 1, fingerprint: "ab12" } }],
-    ["config", { ...record.config, dataset: { name: "CIFAR-10", fingerprint: 1 } }],
+    ["config", { ...savedConfig, options: [] }],
+    ["config", { ...savedConfig, dataset: { name: 1, fingerprint: "ab12" } }],
+    ["config", { ...savedConfig, dataset: { name: "CIFAR-10", fingerprint: 1 } }],
   ])("refuses %s: %j", (field, value) => {
     const file = changed({ [field]: value });
     const error = refusal(() => readState(at("c")));
@@ -120,7 +116,7 @@ describe("readState", () => {
   });
 
   it("says what a field must be", () => {
-    const file = changed({ progress: [], config: { ...record.config, options: 1, dataset: null } });
+    const file = changed({ progress: [], config: { ...savedConfig, options: 1, dataset: null } });
     expect(refusal(() => readState(at("c"))).message.split("\n")).toEqual([
       `${file}: progress: must be an object`,
       `${file}: config.options: must be an object`,

@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { networksHash, shortHash } from "../../src/checkpoints/networks-hash.ts";
 import { networkOf, openCheckpoint, savedNetwork } from "../../src/checkpoints/open-checkpoint.ts";
-import { compareConfigs, type RunConfig, type SavedConfig } from "../../src/checkpoints/run-config.ts";
+import { compareConfigs, type RunConfig } from "../../src/checkpoints/run-config.ts";
 import { linkedName, listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { refusal } from "../refusal.ts";
-import { config, save, state } from "../run/example.ts";
+import { config, save, savedConfig, state } from "../run/example.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
@@ -38,7 +38,7 @@ describe("openCheckpoint", () => {
       networks,
       optimizer,
       progress,
-      config: { format: 1, ...config, created: expect.any(String) },
+      config: { ...savedConfig, created: expect.any(String) },
     });
   });
 
@@ -146,10 +146,9 @@ describe("networksHash", () => {
 });
 
 describe("compareConfigs", () => {
-  const saved: SavedConfig = { format: 1, ...config, created: "then" };
   const compared = (given: Partial<RunConfig>, own: JsonObject = {}) => {
     const options = { ...config.options, ...own };
-    return compareConfigs("run", { ...saved, options }, { ...config, options, ...given });
+    return compareConfigs("run", { ...savedConfig, options }, { ...config, options, ...given });
   };
 
   it("has nothing to say about the same run, nor about options and names that learning does not depend on", () => {

@@ -14,7 +14,7 @@ import {
 } from "../../src/formats/safetensors.ts";
 import { type TorchTree, writeTorchFile } from "../../src/formats/torch-writer.ts";
 import { refusal } from "../refusal.ts";
-import { config } from "../run/example.ts";
+import { savedConfig } from "../run/example.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
@@ -152,7 +152,7 @@ describe("isBare", () => {
     expect(isBare(read(dictionary({ state_dict: weights("w") })))).toBe(true);
     expect(isBare(read(dictionary({ state_dict: weights("w"), epoch: 1 })))).toBe(false);
     expect(isBare(read(dictionary({ agent: weights("w") })))).toBe(false);
-    expect(isBare({ ...read(weights("w")), config: { format: 1, ...config, created: "now" } })).toBe(false);
+    expect(isBare({ ...read(weights("w")), config: savedConfig })).toBe(false);
   });
 });
 
@@ -184,8 +184,7 @@ describe("referenceDictionary", () => {
     ["no test", { epoch: 2, step: 0 }, [2]],
     ["nothing", {}, []],
   ])("takes the numbers of a run's own checkpoint from what it says of %s", (_, progress, numbers) => {
-    const own = { ...config, format: 1 as const, created: "now" };
-    const saved = { ...read(weights("w")), progress, config: own };
+    const saved = { ...read(weights("w")), progress, config: savedConfig };
     const [epoch, ...rest] = numbers;
     const scalars = rest.map((value) => float32Tensor([], Float32Array.of(Number(value))));
     const [, ...found] = referenceDictionary(saved).values();
