@@ -20,6 +20,7 @@ import { type RandomAccess, Tiff } from "../src/formats/tiff.ts";
 import { decodeTile, readTileLayout } from "../src/formats/tiff-tiles.ts";
 import { encodeHeader } from "../src/formats/tiff-writer.ts";
 import { Random } from "../src/utils/random.ts";
+import { inMemory } from "../test/formats/in-memory.ts";
 
 /** The first image of a file: how many tiles, and the bytes that one of them unpacks to. */
 interface Tiles {
@@ -99,16 +100,6 @@ async function checkDirectories(tiff: GeoTIFF): Promise<void> {
     seen.add(next);
   }
   throw new Error("too many directories");
-}
-
-/** A file of which `bytes` are the beginning; zeros follow. */
-function inMemory(bytes: Uint8Array, size = bytes.length): RandomAccess {
-  const read = async (offset: number, length: number) => {
-    const part = new Uint8Array(length);
-    part.set(bytes.subarray(offset, offset + length));
-    return part;
-  };
-  return { where: "x.tif", size, read };
 }
 
 async function speed(path: string): Promise<void> {

@@ -1,9 +1,8 @@
 /** A checkpoint folder: what is written, what is read back, and what of a changed folder is refused, field by field. */
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import {
   checkpointName,
@@ -13,32 +12,18 @@ import {
   readState,
   writeCheckpoint,
 } from "../../src/checkpoints/checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import { decodeSafetensors } from "../../src/formats/safetensors.ts";
-import { config, save, state } from "../run/example.ts";
+import { refusal } from "../refusal.ts";
+import { save, savedConfig, state } from "../run/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-checkpoint-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const at = (...names: string[]) => join(folder, ...names);
-const record = {
-  sequence: 4,
-  logs: { "metrics.jsonl": 12 },
-  config: { format: 1 as const, ...config, created: "now" },
-};
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
+const record = { sequence: 4, logs: { "metrics.jsonl": 12 }, config: savedConfig };
 
 /** Writes a checkpoint, then puts `fields` into its state without a new checksum: fields are checked first. */
 function changed(fields: Record<string, unknown>): string {
@@ -109,9 +94,9 @@ describe("readState", () => {
     ["progress", []],
     ["progress", null],
     ["config", {}],
-    ["config", { ...record.config, options: [] }],
-    ["config", { ...record.config, dataset: { name: 1, fingerprint: "ab12" } }],
-    ["config", { ...record.config, dataset: { name: "CIFAR-10", fingerprint: 1 } }],
+    ["config", { ...savedConfig, options: [] }],
+    ["config", { ...savedConfig, dataset: { name: 1, fingerprint: "ab12" } }],
+    ["config", { ...savedConfig, dataset: { name: "CIFAR-10", fingerprint: 1 } }],
   ])("refuses %s: %j", (field, value) => {
     const file = changed({ [field]: value });
     const error = refusal(() => readState(at("c")));
@@ -131,7 +116,7 @@ describe("readState", () => {
   });
 
   it("says what a field must be", () => {
-    const file = changed({ progress: [], config: { ...record.config, options: 1, dataset: null } });
+    const file = changed({ progress: [], config: { ...savedConfig, options: 1, dataset: null } });
     expect(refusal(() => readState(at("c"))).message.split("\n")).toEqual([
       `${file}: progress: must be an object`,
       `${file}: config.options: must be an object`,

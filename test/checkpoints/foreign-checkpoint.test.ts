@@ -1,22 +1,21 @@
-import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Checkpoint } from "../../src/checkpoints/checkpoint.ts";
 import { convertCheckpoint, listNetworks } from "../../src/checkpoints/convert-checkpoint.ts";
 import { networkOf, openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import { asFloat32, encodeSafetensors, float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
 import { readTorchFile } from "../../src/formats/torch-file.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
+import { refusal } from "../refusal.ts";
 import { config, save } from "../run/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-foreign-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const at = (name: string) => join(folder, name);
 /** Written by scripts/fixtures/make-torch-files.py: networks whose numbers count up. */
@@ -28,16 +27,6 @@ function values(state: StateDict | undefined, name: string): number[] {
 
 function keys({ networks }: Checkpoint): Record<string, string[]> {
   return Object.fromEntries([...networks].map(([name, state]) => [name, [...state.keys()]]));
-}
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
 }
 
 /** A run with one checkpoint, `ckpt_E_1_A_0.500_R_0.25`. */

@@ -1,36 +1,25 @@
 /** Which network of a checkpoint is meant, which checkpoint of a folder, and what names its weights. */
 
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { networksHash, shortHash } from "../../src/checkpoints/networks-hash.ts";
 import { networkOf, openCheckpoint, savedNetwork } from "../../src/checkpoints/open-checkpoint.ts";
-import { compareConfigs, type RunConfig, type SavedConfig } from "../../src/checkpoints/run-config.ts";
+import { compareConfigs, type RunConfig } from "../../src/checkpoints/run-config.ts";
 import { linkedName, listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
-import { config, save, state } from "../run/example.ts";
+import { refusal } from "../refusal.ts";
+import { config, save, savedConfig, state } from "../run/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-open-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const at = (...names: string[]) => join(folder, ...names);
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
 
 /** A closed run with these checkpoints. */
 function runWith(...steps: number[]): void {
@@ -49,7 +38,7 @@ describe("openCheckpoint", () => {
       networks,
       optimizer,
       progress,
-      config: { format: 1, ...config, created: expect.any(String) },
+      config: { ...savedConfig, created: expect.any(String) },
     });
   });
 
@@ -157,10 +146,9 @@ describe("networksHash", () => {
 });
 
 describe("compareConfigs", () => {
-  const saved: SavedConfig = { format: 1, ...config, created: "then" };
   const compared = (given: Partial<RunConfig>, own: JsonObject = {}) => {
     const options = { ...config.options, ...own };
-    return compareConfigs("run", { ...saved, options }, { ...config, options, ...given });
+    return compareConfigs("run", { ...savedConfig, options }, { ...config, options, ...given });
   };
 
   it("has nothing to say about the same run, nor about options and names that learning does not depend on", () => {

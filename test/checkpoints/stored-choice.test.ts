@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import { readChoice, weightsHash, writeChoice } from "../../src/checkpoints/stored-choice.ts";
 import { calibratedChoice, choiceOf, choiceText } from "../../src/options/choice-options.ts";
-import { config, save } from "../run/example.ts";
+import { save, savedConfig } from "../run/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
+const record = { sequence: 1, logs: {}, config: savedConfig };
 const at = (name: string) => join(folder, name);
 const measured = { images: 4, accuracy: 0.75, patches: 6.25 };
 const choice = {
@@ -22,12 +23,10 @@ const choice = {
   evaluated: { split: "test" as const, ...measured },
 };
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-choice-"));
-  const record = { sequence: 1, logs: {}, config: { format: 1 as const, ...config, created: "now" } };
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
   for (const step of [1, 2]) writeCheckpoint(at(String(step)), save(step), record);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("a stored choice", () => {
   it("is read as it was written, for the weights beside it", () => {
@@ -143,7 +142,6 @@ describe("the fields of a stored choice", () => {
 
 describe("the hash of weights", () => {
   it("is the same whatever the optimizer's moments are", () => {
-    const record = { sequence: 1, logs: {}, config: { format: 1 as const, ...config, created: "now" } };
     writeCheckpoint(at("3"), { ...save(1), optimizer: new Map() }, record);
     expect(weightsHash(at("3"))).toBe(weightsHash(at("1")));
     expect(weightsHash(at("3"))).not.toBe(weightsHash(at("2")));

@@ -1,11 +1,9 @@
 /** What is taken from a PyTorch file as a checkpoint, and under which names: files of this program's own writer, worked out by hand. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { convertCheckpoint } from "../../src/checkpoints/convert-checkpoint.ts";
 import { isBare, readForeignCheckpoint, referenceDictionary } from "../../src/checkpoints/foreign-checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import {
   decodeSafetensors,
@@ -15,13 +13,14 @@ import {
   type TensorData,
 } from "../../src/formats/safetensors.ts";
 import { type TorchTree, writeTorchFile } from "../../src/formats/torch-writer.ts";
-import { config } from "../run/example.ts";
+import { refusal } from "../refusal.ts";
+import { savedConfig } from "../run/example.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-contents-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const at = (name: string) => join(folder, name);
 const tensor = (value: number) => float32Tensor([1], Float32Array.of(value));
@@ -32,16 +31,6 @@ const weights = (...names: string[]): StateDict => new Map(names.map((name, i) =
 function read(tree: TorchTree) {
   writeFileSync(at("file.pth"), writeTorchFile(tree));
   return readForeignCheckpoint(at("file.pth"));
-}
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
 }
 
 describe("the networks of a file", () => {
@@ -163,7 +152,7 @@ describe("isBare", () => {
     expect(isBare(read(dictionary({ state_dict: weights("w") })))).toBe(true);
     expect(isBare(read(dictionary({ state_dict: weights("w"), epoch: 1 })))).toBe(false);
     expect(isBare(read(dictionary({ agent: weights("w") })))).toBe(false);
-    expect(isBare({ ...read(weights("w")), config: { format: 1, ...config, created: "now" } })).toBe(false);
+    expect(isBare({ ...read(weights("w")), config: savedConfig })).toBe(false);
   });
 });
 
@@ -195,8 +184,7 @@ describe("referenceDictionary", () => {
     ["no test", { epoch: 2, step: 0 }, [2]],
     ["nothing", {}, []],
   ])("takes the numbers of a run's own checkpoint from what it says of %s", (_, progress, numbers) => {
-    const own = { ...config, format: 1 as const, created: "now" };
-    const saved = { ...read(weights("w")), progress, config: own };
+    const saved = { ...read(weights("w")), progress, config: savedConfig };
     const [epoch, ...rest] = numbers;
     const scalars = rest.map((value) => float32Tensor([], Float32Array.of(Number(value))));
     const [, ...found] = referenceDictionary(saved).values();

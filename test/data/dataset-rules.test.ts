@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { checkClasses, checkDataset, checkSplits } from "../../src/data/dataset-rules.ts";
-import type { PatchDropError } from "../../src/errors.ts";
+import { refusal } from "../refusal.ts";
 
 /** A data set that is no class of ours. */
 const plain: Dataset = {
@@ -18,13 +18,8 @@ const plain: Dataset = {
 };
 
 function failure(check: () => void): { kind: string; lines: string[] } {
-  try {
-    check();
-  } catch (error) {
-    const { kind, message } = error as PatchDropError;
-    return { kind, lines: message.split("\n") };
-  }
-  throw new Error("it was not refused");
+  const { kind, message } = refusal(check);
+  return { kind, lines: message.split("\n") };
 }
 
 const units = { mean: "from 0 to 1", std: "above 0 and at most 1" };

@@ -11,14 +11,15 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { readExperiment } from "../../src/experiment/experiment-file.ts";
 import { runExperiment } from "../../src/experiment/run-experiment.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { silentReporter } from "../../src/utils/reporter.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 
-const timeoutMs = 300_000;
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
 const folder = mkdtempSync(join(tmpdir(), "patchdrop-run-"));
 const out = join(folder, "out");
 const file = join(folder, "x.yaml");
@@ -31,7 +32,7 @@ const torch = findLibtorch().root;
 beforeAll(async () => {
   process.env.PATCHDROP_CACHE = join(folder, "cache");
   await makeImageFolder(join(folder, "data"), { classes: 10, train: 4, test: 2 });
-}, timeoutMs);
+});
 afterAll(() => {
   if (cache === undefined) delete process.env.PATCHDROP_CACHE;
   else process.env.PATCHDROP_CACHE = cache;
@@ -51,7 +52,7 @@ const first = {
   } as Record<string, string>,
 };
 
-/** Runs the file, and returns the table's names, and which stages were trained and evaluated. */
+/** Runs the file, and tells which stages it trained and evaluated. */
 async function run({ title, gallery, common, stages }: typeof first, data = join(folder, "data")) {
   const entries = Object.entries(stages).map(([name, options]) => `  ${name}: { ${options} }\n`);
   writeFileSync(file, `title: ${title}\ncommon: { ${common} }\nstages:\n${entries.join("")}${gallery}\n`);
@@ -60,12 +61,11 @@ async function run({ title, gallery, common, stages }: typeof first, data = join
   const experiment = readExperiment(file, out, { data_dir: data, torch });
   const result = await runExperiment(experiment, out, "patchdrop run x.yaml", reporter);
   const named = (pattern: RegExp) => notes.flatMap((note) => pattern.exec(note)?.[1] ?? []);
-  return {
-    result,
-    notes,
+  const work = {
     trained: named(/^(\w+): (?:classifier_training|pretrain|finetune)$/),
     evaluated: named(/^(\w+): evaluation$/),
   };
+  return { result, notes, work };
 }
 
 /** The table of results.json and of the page, which must be what the run returned. */
@@ -84,206 +84,148 @@ const written = () => [page, results].map((path) => [readFileSync(path, "utf8"),
 /** A page without the time at which it was made. */
 const timeless = (path: string) => readFileSync(path, "utf8").replace(/<footer>.*<\/footer>/, "");
 
-it(
-  "leaves nothing behind where it cannot start",
-  async () => {
-    const where = join(folder, "nowhere");
-    const fault = { where, rule: "must be a folder that can be read", got: "no such folder", next: "check data_dir" };
-    // Once, though all stages have it.
-    await expect(run(first, where)).rejects.toMatchObject({ kind: "input", faults: [fault] });
-    const later = { ...first, stages: { hr: first.stages.hr, lr: `${first.stages.lr}, data_dir: ${where}` } };
-    await expect(run({ ...later, gallery: "" })).rejects.toMatchObject({ kind: "input", faults: [fault] });
-    expect(existsSync(out)).toBe(false);
-  },
-  timeoutMs,
-);
+it("leaves nothing behind where it cannot start", async () => {
+  const where = join(folder, "nowhere");
+  const fault = { where, rule: "must be a folder that can be read", got: "no such folder", next: "check data_dir" };
+  // Once, though all stages have it.
+  await expect(run(first, where)).rejects.toMatchObject({ kind: "input", faults: [fault] });
+  const later = { ...first, stages: { hr: first.stages.hr, lr: `${first.stages.lr}, data_dir: ${where}` } };
+  await expect(run({ ...later, gallery: "" })).rejects.toMatchObject({ kind: "input", faults: [fault] });
+  expect(existsSync(out)).toBe(false);
+});
 
 // In order: each goes on with what the ones before have left.
 describe("a run of the same folder", () => {
-  it(
-    "that is the first trains and evaluates all",
-    async () => {
-      const done = await run(first);
-      expect(done.trained).toEqual(["hr", "lr", "a", "b"]);
-      expect(done.evaluated).toEqual(["hr", "lr", "a", "b"]);
-      expect(Object.entries(done.result.evaluations).filter(([, { sweep }]) => sweep !== undefined)).toHaveLength(1);
-      expect(done.result.evaluations.b.sweep).toBeDefined();
-      expectWritten(done, "First");
-      expect(readdirSync(out).sort()).toEqual(["a", "b", "hr", "index.html", "lr", "results.json"]);
-    },
-    timeoutMs,
-  );
+  it("that is the first trains and evaluates all", async () => {
+    const done = await run(first);
+    expect(done.work).toEqual({ trained: ["hr", "lr", "a", "b"], evaluated: ["hr", "lr", "a", "b"] });
+    expect(Object.entries(done.result.evaluations).filter(([, { sweep }]) => sweep !== undefined)).toHaveLength(1);
+    expect(done.result.evaluations.b.sweep).toBeDefined();
+    expectWritten(done, "First");
+    expect(readdirSync(out).sort()).toEqual(["a", "b", "hr", "index.html", "lr", "results.json"]);
+  });
 
-  it(
-    "where nothing changed trains, evaluates and writes nothing, and has the same table",
-    async () => {
-      const { rows } = JSON.parse(readFileSync(results, "utf8"));
-      const before = written();
-      const { result, trained, evaluated } = await run(first);
-      expect({ trained, evaluated }).toEqual({ trained: [], evaluated: [] });
-      expect(result.rows).toEqual(rows);
-      expect(result.page).toBe(page);
-      expect(written()).toEqual(before);
-    },
-    timeoutMs,
-  );
+  it("where nothing changed trains, evaluates and writes nothing, and has the same table", async () => {
+    const { rows } = JSON.parse(readFileSync(results, "utf8"));
+    const before = written();
+    const { result, work } = await run(first);
+    expect(work).toEqual({ trained: [], evaluated: [] });
+    expect(result.rows).toEqual(rows);
+    expect(result.page).toBe(page);
+    expect(written()).toEqual(before);
+  });
 
-  it(
-    "under another title writes the page with it, and evaluates nothing",
-    async () => {
-      const before = await run(first);
-      const done = await run({ ...first, title: "Second" });
-      expect({ trained: done.trained, evaluated: done.evaluated }).toEqual({ trained: [], evaluated: [] });
-      expect(done.result).toEqual(before.result);
-      expectWritten(done, "Second");
-      expect(readFileSync(page, "utf8")).not.toContain("First");
-    },
-    timeoutMs,
-  );
+  it("under another title writes the page with it, and evaluates nothing", async () => {
+    const before = await run(first);
+    const done = await run({ ...first, title: "Second" });
+    expect(done.work).toEqual({ trained: [], evaluated: [] });
+    expect(done.result).toEqual(before.result);
+    expectWritten(done, "Second");
+    expect(readFileSync(page, "utf8")).not.toContain("First");
+  });
 
-  it(
-    "with another gallery evaluates the two stages that it concerns",
-    async () => {
-      const done = await run({ ...first, gallery: "gallery: a" });
-      expect({ trained: done.trained, evaluated: done.evaluated }).toEqual({ trained: [], evaluated: ["a", "b"] });
-      expect(done.result.evaluations.a.sweep).toBeDefined();
-      expect(done.result.evaluations.b.sweep).toBeUndefined();
-      expectWritten(done, "First");
-    },
-    timeoutMs,
-  );
+  it("with another gallery evaluates the two stages that it concerns", async () => {
+    const done = await run({ ...first, gallery: "gallery: a" });
+    expect(done.work).toEqual({ trained: [], evaluated: ["a", "b"] });
+    expect(done.result.evaluations.a.sweep).toBeDefined();
+    expect(done.result.evaluations.b.sweep).toBeUndefined();
+    expectWritten(done, "First");
+  });
 
-  it(
-    "with a stage less has none of its rows, and evaluates nothing",
-    async () => {
-      const { b: _, ...stages } = first.stages;
-      const done = await run({ ...first, gallery: "gallery: a", stages });
-      expect({ trained: done.trained, evaluated: done.evaluated }).toEqual({ trained: [], evaluated: [] });
-      expect(Object.keys(done.result.evaluations)).toEqual(["hr", "lr", "a"]);
-      expect(done.result.rows.filter(({ kind }) => kind === "policy").map(({ name }) => name)).toEqual([
-        "policy (pretrain)",
-      ]);
-      expectWritten(done, "First");
-      expect(readFileSync(page, "utf8")).not.toContain("finetune");
-    },
-    timeoutMs,
-  );
+  it("with a stage less has none of its rows, and evaluates nothing", async () => {
+    const { b: _, ...stages } = first.stages;
+    const done = await run({ ...first, gallery: "gallery: a", stages });
+    expect(done.work).toEqual({ trained: [], evaluated: [] });
+    expect(Object.keys(done.result.evaluations)).toEqual(["hr", "lr", "a"]);
+    expect(done.result.rows.filter(({ kind }) => kind === "policy").map(({ name }) => name)).toEqual([
+      "policy (pretrain)",
+    ]);
+    expectWritten(done, "First");
+    expect(readFileSync(page, "utf8")).not.toContain("finetune");
+  });
 
-  it(
-    "with the stage back evaluates it alone",
-    async () => {
-      const done = await run({ ...first, gallery: "gallery: a" });
-      expect({ trained: done.trained, evaluated: done.evaluated }).toEqual({ trained: [], evaluated: ["b"] });
-      expectWritten(done, "First");
-    },
-    timeoutMs,
-  );
+  it("with the stage back evaluates it alone", async () => {
+    const done = await run({ ...first, gallery: "gallery: a" });
+    expect(done.work).toEqual({ trained: [], evaluated: ["b"] });
+    expectWritten(done, "First");
+  });
 
-  it(
-    "whose low-resolution classifier was trained anew evaluates it and the policies beside it",
-    async () => {
-      rmSync(join(out, "lr"), { recursive: true });
-      const stages = { ...first.stages, lr: `${first.stages.lr}, seed: 2` };
-      const done = await run({ ...first, gallery: "gallery: a", stages });
-      expect({ trained: done.trained, evaluated: done.evaluated }).toEqual({
-        trained: ["lr"],
-        evaluated: ["lr", "a", "b"],
-      });
-      expectWritten(done, "First");
-      // The same training gives the same weights, of which all is known.
-      rmSync(join(out, "lr"), { recursive: true });
-      const again = await run({ ...first, gallery: "gallery: a", stages });
-      expect({ trained: again.trained, evaluated: again.evaluated }).toEqual({ trained: ["lr"], evaluated: [] });
-    },
-    timeoutMs,
-  );
+  it("whose low-resolution classifier was trained anew evaluates it and the policies beside it", async () => {
+    rmSync(join(out, "lr"), { recursive: true });
+    const stages = { ...first.stages, lr: `${first.stages.lr}, seed: 2` };
+    const done = await run({ ...first, gallery: "gallery: a", stages });
+    expect(done.work).toEqual({ trained: ["lr"], evaluated: ["lr", "a", "b"] });
+    expectWritten(done, "First");
+    // The same training gives the same weights, of which all is known.
+    rmSync(join(out, "lr"), { recursive: true });
+    const again = await run({ ...first, gallery: "gallery: a", stages });
+    expect(again.work).toEqual({ trained: ["lr"], evaluated: [] });
+  });
 });
 
 describe("what lies in the folder", () => {
   const whole = { ...first, stages: { hr: first.stages.hr, a: first.stages.a }, gallery: "gallery: a" };
   beforeAll(() => rmSync(join(out), { recursive: true, force: true }));
-  beforeEach(() => run(whole).then(() => undefined), timeoutMs);
+  beforeEach(() => run(whole).then(() => undefined));
 
   it.each<[string, () => void]>([
     ["is missing", () => rmSync(page)],
     ["was written by another command", () => writeFileSync(page, "<title>Another</title>")],
-  ])(
-    "is not believed where the page %s: it is written again of known numbers",
-    async (_, change) => {
-      const before = readFileSync(results, "utf8");
-      const html = timeless(page);
-      change();
-      const done = await run(whole);
-      expect(done.evaluated).toEqual([]);
-      expect(done.notes).toContain(`${page}: missing, or not the page of these results; it is written again`);
-      expectWritten(done, "First");
-      expect(timeless(page)).toBe(html);
-      expect(JSON.parse(readFileSync(results, "utf8")).evaluations).toEqual(JSON.parse(before).evaluations);
-    },
-    timeoutMs,
-  );
+  ])("is not believed where the page %s: it is written again of known numbers", async (_, change) => {
+    const before = readFileSync(results, "utf8");
+    const html = timeless(page);
+    change();
+    const done = await run(whole);
+    expect(done.work.evaluated).toEqual([]);
+    expect(done.notes).toContain(`${page}: missing, or not the page of these results; it is written again`);
+    expectWritten(done, "First");
+    expect(timeless(page)).toBe(html);
+    expect(JSON.parse(readFileSync(results, "utf8")).evaluations).toEqual(JSON.parse(before).evaluations);
+  });
 
-  it(
-    "is not believed where a number of results.json was changed",
-    async () => {
-      const before = await run(whole);
-      const text = readFileSync(results, "utf8");
-      writeFileSync(results, text.replace(/"accuracy": [\d.]+/, '"accuracy": 0.999'));
-      const done = await run(whole);
-      expect(done.evaluated).toEqual(["hr", "a"]);
-      expect(done.notes).toContain(
-        `${results}: damaged, changed, or of another version; all stages are evaluated again`,
-      );
-      expect(done.result.rows).toEqual(before.result.rows);
-      expectWritten(done, "First");
-    },
-    timeoutMs,
-  );
+  it("is not believed where a number of results.json was changed", async () => {
+    const before = await run(whole);
+    const text = readFileSync(results, "utf8");
+    writeFileSync(results, text.replace(/"accuracy": [\d.]+/, '"accuracy": 0.999'));
+    const done = await run(whole);
+    expect(done.work.evaluated).toEqual(["hr", "a"]);
+    expect(done.notes).toContain(`${results}: damaged, changed, or of another version; all stages are evaluated again`);
+    expect(done.result.rows).toEqual(before.result.rows);
+    expectWritten(done, "First");
+  });
 
-  it(
-    "is refused where a stage has trained longer than the file says",
-    async () => {
-      const longer = { ...whole, common: whole.common.replace("max_epochs: 1", "max_epochs: 2") };
-      const { hr } = whole.stages;
-      rmSync(out, { recursive: true });
-      await run({ ...longer, stages: { hr }, gallery: "" });
-      await expect(run({ ...whole, stages: { hr }, gallery: "" })).rejects.toThrow(
-        `${join(out, "hr")}: must have trained 1 epochs at most, got 2; give the old max_epochs, or another --out`,
-      );
-      rmSync(out, { recursive: true });
-    },
-    timeoutMs,
-  );
+  it("is refused where a stage has trained longer than the file says", async () => {
+    const longer = { ...whole, common: whole.common.replace("max_epochs: 1", "max_epochs: 2") };
+    const { hr } = whole.stages;
+    rmSync(out, { recursive: true });
+    await run({ ...longer, stages: { hr }, gallery: "" });
+    await expect(run({ ...whole, stages: { hr }, gallery: "" })).rejects.toThrow(
+      `${join(out, "hr")}: must have trained 1 epochs at most, got 2; give the old max_epochs, or another --out`,
+    );
+    rmSync(out, { recursive: true });
+  });
 
-  it(
-    "is the data of --data_dir, wherever it was in training",
-    async () => {
-      const moved = join(folder, "moved");
-      renameSync(join(folder, "data"), moved);
-      const done = await run(whole, moved);
-      renameSync(moved, join(folder, "data"));
-      expect({ trained: done.trained, evaluated: done.evaluated }).toEqual({ trained: [], evaluated: ["hr", "a"] });
-    },
-    timeoutMs,
-  );
+  it("is the data of --data_dir, wherever it was in training", async () => {
+    const moved = join(folder, "moved");
+    renameSync(join(folder, "data"), moved);
+    const done = await run(whole, moved);
+    renameSync(moved, join(folder, "data"));
+    expect(done.work).toEqual({ trained: [], evaluated: ["hr", "a"] });
+  });
 
-  it(
-    "is refused where a stage was trained from another one than is there now",
-    async () => {
-      rmSync(join(out, "hr"), { recursive: true });
-      const refusal = `${join(out, "a")}: must have begun after hr, which it starts from, was trained to epoch 1; remove this folder to train the stage again, or give another --out`;
-      await expect(run(whole)).rejects.toThrow(refusal);
-      // Trained by its own command it is there, and still not the one.
-      expect(existsSync(join(out, "hr"))).toBe(false);
-      const moved = join(out, "moved");
-      renameSync(join(out, "a"), moved);
-      await run({ ...whole, stages: { hr: first.stages.hr }, gallery: "" });
-      renameSync(moved, join(out, "a"));
-      expect(existsSync(join(out, "hr", "best"))).toBe(true);
-      await expect(run(whole)).rejects.toThrow(refusal);
-      rmSync(join(out, "a"), { recursive: true });
-      expect((await run(whole)).trained).toEqual(["a"]);
-    },
-    timeoutMs,
-  );
+  it("is refused where a stage was trained from another one than is there now", async () => {
+    rmSync(join(out, "hr"), { recursive: true });
+    const refusal = `${join(out, "a")}: must have begun after hr, which it starts from, was trained to epoch 1; remove this folder to train the stage again, or give another --out`;
+    await expect(run(whole)).rejects.toThrow(refusal);
+    // Trained by its own command it is there, and still not the one.
+    expect(existsSync(join(out, "hr"))).toBe(false);
+    const moved = join(out, "moved");
+    renameSync(join(out, "a"), moved);
+    await run({ ...whole, stages: { hr: first.stages.hr }, gallery: "" });
+    renameSync(moved, join(out, "a"));
+    expect(existsSync(join(out, "hr", "best"))).toBe(true);
+    await expect(run(whole)).rejects.toThrow(refusal);
+    rmSync(join(out, "a"), { recursive: true });
+    expect((await run(whole)).work.trained).toEqual(["a"]);
+  });
 });

@@ -1,14 +1,4 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
@@ -18,6 +8,7 @@ import {
   writeFileAtomic,
   writeFolderAtomic,
 } from "../../src/files/atomic.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
 vi.mock(import("node:fs"), async (original) => {
@@ -27,12 +18,11 @@ vi.mock(import("node:fs"), async (original) => {
 });
 
 let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-atomic-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
 });
 afterEach(() => {
   disk.failAt = 0;
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const bytes = (text: string) => new TextEncoder().encode(text);

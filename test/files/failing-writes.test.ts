@@ -1,11 +1,11 @@
 /** A folder whose files take their time, and what is said about a disk that takes no more. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { assertWritable, makeFolderAtomic, systemFault, writeFileAtomic } from "../../src/files/atomic.ts";
 import { takeLock } from "../../src/files/lock.ts";
 import { cutFile, LogFile } from "../../src/files/log-file.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
 vi.mock(import("node:fs"), async (original) => {
@@ -14,12 +14,11 @@ vi.mock(import("node:fs"), async (original) => {
 });
 
 let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "patchdrop-make-"));
+beforeEach((context) => {
+  folder = temporaryFolder(context.onTestFinished);
 });
 afterEach(() => {
   disk.failAt = 0;
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const at = (...names: string[]) => join(folder, ...names);

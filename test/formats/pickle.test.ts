@@ -6,6 +6,7 @@ import { readPickle } from "../../src/formats/pickle.ts";
 import { NumpyArray } from "../../src/formats/pickle-numpy.ts";
 import { type PickleDict, PickleTuple, type PickleValue } from "../../src/formats/pickle-values.ts";
 import { mutations } from "../fuzz.ts";
+import { refusal } from "../refusal.ts";
 
 /** Written by fixtures/make-pickles.py with Python 2.7 and numpy 1.16, Python 3.11 and numpy 2.4. */
 function fixture(name: string): Uint8Array {
@@ -19,15 +20,7 @@ function pickle(...parts: (string | number | Uint8Array)[]): Uint8Array {
   );
 }
 
-function refusal(bytes: Uint8Array): PatchDropError {
-  try {
-    readPickle(bytes, "batch");
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
+const refusalOf = (bytes: Uint8Array) => refusal(() => readPickle(bytes, "batch"));
 
 function text(value: PickleValue | undefined): string {
   return typeof value === "string" ? value : Buffer.from(value as Uint8Array).toString("latin1");
@@ -126,7 +119,7 @@ describe("readPickle", () => {
     const bytes = pickle("ccollections\nOrderedDict\n)RU", 1, "wU", 3, "idsQs.");
     const value = readPickle(bytes, "p", { allow, persistentLoad: (id) => `<${text(id)}>` }) as PickleDict;
     expect([...value]).toEqual([["w", "<ids>"]]);
-    expect(refusal(bytes).message).toContain("got collections.OrderedDict");
+    expect(refusalOf(bytes).message).toContain("got collections.OrderedDict");
   });
 
   const official = "use files from their official source, and do not open this one with Python";
@@ -153,7 +146,7 @@ describe("readPickle", () => {
       "byte 3: the file must end with its pickle; a second pickle after the first is a way to hide one, got 15 more bytes",
     ],
   ])("refuses %s as unsafe", (_, bytes, message) => {
-    const error = refusal(bytes);
+    const error = refusalOf(bytes);
     expect(error.message).toBe(`batch: ${message}`);
     expect(error.exitCode).toBe(4);
   });
@@ -246,7 +239,7 @@ describe("readPickle", () => {
       "_codecs.encode takes characters up to 255, got 8364",
     ],
   ])("refuses %s", (_, bytes, message) => {
-    const error = refusal(bytes);
+    const error = refusalOf(bytes);
     expect(error.message.endsWith(message), error.message).toBe(true);
     expect(error.message).toMatch(/^batch: byte \d+: /);
     expect(error.exitCode).toBe(3);
@@ -267,7 +260,7 @@ describe("readPickle", () => {
       "a pickle must not unpack to many times its size",
     ],
   ])("limits %s", (_, bytes, message) => {
-    const error = refusal(bytes);
+    const error = refusalOf(bytes);
     expect(error.message.endsWith(message), error.message).toBe(true);
     expect(error.exitCode).toBe(6);
   });

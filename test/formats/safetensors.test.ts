@@ -10,6 +10,7 @@ import {
   type TensorData,
 } from "../../src/formats/safetensors.ts";
 import { mutations } from "../fuzz.ts";
+import { refusal } from "../refusal.ts";
 
 /** A file with the given header and data, its length written as in the format's description. */
 function file(header: unknown, data: readonly number[] = []): Uint8Array {
@@ -21,15 +22,7 @@ function file(header: unknown, data: readonly number[] = []): Uint8Array {
   return bytes;
 }
 
-function refusal(bytes: Uint8Array): PatchDropError {
-  try {
-    decodeSafetensors(bytes, "m.safetensors");
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
+const refusalOf = (bytes: Uint8Array) => refusal(() => decodeSafetensors(bytes, "m.safetensors"));
 
 const u8 = (begin: number, end: number) => ({ dtype: "U8", shape: [end - begin], data_offsets: [begin, end] });
 
@@ -192,33 +185,33 @@ describe("decodeSafetensors", () => {
       "the header names 1 data bytes, got 2; is the file whole?",
     ],
   ])("refuses %s", (_, bytes, message) => {
-    const error = refusal(bytes);
+    const error = refusalOf(bytes);
     expect(error.message).toBe(`m.safetensors: ${message}`);
     expect(error.exitCode).toBe(3);
   });
 
   it("refuses JSON and UTF-8 that are broken, with the parser's reason", () => {
-    expect(refusal(file('{"a"')).message).toMatch(/^m\.safetensors: the header must be JSON in UTF-8, got .*JSON/);
+    expect(refusalOf(file('{"a"')).message).toMatch(/^m\.safetensors: the header must be JSON in UTF-8, got .*JSON/);
     const badUtf8 = file("{}");
     badUtf8[9] = 0xff;
-    expect(refusal(badUtf8).message).toMatch(/^m\.safetensors: the header must be JSON in UTF-8, got .*utf-8/);
-    expect(refusal(file("[".repeat(200_000))).kind).toBe("input");
+    expect(refusalOf(badUtf8).message).toMatch(/^m\.safetensors: the header must be JSON in UTF-8, got .*utf-8/);
+    expect(refusalOf(file("[".repeat(200_000))).kind).toBe("input");
   });
 
   it("reports the faults of several tensors together, a bounded number of them", () => {
-    const two = refusal(file({ a: { ...u8(0, 1), dtype: "X" }, b: { ...u8(0, 1), shape: "no" } }, [1]));
+    const two = refusalOf(file({ a: { ...u8(0, 1), dtype: "X" }, b: { ...u8(0, 1), shape: "no" } }, [1]));
     expect(two.message.split("\n")).toEqual([
       expect.stringMatching(/^m\.safetensors: a: dtype must be/),
       'm.safetensors: b: shape must be a list of at most 64 whole numbers ≥ 0, got \\"no\\"',
     ]);
     const many = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`t${i}`, { dtype: "X" }]));
-    const lines = refusal(file(many)).message.split("\n");
+    const lines = refusalOf(file(many)).message.split("\n");
     expect(lines).toHaveLength(21);
     expect(lines[20]).toBe("…: and 30 more faults");
   });
 
   it("keeps a message to one short line whatever a key holds", () => {
-    const { message } = refusal(file({ [`\n\u001b[31m${"x".repeat(500)}`]: { dtype: "X" } }));
+    const { message } = refusalOf(file({ [`\n\u001b[31m${"x".repeat(500)}`]: { dtype: "X" } }));
     expect(message).toMatch(/^m\.safetensors: \\n\\u001b\[31mx{50,100}: dtype must be/);
   });
 

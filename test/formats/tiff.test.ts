@@ -7,27 +7,18 @@ import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { PatchDropError } from "../../src/errors.ts";
 import { decodeLzw } from "../../src/formats/lzw.ts";
-import { type RandomAccess, Tiff } from "../../src/formats/tiff.ts";
+import { Tiff } from "../../src/formats/tiff.ts";
 import { decodeTile, readTileLayout, type Samples, type TileLayout } from "../../src/formats/tiff-tiles.ts";
 import { encodeHeader } from "../../src/formats/tiff-writer.ts";
 import { Random } from "../../src/utils/random.ts";
 import { mutations } from "../fuzz.ts";
+import { inMemory } from "./in-memory.ts";
 
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "patchdrop-tiff-"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-/** A file of which `bytes` are the beginning; zeros follow. */
-function inMemory(bytes: Uint8Array, size = bytes.length): RandomAccess {
-  const read = async (offset: number, length: number) => {
-    const part = new Uint8Array(length);
-    part.set(bytes.subarray(offset, offset + length));
-    return part;
-  };
-  return { where: "x.tif", size, read };
-}
 
 /** All samples of the first directory's image, [height, width, samples]. */
 async function decode(bytes: Uint8Array): Promise<{ values: number[]; layout: TileLayout }> {

@@ -6,6 +6,7 @@ import type { TensorData } from "../../src/formats/safetensors.ts";
 import { readStoredZip, writeStoredZip } from "../../src/formats/stored-zip.ts";
 import { readTorchFile, type TorchValue } from "../../src/formats/torch-file.ts";
 import { mutations } from "../fuzz.ts";
+import { refusal } from "../refusal.ts";
 import { zip } from "../setup/zip.ts";
 
 /** Written by scripts/fixtures/make-torch-files.py with PyTorch 2.15. */
@@ -28,15 +29,7 @@ function numbers({ dtype, data }: TensorData): readonly (number | bigint | strin
   return [...data];
 }
 
-function refusal(bytes: Uint8Array): PatchDropError {
-  try {
-    readTorchFile(bytes, "file");
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
+const refusalOf = (bytes: Uint8Array) => refusal(() => readTorchFile(bytes, "file"));
 
 /** Bytes from text and numbers: `pickle("K", 3, ".")`. */
 function pickle(...parts: (string | number)[]): Uint8Array {
@@ -181,7 +174,7 @@ describe("readTorchFile refuses", () => {
       "file: a file of torch.jit.save holds code, which is not read",
     ],
   ])("%s as unsafe", (_, bytes, message) => {
-    const error = refusal(bytes);
+    const error = refusalOf(bytes);
     expect(error.message).toContain(message);
     expect(error.exitCode).toBe(4);
   });
@@ -285,7 +278,7 @@ describe("readTorchFile refuses", () => {
       "every entry must match its checksum",
     ],
   ])("%s", (_, bytes, message) => {
-    const error = refusal(bytes);
+    const error = refusalOf(bytes);
     expect(error.message).toContain(message);
     expect(error.message).not.toContain("\n");
     expect(error.exitCode).toBe(3);
@@ -295,7 +288,7 @@ describe("readTorchFile refuses", () => {
     ["a tensor expanded beyond all reason", torchZip(`${tensor(`K\x00(${wide}t(K\x00t`)}.`)],
     ["a large tensor copied often", torchZip(`](${tensor("K\x00(M\xff\xfft(K\x00t").repeat(5)}e.`)],
   ])("%s, by its limit", (_, bytes) => {
-    const error = refusal(bytes);
+    const error = refusalOf(bytes);
     expect(error.message).toContain("a pickle must not unpack to many times its size");
     expect(error.exitCode).toBe(6);
   });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { PatchDropError } from "../../src/errors.ts";
 import {
   centrePatches,
   countPatches,
@@ -12,19 +11,15 @@ import {
   pixelsRead,
   randomMask,
 } from "../../src/method/grid.ts";
+import { refusal } from "../refusal.ts";
 
 // Written out, so that this file loads whatever makeGrid does.
 const grid = { imageSize: 32, patchSize: 8, patchWidth: 8, patchHeight: 8, rows: 4, columns: 4, patches: 16 };
 
 /** The exit code and message of the error that `run` must throw. */
 function raised(run: () => unknown): { exitCode: number; message: string } {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof PatchDropError) return { exitCode: error.exitCode, message: error.message };
-    throw error;
-  }
-  throw new Error("expected a PatchDropError");
+  const { exitCode, message } = refusal(run);
+  return { exitCode, message };
 }
 
 /** A mask drawn as the image is seen, so that an expected value can be checked by eye. */

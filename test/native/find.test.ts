@@ -2,19 +2,11 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { PatchDropError } from "../../src/errors.ts";
 import { BadLibrary, readLibraryHeaders } from "../../src/native/binary.ts";
 import { type FindOptions, findLibtorch, searchLibtorch } from "../../src/native/find.ts";
-import {
-  elf,
-  fakePython,
-  machO,
-  platform,
-  suffix,
-  temporaryFolder,
-  writeFake,
-  writeFileAt,
-} from "../setup/fake-libtorch.ts";
+import { refusal } from "../refusal.ts";
+import { elf, fakePython, machO, platform, suffix, writeFake, writeFileAt } from "../setup/fake-libtorch.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 /** Nothing on PATH, an empty cache: only what a test adds can be found. */
 let folder: string;
@@ -26,15 +18,7 @@ beforeEach((context) => {
 
 const cached = (name: string) => path.join(folder, "cache", "libtorch", name);
 
-function errorOf(options: FindOptions): PatchDropError {
-  try {
-    findLibtorch(options);
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("found something");
-}
+const errorOf = (options: FindOptions) => refusal(() => findLibtorch(options));
 
 describe("a path that is named", () => {
   test.each([

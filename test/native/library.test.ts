@@ -1,28 +1,21 @@
 /** Opening libtorch: when koffi is loaded, and what a second opening may ask for. */
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { symlinkSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { exitCodes, PatchDropError } from "../../src/errors.ts";
+import { exitCodes } from "../../src/errors.ts";
 import { reward } from "../../src/method/reward.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openedLibtorch, openLibtorch } from "../../src/native/library.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { startLibtorch } from "../../src/tensor/start.ts";
+import { refusal } from "../refusal.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const { cache } = createRequire(import.meta.url);
 const loadedKoffi = () => Object.keys(cache).filter((file) => /[\\/]koffi[\\/]/.test(file));
 const found = findLibtorch();
-
-function refusal(body: () => unknown): PatchDropError {
-  try {
-    body();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-  }
-  throw new Error("no PatchDropError was thrown");
-}
 
 it("koffi is loaded when libtorch is opened, not when tensors' functions are imported", () => {
   expect([typeof ops.add, typeof reward]).toEqual(["function", "function"]);
@@ -42,8 +35,7 @@ describe("a second opening", () => {
   });
 
   it("may name the same folder by a link", () => {
-    const folder = mkdtempSync(join(tmpdir(), "patchdrop-library-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const folder = temporaryFolder(onTestFinished);
     symlinkSync(found.libDir, join(folder, "lib"));
     expect(openLibtorch({ ...found, libDir: join(folder, "lib") })).toBe(openedLibtorch());
   });

@@ -1,6 +1,6 @@
-/** A small run to save and resume, for the tests of this folder. */
+/** A small run to save and resume. */
 
-import type { RunConfig } from "../../src/checkpoints/run-config.ts";
+import type { RunConfig, SavedConfig } from "../../src/checkpoints/run-config.ts";
 import { float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
 import type { SaveRequest } from "../../src/run/run-folder.ts";
 
@@ -10,6 +10,9 @@ export const config: RunConfig = {
   versions: { patchdrop: "0.1.0", node: "20.20.2", libtorch: "2.9.0" },
   dataset: { name: "CIFAR-10", fingerprint: "ab12", images: 50000 },
 };
+
+/** As it stands in a checkpoint. */
+export const savedConfig: SavedConfig = { format: 1, ...config, created: "now" };
 
 export function state(value: number): StateDict {
   return new Map([

@@ -1,9 +1,9 @@
 /** A save that is cut between its two links leaves `best` ahead of `last`, from which the run then meets that best again. */
-import { mkdtempSync, readlinkSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readlinkSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { RunFolder } from "../../src/run/run-folder.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { config, save } from "./example.ts";
 
 const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
@@ -13,12 +13,11 @@ vi.mock(import("node:fs"), async (original) => {
 });
 
 let parent: string;
-beforeEach(() => {
-  parent = mkdtempSync(join(tmpdir(), "patchdrop-links-"));
+beforeEach((context) => {
+  parent = temporaryFolder(context.onTestFinished);
 });
 afterEach(() => {
   disk.failAt = 0;
-  rmSync(parent, { recursive: true, force: true });
 });
 
 /** Saves a first checkpoint and a better second one, whose call `failAt` fails; whether that call was made. */

@@ -1,15 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { cutFile, LogFile } from "../../src/files/log-file.ts";
 import { MetricLog, readMetrics } from "../../src/run/metric-log.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 let dir: string;
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "patchdrop-metrics-"));
+beforeEach((context) => {
+  dir = temporaryFolder(context.onTestFinished);
 });
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 describe("readMetrics", () => {
   it("reads what was logged, with its time", () => {

@@ -1,41 +1,22 @@
 /** What a run folder does with what it meets: names, leftovers, numbers that go on, logs and their lengths. */
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import { cutLogs, MetricLog, readMetrics } from "../../src/run/metric-log.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { decodeEvents } from "../formats/decode-events.ts";
+import { refusal } from "../refusal.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { config, save, state } from "./example.ts";
 
 let parent: string;
 let dir: string;
-beforeEach(() => {
-  parent = mkdtempSync(join(tmpdir(), "patchdrop-details-"));
+beforeEach((context) => {
+  parent = temporaryFolder(context.onTestFinished);
   dir = join(parent, "run");
 });
-afterEach(() => rmSync(parent, { recursive: true, force: true }));
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
 
 /** A closed run with the given saves, none of which is the best. */
 function runWith(...steps: number[]): void {

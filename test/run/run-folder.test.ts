@@ -5,41 +5,30 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { hostname } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { checkpointName } from "../../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
-import { PatchDropError } from "../../src/errors.ts";
 import { readMetrics } from "../../src/run/metric-log.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { decodeEvents } from "../formats/decode-events.ts";
+import { refusal } from "../refusal.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { config, save, state } from "./example.ts";
 
 let parent: string;
 let dir: string;
-beforeEach(() => {
-  parent = mkdtempSync(join(tmpdir(), "patchdrop-run-"));
+beforeEach((context) => {
+  parent = temporaryFolder(context.onTestFinished);
   dir = join(parent, "run");
 });
-afterEach(() => rmSync(parent, { recursive: true, force: true }));
-
-function refusal(action: () => unknown): PatchDropError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-    throw error;
-  }
-  throw new Error("was not refused");
-}
 
 /** A closed run with the given saves; `best` is the first one. */
 function runWith(...steps: number[]): void {

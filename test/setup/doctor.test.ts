@@ -5,7 +5,8 @@ import { type FoundLibtorch, findLibtorch } from "../../src/native/find.ts";
 import { requiredSymbols } from "../../src/native/symbols.ts";
 import { adviceFor, examine, type Report } from "../../src/setup/examine.ts";
 import { cpuFeatures, defaultPrecision } from "../../src/utils/cpu.ts";
-import { temporaryFolder, writeFake } from "./fake-libtorch.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { writeFake } from "./fake-libtorch.ts";
 
 let folder: string;
 beforeEach((context) => {

@@ -1,16 +1,8 @@
 /** Builds small stand-ins for libtorch: folders that pass every check that is made without loading. */
-import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
 export const suffix = process.platform === "darwin" ? ".dylib" : ".so";
-
-/** A temporary folder that is removed when the test ends: pass vitest's `onTestFinished`. */
-export function temporaryFolder(onEnd: (remove: () => void) => void): string {
-  const folder = realpathSync(mkdtempSync(path.join(os.tmpdir(), "patchdrop-setup-")));
-  onEnd(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 export interface ElfOptions {
   /** e_machine: 62 x86-64, 183 AArch64. */

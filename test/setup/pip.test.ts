@@ -4,7 +4,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { progressPrinter } from "../../src/cli/setup-command.ts";
 import { installByPip, PipProgress, pipFault, type SetupProgress } from "../../src/setup/pip.ts";
 import { setupLibtorch } from "../../src/setup/setup.ts";
-import { fakePython, platform, temporaryFolder, writeFake, writeFileAt } from "./fake-libtorch.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { fakePython, platform, writeFake, writeFileAt } from "./fake-libtorch.ts";
 
 let folder: string;
 beforeEach((context) => {

@@ -8,7 +8,8 @@ import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { findLibtorch } from "../../src/native/find.ts";
 import { type SetupOptions, setupLibtorch } from "../../src/setup/setup.ts";
 import { archiveUrl } from "../../src/setup/sources.ts";
-import { type FakeOptions, fakeFiles, platform, temporaryFolder, writeFake, writeFileAt } from "./fake-libtorch.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { type FakeOptions, fakeFiles, platform, writeFake, writeFileAt } from "./fake-libtorch.ts";
 import { zip } from "./zip.ts";
 
 let folder: string;

@@ -3,7 +3,7 @@ import path from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { requireSpace } from "../../src/setup/space.ts";
 import { type UnzipOptions, unzip } from "../../src/setup/unzip.ts";
-import { temporaryFolder } from "./fake-libtorch.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { type ZipEntry, zip } from "./zip.ts";
 
 let folder: string;

@@ -1,23 +1,15 @@
 /** What is asked of the CUDA runtime, in which order, and what its refusals look like; on a simulated one. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { exitCodes, PatchDropError } from "../../src/errors.ts";
+import { exitCodes } from "../../src/errors.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { openCuda } from "../../src/tensor/cuda.ts";
+import { refusal } from "../refusal.ts";
 import { prompt, SimulatedCuda } from "./simulated-cuda.ts";
 
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1 });
 });
-
-function caught(body: () => unknown): PatchDropError {
-  try {
-    body();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-  }
-  throw new Error("no PatchDropError was thrown");
-}
 
 describe("a capture", () => {
   it("begins, ends and instantiates; a launch is one call; freeing waits for what still runs", () => {
@@ -39,7 +31,7 @@ describe("a capture", () => {
 
   it("that cannot be made leaves the stream as it was and says what to use instead", () => {
     const cuda = new SimulatedCuda(prompt);
-    const error = caught(() =>
+    const error = refusal(() =>
       cuda.device.compute.capture(() => {
         throw new Error("operation not permitted when stream is capturing");
       }),
@@ -55,7 +47,7 @@ describe("a capture", () => {
     "refused by %s says so",
     (name) => {
       const cuda = new SimulatedCuda({ ...prompt, failing: { [name]: 901 } });
-      const { message } = caught(() => cuda.device.compute.capture(() => undefined));
+      const { message } = refusal(() => cuda.device.compute.capture(() => undefined));
       expect(message).toMatch(
         /^CUDA graph: the step must be captured \(\w+: .*got CUDA error 901: error 901\); use --no-cuda-graph$/,
       );
@@ -64,7 +56,7 @@ describe("a capture", () => {
 
   it("for which memory runs out says what makes it smaller, not that graphs are at fault", () => {
     const cuda = new SimulatedCuda({ ...prompt, failing: { cudaGraphInstantiateWithFlags: 2 } });
-    const error = caught(() => cuda.device.compute.capture(() => undefined));
+    const error = refusal(() => cuda.device.compute.capture(() => undefined));
     expect(error.message).toBe(
       "cudaGraphInstantiate: must fit into the GPU's memory, got CUDA error 2: out of memory; " +
         "lower --batch_size, use --precision bf16, or stop other processes on the GPU",
@@ -76,7 +68,7 @@ describe("a capture", () => {
 describe("a GPU that is not there", () => {
   it("is a fault in the input, before libtorch is asked for it", () => {
     // No machine has a GPU of this number.
-    const error = caught(() => openCuda("cuda:4096"));
+    const error = refusal(() => openCuda("cuda:4096"));
     expect(error.message).toMatch(
       /^--device cuda:4096: needs that GPU, got .+; see `patchdrop doctor`, or use --device cpu$/,
     );

@@ -27,80 +27,60 @@ beforeAll(async () => {
   writeFileSync(run("occupied/thesis.txt"), "");
 }, 120_000);
 
-/** What a failing start is refused with; it must leave as many tensors as there were. */
-async function refusedStart(stage: StageName, name: string, given: Given): Promise<string> {
+/** What `work` is refused with; it must leave as many tensors as there were. */
+async function cleanRefusal(work: () => unknown): Promise<string> {
   const before = liveHandles();
-  const { message } = await refusal(() => runs.train(stage, name, given, { data }));
+  const { message } = await refusal(work);
   expect(liveHandles()).toBe(before);
   return message;
 }
 
-describe("a training that cannot start", () => {
-  const policy = () => ({ load: run("policy") });
-  const both = () => ({ ...policy(), ckpt_hr_cl: run("hr") });
+/** Flags of a stage that starts from the policy and from these classifiers. */
+const from = (high: string, low?: string): Given => ({
+  load: run("policy"),
+  ckpt_hr_cl: run(high),
+  ...(low === undefined ? {} : { ckpt_lr_cl: run(low) }),
+});
 
-  it.each<[string, StageName, () => Given, string]>([
-    [
-      "a classifier that is not there",
-      "finetune",
-      () => ({ ...policy(), ckpt_hr_cl: run("none") }),
-      "none: does not exist",
-    ],
-    [
-      "a classifier of the other resolution",
-      "finetune",
-      () => ({ ...policy(), ckpt_hr_cl: run("lr") }),
-      "must hold the network resnet_hr",
-    ],
-    [
-      "a classifier of another model",
-      "finetune",
-      () => ({ ...policy(), ckpt_hr_cl: run("other-model") }),
-      "R8_Scenes 2019 at 32 pixels, got R32_C10 2019",
-    ],
+describe("a training that cannot start", () => {
+  it.each<[string, StageName, Given, string]>([
+    ["a classifier that is not there", "finetune", from("none"), "none: does not exist"],
+    ["a classifier of the other resolution", "finetune", from("lr"), "must hold the network resnet_hr"],
+    ["a classifier of another model", "finetune", from("other-model"), "R8_Scenes 2019 at 32 pixels, got R32_C10 2019"],
     [
       "a policy where a classifier belongs",
       "pretrain",
-      () => ({ ckpt_hr_cl: run("agent.safetensors") }),
+      { ckpt_hr_cl: run("agent.safetensors") },
       "agent.safetensors: resnet_hr: conv1.weight: is missing",
     ],
-    [
-      "a file without weights",
-      "finetune2stream",
-      () => ({ ...both(), ckpt_lr_cl: run("text.pth") }),
-      "must be a file of torch.save",
-    ],
-    [
-      "the last of three networks missing",
-      "finetune2stream",
-      () => ({ ...both(), ckpt_lr_cl: run("hr") }),
-      "must hold the network resnet_lr",
-    ],
+    ["a file without weights", "finetune2stream", from("hr", "text.pth"), "must be a file of torch.save"],
+    ["the last of three networks missing", "finetune2stream", from("hr", "hr"), "must hold the network resnet_lr"],
     [
       "a policy of another low resolution",
       "finetune2stream",
-      () => ({ ...both(), load: run("other-low"), ckpt_lr_cl: run("lr") }),
+      { ...from("hr", "lr"), load: run("other-low") },
       "R8_Scenes 2019 at 32 pixels, low resolution 8, got ",
     ],
     [
       "ImageNet weights of another network",
       "classifier_training",
-      () => ({ pretrained: run("agent.safetensors") }),
+      { pretrained: run("agent.safetensors") },
       "conv1.weight: is missing",
     ],
     [
       "ImageNet weights that are not there",
       "classifier_training",
-      () => ({ pretrained: run("none.pth") }),
+      { pretrained: run("none.pth") },
       "none.pth: does not exist",
     ],
   ])("for %s leaves nothing", async (what, stage, given, message) => {
-    expect(await refusedStart(stage, what, given())).toContain(message);
+    expect(await cleanRefusal(() => runs.train(stage, what, given, { data }))).toContain(message);
     expect(existsSync(run(what))).toBe(false);
   });
 
   it("for a folder that holds something leaves it as it was, and no tensor", async () => {
-    expect(await refusedStart("finetune", "occupied", both())).toContain("the folder must be new or empty");
+    const message = await cleanRefusal(() => runs.train("finetune", "occupied", from("hr"), { data }));
+    expect(message).toContain("the folder must be new or empty");
     expect(existsSync(run("occupied/run.lock"))).toBe(false);
     expect(existsSync(run("occupied/config.json"))).toBe(false);
   });
@@ -110,10 +90,8 @@ describe("a training that cannot start", () => {
     rewriteState(runs.at("cut", "last"), (state) => {
       delete state.files["resnet_hr.safetensors"];
     });
-    const before = liveHandles();
-    const { message } = await refusal(() => runs.resume("pretrain", "cut", { max_epochs: 2 }, { data }));
+    const message = await cleanRefusal(() => runs.resume("pretrain", "cut", { max_epochs: 2 }, { data }));
     expect(message).toContain("must hold the network resnet_hr");
-    expect(liveHandles()).toBe(before);
     expect(existsSync(runs.at("cut", "run.lock"))).toBe(false);
   });
 });
@@ -124,24 +102,19 @@ describe("a run that cannot be opened", () => {
     rewriteState(runs.at("mixed", "last"), ({ config }) => {
       config.description = { ...Object(config.description), classes: ["a", "b"] };
     });
-    const before = liveHandles();
-    const { message } = await refusal(() => openPredictor(run("mixed"), { threads: 1 }));
+    const message = await cleanRefusal(() => openPredictor(run("mixed"), { threads: 1 }));
     expect(message).toContain("resnet_hr: must know the 2 classes of the data, got 3");
-    expect(liveHandles()).toBe(before);
   });
 
   it("leaves no tensor: to evaluate, for a file of weights of another model", async () => {
     const data_dir = await runs.makeFolder();
-    const before = liveHandles();
-    const { message } = await refusal(() => evaluate(run("agent.safetensors"), { model: "R8_Scenes", data_dir }));
+    const message = await cleanRefusal(() => evaluate(run("agent.safetensors"), { model: "R8_Scenes", data_dir }));
     expect(message).toContain("conv1.weight: is missing");
-    expect(liveHandles()).toBe(before);
   });
 });
 
 it("a training that ends leaves no tensor either", async () => {
   const before = liveHandles();
-  const given = { load: run("policy"), ckpt_hr_cl: run("hr"), ckpt_lr_cl: run("lr"), max_epochs: 1 };
-  await runs.train("finetune2stream", "two", given, { data });
+  await runs.train("finetune2stream", "two", { ...from("hr", "lr"), max_epochs: 1 }, { data });
   expect(liveHandles()).toBe(before);
 });

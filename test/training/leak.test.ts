@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { exitCodes, PatchDropError } from "../../src/errors.ts";
+import { exitCodes } from "../../src/errors.ts";
 import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
@@ -16,6 +16,7 @@ import { keep, scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { uniformsOf } from "../../src/training/step-runner.ts";
 import { Random } from "../../src/utils/random.ts";
+import { refusal } from "../refusal.ts";
 import { noiseBatch, type StageCase, stageCase } from "./cases.ts";
 
 beforeAll(() => {
@@ -72,7 +73,7 @@ describe("ownership", () => {
         "tensor: must be alive, but this one of shape [2] was freed; return it from its scope(), or keep() it",
       );
     }
-    const error = caught(uses[0]);
+    const error = refusal(uses[0]);
     expect([error.kind, error.exitCode]).toEqual(["internal", exitCodes.internal]);
   });
 
@@ -95,20 +96,11 @@ describe("ownership", () => {
 
   it("names the operator and the shapes when libtorch refuses them, and frees what was made before", () => {
     const before = liveHandles();
-    const error = caught(() => scope(() => ops.mul(vector(1, 2), vector(1, 2, 3))));
+    const error = refusal(() => scope(() => ops.mul(vector(1, 2), vector(1, 2, 3))));
     expect(error.message).toMatch(/^aten::mul(\.Tensor)?\(\[2\], \[3\]\): /);
     expect(liveHandles()).toBe(before);
   });
 });
-
-function caught(body: () => unknown): PatchDropError {
-  try {
-    body();
-  } catch (error) {
-    if (error instanceof PatchDropError) return error;
-  }
-  throw new Error("no PatchDropError was thrown");
-}
 
 const steps = 1000;
 /** The allocator settles within them. */
