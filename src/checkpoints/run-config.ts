@@ -45,9 +45,9 @@ export const freeOptions: readonly string[] = [
   ...["cuda_graph", "parallel", "sigma"],
 ];
 
-/** What runs of before 0.2.0 had without recording it. */
+/** What older runs had without recording it. */
 function formerOptions({ reward }: JsonObject): JsonObject {
-  return reward === undefined ? {} : { estimator: "self_critical" };
+  return { random_masks: 0, ...(reward === undefined ? {} : { estimator: "self_critical" }) };
 }
 
 /**

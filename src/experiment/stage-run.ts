@@ -6,7 +6,7 @@ import { compareConfigs } from "../checkpoints/run-config.ts";
 import { configName, readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type Fault, fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
-import { modelOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
+import { foundOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
 import { readMetrics } from "../run/metric-log.ts";
 import type { ExperimentStage } from "./experiment-file.ts";
 import { checkpointOptions } from "./experiment-schema.ts";
@@ -22,7 +22,7 @@ export function isDone({ stage, options }: ExperimentStage): boolean {
   if (!existsSync(last)) return false;
   const { progress, config } = readState(last);
   if (Number(progress.epoch) < options.max_epochs) return false;
-  const own = Object.fromEntries(modelOptionNames.map((name) => [name, config.options[name]]));
+  const own = Object.fromEntries(foundOptionNames.map((name) => [name, config.options[name]]));
   const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
   compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) });
   if (Number(progress.epoch) === options.max_epochs) return true;

@@ -11,6 +11,12 @@ export const runFill = fill.optional().describe("what dropped patches are filled
 
 export const penalty = z.number().max(0).describe("reward of a wrong answer");
 
+/** Where the checkpoints that a stage starts from say nothing of it. */
+export const foundFill = fill.default("zero");
+
+/** Of a classifier that learns on masks. */
+export const randomMasks = z.number().min(0).max(1).default(0);
+
 /** What the three policy stages take. */
 export const policyGroup = {
   alpha: z
@@ -30,7 +36,11 @@ export const policyGroup = {
     .describe("accepted so that the authors' command lines work; has no effect, as in their code"),
   estimator: oneOf("how the policy learns from rewards", estimators).default("self_critical"),
   reward: oneOf("what a mask earns", rewards).default("quadratic"),
-  fill: fill.default("zero").describe("what dropped patches are filled with: zeros, or the low-resolution image"),
+  fill: fill
+    .optional()
+    .describe(
+      "what dropped patches are filled with: zeros, or the low-resolution image; as in the classifier's run when absent",
+    ),
 };
 
 /** What the two finetunings take in addition. */
@@ -43,4 +53,7 @@ export const finetuningGroup = {
     .enum(["mean", "sum"])
     .default("mean")
     .describe("policy loss over the images of a batch; sum in the 2019 code"),
+  random_masks: randomMasks.describe(
+    "share of a batch on which the classifier learns a second time, under random masks",
+  ),
 };

@@ -11,7 +11,7 @@ import { deviceGroup } from "./device-group.ts";
 import { modelGroup } from "./model-group.ts";
 import { byModel, checkpoint, defaultsFor, file, onByDefault } from "./option.ts";
 import { parseWith } from "./parse.ts";
-import { finetuningGroup, penalty, policyGroup } from "./policy-group.ts";
+import { finetuningGroup, foundFill, penalty, policyGroup, randomMasks } from "./policy-group.ts";
 import { trainingGroup } from "./training-group.ts";
 
 export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
@@ -31,6 +31,9 @@ export const schemas = {
       "ImageNet weights to start from: torchvision's file, or auto to fetch it; random weights when absent",
     ).optional(),
     momentum: z.number().min(0).max(1).default(0.9).describe("momentum of SGD"),
+    random_masks: randomMasks.describe(
+      "share of the images that are shown under random masks of 0 to all patches, with the low resolution in the others",
+    ),
     label_smoothing: z.number().min(0).max(1).default(0).describe("share of the target spread over all classes"),
     penalty: penalty
       .default(0)
@@ -90,12 +93,14 @@ export const schemas = {
   }),
 } as const;
 
-/** The same with nothing missing: the model is there, and what has a default that depends on it. */
+/** The same with nothing missing: what is taken from data or checkpoints is there, and what has a default by model. */
 const resolved = {
   classifier_training: schemas.classifier_training.required({ model: true, variant: true, lr: true }),
-  pretrain: schemas.pretrain.required({ model: true, variant: true, batch_size: true }),
-  finetune: schemas.finetune.required({ model: true, variant: true, penalty: true }),
-  finetune2stream: schemas.finetune2stream.required({ model: true, variant: true, penalty: true }),
+  pretrain: schemas.pretrain.required({ model: true, variant: true, batch_size: true }).extend({ fill: foundFill }),
+  finetune: schemas.finetune.required({ model: true, variant: true, penalty: true }).extend({ fill: foundFill }),
+  finetune2stream: schemas.finetune2stream
+    .required({ model: true, variant: true, penalty: true })
+    .extend({ fill: foundFill }),
 } as const;
 
 type Parsed = { readonly [S in StageName]: z.infer<(typeof schemas)[S]> };
@@ -138,6 +143,8 @@ function optionsOfRun(stage: StageName, folder: unknown): Record<string, unknown
 
 /** The options that say which model. */
 export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "patch_size"] as const;
+/** Those that a stage takes from its data or its checkpoints where no flag gives them. */
+export const foundOptionNames = [...modelOptionNames, "fill"] as const;
 
 /**
  * The options with the defaults for their model where nothing was given; they are not changed.

@@ -1,16 +1,25 @@
 /** Stage 1: a classifier, by cross-entropy, on high-resolution images or on the low-resolution view of them. */
-import { lowResolution } from "../method/images.ts";
+import { fault } from "../errors.ts";
+import { lowResolution, maskPatches } from "../method/images.ts";
+import { randomMaskDraws, randomMasks } from "../method/random-masks.ts";
 import { classification } from "../method/task.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
+import type { Model } from "../models/registry.ts";
 import { Optimizer, type Rate } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import type { ClassifierOptions } from "../options/stage-options.ts";
 import { withGradients } from "../tensor/autograd.ts";
+import { scope } from "../tensor/scope.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { startPretrained } from "./pretrained.ts";
 import { type Setting, startNetworks } from "./setting.ts";
 
 export async function classifierTraining(options: ClassifierOptions, setting: Setting): Promise<Learning> {
+  if (options.stream_id === "LR" && options.random_masks > 0) {
+    const next = "leave it out: the low resolution has no patches to drop";
+    throw fault("usage", { where: "--random_masks", rule: "needs --stream_id HR", got: options.random_masks, next });
+  }
   const name: NetworkName = options.stream_id === "LR" ? "resnet_lr" : "resnet_hr";
   const { [name]: classifier } = startNetworks(setting, options.seed, { [name]: "fresh" } as Record<
     typeof name,
@@ -28,7 +37,7 @@ export async function classifierTraining(options: ClassifierOptions, setting: Se
   return {
     networks: new Map([[name, classifier]]),
     optimizer,
-    uniformsPerImage: 0,
+    uniformsPerImage: options.random_masks > 0 ? randomMaskDraws(setting.model.grid.patches) : 0,
     rewarding: undefined,
     step: (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }),
   };
@@ -36,7 +45,7 @@ export async function classifierTraining(options: ClassifierOptions, setting: Se
 
 interface StepContext {
   setting: Pick<Setting, "model" | "precision">;
-  options: Pick<ClassifierOptions, "stream_id" | "label_smoothing">;
+  options: Pick<ClassifierOptions, "stream_id" | "label_smoothing" | "random_masks">;
   optimizer: Optimizer;
   lr: Rate;
 }
@@ -44,14 +53,28 @@ interface StepContext {
 /** One update of the classifier, on a batch of B images: the loss, a scalar, and which images were right, [B]. */
 export function classifierStep(
   { network, parameters }: Learner,
-  { images, labels }: Batch,
+  { images, labels, uniforms }: Batch,
   { setting: { model, precision }, options, optimizer, lr }: StepContext,
 ): StepNumbers {
-  const seen = options.stream_id === "LR" ? lowResolution(images, model) : images;
+  const seen = seenImages(images, uniforms, model, options);
   const { loss, logits } = withGradients(() => {
     const logits = forward({ network, parameters }, seen, precision, "train");
     return { logits, loss: classification.loss(logits, labels, options.label_smoothing) };
   });
   optimizer.step(loss, lr);
   return { loss, correct: classification.right(logits, labels) };
+}
+
+/** What the classifier is shown of images [B, 3, H, W]; `uniforms` as {@link randomMasks} takes them. */
+function seenImages(
+  images: Tensor,
+  uniforms: Tensor,
+  model: Model,
+  { stream_id, random_masks }: Pick<ClassifierOptions, "stream_id" | "random_masks">,
+): Tensor {
+  if (stream_id === "LR") return lowResolution(images, model);
+  if (random_masks === 0) return images;
+  return scope(() =>
+    maskPatches(images, randomMasks(uniforms, random_masks), model.grid, lowResolution(images, model)),
+  );
 }

@@ -7,9 +7,11 @@
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { lowResolution, maskPatches } from "../method/images.ts";
 import { bounded } from "../method/policy.ts";
+import { randomMaskDraws, randomMasks } from "../method/random-masks.ts";
 import { reward, rewardingOf } from "../method/reward.ts";
 import { classification } from "../method/task.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
+import type { Model } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer, type Rate } from "../nn/optimizer.ts";
 import { type BatchNormMode, forward } from "../nn/training.ts";
@@ -65,7 +67,9 @@ function finetuning(
   return {
     networks,
     optimizer,
-    uniformsPerImage: estimatorOf(options.estimator).drawsPerPatch * setting.model.grid.patches,
+    uniformsPerImage:
+      estimatorDraws(options, setting.model) +
+      (options.random_masks > 0 ? randomMaskDraws(setting.model.grid.patches) : 0),
     rewarding: rewardingOf(options),
     step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr }),
     free: () => low?.free(),
@@ -76,11 +80,22 @@ export interface FinetuneContext {
   setting: Pick<Setting, "model" | "precision">;
   options: Pick<
     FinetuneOptions,
-    "alpha" | "beta" | "reward" | "penalty" | "fill" | "classifier_bn" | "policy_loss" | "estimator"
+    "alpha" | "beta" | "reward" | "penalty" | "fill" | "classifier_bn" | "policy_loss" | "estimator" | "random_masks"
   > &
     Partial<Pick<TwoStreamOptions, "two_stream_mix">>;
   optimizer: Optimizer;
   lr: Rate;
+}
+
+/** What the classifier sees of a batch of B images besides a mask. */
+interface View {
+  /** [B, 3, H, W] */
+  readonly images: Tensor;
+  /** [B] */
+  readonly targets: Tensor;
+  readonly low: Tensor;
+  /** Logits of the low-resolution classifier, [B, K]; two streams only. */
+  readonly lowLogits: Tensor | undefined;
 }
 
 /** One update of policy and classifier, on a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
@@ -89,12 +104,15 @@ export function finetuneStep(
   { images, labels: targets, uniforms }: Batch,
   { setting: { model, precision }, options, optimizer, lr }: FinetuneContext,
 ): StepNumbers {
-  const { alpha, beta, fill, classifier_bn, two_stream_mix, policy_loss } = options;
+  const { alpha, beta, fill, classifier_bn, two_stream_mix, policy_loss, random_masks } = options;
   const estimator = estimatorOf(options.estimator);
   const rewarding = rewardingOf(options);
+  const [count] = targets.shape;
   const low = lowResolution(images, model);
-  const lowLogits = lowClassifier?.forward(low); // [B, K]
-  const classify = (mask: Tensor, mode: BatchNormMode) =>
+  const view: View = { images, targets, low, lowLogits: lowClassifier?.forward(low) };
+  const draws = estimatorDraws(options, model);
+  const again = Math.ceil(random_masks * count);
+  const classify = ({ images, low, lowLogits }: View, mask: Tensor, mode: BatchNormMode) =>
     scope(() => {
       const seen = maskPatches(images, mask, model.grid, fill === "lr" ? low : undefined);
       const batchNorm = classifier_bn === "frozen" ? "eval" : mode;
@@ -104,21 +122,45 @@ export function finetuneStep(
   return withGradients(() => {
     const wanted = ops.sigmoid(forward(policy, low, precision, "train"));
     const probabilities = bounded(wanted, alpha); // [B, P]
-    const [sampled, ...others] = noGradients(() => estimator.propose(probabilities, uniforms));
-    const logits = classify(sampled, "train"); // [B, K], learned
+    const [sampled, ...others] = noGradients(() => estimator.propose(probabilities, ops.slice(uniforms, 1, 0, draws)));
+    // The first images of the batch once more, under random masks: a batch's order is random, too.
+    const shown = again === 0 ? view : repeated(view, again);
+    const masks = again === 0 ? sampled : noGradients(() => withRandomMasks(sampled, uniforms, draws, again));
+    const learned = classify(shown, masks, "train"); // [B + again, K]
     const tried = noGradients(() => {
-      const answers = [{ mask: sampled, logits }, ...others.map((mask) => ({ mask, logits: classify(mask, "batch") }))];
+      const logits = ops.slice(learned, 0, 0, count);
+      const answers = [
+        { mask: sampled, logits },
+        ...others.map((mask) => ({ mask, logits: classify(view, mask, "batch") })),
+      ];
       return answers.map(({ mask, logits }) => {
         const right = classification.right(logits, targets); // [B]
         return { mask, right, reward: reward({ mask, logits, targets, right }, rewarding) };
       });
     });
-    const learned = policyLoss(probabilities, tried, { estimator, beta, over: "sum", images: policy_loss });
-    const loss = ops.add(learned, classification.loss(logits, targets));
+    const ofPolicy = policyLoss(probabilities, tried, { estimator, beta, over: "sum", images: policy_loss });
+    const loss = ops.add(ofPolicy, classification.loss(learned, shown.targets));
     optimizer.step(loss, lr);
     const [{ right: correct, reward: earned }] = tried;
     return { loss, correct, reward: earned, baselineReward: estimator.baseline(tried), mask: sampled };
   });
+}
+
+function estimatorDraws({ estimator }: Pick<FinetuneOptions, "estimator">, { grid }: Model): number {
+  return estimatorOf(estimator).drawsPerPatch * grid.patches;
+}
+
+/** The view with its first `count` images at the end once more. */
+function repeated({ images, targets, low, lowLogits }: View, count: number): View {
+  const twice = (all: Tensor) => ops.concat([all, ops.slice(all, 0, 0, count)], 0);
+  return { images: twice(images), targets: twice(targets), low: twice(low), lowLogits: lowLogits && twice(lowLogits) };
+}
+
+/** Masks [B, P], and random ones for the images that are shown again: [B + again, P]. */
+function withRandomMasks(masks: Tensor, uniforms: Tensor, draws: number, again: number): Tensor {
+  const [, all] = uniforms.shape;
+  const own = ops.slice(ops.slice(uniforms, 1, draws, all), 0, 0, again);
+  return ops.concat([masks, randomMasks(own, 1)], 0);
 }
 
 /** HR + LR; or, as the 2019 code mixed them in training, r·HR + (1 − r)·LR with r the share of patches used. */

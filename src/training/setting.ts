@@ -55,7 +55,7 @@ export async function prepare(
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
     reporter,
-    description: describeSetting(model, data, "fill" in options ? options.fill : "zero"),
+    description: describeSetting(model, data, fillOf(options)),
     versions: {
       patchdrop: version(),
       node: process.version,
@@ -63,6 +63,12 @@ export async function prepare(
       threads: String(torch.threads),
     },
   };
+}
+
+/** Random masks show the low resolution where they drop a patch: it is there anyway, and a mask of no patches is legal. */
+function fillOf(options: ResolvedStageOptions): Fill {
+  if ("fill" in options) return options.fill;
+  return options.random_masks > 0 ? "lr" : "zero";
 }
 
 /** What a training on these data says about its networks. */

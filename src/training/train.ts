@@ -11,6 +11,7 @@ import {
 } from "../options/stage-options.ts";
 import { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { withFill } from "./choose-fill.ts";
 import { withModel } from "./choose-model.ts";
 import { classifierTraining } from "./classifier-training.ts";
 import { learnEpochs, type StageResult } from "./epochs.ts";
@@ -43,7 +44,7 @@ export async function train<S extends StageName>(
   { reporter = silentReporter, data }: TrainContext = {},
 ): Promise<StageResult> {
   if (data !== undefined) [data.train, data.test].forEach(checkDataset);
-  const options = withModelDefaults(stage, await withModel(given, reporter, data));
+  const options = withModelDefaults(stage, withFill(await withModel(given, reporter, data), reporter));
   const prepared = await prepare(options, reporter, data);
   let [run, learning]: [RunFolder?, Learning?] = [];
   try {

@@ -66,7 +66,7 @@ function compareSteps(
   });
 }
 
-const common = { beta: 0, reward: "quadratic", fill: "zero", estimator: "self_critical" } as const;
+const common = { beta: 0, reward: "quadratic", fill: "zero", estimator: "self_critical", random_masks: 0 } as const;
 
 /** A GPU's kernels take the learning rate from its memory. */
 function rateOn(device: Device, lr: number): Rate {
@@ -90,7 +90,7 @@ export function goldenStages(device: Device): void {
       golden.steps.forEach((step, number) => {
         const context = {
           setting,
-          options: { stream_id: "HR", label_smoothing: 0 },
+          options: { stream_id: "HR", label_smoothing: 0, random_masks: 0 },
           optimizer,
           lr: rateOn(device, lr),
         } as const;
@@ -108,7 +108,7 @@ export function goldenStages(device: Device): void {
       const optimizer = new Optimizer(new Map([["c", learner.parameters]]), { kind: "sgd", momentum });
       const context = {
         setting,
-        options: { stream_id: "LR", label_smoothing: 0 },
+        options: { stream_id: "LR", label_smoothing: 0, random_masks: 0 },
         optimizer,
         lr: rateOn(device, lr),
       } as const;

@@ -49,11 +49,15 @@ describe("defaults by model", () => {
   });
 
   it("give way to what was given, and leave the given options as they are", () => {
-    const options = of("R34_fMoW", parseOptions("finetune", { ...needed.finetune, penalty: -1 }));
+    const options = of("R34_fMoW", parseOptions("finetune", { ...needed.finetune, penalty: -1, fill: "lr" }));
     const before = structuredClone(options);
     const resolved: ResolvedStageOptions<"finetune"> = withModelDefaults("finetune", options);
     expect(resolved).toEqual(before);
     expect(options).toEqual(before);
+  });
+
+  it("have the paper's zeros in dropped patches, where no checkpoint has another fill", () => {
+    expect(withModelDefaults("pretrain", of("R32_C10", parseOptions("pretrain", needed.pretrain))).fill).toBe("zero");
   });
 
   it("take the place of an option that is there without a value", () => {
@@ -67,7 +71,8 @@ describe("defaults by model", () => {
       const names = Object.keys(withModelDefaults(stage, options));
       // In the schema's order, as a run folder records them.
       expect(names).toEqual(Object.keys(schemas[stage].shape).filter((name) => names.includes(name)));
-      expect(names.length).toBe(Object.keys(options).length + 1);
+      const found = stage === "classifier_training" ? 1 : 2; // What is by model, and, of a policy, the fill.
+      expect(names.length).toBe(Object.keys(options).length + found);
     }
   });
 

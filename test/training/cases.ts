@@ -1,6 +1,7 @@
 /** One small case of each stage: 16 patches of 2 × 2 pixels and networks of one block a segment; a step takes milliseconds. */
 import { MemoryDataset } from "../../src/data/memory-dataset.ts";
 import { makeGrid } from "../../src/method/grid.ts";
+import { randomMaskDraws } from "../../src/method/random-masks.ts";
 import { cifarResNet } from "../../src/models/cifar-resnet.ts";
 import type { Learner } from "../../src/models/networks.ts";
 import type { Model } from "../../src/models/registry.ts";
@@ -50,6 +51,8 @@ export interface StageCase {
 /** The step functions get their networks directly; the schemas want them named. */
 const unread = { load: "unread", ckpt_hr_cl: "unread", ckpt_lr_cl: "unread" };
 
+const named = { model: tinyModel.name, variant: tinyModel.variant };
+
 /** A stage's step on fresh networks, the same for the same stage; `given` are its flags. */
 export function stageCase(stage: StageName, given: Record<string, unknown>, place: Place): StageCase {
   if (stage === "classifier_training") return classifierCase(given, place);
@@ -94,11 +97,18 @@ function classifierCase(given: Record<string, unknown>, place: Place): StageCase
     weightDecay: 1e-4,
   });
   const step: Learning["step"] = (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr });
-  return made({ step, uniformsPerImage: 0 }, [classifier], optimizer);
+  return made(
+    { step, uniformsPerImage: options.random_masks > 0 ? randomMaskDraws(tinyModel.grid.patches) : 0 },
+    [classifier],
+    optimizer,
+  );
 }
 
 function pretrainCase(given: Record<string, unknown>, place: Place): StageCase {
-  const options = schemas.pretrain.parse({ load: "unread", ckpt_hr_cl: "unread", ...given });
+  const options = withModelDefaults(
+    "pretrain",
+    parseOptions("pretrain", { ...named, load: "unread", ckpt_hr_cl: "unread", ...given }),
+  );
   const setting = { model: tinyModel, ...place };
   const policy = learner(tinyModel.policy, "policy", place);
   const judge = frozen("judge", place);
@@ -109,8 +119,8 @@ function pretrainCase(given: Record<string, unknown>, place: Place): StageCase {
 
 function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<string, unknown>, place: Place): StageCase {
   const { ckpt_lr_cl, ...oneStream } = unread;
-  const named = { model: tinyModel.name, variant: tinyModel.variant, ...(stage === "finetune" ? oneStream : unread) };
-  const options = withModelDefaults(stage, parseOptions(stage, { ...named, ...given }));
+  const all = { ...named, ...(stage === "finetune" ? oneStream : unread) };
+  const options = withModelDefaults(stage, parseOptions(stage, { ...all, ...given }));
   const setting = { model: tinyModel, ...place };
   const policy = learner(tinyModel.policy, "policy", place);
   const classifier = learner(tinyModel.classifier(tinyClasses), "classifier", place);
@@ -119,7 +129,8 @@ function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<strin
   const optimizer = new Optimizer(learned, adam(options));
   const step: Learning["step"] = (batch, lr) =>
     finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr });
-  return made({ step, uniformsPerImage: tinyModel.grid.patches }, [policy, classifier], optimizer, low);
+  const random = options.random_masks > 0 ? randomMaskDraws(tinyModel.grid.patches) : 0;
+  return made({ step, uniformsPerImage: tinyModel.grid.patches + random }, [policy, classifier], optimizer, low);
 }
 
 /** A batch of `count` images of noise [B, 3, 8, 8] and labels for the model above. */

@@ -9,7 +9,7 @@ import { openLibtorch } from "../../src/native/library.ts";
 import { FrozenNetwork } from "../../src/nn/frozen.ts";
 import { Optimizer } from "../../src/nn/optimizer.ts";
 import { forward } from "../../src/nn/training.ts";
-import { schemas } from "../../src/options/stage-options.ts";
+import { parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
@@ -37,6 +37,8 @@ function noise(epoch: number): Batch {
 }
 
 /** A frozen classifier, and how many images each of its passes saw. */
+const named = { model: tinyModel.name, variant: tinyModel.variant };
+
 function counting(): { judge: FrozenNetwork; passes: number[] } {
   const { network, parameters } = learner(tinyModel.classifier(tinyClasses), "judge", cpu);
   const judge = new FrozenNetwork(network, parameters, "fp32");
@@ -56,7 +58,7 @@ it.each([
   { epoch: 15, fill: "zero", fewer: false },
 ] as const)("epoch $epoch, fill $fill", ({ epoch, fill, fewer }) => {
   scope(() => {
-    const options = schemas.pretrain.parse({ ckpt_hr_cl: "unread", fill });
+    const options = withModelDefaults("pretrain", parseOptions("pretrain", { ...named, ckpt_hr_cl: "unread", fill }));
     const policy = learner(tinyModel.policy, "policy", cpu);
     const optimizer = new Optimizer(new Map([["policy", policy.parameters]]), adam(options));
     const batch = noise(epoch);

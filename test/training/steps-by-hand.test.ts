@@ -11,13 +11,14 @@ import { FrozenNetwork } from "../../src/nn/frozen.ts";
 import type { Network } from "../../src/nn/layers.ts";
 import { Optimizer } from "../../src/nn/optimizer.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
-import { parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
+import { type ClassifierOptions, parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, full, zeros } from "../../src/tensor/tensor.ts";
-import { classifierStep } from "../../src/training/classifier-training.ts";
+import { classifierStep, classifierTraining } from "../../src/training/classifier-training.ts";
 import { finetuneStep } from "../../src/training/finetune.ts";
 import type { Batch } from "../../src/training/learning.ts";
 import { pretrainStep } from "../../src/training/pretrain.ts";
+import type { Setting } from "../../src/training/setting.ts";
 import { tinyModel } from "./cases.ts";
 
 beforeAll(() => {
@@ -86,6 +87,76 @@ describe("the classifier's cross-entropy", () => {
   });
 });
 
+describe("random masks", () => {
+  // White, but black in the pixel of each block of 4 × 4 that the low resolution is made of: a dropped patch is black.
+  const bytes = Float32Array.from({ length: 3 * imageSize ** 2 }, (_, at) => {
+    const [x, y] = [at % imageSize, Math.floor(at / imageSize) % imageSize];
+    return x % 4 === 0 && y % 4 === 0 ? 0 : 1;
+  });
+  /** Logits (m, m, 0) of an image whose mean is m. */
+  const meanColour = () => {
+    const learner = linear([0, 0, 0]);
+    const { "fc.weight": _, ...rest } = Object.fromEntries(learner.parameters.stateDict());
+    const weight = float32Tensor([3, 3], Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 0));
+    learner.parameters.load(new Map(Object.entries({ ...rest, "fc.weight": weight })), "by hand");
+    return learner;
+  };
+  /** Cross-entropy of class 0: −ln(eᵐ / (2eᵐ + 1)) for a mean of `white` of 64 pixels. */
+  const lossAt = (white: number) => Math.log(2 * Math.exp(white / 64) + 1) - white / 64;
+  const withUniforms = (...rows: readonly (readonly number[])[]): Batch => ({
+    ...batch(...rows.map(() => 0)),
+    images: fromArray(Float32Array.from(rows.flatMap(() => [...bytes])), [rows.length, 3, imageSize, imageSize]),
+    uniforms: fromArray(Float32Array.from(rows.flat()), [rows.length, rows[0].length]),
+  });
+  /** Patch k is taken by a chance of more than this. */
+  const each = Array.from({ length: grid.patches }, (_, k) => k / grid.patches);
+
+  it("show the classifier the low resolution in what they drop, of the share of the images that get one", () => {
+    const classifier = meanColour();
+    const optimizer = plain(classifier);
+    const options = parseOptions("classifier_training", { random_masks: 0.5 });
+    // The first gets a mask with the upper half of its patches, 8 of 16: 32 pixels, two of which are black. The second is whole.
+    const shown = withUniforms([0.4, 0.5, ...each], [0.6, 0.5, ...each]);
+    const loss = scope(() => classifierStep(classifier, shown, { setting, options, optimizer, lr: 1 }).loss.item());
+    expect(loss).toBeCloseTo((lossAt(30) + lossAt(60)) / 2, 6);
+    for (const used of [classifier.parameters, optimizer]) used.free();
+  });
+
+  it("show it a share of the batch a second time while it is finetuned", () => {
+    const [policy, classifier] = [linear(Array(grid.patches).fill(1)), meanColour()];
+    const optimizer = plain(policy, classifier);
+    const given = { ckpt_hr_cl: "unread", load: "unread", random_masks: 0.5, fill: "lr", alpha: 1 };
+    const options = withModelDefaults(
+      "finetune",
+      parseOptions("finetune", { model: "R32_C10", variant: "2019", ...given }),
+    );
+    // The policy takes every patch, of which it is sure enough for each number: its advantage is 0.
+    const sampled = Array<number>(grid.patches).fill(0.5);
+    const shown = withUniforms([...sampled, 0.9, 0.5, ...each], [...sampled, 0, 0, ...each]);
+    const context = { setting, options, optimizer, lr: 1 };
+    const { loss, correct, mask } = scope(() => {
+      const numbers = finetuneStep({ policy, classifier }, shown, context);
+      return {
+        loss: numbers.loss.item(),
+        correct: [...numbers.correct.toFloat32()],
+        mask: [...numbers.mask!.toFloat32()],
+      };
+    });
+    expect(loss).toBeCloseTo((2 * lossAt(60) + lossAt(30)) / 3, 6);
+    // Those of the two images, as the policy chose.
+    expect(correct).toHaveLength(2);
+    expect(mask).toEqual(Array(2 * grid.patches).fill(1));
+    for (const used of [policy.parameters, classifier.parameters, optimizer]) used.free();
+  });
+
+  it("are refused for the low resolution, which has no patches", async () => {
+    const options = { ...parseOptions("classifier_training", { stream_id: "LR", random_masks: 0.5 }) };
+    await expect(classifierTraining(options as ClassifierOptions, {} as Setting)).rejects.toThrow(
+      "--random_masks: needs --stream_id HR, got 0.5; leave it out: the low resolution has no patches to drop",
+    );
+  });
+});
+
 describe("the entropy bonus", () => {
   // Probabilities ¾ and ¼. With uniform numbers of ½ what is sampled is the greedy mask, so that the advantage is 0, and
   // only the bonus moves the policy.
@@ -95,7 +166,8 @@ describe("the entropy bonus", () => {
 
   const stages = {
     pretrain(beta: number, more: Record<string, unknown> = {}): number[] {
-      const options = parseOptions("pretrain", { ...flags, beta, curriculum: false, ...more });
+      const given = { ...flags, model: "R32_C10", variant: "2019", beta, curriculum: false, ...more };
+      const options = withModelDefaults("pretrain", parseOptions("pretrain", given));
       const policy = linear(logits);
       const judge = linear([1, 0, 0]);
       const frozen = new FrozenNetwork(judge.network, judge.parameters, "fp32");

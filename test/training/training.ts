@@ -22,8 +22,10 @@ const rateOf = (epoch: number, step: number) => 2 ** -(6 + epoch + step);
 /** Every stage, with the flags that change what its step computes. */
 export const stageFlags: [StageName, Record<string, unknown>][] = [
   ["classifier_training", { label_smoothing: 0.1 }],
+  ["classifier_training", { random_masks: 0.5 }],
   ["pretrain", { beta: 0.1, fill: "lr", clip: 1 }],
   ["finetune", { clip: 0.5 }],
+  ["finetune", { random_masks: 0.5, fill: "lr" }],
   ["finetune", { classifier_bn: "frozen", policy_loss: "sum" }],
   ["finetune2stream", { two_stream_mix: "share" }],
 ];

@@ -1,0 +1,22 @@
+/** What dropped patches are filled with when no flag says it: what the classifier that a stage starts from was shown. */
+import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import type { Fill } from "../method/images.ts";
+import type { StageName, StageOptions } from "../options/stage-options.ts";
+import type { Reporter } from "../utils/reporter.ts";
+
+interface Starting {
+  readonly fill?: Fill;
+  readonly ckpt_hr_cl?: string;
+  readonly load?: string;
+}
+
+/** @throws input: a checkpoint that can't be read */
+export function withFill<S extends StageName>(options: StageOptions<S>, { note }: Reporter): StageOptions<S> {
+  const { fill, ckpt_hr_cl, load }: Starting = options as Starting;
+  const from = ckpt_hr_cl ?? load;
+  if (fill !== undefined || from === undefined) return options;
+  const { description, options: own } = configOfCheckpoint(from);
+  const found = description?.fill ?? (own.fill as Fill | undefined) ?? "zero";
+  if (found !== "zero") note(`--fill ${found}, as in ${from}`);
+  return { ...options, fill: found };
+}
