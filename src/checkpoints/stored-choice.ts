@@ -15,7 +15,7 @@ import { parseAs, readJson, readState } from "./checkpoint.ts";
 import { networksHash } from "./networks-hash.ts";
 
 const measured = z.object({
-  split: z.enum(["train", "test"]),
+  split: z.enum(["train", "test", "val"]),
   images: z.int().positive(),
   accuracy: z.number(),
   /** Mean number of patches per image. */

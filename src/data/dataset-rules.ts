@@ -98,17 +98,18 @@ export interface TakenImages {
 }
 
 /**
- * Checks both splits, that they belong together, and that they fit the model.
+ * Checks the splits, that they belong together, and that they fit the model.
  * @throws usage: as {@link checkDataset}; splits that differ in more than their images; images that the model does not take
  */
-export function checkSplits({ train, test }: DataSplits, model: TakenImages): void {
-  checkDataset(train);
-  checkDataset(test);
+export function checkSplits({ train, test, val }: DataSplits, model: TakenImages): void {
+  const splits = Object.entries({ train, test, ...(val && { val }) });
+  for (const [, split] of splits) checkDataset(split);
   const shared = ["classes", "imageSize", "bands", "normalization", "transform"] as const;
-  const differing = shared.filter((name) => JSON.stringify(train[name]) !== JSON.stringify(test[name]));
-  const faults: Fault[] = differing.map((name) => ({
+  const differs = (name: (typeof shared)[number]) =>
+    splits.some(([, split]) => JSON.stringify(split[name]) !== JSON.stringify(train[name]));
+  const faults: Fault[] = shared.filter(differs).map((name) => ({
     where: `data set ${train.name}: ${name}`,
-    rule: "must be the same for training and test",
+    rule: val === undefined ? "must be the same for training and test" : "must be the same for all splits",
   }));
   const where = `data set ${train.name}`;
   if (train.imageSize !== model.imageSize) faults.push({ where, ...sizeFault(train.imageSize, model.imageSize) });
@@ -119,7 +120,7 @@ export function checkSplits({ train, test }: DataSplits, model: TakenImages): vo
       got: train.bands.join(", "),
     });
   }
-  for (const [split, { fingerprint }] of Object.entries({ train, test })) {
+  for (const [split, { fingerprint }] of splits) {
     if (typeof fingerprint === "string" && fingerprint !== "") continue;
     faults.push({ where: `${where}: ${split}.fingerprint`, rule: "must be text", got: typeof fingerprint });
   }

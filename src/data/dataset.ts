@@ -54,10 +54,12 @@ export interface InMemory {
   moves(count: number, augmentation?: Augmentation): BigInt64Array;
 }
 
-/** The two splits that a training needs. */
+/** The two splits that a training needs, and the one that choices are made on: `best`, thresholds. */
 export interface DataSplits {
   readonly train: Dataset;
   readonly test: Dataset;
+  /** Where there is none, choices of a training are made on the test images, as in the authors' code. */
+  readonly val?: Dataset | undefined;
 }
 
 /** Bytes of one image. */

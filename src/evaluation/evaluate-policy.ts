@@ -23,9 +23,8 @@ export async function evaluatePolicy(
   evaluated: EvaluatedRun,
   options: EvalOptions,
 ): Promise<Pick<RunEvaluation, "rows" | "patchUse" | "columns" | "choice" | "sweep"> & { details: PolicyDetails }> {
-  const { run, data, seed, checkpoint } = evaluated;
+  const { run, split, seed, checkpoint } = evaluated;
   const { grid } = run.model;
-  const split = data[options.split];
   const { choice, fitted, points } = await prepared(evaluated, options);
 
   const policy = maskBy(choice, seed);
@@ -89,12 +88,12 @@ function row(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict): E
 }
 
 /** Of the low-resolution classifier alone: the one that was given, or, where baselines are wanted, the run's own. */
-async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep, split }: EvalOptions) {
-  const { run, data, alone, reporter } = evaluated;
+async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep }: EvalOptions) {
+  const { run, split, alone, reporter } = evaluated;
   if (ckpt_lr_cl === undefined && !(sweep && run.hasTwoStreams)) return undefined;
   const low = alone("resnet_lr", ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl));
   try {
-    const { verdicts } = await evaluateMasks(data[split], { run: low, rewarding: undefined, reporter }, [everyPatch]);
+    const { verdicts } = await evaluateMasks(split, { run: low, rewarding: undefined, reporter }, [everyPatch]);
     return verdicts[0].metrics.metrics().accuracy;
   } finally {
     await low.free();

@@ -28,7 +28,7 @@ export function evaluateRun(
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(checkpoint, options);
   return withEvaluatedRun(checkpoint, options, { reporter, data }, async (evaluated) => {
     const described = describe(evaluated, options);
-    if (!evaluated.run.hasPolicy) return { ...described, rows: [await classifierRow(evaluated, options)] };
+    if (!evaluated.run.hasPolicy) return { ...described, rows: [await classifierRow(evaluated)] };
     const { details: found, ...rest } = await evaluatePolicy(evaluated, options);
     return { ...described, ...rest, details: details ? found : undefined };
   });
@@ -42,17 +42,16 @@ function refuseChoice({ path }: Checkpoint, options: EvalOptions): void {
   throw fault("usage", { where: `--${given}`, rule: "needs a run with a policy", got: path });
 }
 
-function describe({ checkpoint, run, data }: EvaluatedRun, { split }: EvalOptions) {
-  const { name, length } = data[split];
+function describe({ checkpoint, run, split: { name, length } }: EvaluatedRun, { split }: EvalOptions) {
   const { stage } = checkpoint.config;
   const { model } = run.description;
   return { checkpoint: checkpoint.path, stage, model, dataset: name, split, images: length };
 }
 
 /** A run of one classifier. */
-async function classifierRow(evaluated: EvaluatedRun, options: EvalOptions): Promise<EvaluationRow> {
-  const { run, data } = evaluated;
-  const { verdicts } = await evaluateMasks(data[options.split], evaluated, [everyPatch]);
+async function classifierRow(evaluated: EvaluatedRun): Promise<EvaluationRow> {
+  const { run, split } = evaluated;
+  const { verdicts } = await evaluateMasks(split, evaluated, [everyPatch]);
   const { accuracy } = verdicts[0].metrics.metrics();
   return run.seesHigh
     ? { name: "HR classifier, all patches", kind: "baseline", accuracy, patches: run.model.grid.patches }

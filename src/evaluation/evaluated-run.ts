@@ -1,9 +1,10 @@
 /** A trained run with the data that it is evaluated on. */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import type { DataSplits } from "../data/dataset.ts";
+import type { DataSplits, Dataset } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
+import { withValidation } from "../data/validation.ts";
 import { fault } from "../errors.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
@@ -19,13 +20,15 @@ import type { Evaluating } from "./evaluate-masks.ts";
 export interface EvaluatedRun extends Evaluating {
   readonly checkpoint: Checkpoint;
   readonly data: DataSplits;
+  /** The split that is evaluated. */
+  readonly split: Dataset;
   readonly seed: number;
   /** Opens some of the checkpoint's networks alone, or those of another. The caller frees them. */
   alone(name: NetworkName, from?: Checkpoint): OpenedRun;
 }
 
 /** What the run's options say where neither they nor a flag does. */
-const unsaid = { seed: 1, reward: "quadratic", penalty: -5 } as const;
+const unsaid = { val_fraction: 0, seed: 1, reward: "quadratic", penalty: -5 } as const;
 
 export interface EvaluationContext {
   readonly reporter: Reporter;
@@ -48,14 +51,16 @@ export async function withEvaluatedRun<T>(
   const settings = settingsOf(checkpoint, options);
   const place = placeOf(options);
   const model = modelOf(checkpoint, options);
-  const data = given ?? (await openRunData(checkpoint, model, settings, reporter));
-  checkSplits(data, { imageSize: model.imageSize, bands: 3 });
-  const description = describeRun(checkpoint, options, data[options.split]);
+  const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
+  checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
+  const data = withValidation(opened, settings.val_fraction);
+  const split = data[options.split] ?? noneHeldOut(checkpoint);
+  const description = describeRun(checkpoint, options, split);
   // A run may be taken to images whose classes have other names, but not to the same ones in another order.
-  const { classes } = data[options.split];
+  const { classes } = split;
   const known = description.classes;
   const isMoved = classes.some((name, label) => known.includes(name) && known[label] !== name);
-  if (classes.length !== known.length || isMoved) checkClasses(known, data[options.split], `--load ${options.load}`);
+  if (classes.length !== known.length || isMoved) checkClasses(known, split, `--load ${options.load}`);
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
   const alone = (name: NetworkName, from = checkpoint) =>
     openSaved({ sources: new Map([[name, from]]), description }, place);
@@ -64,10 +69,20 @@ export async function withEvaluatedRun<T>(
   try {
     const { seed, reward: kind, penalty } = settings;
     const rewarding = run.hasPolicy ? { kind, penalty } : undefined;
-    return await body({ checkpoint, data, run, rewarding, reporter, seed, alone });
+    return await body({ checkpoint, data, split, run, rewarding, reporter, seed, alone });
   } finally {
     await run.free();
   }
+}
+
+function noneHeldOut({ path }: Checkpoint): never {
+  const next = "train with it, or give another split";
+  throw fault("usage", {
+    where: "--split val",
+    rule: "needs a run that was trained with --val_fraction",
+    got: path,
+    next,
+  });
 }
 
 /** The data set that the options name. */
@@ -86,6 +101,7 @@ function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, { n
 function settingsOf({ config }: Checkpoint, options: EvalOptions) {
   return { ...unsaid, ...config.options, ...defined(options) } as DataFlags & {
     seed: number;
+    val_fraction: number;
     reward: RewardOptions["kind"];
     penalty: number;
   };

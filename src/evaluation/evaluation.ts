@@ -25,7 +25,7 @@ export interface RunEvaluation {
   stage: string;
   model: string;
   dataset: string;
-  split: "train" | "test";
+  split: "train" | "test" | "val";
   images: number;
   rows: EvaluationRow[];
   /** Share of images for which the policy took each patch, [P]; none for a classifier. */

@@ -41,8 +41,7 @@ export async function showImages(
   reporter: Reporter = silentReporter,
 ): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
-  return withEvaluatedRun(checkpoint, options, { reporter }, async ({ run, data, seed }) => {
-    const split = data[options.split];
+  return withEvaluatedRun(checkpoint, options, { reporter }, async ({ run, split, seed }) => {
     const { imageSize, grid } = run.model;
     const chosen = choice ?? choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
     const images = new Uint8Array(indices.length * imageSize ** 2 * 3);

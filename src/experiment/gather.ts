@@ -142,7 +142,7 @@ function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
   if (!existsSync(join(folder, metricsName))) return [];
   const records = readMetrics(folder).flatMap((record) => {
     const { split } = record;
-    if (split !== "train" && split !== "test") return [];
+    if (split !== "train" && split !== "val" && split !== "test") return [];
     const number = (key: string) => (typeof record[key] === "number" ? record[key] : undefined);
     const curves: MetricRecord = {
       epoch: record.epoch,
@@ -151,7 +151,7 @@ function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
       reward: number("reward"),
       patches: number("sparsity"),
       // In training, patches are drawn by chance: how many masks there were then says nothing about the policy.
-      distinctMasks: split === "test" ? number("distinct_masks") : undefined,
+      distinctMasks: split !== "train" ? number("distinct_masks") : undefined,
       loss: number("loss"),
     };
     return [curves];

@@ -100,6 +100,8 @@ function lowClassifier({ config }: Checkpoint, runs: readonly OpenedCheckpoint[]
   return among?.path ?? (typeof own === "string" && existsSync(own) ? own : undefined);
 }
 
+const splitWords = { train: "training", val: "validation", test: "test" } as const;
+
 /**
  * What was found, in one sentence about the most accurate policy (of those that are equal to a tenth of a percent, the
  * one with the fewest patches), or about the first classifier where there is none.
@@ -113,7 +115,7 @@ export function summaryOf(runs: readonly EvaluatedRun[]): string {
   );
   const { name, evaluation } = order[0] ?? runs[0];
   const { dataset, split, images, rows, patchUse } = evaluation;
-  const all = `the ${images.toLocaleString("en")} ${split === "test" ? "test" : "training"} images of ${dataset}`;
+  const all = `the ${images.toLocaleString("en")} ${splitWords[split]} images of ${dataset}`;
   const which = policies.length > 1 ? `The most accurate of ${policies.length} policies, ${name},` : name;
   const found = `${which} recognizes ${percent(rows[0].accuracy)} % of ${all}`;
   if (patchUse === undefined) return `${found}.`;

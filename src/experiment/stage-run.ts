@@ -100,7 +100,7 @@ export function beganAt(run: string): string {
 /** When the checkpoint that a run folder stands for was tested, in seconds since 1970; undefined where no log says it. */
 function bestMadeAt({ cv_dir }: StageOptions): number | undefined {
   const { progress } = readState(path.join(cv_dir, existsSync(path.join(cv_dir, "best")) ? "best" : "last"));
-  const tests = readMetrics(cv_dir).filter(({ split, epoch }) => split === "test" && epoch === progress.epoch);
+  const tests = readMetrics(cv_dir).filter(({ split, epoch }) => split !== "train" && epoch === progress.epoch);
   const time = tests.at(-1)?.time;
   return typeof time === "number" ? time : undefined;
 }

@@ -12,7 +12,10 @@ import { seed } from "./training-group.ts";
 /** Where and how a run is evaluated; `report` takes these too. */
 export const evaluationGroup = {
   ckpt_lr_cl: checkpoint("low-resolution classifier, as a further baseline: run folder or checkpoint").optional(),
-  split: z.enum(["test", "train"]).default("test").describe("images to evaluate on"),
+  split: z
+    .enum(["test", "train", "val"])
+    .default("test")
+    .describe("images to evaluate on; val: those that the run's --val_fraction held out"),
   seed: seed.optional().describe("seed of random patches and of the images to calibrate on; the run's when absent"),
 };
 

@@ -11,6 +11,12 @@ export const trainingGroup = {
   resume: z.boolean().default(false).describe("continue the run in --cv_dir from its last checkpoint"),
   batch_size: whole(2).describe("images per step"),
   max_epochs: whole(1).describe("total number of epochs"),
+  val_fraction: z
+    .number()
+    .min(0)
+    .max(0.5)
+    .default(0)
+    .describe("share of the training images that are held out, to choose best on them and not on the test images"),
   test_interval: whole(1).describe("epochs between tests; the last epoch is always tested"),
   lr: positive.describe("learning rate; with --schedule onecycle, the highest"),
   wd: z.number().min(0).default(0).describe("weight decay"),

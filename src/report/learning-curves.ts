@@ -3,10 +3,13 @@ import { html, type Markup } from "./html.ts";
 import { drawn, legendEntry, type Point, range, type Style, seriesMarks, textStyle, wholeTicks } from "./plot.ts";
 import { decimals, percent } from "./table.ts";
 
+/** Validation images where some were held out, else test images. */
+export type Split = "train" | "val" | "test";
+
 /** What one epoch measured on one split; further fields are not drawn. */
 export interface MetricRecord {
   readonly epoch: number;
-  readonly split: "train" | "test";
+  readonly split: Split;
   /** Share of images classified correctly, 0 … 1. */
   readonly accuracy: number;
   readonly reward?: number;
@@ -33,8 +36,9 @@ const metrics = [
 
 type Metric = (typeof metrics)[number];
 
-const splits: readonly { split: "train" | "test"; style: Style }[] = [
+const splits: readonly { split: Split; style: Style }[] = [
   { split: "train", style: { color: "var(--muted)", dash: "4 3", symbol: "circle", inside: "page" } },
+  { split: "val", style: { color: "var(--accent)", symbol: "circle" } },
   { split: "test", style: { color: "var(--accent)", symbol: "circle" } },
 ];
 
@@ -43,7 +47,9 @@ const mostSymbols = 20;
 
 /** One block a stage: a small chart for each metric that the stage recorded. */
 export async function learningCurves(stages: readonly StageRecords[]): Promise<Markup> {
-  const legend = await Promise.all(splits.map(({ split, style }) => legendEntry(split, style)));
+  const isThere = (split: Split) => stages.some(({ records }) => records.some((record) => record.split === split));
+  const there = splits.filter(({ split }) => isThere(split));
+  const legend = await Promise.all(there.map(({ split, style }) => legendEntry(split, style)));
   const blocks = await Promise.all(stages.map(stageCurves));
   return html`<p class="key">${legend}</p>
 ${blocks}`;
@@ -84,7 +90,7 @@ async function metricChart(stage: StageRecords, metric: Metric): Promise<Markup[
 }
 
 /** A value that is not finite stays in as a gap of the line. */
-function curve(records: readonly MetricRecord[], split: "train" | "test", metric: Metric): Point[] {
+function curve(records: readonly MetricRecord[], split: Split, metric: Metric): Point[] {
   return records.flatMap((record) => {
     const value = record[metric.key];
     if (record.split !== split || value === undefined) return [];

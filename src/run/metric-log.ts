@@ -12,7 +12,7 @@ import { cutFile, LogFile } from "../files/log-file.ts";
 import { readBytesIfAny } from "../files/read.ts";
 import { encodeFileVersion, encodeScalars } from "../formats/tensorboard-events.ts";
 
-/** The numbers of one split ("train", "test") in one epoch. A number that is not finite is kept as NaN. */
+/** The numbers of one split ("train", "val", "test") in one epoch. A number that is not finite is kept as NaN. */
 export interface MetricRecord {
   readonly epoch: number;
   readonly split: string;

@@ -56,6 +56,7 @@ export async function learnEpochs(
 ): Promise<StageResult> {
   const { seed, max_epochs: epochs, test_interval: interval, cuda_graph: captured } = options;
   const { reporter } = setting;
+  const tests = testSplitOf(setting);
   const start = startOf(setting.checkpoint, learning);
   if (start.epoch >= epochs) reporter.note(`${run.path}: all ${epochs} epochs are already done`);
   const loader = trainingLoader(setting.data.train, options);
@@ -97,10 +98,10 @@ export async function learnEpochs(
       const speed = toJson({ images_per_second: trained.imagesPerSecond });
       run.log({ epoch: epoch + 1, split: "train", ...trained.metrics, lr, ...speed });
       if (tested !== undefined) {
-        run.log({ epoch: epoch + 1, split: "test", ...tested });
-        reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, trained.metrics, tested));
+        run.log({ epoch: epoch + 1, split: tests, ...tested });
+        reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, { train: trained.metrics, [tests]: tested }));
         noteCurriculum(learning, setting, epoch);
-        warnIfFlat(tested, reporter);
+        warnIfFlat(tested, tests, reporter);
       }
       const decided = learning.decided?.(epoch);
       const isBest = tested !== undefined && isBetter([decided, scoreOf(tested)], [bestDecided, bestScore]);
@@ -142,13 +143,18 @@ function scheduleOf({ schedule, lr, epoch_step, max_epochs }: StageOptions, batc
   return schedule === "onecycle" ? oneCycle(lr, max_epochs * batchesPerEpoch) : () => lr;
 }
 
-/** The test set's metrics with the networks as they are now: used as whoever opens the checkpoint will use them. */
+/** What a training is tested on: the test images only where nothing was held out to choose by. */
+function testSplitOf({ data }: Pick<Setting, "data">): "val" | "test" {
+  return data.val === undefined ? "test" : "val";
+}
+
+/** The metrics of a test with the networks as they are now: used as whoever opens the checkpoint will use them. */
 async function testAfter({ networks: learners, rewarding }: Learning, setting: Setting): Promise<Metrics> {
   const { description, reporter, data } = setting;
   const run = openLearners({ learners, description }, setting);
   try {
     const mask = run.hasPolicy ? maskBy(description.choice, 0) : everyPatch;
-    const { verdicts } = await evaluateMasks(data.test, { run, rewarding, reporter }, [mask]);
+    const { verdicts } = await evaluateMasks(data[testSplitOf({ data })]!, { run, rewarding, reporter }, [mask]);
     return verdicts[0].metrics.metrics();
   } finally {
     await run.free();
@@ -183,12 +189,10 @@ function saveCheckpoint(run: RunFolder, { networks, optimizer }: Learning, progr
   run.save({ name, networks: states(networks), optimizer: optimizer.state(), progress: toJson(progress), isBest });
 }
 
-function summary(epoch: string, train: Metrics, test: Metrics): string {
-  const words = (metrics: Metrics) =>
-    Object.entries(shown(metrics))
-      .map(([name, value]) => `${name} ${value}`)
-      .join(", ");
-  return `${epoch}: train ${words(train)}; test ${words(test)}`;
+function summary(epoch: string, splits: Readonly<Record<string, Metrics>>): string {
+  const words = (metrics: Metrics) => Object.entries(shown(metrics)).map(([name, value]) => `${name} ${value}`);
+  const said = Object.entries(splits).map(([split, metrics]) => `${split} ${words(metrics).join(", ")}`);
+  return `${epoch}: ${said.join("; ")}`;
 }
 
 /** In the test the policy decides all patches, also those that the curriculum has not yet let it learn. */
@@ -200,8 +204,9 @@ function noteCurriculum({ decided }: Learning, { model, reporter }: Setting, epo
 }
 
 /** A policy that ignores the image is the commonest way to fail. */
-function warnIfFlat({ commonest_mask: share, distinct_masks: distinct }: Metrics, reporter: Reporter): void {
+function warnIfFlat(tested: Metrics, split: string, reporter: Reporter): void {
+  const { commonest_mask: share, distinct_masks: distinct } = tested;
   if (share === undefined || share < 0.95) return;
-  const part = `${(100 * share).toFixed(1)} % of the test images get the same patches (${distinct} distinct masks)`;
+  const part = `${(100 * share).toFixed(1)} % of the ${split} images get the same patches (${distinct} distinct masks)`;
   reporter.note(`warning: the policy is flat: ${part}; train longer, or try --beta 0.01 or another --penalty`);
 }

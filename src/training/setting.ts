@@ -8,6 +8,7 @@ import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts"
 import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { openDataFor } from "../data/open.ts";
+import { withValidation } from "../data/validation.ts";
 import { fault } from "../errors.ts";
 import { modelSizes, unfinishedCurriculum } from "../inference/describe-run.ts";
 import type { Place } from "../inference/libtorch-engine.ts";
@@ -44,8 +45,9 @@ export async function prepare(
   const model = findModel(options);
   const device = options.device as Device;
   const torch = startLibtorch(options);
-  const data = given ?? (await openDataFor(model, options, reporter.note));
-  checkSplits(data, { imageSize: model.imageSize, bands: 3 });
+  const opened = given ?? (await openDataFor(model, options, reporter.note));
+  checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
+  const data = withValidation(opened, options.val_fraction);
   return {
     model,
     data,

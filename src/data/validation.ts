@@ -1,0 +1,33 @@
+/** Training images that are held out: what is chosen on them is chosen without a look at the test images. */
+import { fault } from "../errors.ts";
+import { Random } from "../utils/random.ts";
+import type { DataSplits } from "./dataset.ts";
+import { SubsetDataset } from "./subset.ts";
+
+/**
+ * The data with a validation split of this share of each class's training images, which the training split then lacks; as
+ * they are where the share is 0 or they have one. Which images depends on the labels alone, so that all stages and all
+ * seeds hold out the same, and a larger share holds out those of a smaller one, too.
+ * @throws usage: a share that leaves the training or the validation without images
+ */
+export function withValidation(data: DataSplits, share: number): DataSplits {
+  if (share === 0 || data.val !== undefined) return data;
+  const { train } = data;
+  const held = heldOut(train.labels, train.classes.length, share);
+  const images = Uint32Array.from(train.labels.keys());
+  const [val, learned] = [true, false].map((isHeld) => images.filter((image) => held.has(image) === isHeld));
+  if (val.length === 0 || learned.length === 0) {
+    const rule = "must leave images for training and for validation";
+    throw fault("usage", { where: "--val_fraction", rule, got: `${share} of ${train.length} images` });
+  }
+  return { ...data, train: new SubsetDataset(train, learned), val: new SubsetDataset(train, val) };
+}
+
+/** As many of each class as are nearest to its share. */
+function heldOut(labels: Int32Array, classes: number, share: number): Set<number> {
+  const order = new Random(0, "validation").shuffle(Uint32Array.from(labels.keys()));
+  const wanted = Array.from({ length: classes }, () => 0);
+  for (const label of labels) wanted[label] += share;
+  const left = wanted.map(Math.round);
+  return new Set(order.filter((image) => left[labels[image]]-- > 0));
+}
