@@ -77,6 +77,7 @@ const values: Readonly<Record<string, Values>> = {
     takes: [1, 28, "28x56", "1x1"],
     refuses: [
       [0, "must be above 0"],
+      ...["0x56", "56x0", "-28x56"].map((size) => [size, "must have a width and a height above 0"] as const),
       ...[7.5, "28", "28x", "28x56x3"].map((size) => [size, notPatchSize] as const),
     ],
   },
