@@ -1,7 +1,7 @@
 /**
- * The commands that take options, by name. A schema is loaded when a test asks for it: one that cannot be built then fails
- * that test by name, instead of keeping the file from loading. (option.test.ts loads them all at its top, which tells the
- * mutation tester that their lines concern every test and not only the first that loads them.)
+ * The commands that take options, by name. A schema is loaded when a test asks for it: the mutation tester (`npm run mutate`
+ * with --testFiles) changes the code only after a test file was loaded, and nobody would notice a changed schema that was
+ * there before. It runs every test against each change because option.test.ts does load all schemas at its top.
  */
 import type { z } from "zod";
 import { PatchDropError } from "../../src/errors.ts";
