@@ -72,6 +72,11 @@ describe("describeOption", () => {
     expect(option.safeParse("plum").success).toBe(false);
   });
 
+  it("calls a text that says nothing of itself a text", async () => {
+    const { describeOption } = await import("../../src/options/option.ts");
+    expect(describeOption(z.string())).toMatchObject({ type: "text", placeholder: "text", description: "" });
+  });
+
   it("shows numbers, choices and switches by their type", () => {
     expect(describeOption(z.number().min(2).default(0))).toMatchObject({
       type: "number",

@@ -75,6 +75,14 @@ describe("defaults by model", () => {
     }
   });
 
+  it("need a model", () => {
+    const options = parseOptions("finetune", needed.finetune);
+    expect(faultsOf(() => withModelDefaults("finetune", options))).toMatchObject([
+      { where: "--model", rule: "must be given" },
+      { where: "--variant", rule: "must be given" },
+    ]);
+  });
+
   it("are no way around the checks", () => {
     const options = of("R32_C10", { ...parseOptions("finetune", needed.finetune), penalty: 1 });
     expect(faultsOf(() => withModelDefaults("finetune", options))).toEqual([

@@ -238,9 +238,9 @@ it("bands and scale are read as numbers", async () => {
     bands: [3, 2, 1],
     scale: [0, 3000],
   });
-  expect(await parsed("acquire", { bands: "120,999,10", scale: "-10.25,-0.5" })).toMatchObject({
+  expect(await parsed("acquire", { bands: "120,999,10", scale: "-10.25,-0.75" })).toMatchObject({
     bands: [120, 999, 10],
-    scale: [-10.25, -0.5],
+    scale: [-10.25, -0.75],
   });
   expect(await parsed("acquire", { scale: "255,0" })).toMatchObject({ scale: [255, 0] });
 });
