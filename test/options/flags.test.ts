@@ -1,7 +1,7 @@
 /**
- * The flags of each command with their defaults, as users and their scripts have them. Rates, batches, penalties and α are
- * those of docs/method.md and of the authors' code, the choices of patches those of docs/budget.md, the others those of the
- * pages of the commands (docs/acquire.md, docs/data.md, docs/experiments.md).
+ * The flags of each command with their defaults. Learning rates, batches, penalties, momentum, schedules and α are those of
+ * docs/method.md, the choices of patches those of docs/budget.md. No page states the others (lengths of stages, --top,
+ * --workers, …): they are listed by hand as the program has them, since users' scripts rely on them.
  */
 import { expect, it } from "vitest";
 import { type CommandName, schemaOf } from "./commands.ts";
