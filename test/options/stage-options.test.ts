@@ -1,5 +1,8 @@
 /** The stages' options: what is refused in which words, and the defaults that wait for the model. */
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PatchDropError } from "../../src/errors.ts";
 import {
   parseOptions,
@@ -9,6 +12,7 @@ import {
   stageNames,
   withModelDefaults,
 } from "../../src/options/stage-options.ts";
+import { refusal } from "./commands.ts";
 
 /** What a stage cannot do without. */
 const needed: Record<StageName, Record<string, string>> = {
@@ -76,6 +80,14 @@ describe("defaults by model", () => {
     }
   });
 
+  it("need a model", () => {
+    const options = parseOptions("finetune", needed.finetune);
+    expect(faultsOf(() => withModelDefaults("finetune", options))).toMatchObject([
+      { where: "--model", rule: "must be given" },
+      { where: "--variant", rule: "must be given" },
+    ]);
+  });
+
   it("are no way around the checks", () => {
     const options = of("R32_C10", { ...parseOptions("finetune", needed.finetune), penalty: 1 });
     expect(faultsOf(() => withModelDefaults("finetune", options))).toEqual([
@@ -118,4 +130,59 @@ describe("parseOptions", () => {
       ["a.yaml: stages.hr.speed", "must be an option of classifier_training", [1, 2]],
     ]);
   });
+});
+
+describe("with resume", () => {
+  const home = process.cwd();
+  let folder: string;
+  /** A run of the stage in a folder, as far as its options go. */
+  const runOf = (stage: StageName, options: Record<string, unknown>) => {
+    const dataset = { name: "CIFAR-10", fingerprint: "ab12", images: 10 };
+    const config = { format: 1, stage, options, versions: {}, dataset, created: "2026-01-01" };
+    writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  };
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "patchdrop-resume-"));
+  });
+  afterEach(() => {
+    process.chdir(home);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("a run's own options hold, but for those that are given; it is where it was found", () => {
+    runOf("pretrain", { cv_dir: "elsewhere", ckpt_hr_cl: "hr", lr: 0.25, max_epochs: 3, seed: 7 });
+    const given = { cv_dir: folder, resume: true, max_epochs: 9, seed: undefined };
+    const own = { cv_dir: folder, ckpt_hr_cl: "hr", lr: 0.25, max_epochs: 9, seed: 7, resume: true };
+    expect(parseOptions("pretrain", given)).toMatchObject(own);
+  });
+
+  it("a run of another stage is refused, with the command that continues it", async () => {
+    runOf("finetune", { load: "policy", ckpt_hr_cl: "hr" });
+    const rule = "must hold a run of pretrain to resume, got finetune";
+    expect(await refusal(() => parseOptions("pretrain", { cv_dir: folder, resume: true }))).toBe(
+      `locked: ${folder}: ${rule}; patchdrop finetune --cv_dir ${folder} --resume`,
+    );
+  });
+
+  it("the run is looked for in runs/last unless its folder is given", async () => {
+    process.chdir(folder);
+    const next = "leave out --resume to start one, or give the --cv_dir of a run";
+    const message = `there is no run to resume (no config.json); ${next}`;
+    expect(await refusal(() => parseOptions("pretrain", { resume: true }))).toBe(`input: runs/last: ${message}`);
+    expect(await refusal(() => parseOptions("pretrain", { resume: true, cv_dir: folder }))).toBe(
+      `input: ${folder}: ${message}`,
+    );
+  });
+
+  it("that is false, no run is looked for", () => {
+    runOf("pretrain", { ckpt_hr_cl: "hr", seed: 7 });
+    const options = parseOptions("pretrain", { cv_dir: folder, resume: false, ckpt_hr_cl: "hr" });
+    expect(options).toMatchObject({ resume: false, seed: 1 });
+  });
+});
+
+it("every option of the model is named as one", async () => {
+  const { modelOptionNames } = await import("../../src/options/stage-options.ts");
+  const { modelGroup } = await import("../../src/options/model-group.ts");
+  expect(modelOptionNames).toEqual(Object.keys(modelGroup));
 });

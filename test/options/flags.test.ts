@@ -1,0 +1,97 @@
+/**
+ * The flags of each command with their defaults. Learning rates, batches, penalties, momentum, schedules and α are those of
+ * docs/method.md, the choices of patches those of docs/budget.md. No page states the others (lengths of stages, --top,
+ * --workers, …): they are listed by hand as the program has them, since users' scripts rely on them.
+ */
+import { expect, it } from "vitest";
+import { type CommandName, schemaOf } from "./commands.ts";
+
+const model = ["--model <name>", "--variant <2019|2020>", "--img_size <n>", "--lr_size <n>", "--patch_size <n|WxH>"];
+const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
+const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folder>";
+/** Of commands that use the data of a run unless told otherwise. */
+const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", "--num_workers <n>"];
+const choice = ["--policy <threshold|topk|sample|calibrated>", "--budget <n>", "--threshold <n>"];
+const plainChoice = ["--policy <threshold|topk|calibrated>", "--budget <n>", "--threshold <n>"];
+const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train> = test", "--seed <n>"];
+const fill = "--fill <zero|lr>";
+
+const everyStage = [
+  ...[...model, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", "--num_workers <n>"],
+  ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
+  ...["--seed <n> = 1", "--no-cuda-graph", "--parallel", ...device],
+];
+const policyStage = [
+  ...["--alpha <n> = 0.8", "--beta <n> = 0", "--sigma <n> = 0.1", "--estimator <self_critical> = self_critical"],
+  ...["--reward <quadratic|linear> = quadratic", "--fill <zero|lr> = zero"],
+  ...["--schedule <constant|multistep|step|onecycle> = constant", "--max_epochs <n> = 100"],
+];
+const finetuning = ["--classifier_bn <train|frozen> = train", "--policy_loss <mean|sum> = mean"];
+
+const flags: Record<CommandName, readonly string[]> = {
+  classifier_training: [
+    ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>"],
+    ...["--momentum <n> = 0.9", "--label_smoothing <n> = 0", "--penalty <n> = 0"],
+    ...["--batch_size <n> = 64", "--max_epochs <n> = 350", "--test_interval <n> = 10"],
+    ...["--lr <n> = 0.1; 0.0001 with R34_fMoW", "--schedule <constant|multistep|step|onecycle> = multistep"],
+  ],
+  pretrain: [
+    ...[...everyStage, ...policyStage, "--ckpt_hr_cl <run> required", "--load <run>", "--no-curriculum"],
+    ...["--penalty <n> = -0.5", "--batch_size <n> = 512; 1024 with R34_fMoW", "--test_interval <n> = 10"],
+    "--lr <n> = 0.001",
+  ],
+  finetune: [
+    ...[...everyStage, ...policyStage, ...finetuning, "--load <run> required", "--ckpt_hr_cl <run> required"],
+    ...[
+      "--penalty <n> = -5; -7 with R34_fMoW",
+      "--batch_size <n> = 256",
+      "--test_interval <n> = 5",
+      "--lr <n> = 0.0001",
+    ],
+  ],
+  finetune2stream: [
+    ...[...everyStage, ...policyStage, ...finetuning, "--load <run> required", "--ckpt_lr_cl <run> required"],
+    ...["--ckpt_hr_cl <run>", "--two_stream_mix <sum|share> = sum", "--penalty <n> = -5; -20 with R34_fMoW"],
+    ...["--batch_size <n> = 256", "--test_interval <n> = 1", "--lr <n> = 0.0001"],
+  ],
+  eval: [
+    ...["--load <run> required", ...choice, "--target_patches <n>", "--target_accuracy <n>", "--sweep"],
+    ...["--chart <file>", "--ckpt_hr_cl <run>", ...evaluation, ...model, ...runData, "--download", fill, ...device],
+  ],
+  predict: [
+    ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", "--format <jsonl|csv> = jsonl"],
+    ...["--top <n> = 5", "--resume", "--overlay <folder>", "--masked <folder>", "--batch_size <n> = 64"],
+    ...["--num_workers <n>", ...plainChoice, fill, ...device],
+  ],
+  acquire: [
+    ...["--load <run> required", "--out <folder> required", "--bands <r,g,b>", "--scale <black,white>"],
+    ...["--allow_full_file", "--price_per_km2 <n>", "--min_area_km2 <n>", "--egress_per_gb <n>"],
+    ...["--top <n> = 5", "--batch_size <n> = 64", ...plainChoice, fill, ...device],
+  ],
+  export: [
+    ...["--load <run> required", "--out <folder> required", "--batch <n>", "--images <n> = 8", ...model],
+    ...["--data_dir <folder>", dataset, fill, "--threads <n>", "--torch <folder>"],
+  ],
+  report: [
+    ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no-sweep", ...choice],
+    ...[...evaluation, ...runData, ...device],
+  ],
+  run: ["--out <folder>", "--data_dir <folder>", "--seed <n>", "--threads <n>", "--torch <folder>"],
+  quickstart: ["--out <folder> = runs/quickstart", "--seed <n>", "--threads <n>", "--torch <folder>"],
+  "data fmow": [
+    ...["--input <folder> required", "--output <folder> required", "--workers <n> = 8", "--skip_bad <n> = 0"],
+  ],
+  "data check": ["--data_dir <folder> required", "--workers <n> = 8"],
+};
+
+it.each(Object.entries(flags) as [CommandName, string[]][])("%s", async (command, expected) => {
+  const { describeOption, modelDefaultsText } = await import("../../src/options/option.ts");
+  const { shape } = await schemaOf(command);
+  const found = Object.entries(shape).map(([name, entry]) => {
+    const { type, placeholder, required, default: value, modelDefaults } = describeOption(entry);
+    if (type === "switch") return value === true ? `--no-${name.replaceAll("_", "-")}` : `--${name}`;
+    const byDefault = modelDefaults === undefined ? value : modelDefaultsText(modelDefaults);
+    return `--${name} <${placeholder}>${required ? " required" : ""}${byDefault === undefined ? "" : ` = ${byDefault}`}`;
+  });
+  expect(found.sort()).toEqual([...expected].sort());
+});

@@ -1,0 +1,246 @@
+/**
+ * What each option takes and what it refuses, at its borders and in whole messages; an option has one meaning in every
+ * command that has it, but for the few that name their command below. The limits are those of docs/method.md (α above ½, a
+ * penalty of at most 0, sizes in pixels) and of what a number counts: a share lies from 0 to 1, a batch norm needs two images.
+ */
+import { describe, expect, it } from "vitest";
+import { commandNames, needed, parsed, refusal, schemaOf } from "./commands.ts";
+
+interface Values {
+  readonly takes: readonly unknown[];
+  /** Values with the rule that each breaks. */
+  readonly refuses: readonly (readonly [unknown, string])[];
+  /** What must be given beside it. */
+  readonly beside?: Readonly<Record<string, unknown>>;
+}
+
+const whole = (minimum: number): Values => ({
+  takes: [minimum, minimum + 1, 1e9],
+  refuses: [
+    [minimum - 1, `must be at least ${minimum}`],
+    [minimum + 0.5, "must be a whole number"],
+    ["x", "must be a number"],
+  ],
+});
+const from = (minimum: number): Values => ({
+  takes: [minimum, minimum + 0.001, 1e9],
+  refuses: [
+    [minimum - 0.001, `must be at least ${minimum}`],
+    ["x", "must be a number"],
+  ],
+});
+const share: Values = {
+  takes: [0, 0.5, 1],
+  refuses: [
+    [-0.001, "must be at least 0"],
+    [1.001, "must be at most 1"],
+    ["x", "must be a number"],
+  ],
+};
+const positive: Values = {
+  takes: [1e-9, 10],
+  refuses: [
+    [0, "must be above 0"],
+    [-1, "must be above 0"],
+    ["x", "must be a number"],
+  ],
+};
+const text: Values = { takes: ["some words", "7"], refuses: [[7, "must be text"]] };
+const onOff: Values = {
+  takes: [true, false],
+  refuses: [
+    ["yes", "must be true or false"],
+    [1, "must be true or false"],
+  ],
+};
+const oneOf = (...names: string[]): Values => ({
+  takes: names,
+  refuses: [
+    ["", `must be one of ${names.join(", ")}`],
+    [names[0].toUpperCase().concat("s"), `must be one of ${names.join(", ")}`],
+  ],
+});
+
+const notPatchSize = "must be a whole number of pixels above 0, or width x height such as 28x56";
+const notDevice = "must be cpu, cuda or cuda:N";
+const notBands = "must be three bands, counted from 1, such as 3,2,1";
+const notScale = "must be the values of black and white, such as 0,3000";
+
+/** By option, or by command and option where a command differs. */
+const values: Readonly<Record<string, Values>> = {
+  // Which model.
+  model: text,
+  variant: oneOf("2019", "2020"),
+  img_size: whole(1),
+  lr_size: whole(1),
+  patch_size: {
+    takes: [1, 28, "28x56", "1x1"],
+    refuses: [
+      [0, "must be above 0"],
+      ...["0x56", "56x0", "-28x56"].map((size) => [size, "must have a width and a height above 0"] as const),
+      ...[7.5, "28", "28x", "28x56x3"].map((size) => [size, notPatchSize] as const),
+    ],
+  },
+  // Which data.
+  data_dir: text,
+  dataset: oneOf("synthetic", "cifar10", "cifar100", "cifar100_coarse", "csv", "folder"),
+  download: onOff,
+  skip_bad: whole(0),
+  num_workers: whole(0),
+  split: oneOf("test", "train"),
+  // How long and how fast is learned.
+  cv_dir: text,
+  resume: { ...onOff, takes: [false] },
+  "predict resume": { ...onOff, beside: { out: "lines.jsonl" } },
+  batch_size: whole(2),
+  "predict batch_size": whole(1),
+  "acquire batch_size": whole(1),
+  max_epochs: whole(1),
+  test_interval: whole(1),
+  lr: positive,
+  wd: from(0),
+  schedule: oneOf("constant", "multistep", "step", "onecycle"),
+  epoch_step: whole(1),
+  clip: positive,
+  seed: whole(0),
+  cuda_graph: onOff,
+  parallel: onOff,
+  stream_id: oneOf("HR", "LR"),
+  pretrained: text,
+  momentum: share,
+  label_smoothing: share,
+  // Where is computed.
+  device: {
+    takes: ["cpu", "cuda", "cuda:0", "cuda:12"],
+    refuses: ["gpu", "cpus", "acpu", "cuda:", "cuda:x", "cuda:1x", "cuda0"].map((name) => [name, notDevice] as const),
+  },
+  precision: oneOf("auto", "fp32", "bf16"),
+  threads: whole(1),
+  torch: text,
+  // What the policy learns from.
+  alpha: {
+    takes: [0.501, 1],
+    refuses: [
+      [0.5, "must be above 0.5, at which every probability is ½ and nothing is learned"],
+      [1.001, "must be at most 1"],
+    ],
+  },
+  beta: from(0),
+  sigma: { takes: [-3, 0, 3], refuses: [["x", "must be a number"]] },
+  penalty: {
+    takes: [0, -0.001, -20],
+    refuses: [
+      [0.001, "must be at most 0"],
+      ["x", "must be a number"],
+    ],
+  },
+  estimator: oneOf("self_critical"),
+  reward: oneOf("quadratic", "linear"),
+  fill: oneOf("zero", "lr"),
+  curriculum: onOff,
+  classifier_bn: oneOf("train", "frozen"),
+  policy_loss: oneOf("mean", "sum"),
+  two_stream_mix: oneOf("sum", "share"),
+  load: text,
+  ckpt_hr_cl: text,
+  ckpt_lr_cl: text,
+  // Which patches are taken.
+  policy: oneOf("threshold", "topk", "sample", "calibrated"),
+  "predict policy": oneOf("threshold", "topk", "calibrated"),
+  "acquire policy": oneOf("threshold", "topk", "calibrated"),
+  budget: whole(0),
+  threshold: share,
+  target_patches: from(0),
+  target_accuracy: share,
+  sweep: onOff,
+  chart: { ...text, beside: { sweep: true } },
+  // What is written, and how.
+  out: text,
+  engine: oneOf("libtorch", "onnx"),
+  format: oneOf("jsonl", "csv"),
+  top: whole(1),
+  overlay: text,
+  masked: text,
+  batch: whole(1),
+  images: whole(1),
+  title: text,
+  // Scenes.
+  bands: {
+    takes: [],
+    refuses: ["3,2", "3,2,0", "3,2,1,4", "03,2,1", "3,2,1000", "a,b,c", "", "x3,2,1"].map(
+      (bands) => [bands, notBands] as const,
+    ),
+  },
+  scale: {
+    takes: [],
+    refuses: [
+      ...["0", "0,1,2", "0,", ",1", "0,1.", "a,b", "--1,2", "x0,1", "0,1x", "0,.5"].map(
+        (scale) => [scale, notScale] as const,
+      ),
+      ["5,5.0", "must be two values that differ, such as 0,3000"],
+    ],
+  },
+  allow_full_file: onOff,
+  price_per_km2: from(0),
+  min_area_km2: from(0),
+  egress_per_gb: from(0),
+  // Folders of images.
+  input: text,
+  output: text,
+  workers: whole(1),
+};
+
+describe.each(commandNames)("%s", (command) => {
+  const valuesOf = (name: string) => values[`${command} ${name}`] ?? values[name];
+  const names = async () => Object.keys((await schemaOf(command)).shape);
+
+  it("takes what it should", async () => {
+    for (const name of await names()) {
+      const { takes, beside } = valuesOf(name);
+      for (const value of takes) {
+        expect(await parsed(command, { ...beside, [name]: value }), name).toMatchObject({ [name]: value });
+      }
+    }
+  });
+
+  it("refuses what it should, in whole messages", async () => {
+    for (const name of await names()) {
+      const { refuses, beside } = valuesOf(name);
+      for (const [value, rule] of refuses) {
+        const message = `usage: --${name}: ${rule}, got ${value}; see \`patchdrop ${command} --help\``;
+        expect(await refusal(() => parsed(command, { ...beside, [name]: value }))).toBe(message);
+      }
+    }
+  });
+
+  it("says what it needs", async () => {
+    const given = Object.fromEntries(Object.keys(needed[command]).map((name) => [name, undefined]));
+    const said = await refusal(() => parsed(command, given));
+    const lines = said?.replace("usage: ", "").split("\n") ?? [];
+    const expected = Object.keys(given).map((name) => `--${name}: must be given; see \`patchdrop ${command} --help\``);
+    expect(lines.sort()).toEqual(expected.sort());
+  });
+
+  it("has no option but its own", async () => {
+    const message = `usage: --bugdet: must be an option of ${command}, got 4; see \`patchdrop ${command} --help\``;
+    expect(await refusal(() => parsed(command, { bugdet: 4 }))).toBe(message);
+  });
+});
+
+it("every option has its values here, and every value an option", async () => {
+  const names = await Promise.all(commandNames.map(async (command) => Object.keys((await schemaOf(command)).shape)));
+  const plain = Object.keys(values).filter((name) => !name.includes(" "));
+  expect(plain.sort()).toEqual([...new Set(names.flat())].sort());
+});
+
+it("bands and scale are read as numbers", async () => {
+  expect(await parsed("acquire", { bands: "3,2,1", scale: "0,3000" })).toMatchObject({
+    bands: [3, 2, 1],
+    scale: [0, 3000],
+  });
+  expect(await parsed("acquire", { bands: "120,999,10", scale: "-10.25,-0.75" })).toMatchObject({
+    bands: [120, 999, 10],
+    scale: [-10.25, -0.75],
+  });
+  expect(await parsed("acquire", { scale: "255,0" })).toMatchObject({ scale: [255, 0] });
+});
