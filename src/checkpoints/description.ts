@@ -7,10 +7,16 @@ import { sidesOf } from "../method/grid.ts";
 
 const side = z.int().positive();
 /** As the option `--patch_size` has it, too. */
-export const patchSizeSchema = z.union(
-  [side, z.templateLiteral([side, "x", side])],
-  "must be a whole number of pixels above 0, or width x height such as 28x56",
-);
+export const patchSizeSchema = z
+  .union(
+    [side, z.templateLiteral([side, "x", side])],
+    "must be a whole number of pixels above 0, or width x height such as 28x56",
+  )
+  // In a text the schema only sees whole numbers.
+  .refine(
+    (size) => typeof size === "number" || sidesOf(size).every((one) => one > 0),
+    "must have a width and a height above 0",
+  );
 const perChannel = z.array(z.number()).min(1);
 
 const fields = z.object({

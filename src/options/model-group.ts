@@ -5,12 +5,7 @@ import { shownAs, text, whole } from "./option.ts";
 
 const variant = z.enum(["2019", "2020"]);
 const side = whole(1).optional();
-/** Of the sides in a text, the schema only knows that they are whole numbers. */
-const hasSides = (size: string | number) => typeof size === "number" || size.split("x").every((one) => Number(one) > 0);
-const patchSize = shownAs(
-  "n|WxH",
-  patchSizeSchema.refine(hasSides, "must have a width and a height above 0"),
-).optional();
+const patchSize = shownAs("n|WxH", patchSizeSchema).optional();
 
 export const modelGroup = {
   model: text(

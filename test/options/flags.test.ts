@@ -13,24 +13,25 @@ const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folde
 const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", "--num_workers <n>"];
 const choice = ["--policy <threshold|topk|sample|calibrated>", "--budget <n>", "--threshold <n>"];
 const plainChoice = ["--policy <threshold|topk|calibrated>", "--budget <n>", "--threshold <n>"];
-const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train> = test", "--seed <n>"];
+const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train|val> = test", "--seed <n>"];
 const fill = "--fill <zero|lr>";
 
 const everyStage = [
   ...[...model, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", "--num_workers <n>"],
   ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
-  ...["--seed <n> = 1", "--no-cuda-graph", "--parallel", ...device],
+  ...["--seed <n> = 1", "--val_fraction <n> = 0", "--no-cuda-graph", "--parallel", ...device],
 ];
 const policyStage = [
   ...["--alpha <n> = 0.8", "--beta <n> = 0", "--sigma <n> = 0.1", "--estimator <self_critical> = self_critical"],
-  ...["--reward <quadratic|linear> = quadratic", "--fill <zero|lr> = zero"],
+  ...["--reward <quadratic|linear> = quadratic", fill],
   ...["--schedule <constant|multistep|step|onecycle> = constant", "--max_epochs <n> = 100"],
 ];
-const finetuning = ["--classifier_bn <train|frozen> = train", "--policy_loss <mean|sum> = mean"];
+const randomMasks = "--random_masks <n> = 0";
+const finetuning = ["--classifier_bn <train|frozen> = train", "--policy_loss <mean|sum> = mean", randomMasks];
 
 const flags: Record<CommandName, readonly string[]> = {
   classifier_training: [
-    ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>"],
+    ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>", randomMasks],
     ...["--momentum <n> = 0.9", "--label_smoothing <n> = 0", "--penalty <n> = 0"],
     ...["--batch_size <n> = 64", "--max_epochs <n> = 350", "--test_interval <n> = 10"],
     ...["--lr <n> = 0.1; 0.0001 with R34_fMoW", "--schedule <constant|multistep|step|onecycle> = multistep"],

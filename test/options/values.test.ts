@@ -87,7 +87,7 @@ const values: Readonly<Record<string, Values>> = {
   download: onOff,
   skip_bad: whole(0),
   num_workers: whole(0),
-  split: oneOf("test", "train"),
+  split: oneOf("test", "train", "val"),
   // How long and how fast is learned.
   cv_dir: text,
   resume: { ...onOff, takes: [false] },
@@ -109,6 +109,14 @@ const values: Readonly<Record<string, Values>> = {
   pretrained: text,
   momentum: share,
   label_smoothing: share,
+  random_masks: share,
+  val_fraction: {
+    takes: [0, 0.5],
+    refuses: [
+      [-0.001, "must be at least 0"],
+      [0.501, "must be at most 0.5"],
+    ],
+  },
   // Where is computed.
   device: {
     takes: ["cpu", "cuda", "cuda:0", "cuda:12"],
