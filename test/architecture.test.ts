@@ -27,6 +27,7 @@ const mayImport: Record<string, readonly string[]> = {
     ...["utils", "files", "formats", "native", "tensor", "nn", "method", "models", "data", "checkpoints", "options"],
   ],
   evaluation: ["utils", "files", "tensor", "nn", "method", "models", "data", "checkpoints", "options", "inference"],
+  headroom: ["utils", "method", "data", "checkpoints", "options", "inference", "evaluation"],
   training: [
     ...[
       "utils",

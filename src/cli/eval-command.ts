@@ -58,7 +58,7 @@ async function text(evaluation: RunEvaluation): Promise<string> {
 /** What was calibrated, and the result on the images that it was calibrated on. */
 function choiceText({ choice }: RunEvaluation): string {
   if (choice?.calibrated === undefined || choice.target === undefined) return "";
-  const { images, accuracy, patches } = choice.calibrated;
+  const { split, images, accuracy, patches } = choice.calibrated;
   const aim =
     "patches" in choice.target ? `${choice.target.patches} patches` : `${100 * choice.target.accuracy} % accuracy`;
   const gave = `${(100 * accuracy).toFixed(1)} % with ${patches.toFixed(2)} patches there`;
@@ -66,7 +66,7 @@ function choiceText({ choice }: RunEvaluation): string {
     choice.file === undefined
       ? "not stored, since the classifier of --ckpt_hr_cl is not the checkpoint's"
       : `stored in ${choice.file}`;
-  return `calibrated for ${aim} on ${images} training images: ${gave}; ${kept}\n`;
+  return `calibrated for ${aim} on ${images} ${split === "val" ? "validation" : "training"} images: ${gave}; ${kept}\n`;
 }
 
 async function writeChart(file: string, { dataset, split, stage, rows, sweep }: RunEvaluation): Promise<void> {

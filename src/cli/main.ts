@@ -10,6 +10,7 @@ import { doctorCommand } from "./doctor-command.ts";
 import { evalCommand } from "./eval-command.ts";
 import { finish } from "./exit.ts";
 import { exportCommand } from "./export-command.ts";
+import { headroomCommand } from "./headroom-command.ts";
 import { modelsCommand } from "./models-command.ts";
 import { predictCommand } from "./predict-command.ts";
 import { quickstartCommand } from "./quickstart-command.ts";
@@ -41,7 +42,7 @@ const groups: readonly (readonly [heading: string, commands: readonly Command[]]
   ["Data and models:", [dataCommand(), modelsCommand()]],
   ["The four trainings, in order:", stageCommands()],
   ["All trainings of an experiment file:", [runCommand()]],
-  ["Evaluating runs:", [evalCommand(), reportCommand()]],
+  ["Evaluating runs:", [headroomCommand(), evalCommand(), reportCommand()]],
   ["Using runs:", [predictCommand(), acquireCommand(), exportCommand(), convertCommand()]],
 ];
 for (const [heading, commands] of groups) {

@@ -97,7 +97,7 @@ export async function lookAt(split: Dataset, evaluating: Evaluating, passing: Pa
   return (await evaluateMasks(split, evaluating, [], passing)).looked;
 }
 
-interface SplitBatch {
+export interface SplitBatch {
   readonly labels: Int32Array;
   /** Number of images before this batch. */
   readonly first: number;
@@ -139,14 +139,14 @@ function resultOf(
   });
 }
 
-type Body = (held: HeldBatch, batch: SplitBatch, passed: () => Promise<void>) => Promise<void>;
+export type BatchBody = (held: HeldBatch, batch: SplitBatch, passed: () => Promise<void>) => Promise<void>;
 
 /** Runs `body` on each batch of a split in order; it calls `passed` behind each of its passes. @throws Stopped */
-async function forEachBatch(
+export async function forEachBatch(
   split: Dataset,
   { run, reporter }: Evaluating,
   { images, label = "evaluation", passes }: Passing & { passes: number },
-  body: Body,
+  body: BatchBody,
 ): Promise<void> {
   const count = images?.length ?? split.length;
   const loader = new Loader(split, { batchSize: Math.min(batchSize, count), images });

@@ -16,7 +16,7 @@ export const evaluationGroup = {
     .enum(["test", "train", "val"])
     .default("test")
     .describe("images to evaluate on; val: those that the run's --val_fraction held out"),
-  seed: seed.optional().describe("seed of random patches and of the images to calibrate on; the run's when absent"),
+  seed: seed.optional().describe("seed of random patches and of the images to choose on; the run's when absent"),
 };
 
 interface Targets {

@@ -59,6 +59,10 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--load <run> required", ...choice, "--target_patches <n>", "--target_accuracy <n>", "--sweep"],
     ...["--chart <file>", "--ckpt_hr_cl <run>", ...evaluation, ...model, ...runData, "--download", fill, ...device],
   ],
+  headroom: [
+    ...["--load <run> required", "--budgets <k,k,…>", "--split <test|train|val>", "--chart <file>", "--seed <n>"],
+    ...[...model, ...runData, "--download", fill, ...device],
+  ],
   predict: [
     ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", "--format <jsonl|csv> = jsonl"],
     ...["--top <n> = 5", "--resume", "--overlay <folder>", "--masked <folder>", "--batch_size <n> = 64"],

@@ -6,6 +6,7 @@ import { acquireSchema } from "../../src/options/acquire-options.ts";
 import { checkSchema, fmowSchema } from "../../src/options/data-options.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
+import { headroomSchema } from "../../src/options/headroom-options.ts";
 import { byModel, defaultsFor, describeOption, folder, oneOf, shownAs, text } from "../../src/options/option.ts";
 import { predictSchema } from "../../src/options/predict-options.ts";
 import { reportSchema } from "../../src/options/report-options.ts";
@@ -15,6 +16,7 @@ import { schemas } from "../../src/options/stage-options.ts";
 const commands: Record<string, z.ZodObject> = {
   ...schemas,
   eval: evalSchema,
+  headroom: headroomSchema,
   predict: predictSchema,
   acquire: acquireSchema,
   export: exportSchema,

@@ -62,6 +62,7 @@ const oneOf = (...names: string[]): Values => ({
 });
 
 const notPatchSize = "must be a whole number of pixels above 0, or width x height such as 28x56";
+const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8";
 const notDevice = "must be cpu, cuda or cuda:N";
 const notBands = "must be three bands, counted from 1, such as 3,2,1";
 const notScale = "must be the values of black and white, such as 0,3000";
@@ -87,6 +88,10 @@ const values: Readonly<Record<string, Values>> = {
   download: onOff,
   skip_bad: whole(0),
   num_workers: whole(0),
+  budgets: {
+    takes: [],
+    refuses: ["0", "2,", "2,4,4", "2.5", "a"].map((list) => [list, notBudgets] as const),
+  },
   split: oneOf("test", "train", "val"),
   // How long and how fast is learned.
   cv_dir: text,
@@ -161,6 +166,7 @@ const values: Readonly<Record<string, Values>> = {
   target_patches: from(0),
   target_accuracy: share,
   sweep: onOff,
+  "headroom chart": text,
   chart: { ...text, beside: { sweep: true } },
   // What is written, and how.
   out: text,
@@ -241,7 +247,9 @@ it("every option has its values here, and every value an option", async () => {
   expect(plain.sort()).toEqual([...new Set(names.flat())].sort());
 });
 
-it("bands and scale are read as numbers", async () => {
+it("bands, scale and budgets are read as numbers", async () => {
+  expect(await parsed("headroom", { budgets: "2,4,16" })).toMatchObject({ budgets: [2, 4, 16] });
+  expect(await parsed("headroom", { budgets: "8" })).toMatchObject({ budgets: [8] });
   expect(await parsed("acquire", { bands: "3,2,1", scale: "0,3000" })).toMatchObject({
     bands: [3, 2, 1],
     scale: [0, 3000],

@@ -1,0 +1,46 @@
+/** `patchdrop headroom`: whether a policy that looks can beat a fixed mask on some data, and by how much. */
+import { Command } from "commander";
+import type { Headroom } from "../headroom/headroom.ts";
+import { headroomSchema, parseHeadroomOptions } from "../options/headroom-options.ts";
+import { addFlags, type Flags } from "./flags.ts";
+
+const summary = "Say whether looking can pay on some data: what is there beyond the best fixed mask.";
+
+const about = [
+  summary,
+  "",
+  [
+    "For each number of patches: the best mask that is the same for every image, and what could be had beyond it, by deciding",
+    "how many patches an image needs, by deciding in rounds until the classifier is sure, and by deciding where from similar",
+    "images. On held-out images, of which some choose and the others judge; gains have intervals of 95 %. Needs a classifier",
+    "that knows masks: classifier_training --random_masks 0.5 --val_fraction 0.1.",
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  patchdrop headroom --load runs/hr
+  patchdrop headroom --load runs/hr --budgets 2,4,8 --chart headroom.svg`;
+
+export function headroomCommand(): Command {
+  const command = new Command("headroom").summary(summary).description(about);
+  addFlags(command, headroomSchema);
+  command
+    .option("--json", "print JSON")
+    .addHelpText("after", examples)
+    .action(async ({ json = false, ...given }: Flags) => {
+      const options = parseHeadroomOptions(given);
+      const [{ measureHeadroom }, { assertWritable, writeFileAtomic }, { terminalReporter }, report] =
+        await Promise.all([
+          import("../headroom/headroom.ts"),
+          import("../files/atomic.ts"),
+          import("./terminal-reporter.ts"),
+          import("../report/headroom-table.ts"),
+        ]);
+      if (options.chart !== undefined) assertWritable(options.chart);
+      const found: Headroom = await measureHeadroom(options, terminalReporter({ quiet: false }));
+      process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : report.headroomText(found));
+      if (options.chart !== undefined) writeFileAtomic(options.chart, Buffer.from(await report.headroomChart(found)));
+    });
+  return command;
+}

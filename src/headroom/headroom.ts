@@ -1,0 +1,228 @@
+/**
+ * Whether looking can pay on some data: what the best fixed mask gets at each budget, and what could be had beyond it, by
+ * deciding how many patches an image needs, by deciding in rounds, and by deciding where. On held-out images, of which
+ * some choose and the others judge.
+ *
+ * Shapes: N images, P patches.
+ */
+import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { fault } from "../errors.ts";
+import { evaluateMasks } from "../evaluation/evaluate-masks.ts";
+import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../evaluation/evaluated-run.ts";
+import { randomMask } from "../method/grid.ts";
+import { evalSchema } from "../options/eval-options.ts";
+import type { HeadroomOptions } from "../options/headroom-options.ts";
+import { bootstrapMean, type Interval } from "../utils/bootstrap.ts";
+import { defined } from "../utils/defined.ts";
+import { Random } from "../utils/random.ts";
+import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { exchanged, greedyOrder, maskOf } from "./fixed-mask.ts";
+import { bestOfNeighbours } from "./neighbours.ts";
+import { type Images, lowProbabilities, type MaskScores, scoreMasks } from "./score-masks.ts";
+import { atBudget, decideAtOnce, decideInRounds, type PlanAt } from "./staged.ts";
+import { type Verdict, verdictOf } from "./verdict.ts";
+
+/** One way to choose at one budget, beside the best fixed mask with as many patches. */
+export interface Way {
+  readonly patches: number;
+  readonly accuracy: number;
+  /** Accuracy above that of the best fixed mask, in 0..1, with its paired interval of 95 %. */
+  readonly gain: Interval;
+}
+
+export interface BudgetHeadroom {
+  readonly budget: number;
+  /** F: the best mask that is the same for every image. */
+  readonly fixed: number;
+  /** C: how many patches, decided once, from how sure the classifier is of the low resolution. */
+  readonly many: Way;
+  /** R: in rounds, until the classifier is sure. */
+  readonly rounds: Way;
+  /** N: which mask, as it served similar images best. */
+  readonly where: Way;
+}
+
+export interface Headroom {
+  readonly checkpoint: string;
+  readonly dataset: string;
+  readonly split: "val" | "test" | "train";
+  /** Those that judge. */
+  readonly images: number;
+  /** Of images without a patch, and with all of them. */
+  readonly none: number;
+  readonly all: number;
+  readonly budgets: readonly BudgetHeadroom[];
+  readonly verdict: Verdict;
+}
+
+/** Shares of all patches: of the stages of one decision, and of rounds. */
+const atOnceShares = [0, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1];
+const roundShares = [0, 1 / 4, 1 / 2, 1];
+/** Masks of which one is chosen by an image's neighbours, beside the best fixed one. */
+const libraryMasks = 32;
+/** At most this many images choose; those that search for masks, and an image's neighbours, are among them. */
+const most = { choosing: 2000, searching: 600, known: 1000 } as const;
+
+/** @throws input: a run without a classifier of the high resolution; and what withEvaluatedRun throws */
+export function measureHeadroom(
+  options: HeadroomOptions,
+  reporter: Reporter = silentReporter,
+  { data }: Pick<EvaluationContext, "data"> = {},
+): Promise<Headroom> {
+  const { budgets: asked, split: given, chart: _, ...rest } = options;
+  const checkpoint = openCheckpoint(options.load);
+  const isHeldOut = Number(checkpoint.config.options.val_fraction ?? 0) > 0 || data?.val !== undefined;
+  const split = given ?? (isHeldOut ? "val" : "test");
+  const evaluated = evalSchema.parse(defined({ ...rest, split }));
+  return withEvaluatedRun(checkpoint, evaluated, { reporter, data }, async (run) => {
+    const budgets = checkedBudgets(run, asked);
+    if (run.run.description.fill === "zero") {
+      const rule = "the classifier was not trained with --random_masks";
+      reporter.note(`${rule}: what is found holds for one that hardly knows masks`);
+    }
+    return { checkpoint: checkpoint.path, dataset: run.split.name, split, ...(await headroomOf(run, budgets)) };
+  });
+}
+
+/** Of a run that is open, on the split that it is evaluated on. @throws Stopped when a signal asks for it */
+export async function headroomOf(
+  run: EvaluatedRun,
+  budgets: readonly number[],
+): Promise<Omit<Headroom, "checkpoint" | "dataset" | "split">> {
+  const [choosing, judging] = partsOf(run);
+  const found = await new Measure(run, choosing, judging).measured(budgets);
+  return { images: judging.indices.length, ...found, verdict: verdictOf(found.budgets) };
+}
+
+function checkedBudgets({ run, checkpoint }: EvaluatedRun, asked: readonly number[] | undefined): readonly number[] {
+  if (!run.seesHigh) {
+    const next = "give the run of a high-resolution classifier, best one trained with --random_masks 0.5";
+    throw fault("input", { where: checkpoint.path, rule: "must hold a high-resolution classifier", next });
+  }
+  const { patches } = run.model.grid;
+  const budgets = asked ?? [1 / 8, 1 / 4, 3 / 8, 1 / 2].map((share) => Math.round(share * patches));
+  const wrong = budgets.find((budget) => budget >= patches);
+  if (wrong === undefined) return budgets;
+  throw fault("usage", { where: "--budgets", rule: `must be below all ${patches} patches`, got: wrong });
+}
+
+/** Those that choose, at most half of the split, and those that judge; drawn by the seed. */
+function partsOf({ split, seed }: EvaluatedRun): [choosing: Images, judging: Images] {
+  const all = new Random(seed, "headroom").shuffle(Uint32Array.from(split.labels.keys()));
+  const count = Math.min(Math.floor(all.length / 2), most.choosing);
+  const part = (indices: Uint32Array): Images => ({ split, indices });
+  return [part(all.slice(0, count)), part(all.slice(count))];
+}
+
+/** The first of some images, whose order is random. */
+function firstOf({ split, indices }: Images, count: number): Images {
+  return { split, indices: indices.slice(0, count) };
+}
+
+/** Right answers of the images that judge, as 0..1 an image, [N]. */
+interface Judged {
+  readonly patches: number;
+  readonly right: Float64Array;
+}
+
+/** Chooses on one part of the images, judges on the other. */
+class Measure {
+  readonly #run: EvaluatedRun;
+  readonly #choosing: Images;
+  readonly #judging: Images;
+  readonly #patches: number;
+
+  constructor(run: EvaluatedRun, choosing: Images, judging: Images) {
+    this.#run = run;
+    this.#choosing = choosing;
+    this.#judging = judging;
+    this.#patches = run.run.model.grid.patches;
+  }
+
+  async measured(budgets: readonly number[]): Promise<Pick<Headroom, "none" | "all" | "budgets">> {
+    const { order, best } = await this.#findFixedMasks(budgets);
+    const nested = Array.from({ length: order.length + 1 }, (_, k) => maskOf(order.slice(0, k), this.#patches));
+    const chosen = await this.#scores(this.#choosing, nested);
+    const judged = await this.#scores(this.#judging, nested);
+    const fixed = fixedCurve(judged, new Map(budgets.map((budget, b) => [budget, best[b].scores])));
+    const staged = (planAt: PlanAt, shares: readonly number[], budget: number): Way => {
+      const counts = [...new Set(shares.map((share) => Math.round(share * this.#patches)))];
+      const stagesOf = (scores: readonly MaskScores[]) => counts.map((k) => ({ patches: k, ...scores[k] }));
+      return wayOf(atBudget(planAt, stagesOf(chosen), budget)(stagesOf(judged)), fixed);
+    };
+    const where = await this.#byNeighbours(
+      budgets,
+      best.map(({ mask }) => mask),
+    );
+    return {
+      none: meanOf(judged[0].right),
+      all: meanOf(judged[this.#patches].right),
+      budgets: budgets.map((budget, b) => ({
+        budget,
+        fixed: meanOf(fixed(budget)),
+        many: staged(decideAtOnce, atOnceShares, budget),
+        rounds: staged(decideInRounds, roundShares, budget),
+        where: wayOf({ patches: budget, right: where[b] }, fixed),
+      })),
+    };
+  }
+
+  #scores(images: Images, masks: readonly Uint8Array[], label = "headroom: masks"): Promise<MaskScores[]> {
+    return scoreMasks(images, this.#run, masks, label);
+  }
+
+  /** By the label's mean probability, which changes with every image, where accuracy only counts. */
+  async #findFixedMasks(budgets: readonly number[]) {
+    const images = firstOf(this.#choosing, most.searching);
+    const worth = async (masks: readonly Uint8Array[]) => {
+      const scores = await this.#scores(images, masks, "headroom: best fixed mask");
+      return scores.map(({ label }) => meanOf(label));
+    };
+    const order = await greedyOrder(this.#patches, worth);
+    const masks: Uint8Array[] = [];
+    for (const budget of budgets) masks.push(await exchanged(maskOf(order.slice(0, budget), this.#patches), worth));
+    const scores = await this.#scores(this.#judging, masks);
+    return { order, best: masks.map((mask, b) => ({ mask, scores: scores[b] })) };
+  }
+
+  /** Right answers at each budget where each image has the mask of a library that served its neighbours best, [N]. */
+  async #byNeighbours(budgets: readonly number[], best: readonly Uint8Array[]): Promise<Float64Array[]> {
+    const { run, seed } = this.#run;
+    const { grid } = run.model;
+    const known = firstOf(this.#choosing, most.known);
+    const [ofKnown, own] = [await lowProbabilities(known, this.#run), await lowProbabilities(this.#judging, this.#run)];
+    const result: Float64Array[] = [];
+    for (const [b, budget] of budgets.entries()) {
+      const draw = (n: number) => randomMask(grid, budget, new Random(seed, "library", budget, n));
+      const library = [best[b], ...Array.from({ length: libraryMasks }, (_, n) => draw(n))];
+      const worth = (await this.#scores(known, library)).map(({ label }) => label);
+      const picked = bestOfNeighbours({ worth, known: ofKnown, classes: run.classes.length }, own);
+      const { split, indices } = this.#judging;
+      const passing = { images: indices, label: "headroom: where" };
+      const { verdicts } = await evaluateMasks(split, this.#run, [(i) => library[picked[i]]], passing);
+      result.push(Float64Array.from(verdicts[0].right));
+    }
+    return result;
+  }
+}
+
+/** Right answers with the best fixed mask of any mean number of patches: between two whole numbers, some images get one more. */
+function fixedCurve(nested: readonly MaskScores[], best: ReadonlyMap<number, MaskScores>) {
+  const at = (k: number) => (best.get(k) ?? nested[k]).right;
+  return (patches: number): Float64Array => {
+    const [below, above] = [at(Math.floor(patches)), at(Math.ceil(patches))];
+    const more = patches - Math.floor(patches);
+    return Float64Array.from(below, (right, i) => (1 - more) * right + more * above[i]);
+  };
+}
+
+function wayOf({ patches, right }: Judged, fixed: (patches: number) => Float64Array): Way {
+  const rival = fixed(patches);
+  return { patches, accuracy: meanOf(right), gain: bootstrapMean(right.map((one, i) => one - rival[i])) };
+}
+
+function meanOf(values: Iterable<number> & { readonly length: number }): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total / values.length;
+}
