@@ -263,6 +263,7 @@ describe("an allocator that would move a graph's memory", () => {
 
   it.each(names)("named by %s is refused with graphs alone", (name) => {
     process.env[name] = "max_split_size_mb:64,backend:cudaMallocAsync";
+    expect(() => made(true)).toThrow(expect.objectContaining({ kind: "usage" }));
     expect(() => made(true)).toThrow(
       `${name}: must not name cudaMallocAsync with CUDA graphs, got max_split_size_mb:64,backend:cudaMallocAsync; ` +
         "unset it, or use --no-cuda-graph",

@@ -13,13 +13,15 @@ import { shown, stepsBetweenLooks, type Training, trainEpoch } from "../../src/t
 import { type Reporter, silentReporter } from "../../src/utils/reporter.ts";
 import { learner, noiseDataset, tinyModel } from "./cases.ts";
 
+/** Not 0: what counts is the time since the epoch began. */
+const beganMs = 5000;
 let clockMs: number;
 let before: number;
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
 });
 beforeEach(() => {
-  clockMs = 0;
+  clockMs = beganMs;
   vi.spyOn(performance, "now").mockImplementation(() => clockMs);
   before = liveHandles();
 });
@@ -35,7 +37,7 @@ const perImage = (...values: number[]) => fromArray(Float32Array.from(values), [
 function takes(minutes: number): () => StepNumbers {
   return () => {
     clockMs += minutes * 60_000;
-    return { loss: scalar(2), correct: perImage(0, 1) };
+    return { loss: scalar(2), correct: perImage(0, 1), reward: undefined };
   };
 }
 
@@ -55,6 +57,7 @@ async function epoch({ steps, window = 1, networks = new Map(), from = { step: 0
   const positions: Position[] = [];
   const rates: number[] = [];
   const told: unknown[] = [];
+  const bar: (string | number)[] = [];
   const runner: StepRunner = {
     window,
     async *steps(number, fromStep) {
@@ -73,7 +76,14 @@ async function epoch({ steps, window = 1, networks = new Map(), from = { step: 0
   };
   const reporter: Reporter = {
     ...silentReporter,
-    progress: () => ({ update: (_, numbers) => told.push(numbers), stop: () => void happened.push("bar ended") }),
+    progress(label, total, done) {
+      bar.push(`${label}: ${done} of ${total}`);
+      const update = (now: number, numbers?: Record<string, string>) => {
+        bar.push(now);
+        told.push(numbers);
+      };
+      return { update, stop: () => void happened.push("bar ended") };
+    },
     stopping: () => stopping?.(),
   };
   const schedule = (position: Position) => {
@@ -87,13 +97,15 @@ async function epoch({ steps, window = 1, networks = new Map(), from = { step: 0
     states.push(metrics.state());
   };
   const outcome = trainEpoch(training, 1, from, saveInside);
-  return { outcome, happened, positions, rates, told, states };
+  return { outcome, happened, positions, rates, told, bar, states };
 }
 
 describe("an epoch", () => {
   it("is trained at the rates of its steps, counted from the first epoch's first", async () => {
-    const { outcome, positions, rates } = await epoch({ steps: [takes(1), takes(1), takes(1)], from: { step: 1 } });
-    await outcome;
+    const { outcome, positions, rates, bar } = await epoch({ steps: Array(3).fill(takes(1)), from: { step: 1 } });
+    // Four images in two minutes; the two before are another session's.
+    expect((await outcome).imagesPerSecond).toBe(4 / 120);
+    expect(bar).toEqual(["epoch 2/3: 2 of 6", 4, 6, 6]);
     // Three steps an epoch: this is the second, and begins behind its first.
     expect(positions).toEqual([
       { epoch: 1, step: 4 },
@@ -128,6 +140,12 @@ describe("an epoch", () => {
     expect(told).toEqual(Array(2).fill({ accuracy: "75.0%", loss: "3.000", patches: "0.75", reward: "0.625" }));
   });
 
+  it("with no step left is as fast as nothing", async () => {
+    const { outcome, positions } = await epoch({ steps: [takes(1)], from: { step: 1 } });
+    expect(await outcome).toMatchObject({ metrics: {}, imagesPerSecond: undefined });
+    expect(positions).toEqual([]);
+  });
+
   it("gives the device free and ends its bar when it is done", async () => {
     const { outcome, happened } = await epoch({ steps: [takes(1), takes(1)], window: 4 });
     await outcome;
@@ -147,7 +165,7 @@ describe("an epoch", () => {
 
 describe("a signal", () => {
   it("ends the epoch behind the step that is under way, with all that was counted", async () => {
-    const stopping = () => (clockMs >= 2 * 60_000 ? ("SIGINT" as const) : undefined);
+    const stopping = () => (clockMs >= beganMs + 2 * 60_000 ? ("SIGINT" as const) : undefined);
     const { outcome, happened, states } = await epoch({ steps: Array(4).fill(takes(1)), window: 32, stopping });
     const { accumulated, ...found } = await outcome;
     // Four images in two minutes.
@@ -158,7 +176,7 @@ describe("a signal", () => {
   });
 
   it("in its last step leaves it whole: its test will hear of the signal", async () => {
-    const stopping = () => (clockMs >= 2 * 60_000 ? ("SIGINT" as const) : undefined);
+    const stopping = () => (clockMs >= beganMs + 2 * 60_000 ? ("SIGINT" as const) : undefined);
     const { outcome, happened } = await epoch({ steps: [takes(1), takes(1)], stopping });
     expect(await outcome).not.toHaveProperty("stopped");
     expect(happened).toEqual(["released", "bar ended"]);
@@ -217,7 +235,7 @@ describe("numbers that are not finite", () => {
 
 describe("what a bar shows", () => {
   it("is what there is, rounded", () => {
-    expect(shown({ accuracy: 0.12345 })).toEqual({ accuracy: "12.3%" });
+    expect(shown({ accuracy: 0.12345 })).toStrictEqual({ accuracy: "12.3%" });
     expect(shown({ accuracy: 1, loss: 0, sparsity: 0, reward: -0.0005 })).toEqual({
       accuracy: "100.0%",
       loss: "0.000",
