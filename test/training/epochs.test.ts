@@ -62,14 +62,16 @@ vi.mock(import("../../src/training/step-runner.ts"), async (original) => {
 });
 
 let folder: string;
-let clockMs = 0;
+/** Not 0: what counts is the time since the run began. */
+const beganMs = 5000;
+let clockMs: number;
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
 });
 beforeEach(() => {
   Object.assign(script, { tests: [], masks: [], runners: [], freed: 0 });
   folder = mkdtempSync(join(tmpdir(), "patchdrop-epochs-"));
-  clockMs = 0;
+  clockMs = beganMs;
   vi.spyOn(performance, "now").mockImplementation(() => clockMs);
 });
 afterEach(() => {
@@ -172,6 +174,17 @@ describe("what a run leaves of its epochs", () => {
     const { logs, result, path } = await learn({ options: { max_epochs: 3, test_interval: 2 } });
     expect(logs).toEqual([train(1), train(2), testLog(2, found[0]), train(3), testLog(3, found[1])]);
     expect(result).toEqual({ run: path, test: found[1] });
+  });
+
+  it.each([
+    [2, 4, [2, 4]],
+    [3, 4, [3, 4]],
+    [5, 2, [2]],
+  ])("are of a test every %i epochs, of %i in all, and of the last: %o", async (test_interval, max_epochs, tested) => {
+    const { logs } = await learn({ options: { test_interval, max_epochs } });
+    expect(logs.filter((log) => Object(log).split === "test")).toEqual(
+      tested.map((epoch) => testLog(epoch, { accuracy: 0 })),
+    );
   });
 
   it("are checkpoints with the test's numbers, the best so far, and the time that the run took", async () => {
@@ -283,7 +296,7 @@ describe("a policy", () => {
   it("is saved with the number of patches that it had learned to decide, inside an epoch too", async () => {
     const decided = (epoch: number) => 5 + epoch;
     // The first epoch's two steps and the first of the second: then a signal.
-    const reporter = { stopping: () => (clockMs >= 3000 ? ("SIGTERM" as const) : undefined) };
+    const reporter = { stopping: () => (clockMs >= beganMs + 3000 ? ("SIGTERM" as const) : undefined) };
     script.tests = [{ accuracy: 0.5 }];
     const { saves } = await learn({ decided, reporter });
     expect(saves.map(({ name, progress }) => [name, progress.decided, progress.bestDecided])).toEqual([
@@ -336,7 +349,7 @@ describe("a signal", () => {
 
   it("inside an epoch saves what it has so far, and ends the run with the last test", async () => {
     script.tests = [{ accuracy: 0.75 }];
-    const reporter = { stopping: () => (clockMs >= 3000 ? ("SIGINT" as const) : undefined) };
+    const reporter = { stopping: () => (clockMs >= beganMs + 3000 ? ("SIGINT" as const) : undefined) };
     const { saves, result, logs, path } = await learn({ reporter });
     expect(saves.at(-1)).toEqual({
       name: "ckpt_E_1_S_1",
@@ -418,7 +431,7 @@ describe("the steps", () => {
     [3, 4, 1],
   ])("of %i images in batches of %i are %i", async (images, batch_size, steps) => {
     await learn({ images, options: { max_epochs: 1, batch_size } });
-    expect(clockMs).toBe(1000 * steps);
+    expect(clockMs).toBe(beganMs + 1000 * steps);
   });
 
   it("are of shuffled and augmented images, by the seed", async () => {
