@@ -126,15 +126,23 @@ describe("weights of a file", () => {
     expect(valuesIn(learner)).toMatchObject({ "classifier.weight": [1] });
   });
 
-  it("are refused where they are those of no classifier", async () => {
+  /** A checkpoint of these networks, each full of its own number. */
+  function checkpoint(networks: Record<string, number>): string {
     const path = join(folder, "checkpoint");
     const config = { format: 1, stage: "pretrain", options: {}, versions: {}, created: "" } as const;
     const record = { sequence: 1, logs: {}, config: { ...config, dataset: { name: "", fingerprint: "" } } };
-    const networks = new Map([
-      ["agent", stateOf(2, 0.5)],
-      ["resnet_lr", stateOf(2, 0.5)],
-    ]);
-    writeCheckpoint(path, { networks, optimizer: new Map(), progress: {} }, record);
+    const states = Object.entries(networks).map(([name, value]) => [name, stateOf(2, value)] as const);
+    writeCheckpoint(path, { networks: new Map(states), optimizer: new Map(), progress: {} }, record);
+    return path;
+  }
+
+  it("are taken over of the classifier of high resolution, from a run with several networks", async () => {
+    await start(checkpoint({ agent: 0.25, resnet_hr: 0.5, resnet_lr: 0.75 }));
+    expect(valuesIn(learner)).toEqual(taken(0.5, 0.5));
+  });
+
+  it("are refused where they are those of no classifier", async () => {
+    const path = checkpoint({ agent: 0.5, resnet_lr: 0.5 });
     const { kind, faults } = await refusal(() => start(path));
     expect(kind).toBe("input");
     expect(faults).toEqual([
