@@ -248,6 +248,17 @@ describe("a finetuning step", () => {
     expect(found.right).toBe(1);
   });
 
+  it("with two streams mixes each image's logits by its own share", () => {
+    const drawn = [0.5, 0.9].flatMap((value) => Array<number>(grid.patches).fill(value));
+    const uniforms = fromArray(Float32Array.from(drawn), [2, grid.patches]);
+    const given = { ...batch(0, 1), uniforms };
+    const { loss } = finetuned({ high, low, flags: { two_stream_mix: "share" }, batch: given });
+    // Of the second image no patch is sampled, and e to its logits is 1, 2, 1: right, where the greedy mask is wrong.
+    const classified = (Math.log((2 + 2 ** 0.75 + 1) / 2) + Math.log(4 / 2)) / 2;
+    const advantage = 1 + 0.25;
+    expect(loss).toBeCloseTo(classified - (advantage * (4 * Math.log(1 / 4) + 12 * Math.log(3 / 4))) / 2, 6);
+  });
+
   it("with two streams is right where they are together", () => {
     // ln 16 against twice as much.
     expect(finetuned({ high, low: [0, 2 * Math.log(16), 0], batch: batch(1) })).toMatchObject({ right: 1 });
