@@ -2,6 +2,7 @@
  * What each stage begins with: its model, the networks that it takes and from where, which of them learn, and what it is
  * tested by; and what one short training of it records. The checkpoints here are made, not trained.
  */
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -84,12 +85,17 @@ function fresh(name: NetworkName, seed: number, options: Made["model"] = named):
   return freshNetwork({ model: findModel(options!), classes: 3, device: "cpu" }, seed, name);
 }
 
-/** The flat weights of a fresh network of that seed. */
-function weightsOf(name: NetworkName, seed: number): number[] {
-  const { parameters } = fresh(name, seed);
-  const values = [...parameters.flat.toFloat32()];
-  parameters.free();
-  return values;
+/** A network's weights as one short text: what differs of thousands of numbers would take long to tell. */
+function digest({ parameters }: Learner): string {
+  return createHash("sha256").update(parameters.flat.toFloat32()).digest("hex");
+}
+
+/** The weights of a fresh network of that seed. */
+function weightsOf(name: NetworkName, seed: number): string {
+  const learner = fresh(name, seed);
+  const found = digest(learner);
+  learner.parameters.free();
+  return found;
 }
 
 /** A stage as it begins, what it noted, and what it leaves behind unless it is freed. */
@@ -109,9 +115,7 @@ async function begun<S extends StageName>(
       networks: [...networks.keys()],
       learned: [...optimizer.state().keys()],
       decided: decided && [0, 1, 2, 3, 4].map((epoch) => decided(epoch)),
-      weights: Object.fromEntries(
-        [...networks].map(([name, { parameters }]) => [name, [...parameters.flat.toFloat32()]]),
-      ),
+      weights: Object.fromEntries([...networks].map(([name, learner]) => [name, digest(learner)])),
       ...{ uniformsPerImage, rewarding, notes },
     };
     learning.free?.();
@@ -172,6 +176,17 @@ describe("pretraining", () => {
     const seen = await begun("pretrain", pretrain, given);
     expect(seen.weights.agent).toEqual(weightsOf("agent", 7));
     expect(seen.decided).toEqual([4, 4, 4, 4, 4]);
+  });
+
+  it("names the flag of a checkpoint of another model", async () => {
+    const [hr, wrong] = [
+      makeRun("hr", ["resnet_hr"]),
+      makeRun("wrong", ["agent"], { model: { ...named, lr_size: 8 } }),
+    ];
+    const other = makeRun("other", ["resnet_hr"], { model: { ...named, model: "R32_C10" } });
+    const whereOf = async (given: Given) => (await refusal(() => begun("pretrain", pretrain, given))).faults[0].where;
+    expect(await whereOf({ load: wrong, ckpt_hr_cl: hr })).toBe(`--load ${wrong}`);
+    expect(await whereOf({ ckpt_hr_cl: other })).toBe(`--ckpt_hr_cl ${other}`);
   });
 
   it("that is resumed has its networks from its own checkpoint, wherever the flags' are", async () => {

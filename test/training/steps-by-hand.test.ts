@@ -326,6 +326,18 @@ describe("batch norm in finetuning", () => {
   );
 });
 
+describe("batch norm", () => {
+  it.each(["classifier_training", "pretrain"] as const)("of the network that %s learns moves once a step", (stage) => {
+    const own = stageCase(stage, {}, { device: "cpu", precision: "fp32" });
+    const uniforms = full([4, grid.patches], 0.5, "float32", "cpu");
+    for (const epoch of [0, 1]) {
+      scope(() => own.learning.step({ ...noiseBatch(new Random(5, "noise"), 4), uniforms, epoch }, 1e-3));
+    }
+    expect(own.learners.map(({ parameters }) => parameters.batchesTracked)).toEqual([2]);
+    own.free();
+  });
+});
+
 describe("a pretraining step", () => {
   function pretrained(flags: Record<string, unknown>, given: Batch, red = 0) {
     const all = { alpha: 1, ckpt_hr_cl: "unread", curriculum: false, penalty: -0.25, ...flags };
