@@ -28,5 +28,6 @@ export default defineConfig({
     ...base.test,
     include: ["test/{checkpoints,evaluation,files,golden,method,nn,options,run,training,utils}/**/*.test.ts"],
     exclude: slow,
+    setupFiles: ["scripts/mutation-setup.ts"],
   },
 });

@@ -121,13 +121,10 @@ function stopwatch(before: number): () => number {
 }
 
 /** Brings networks and optimizer to where the checkpoint has them. */
-function startOf(checkpoint: Checkpoint | undefined, { optimizer, decided }: Learning): Progress {
+function startOf(checkpoint: Checkpoint | undefined, { optimizer }: Learning): Progress {
   if (checkpoint === undefined) return { epoch: 0, step: 0, seconds: 0 };
   optimizer.load(checkpoint.optimizer, `${checkpoint.path}: optimizer`);
-  const progress = checkpoint.progress as unknown as Progress;
-  // Before 0.2.0 a policy was scored with patches forced on by its curriculum, which no later score could reach.
-  const isComparable = decided === undefined || progress.decided !== undefined;
-  return { ...progress, bestScore: isComparable ? progress.bestScore : undefined };
+  return checkpoint.progress as unknown as Progress;
 }
 
 function trainingLoader(train: Dataset, { batch_size, seed }: StageOptions): Loader {
@@ -170,7 +167,8 @@ type Rank = readonly [decided: number | undefined, score: number | undefined];
 
 /**
  * Whether a test makes a checkpoint better than the best so far. Outputs that the curriculum had not reached may do well by
- * chance: a policy that has learned to decide more patches goes before one with a higher score.
+ * chance: a policy that has learned to decide more patches goes before one with a higher score. Before 0.2.0 a policy was
+ * scored with patches forced on by its curriculum; no number was kept of them, so that any policy goes before it.
  */
 function isBetter([decided = 0, score = 0]: Rank, [bestDecided = 0, bestScore]: Rank): boolean {
   if (bestScore === undefined || decided !== bestDecided) return bestScore === undefined || decided > bestDecided;

@@ -150,6 +150,15 @@ describe("a classifier of three classes, and data of four", () => {
     expect(faults).toMatchObject([{ rule: "must call class 1 class1b, as others", got: "class1" }]);
   });
 
+  it("is refused where a class that the run knows has another label", async () => {
+    const data_dir = await runs.makeFolder("relabelled");
+    // class0, class2, class9: the second is the run's third.
+    for (const split of ["train", "test"]) renameSync(join(data_dir, split, "class1"), join(data_dir, split, "class9"));
+    const { kind, faults } = await refusal(() => evaluate(runs.at("policy"), { data_dir }));
+    expect(kind).toBe("input");
+    expect(faults).toMatchObject([{ rule: "must call class 1 class2, as relabelled", got: "class1", next }]);
+  });
+
   it("a policy that starts another one may come from data of other classes: it knows none", async () => {
     const given = { load: runs.at("policy"), ckpt_hr_cl: runs.at("hr4"), ...sizes, max_epochs: 1 };
     await runs.train("pretrain", "moved", given, { data: four });

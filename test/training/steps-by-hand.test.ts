@@ -4,6 +4,8 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { float32Tensor } from "../../src/formats/safetensors.ts";
+import { maskPatches } from "../../src/method/images.ts";
+import { classification } from "../../src/method/task.ts";
 import type { Learner } from "../../src/models/networks.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
@@ -11,15 +13,17 @@ import { FrozenNetwork } from "../../src/nn/frozen.ts";
 import type { Network } from "../../src/nn/layers.ts";
 import { Optimizer } from "../../src/nn/optimizer.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
+import { forward } from "../../src/nn/training.ts";
 import { type ClassifierOptions, parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, full, zeros } from "../../src/tensor/tensor.ts";
 import { classifierStep, classifierTraining } from "../../src/training/classifier-training.ts";
 import { finetuneStep } from "../../src/training/finetune.ts";
-import type { Batch } from "../../src/training/learning.ts";
+import type { Batch, StepNumbers } from "../../src/training/learning.ts";
 import { pretrainStep } from "../../src/training/pretrain.ts";
 import type { Setting } from "../../src/training/setting.ts";
-import { tinyModel } from "./cases.ts";
+import { Random } from "../../src/utils/random.ts";
+import { noiseBatch, stageCase, tinyModel } from "./cases.ts";
 
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
@@ -28,11 +32,11 @@ beforeAll(() => {
 const setting = { model: tinyModel, precision: "fp32" } as const;
 const { imageSize, grid } = tinyModel;
 
-/** One linear layer on the mean colour, with weights of 0. */
-function linear(bias: readonly number[]): Learner {
+/** One linear layer on the mean colour; its first output also grows by `red` times the mean red, and other weights are 0. */
+function linear(bias: readonly number[], red = 0): Learner {
   const network: Network = (layers, x) => layers.linear(layers.globalAveragePool(x), "fc", bias.length);
   const parameters = new Parameters(network, imageSize, "cpu");
-  const weight = float32Tensor([bias.length, 3], new Float32Array(3 * bias.length));
+  const weight = float32Tensor([bias.length, 3], new Float32Array(3 * bias.length).fill(red, 0, 1));
   parameters.load(
     new Map([
       ["fc.weight", weight],
@@ -213,5 +217,252 @@ describe("the entropy bonus", () => {
     expect(stages[stage](0, flags)).toEqual(close(logits));
     const beta = 0.5;
     expect(stages[stage](beta, flags)).toEqual(close(logits.map((logit, k) => logit + beta * moved(k))));
+  });
+});
+
+/** An image whose low resolution is all red, and which is black everywhere else: 4 red pixels of 64. */
+function redCorners(label: number): Batch {
+  const image = new Float32Array(3 * imageSize ** 2);
+  for (const row of [0, 4]) for (const column of [0, 4]) image[row * imageSize + column] = 1;
+  return { ...batch(label), images: fromArray(image, [1, 3, imageSize, imageSize]) };
+}
+
+describe("a classifier of the stream", () => {
+  it.each([
+    // The first logit is ln 4 times the mean red: of the low resolution 1, and e to its logits 4, 1, 1.
+    ["LR", Math.log(6 / 4)],
+    // Of the high one 1/16, and 4 to the 1/16.
+    ["HR", Math.log((4 ** (1 / 16) + 2) / 4 ** (1 / 16))],
+  ])("%s sees its own resolution", (stream_id, loss) => {
+    const classifier = linear([0, 0, 0], Math.log(4));
+    const optimizer = plain(classifier);
+    const options = parseOptions("classifier_training", { stream_id });
+    scope(() => {
+      const numbers = classifierStep(classifier, redCorners(0), { setting, options, optimizer, lr: 1 });
+      expect(numbers.loss.item()).toBeCloseTo(loss, 6);
+      expect([...numbers.correct.toFloat32()]).toEqual([1]);
+    });
+    optimizer.free();
+    classifier.parameters.free();
+  });
+});
+
+/** A policy that wants the first four patches with a probability of 3/4 and the others with 1/4: e to its logits 3 and 1/3. */
+const wanting = Array.from({ length: grid.patches }, (_, k) => (k < 4 ? Math.log(3) : -Math.log(3)));
+const firstFour = wanting.map((logit) => Number(logit > 0));
+const none = wanting.map(() => 0);
+/** With these uniform numbers no patch is sampled; with those of {@link batch}, one half, the first four are. */
+const sampleNone = () => full([1, grid.patches], 0.9, "float32", "cpu");
+
+/** A step's numbers, read back. */
+function read({ loss, correct, reward, baselineReward, mask }: StepNumbers) {
+  const [right, earned, compared] = [correct, reward!, baselineReward!].map((tensor) => tensor.toFloat32()[0]);
+  return { loss: loss.item(), right, earned, compared, mask: [...mask!.toFloat32()] };
+}
+
+describe("a finetuning step", () => {
+  interface Given {
+    flags?: Record<string, unknown>;
+    /** Of the high resolution's classifier, and, with two streams, of the low one's. */
+    high?: readonly number[];
+    low?: readonly number[];
+    red?: number;
+    batch?: Batch;
+  }
+
+  function finetuned({ flags, high = [0, 0, 0], low, red, batch: given = batch(0) }: Given) {
+    const stage = low === undefined ? "finetune" : "finetune2stream";
+    const named = { model: "R32_C10", variant: "2019", alpha: 1, load: "unread", penalty: -0.25 };
+    const paths = low === undefined ? { ckpt_hr_cl: "unread" } : { ckpt_lr_cl: "unread" };
+    const options = withModelDefaults(stage, parseOptions(stage, { ...named, ...paths, ...flags }));
+    const [policy, classifier] = [linear(wanting), linear(high, red)];
+    const second = low && linear(low);
+    const frozen = second && new FrozenNetwork(second.network, second.parameters, "fp32");
+    const optimizer = plain(policy, classifier);
+    const numbers = scope(() => {
+      const context = { setting, options, optimizer, lr: 1 };
+      return read(finetuneStep({ policy, classifier, low: frozen }, given, context));
+    });
+    const after = { policy: biasOf(policy), classifier: biasOf(classifier) };
+    for (const used of [policy.parameters, classifier.parameters, second?.parameters, frozen, optimizer]) used?.free();
+    return { ...numbers, ...after };
+  }
+
+  const [high, low] = [
+    [Math.log(16), 0, 0],
+    [0, Math.log(2), 0],
+  ];
+
+  it("learns the classifier on the sampled mask, and tells what came of it", () => {
+    const { loss, classifier, policy, ...told } = finetuned({ high });
+    // e to the logits: 16, 1, 1. What is sampled is the greedy mask, so that the policy has nothing to learn.
+    expect(loss).toBeCloseTo(Math.log(18 / 16), 6);
+    expect(classifier).toEqual(close([high[0] + 2 / 18, -1 / 18, -1 / 18]));
+    expect(policy).toEqual(close(wanting));
+    // 1 − (4/16)².
+    expect(told).toEqual({ right: 1, earned: 15 / 16, compared: 15 / 16, mask: firstFour });
+  });
+
+  it("earns the penalty where it is wrong, or by the rule that is asked for", () => {
+    expect(finetuned({ high, batch: batch(1) })).toMatchObject({ right: 0, earned: -0.25, compared: -0.25 });
+    // (1 − 4/16) + ½.
+    expect(finetuned({ high, flags: { reward: "linear" } })).toMatchObject({ earned: 1.25 });
+  });
+
+  it.each([
+    // e to the sums of the logits: 16, 2, 1.
+    ["sum", Math.log(19 / 16)],
+    // A quarter of the patches: ¼ · ln 16 = ln 2, and ¾ · ln 2.
+    ["share", Math.log((2 + 2 ** 0.75 + 1) / 2)],
+  ])("with two streams mixes their logits by %s", (two_stream_mix, loss) => {
+    const found = finetuned({ high, low, flags: { two_stream_mix } });
+    expect(found.loss).toBeCloseTo(loss, 6);
+    expect(found.right).toBe(1);
+  });
+
+  it("with two streams mixes each image's logits by its own share", () => {
+    const drawn = [0.5, 0.9].flatMap((value) => Array<number>(grid.patches).fill(value));
+    const uniforms = fromArray(Float32Array.from(drawn), [2, grid.patches]);
+    const given = { ...batch(0, 1), uniforms };
+    const { loss } = finetuned({ high, low, flags: { two_stream_mix: "share" }, batch: given });
+    // Of the second image no patch is sampled, and e to its logits is 1, 2, 1: right, where the greedy mask is wrong.
+    const classified = (Math.log((2 + 2 ** 0.75 + 1) / 2) + Math.log(4 / 2)) / 2;
+    const advantage = 1 + 0.25;
+    expect(loss).toBeCloseTo(classified - (advantage * (4 * Math.log(1 / 4) + 12 * Math.log(3 / 4))) / 2, 6);
+  });
+
+  it("with two streams is right where they are together", () => {
+    // ln 16 against twice as much.
+    expect(finetuned({ high, low: [0, 2 * Math.log(16), 0], batch: batch(1) })).toMatchObject({ right: 1 });
+  });
+
+  it("learns the policy by what it earned more than the greedy mask: the sum over the patches", () => {
+    const given = { ...batch(0), uniforms: sampleNone() };
+    const { loss, policy, ...told } = finetuned({ high, batch: given });
+    expect(told).toMatchObject({ earned: 1, compared: 15 / 16, mask: none });
+    // A = 1/16; log p of no patch: 4 · ln ¼ + 12 · ln ¾.
+    const advantage = 1 / 16;
+    expect(loss).toBeCloseTo(Math.log(18 / 16) - advantage * (4 * Math.log(1 / 4) + 12 * Math.log(3 / 4)), 6);
+    // d log(1 − p)/dz = −p.
+    const moved = wanting.map((logit) => logit - advantage * (logit > 0 ? 3 / 4 : 1 / 4));
+    expect(policy).toEqual(close(moved));
+  });
+
+  it("bounds the probabilities that it samples by", () => {
+    const given = { ...batch(0), uniforms: full([1, grid.patches], 0.7, "float32", "cpu") };
+    // 0.8 · ¾ + 0.2 · ¼ = 0.65.
+    expect(finetuned({ batch: given }).mask).toEqual(firstFour);
+    expect(finetuned({ batch: given, flags: { alpha: 0.8 } }).mask).toEqual(none);
+  });
+
+  it.each([
+    // Dropped patches show the low resolution, all red: the first logit is ln 4, and e to all 4, 1, 1.
+    ["lr", Math.log(6 / 4)],
+    ["zero", Math.log(3)],
+  ])("fills dropped patches by %s", (fill, loss) => {
+    const given = { ...redCorners(0), uniforms: sampleNone() };
+    const found = finetuned({ batch: given, red: Math.log(4), flags: { fill, reward: "linear" } });
+    // Right under both masks: the linear rule gives 1½ to none, 1¼ to four patches; A = ¼.
+    const policy = -(1 / 4) * (4 * Math.log(1 / 4) + 12 * Math.log(3 / 4));
+    expect(found).toMatchObject({ earned: 1.5, compared: 1.25 });
+    expect(found.loss).toBeCloseTo(loss + policy, 6);
+  });
+});
+
+describe("batch norm in finetuning", () => {
+  const place = { device: "cpu", precision: "fp32" } as const;
+
+  it.each([
+    ["train", "batch", 1],
+    ["frozen", "eval", 0],
+  ] as const)(
+    "%s normalizes as in %s, in both passes, and moves the running statistics %i times",
+    (given, mode, moves) => {
+      // With uniform numbers of one half, and no bound, what is sampled is the greedy mask.
+      const own = stageCase("finetune", { classifier_bn: given, alpha: 1, penalty: 0 }, place);
+      const other = stageCase("finetune", {}, place);
+      const [, same] = other.learners;
+      const images = noiseBatch(new Random(5, "noise"), 4);
+      const uniforms = full([4, grid.patches], 0.5, "float32", "cpu");
+      scope(() => {
+        const numbers = own.learning.step({ ...images, uniforms, epoch: 0 }, 1);
+        const seen = maskPatches(images.images, numbers.mask!, grid);
+        const expected = classification.loss(forward(same, seen, "fp32", mode), images.labels);
+        expect(numbers.loss.item()).toBeCloseTo(expected.item(), 6);
+        expect(numbers.baselineReward!.toFloat32()).toEqual(numbers.reward!.toFloat32());
+      });
+      const [policy, classifier] = own.learners;
+      expect([policy, classifier].map(({ parameters }) => parameters.batchesTracked)).toEqual([1, moves]);
+      for (const { free } of [own, other]) free();
+    },
+  );
+});
+
+describe("batch norm", () => {
+  it.each(["classifier_training", "pretrain"] as const)("of the network that %s learns moves once a step", (stage) => {
+    const own = stageCase(stage, {}, { device: "cpu", precision: "fp32" });
+    const uniforms = full([4, grid.patches], 0.5, "float32", "cpu");
+    for (const epoch of [0, 1]) {
+      scope(() => own.learning.step({ ...noiseBatch(new Random(5, "noise"), 4), uniforms, epoch }, 1e-3));
+    }
+    expect(own.learners.map(({ parameters }) => parameters.batchesTracked)).toEqual([2]);
+    own.free();
+  });
+});
+
+describe("a pretraining step", () => {
+  function pretrained(flags: Record<string, unknown>, given: Batch, red = 0) {
+    const all = { alpha: 1, ckpt_hr_cl: "unread", curriculum: false, penalty: -0.25, ...flags };
+    const options = withModelDefaults(
+      "pretrain",
+      parseOptions("pretrain", { model: "R32_C10", variant: "2019", ...all }),
+    );
+    const [policy, judge] = [linear(wanting), linear([0, 1, 0], red)];
+    const frozen = new FrozenNetwork(judge.network, judge.parameters, "fp32");
+    const optimizer = plain(policy);
+    const numbers = scope(() => read(pretrainStep(policy, frozen, given, { setting, options, optimizer, lr: 1 })));
+    const after = biasOf(policy);
+    for (const used of [policy.parameters, judge.parameters, frozen, optimizer]) used.free();
+    return { ...numbers, policy: after };
+  }
+
+  it("learns the policy by what it earned more than the greedy mask: the mean over the patches", () => {
+    const { loss, policy, ...told } = pretrained({}, { ...batch(1), uniforms: sampleNone() });
+    expect(told).toEqual({ right: 1, earned: 1, compared: 15 / 16, mask: none });
+    const advantage = 1 / 16;
+    expect(loss).toBeCloseTo((-advantage * (4 * Math.log(1 / 4) + 12 * Math.log(3 / 4))) / 16, 6);
+    const moved = wanting.map((logit) => logit - (advantage * (logit > 0 ? 3 / 4 : 1 / 4)) / 16);
+    expect(policy).toEqual(close(moved));
+  });
+
+  it("takes what the curriculum has not reached, and learns of what it has", () => {
+    const given = { ...batch(1), uniforms: sampleNone(), epoch: 1 };
+    const { loss, policy, ...told } = pretrained({ curriculum: true }, given);
+    // Of the first two patches none is sampled, and both are greedy: 14 patches against 16.
+    const [earned, compared] = [1 - (14 / 16) ** 2, 0];
+    expect(told).toEqual({ right: 1, earned, compared, mask: wanting.map((_, k) => Number(k >= 2)) });
+    expect(loss).toBeCloseTo((-(earned - compared) * 2 * Math.log(1 / 4)) / 16, 6);
+    expect(policy).toEqual(
+      close(wanting.map((logit, k) => logit - (k < 2 ? ((earned - compared) * (3 / 4)) / 16 : 0))),
+    );
+  });
+
+  it("earns the penalty where the judge is wrong, or by the rule that is asked for", () => {
+    expect(pretrained({}, batch(0))).toMatchObject({ right: 0, earned: -0.25, compared: -0.25 });
+    expect(pretrained({ reward: "linear" }, batch(1))).toMatchObject({ earned: 1.25 });
+  });
+
+  it("bounds the probabilities that it samples by", () => {
+    const given = { ...batch(1), uniforms: full([1, grid.patches], 0.7, "float32", "cpu") };
+    expect(pretrained({}, given).mask).toEqual(firstFour);
+    expect(pretrained({ alpha: 0.8 }, given).mask).toEqual(none);
+  });
+
+  it.each([
+    // Twice the mean red, all of which is there, beats the second class's logit of 1.
+    ["lr", 1],
+    ["zero", 0],
+  ])("fills dropped patches by %s", (fill, right) => {
+    expect(pretrained({ fill }, { ...redCorners(0), uniforms: sampleNone() }, 2)).toMatchObject({ right });
   });
 });
