@@ -35,6 +35,20 @@ export interface Estimator {
   baseline(tried: readonly Tried[]): Tensor;
 }
 
+/** Masks of an image that {@link estimators.leave_one_out} tries. */
+const sampledMasks = 4;
+
+/** [B] */
+function meanReward(tried: readonly Tried[]): Tensor {
+  const [first, ...others] = tried.map(({ reward }) => reward);
+  return scope(() =>
+    ops.scale(
+      others.reduce((sum, reward) => ops.add(sum, reward), first),
+      1 / tried.length,
+    ),
+  );
+}
+
 /** What `--estimator` names. A new estimator is one entry. */
 export const estimators = {
   /** The paper's. */
@@ -45,6 +59,27 @@ export const estimators = {
     loss: (probabilities, [sampled, greedy], reduction) =>
       policyGradientLoss(probabilities, sampled.mask, advantage(sampled.reward, greedy.reward), reduction),
     baseline: ([, greedy]) => greedy.reward,
+  },
+  /** Kool, van Hoof, Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", 2019. */
+  leave_one_out: {
+    words: `${sampledMasks} sampled masks, each against the mean of the others`,
+    drawsPerPatch: sampledMasks,
+    propose(probabilities, uniforms) {
+      const [, patches] = probabilities.shape;
+      const draws = (n: number) => ops.slice(uniforms, 1, n * patches, (n + 1) * patches);
+      return Array.from({ length: sampledMasks }, (_, n) => sample(probabilities, draws(n)));
+    },
+    loss(probabilities, tried, reduction) {
+      const losses = tried.map(({ mask, reward }) => {
+        const rest = meanReward(tried.filter((other) => other.mask !== mask));
+        return policyGradientLoss(probabilities, mask, advantage(reward, rest), reduction);
+      });
+      return ops.scale(
+        losses.reduce((sum, loss) => ops.add(sum, loss)),
+        1 / tried.length,
+      );
+    },
+    baseline: ([, ...others]) => meanReward(others),
   },
 } satisfies Record<string, Estimator>;
 

@@ -22,7 +22,12 @@ const everyStage = [
   ...["--seed <n> = 1", "--val_fraction <n> = 0", "--no-cuda-graph", "--parallel", ...device],
 ];
 const policyStage = [
-  ...["--alpha <n> = 0.8", "--beta <n> = 0", "--sigma <n> = 0.1", "--estimator <self_critical> = self_critical"],
+  ...[
+    "--alpha <n> = 0.8",
+    "--beta <n> = 0",
+    "--sigma <n> = 0.1",
+    "--estimator <self_critical|leave_one_out> = self_critical",
+  ],
   ...["--reward <quadratic|linear> = quadratic", fill],
   ...["--schedule <constant|multistep|step|onecycle> = constant", "--max_epochs <n> = 100"],
 ];

@@ -147,7 +147,7 @@ const values: Readonly<Record<string, Values>> = {
       ["x", "must be a number"],
     ],
   },
-  estimator: oneOf("self_critical"),
+  estimator: oneOf("self_critical", "leave_one_out"),
   reward: oneOf("quadratic", "linear"),
   fill: oneOf("zero", "lr"),
   curriculum: onOff,

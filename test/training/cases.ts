@@ -1,5 +1,6 @@
 /** One small case of each stage: 16 patches of 2 × 2 pixels and networks of one block a segment; a step takes milliseconds. */
 import { MemoryDataset } from "../../src/data/memory-dataset.ts";
+import { estimatorOf } from "../../src/method/estimator.ts";
 import { makeGrid } from "../../src/method/grid.ts";
 import { randomMaskDraws } from "../../src/method/random-masks.ts";
 import { cifarResNet } from "../../src/models/cifar-resnet.ts";
@@ -114,7 +115,8 @@ function pretrainCase(given: Record<string, unknown>, place: Place): StageCase {
   const judge = frozen("judge", place);
   const optimizer = new Optimizer(new Map([["policy", policy.parameters]]), adam(options));
   const step: Learning["step"] = (batch, lr) => pretrainStep(policy, judge, batch, { setting, options, optimizer, lr });
-  return made({ step, uniformsPerImage: tinyModel.grid.patches }, [policy], optimizer, judge);
+  const { drawsPerPatch } = estimatorOf(options.estimator);
+  return made({ step, uniformsPerImage: drawsPerPatch * tinyModel.grid.patches }, [policy], optimizer, judge);
 }
 
 function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<string, unknown>, place: Place): StageCase {

@@ -24,6 +24,7 @@ export const stageFlags: [StageName, Record<string, unknown>][] = [
   ["classifier_training", { label_smoothing: 0.1 }],
   ["classifier_training", { random_masks: 0.5 }],
   ["pretrain", { beta: 0.1, fill: "lr", clip: 1 }],
+  ["pretrain", { estimator: "leave_one_out" }],
   ["finetune", { clip: 0.5 }],
   ["finetune", { random_masks: 0.5, fill: "lr" }],
   ["finetune", { classifier_bn: "frozen", policy_loss: "sum" }],
