@@ -33,7 +33,7 @@ export async function lookForCalibration(run: EvaluatedRun): Promise<Calibration
 }
 
 /** What was held out; where nothing was, training images. */
-function choosingSplit({ data: { train, val } }: EvaluatedRun) {
+export function choosingSplit({ data: { train, val } }: EvaluatedRun) {
   return val === undefined ? ({ name: "train", split: train } as const) : ({ name: "val", split: val } as const);
 }
 

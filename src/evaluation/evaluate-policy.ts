@@ -10,11 +10,13 @@ import { assertWritable } from "../files/atomic.ts";
 import { asTested, type Choice, type Looked, meanEntropy } from "../method/budget.ts";
 import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
+import { bootstrapMeans } from "../utils/bootstrap.ts";
 import { type Calibrated, type CalibrationSet, calibrate, lookForCalibration, type Target } from "./calibrate.ts";
 import { evaluateMasks, everyPatch, type Verdict } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
+import { findFixedOrder } from "./fixed-order.ts";
 import { baselineNames, baselinesOf, maskBy, sameNumber } from "./masks.ts";
 import { sweepChoices, sweepMasks, sweepSeries } from "./sweep.ts";
 
@@ -28,8 +30,9 @@ export async function evaluatePolicy(
   const { choice, fitted, points } = await prepared(evaluated, options);
 
   const policy = maskBy(choice, seed);
-  const masks = [policy, ...baselinesOf(grid, policy, seed), everyPatch];
-  const { verdicts, looked } = await evaluateMasks(split, evaluated, [...masks, ...sweepMasks(grid, points, seed)]);
+  const source = { grid, seed, fixedOrder: await findFixedOrder(evaluated) };
+  const masks = [policy, ...baselinesOf(source, policy), everyPatch];
+  const { verdicts, looked } = await evaluateMasks(split, evaluated, [...masks, ...sweepMasks(source, points)]);
 
   const [own] = verdicts;
   const rows = rowsOf(verdicts.slice(0, masks.length), `policy (${checkpoint.config.stage})${suffixOf(choice)}`);
@@ -79,7 +82,12 @@ function suffixOf(choice: Choice): string {
 
 function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
   const names = [policy, ...baselineNames.map((name) => name + sameNumber), "all patches"];
-  return names.map((name, i) => row(name, i === 0 ? "policy" : "baseline", verdicts[i]));
+  const [{ right: own }, ...others] = verdicts;
+  const differences = others.map(({ right }) => Float32Array.from(own, (mine, i) => mine - right[i]));
+  const gains = bootstrapMeans(differences);
+  return names.map((name, i) =>
+    i === 0 ? row(name, "policy", verdicts[i]) : { ...row(name, "baseline", verdicts[i]), gain: gains[i - 1] },
+  );
 }
 
 function row(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict): EvaluationRow {

@@ -3,6 +3,7 @@
 import type { Measured, StoredChoice } from "../checkpoints/stored-choice.ts";
 import type { Choice } from "../method/budget.ts";
 import type { ClassResult } from "../method/class-metrics.ts";
+import type { Interval } from "../utils/bootstrap.ts";
 import type { Examples } from "./examples.ts";
 import type { SweepSeries } from "./sweep.ts";
 
@@ -18,6 +19,8 @@ export interface EvaluationRow {
   /** Number of distinct masks. */
   distinctMasks?: number | undefined;
   reward?: number | undefined;
+  /** Of a baseline: the policy's accuracy above it, with its paired interval of 95 %. */
+  gain?: Interval | undefined;
 }
 
 export interface RunEvaluation {

@@ -8,7 +8,7 @@
 import { type Choice, type Looked, thresholdForPatches } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
 import type { MaskOf, Verdict } from "./evaluate-masks.ts";
-import { baselineNames, baselinesOf, maskBy } from "./masks.ts";
+import { type BaselineSource, baselineNames, baselinesOf, maskBy } from "./masks.ts";
 
 export interface SweepPoint {
   /** S on the split: mean number of patches per image. */
@@ -47,10 +47,10 @@ export function sweepChoices(choice: Choice, { patches }: Grid, calibration: Loo
 }
 
 /** The masks of all series at all points, series by series within a point. */
-export function sweepMasks(grid: Grid, choices: readonly Choice[], seed: number): MaskOf[] {
+export function sweepMasks(source: BaselineSource, choices: readonly Choice[]): MaskOf[] {
   return choices.flatMap((choice) => {
-    const policy = maskBy(choice, seed);
-    return [policy, ...baselinesOf(grid, policy, seed)];
+    const policy = maskBy(choice, source.seed);
+    return [policy, ...baselinesOf(source, policy)];
   });
 }
 

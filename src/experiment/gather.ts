@@ -111,7 +111,7 @@ function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy
   const best = compared.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
   return {
     accuracy: rows[0].accuracy,
-    bestBaseline: { name: best.name.slice(0, -sameNumber.length), accuracy: best.accuracy },
+    bestBaseline: { name: best.name.slice(0, -sameNumber.length), accuracy: best.accuracy, gain: best.gain },
   };
 }
 

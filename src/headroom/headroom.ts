@@ -9,6 +9,9 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { fault } from "../errors.ts";
 import { evaluateMasks } from "../evaluation/evaluate-masks.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../evaluation/evaluated-run.ts";
+import { exchanged, greedyOrder, maskOf } from "../evaluation/fixed-mask.ts";
+import { labelWorth } from "../evaluation/fixed-order.ts";
+import { type Images, lowProbabilities, type MaskScores, scoreMasks } from "../evaluation/score-masks.ts";
 import { randomMask } from "../method/grid.ts";
 import { evalSchema } from "../options/eval-options.ts";
 import type { HeadroomOptions } from "../options/headroom-options.ts";
@@ -16,9 +19,7 @@ import { bootstrapMean, type Interval } from "../utils/bootstrap.ts";
 import { defined } from "../utils/defined.ts";
 import { Random } from "../utils/random.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
-import { exchanged, greedyOrder, maskOf } from "./fixed-mask.ts";
 import { bestOfNeighbours } from "./neighbours.ts";
-import { type Images, lowProbabilities, type MaskScores, scoreMasks } from "./score-masks.ts";
 import { atBudget, decideAtOnce, decideInRounds, type PlanAt } from "./staged.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
@@ -171,13 +172,9 @@ class Measure {
     return scoreMasks(images, this.#run, masks, label);
   }
 
-  /** By the label's mean probability, which changes with every image, where accuracy only counts. */
   async #findFixedMasks(budgets: readonly number[]) {
     const images = firstOf(this.#choosing, most.searching);
-    const worth = async (masks: readonly Uint8Array[]) => {
-      const scores = await this.#scores(images, masks, "headroom: best fixed mask");
-      return scores.map(({ label }) => meanOf(label));
-    };
+    const worth = labelWorth(this.#run, images, "headroom: best fixed mask");
     const order = await greedyOrder(this.#patches, worth);
     const masks: Uint8Array[] = [];
     for (const budget of budgets) masks.push(await exchanged(maskOf(order.slice(0, budget), this.#patches), worth));

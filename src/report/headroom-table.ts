@@ -1,5 +1,5 @@
 /** What could be had beyond the best fixed mask, as text and as a chart. */
-import { alignedText, decimals, percent } from "./table.ts";
+import { alignedText, decimals, gainText, percent } from "./table.ts";
 import { type TradeoffSeries, tradeoffFile } from "./tradeoff.ts";
 
 /** A way to choose, at one budget. Accuracies are within 0..1. */
@@ -54,11 +54,6 @@ export function headroomText(table: HeadroomTable): string {
     "Accuracy % at a mean number of patches S, and points above the best fixed mask with as many:\n\n",
     `${alignedText(rows)}\n${verdict.sentence}\n`,
   ].join("");
-}
-
-function gainText({ mean, low, high }: Way["gain"]): string {
-  const signed = (share: number) => `${share < 0 ? "" : "+"}${percent(share)}`;
-  return `${signed(mean)} (${signed(low)} … ${signed(high)})`;
 }
 
 /** The chart as an SVG file. */

@@ -6,7 +6,7 @@ import { type GalleryGroup, gallery } from "./gallery.ts";
 import { heatMap } from "./heat-map.ts";
 import { html, Markup } from "./html.ts";
 import { drawn, textStyle, wholeTicks } from "./plot.ts";
-import { decimals, percent } from "./table.ts";
+import { decimals, gainText, percent } from "./table.ts";
 import { type TradeoffSeries, tradeoffChart, tradeoffCharts } from "./tradeoff.ts";
 
 export interface ClassReport {
@@ -34,7 +34,12 @@ export interface HealthReport {
   /** Share of the images classified correctly, 0 … 1. */
   readonly accuracy: number;
   /** The best fixed or random mask with the same number of patches. */
-  readonly bestBaseline: { readonly name: string; readonly accuracy: number };
+  readonly bestBaseline: {
+    readonly name: string;
+    readonly accuracy: number;
+    /** The policy's accuracy above it, with a paired interval of 95 %; unknown to older evaluations. */
+    readonly gain?: { readonly mean: number; readonly low: number; readonly high: number };
+  };
 }
 
 export interface PolicyReport {
@@ -123,6 +128,8 @@ function patchUse(policies: readonly PolicyReport[]): Markup {
 
 /** From here on, images get the same patches, whatever they show: half of them, nearly all of them. */
 const flat = { half: 0.5, nearlyAll: 0.9 };
+/** Bits a patch from which on a policy might as well toss coins: a probability of a half has one bit, of 0.2 three quarters. */
+const unsure = 0.7;
 
 const healthLines: readonly (readonly [string, (policy: PolicyReport) => string])[] = [
   ["distinct masks", ({ health: { distinctMasks } }) => distinctMasks.toLocaleString("en")],
@@ -131,9 +138,10 @@ const healthLines: readonly (readonly [string, (policy: PolicyReport) => string]
   [
     "gain over the best fixed or random mask",
     ({ health: { accuracy, bestBaseline } }) => {
-      const points = 100 * (accuracy - bestBaseline.accuracy);
-      const signed = `${points > 0 ? "+" : ""}${decimals(points, 1).replace("-", "−")}`;
-      return `${signed} points (${bestBaseline.name}: ${percent(bestBaseline.accuracy)} %)`;
+      const { name, accuracy: its, gain } = bestBaseline;
+      const points = 100 * (accuracy - its);
+      const signed = gain === undefined ? `${points > 0 ? "+" : ""}${decimals(points, 1)}` : gainText(gain);
+      return `${signed.replaceAll("-", "−")} points (${name}: ${percent(its)} %)`;
     },
   ],
 ];
@@ -150,11 +158,16 @@ async function health(policies: readonly PolicyReport[]): Promise<Markup> {
 <p class="note">Entropy is 0 bits where the policy is certain of every patch, and one bit per patch where it tosses coins.</p>`;
 }
 
-function healthVerdict({ health: { commonestMask, distinctMasks }, patchUse: { length } }: PolicyReport): string {
+/** Looking is only worth something where it wins: different masks alone may be noise. */
+function healthVerdict({ health, patchUse: { length } }: PolicyReport): string {
+  const { commonestMask, distinctMasks, entropyBits, bestBaseline } = health;
+  if (entropyBits > length * unsure) return "It has hardly learned: of most patches it is as good as undecided.";
   if (distinctMasks === 1) return "It does not look: every image gets the same patches.";
   if (commonestMask >= flat.nearlyAll) return "It hardly looks: nearly all images get the same patches.";
   if (commonestMask >= flat.half || distinctMasks < length) return "It looks a little: a few masks serve most images.";
-  return "It does: different images get different patches.";
+  const isCertain = bestBaseline.gain === undefined || bestBaseline.gain.low > 0;
+  if (!isCertain) return "It looks, but nothing is won by it: a mask that is the same for all images is as good.";
+  return "It does: different images get different patches, and that wins.";
 }
 
 /** How many images had how many patches taken, as bars. */

@@ -16,17 +16,24 @@ export interface ResultRow {
   readonly distinctMasks?: number;
   /** Mean reward. */
   readonly reward?: number;
+  /** Of a baseline: the policy's accuracy above it, with an interval of 95 %. */
+  readonly gain?: { readonly mean: number; readonly low: number; readonly high: number };
 }
 
 export interface ResultTable {
   readonly rows: readonly ResultRow[];
 }
 
+/** In the place of a value that there is not. */
+const none = "–";
+
 /** Header, its meaning, and a row's value as text; the first column is the row's name. */
 interface Column {
   readonly header: string;
   readonly meaning: string;
   readonly cell: (row: ResultRow) => string;
+  /** Left out of a table none of whose rows has it. */
+  readonly isOptional?: boolean;
 }
 
 const columns: readonly Column[] = [
@@ -35,6 +42,12 @@ const columns: readonly Column[] = [
   { header: "V", meaning: "standard deviation of that number over images", cell: (row) => decimals(row.patchesStd, 2) },
   { header: "masks", meaning: "different masks", cell: (row) => decimals(row.distinctMasks, 0) },
   { header: "reward", meaning: "mean reward", cell: (row) => decimals(row.reward, 3) },
+  {
+    header: "policy's gain",
+    meaning: "points that the policy is above it, with a paired interval of 95 %",
+    cell: ({ gain }) => (gain === undefined ? none : gainText(gain)),
+    isOptional: true,
+  },
 ];
 
 /** A share as a percentage with one decimal: 0.8764 is "87.6". */
@@ -42,17 +55,29 @@ export function percent(share: number): string {
   return decimals(share * 100, 1);
 }
 
+/** A difference of accuracies in points, with its interval: "+1.2 (+0.3 … +2.1)". */
+export function gainText({ mean, low, high }: { mean: number; low: number; high: number }): string {
+  const signed = (share: number) =>
+    `${percent(share).startsWith("-") || percent(share) === "0.0" ? "" : "+"}${percent(share)}`;
+  return `${signed(mean)} (${signed(low)} … ${signed(high)})`;
+}
+
 /** A number with a fixed number of decimals; "–" for none, and no "-0.00". */
 export function decimals(value: number | undefined, places: number): string {
-  if (value === undefined) return "–";
+  if (value === undefined) return none;
   return value.toFixed(places).replace(/^-(?=[0.]*$)/, "");
+}
+
+function columnsOf({ rows }: ResultTable): readonly Column[] {
+  return columns.filter(({ cell, isOptional }) => isOptional !== true || rows.some((row) => cell(row) !== none));
 }
 
 /** The table for a page, with the meaning of its columns below. */
 export function htmlTable(table: ResultTable): Markup {
+  const columns = columnsOf(table);
   const header = columns.map((column) => html`<th scope="col">${column.header}</th>`);
   const rows = table.rows.map((row) => {
-    const cells = columns.map((column) => html`<td>${column.cell(row).replace("-", "−")}</td>`);
+    const cells = columns.map((column) => html`<td>${column.cell(row).replaceAll("-", "−")}</td>`);
     return html`<tr class="${row.kind}"><th scope="row">${row.name}</th>${cells}</tr>`;
   });
   const meanings = columns.map(({ header, meaning }) => html`<span><b>${header}</b> ${meaning}</span>`);
@@ -82,6 +107,7 @@ export function alignedText(table: readonly (readonly string[])[]): string {
 }
 
 function textCells(table: ResultTable): string[][] {
+  const columns = columnsOf(table);
   const header = ["", ...columns.map((column) => column.header)];
   return [header, ...table.rows.map((row) => [row.name, ...columns.map((column) => column.cell(row))])];
 }

@@ -7,7 +7,7 @@ export interface Interval {
   readonly high: number;
 }
 
-const resamples = 2000;
+const resamples = 1000;
 
 /**
  * The mean of N values with its interval of 95 %, by percentiles. Differences of two ways to treat the same images make
@@ -15,16 +15,28 @@ const resamples = 2000;
  * @param values one an image, [N]
  */
 export function bootstrapMean(values: ArrayLike<number>, seed = 1): Interval {
-  const { length } = values;
+  return bootstrapMeans([values], seed)[0];
+}
+
+/** The same of several numbers of the same images, which are drawn together: each [N]. */
+export function bootstrapMeans(all: readonly ArrayLike<number>[], seed = 1): Interval[] {
+  const [{ length }] = all;
   const random = new Random(seed, "bootstrap", length);
-  const means = new Float64Array(resamples);
+  const means = all.map(() => new Float64Array(resamples));
+  const drawn = new Uint32Array(length);
   for (let n = 0; n < resamples; n++) {
-    let total = 0;
-    for (let i = 0; i < length; i++) total += values[random.integer(length)];
-    means[n] = total / length;
+    for (let i = 0; i < length; i++) drawn[i] = random.integer(length);
+    for (const [v, values] of all.entries()) {
+      let total = 0;
+      for (let i = 0; i < length; i++) total += values[drawn[i]];
+      means[v][n] = total / length;
+    }
   }
-  means.sort();
-  const at = (share: number) => means[Math.round(share * (resamples - 1))];
-  const mean = Array.prototype.reduce.call(values, (sum, value) => (sum as number) + (value as number), 0) as number;
-  return { mean: mean / length, low: at(0.025), high: at(0.975) };
+  return all.map((values, v) => {
+    const own = means[v].sort();
+    const at = (share: number) => own[Math.round(share * (resamples - 1))];
+    let total = 0;
+    for (let i = 0; i < length; i++) total += values[i];
+    return { mean: total / length, low: at(0.025), high: at(0.975) };
+  });
 }

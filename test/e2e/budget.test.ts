@@ -100,6 +100,7 @@ describe.each(policies)("eval of %s", (name) => {
     const { series } = sweep!;
     expect(series.map((one) => one.name)).toEqual([
       "policy",
+      "best fixed mask",
       "random patches",
       "centre patches",
       "central columns",
@@ -185,7 +186,9 @@ describe("eval with a target", () => {
     expect(stdout).toMatch(
       /\ncalibrated for 5 patches on 30 training images: \d+\.\d % with \d\.\d\d patches there; stored in /,
     );
-    expect(stdout).toMatch(/\nS +threshold +policy +random patches +centre patches +central columns +central rows\n/);
+    expect(stdout).toMatch(
+      /\nS +threshold +policy +best fixed mask +random patches +centre patches +central columns +central rows\n/,
+    );
     expect(stdout).toMatch(/\nclass2 +\d/);
     const svg = readFileSync(chart, "utf8");
     expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" /);

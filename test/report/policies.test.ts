@@ -25,7 +25,7 @@ describe("policySections", () => {
   it("says how many choices there are, how common the commonest is, and how undecided the policy", async () => {
     const page = await shown([samplePolicy()], "Does the policy look?");
     expect(texts(page, "dd")).toEqual(["5", "25.0 %", "1.25 of 4 bits", "+25.0 points (centre patches: 50.0 %)"]);
-    expect(texts(page, ".verdict")).toEqual(["It does: different images get different patches."]);
+    expect(texts(page, ".verdict")).toEqual(["It does: different images get different patches, and that wins."]);
     expect(all(page, "svg")[0].getAttribute("aria-label")).toBe(
       "Share of images by number of patches. 1: 50.0 %, 2: 50.0 %",
     );
@@ -36,6 +36,23 @@ describe("policySections", () => {
       true,
       false,
       false,
+    ]);
+  });
+
+  it("warns of one that does not win by it, for all its masks, and of one that is undecided", async () => {
+    const { health } = samplePolicy();
+    const verdictOf = async (changed: Partial<typeof health>) =>
+      texts(await shown([samplePolicy({ health: { ...health, ...changed } })], "Does the policy look?"), ".verdict");
+    const bestBaseline = { ...health.bestBaseline, gain: { mean: 0.01, low: -0.001, high: 0.02 } };
+    expect(await verdictOf({ bestBaseline })).toEqual([
+      "It looks, but nothing is won by it: a mask that is the same for all images is as good.",
+    ]);
+    expect(
+      await verdictOf({ bestBaseline: { ...bestBaseline, gain: { mean: 0.01, low: 0.001, high: 0.02 } } }),
+    ).toEqual(["It does: different images get different patches, and that wins."]);
+    // 2.9 bits of 4: probabilities between 0.2 and 0.8.
+    expect(await verdictOf({ entropyBits: 2.9 })).toEqual([
+      "It has hardly learned: of most patches it is as good as undecided.",
     ]);
   });
 

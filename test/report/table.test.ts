@@ -42,6 +42,21 @@ describe("textTable", () => {
     );
   });
 
+  it("has the policy's gain over each baseline, with its interval, where it is known", () => {
+    const gain = { mean: 0.0123, low: -0.0004, high: 0.025 };
+    const rows = [...table.rows, { name: "centre patches", kind: "baseline" as const, accuracy: 0.9, gain }];
+    const lines = textTable({ rows }).split("\n");
+    expect(lines[0]).toMatch(/ reward +policy's gain$/);
+    expect(lines.slice(2, 5).map((line) => line.slice(-18))).toEqual([
+      "                 –",
+      "                 –",
+      "+1.2 (0.0 … +2.5)".padStart(18),
+    ]);
+    expect(
+      htmlTable({ rows: rows.map((row) => ({ ...row, gain: { mean: -0.01, low: -0.02, high: 0 } })) }).toString(),
+    ).toContain("<td>−1.0 (−2.0 … 0.0)</td>");
+  });
+
   it("passes no control character on to the terminal", () => {
     expect(textTable(named("a\u001b[31mred\nb"))).toContain("a\uFFFD[31mred\uFFFDb  ");
   });

@@ -1,8 +1,8 @@
 /** What a classifier says of images under masks that are the same for every image. Shapes: N images, P patches, K classes. */
 import type { Dataset } from "../data/dataset.ts";
-import { type Evaluating, forEachBatch } from "../evaluation/evaluate-masks.ts";
 import { softmax } from "../method/planes.ts";
 import { row } from "../utils/rows.ts";
+import { type Evaluating, forEachBatch } from "./evaluate-masks.ts";
 
 /** Some images of a split. */
 export interface Images {
