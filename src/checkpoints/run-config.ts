@@ -47,7 +47,7 @@ export const freeOptions: readonly string[] = [
 
 /** What runs of before 0.2.0 had without recording it. */
 function formerOptions({ reward }: JsonObject): JsonObject {
-  return reward === undefined ? {} : { estimator: "self_critical" };
+  return { turns: false, ...(reward === undefined ? {} : { estimator: "self_critical" }) };
 }
 
 /**
