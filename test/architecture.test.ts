@@ -15,6 +15,7 @@ const mayImport: Record<string, readonly string[]> = {
   files: ["utils"],
   formats: [],
   native: ["utils"],
+  setup: ["utils", "files", "native"],
   tensor: ["utils", "native"],
   nn: ["utils", "native", "tensor", "formats"],
   method: ["utils", "tensor"],
@@ -34,6 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
       "files",
       "formats",
       "native",
+      "setup",
       "tensor",
       "nn",
       "method",
@@ -53,7 +55,6 @@ const mayImport: Record<string, readonly string[]> = {
   predict: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "report"],
   acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict"],
   experiment: ["utils", "files", "checkpoints", "run", "options", "evaluation", "training", "report"],
-  setup: ["utils", "files", "native"],
 };
 
 interface SourceFile {

@@ -11,6 +11,7 @@ A network's tensor with index k in the order of PyTorch's `state_dict` (buffers 
 element i, computed in float64 from left to right and rounded once to float32:
 
     convolution weight [O, I, H, W]    (value - 0.5) * (2 * sqrt(3) * sqrt(2 / (O * H * W)))    He, fan-out, uniform
+        depthwise (I = 1)              the same with 1 in the place of O
     linear weight [O, I]               (value - 0.5) * (2 * sqrt(3) * (1 / sqrt(I)))
     batch-norm weight                  0.4 + value * 0.4
     batch-norm bias                    ±(0.6 + 1.2 * |value - 0.5|), negative where value < 0.5
@@ -19,7 +20,7 @@ element i, computed in float64 from left to right and rounded once to float32:
     running_var                        0.5 + value
     num_batches_tracked                0
 
-A batch norm is one whose module's name starts with `bn`. Its biases are about two times its weights, so that few inputs
+A batch norm is one whose module's name starts with `bn` or `_bn`. Its biases are about two times its weights, so that few inputs
 of a ReLU lie near 0: where they do, another order of summation opens or closes a unit, and gradients of a network of
 this depth then differ by percents. Weights below 1 keep the logits of evaluation mode small.
 
@@ -68,9 +69,10 @@ def weights(name: str, shape: Sequence[int], salt: int) -> Tensor:
     if name.endswith("num_batches_tracked"):
         return torch.tensor(0)
     value = values(math.prod(shape), salt)
-    batch_norm = name.split(".")[-2].startswith("bn")
+    batch_norm = name.split(".")[-2].lstrip("_").startswith("bn")
     if len(shape) == 4:
-        out, _, height, width = shape
+        out, inputs, height, width = shape
+        out = 1 if inputs == 1 else out
         value = (value - 0.5) * (2 * math.sqrt(3) * math.sqrt(2 / (out * height * width)))
     elif len(shape) == 2:
         value = (value - 0.5) * (2 * math.sqrt(3) * (1 / math.sqrt(shape[1])))

@@ -47,7 +47,8 @@ export const freeOptions: readonly string[] = [
 
 /** What older runs had without recording it. */
 function formerOptions({ reward }: JsonObject): JsonObject {
-  return { random_masks: 0, val_fraction: 0, ...(reward === undefined ? {} : { estimator: "self_critical" }) };
+  const added = { random_masks: 0, val_fraction: 0, turns: false };
+  return { ...added, ...(reward === undefined ? {} : { estimator: "self_critical" }) };
 }
 
 /**

@@ -7,6 +7,7 @@ import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
 import { type Dataset, imageBytes, readImages } from "./dataset.ts";
 import type { Augmentation } from "./transforms.ts";
+import { turnImages } from "./turns.ts";
 
 /** Number of batches that are being read while the caller works on one: two, for threads that are done with the first. */
 const readAhead = 2;
@@ -20,7 +21,7 @@ export interface Batch {
   readonly indices: Uint32Array;
 }
 
-/** A batch that is described, not read. */
+/** A batch that is described, not read; without flips and turns. */
 export interface PlannedBatch {
   /** Which images of the data set these are, [B]. */
   readonly indices: Uint32Array;
@@ -36,6 +37,8 @@ export interface LoaderOptions {
   shuffle?: boolean;
   /** The data set's training transform instead of its test transform. */
   augment?: boolean;
+  /** With `augment`, also the eight flips and turns. */
+  turns?: boolean;
   seed?: number;
   /** Leave out a last batch that is not full. Batch norm can't train on a batch of 1. */
   dropLast?: boolean;
@@ -46,6 +49,8 @@ export class Loader {
   readonly batchSize: number;
   /** Number of batches; the last one may be smaller, unless `dropLast`. */
   readonly batchesPerEpoch: number;
+  /** Images are flipped and turned here, behind what the data set does. */
+  readonly turns: boolean;
   readonly #images: Uint32Array;
   readonly #shuffle: boolean;
   readonly #augment: boolean;
@@ -54,13 +59,14 @@ export class Loader {
   /** @throws usage: a batch size that is not positive, or above the number of images with `dropLast` */
   constructor(
     dataset: Dataset,
-    { batchSize, images, shuffle = false, augment = false, seed = 0, dropLast = false }: LoaderOptions,
+    { batchSize, images, shuffle = false, augment = false, turns = false, seed = 0, dropLast = false }: LoaderOptions,
   ) {
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw fault("usage", { where: "batch size", rule: "must be an integer of at least 1", got: batchSize });
     }
     this.dataset = dataset;
     this.batchSize = batchSize;
+    this.turns = turns;
     this.#images = images ?? Uint32Array.from({ length: dataset.length }, (_, index) => index);
     const batches = this.#images.length / batchSize;
     this.batchesPerEpoch = dropLast ? Math.floor(batches) : Math.ceil(batches);
@@ -115,6 +121,7 @@ export class Loader {
     const { indices: asked, augmentation } = this.#plan(order, epoch, step);
     const images = buffer.subarray(0, asked.length * imageBytes(this.dataset));
     const indices = await readImages(this.dataset, asked, images, augmentation);
+    if (this.turns && augmentation) turnImages(images, this.dataset.imageSize, this.dataset.bands.length, augmentation);
     return { images, labels: Int32Array.from(indices, (index) => this.dataset.labels[index]), indices };
   }
 

@@ -8,12 +8,13 @@ import { asFloat32, type StateDict } from "../formats/safetensors.ts";
 import type { LowSizes } from "../method/images.ts";
 import { declare } from "../nn/declare.ts";
 import {
+  type Activation,
+  batchNormOf,
   type ConvolutionNames,
   type ConvolutionSpec,
-  epsilon,
+  centredPadding,
   type Layers,
   type Network,
-  slidingOf,
 } from "../nn/layers.ts";
 
 /** What flows between nodes, by its name in the graph. */
@@ -59,25 +60,38 @@ export class Exporting implements Layers<Value> {
   }
 
   convBnRelu(x: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
-    return this.#node("Relu", [this.convBn(x, names, spec)]);
+    return this.#activated(this.convBn(x, names, spec), spec.activation);
+  }
+
+  convBnAdd(x: Value, shortcut: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
+    return this.#node("Add", [this.convBn(x, names, spec), shortcut]);
   }
 
   convBnAddRelu(x: Value, shortcut: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
-    return this.#node("Relu", [this.#node("Add", [this.convBn(x, names, spec), shortcut])]);
+    return this.#activated(this.convBnAdd(x, shortcut, names, spec), spec.activation);
   }
 
   convBn(x: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
-    const { stride, padding } = slidingOf(spec);
-    const { shape, weight, bias } = this.#folded(names);
+    const { kernel, stride = 1, groups = 1 } = spec;
+    const { shape, weight, bias } = this.#folded(names, spec);
     const constants = [
       this.#constant(`${names.conv}.weight`, shape, weight),
       this.#constant(`${names.conv}.bias`, [bias.length], bias),
     ];
     return this.#node("Conv", [x, ...constants], {
-      kernel_shape: [spec.kernel, spec.kernel],
+      kernel_shape: [kernel, kernel],
       strides: [stride, stride],
-      pads: [padding, padding, padding, padding],
+      ...(spec.padding === "same" ? { auto_pad: "SAME_UPPER" } : { pads: Array(4).fill(centredPadding(spec)) }),
+      ...(groups > 1 && { group: groups }),
     });
+  }
+
+  #activated(x: Value, activation: Activation = "relu"): Value {
+    if (activation === "relu") return this.#node("Relu", [x]);
+    const bounds = [0, 6].map((bound, i) =>
+      this.#constant(`bound${i}_${this.nodes.length}`, [], Float32Array.of(bound)),
+    );
+    return this.#node("Clip", [x, ...bounds]);
   }
 
   averagePool(x: Value, size: number): Value {
@@ -159,7 +173,8 @@ export class Exporting implements Layers<Value> {
   }
 
   /** Weights w·γ/σ and bias β − μ·γ/σ, with σ = sqrt(running variance + ε), in double precision until the last. */
-  #folded({ conv, bn }: ConvolutionNames) {
+  #folded({ conv, bn }: ConvolutionNames, spec: ConvolutionSpec) {
+    const { epsilon } = batchNormOf(spec);
     const [gamma, beta, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map((name) =>
       this.#values(`${bn}.${name}`),
     );

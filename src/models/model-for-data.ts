@@ -21,7 +21,7 @@ const alike: Readonly<Record<string, ModelDataset>> = { cifar100_coarse: "cifar1
 
 /** Models of image files of any size: small ones, and those to choose from for larger ones. */
 const small = "R32_C10";
-const large = ["R34_fMoW", "R34_ImgNet"] as const;
+const large = ["R34_fMoW", "EffLite0", "R34_ImgNet"];
 /** Longer side in pixels up to which an image is not much more than the small model's. */
 const longestSmall = 64;
 
@@ -38,11 +38,11 @@ export function modelForData({ dataset, pictures }: DataFacts, variant: Variant 
   if (Math.max(pictures.width, pictures.height) <= longestSmall) {
     return { model: small, note: `--model ${small}, of ${sideOf(small)} pixels, is taken for images of ${size}` };
   }
-  const [first, second] = large;
-  const suited = `${first} (${sideOf(first)} pixels) or ${second} (${sideOf(second)}) suit them`;
+  const suited = allModels().filter((model) => model.variant === variant && large.includes(model.name));
+  const offered = suited.map(({ name, imageSize }) => `${name} (${imageSize} pixels)`).join(" or ");
   throw fault("usage", {
     where: "--model",
     rule: `must be given for images of ${size} pixels`,
-    next: `${suited}, ${small} trains on thumbnails of ${sideOf(small)}`,
+    next: `${offered} suit them, ${small} trains on thumbnails of ${sideOf(small)}`,
   });
 }

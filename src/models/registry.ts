@@ -6,6 +6,7 @@ import { fault } from "../errors.ts";
 import { type Grid, makeGrid, type PatchSize, sidesOf } from "../method/grid.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
+import { efficientNetLite0 } from "./efficientnet-lite.ts";
 import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.ts";
 
 export const variants = ["2019", "2020"] as const;
@@ -36,7 +37,7 @@ export interface Model {
   readonly dataset: ModelDataset;
   /** What becomes of image files (data/transforms.ts). */
   readonly transform: "cifar" | "imagenet" | "fmow";
-  /** torchvision's network that is the classifier, whose ImageNet weights fit it. */
+  /** The official weights for ImageNet that fit the classifier. */
   readonly pretrained: PretrainedName | undefined;
   /** Logits [B, classes] of [B, 3, H, W]. */
   classifier(classes: number): Network;
@@ -45,7 +46,7 @@ export interface Model {
 }
 
 export type ModelDataset = "cifar10" | "cifar100" | "fmow" | "imagenet" | "synthetic";
-export type PretrainedName = "resnet34" | "resnet50" | "resnet101";
+export type PretrainedName = "resnet34" | "resnet50" | "resnet101" | "efficientnet-lite0";
 
 /** The networks of one form of a model. */
 interface Form {
@@ -83,7 +84,7 @@ const wide: Form = {
 const blocksOf = { resnet34: [3, 4, 6, 3], resnet50: [3, 4, 6, 3], resnet101: [3, 4, 23, 3] } as const;
 
 /** A network of torchvision; the policy is 2019's, or in 2020 a ResNet-18. */
-function torchvision(name: PretrainedName, variant: Variant, imageSize: number): Form {
+function torchvision(name: keyof typeof blocksOf, variant: Variant, imageSize: number): Form {
   const block = name === "resnet34" ? "basic" : "bottleneck";
   const own = variant === "2019" ? "1/1/1/1 blocks on halved images" : "2/2/2/2 blocks";
   return {
@@ -93,12 +94,26 @@ function torchvision(name: PretrainedName, variant: Variant, imageSize: number):
     classifier: (outputs) => resNet({ block, blocks: blocksOf[name], stem: "large", outputs, names: torchvisionNames }),
     policy: (outputs) =>
       variant === "2019"
-        ? resNet({ block: "basic", blocks: [1, 1, 1, 1], stem: "large", outputs, names: policyNames, halved: true })
+        ? largePolicy(outputs)
         : resNet({ block: "basic", blocks: [2, 2, 2, 2], stem: "large", outputs, names: torchvisionNames }),
   };
 }
 
-function imageNet(name: string, network: PretrainedName): Entry {
+/** 2019's policy for larger images. */
+function largePolicy(outputs: number): Network {
+  return resNet({ block: "basic", blocks: [1, 1, 1, 1], stem: "large", outputs, names: policyNames, halved: true });
+}
+
+/** A network that two cores train, for larger images. */
+const lite: Form = {
+  description: "EfficientNet-Lite0; policy with 1/1/1/1 blocks on halved images",
+  pretrained: "efficientnet-lite0",
+  imageSize: 112,
+  classifier: efficientNetLite0,
+  policy: largePolicy,
+};
+
+function imageNet(name: string, network: keyof typeof blocksOf): Entry {
   const forms = { 2019: torchvision(network, "2019", 224), 2020: torchvision(network, "2020", 224) };
   return { name, dataset: "imagenet", forms };
 }
@@ -111,6 +126,7 @@ const entries: readonly Entry[] = [
     dataset: "fmow",
     forms: { 2019: torchvision("resnet34", "2019", 112), 2020: torchvision("resnet34", "2020", 224) },
   },
+  { name: "EffLite0", dataset: "fmow", forms: { 2019: lite } },
   imageNet("R34_ImgNet", "resnet34"),
   imageNet("R50_ImgNet", "resnet50"),
   imageNet("R101_ImgNet", "resnet101"),

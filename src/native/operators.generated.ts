@@ -389,6 +389,14 @@ export function permute(self: Handle, dims: readonly number[]): Handle {
   return takeTensor(0);
 }
 
+const relu6InPlaceName = operatorName("aten::relu6_", "");
+/** aten::relu6_(Tensor(a!) self) -> Tensor(a!) */
+export function relu6InPlace(self: Handle): Handle {
+  putTensor(0, self);
+  invoke(relu6InPlaceName, [self]);
+  return takeTensor(0);
+}
+
 const reluInPlaceName = operatorName("aten::relu_", "");
 /** aten::relu_(Tensor(a!) self) -> Tensor(a!) */
 export function reluInPlace(self: Handle): Handle {
@@ -609,6 +617,7 @@ export const schemas: readonly string[] = [
   "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor",
   "aten::neg(Tensor self) -> Tensor",
   "aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)",
+  "aten::relu6_(Tensor(a!) self) -> Tensor(a!)",
   "aten::relu_(Tensor(a!) self) -> Tensor(a!)",
   "aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)",
   "aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)",

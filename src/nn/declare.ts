@@ -16,6 +16,8 @@ export interface Declared {
   readonly role: "convWeight" | "bnWeight" | "bnBias" | "runningMean" | "runningVar" | "linearWeight" | "linearBias";
   /** Inputs that one output sums over. */
   readonly fanIn: number;
+  /** Outputs that one input is part of. */
+  readonly fanOut: number;
 }
 
 /** A convolution with its batch norm, and what flows into it. */
@@ -57,10 +59,11 @@ class Declaring implements Layers<FlowShape> {
     const { weight, output } = convolutionShapes(spec, input);
     const [channels, inputs, kernelHeight, kernelWidth] = weight;
     const fanIn = inputs * kernelHeight * kernelWidth;
-    const perChannel = { shape: [channels], fanIn };
+    const fanOut = (channels / (spec.groups ?? 1)) * kernelHeight * kernelWidth;
+    const perChannel = { shape: [channels], fanIn, fanOut };
     this.convolutions.push({ names, spec, input });
     this.entries.push(
-      { name: `${names.conv}.weight`, shape: weight, role: "convWeight", fanIn },
+      { name: `${names.conv}.weight`, shape: weight, role: "convWeight", fanIn, fanOut },
       { name: `${names.bn}.weight`, role: "bnWeight", ...perChannel },
       { name: `${names.bn}.bias`, role: "bnBias", ...perChannel },
       { name: `${names.bn}.running_mean`, role: "runningMean", ...perChannel },
@@ -72,6 +75,10 @@ class Declaring implements Layers<FlowShape> {
   }
 
   convBnAddRelu(x: FlowShape, shortcut: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
+    return this.convBnAdd(x, shortcut, names, spec);
+  }
+
+  convBnAdd(x: FlowShape, shortcut: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
     const result = this.convBn(x, names, spec);
     if (String(result) !== String(shortcut)) {
       throw fault("internal", {
@@ -102,9 +109,10 @@ class Declaring implements Layers<FlowShape> {
 
   linear([features]: FlowShape, name: string, outputs: number): FlowShape {
     this.linears.push(name);
+    const fans = { fanIn: features, fanOut: outputs };
     this.entries.push(
-      { name: `${name}.weight`, shape: [outputs, features], role: "linearWeight", fanIn: features },
-      { name: `${name}.bias`, shape: [outputs], role: "linearBias", fanIn: features },
+      { name: `${name}.weight`, shape: [outputs, features], role: "linearWeight", ...fans },
+      { name: `${name}.bias`, shape: [outputs], role: "linearBias", ...fans },
     );
     this.multiplyAdds += outputs * features;
     return [outputs];

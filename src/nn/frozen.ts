@@ -8,9 +8,10 @@ import { keep, scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { DeclaredConvolution } from "./declare.ts";
 import {
+  type Activation,
+  batchNormOf,
   type ConvolutionNames,
   type ConvolutionSpec,
-  epsilon,
   type Layers,
   type Network,
   slidingOf,
@@ -23,37 +24,44 @@ import { TensorLayers } from "./tensor-layers.ts";
 export interface Kernels {
   /** Images per pass. */
   readonly chunk: number;
-  /** Weights [O, C, h, w] as the other two take them, for inputs of shape [B, C, H, W]. */
+  /** Weights [O, C / groups, h, w] as the other two take them, for inputs of shape [B, C, H, W]. */
   prepare(weight: Tensor, sliding: ops.Sliding, input: readonly number[]): Tensor;
-  /** Convolution + bias, then ReLU or nothing. [B, C, H, W] → [B, O, H', W'] */
-  convolution(x: Tensor, c: ops.FusedConvolution, activation: "none" | "relu"): Tensor;
-  /** ReLU(convolution + bias + shortcut). [B, C, H, W], [B, O, H', W'] → [B, O, H', W'] */
-  residual(x: Tensor, shortcut: Tensor, c: ops.FusedConvolution): Tensor;
+  /** activation(convolution + bias). [B, C, H, W] → [B, O, H', W'] */
+  convolution(x: Tensor, c: ops.FusedConvolution, activation: Activation | "none"): Tensor;
+  /** activation(convolution + bias + shortcut). [B, C, H, W], [B, O, H', W'] → [B, O, H', W'] */
+  residual(x: Tensor, shortcut: Tensor, c: ops.FusedConvolution, activation: Activation | "none"): Tensor;
+}
+
+/** As much as oneDNN's operators do themselves, the rest after them: ReLU6 has numbers that they can't be given from here. */
+function finished(activation: Activation | "none", compute: (fused: "none" | "relu") => Tensor): Tensor {
+  return activation === "relu6" ? scope(() => ops.activateInPlace(compute("none"), activation)) : compute(activation);
 }
 
 /** One operator each. The activations of a chunk still fit the cache (bench/ measures it). */
 const oneDnn: Kernels = {
   chunk: 128,
   prepare: ops.reorderConvolutionWeight,
-  convolution: ops.fusedConvolution,
+  convolution: (x, c, activation) => finished(activation, (fused) => ops.fusedConvolution(x, c, fused)),
   // PyTorch 2.11's fused addition can't take a map of 1 × 1 (2.15's can); on such a small map it saves nothing.
-  residual: (x, shortcut, c) =>
+  residual: (x, shortcut, c, activation) =>
     shortcut.shape[2] > 1
-      ? ops.fusedResidual(x, shortcut, c)
-      : scope(() => ops.reluInPlace(ops.add(ops.fusedConvolution(x, c, "none"), shortcut))),
+      ? finished(activation, (fused) => ops.fusedResidual(x, shortcut, c, fused))
+      : scope(() => activated(ops.add(ops.fusedConvolution(x, c, "none"), shortcut), activation)),
 };
 
 /** PyTorch's operators, for every device. */
 export const plain: Kernels = {
   chunk: Number.POSITIVE_INFINITY,
   prepare: (weight) => weight,
-  convolution(x, { weight, ...options }, activation) {
-    const y = ops.conv2d(x, weight, options);
-    return activation === "relu" ? ops.reluInPlace(y) : y;
-  },
-  residual: (x, shortcut, { weight, ...options }) =>
-    scope(() => ops.reluInPlace(ops.add(ops.conv2d(x, weight, options), shortcut))),
+  convolution: (x, { weight, ...options }, activation) =>
+    scope(() => activated(ops.conv2d(x, weight, options), activation)),
+  residual: (x, shortcut, { weight, ...options }, activation) =>
+    scope(() => activated(ops.add(ops.conv2d(x, weight, options), shortcut), activation)),
 };
+
+function activated(x: Tensor, activation: Activation | "none"): Tensor {
+  return activation === "none" ? x : ops.activateInPlace(x, activation);
+}
 
 interface Linear {
   /** [O, C] */
@@ -125,11 +133,11 @@ function fold(
   precision: Precision,
   { prepare, chunk }: Kernels,
 ): ops.FusedConvolution {
-  const sliding = slidingOf(spec);
+  const sliding = slidingOf(spec, input[1]);
   const dtype = precisionDType(precision);
   const of = (name: string) => weights.get(name)!;
   return scope(() => {
-    const deviation = ops.sqrt(ops.shift(of(`${names.bn}.running_var`), epsilon));
+    const deviation = ops.sqrt(ops.shift(of(`${names.bn}.running_var`), batchNormOf(spec).epsilon));
     const factor = ops.div(of(`${names.bn}.weight`), deviation);
     const bias = ops.subtract(of(`${names.bn}.bias`), ops.mul(of(`${names.bn}.running_mean`), factor));
     const scaled = ops.mul(of(`${names.conv}.weight`), ops.view(factor, [-1, 1, 1, 1]));
@@ -155,16 +163,25 @@ class Folded extends TensorLayers implements Layers<Tensor> {
     this.#kernels = kernels;
   }
 
-  convBnRelu(x: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
-    return this.#kernels.convolution(x, this.#convolutions.get(conv)!, "relu");
+  convBnRelu(x: Tensor, { conv }: ConvolutionNames, { activation = "relu" }: ConvolutionSpec): Tensor {
+    return this.#kernels.convolution(x, this.#convolutions.get(conv)!, activation);
   }
 
   convBn(x: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
     return this.#kernels.convolution(x, this.#convolutions.get(conv)!, "none");
   }
 
-  convBnAddRelu(x: Tensor, shortcut: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
-    return this.#kernels.residual(x, shortcut, this.#convolutions.get(conv)!);
+  convBnAdd(x: Tensor, shortcut: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {
+    return this.#kernels.residual(x, shortcut, this.#convolutions.get(conv)!, "none");
+  }
+
+  convBnAddRelu(
+    x: Tensor,
+    shortcut: Tensor,
+    names: ConvolutionNames,
+    { activation = "relu" }: ConvolutionSpec,
+  ): Tensor {
+    return this.#kernels.residual(x, shortcut, this.#convolutions.get(names.conv)!, activation);
   }
 
   linear(x: Tensor, name: string, _outputs: number): Tensor {

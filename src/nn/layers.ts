@@ -16,6 +16,25 @@ export interface ConvolutionSpec {
   /** Side of the square kernel; padding keeps the size at stride 1. */
   kernel: number;
   stride?: number;
+  /** An output channel sees the inputs of its own group only; as many groups as channels are a depthwise convolution. */
+  groups?: number;
+  /**
+   * Where the kernel lies at a stride above 1. "centred", PyTorch's way: its middle on the first pixel. "same", TensorFlow's:
+   * as many zeros as it takes, on both sides alike, and the odd one behind.
+   */
+  padding?: "centred" | "same";
+  /** What ends a layer with a ReLU: max(x, 0), or at most 6 of it. */
+  activation?: Activation;
+  batchNorm?: BatchNormNumbers;
+}
+
+export type Activation = "relu" | "relu6";
+
+export interface BatchNormNumbers {
+  /** What is added to the variance. */
+  readonly epsilon: number;
+  /** Share of a batch in the running statistics after it. */
+  readonly momentum: number;
 }
 
 /** Names are PyTorch's module paths, e.g. "blocks.0.1.conv2"; a convolution's name and its batch norm's belong together. */
@@ -26,13 +45,13 @@ export interface ConvolutionNames {
 
 /** Shapes: B batch, C channels, H W, O the spec's channels; H' = ceil(H / stride). There is no B while declaring. */
 export interface Layers<V> {
-  /** ReLU(batchNorm(convolution(x))), without bias in the convolution. [B, C, H, W] → [B, O, H', W'] */
+  /** activation(batchNorm(convolution(x))), without bias in the convolution. [B, C, H, W] → [B, O, H', W'] */
   convBnRelu(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
   /** batchNorm(convolution(x)), as in projection shortcuts. [B, C, H, W] → [B, O, H', W'] */
   convBn(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
-  /**
-   * ReLU(batchNorm(convolution(x)) + shortcut): the end of every residual block. The shortcut is [B, O, H', W'] too.
-   */
+  /** batchNorm(convolution(x)) + shortcut: the end of an inverted residual block. The shortcut is [B, O, H', W'] too. */
+  convBnAdd(x: V, shortcut: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
+  /** ReLU of the same: the end of every other residual block. */
   convBnAddRelu(x: V, shortcut: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
   /** Mean over adjacent windows of size × size. [B, C, H, W] → [B, C, floor(H / size), floor(W / size)] */
   averagePool(x: V, size: number): V;
@@ -56,18 +75,27 @@ export type Network = <V>(layers: Layers<V>, x: V) => V;
 /** [channels, height, width] of one image between layers, or [features] behind the pooling. */
 export type FlowShape = readonly number[];
 
-/** How a spec's kernel moves. Padding keeps the size at stride 1. */
-export function slidingOf({ kernel, stride = 1 }: ConvolutionSpec): Sliding {
-  return { stride, padding: (kernel - 1) / 2 };
+/** Zeros on each side that keep the size at stride 1. */
+export const centredPadding = ({ kernel }: ConvolutionSpec): number => (kernel - 1) / 2;
+
+/** How a spec's kernel moves over a map of the given height; maps are square where the padding is "same". */
+export function slidingOf(spec: ConvolutionSpec, height: number): Sliding {
+  const { kernel, stride = 1, groups = 1, padding } = spec;
+  if (padding !== "same") return { stride, padding: centredPadding(spec), behind: 0, groups };
+  const zeros = Math.max((Math.ceil(height / stride) - 1) * stride + kernel - height, 0);
+  return { stride, padding: Math.floor(zeros / 2), behind: zeros % 2, groups };
 }
 
 /** The shapes of a spec's weights [O, I, h, w] and of its result, for what flows in. */
 export function convolutionShapes(spec: ConvolutionSpec, [inputs, height, width]: FlowShape) {
   const { channels, kernel } = spec;
-  const { stride, padding } = slidingOf(spec);
-  const after = (size: number) => Math.floor((size + 2 * padding - kernel) / stride) + 1;
-  return { weight: [channels, inputs, kernel, kernel], output: [channels, after(height), after(width)] } as const;
+  const { stride, padding, behind, groups } = slidingOf(spec, height);
+  const after = (size: number) => Math.floor((size + 2 * padding + behind - kernel) / stride) + 1;
+  const weight = [channels, inputs / groups, kernel, kernel] as const;
+  return { weight, output: [channels, after(height), after(width)] } as const;
 }
 
-/** What a batch norm adds to the variance; torch.nn.BatchNorm2d's default. */
-export const epsilon = 1e-5;
+/** A spec's batch norm; torch.nn.BatchNorm2d's defaults unless it says otherwise. */
+export function batchNormOf({ batchNorm = { epsilon: 1e-5, momentum: 0.1 } }: ConvolutionSpec): BatchNormNumbers {
+  return batchNorm;
+}

@@ -181,12 +181,11 @@ function shaped(flat: Tensor, { role, shape }: Declared): Tensor {
   return permute(view(flat, [outputs, height, width, inputs]), [0, 3, 1, 2]);
 }
 
-function initialize({ role, shape, fanIn }: Declared, target: Float32Array, random: Random): void {
+function initialize({ role, fanIn, fanOut }: Declared, target: Float32Array, random: Random): void {
   if (role === "bnWeight") target.fill(1);
   else if (role === "bnBias") target.fill(0);
   else if (role === "convWeight") {
-    const [outputs, , height, width] = shape;
-    const deviation = Math.sqrt(2 / (outputs * height * width));
+    const deviation = Math.sqrt(2 / fanOut);
     random.normals(target);
     for (let i = 0; i < target.length; i++) target[i] *= deviation;
   } else {

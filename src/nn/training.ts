@@ -4,9 +4,9 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {
+  batchNormOf,
   type ConvolutionNames,
   type ConvolutionSpec,
-  epsilon,
   type Layers,
   type Network,
   slidingOf,
@@ -42,8 +42,6 @@ export function forward(
   );
 }
 
-const momentum = 0.1;
-
 class Training extends TensorLayers implements Layers<Tensor> {
   readonly #weights: Weights;
   readonly #mode: BatchNormMode;
@@ -55,11 +53,15 @@ class Training extends TensorLayers implements Layers<Tensor> {
   }
 
   convBnRelu(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
-    return scope(() => ops.reluInPlace(this.convBn(x, names, spec)));
+    return scope(() => ops.activateInPlace(this.convBn(x, names, spec), spec.activation));
+  }
+
+  convBnAdd(x: Tensor, shortcut: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
+    return scope(() => ops.subtract(shortcut, this.#negatedConvBn(x, names, spec)));
   }
 
   convBnAddRelu(x: Tensor, shortcut: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
-    return scope(() => ops.reluInPlace(ops.subtract(shortcut, this.#negatedConvBn(x, names, spec))));
+    return scope(() => ops.activateInPlace(this.convBnAdd(x, shortcut, names, spec), spec.activation));
   }
 
   convBn(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
@@ -90,7 +92,8 @@ class Training extends TensorLayers implements Layers<Tensor> {
     spec: ConvolutionSpec,
     affine: { weight: Tensor; bias: Tensor },
   ): Tensor {
-    const y = ops.conv2d(x, this.#weight(`${conv}.weight`), slidingOf(spec));
+    const y = ops.conv2d(x, this.#weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
+    const { epsilon, momentum } = batchNormOf(spec);
     const runningMean = this.#weight(`${bn}.running_mean`);
     const runningVar = this.#weight(`${bn}.running_var`);
     return ops.batchNorm(

@@ -28,7 +28,7 @@ export const schemas = {
     ...everyStage,
     stream_id: z.enum(["HR", "LR"]).default("HR").describe("resolution to train on"),
     pretrained: file(
-      "ImageNet weights to start from: torchvision's file, or auto to fetch it; random weights when absent",
+      "ImageNet weights to start from: a PyTorch file, or auto to fetch the official one; random weights when absent",
     ).optional(),
     momentum: z.number().min(0).max(1).default(0.9).describe("momentum of SGD"),
     random_masks: randomMasks.describe(
@@ -41,7 +41,7 @@ export const schemas = {
     batch_size: batch_size.default(64),
     max_epochs: max_epochs.default(350),
     test_interval: test_interval.default(10),
-    lr: byModel(lr, { any: 0.1, R34_fMoW: 1e-4 }),
+    lr: byModel(lr, { any: 0.1, R34_fMoW: 1e-4, EffLite0: 0.01 }),
     schedule: schedule.default("multistep").describe("learning rate over time; multistep: ×0.1 at epochs 150 and 250"),
   }),
   pretrain: z.strictObject({

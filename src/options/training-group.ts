@@ -25,6 +25,10 @@ export const trainingGroup = {
     .default(10_000)
     .describe("with --schedule step: number of epochs after which the rate is multiplied by 0.1"),
   clip: positive.optional().describe("upper bound of the gradients' L2 norm; none when absent"),
+  turns: z
+    .boolean()
+    .default(false)
+    .describe("flip and turn training images, all eight ways alike: for scenes seen from above"),
   seed: seed.default(1).describe("seed of every random number"),
   cuda_graph: onByDefault(
     "with --device cuda, capture a step once as a CUDA graph and replay it",

@@ -1,5 +1,5 @@
 /**
- * Fetches PyTorch's wheel with the user's own pip, into a folder of our own. Only `torch` itself is asked for, and the two
+ * Fetches wheels with the user's own pip, into a folder of our own. Of PyTorch only `torch` itself is asked for, and the two
  * NVIDIA packages that even a CUDA wheel's libtorch_cpu is linked with; for CUDA, everything that torch requires.
  */
 import { spawn } from "node:child_process";
@@ -45,6 +45,26 @@ export async function installByPip(target: string, { version, cuda, env, onProgr
   if (runtime.length > 0) await install(["--no-deps", ...runtime]);
 }
 
+/** A package's wheel that pip is asked for. */
+export interface WheelOptions {
+  package: string;
+  version: string;
+  env: NodeJS.ProcessEnv;
+}
+
+/**
+ * Fetches a package's wheel, as it is and without what it requires, into the folder `target`, which is there.
+ * @throws as {@link installByPip}
+ */
+export async function downloadByPip(target: string, { package: name, version, env }: WheelOptions): Promise<void> {
+  const python = activePython(env);
+  if ((await findPip(env)) === undefined) throw noPip(python);
+  const which = ["--dest", target, "--no-deps", "--only-binary", ":all:", `${name}==${version}`];
+  const quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"];
+  const { code, output } = await run(python, ["-m", "pip", "download", ...quiet, ...which], env, () => undefined);
+  if (code !== 0) throw pipFault(output, code, `${name} ${version}`);
+}
+
 /** The packages with libcudart and libcupti for the CUDA version that a wheel was built for; none for a CPU wheel. */
 async function cudaRuntimeOf(target: string): Promise<string[]> {
   const text = await readFile(path.join(target, "torch", "version.py"), "utf8");
@@ -76,7 +96,7 @@ async function runPip({ target, packages, pip, version, env, onProgress }: PipRu
   const { code, output } = await run(activePython(env), args, pipEnv, (line) => progress.read(line));
   clearInterval(watch);
   await rm(scratch, { recursive: true, force: true });
-  if (code !== 0) throw pipFault(output, code, version);
+  if (code !== 0) throw pipFault(output, code, `torch ${version}`);
 }
 
 /** Before 24.1 pip reports nothing to a program while it downloads; the growing file in its scratch folder shows how far it is. */
@@ -128,8 +148,8 @@ export class PipProgress {
   }
 }
 
-/** Why pip failed, from what it printed. */
-export function pipFault(output: string, code: number | null, version: string): PatchDropError {
+/** Why pip failed to fetch `wanted`, "torch 2.15.0", from what it printed. What to do next is said for torch. */
+export function pipFault(output: string, code: number | null, wanted: string): PatchDropError {
   const lastError = output.split("\n").findLast((line) => /^ERROR: /.test(line));
   const got = lastError?.slice("ERROR: ".length) ?? `exit code ${code}`;
   if (/No space left on device|Disk quota exceeded/i.test(output)) {
@@ -147,7 +167,7 @@ export function pipFault(output: string, code: number | null, version: string): 
   }
   if (/No matching distribution found/i.test(output)) {
     const offered = /\(from versions: ([^)]*)\)/.exec(output)?.[1] ?? "none";
-    const rule = `torch ${version} must be offered for this Python and platform`;
+    const rule = `${wanted} must be offered for this Python and platform`;
     const next = "choose another --torch-version or Python, or use --from archive";
     return fault("input", { where: "pip", rule, got: `versions ${offered.split(", ").slice(-8).join(", ")}`, next });
   }

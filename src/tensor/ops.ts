@@ -77,6 +77,9 @@ export const sqrt = (a: Tensor): Tensor => new Tensor(native.sqrt(a.handle));
  * […] → […], the same memory
  */
 export const reluInPlace = (a: Tensor): Tensor => new Tensor(native.reluInPlace(a.handle));
+/** {@link reluInPlace}, or with "relu6" min(max(a, 0), 6). […] → […], the same memory */
+export const activateInPlace = (a: Tensor, activation: "relu" | "relu6" = "relu"): Tensor =>
+  activation === "relu" ? reluInPlace(a) : new Tensor(native.relu6InPlace(a.handle));
 /** 1 / (1 + e^−a). […] → […] */
 export const sigmoid = (a: Tensor): Tensor => new Tensor(native.sigmoid(a.handle));
 /** The larger of two. [a…], [b…] → [broadcast…] */
@@ -191,13 +194,18 @@ export const gather = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.gather(a.handle, dim, index.handle, false));
 
 /** Appends channels of zeros. [B, C, H, W] → [B, C + channels, H, W] */
-export function padChannels(a: Tensor, channels: number): Tensor {
-  padSizes[5] = BigInt(channels);
+export const padChannels = (a: Tensor, channels: number): Tensor => padded(a, [0, 0, 0, 0, 0, channels]);
+
+/** Appends rows and columns of zeros, as many of each. [B, C, H, W] → [B, C, H + count, W + count] */
+export const padBehind = (a: Tensor, count: number): Tensor => padded(a, [0, count, 0, count, 0, 0]);
+
+/** @param sizes zeros before and after, from the last dimension to the channels */
+function padded(a: Tensor, sizes: readonly number[]): Tensor {
+  for (const [i, size] of sizes.entries()) padSizes[i] = BigInt(size);
   const status = library().symbols.aoti_torch_aten_pad(a.handle, padSizes, padSizes.length, constantMode, zero, out);
-  check(status, "pad", () => `[${a.shape}], ${channels} channels`);
+  check(status, "pad", () => `[${a.shape}] by [${sizes}]`);
   return new Tensor(owned(out[0]));
 }
-/** Before and after, from the last dimension to the channels. */
 const padSizes = new BigInt64Array(6);
 const zero = new Float64Array(1);
 const constantMode = Buffer.from("constant\0");
@@ -230,6 +238,10 @@ export interface Sliding {
   readonly stride: number;
   /** Zeros on each side. */
   readonly padding: number;
+  /** Rows and columns of zeros that are added at the bottom and on the right. */
+  readonly behind: number;
+  /** Parts of the channels that are convolved each by itself. */
+  readonly groups: number;
 }
 
 export interface ConvolutionOptions extends Partial<Sliding> {
@@ -238,16 +250,33 @@ export interface ConvolutionOptions extends Partial<Sliding> {
 }
 
 /**
- * Cross-correlation with zeros around the image. x [B, C, H, W], weights [O, C, h, w] → [B, O, H', W'] with
- * H' = floor((H + 2·padding − h) / stride) + 1
+ * Cross-correlation with zeros around the image. x [B, C, H, W], weights [O, C / groups, h, w] → [B, O, H', W'] with
+ * H' = floor((H + 2·padding + behind − h) / stride) + 1
  */
-export function conv2d(x: Tensor, weight: Tensor, { stride = 1, padding = 0, bias }: ConvolutionOptions = {}): Tensor {
+export function conv2d(
+  x: Tensor,
+  weight: Tensor,
+  { stride = 1, padding = 0, behind = 0, groups = 1, bias }: ConvolutionOptions = {},
+): Tensor {
   const sizes = [
     [stride, stride],
     [padding, padding],
     [1, 1],
   ] as const;
-  return new Tensor(native.conv2d(x.handle, weight.handle, bias?.handle ?? null, ...sizes, 1));
+  return withZerosBehind(
+    x,
+    behind,
+    (all) => new Tensor(native.conv2d(all.handle, weight.handle, bias?.handle ?? null, ...sizes, groups)),
+  );
+}
+
+/** Zeros that lie on two sides only are no part of libtorch's convolutions. */
+function withZerosBehind(x: Tensor, behind: number, convolve: (x: Tensor) => Tensor): Tensor {
+  if (behind === 0) return convolve(x);
+  const larger = padBehind(x, behind);
+  const result = convolve(larger);
+  larger.free();
+  return result;
 }
 
 export interface BatchNormTensors {
@@ -325,23 +354,25 @@ export const crossEntropy = (logits: Tensor, labels: Tensor, labelSmoothing = 0)
 // Inference only: oneDNN's fused convolutions, for networks whose batch norm is folded into the weights.
 
 /**
- * Convolution weights [O, C, h, w] in the layout that oneDNN prefers for inputs of `inputShape` [B, C, H, W]; for its
- * calls only.
+ * Convolution weights [O, C / groups, h, w] in the layout that oneDNN prefers for inputs of `inputShape` [B, C, H, W]; for
+ * its calls only.
  */
-export function reorderConvolutionWeight(weight: Tensor, { stride, padding }: Sliding, inputShape: Shape): Tensor {
+export function reorderConvolutionWeight(weight: Tensor, sliding: Sliding, inputShape: Shape): Tensor {
+  const { stride, padding, behind, groups } = sliding;
+  const [batch, channels, height, width] = inputShape;
   const handle = native.mkldnnReorderConvolutionWeight(
     weight.handle,
     [padding, padding],
     [stride, stride],
     [1, 1],
-    1,
-    inputShape,
+    groups,
+    [batch, channels, height + behind, width + behind],
   );
   return new Tensor(handle);
 }
 
 export interface FusedConvolution extends Sliding {
-  /** [O, C, h, w], as {@link reorderConvolutionWeight} gives it. */
+  /** [O, C / groups, h, w], as {@link reorderConvolutionWeight} gives it. */
   weight: Tensor;
   /** [O] */
   bias: Tensor;
@@ -349,23 +380,27 @@ export interface FusedConvolution extends Sliding {
 
 /** Convolution + bias, then ReLU when `activation` says so. x [B, C, H, W] → [B, O, H', W'], as {@link conv2d} */
 export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: "none" | "relu"): Tensor {
-  const handle = native.mkldnnConvolutionPointwise(
-    x.handle,
-    c.weight.handle,
-    c.bias.handle,
-    [c.padding, c.padding],
-    [c.stride, c.stride],
-    [1, 1],
-    1,
-    activation,
-    [],
-    activation === "relu" ? "" : null,
-  );
-  return new Tensor(handle);
+  const convolve = (all: Tensor) =>
+    native.mkldnnConvolutionPointwise(
+      all.handle,
+      c.weight.handle,
+      c.bias.handle,
+      [c.padding, c.padding],
+      [c.stride, c.stride],
+      [1, 1],
+      c.groups,
+      activation,
+      [],
+      activation === "relu" ? "" : null,
+    );
+  return withZerosBehind(x, c.behind, (all) => new Tensor(convolve(all)));
 }
 
-/** ReLU(convolution + bias + shortcut). x [B, C, H, W], shortcut [B, O, H', W'] → [B, O, H', W'] */
-export function fusedResidual(x: Tensor, shortcut: Tensor, c: FusedConvolution): Tensor {
+/**
+ * Convolution + bias + shortcut, then ReLU when `activation` says so. x [B, C, H, W], shortcut [B, O, H', W']
+ * → [B, O, H', W']
+ */
+export function fusedResidual(x: Tensor, shortcut: Tensor, c: FusedConvolution, activation: "none" | "relu"): Tensor {
   if (String(shortcut.shape.slice(0, 1)) !== String(x.shape.slice(0, 1))) {
     throw fault("internal", {
       where: "fusedResidual",
@@ -373,20 +408,21 @@ export function fusedResidual(x: Tensor, shortcut: Tensor, c: FusedConvolution):
       got: `[${shortcut.shape}]`,
     });
   }
-  const handle = native.mkldnnConvolutionPointwiseBinary(
-    x.handle,
-    shortcut.handle,
-    c.weight.handle,
-    c.bias.handle,
-    [c.padding, c.padding],
-    [c.stride, c.stride],
-    [1, 1],
-    1,
-    "add",
-    null,
-    "relu",
-    [],
-    null,
-  );
-  return new Tensor(handle);
+  const convolve = (all: Tensor) =>
+    native.mkldnnConvolutionPointwiseBinary(
+      all.handle,
+      shortcut.handle,
+      c.weight.handle,
+      c.bias.handle,
+      [c.padding, c.padding],
+      [c.stride, c.stride],
+      [1, 1],
+      c.groups,
+      "add",
+      null,
+      activation === "relu" ? "relu" : null,
+      [],
+      null,
+    );
+  return withZerosBehind(x, c.behind, (all) => new Tensor(convolve(all)));
 }

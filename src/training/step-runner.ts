@@ -204,7 +204,8 @@ const residentLimitBytes = 2 ** 30;
 
 function imageSource(loader: Loader, { device }: Pick<Setting, "device">): ImageSource {
   const { inMemory } = loader.dataset;
-  if (inMemory === undefined || inMemory.images.length > residentLimitBytes) return streamedImages(loader);
+  const fits = inMemory !== undefined && inMemory.images.length <= residentLimitBytes;
+  if (!fits || loader.turns) return streamedImages(loader);
   return residentImages(loader, new ResidentImages(inMemory.images, loader.dataset.imageSize, moves, device));
 }
 

@@ -168,6 +168,7 @@ describe("compareConfigs", () => {
     const options = { ...config.options, ...before, estimator: "self_critical" };
     expect(compared({ options }, before)).toEqual([]);
     expect(() => compared({ options: { ...options, estimator: "other" } }, before)).toThrow("estimator");
+    expect(() => compared({ options: { ...options, turns: true } }, before)).toThrow("turns: false → true");
   });
 
   it("names an option that is new or gone, nested ones by dots", () => {

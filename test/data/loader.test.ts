@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { Loader, type LoaderOptions } from "../../src/data/loader.ts";
 import { MemoryDataset } from "../../src/data/memory-dataset.ts";
+import { turnImages } from "../../src/data/turns.ts";
 import { Random } from "../../src/utils/random.ts";
 
 const length = 10;
@@ -47,6 +48,33 @@ describe("a program's data set", () => {
       kind: "usage",
       message: `data set numbered: read: ${rule}, got ${got}`,
     });
+  });
+});
+
+describe("flips and turns", () => {
+  // One image of 2 × 2 pixels, 1 2 3 4 by rows, eight times.
+  const square = new MemoryDataset({
+    name: "square",
+    classes: ["a"],
+    imageSize: 2,
+    labels: new Int32Array(8),
+    images: Uint8Array.from({ length: 8 * 12 }, (_, at) => 1 + (Math.floor(at / 3) % 4)),
+    normalization: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  });
+  const pixels = async (options: Partial<LoaderOptions>, fromStep = 0) => {
+    const seen = await collect(square, { batchSize: 4, ...options }, 3, fromStep);
+    return seen.flatMap(({ images }) => images.filter((_, at) => at % 3 === 0));
+  };
+
+  it("are those of turns.ts, by position in the epoch, behind what the data set does", async () => {
+    const augmented = Uint8Array.from(await pixels({ augment: true }));
+    turnImages(augmented, 2, 1, { seed: 0, epoch: 3, firstPosition: 0 });
+    expect(await pixels({ augment: true, turns: true })).toEqual([...augmented]);
+    expect(await pixels({ augment: true, turns: true }, 1)).toEqual([...augmented.subarray(16)]);
+  });
+
+  it("are not for tests", async () => {
+    expect(await pixels({ turns: true })).toEqual(await pixels({}));
   });
 });
 

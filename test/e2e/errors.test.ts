@@ -241,7 +241,7 @@ describe("--help", () => {
   );
 
   it.each<[command: string, flag: string, shown: string]>([
-    ["classifier_training", "lr", "0.1; 0.0001 with R34_fMoW"],
+    ["classifier_training", "lr", "0.1; 0.0001 with R34_fMoW; 0.01 with EffLite0"],
     ["pretrain", "batch_size", "512; 1024 with R34_fMoW"],
     ["finetune", "penalty", "-5; -7 with R34_fMoW"],
     ["finetune2stream", "penalty", "-5; -20 with R34_fMoW"],

@@ -5,7 +5,7 @@ import { runOnnx } from "../../src/export/parity.ts";
 import { encodeOnnx } from "../../src/formats/onnx.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import type { Layers } from "../../src/nn/layers.ts";
+import type { ConvolutionSpec, Layers } from "../../src/nn/layers.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
 import { scope } from "../../src/tensor/scope.ts";
@@ -19,16 +19,29 @@ beforeAll(() => {
 
 const size = 12;
 const images = new Random(1, "images").normals(new Float32Array(2 * 3 * size * size));
+/** Bright enough for a ReLU6 to end at 6. */
+const bright = images.map((value) => 10 * value);
 const names = (n: number) => ({ conv: `conv${n}`, bn: `bn${n}` });
 const tolerance = 1e-5;
 
 /** A layer, or the few that it takes to have an input for it. */
 type Case = <V>(layers: Layers<V>, x: V) => V;
 
+const same = (spec: Pick<ConvolutionSpec, "kernel" | "stride">) => ({ ...spec, channels: 4, padding: "same" }) as const;
+const relu6 = (spec: ConvolutionSpec): ConvolutionSpec => ({ ...spec, activation: "relu6" });
 const cases: Record<string, Case> = {
   convBnRelu: (layers, x) => layers.convBnRelu(x, names(1), { channels: 5, kernel: 3, stride: 2 }),
   "convBn with a kernel of 7": (layers, x) => layers.convBn(x, names(1), { channels: 4, kernel: 7, stride: 2 }),
   "convBn with a kernel of 1": (layers, x) => layers.convBn(x, names(1), { channels: 4, kernel: 1, stride: 2 }),
+  "convBn, depthwise": (layers, x) => layers.convBn(x, names(1), { channels: 3, kernel: 5, groups: 3 }),
+  "convBn with zeros behind": (layers, x) => layers.convBn(x, names(1), same({ kernel: 3, stride: 2 })),
+  "convBn with zeros on both sides and behind": (layers, x) =>
+    layers.convBn(x, names(1), same({ kernel: 5, stride: 2 })),
+  "convBn with an epsilon of its own": (layers, x) =>
+    layers.convBn(x, names(1), { channels: 4, kernel: 3, batchNorm: { epsilon: 0.5, momentum: 0.1 } }),
+  "convBnRelu up to 6": (layers, x) => layers.convBnRelu(x, names(1), relu6({ channels: 5, kernel: 3 })),
+  "convBnAddRelu up to 6": (layers, x) => layers.convBnAddRelu(x, x, names(1), relu6({ channels: 3, kernel: 3 })),
+  convBnAdd: (layers, x) => layers.convBnAdd(x, x, names(1), { channels: 3, kernel: 3 }),
   convBnAddRelu: (layers, x) => layers.convBnAddRelu(x, x, names(1), { channels: 3, kernel: 3 }),
   averagePool: (layers, x) => layers.averagePool(x, 2),
   maxPool: (layers, x) => layers.maxPool(x, 3, 2, 1),
@@ -42,8 +55,10 @@ describe("a layer as ONNX nodes", () => {
   it.each(Object.entries(cases))("%s", async (name, network) => {
     const parameters = new Parameters(network, size, "cpu");
     parameters.load(randomState(parameters, 1), name);
+    const isBounded = name.endsWith("up to 6");
+    const input = isBounded ? bright : images;
     const { values, rank } = scope(() => {
-      const result = forward({ network, parameters }, fromArray(images, [2, 3, size, size]), "fp32", "eval");
+      const result = forward({ network, parameters }, fromArray(input, [2, 3, size, size]), "fp32", "eval");
       return { values: result.toFloat32(), rank: result.shape.length };
     });
 
@@ -57,10 +72,11 @@ describe("a layer as ONNX nodes", () => {
       output: { name: output, shape: ["batch", "channels", "height", "width"].slice(0, rank) },
     };
     const bytes = encodeOnnx(graph, { producer: "test", producerVersion: "0", metadata: new Map() });
-    const got = await runOnnx(bytes, { values: images, size }, 2);
+    const got = await runOnnx(bytes, { values: input, size }, 2);
     expect(got.length).toBe(values.length);
     const farthest = Math.max(...Array.from(values, (value, i) => Math.abs(value - got[i])));
     expect(farthest).toBeLessThan(tolerance);
+    if (isBounded) expect(Math.max(...values)).toBe(6);
     // Equal would also be two lists of nothing.
     expect(new Set(values).size).toBeGreaterThan(4);
     parameters.free();

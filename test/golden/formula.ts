@@ -30,10 +30,11 @@ export function formulaWeights(name: string, shape: readonly number[], index: nu
 function elementOf(name: string, shape: readonly number[]): (value: number) => number {
   const parts = name.split(".");
   const kind = parts.at(-1);
-  const batchNorm = parts.at(-2)?.startsWith("bn") ?? false;
+  const batchNorm = /^_?bn/.test(parts.at(-2) ?? "");
   if (kind === "num_batches_tracked") return () => 0;
   if (shape.length === 4) {
-    const bound = 2 * Math.sqrt(3) * Math.sqrt(2 / (shape[0]! * shape[2]! * shape[3]!));
+    const outputs = shape[1] === 1 ? 1 : shape[0]!;
+    const bound = 2 * Math.sqrt(3) * Math.sqrt(2 / (outputs * shape[2]! * shape[3]!));
     return (value) => (value - 0.5) * bound;
   }
   if (shape.length === 2) {

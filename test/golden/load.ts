@@ -226,7 +226,27 @@ export interface ResNetsFile extends Origin {
   networks: Record<string, GoldenResNet>;
 }
 
+/** The formula's weights, those of batch norms times `weight` and `bias`; images of side `size`. */
+interface ScaledPass {
+  size: number;
+  weight: number;
+  bias: number;
+  logits: Matrix;
+}
+
+/** EfficientNet-Lite0; labels 0, 1, 2, 3. */
+export interface EfficientNetFile extends Origin {
+  base: number;
+  images: number;
+  shapes: Record<string, number[]>;
+  eval: ScaledPass;
+  train: ScaledPass & { loss: number; gradients: Summaries; statistics: Summaries };
+  /** From the weights that were trained on ImageNet: by image, its logits' summary and the largest one's class. */
+  imagenet: { size: number; images: number; logits: Summary[]; classes: number[] };
+}
+
 interface GoldenFiles {
+  efficientnet: EfficientNetFile;
   resnets: ResNetsFile;
   states: StatesFile;
   forward: ForwardFile;

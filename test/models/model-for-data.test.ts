@@ -23,13 +23,13 @@ describe("modelForData", () => {
     const asked = (width: number, height: number) => () =>
       modelForData({ dataset: "csv", pictures: { width, height } });
     expect(asked(600, 450)).toThrow(
-      "--model: must be given for images of 600 × 450 pixels; R34_fMoW (112 pixels) or R34_ImgNet (224) suit them, R32_C10 trains on thumbnails of 32",
+      "--model: must be given for images of 600 × 450 pixels; R34_fMoW (112 pixels) or EffLite0 (112 pixels) or R34_ImgNet (224 pixels) suit them, R32_C10 trains on thumbnails of 32",
     );
     expect(asked(20, 65)).toThrow("must be given for images of 20 × 65 pixels");
   });
 
   it("tells the sizes of the form that is asked for", () => {
     const asked = () => modelForData({ dataset: "folder", pictures: square(600) }, "2020");
-    expect(asked).toThrow("R34_fMoW (224 pixels) or R34_ImgNet (224) suit them");
+    expect(asked).toThrow("R34_fMoW (224 pixels) or R34_ImgNet (224 pixels) suit them");
   });
 });

@@ -19,7 +19,7 @@ const fill = "--fill <zero|lr>";
 const everyStage = [
   ...[...model, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", "--num_workers <n>"],
   ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
-  ...["--seed <n> = 1", "--val_fraction <n> = 0", "--no-cuda-graph", "--parallel", ...device],
+  ...["--seed <n> = 1", "--val_fraction <n> = 0", "--turns", "--no-cuda-graph", "--parallel", ...device],
 ];
 const policyStage = [
   ...[
@@ -39,7 +39,10 @@ const flags: Record<CommandName, readonly string[]> = {
     ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>", randomMasks],
     ...["--momentum <n> = 0.9", "--label_smoothing <n> = 0", "--penalty <n> = 0"],
     ...["--batch_size <n> = 64", "--max_epochs <n> = 350", "--test_interval <n> = 10"],
-    ...["--lr <n> = 0.1; 0.0001 with R34_fMoW", "--schedule <constant|multistep|step|onecycle> = multistep"],
+    ...[
+      "--lr <n> = 0.1; 0.0001 with R34_fMoW; 0.01 with EffLite0",
+      "--schedule <constant|multistep|step|onecycle> = multistep",
+    ],
   ],
   pretrain: [
     ...[...everyStage, ...policyStage, "--ckpt_hr_cl <run> required", "--load <run>", "--no-curriculum"],

