@@ -60,9 +60,9 @@ export interface Headroom {
 const atOnceShares = [0, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1];
 const roundShares = [0, 1 / 4, 1 / 2, 1];
 /** Masks of which one is chosen by an image's neighbours, beside the best fixed one. */
-const libraryMasks = 32;
+const libraryMasks = 24;
 /** At most this many images choose; those that search for masks, and an image's neighbours, are among them. */
-const most = { choosing: 2000, searching: 600, known: 1000 } as const;
+const most = { choosing: 2000, searching: 1000, known: 800 } as const;
 
 /** @throws input: a run without a classifier of the high resolution; and what withEvaluatedRun throws */
 export function measureHeadroom(
@@ -143,13 +143,23 @@ class Measure {
   async measured(budgets: readonly number[]): Promise<Pick<Headroom, "none" | "all" | "budgets">> {
     const { order, best } = await this.#findFixedMasks(budgets);
     const nested = Array.from({ length: order.length + 1 }, (_, k) => maskOf(order.slice(0, k), this.#patches));
-    const chosen = await this.#scores(this.#choosing, nested);
+    const counts = this.#countsOf([...atOnceShares, ...roundShares]);
+    const scores = await this.#scores(
+      this.#choosing,
+      counts.map((k) => nested[k]),
+    );
+    const chosen = new Map(counts.map((k, n) => [k, scores[n]]));
     const judged = await this.#scores(this.#judging, nested);
     const fixed = fixedCurve(judged, new Map(budgets.map((budget, b) => [budget, best[b].scores])));
     const staged = (planAt: PlanAt, shares: readonly number[], budget: number): Way => {
-      const counts = [...new Set(shares.map((share) => Math.round(share * this.#patches)))];
-      const stagesOf = (scores: readonly MaskScores[]) => counts.map((k) => ({ patches: k, ...scores[k] }));
-      return wayOf(atBudget(planAt, stagesOf(chosen), budget)(stagesOf(judged)), fixed);
+      const stagesOf = (scoresOf: (k: number) => MaskScores) =>
+        this.#countsOf(shares).map((k) => ({ patches: k, ...scoresOf(k) }));
+      const outcome = atBudget(
+        planAt,
+        stagesOf((k) => chosen.get(k)!),
+        budget,
+      );
+      return wayOf(outcome(stagesOf((k) => judged[k])), fixed);
     };
     const where = await this.#byNeighbours(
       budgets,
@@ -166,6 +176,11 @@ class Measure {
         where: wayOf({ patches: budget, right: where[b] }, fixed),
       })),
     };
+  }
+
+  /** Whole numbers of patches, each once. */
+  #countsOf(shares: readonly number[]): number[] {
+    return [...new Set(shares.map((share) => Math.round(share * this.#patches)))];
   }
 
   #scores(images: Images, masks: readonly Uint8Array[], label = "headroom: masks"): Promise<MaskScores[]> {
