@@ -1,8 +1,4 @@
-/**
- * The commands that take options, by name. A schema is loaded when a test asks for it: the mutation tester (`npm run mutate`
- * with --testFiles) changes the code only after a test file was loaded, and nobody would notice a changed schema that was
- * there before. It runs every test against each change because option.test.ts does load all schemas at its top.
- */
+/** The commands that take options, by name. A schema is loaded when a test asks for it. */
 import type { z } from "zod";
 import { PatchDropError } from "../../src/errors.ts";
 
