@@ -23,6 +23,20 @@ export function withValidation(data: DataSplits, share: number): DataSplits {
   return { ...data, train: new SubsetDataset(train, learned), val: new SubsetDataset(train, val) };
 }
 
+/**
+ * The data of a run that held out this share, as it learned from them. Of other data, known by their fingerprint, it held out
+ * nothing.
+ * @param fingerprint of the images that the run learned from
+ */
+export function asHeldOut(data: DataSplits, share: number, fingerprint: string): DataSplits {
+  if (share === 0 || data.val !== undefined) return data;
+  const { train } = data;
+  const held = heldOut(train.labels, train.classes.length, share);
+  if (held.size === 0 || held.size === train.length) return data;
+  const own = withValidation(data, share);
+  return own.train.fingerprint === fingerprint ? own : data;
+}
+
 /** As many of each class as are nearest to its share. */
 function heldOut(labels: Int32Array, classes: number, share: number): Set<number> {
   const order = new Random(0, "validation").shuffle(Uint32Array.from(labels.keys()));

@@ -4,7 +4,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits, Dataset } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
-import { withValidation } from "../data/validation.ts";
+import { asHeldOut } from "../data/validation.ts";
 import { fault } from "../errors.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
@@ -53,7 +53,7 @@ export async function withEvaluatedRun<T>(
   const model = modelOf(checkpoint, options);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
-  const data = withValidation(opened, settings.val_fraction);
+  const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
   const split = data[options.split] ?? noneHeldOut(checkpoint);
   const description = describeRun(checkpoint, options, split);
   // A run may be taken to images whose classes have other names, but not to the same ones in another order.
@@ -79,7 +79,7 @@ function noneHeldOut({ path }: Checkpoint): never {
   const next = "train with it, or give another split";
   throw fault("usage", {
     where: "--split val",
-    rule: "needs a run that was trained with --val_fraction",
+    rule: "needs a run that was trained with --val_fraction, and its data",
     got: path,
     next,
   });

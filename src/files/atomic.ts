@@ -48,6 +48,9 @@ export function createFileAtomic(path: string, bytes: Uint8Array): boolean {
 
 /** Throws "system" unless a file can be made at `path`: for what is written after long work, before that begins. */
 export function assertWritable(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw fault("system", { where: path, rule: "must not be a folder", next: "give the name of a file" });
+  }
   try {
     accessSync(dirname(path), constants.W_OK);
   } catch (error) {

@@ -64,6 +64,9 @@ const libraryMasks = 24;
 /** At most this many images choose; those that search for masks, and an image's neighbours, are among them. */
 const most = { choosing: 2000, searching: 1000, known: 800 } as const;
 
+/** At least this many images judge. */
+const fewest = 100;
+
 /** @throws input: a run without a classifier of the high resolution; and what withEvaluatedRun throws */
 export function measureHeadroom(
   options: HeadroomOptions,
@@ -78,8 +81,9 @@ export function measureHeadroom(
   return withEvaluatedRun(checkpoint, evaluated, { reporter, data }, async (run) => {
     const budgets = checkedBudgets(run, asked);
     if (run.run.description.fill === "zero") {
-      const rule = "the classifier was not trained with --random_masks";
-      reporter.note(`${rule}: what is found holds for one that hardly knows masks`);
+      reporter.note(
+        "dropped patches are zeros, so the classifier may hardly know masks: see --random_masks and --fill",
+      );
     }
     return { checkpoint: checkpoint.path, dataset: run.split.name, split, ...(await headroomOf(run, budgets)) };
   });
@@ -91,8 +95,16 @@ export async function headroomOf(
   budgets: readonly number[],
 ): Promise<Omit<Headroom, "checkpoint" | "dataset" | "split">> {
   const [choosing, judging] = partsOf(run);
+  if (judging.indices.length < fewest) {
+    throw fault("input", {
+      where: run.split.name,
+      rule: `must have at least ${2 * fewest} images, of which half judge: fewer can't tell a gain from chance`,
+      got: run.split.length,
+      next: "give another --split, or train with a larger --val_fraction",
+    });
+  }
   const found = await new Measure(run, choosing, judging).measured(budgets);
-  return { images: judging.indices.length, ...found, verdict: verdictOf(found.budgets) };
+  return { images: judging.indices.length, ...found, verdict: verdictOf(found) };
 }
 
 function checkedBudgets({ run, checkpoint }: EvaluatedRun, asked: readonly number[] | undefined): readonly number[] {
@@ -141,7 +153,10 @@ class Measure {
   }
 
   async measured(budgets: readonly number[]): Promise<Pick<Headroom, "none" | "all" | "budgets">> {
+    const { note } = this.#run.reporter;
+    note("headroom: searching the best fixed masks");
     const { order, best } = await this.#findFixedMasks(budgets);
+    note("headroom: deciding how many patches, and in rounds");
     const nested = Array.from({ length: order.length + 1 }, (_, k) => maskOf(order.slice(0, k), this.#patches));
     const counts = this.#countsOf([...atOnceShares, ...roundShares]);
     const scores = await this.#scores(
@@ -161,6 +176,7 @@ class Measure {
       );
       return wayOf(outcome(stagesOf((k) => judged[k])), fixed);
     };
+    note("headroom: deciding where");
     const where = await this.#byNeighbours(
       budgets,
       best.map(({ mask }) => mask),

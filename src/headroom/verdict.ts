@@ -10,21 +10,37 @@ export type WayName = keyof typeof wayWords;
 
 export interface Verdict {
   /** The way that gains most, and at which budget; none where a fixed mask is enough. */
-  readonly best: { readonly way: WayName; readonly budget: number; readonly gain: Interval } | undefined;
+  readonly best:
+    | { readonly way: WayName; readonly budget: number; readonly patches: number; readonly gain: Interval }
+    | undefined;
   readonly sentence: string;
 }
 
-interface Gains extends Readonly<Record<WayName, { readonly gain: Interval }>> {
+interface Gains extends Readonly<Record<WayName, { readonly patches: number; readonly gain: Interval }>> {
   readonly budget: number;
+}
+
+/** What was measured; accuracies without a patch and with all of them. */
+export interface Measured {
+  readonly none: number;
+  readonly all: number;
+  readonly budgets: readonly Gains[];
 }
 
 /** A gain of less than this is not worth a policy, even where it is certain. */
 const worthwhile = 0.01;
 
 /** The largest gain whose interval lies above 0, of all ways and budgets. */
-export function verdictOf(budgets: readonly Gains[]): Verdict {
+export function verdictOf({ none, all: whole, budgets }: Measured): Verdict {
+  if (whole - none < worthwhile) {
+    const told = `with all patches it has ${points(whole)} %, without any ${points(none)} %`;
+    return {
+      best: undefined,
+      sentence: `Patches add nothing for this classifier: ${told}. Train it longer, then ask again.`,
+    };
+  }
   const ways = Object.keys(wayWords) as WayName[];
-  const all = budgets.flatMap(({ budget, ...of }) => ways.map((way) => ({ way, budget, gain: of[way].gain })));
+  const all = budgets.flatMap(({ budget, ...of }) => ways.map((way) => ({ way, budget, ...of[way] })));
   const certain = all.filter(({ gain }) => gain.low > 0 && gain.mean >= worthwhile);
   const [best] = certain.toSorted((a, b) => b.gain.mean - a.gain.mean);
   if (best === undefined) {
@@ -41,7 +57,7 @@ export function verdictOf(budgets: readonly Gains[]): Verdict {
     return `${wayWords[way]} ${points(gain.mean)}`;
   });
   const range = `${points(best.gain.low)} to ${points(best.gain.high)}`;
-  const found = `${points(best.gain.mean)} points (${range}) ${wayWords[best.way]}, at ${best.budget} patches`;
+  const found = `${points(best.gain.mean)} points (${range}) ${wayWords[best.way]}, at ${best.patches.toFixed(1)} patches`;
   return { best, sentence: `Looking can pay: ${found}; ${also.join(", ")}.` };
 }
 

@@ -16,7 +16,8 @@ export function withFill<S extends StageName>(options: StageOptions<S>, { note }
   const from = ckpt_hr_cl ?? load;
   if (fill !== undefined || from === undefined) return options;
   const { description, options: own } = configOfCheckpoint(from);
-  const found = description?.fill ?? (own.fill as Fill | undefined) ?? "zero";
-  if (found !== "zero") note(`--fill ${found}, as in ${from}`);
-  return { ...options, fill: found };
+  const found = description?.fill ?? (own.fill as Fill | undefined);
+  if (found === "lr") note(`--fill ${found}, as in ${from}`);
+  if (found === undefined) note(`--fill zero, since ${from} does not say what it was shown in dropped patches`);
+  return { ...options, fill: found ?? "zero" };
 }

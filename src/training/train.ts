@@ -43,7 +43,7 @@ export async function train<S extends StageName>(
   given: StageOptions<S>,
   { reporter = silentReporter, data }: TrainContext = {},
 ): Promise<StageResult> {
-  if (data !== undefined) [data.train, data.test].forEach(checkDataset);
+  if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);
   const options = withModelDefaults(stage, withFill(await withModel(given, reporter, data), reporter));
   const prepared = await prepare(options, reporter, data);
   let [run, learning]: [RunFolder?, Learning?] = [];

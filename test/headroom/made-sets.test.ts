@@ -5,6 +5,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { RunDescription } from "../../src/checkpoints/description.ts";
 import { MemoryDataset } from "../../src/data/memory-dataset.ts";
+import { SubsetDataset } from "../../src/data/subset.ts";
 import type { EvaluatedRun } from "../../src/evaluation/evaluated-run.ts";
 import { headroomOf } from "../../src/headroom/headroom.ts";
 import type { Engine } from "../../src/inference/engine.ts";
@@ -149,4 +150,24 @@ it("without a patch and with all of them, it is what the classifier has", async 
   const run = madeRun(4, (truth, mask) => (countPatches(mask) > truth.hidden ? right(truth, 0.9) : wrong(truth, 0.4)));
   const { none, all, images: judged } = await headroomOf(run, [1]);
   expect([none, all, judged]).toEqual([0, 1, images / 2]);
+});
+
+it("too few images are refused: they can't tell a gain from chance", async () => {
+  const run = madeRun(4, (truth) => right(truth, 0.9));
+  const few = {
+    ...run,
+    split: new SubsetDataset(
+      run.split,
+      Uint32Array.from({ length: 199 }, (_, i) => i),
+    ),
+  };
+  await expect(headroomOf(few, [1])).resolves.toMatchObject({ images: 100 });
+  const fewer = {
+    ...run,
+    split: new SubsetDataset(
+      run.split,
+      Uint32Array.from({ length: 198 }, (_, i) => i),
+    ),
+  };
+  await expect(headroomOf(fewer, [1])).rejects.toMatchObject({ kind: "input" });
 });

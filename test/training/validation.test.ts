@@ -51,6 +51,14 @@ it("nothing is read of the test images", async () => {
   await expect(runs.train("classifier_training", "seeing", { max_epochs: 1 }, { data })).rejects.toThrow("looked at");
 });
 
+it("of other data, nothing was held out", async () => {
+  const other = await runs.makeFolder("other", { classes: 3, train: 1, test: 2 });
+  expect((await evaluate(runs.at("policy"), { data_dir: other })).images).toBe(6);
+  expect((await evaluate(runs.at("policy"), { data_dir: other, split: "train" })).images).toBe(3);
+  const { kind } = await refusal(() => evaluate(runs.at("policy"), { data_dir: other, split: "val" }));
+  expect(kind).toBe("usage");
+});
+
 it("a budget is calibrated on them", async () => {
   const { choice } = await evaluate(runs.at("policy"), { target_patches: 8 });
   expect(choice?.calibrated).toMatchObject({ split: "val", images: 6 });
@@ -63,7 +71,7 @@ it("a run without them has none to be evaluated on, and goes on as it was", asyn
   expect(faults).toEqual([
     {
       where: "--split val",
-      rule: "needs a run that was trained with --val_fraction",
+      rule: "needs a run that was trained with --val_fraction, and its data",
       got: runs.at("all", "last"),
       next: "train with it, or give another split",
     },
