@@ -20,7 +20,7 @@ import { defined } from "../utils/defined.ts";
 import { Random } from "../utils/random.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { bestOfNeighbours } from "./neighbours.ts";
-import { atBudget, decideAtOnce, decideInRounds, type PlanAt } from "./staged.ts";
+import { atBudget, decideAtOnce, decideInRounds, type Outcome, type PlanAt } from "./staged.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
 /** One way to choose at one budget, beside the best fixed mask with as many patches. */
@@ -113,7 +113,8 @@ function checkedBudgets({ run, checkpoint }: EvaluatedRun, asked: readonly numbe
     throw fault("input", { where: checkpoint.path, rule: "must hold a high-resolution classifier", next });
   }
   const { patches } = run.model.grid;
-  const budgets = asked ?? [1 / 8, 1 / 4, 3 / 8, 1 / 2].map((share) => Math.round(share * patches));
+  const usual = [1 / 8, 1 / 4, 3 / 8, 1 / 2].map((share) => Math.max(Math.round(share * patches), 1));
+  const budgets = asked ?? [...new Set(usual)];
   const wrong = budgets.find((budget) => budget >= patches);
   if (wrong === undefined) return budgets;
   throw fault("usage", { where: "--budgets", rule: `must be below all ${patches} patches`, got: wrong });
@@ -130,12 +131,6 @@ function partsOf({ split, seed }: EvaluatedRun): [choosing: Images, judging: Ima
 /** The first of some images, whose order is random. */
 function firstOf({ split, indices }: Images, count: number): Images {
   return { split, indices: indices.slice(0, count) };
-}
-
-/** Right answers of the images that judge, as 0..1 an image, [N]. */
-interface Judged {
-  readonly patches: number;
-  readonly right: Float64Array;
 }
 
 /** Chooses on one part of the images, judges on the other. */
@@ -244,7 +239,7 @@ function fixedCurve(nested: readonly MaskScores[], best: ReadonlyMap<number, Mas
   };
 }
 
-function wayOf({ patches, right }: Judged, fixed: (patches: number) => Float64Array): Way {
+function wayOf({ patches, right }: Outcome, fixed: (patches: number) => Float64Array): Way {
   const rival = fixed(patches);
   return { patches, accuracy: meanOf(right), gain: bootstrapMean(right.map((one, i) => one - rival[i])) };
 }
