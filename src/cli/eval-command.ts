@@ -1,6 +1,6 @@
 /** `patchdrop eval`: a run beside its baselines, as a table or as JSON; with --sweep at every budget too, as a chart. */
 import { Command } from "commander";
-import type { RunEvaluation } from "../evaluation/evaluation.ts";
+import { type RunEvaluation, splitWords } from "../evaluation/evaluation.ts";
 import { evalSchema, parseEvalOptions } from "../options/eval-options.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
@@ -66,7 +66,7 @@ function choiceText({ choice }: RunEvaluation): string {
     choice.file === undefined
       ? "not stored, since the classifier of --ckpt_hr_cl is not the checkpoint's"
       : `stored in ${choice.file}`;
-  return `calibrated for ${aim} on ${images} ${split === "val" ? "validation" : "training"} images: ${gave}; ${kept}\n`;
+  return `calibrated for ${aim} on ${images} ${splitWords[split]} images: ${gave}; ${kept}\n`;
 }
 
 async function writeChart(file: string, { dataset, split, stage, rows, sweep }: RunEvaluation): Promise<void> {

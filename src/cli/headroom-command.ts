@@ -1,6 +1,5 @@
 /** `patchdrop headroom`: whether a policy that looks can beat a fixed mask on some data, and by how much. */
 import { Command } from "commander";
-import type { Headroom } from "../headroom/headroom.ts";
 import { headroomSchema, parseHeadroomOptions } from "../options/headroom-options.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
@@ -38,7 +37,7 @@ export function headroomCommand(): Command {
           import("../report/headroom-table.ts"),
         ]);
       if (options.chart !== undefined) assertWritable(options.chart);
-      const found: Headroom = await measureHeadroom(options, terminalReporter({ quiet: false }));
+      const found = await measureHeadroom(options, terminalReporter({ quiet: false }));
       process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : report.headroomText(found));
       if (options.chart !== undefined) writeFileAtomic(options.chart, Buffer.from(await report.headroomChart(found)));
     });

@@ -1,5 +1,6 @@
 /** The eight flips and turns of a square: a training transform for scenes seen from above, where no side is up. */
 import { Random } from "../utils/random.ts";
+import { row } from "../utils/rows.ts";
 import type { Augmentation } from "./transforms.ts";
 
 /**
@@ -13,7 +14,7 @@ export function turnImages(images: Uint8Array, size: number, bands: number, augm
   const bytes = size * size * bands;
   for (let slot = 0; slot * bytes < images.length; slot++) {
     const way = stream.seek(firstPosition + slot).integer(8);
-    turn(images.subarray(slot * bytes, (slot + 1) * bytes), size, way);
+    turn(row(images, slot, bytes), size, way);
   }
 }
 

@@ -12,15 +12,10 @@ import { SubsetDataset } from "./subset.ts";
  */
 export function withValidation(data: DataSplits, share: number): DataSplits {
   if (share === 0 || data.val !== undefined) return data;
-  const { train } = data;
-  const held = heldOut(train.labels, train.classes.length, share);
-  const images = Uint32Array.from(train.labels.keys());
-  const [val, learned] = [true, false].map((isHeld) => images.filter((image) => held.has(image) === isHeld));
-  if (val.length === 0 || learned.length === 0) {
-    const rule = "must leave images for training and for validation";
-    throw fault("usage", { where: "--val_fraction", rule, got: `${share} of ${train.length} images` });
-  }
-  return { ...data, train: new SubsetDataset(train, learned), val: new SubsetDataset(train, val) };
+  const divided = dividedBy(data, share);
+  if (divided !== undefined) return divided;
+  const rule = "must leave images for training and for validation";
+  throw fault("usage", { where: "--val_fraction", rule, got: `${share} of ${data.train.length} images` });
 }
 
 /**
@@ -30,11 +25,17 @@ export function withValidation(data: DataSplits, share: number): DataSplits {
  */
 export function asHeldOut(data: DataSplits, share: number, fingerprint: string): DataSplits {
   if (share === 0 || data.val !== undefined) return data;
-  const { train } = data;
+  const divided = dividedBy(data, share);
+  return divided?.train.fingerprint === fingerprint ? divided : data;
+}
+
+/** None where a side would have no images. */
+function dividedBy({ train, test }: DataSplits, share: number): DataSplits | undefined {
   const held = heldOut(train.labels, train.classes.length, share);
-  if (held.size === 0 || held.size === train.length) return data;
-  const own = withValidation(data, share);
-  return own.train.fingerprint === fingerprint ? own : data;
+  const images = Uint32Array.from(train.labels.keys());
+  const [val, learned] = [true, false].map((isHeld) => images.filter((image) => held.has(image) === isHeld));
+  if (val.length === 0 || learned.length === 0) return undefined;
+  return { train: new SubsetDataset(train, learned), test, val: new SubsetDataset(train, val) };
 }
 
 /** As many of each class as are nearest to its share. */

@@ -9,7 +9,7 @@ import { fault } from "../errors.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
-import type { RewardOptions } from "../method/reward.ts";
+import { type RewardOptions, rewardingOf } from "../method/reward.ts";
 import type { NetworkName } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
@@ -67,9 +67,8 @@ export async function withEvaluatedRun<T>(
   const unfinished = unfinishedCurriculum(checkpoint, model.grid);
   if (unfinished !== undefined) reporter.note(`${unfinished}, and decides all here`);
   try {
-    const { seed, reward: kind, penalty } = settings;
-    const rewarding = run.hasPolicy ? { kind, penalty } : undefined;
-    return await body({ checkpoint, data, split, run, rewarding, reporter, seed, alone });
+    const rewarding = run.hasPolicy ? rewardingOf(settings) : undefined;
+    return await body({ checkpoint, data, split, run, rewarding, reporter, seed: settings.seed, alone });
   } finally {
     await run.free();
   }
@@ -87,9 +86,7 @@ function noneHeldOut({ path }: Checkpoint): never {
 
 /** The data set that the options name. */
 function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, { note }: Reporter): Promise<DataSplits> {
-  if (flags.dataset !== undefined || flags.data_dir !== undefined || !isOnGivenData(checkpoint)) {
-    return openDataFor(model, flags, note);
-  }
+  if (!isOnGivenData(checkpoint, flags)) return openDataFor(model, flags, note);
   throw fault("usage", {
     where: "--data_dir",
     rule: `must be given: ${checkpoint.path} was trained on data of a program, ${checkpoint.config.dataset.name}`,

@@ -1,11 +1,15 @@
 /** What an evaluation says about a run: a table's rows, and more about a policy. Accuracies and shares are within 0..1. */
 
 import type { Measured, StoredChoice } from "../checkpoints/stored-choice.ts";
+import type { DataSplits } from "../data/dataset.ts";
 import type { Choice } from "../method/budget.ts";
 import type { ClassResult } from "../method/class-metrics.ts";
 import type { Interval } from "../utils/bootstrap.ts";
 import type { Examples } from "./examples.ts";
 import type { SweepSeries } from "./sweep.ts";
+
+/** What the images of a split are for. */
+export const splitWords = { train: "training", val: "validation", test: "test" } as const;
 
 /** One way of choosing patches and what came of it. */
 export interface EvaluationRow {
@@ -28,7 +32,7 @@ export interface RunEvaluation {
   stage: string;
   model: string;
   dataset: string;
-  split: "train" | "test" | "val";
+  split: keyof DataSplits;
   images: number;
   rows: EvaluationRow[];
   /** Share of images for which the policy took each patch, [P]; none for a classifier. */

@@ -3,6 +3,8 @@
  * What a mask is worth is measured by the caller, on images that it is not judged on afterwards.
  */
 
+import { maskOf } from "../method/grid.ts";
+
 /** What each mask [P] is worth, in their order; more is better. */
 export type Worth = (masks: readonly Uint8Array[]) => Promise<readonly number[]>;
 
@@ -37,13 +39,6 @@ export async function exchanged(mask: Uint8Array, worth: Worth): Promise<Uint8Ar
     [best, value] = [others[found.at], found.value];
   }
   return best;
-}
-
-/** The mask [P] of these patches. */
-export function maskOf(taken: readonly number[], patches: number): Uint8Array {
-  const mask = new Uint8Array(patches);
-  for (const k of taken) mask[k] = 1;
-  return mask;
 }
 
 /** All masks that differ from this one by one exchange. */

@@ -1,9 +1,8 @@
 /** The masks that a choice makes, and the baselines that take the same number of patches of each image. */
 import { type Choice, choosePatches } from "../method/budget.ts";
-import { centrePatches, countPatches, fixedColumns, fixedRows, type Grid, randomMask } from "../method/grid.ts";
+import { centrePatches, countPatches, fixedColumns, fixedRows, type Grid, maskOf, randomMask } from "../method/grid.ts";
 import { Random } from "../utils/random.ts";
 import type { MaskOf } from "./evaluate-masks.ts";
-import { maskOf } from "./fixed-mask.ts";
 
 /** The mask that a choice makes; random ones depend on the seed and the image's position `positionOf(i)` in its split. */
 export function maskBy(choice: Choice, seed: number, positionOf: (i: number) => number = (i) => i): MaskOf {

@@ -50,17 +50,3 @@ export async function scoreMasks(
   });
   return scores;
 }
-
-/** The classes' probabilities of images of which no patch is acquired, [N, K]: what the low resolution tells. */
-export async function lowProbabilities({ split, indices }: Images, evaluating: Evaluating): Promise<Float32Array> {
-  const { run } = evaluating;
-  const { length } = run.classes;
-  const all = new Float32Array(indices.length * length);
-  const passing = { images: indices, label: "headroom: low resolution", passes: 1 };
-  await forEachBatch(split, evaluating, passing, async (held, { labels, first }, passed) => {
-    const none = new Uint8Array(labels.length * run.model.grid.patches);
-    all.set(softmax(await held.logits(none), length), first * length);
-    await passed();
-  });
-  return all;
-}

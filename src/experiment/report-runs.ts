@@ -5,7 +5,7 @@ import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
-import type { RunEvaluation } from "../evaluation/evaluation.ts";
+import { type RunEvaluation, splitWords } from "../evaluation/evaluation.ts";
 import { assertWritable, writeFileAtomic } from "../files/atomic.ts";
 import { evalSchema } from "../options/eval-options.ts";
 import { parseWith } from "../options/parse.ts";
@@ -99,8 +99,6 @@ function lowClassifier({ config }: Checkpoint, runs: readonly OpenedCheckpoint[]
   const { ckpt_lr_cl: own } = config.options;
   return among?.path ?? (typeof own === "string" && existsSync(own) ? own : undefined);
 }
-
-const splitWords = { train: "training", val: "validation", test: "test" } as const;
 
 /**
  * What was found, in one sentence about the most accurate policy (of those that are equal to a tenth of a percent, the

@@ -97,8 +97,7 @@ async function normalized({ normalization, imageSize }: RunDescription, pixels: 
 
 /** The run's test set; none where the data that it was trained on are not here and no others are named. */
 async function testSetOf(checkpoint: Checkpoint, given: ExportOptions, model: Model): Promise<Dataset | undefined> {
-  const isNamed = given.dataset !== undefined || given.data_dir !== undefined;
-  if (!isNamed && isOnGivenData(checkpoint)) return undefined;
+  if (isOnGivenData(checkpoint, given)) return undefined;
   const { data_dir: trainedOn, ...options } = checkpoint.config.options;
   const there = typeof trainedOn === "string" && existsSync(trainedOn) ? trainedOn : undefined;
   const data_dir = given.data_dir ?? there;

@@ -6,13 +6,15 @@
  * Shapes: N images, P patches.
  */
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import type { DataSplits } from "../data/dataset.ts";
 import { fault } from "../errors.ts";
-import { evaluateMasks } from "../evaluation/evaluate-masks.ts";
+import { evaluateMasks, forEachBatch } from "../evaluation/evaluate-masks.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../evaluation/evaluated-run.ts";
-import { exchanged, greedyOrder, maskOf } from "../evaluation/fixed-mask.ts";
+import { exchanged, greedyOrder } from "../evaluation/fixed-mask.ts";
 import { labelWorth } from "../evaluation/fixed-order.ts";
-import { type Images, lowProbabilities, type MaskScores, scoreMasks } from "../evaluation/score-masks.ts";
-import { randomMask } from "../method/grid.ts";
+import { type Images, type MaskScores, scoreMasks } from "../evaluation/score-masks.ts";
+import { maskOf, randomMask } from "../method/grid.ts";
+import { softmax } from "../method/planes.ts";
 import { evalSchema } from "../options/eval-options.ts";
 import type { HeadroomOptions } from "../options/headroom-options.ts";
 import { bootstrapMean, type Interval } from "../utils/bootstrap.ts";
@@ -46,7 +48,7 @@ export interface BudgetHeadroom {
 export interface Headroom {
   readonly checkpoint: string;
   readonly dataset: string;
-  readonly split: "val" | "test" | "train";
+  readonly split: keyof DataSplits;
   /** Those that judge. */
   readonly images: number;
   /** Of images without a patch, and with all of them. */
@@ -208,12 +210,25 @@ class Measure {
     return { order, best: masks.map((mask, b) => ({ mask, scores: scores[b] })) };
   }
 
+  /** The classes' probabilities of images of which no patch is acquired, [N, K]: what the low resolution tells. */
+  async #lowProbabilities({ split, indices }: Images): Promise<Float32Array> {
+    const { length } = this.#run.run.classes;
+    const all = new Float32Array(indices.length * length);
+    const passing = { images: indices, label: "headroom: low resolution", passes: 1 };
+    await forEachBatch(split, this.#run, passing, async (held, { labels, first }, passed) => {
+      const none = new Uint8Array(labels.length * this.#patches);
+      all.set(softmax(await held.logits(none), length), first * length);
+      await passed();
+    });
+    return all;
+  }
+
   /** Right answers at each budget where each image has the mask of a library that served its neighbours best, [N]. */
   async #byNeighbours(budgets: readonly number[], best: readonly Uint8Array[]): Promise<Float64Array[]> {
     const { run, seed } = this.#run;
     const { grid } = run.model;
     const known = firstOf(this.#choosing, most.known);
-    const [ofKnown, own] = [await lowProbabilities(known, this.#run), await lowProbabilities(this.#judging, this.#run)];
+    const [ofKnown, own] = [await this.#lowProbabilities(known), await this.#lowProbabilities(this.#judging)];
     const result: Float64Array[] = [];
     for (const [b, budget] of budgets.entries()) {
       const draw = (n: number) => randomMask(grid, budget, new Random(seed, "library", budget, n));

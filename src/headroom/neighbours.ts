@@ -5,6 +5,8 @@
  * Shapes: N images judged, M images known, K classes, L masks.
  */
 
+import { row } from "../utils/rows.ts";
+
 /** Neighbours that are asked. */
 const neighbours = 32;
 
@@ -20,7 +22,7 @@ export interface Library {
 export function bestOfNeighbours({ worth, known, classes }: Library, low: Float32Array): Uint16Array {
   const count = low.length / classes;
   return Uint16Array.from({ length: count }, (_, i) => {
-    const near = nearest(low.subarray(i * classes, (i + 1) * classes), known, classes);
+    const near = nearest(row(low, i, classes), known, classes);
     const values = worth.map((ofMask) => near.reduce((sum, m) => sum + ofMask[m], 0));
     return values.indexOf(Math.max(...values));
   });

@@ -49,7 +49,8 @@ export function decideAtOnce(stages: readonly Stage[], price: number): Plan {
 export function decideInRounds(stages: readonly Stage[], price: number): Plan {
   const last = stages.length - 1;
   let later = Float64Array.from(stages[last].right, (right) => right - price * stages[last].patches);
-  const limits = Array<number>(last);
+  // What reaches the last stage ends there, however sure the classifier is.
+  const limits = Array<number>(last + 1).fill(Number.NEGATIVE_INFINITY);
   for (let r = last - 1; r >= 0; r--) {
     const { confidence, right, patches } = stages[r];
     const now = Float64Array.from(right, (one) => one - price * patches);
@@ -57,8 +58,8 @@ export function decideInRounds(stages: readonly Stage[], price: number): Plan {
     later = later.map((value, i) => (confidence[i] >= limits[r] ? now[i] : value));
   }
   return (others) => {
-    const stops = (i: number) => limits.findIndex((limit, r) => others[r].confidence[i] >= limit);
-    return Uint8Array.from(others[0].right, (_, i) => (stops(i) === -1 ? last : stops(i)));
+    const endOf = (i: number) => limits.findIndex((limit, r) => others[r].confidence[i] >= limit);
+    return Uint8Array.from(others[0].right, (_, i) => endOf(i));
   };
 }
 

@@ -1,12 +1,12 @@
 /** What a measured headroom says, in a sentence. */
 import type { Interval } from "../utils/bootstrap.ts";
 
-export const wayWords = {
+const wayWords = {
   rounds: "by looking in rounds",
   many: "by how many patches",
   where: "by where they lie",
 } as const;
-export type WayName = keyof typeof wayWords;
+type WayName = keyof typeof wayWords;
 
 export interface Verdict {
   /** The way that gains most, and at which budget; none where a fixed mask is enough. */

@@ -17,6 +17,12 @@ import { defined } from "../utils/defined.ts";
 /** What a user may say about a run that does not say it, or in place of what it says. */
 export type RunOverrides = Partial<ModelOptions> & { readonly fill?: Fill | undefined };
 
+/** The flags that name a data set. */
+interface DataPlaceFlags {
+  readonly dataset?: string | undefined;
+  readonly data_dir?: string | undefined;
+}
+
 /** The model of a run, under its own name and sizes unless flags say otherwise. @throws usage: none is named, or none such */
 export function modelOf({ config, path }: Checkpoint, overrides: RunOverrides): Model {
   const { model, variant = "2019", ...sizes } = { ...modelOptions(config.options), ...modelOptions(overrides) };
@@ -73,9 +79,9 @@ export function unfinishedCurriculum({ progress }: Checkpoint, { patches }: Grid
   return `the curriculum was not over: the policy had learned to decide ${decided} of ${patches} patches`;
 }
 
-/** Whether a program gave the run its data: no command can open them, nor is a data set that some flag names the same. */
-export function isOnGivenData({ config: { dataset, options } }: Checkpoint): boolean {
-  const isNamed = options.dataset !== undefined || options.data_dir !== undefined;
+/** Whether a program gave the run its data and no flag names others: no command can open them. */
+export function isOnGivenData({ config: { dataset, options } }: Checkpoint, flags: DataPlaceFlags): boolean {
+  const isNamed = [options, flags].some((from) => from.dataset !== undefined || from.data_dir !== undefined);
   return !isNamed && !isDatasetName(dataset.name) && dataset.name !== unknownRun.dataset.name;
 }
 

@@ -142,8 +142,13 @@ export function pixelsRead({ patchWidth, patchHeight }: Grid, patches: number, l
 /** The mask that takes the first `count` patches of `order`. */
 function firstOf(grid: Grid, count: number, order: readonly number[]): Uint8Array {
   requireCount(grid, count);
-  const mask = new Uint8Array(grid.patches);
-  for (const k of order.slice(0, count)) mask[k] = 1;
+  return maskOf(order.slice(0, count), grid.patches);
+}
+
+/** The mask [P] that takes these patches. */
+export function maskOf(taken: readonly number[], patches: number): Uint8Array {
+  const mask = new Uint8Array(patches);
+  for (const k of taken) mask[k] = 1;
   return mask;
 }
 

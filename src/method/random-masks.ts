@@ -7,9 +7,9 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { full, type Tensor } from "../tensor/tensor.ts";
 
-/** Random numbers that an image's mask takes. */
-export function randomMaskDraws(patches: number): number {
-  return patches + 2;
+/** Random numbers that an image takes where this share of them gets masks. */
+export function randomMaskDraws(share: number, patches: number): number {
+  return share === 0 ? 0 : patches + 2;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** What could be had beyond the best fixed mask, as text and as a chart. */
+import type { Interval } from "../utils/bootstrap.ts";
 import { alignedText, decimals, gainText, percent } from "./table.ts";
 import { type TradeoffSeries, tradeoffFile } from "./tradeoff.ts";
 
@@ -7,7 +8,7 @@ interface Way {
   readonly patches: number;
   readonly accuracy: number;
   /** Above the best fixed mask with as many patches. */
-  readonly gain: { readonly mean: number; readonly low: number; readonly high: number };
+  readonly gain: Interval;
 }
 
 export interface HeadroomTable {

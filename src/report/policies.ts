@@ -2,6 +2,7 @@
  * What a page shows of policies, several of them side by side: accuracy against patches, where the patches lie, whether
  * the policy looks at its images at all, and all that class by class.
  */
+import type { Interval } from "../utils/bootstrap.ts";
 import { type GalleryGroup, gallery } from "./gallery.ts";
 import { heatMap } from "./heat-map.ts";
 import { html, Markup } from "./html.ts";
@@ -38,7 +39,7 @@ export interface HealthReport {
     readonly name: string;
     readonly accuracy: number;
     /** The policy's accuracy above it, with a paired interval of 95 %; unknown to older evaluations. */
-    readonly gain?: { readonly mean: number; readonly low: number; readonly high: number };
+    readonly gain?: Interval;
   };
 }
 

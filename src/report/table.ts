@@ -1,4 +1,5 @@
 /** A table of results, one row a way to classify, in two forms: for a page and for a terminal. */
+import type { Interval } from "../utils/bootstrap.ts";
 import { html, type Markup } from "./html.ts";
 
 export interface ResultRow {
@@ -17,7 +18,7 @@ export interface ResultRow {
   /** Mean reward. */
   readonly reward?: number;
   /** Of a baseline: the policy's accuracy above it, with an interval of 95 %. */
-  readonly gain?: { readonly mean: number; readonly low: number; readonly high: number };
+  readonly gain?: Interval;
 }
 
 export interface ResultTable {
@@ -56,7 +57,7 @@ export function percent(share: number): string {
 }
 
 /** A difference of accuracies in points, with its interval: "+1.2 (+0.3 … +2.1)". */
-export function gainText({ mean, low, high }: { mean: number; low: number; high: number }): string {
+export function gainText({ mean, low, high }: Interval): string {
   const signed = (share: number) =>
     `${percent(share).startsWith("-") || percent(share) === "0.0" ? "" : "+"}${percent(share)}`;
   return `${signed(mean)} (${signed(low)} … ${signed(high)})`;

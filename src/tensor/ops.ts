@@ -358,17 +358,20 @@ export const crossEntropy = (logits: Tensor, labels: Tensor, labelSmoothing = 0)
  * its calls only.
  */
 export function reorderConvolutionWeight(weight: Tensor, sliding: Sliding, inputShape: Shape): Tensor {
-  const { stride, padding, behind, groups } = sliding;
+  const { behind } = sliding;
   const [batch, channels, height, width] = inputShape;
-  const handle = native.mkldnnReorderConvolutionWeight(
-    weight.handle,
-    [padding, padding],
-    [stride, stride],
-    [1, 1],
-    groups,
-    [batch, channels, height + behind, width + behind],
-  );
+  const handle = native.mkldnnReorderConvolutionWeight(weight.handle, ...oneDnnSliding(sliding), [
+    batch,
+    channels,
+    height + behind,
+    width + behind,
+  ]);
   return new Tensor(handle);
+}
+
+/** Padding, stride, dilation and groups, as oneDNN's operators take them. */
+function oneDnnSliding({ stride, padding, groups }: Sliding) {
+  return [[padding, padding], [stride, stride], [1, 1], groups] as const;
 }
 
 export interface FusedConvolution extends Sliding {
@@ -385,10 +388,7 @@ export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: "no
       all.handle,
       c.weight.handle,
       c.bias.handle,
-      [c.padding, c.padding],
-      [c.stride, c.stride],
-      [1, 1],
-      c.groups,
+      ...oneDnnSliding(c),
       activation,
       [],
       activation === "relu" ? "" : null,
@@ -414,10 +414,7 @@ export function fusedResidual(x: Tensor, shortcut: Tensor, c: FusedConvolution, 
       shortcut.handle,
       c.weight.handle,
       c.bias.handle,
-      [c.padding, c.padding],
-      [c.stride, c.stride],
-      [1, 1],
-      c.groups,
+      ...oneDnnSliding(c),
       "add",
       null,
       activation === "relu" ? "relu" : null,

@@ -37,7 +37,7 @@ export async function classifierTraining(options: ClassifierOptions, setting: Se
   return {
     networks: new Map([[name, classifier]]),
     optimizer,
-    uniformsPerImage: options.random_masks > 0 ? randomMaskDraws(setting.model.grid.patches) : 0,
+    uniformsPerImage: randomMaskDraws(options.random_masks, setting.model.grid.patches),
     rewarding: undefined,
     step: (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }),
   };

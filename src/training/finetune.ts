@@ -68,8 +68,7 @@ function finetuning(
     networks,
     optimizer,
     uniformsPerImage:
-      estimatorDraws(options, setting.model) +
-      (options.random_masks > 0 ? randomMaskDraws(setting.model.grid.patches) : 0),
+      estimatorDraws(options, setting.model) + randomMaskDraws(options.random_masks, setting.model.grid.patches),
     rewarding: rewardingOf(options),
     step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr }),
     free: () => low?.free(),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { exchanged, greedyOrder, maskOf, type Worth } from "../../src/evaluation/fixed-mask.ts";
+import { exchanged, greedyOrder, type Worth } from "../../src/evaluation/fixed-mask.ts";
+import { maskOf } from "../../src/method/grid.ts";
 
 /** Patches that are worth this each, and these pairs more when both are taken. */
 function worthOf(patches: readonly number[], pairs: readonly (readonly [number, number, number])[] = []) {

@@ -41,7 +41,9 @@ it("an image's first number says whether it gets a mask, its second the chance o
 it("each number of patches from none to all is equally likely, and so is each patch", () => {
   const [images, patches] = [17_000, 16];
   const random = new Random(1, "masks");
-  const rows = Array.from({ length: images }, () => [...random.uniforms(new Float32Array(randomMaskDraws(patches)))]);
+  const rows = Array.from({ length: images }, () => [
+    ...random.uniforms(new Float32Array(randomMaskDraws(1, patches))),
+  ]);
   const masks = masksOf(rows, 1);
   const byCount = Array.from({ length: patches + 1 }, () => 0);
   const byPatch = Array.from({ length: patches }, () => 0);

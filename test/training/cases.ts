@@ -99,7 +99,7 @@ function classifierCase(given: Record<string, unknown>, place: Place): StageCase
   });
   const step: Learning["step"] = (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr });
   return made(
-    { step, uniformsPerImage: options.random_masks > 0 ? randomMaskDraws(tinyModel.grid.patches) : 0 },
+    { step, uniformsPerImage: randomMaskDraws(options.random_masks, tinyModel.grid.patches) },
     [classifier],
     optimizer,
   );
@@ -131,7 +131,7 @@ function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<strin
   const optimizer = new Optimizer(learned, adam(options));
   const step: Learning["step"] = (batch, lr) =>
     finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr });
-  const random = options.random_masks > 0 ? randomMaskDraws(tinyModel.grid.patches) : 0;
+  const random = randomMaskDraws(options.random_masks, tinyModel.grid.patches);
   return made({ step, uniformsPerImage: tinyModel.grid.patches + random }, [policy, classifier], optimizer, low);
 }
 
