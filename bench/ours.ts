@@ -16,7 +16,7 @@ import { Loader } from "../src/data/loader.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
 import { evaluateMasks } from "../src/evaluation/evaluate-masks.ts";
-import { maskBy } from "../src/evaluation/masks.ts";
+import { decidedBy, masksBy } from "../src/evaluation/masks.ts";
 import { openLearners } from "../src/inference/open-run.ts";
 import { Normalizer } from "../src/method/images.ts";
 import type { Learner, NetworkName } from "../src/models/networks.ts";
@@ -264,10 +264,10 @@ function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting)
   ]);
   const run = openLearners({ learners, description }, setting);
   const rewarding = { kind: "quadratic", penalty: evaluationPenalty } as const;
-  const mask = maskBy(description.choice, 0);
+  const mask = masksBy(decidedBy(run, description.choice, 0));
   const rewardOn = async (split: Dataset) => {
-    const { verdicts } = await evaluateMasks(split, { run, rewarding, reporter }, [mask]);
-    return verdicts[0].metrics.metrics().reward!;
+    const [{ metrics }] = await evaluateMasks(split, { run, rewarding, reporter }, [mask]);
+    return metrics.metrics().reward!;
   };
   return { step: () => rewardOn(data.test), epoch: () => rewardOn(data.train) };
 }

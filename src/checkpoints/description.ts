@@ -36,6 +36,10 @@ const fields = z.object({
   normalization: z.object({ mean: perChannel, std: z.array(z.number().positive()).min(1) }),
   /** What dropped patches are filled with: 0 after normalization, or the low resolution. */
   fill: z.enum(["zero", "lr"]),
+  /** In how many rounds the policy decides, at most; those of older runs decide once. */
+  rounds: z.int().min(1).default(1),
+  /** What the policy's outputs are made of (models/registry.ts). */
+  policyHead: z.enum(["mean", "map"]).default("mean"),
   /** Names; a label is an index into the list. */
   classes: z.array(z.string()).min(1),
   /** How patches are chosen from the policy's probabilities, unless its user says otherwise. */

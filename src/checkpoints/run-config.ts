@@ -47,7 +47,7 @@ export const freeOptions: readonly string[] = [
 
 /** What older runs had without recording it. */
 function formerOptions({ reward }: JsonObject): JsonObject {
-  const added = { random_masks: 0, val_fraction: 0, turns: false };
+  const added = { random_masks: 0, val_fraction: 0, turns: false, rounds: 1, policy_head: "mean", price: 0.01 };
   return { ...added, ...(reward === undefined ? {} : { estimator: "self_critical" }) };
 }
 

@@ -5,37 +5,20 @@
 
 import type { StoredChoice } from "../checkpoints/stored-choice.ts";
 import {
+  type Level,
   type Looked,
-  type Threshold,
   type ThresholdChoice,
   thresholdForAccuracy,
   thresholdForPatches,
 } from "../method/budget.ts";
+import { nearestTo, searchThreshold, tryThresholds } from "../method/search-threshold.ts";
 import { Random } from "../utils/random.ts";
 import { evaluateMasks, lookAt } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
-import { maskBy } from "./masks.ts";
+import { decidedBy, masksBy } from "./masks.ts";
 
 /** At most this many images, drawn by the seed: the mean of S over them errs by a hundredth of a patch or two. */
 const calibrationImages = 2000;
-
-export interface CalibrationSet {
-  /** Which images of the split that choices are made on. */
-  readonly images: Uint32Array;
-  readonly looked: Looked;
-}
-
-export async function lookForCalibration(run: EvaluatedRun): Promise<CalibrationSet> {
-  const { split } = choosingSplit(run);
-  const all = Uint32Array.from({ length: split.length }, (_, i) => i);
-  const images = new Random(run.seed, "calibration").shuffle(all).slice(0, calibrationImages).sort();
-  return { images, looked: await lookAt(split, run, { images, label: "calibration: policy" }) };
-}
-
-/** What was held out; where nothing was, training images. */
-export function choosingSplit({ data: { train, val } }: EvaluatedRun) {
-  return val === undefined ? ({ name: "train", split: train } as const) : ({ name: "val", split: val } as const);
-}
 
 export type Target = StoredChoice["target"];
 
@@ -44,31 +27,79 @@ export interface Calibrated {
   readonly calibrated: StoredChoice["calibrated"];
 }
 
-/** @throws usage: a target beyond the budget, or an accuracy that no threshold reaches */
-export async function calibrate(
-  run: EvaluatedRun,
-  { images, looked }: CalibrationSet,
-  target: Target,
-  budget: number | undefined,
-): Promise<Calibrated> {
-  const { name, split } = choosingSplit(run);
-  const accuraciesAt = async (thresholds: readonly number[]): Promise<number[]> => {
-    const masks = thresholds.map((threshold) => maskBy({ policy: "threshold", threshold, budget }, run.seed));
-    const { verdicts } = await evaluateMasks(split, run, masks, { images, label: "calibration" });
-    return verdicts.map(({ metrics }) => metrics.metrics().accuracy);
-  };
-  const found =
-    "patches" in target
-      ? await measured(thresholdForPatches(looked, target.patches, budget), accuraciesAt)
-      : await thresholdForAccuracy(looked, target.accuracy, accuraciesAt, budget);
-  const { threshold, patches, accuracy } = found;
-  return {
-    choice: { policy: "threshold", threshold, budget },
-    calibrated: { split: name, images: images.length, accuracy, patches },
-  };
+/** What was held out; where nothing was, training images. */
+export function choosingSplit({ data: { train, val } }: EvaluatedRun) {
+  return val === undefined ? ({ name: "train", split: train } as const) : ({ name: "val", split: val } as const);
 }
 
-async function measured(level: Threshold, accuraciesAt: (thresholds: readonly number[]) => Promise<number[]>) {
-  const [accuracy] = await accuraciesAt([level.threshold]);
-  return { ...level, accuracy };
+/** Finds thresholds on images that are not evaluated. */
+export class Calibration {
+  readonly #run: EvaluatedRun;
+  readonly #images: Uint32Array;
+  readonly #budget: number | undefined;
+  /** Of a policy that decides once, which looks at the images once for all thresholds. */
+  #looked: Promise<Looked> | undefined;
+
+  /** @param budget patches that an image takes at most */
+  constructor(run: EvaluatedRun, budget: number | undefined) {
+    const { split } = choosingSplit(run);
+    const all = Uint32Array.from({ length: split.length }, (_, i) => i);
+    this.#run = run;
+    this.#images = new Random(run.seed, "calibration").shuffle(all).slice(0, calibrationImages).sort();
+    this.#budget = budget;
+  }
+
+  /** @throws usage: a target beyond the budget, or an accuracy that no threshold reaches */
+  async towards(target: Target): Promise<Calibrated> {
+    const { threshold, patches, accuracy } = await this.#search(target);
+    return {
+      choice: { policy: "threshold", threshold, budget: this.#budget },
+      calibrated: { split: choosingSplit(this.#run).name, images: this.#images.length, accuracy, patches },
+    };
+  }
+
+  /** Those with these mean numbers of patches, or nearly: to go along, not to be held to. */
+  async thresholds(means: readonly number[]): Promise<number[]> {
+    if (this.#isInRounds) {
+      const levels = await tryThresholds(this.#measure);
+      return means.map((mean) => nearestTo(mean, levels).threshold);
+    }
+    const looked = await this.#look();
+    return means.map((mean) => thresholdForPatches(looked, mean, this.#budget).threshold);
+  }
+
+  async #search(target: Target): Promise<Level> {
+    const { patches } = this.#run.run.model.grid;
+    if (this.#isInRounds) return searchThreshold(target, this.#measure, this.#budget ?? patches);
+    const looked = await this.#look();
+    const accuracies = async (thresholds: readonly number[]) =>
+      (await this.#measure(thresholds)).map(({ accuracy }) => accuracy);
+    if ("accuracy" in target) return thresholdForAccuracy(looked, target.accuracy, accuracies, this.#budget);
+    const level = thresholdForPatches(looked, target.patches, this.#budget);
+    const [accuracy] = await accuracies([level.threshold]);
+    return { ...level, accuracy };
+  }
+
+  get #isInRounds(): boolean {
+    return this.#run.run.description.rounds > 1;
+  }
+
+  #look(): Promise<Looked> {
+    const passing = { images: this.#images, label: "calibration: policy" };
+    this.#looked ??= lookAt(choosingSplit(this.#run).split, this.#run, passing);
+    return this.#looked;
+  }
+
+  readonly #measure = async (thresholds: readonly number[]): Promise<Level[]> => {
+    const { run, seed } = this.#run;
+    const masks = thresholds.map((threshold) =>
+      masksBy(decidedBy(run, { policy: "threshold", threshold, budget: this.#budget }, seed)),
+    );
+    const passing = { images: this.#images, label: "calibration" };
+    const verdicts = await evaluateMasks(choosingSplit(this.#run).split, this.#run, masks, passing);
+    return verdicts.map(({ metrics }, n) => {
+      const { accuracy, sparsity: patches = 0 } = metrics.metrics();
+      return { threshold: thresholds[n], patches, accuracy };
+    });
+  };
 }

@@ -7,7 +7,7 @@
  */
 import type { Dataset } from "../data/dataset.ts";
 import { type Batch, Loader } from "../data/loader.ts";
-import type { HeldBatch } from "../inference/engine.ts";
+import type { HeldBatch, MaybePromise } from "../inference/engine.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Looked } from "../method/budget.ts";
 import { ClassAccumulator } from "../method/class-metrics.ts";
@@ -38,11 +38,30 @@ export interface Passing {
   readonly label?: string;
 }
 
-/** The mask [P] of image `i` of the pass, of which the policy wants each patch with these probabilities [P]. */
-export type MaskOf = (i: number, probabilities: Float32Array) => Uint8Array;
+/** A batch that is evaluated. */
+export interface LookedBatch {
+  readonly held: HeldBatch;
+  /** Number of images before it. */
+  readonly first: number;
+  /** Number of images in it. */
+  readonly count: number;
+  readonly patches: number;
+}
+
+/** The masks of a batch, [B, P]. */
+export type MasksOf = (batch: LookedBatch) => MaybePromise<Uint8Array>;
+
+/** One mask after the other: [P] of image `i` of the pass. */
+export function imageByImage(maskOf: (i: number) => Uint8Array): MasksOf {
+  return ({ first, count, patches }) => {
+    const masks = new Uint8Array(count * patches);
+    for (let b = 0; b < count; b++) masks.set(maskOf(first + b), b * patches);
+    return masks;
+  };
+}
 
 /** Of a classifier alone, whose run has no policy: it takes all patches, or sees the low resolution and takes none. */
-export const everyPatch: MaskOf = (_, { length }) => new Uint8Array(length).fill(1);
+export const everyPatch: MasksOf = ({ count, patches }) => new Uint8Array(count * patches).fill(1);
 
 export interface Verdict {
   readonly metrics: MetricAccumulator;
@@ -53,17 +72,16 @@ export interface Verdict {
   readonly counts: Uint16Array;
 }
 
-/** The results of each mask, and what the policy wanted of the images. @throws Stopped when a signal asks for it */
+/** The results of each of several masks of the images. @throws Stopped when a signal asks for it */
 export async function evaluateMasks(
   split: Dataset,
   evaluating: Evaluating,
-  masks: readonly MaskOf[],
+  masks: readonly MasksOf[],
   passing: Passing = {},
-): Promise<{ verdicts: Verdict[]; looked: Looked }> {
+): Promise<Verdict[]> {
   const { run } = evaluating;
   const { patches } = run.model.grid;
   const images = passing.images?.length ?? split.length;
-  const looked = { probabilities: new Float32Array(images * patches), patches };
   const verdicts = masks.map(() => ({
     metrics: new MetricAccumulator(),
     classes: new ClassAccumulator(run.classes.length, patches),
@@ -72,12 +90,11 @@ export async function evaluateMasks(
   }));
   await forEachBatch(split, evaluating, { ...passing, passes: masks.length }, async (held, batch, passed) => {
     const { first, labels } = batch;
-    const wanted = run.hasPolicy ? await held.probabilities() : new Float32Array(labels.length * patches);
-    looked.probabilities.set(wanted, first * patches);
+    const looked = { held, first, count: labels.length, patches };
     // Masks that agree on a whole batch, as baselines do on none and on all patches, are classified once.
     const known = new Map<string, BatchResult>();
     for (const [n, maskOf] of masks.entries()) {
-      const taken = masksOf(maskOf, wanted, patches, first);
+      const taken = await maskOf(looked);
       const key = Buffer.from(taken).toString("latin1");
       const result = known.get(key) ?? resultOf(evaluating, await held.logits(taken), labels, taken);
       known.set(key, result);
@@ -89,30 +106,24 @@ export async function evaluateMasks(
       await passed();
     }
   });
-  return { verdicts, looked };
+  return verdicts;
 }
 
-/** What the policy wants of the images, with nothing classified. */
+/** What a policy that decides once wants of the images, with nothing classified. */
 export async function lookAt(split: Dataset, evaluating: Evaluating, passing: Passing = {}): Promise<Looked> {
-  return (await evaluateMasks(split, evaluating, [], passing)).looked;
+  const { patches } = evaluating.run.model.grid;
+  const images = passing.images?.length ?? split.length;
+  const looked = { probabilities: new Float32Array(images * patches), patches };
+  await forEachBatch(split, evaluating, { ...passing, passes: 0 }, async (held, { first }) => {
+    looked.probabilities.set(await held.probabilities(), first * patches);
+  });
+  return looked;
 }
 
 export interface SplitBatch {
   readonly labels: Int32Array;
   /** Number of images before this batch. */
   readonly first: number;
-}
-
-/**
- * The masks [B, P] of a batch of which the policy wants the patches with these probabilities.
- * @param wanted [B, P]
- * @param first number of images before the batch
- */
-export function masksOf(maskOf: MaskOf, wanted: Float32Array, patches: number, first = 0): Uint8Array {
-  const masks = new Uint8Array(wanted.length);
-  const count = wanted.length / patches;
-  for (let b = 0; b < count; b++) masks.set(maskOf(first + b, row(wanted, b, patches)), b * patches);
-  return masks;
 }
 
 /** How many patches each mask of [B, P] takes, [B]. */

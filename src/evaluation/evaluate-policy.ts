@@ -11,13 +11,13 @@ import { asTested, type Choice, type Looked, meanEntropy } from "../method/budge
 import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { bootstrapMeans } from "../utils/bootstrap.ts";
-import { type Calibrated, type CalibrationSet, calibrate, lookForCalibration, type Target } from "./calibrate.ts";
-import { evaluateMasks, everyPatch, type Verdict } from "./evaluate-masks.ts";
+import { type Calibrated, Calibration, type Target } from "./calibrate.ts";
+import { evaluateMasks, everyPatch, type MasksOf, type Verdict } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
 import { findFixedOrder } from "./fixed-order.ts";
-import { baselineNames, baselinesOf, maskBy, sameNumber } from "./masks.ts";
+import { baselineNames, baselinesOf, type Deciding, decidedBy, sameNumber } from "./masks.ts";
 import { sweepChoices, sweepMasks, sweepSeries } from "./sweep.ts";
 
 /** What the options ask for of a policy. @throws usage: a choice or target that cannot be */
@@ -29,10 +29,11 @@ export async function evaluatePolicy(
   const { grid } = run.model;
   const { choice, fitted, points } = await prepared(evaluated, options);
 
-  const policy = maskBy(choice, seed);
+  const policy = decidedBy(run, choice, seed);
+  const asked = new Asked(split.length, grid.patches);
   const source = { grid, seed, fixedOrder: await findFixedOrder(evaluated) };
-  const masks = [policy, ...baselinesOf(source, policy), everyPatch];
-  const { verdicts, looked } = await evaluateMasks(split, evaluated, [...masks, ...sweepMasks(source, points)]);
+  const masks = [asked.noting(policy), ...baselinesOf(source, policy), everyPatch];
+  const verdicts = await evaluateMasks(split, evaluated, [...masks, ...sweepMasks(run, source, points)]);
 
   const [own] = verdicts;
   const rows = rowsOf(verdicts.slice(0, masks.length), `policy (${checkpoint.config.stage})${suffixOf(choice)}`);
@@ -47,7 +48,7 @@ export async function evaluatePolicy(
     patchUse: own.metrics.patchUse(),
     columns: grid.columns,
     choice: evaluatedChoice(evaluated, options, { choice, fitted, measured }),
-    details: detailsOf(split, looked, own, seed),
+    details: detailsOf(split, asked, own, seed),
     sweep: options.sweep
       ? { rule, classes: split.classes, series: sweepSeries(points, verdicts.slice(masks.length)) }
       : undefined,
@@ -61,11 +62,10 @@ async function prepared(evaluated: EvaluatedRun, options: EvalOptions) {
   const asked = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
   const target = targetOf(options);
   if (target !== undefined) assertWritable(choiceFile(checkpoint.path));
-  let calibration: CalibrationSet | undefined;
-  if (target !== undefined || options.sweep) calibration = await lookForCalibration(evaluated);
-  const fitted = calibration && target && (await calibrate(evaluated, calibration, target, options.budget));
+  const calibration = new Calibration(evaluated, options.budget);
+  const fitted = target && (await calibration.towards(target));
   const choice = fitted?.choice ?? asked;
-  const points = calibration && options.sweep ? sweepChoices(choice, grid, calibration.looked) : [];
+  const points = options.sweep ? await sweepChoices(choice, grid, (means) => calibration.thresholds(means)) : [];
   return { choice, fitted, points };
 }
 
@@ -101,8 +101,8 @@ async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep }: EvalO
   if (ckpt_lr_cl === undefined && !(sweep && run.hasTwoStreams)) return undefined;
   const low = alone("resnet_lr", ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl));
   try {
-    const { verdicts } = await evaluateMasks(split, { run: low, rewarding: undefined, reporter }, [everyPatch]);
-    return verdicts[0].metrics.metrics().accuracy;
+    const [{ metrics }] = await evaluateMasks(split, { run: low, rewarding: undefined, reporter }, [everyPatch]);
+    return metrics.metrics().accuracy;
   } finally {
     await low.free();
   }
@@ -128,6 +128,26 @@ function evaluatedChoice(
   if (options.ckpt_hr_cl !== undefined) return said;
   const about = { target, dataset: data.train.name, seed, calibrated, evaluated: measured };
   return { ...said, file: writeChoice(checkpoint.path, { ...fitted.choice, ...about }) };
+}
+
+/** What a policy wanted of the images of a pass, when it was last asked. */
+class Asked implements Looked {
+  readonly probabilities: Float32Array;
+  readonly patches: number;
+
+  constructor(images: number, patches: number) {
+    this.probabilities = new Float32Array(images * patches);
+    this.patches = patches;
+  }
+
+  /** The masks of a policy; what it wants is noted on the way. */
+  noting(policy: Deciding): MasksOf {
+    return async (batch) => {
+      const { mask, probabilities } = await policy(batch);
+      this.probabilities.set(probabilities, batch.first * this.patches);
+      return mask;
+    };
+  }
 }
 
 function detailsOf(split: Dataset, looked: Looked, verdict: Verdict, seed: number): PolicyDetails {

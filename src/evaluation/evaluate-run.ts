@@ -51,8 +51,8 @@ function describe({ checkpoint, run, split: { name, length } }: EvaluatedRun, { 
 /** A run of one classifier. */
 async function classifierRow(evaluated: EvaluatedRun): Promise<EvaluationRow> {
   const { run, split } = evaluated;
-  const { verdicts } = await evaluateMasks(split, evaluated, [everyPatch]);
-  const { accuracy } = verdicts[0].metrics.metrics();
+  const [{ metrics }] = await evaluateMasks(split, evaluated, [everyPatch]);
+  const { accuracy } = metrics.metrics();
   return run.seesHigh
     ? { name: "HR classifier, all patches", kind: "baseline", accuracy, patches: run.model.grid.patches }
     : { name: "LR classifier, no patches", kind: "baseline", accuracy, patches: 0 };

@@ -28,7 +28,7 @@ export interface EvaluatedRun extends Evaluating {
 }
 
 /** What the run's options say where neither they nor a flag does. */
-const unsaid = { val_fraction: 0, seed: 1, reward: "quadratic", penalty: -5 } as const;
+const unsaid = { val_fraction: 0, seed: 1, reward: "quadratic", penalty: -5, price: 0.01 } as const;
 
 export interface EvaluationContext {
   readonly reporter: Reporter;
@@ -101,5 +101,6 @@ function settingsOf({ config }: Checkpoint, options: EvalOptions) {
     val_fraction: number;
     reward: RewardOptions["kind"];
     penalty: number;
+    price: number;
   };
 }

@@ -1,15 +1,40 @@
 /** The masks that a choice makes, and the baselines that take the same number of patches of each image. */
-import { type Choice, choosePatches } from "../method/budget.ts";
+import type { Decided } from "../inference/look-in-rounds.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
+import type { Choice } from "../method/budget.ts";
 import { centrePatches, countPatches, fixedColumns, fixedRows, type Grid, maskOf, randomMask } from "../method/grid.ts";
 import { Random } from "../utils/random.ts";
-import type { MaskOf } from "./evaluate-masks.ts";
+import { row } from "../utils/rows.ts";
+import { imageByImage, type LookedBatch, type MasksOf } from "./evaluate-masks.ts";
 
-/** The mask that a choice makes; random ones depend on the seed and the image's position `positionOf(i)` in its split. */
-export function maskBy(choice: Choice, seed: number, positionOf: (i: number) => number = (i) => i): MaskOf {
-  const drawn = (i: number, patches: number) =>
-    new Random(seed, "sampled patches", positionOf(i)).uniforms(new Float32Array(patches));
-  return (i, probabilities) =>
-    choosePatches(probabilities, choice, choice.policy === "sample" ? drawn(i, probabilities.length) : undefined);
+/** What a policy decides about a batch. */
+export type Deciding = (batch: LookedBatch) => Promise<Decided>;
+
+/**
+ * What a run decides by a choice; each batch is decided on once. Random patches depend on the seed and the image's position
+ * `positionOf(i)` in its split.
+ */
+export function decidedBy(
+  run: OpenedRun,
+  choice: Choice,
+  seed: number,
+  positionOf: (i: number) => number = (i) => i,
+): Deciding {
+  let last: { batch: LookedBatch; decided: Promise<Decided> } | undefined;
+  return (batch) => {
+    if (last?.batch === batch) return last.decided;
+    const { held, first, count, patches } = batch;
+    const drawn = (b: number) =>
+      new Random(seed, "sampled patches", positionOf(first + b)).uniforms(new Float32Array(patches));
+    const decided = run.decideOn(held, count, choice, choice.policy === "sample" ? drawn : undefined);
+    last = { batch, decided };
+    return decided;
+  };
+}
+
+/** The masks of it. */
+export function masksBy(deciding: Deciding): MasksOf {
+  return async (batch) => (await deciding(batch)).mask;
 }
 
 export const baselineNames = [
@@ -32,9 +57,12 @@ export interface BaselineSource {
 }
 
 /** For each image the same number of patches as `policy` takes of it, in the order of {@link baselineNames}. */
-export function baselinesOf({ grid, seed, fixedOrder }: BaselineSource, policy: MaskOf): MaskOf[] {
-  const withCountOf = (mask: (count: number, i: number) => Uint8Array): MaskOf => {
-    return (i, probabilities) => mask(countPatches(policy(i, probabilities)), i);
+export function baselinesOf({ grid, seed, fixedOrder }: BaselineSource, policy: Deciding): MasksOf[] {
+  const withCountOf = (mask: (count: number, i: number) => Uint8Array): MasksOf => {
+    return async (batch) => {
+      const { mask: taken } = await policy(batch);
+      return imageByImage((i) => mask(countPatches(row(taken, i - batch.first, batch.patches)), i))(batch);
+    };
   };
   return [
     withCountOf((count) => maskOf(fixedOrder.slice(0, count), grid.patches)),

@@ -10,9 +10,8 @@ import { calibratedChoice, choiceOf } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
-import { type MaskOf, masksOf } from "./evaluate-masks.ts";
 import { withEvaluatedRun } from "./evaluated-run.ts";
-import { maskBy } from "./masks.ts";
+import { type Deciding, decidedBy } from "./masks.ts";
 
 export interface Shown {
   index: number;
@@ -46,8 +45,11 @@ export async function showImages(
     const chosen = choice ?? choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
     const images = new Uint8Array(indices.length * imageSize ** 2 * 3);
     const read = await readImages(split, indices, images);
-    const maskOf = maskBy(chosen, seed, (i) => read[i]);
-    const found = await look(run, images, maskOf);
+    const found = await look(
+      run,
+      images,
+      decidedBy(run, chosen, seed, (i) => read[i]),
+    );
     return Array.from(read, (index, i) => {
       const own = { ...found(i), image: row(images, i, images.length / read.length) };
       return shown(run, split, index, own);
@@ -67,16 +69,21 @@ interface Seen {
 }
 
 /** Of the i-th of the images [B, S, S, 3]. */
-async function look(run: OpenedRun, images: Uint8Array, maskOf: MaskOf): Promise<(i: number) => Omit<Seen, "image">> {
-  const { patches } = run.model.grid;
+async function look(
+  run: OpenedRun,
+  images: Uint8Array,
+  deciding: Deciding,
+): Promise<(i: number) => Omit<Seen, "image">> {
+  const { imageSize, grid } = run.model;
+  const { patches } = grid;
+  const count = images.length / (3 * imageSize ** 2);
   const held = run.hold({ images });
   try {
-    const wanted = await held.probabilities();
-    const masks = masksOf(maskOf, wanted, patches);
-    const classes = softmax(await held.logits(masks), run.classes.length);
+    const { mask, probabilities } = await deciding({ held, first: 0, count, patches });
+    const classes = softmax(await held.logits(mask), run.classes.length);
     return (i) => ({
-      probabilities: row(wanted, i, patches),
-      mask: row(masks, i, patches),
+      probabilities: row(probabilities, i, patches),
+      mask: row(mask, i, patches),
       classes: row(classes, i, run.classes.length),
     });
   } finally {

@@ -5,10 +5,11 @@
  *
  * A sweep costs the classifier one pass per point and series; the policy and the low-resolution stream look once.
  */
-import { type Choice, type Looked, thresholdForPatches } from "../method/budget.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
+import type { Choice } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
-import type { MaskOf, Verdict } from "./evaluate-masks.ts";
-import { type BaselineSource, baselineNames, baselinesOf, maskBy } from "./masks.ts";
+import type { MasksOf, Verdict } from "./evaluate-masks.ts";
+import { type BaselineSource, baselineNames, baselinesOf, decidedBy, masksBy } from "./masks.ts";
 
 export interface SweepPoint {
   /** S on the split: mean number of patches per image. */
@@ -33,24 +34,28 @@ const shares = [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16].map((part) => part / 16);
 
 /**
  * Where the points lie, along the rule of a choice: its K, or its threshold, under its budget if it has one.
- * @param calibration what the policy wants of training images
+ * @param thresholds with these mean numbers of patches, see calibrate.ts
  */
-export function sweepChoices(choice: Choice, { patches }: Grid, calibration: Looked): Choice[] {
+export async function sweepChoices(
+  choice: Choice,
+  { patches }: Grid,
+  thresholds: (means: readonly number[]) => Promise<number[]>,
+): Promise<Choice[]> {
   const { policy, budget } = choice;
   if (policy === "topk") {
     const budgets = new Set(shares.map((share) => Math.round(share * patches)));
     return [...budgets].map((taken) => ({ policy, budget: taken }));
   }
   const most = budget ?? patches;
-  const thresholds = shares.map((share) => thresholdForPatches(calibration, share * most, budget).threshold);
-  return [...new Set(thresholds)].map((threshold) => ({ policy: "threshold", threshold, budget }));
+  const means = shares.map((share) => share * most);
+  return [...new Set(await thresholds(means))].map((threshold) => ({ policy: "threshold", threshold, budget }));
 }
 
 /** The masks of all series at all points, series by series within a point. */
-export function sweepMasks(source: BaselineSource, choices: readonly Choice[]): MaskOf[] {
+export function sweepMasks(run: OpenedRun, source: BaselineSource, choices: readonly Choice[]): MasksOf[] {
   return choices.flatMap((choice) => {
-    const policy = maskBy(choice, source.seed);
-    return [policy, ...baselinesOf(source, policy)];
+    const policy = decidedBy(run, choice, source.seed);
+    return [masksBy(policy), ...baselinesOf(source, policy)];
   });
 }
 

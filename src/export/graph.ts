@@ -115,6 +115,10 @@ export class Exporting implements Layers<Value> {
     return this.#node("Flatten", [this.#node("GlobalAveragePool", [x])], { axis: 1 });
   }
 
+  flatten(x: Value): Value {
+    return this.#node("Flatten", [x], { axis: 1 });
+  }
+
   linear(x: Value, name: string, _outputs: number): Value {
     const constants = [`${name}.weight`, `${name}.bias`].map((parameter) =>
       this.#constant(parameter, this.#state.get(parameter)!.shape, this.#values(parameter)),

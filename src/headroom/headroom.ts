@@ -8,7 +8,7 @@
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { fault } from "../errors.ts";
-import { evaluateMasks, forEachBatch } from "../evaluation/evaluate-masks.ts";
+import { evaluateMasks, forEachBatch, imageByImage } from "../evaluation/evaluate-masks.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../evaluation/evaluated-run.ts";
 import { exchanged, greedyOrder } from "../evaluation/fixed-mask.ts";
 import { labelWorth } from "../evaluation/fixed-order.ts";
@@ -237,8 +237,9 @@ class Measure {
       const picked = bestOfNeighbours({ worth, known: ofKnown, classes: run.classes.length }, own);
       const { split, indices } = this.#judging;
       const passing = { images: indices, label: "headroom: where" };
-      const { verdicts } = await evaluateMasks(split, this.#run, [(i) => library[picked[i]]], passing);
-      result.push(Float64Array.from(verdicts[0].right));
+      const masks = imageByImage((i) => library[picked[i]]);
+      const [{ right }] = await evaluateMasks(split, this.#run, [masks], passing);
+      result.push(Float64Array.from(right));
     }
     return result;
   }

@@ -31,8 +31,9 @@ export function modelOf({ config, path }: Checkpoint, overrides: RunOverrides): 
   throw fault("usage", { where: "--model", rule: `must be given: ${path} does not say which model it is of`, next });
 }
 
-function modelOptions({ model, variant, img_size, lr_size, patch_size }: Partial<ModelOptions>) {
-  return defined({ model, variant, img_size, lr_size, patch_size });
+function modelOptions(options: Partial<ModelOptions>) {
+  const { model, variant, img_size, lr_size, patch_size, rounds, policy_head } = options;
+  return defined({ model, variant, img_size, lr_size, patch_size, rounds, policy_head });
 }
 
 /**
@@ -63,13 +64,15 @@ export function describeRun(
 }
 
 /** A model as a description names it. */
-export function modelSizes({ name, variant, imageSize, lowSize, grid }: Model) {
-  return { model: name, variant, imageSize, lowSize, patchSize: grid.patchSize };
+export function modelSizes({ name, variant, imageSize, lowSize, grid, rounds, policyHead }: Model) {
+  return { model: name, variant, imageSize, lowSize, patchSize: grid.patchSize, rounds, policyHead };
 }
 
 /** The reverse. @throws usage: there is none such */
-export function modelIn({ model, variant, imageSize, lowSize, patchSize }: RunDescription): Model {
-  return findModel({ model, variant, img_size: imageSize, lr_size: lowSize, patch_size: patchSize });
+export function modelIn(description: RunDescription): Model {
+  const { model, variant, imageSize, lowSize, patchSize, rounds, policyHead } = description;
+  const sizes = { img_size: imageSize, lr_size: lowSize, patch_size: patchSize };
+  return findModel({ model, variant, ...sizes, rounds, policy_head: policyHead });
 }
 
 /** What to say of a policy whose curriculum was not over: outputs that it had not reached are as they were drawn. */

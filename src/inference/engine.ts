@@ -22,10 +22,22 @@ export interface Engine {
   free(): MaybePromise<void>;
 }
 
+/** What a policy that decides in rounds sees besides the images. */
+export interface Acquired {
+  /** What is there already, [B, P]. */
+  readonly mask: Uint8Array;
+  /** What the classifiers make of it, [B, K]. */
+  readonly logits: Float32Array;
+}
+
 /** A batch as the engine computes with it: looked at once, classified under any number of masks. */
 export interface HeldBatch {
-  /** The policy's probabilities to take a patch [B, P]. @throws internal: a run without a policy */
-  probabilities(): MaybePromise<Float32Array>;
+  /**
+   * The policy's probabilities to take a patch [B, P].
+   * @param acquired of a policy that decides in rounds; of another it is not looked at
+   * @throws internal: a run without a policy
+   */
+  probabilities(acquired?: Acquired): MaybePromise<Float32Array>;
   /**
    * Logits of the classes [B, K], those of two streams added.
    * @param mask [B, P]: 1 for a patch that is acquired

@@ -63,6 +63,10 @@ const schema = z
     std: channels(1e-6),
     fill: z.enum(Object.values(fills), said("must say what dropped patches are filled with")),
     classes: names,
+    // Older exports decide once.
+    rounds: matching(/^[1-9]\d{0,3}$/, "must be a number of rounds")
+      .transform(Number)
+      .default(1),
     threshold: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number").transform(Number),
     // What the threshold was calibrated for; without it, it is the one that policies are tested with.
     threshold_target: z.string().optional(),
@@ -128,6 +132,9 @@ function descriptionOf(said: Metadata): RunDescription {
     normalization: { mean: said.mean, std: said.std },
     fill: said.fill === fills.lr ? "lr" : "zero",
     classes: said.classes,
+    rounds: said.rounds,
+    // The graph of the policy is whole: what its outputs are made of matters to nobody.
+    policyHead: "mean",
     choice: asTested,
   };
 }

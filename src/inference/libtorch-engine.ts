@@ -1,6 +1,13 @@
 /** An opened run's networks in libtorch: frozen, on the CPU or on a GPU. Shapes as in engine.ts. */
 import { fault } from "../errors.ts";
-import { type ChannelStatistics, type Fill, lowResolution, maskPatches, Normalizer } from "../method/images.ts";
+import {
+  type ChannelStatistics,
+  type Fill,
+  lowResolution,
+  maskPatches,
+  Normalizer,
+  roundView,
+} from "../method/images.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
@@ -11,7 +18,8 @@ import { Inputs } from "../tensor/inputs.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
-import type { Engine, HeldBatch, Views } from "./engine.ts";
+import { ByMask } from "./by-mask.ts";
+import type { Acquired, Engine, HeldBatch, Views } from "./engine.ts";
 
 /** Where networks are computed, and how. */
 export interface Place {
@@ -23,7 +31,7 @@ export interface Place {
 
 /** How images become what the networks see. */
 export interface Feeding {
-  readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput" | "grid">;
+  readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput" | "grid" | "rounds">;
   readonly normalization: ChannelStatistics;
   readonly fill: Fill;
 }
@@ -79,6 +87,18 @@ export class LibtorchEngine implements Engine {
   }
 }
 
+/** Some of a batch's images, or all of them. */
+interface Some {
+  /** [R, 3, S, S] */
+  readonly high: Tensor | undefined;
+  /** [R, 3, lowInput, lowInput] */
+  readonly low: Tensor;
+  /** Of the low-resolution classifier, [R, K]; none where there is none. */
+  readonly lowLogits: Tensor | undefined;
+  /** Rows of [B, N] numbers, as a tensor [R, N]. */
+  rowsOf(values: Float32Array | Uint8Array): Tensor;
+}
+
 class LibtorchBatch implements HeldBatch {
   readonly #networks: Networks;
   readonly #feeding: Feeding;
@@ -87,6 +107,11 @@ class LibtorchBatch implements HeldBatch {
   readonly #low: Tensor;
   /** The same under every mask, so computed once. */
   #lowLogits: Tensor | undefined;
+  /** What a policy that decides once wants. */
+  #firstWanted: Float32Array | undefined;
+  /** What the classifiers say, and what a policy wants in rounds. */
+  readonly #said = new ByMask();
+  readonly #wanted = new ByMask();
 
   constructor(networks: Networks, feeding: Feeding, { high, low }: { high: Tensor | undefined; low: Tensor }) {
     this.#networks = networks;
@@ -95,31 +120,58 @@ class LibtorchBatch implements HeldBatch {
     this.#low = low;
   }
 
-  probabilities(): Float32Array {
+  probabilities(acquired?: Acquired): Float32Array {
     const policy = this.#networks.get("agent");
     if (policy === undefined) throw fault("internal", { where: "probabilities", rule: "needs a policy" });
-    return scope(() => ops.sigmoid(policy.forward(this.#low)).toFloat32());
+    const { grid, rounds } = this.#feeding.model;
+    const wanted = (view: () => Tensor) => scope(() => ops.sigmoid(policy.forward(view())).toFloat32());
+    if (rounds === 1) {
+      this.#firstWanted ??= wanted(() => this.#low);
+      return this.#firstWanted;
+    }
+    if (acquired === undefined) throw fault("internal", { where: "probabilities", rule: "needs what was acquired" });
+    const { mask, logits } = acquired;
+    return this.#wanted.of(mask, grid.patches, (rows) =>
+      wanted(() => {
+        const { high, low, rowsOf } = this.#some(rows);
+        return roundView({ images: known(high), low, grid }, rowsOf(mask), rowsOf(logits));
+      }),
+    );
   }
 
   logits(mask: Uint8Array): Float32Array {
-    const classifier = this.#networks.get("resnet_hr");
-    return scope(() => {
-      const low = this.#logitsOfLow();
-      const high = classifier?.forward(this.#masked(mask));
-      if (high !== undefined && low !== undefined) return ops.add(high, low).toFloat32();
-      const one = high ?? low;
-      if (one === undefined) throw fault("internal", { where: "logits", rule: "needs a classifier" });
-      return one.toFloat32();
-    });
+    const { grid, rounds } = this.#feeding.model;
+    const classify = (rows: Uint32Array | undefined) => scope(() => this.#logits(mask, this.#some(rows)).toFloat32());
+    return rounds === 1 ? classify(undefined) : this.#said.of(mask, grid.patches, classify);
   }
 
-  #masked(mask: Uint8Array): Tensor {
+  /** [R, K] */
+  #logits(mask: Uint8Array, some: Some): Tensor {
+    const high = this.#networks.get("resnet_hr")?.forward(this.#masked(mask, some));
+    const { lowLogits: low } = some;
+    if (high !== undefined && low !== undefined) return ops.add(high, low);
+    const one = high ?? low;
+    if (one === undefined) throw fault("internal", { where: "logits", rule: "needs a classifier" });
+    return one;
+  }
+
+  #masked(mask: Uint8Array, { high, low, rowsOf }: Some): Tensor {
     const { model, fill } = this.#feeding;
-    if (this.#high === undefined) throw fault("internal", { where: "logits", rule: "needs the images" });
-    if (mask.every((taken) => taken === 1)) return this.#high;
-    const shape = [mask.length / model.grid.patches, model.grid.patches];
-    const taken = fromArray(Float32Array.from(mask), shape, this.#high.device);
-    return maskPatches(this.#high, taken, model.grid, fill === "lr" ? this.#low : undefined);
+    if (mask.every((taken) => taken === 1)) return known(high);
+    return maskPatches(known(high), rowsOf(mask), model.grid, fill === "lr" ? low : undefined);
+  }
+
+  /** @param rows which images; all when absent */
+  #some(rows: Uint32Array | undefined): Some {
+    const { device, shape } = this.#low;
+    const [count] = shape;
+    const rowsOf = (values: Float32Array | Uint8Array) =>
+      fromArray(Float32Array.from(values), [count, values.length / count], device);
+    const all = { high: this.#high, low: this.#low, lowLogits: this.#logitsOfLow(), rowsOf };
+    if (rows === undefined) return all;
+    const index = fromArray(BigInt64Array.from(rows, BigInt), [rows.length], device);
+    const of = <T extends Tensor | undefined>(tensor: T) => tensor && ops.indexSelect(tensor, 0, index);
+    return { high: of(all.high), low: of(all.low)!, lowLogits: of(all.lowLogits), rowsOf: (v) => of(rowsOf(v))! };
   }
 
   #logitsOfLow(): Tensor | undefined {
@@ -132,4 +184,10 @@ class LibtorchBatch implements HeldBatch {
   free(): void {
     for (const tensor of [this.#high, this.#low, this.#lowLogits]) tensor?.free();
   }
+}
+
+/** @throws internal: a batch of which the low resolution alone is known */
+function known(high: Tensor | undefined): Tensor {
+  if (high !== undefined) return high;
+  throw fault("internal", { where: "logits", rule: "needs the images" });
 }

@@ -7,12 +7,15 @@
  */
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
-import { type Choice, choosePatchesOf } from "../method/budget.ts";
+import { type Choice, choosePatches } from "../method/budget.ts";
 import { type Grid, makeGrid, pixelsRead } from "../method/grid.ts";
 import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
+import { mostInRound } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
+import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
+import { type Decided, lookInRounds } from "./look-in-rounds.ts";
 
 /** What the run says about a batch, row by row. */
 export interface Predicted {
@@ -20,8 +23,10 @@ export interface Predicted {
   readonly classes: Float32Array;
   /** 1 for a patch that is taken [B, P]: of a high-resolution classifier all, of a low-resolution one none. */
   readonly mask: Uint8Array;
-  /** The policy's probabilities to take a patch [B, P]; none where no policy chose. */
+  /** The policy's probabilities to take a patch [B, P], where it was last asked; none where no policy chose. */
   readonly patches: Float32Array | undefined;
+  /** In how many rounds patches were asked for [B]; none where no policy chose. */
+  readonly rounds: Uint8Array | undefined;
 }
 
 export interface RunParts {
@@ -101,9 +106,27 @@ export class OpenedRun {
     return this.#engine.hold(views);
   }
 
-  /** The masks [B, P] that the run's choice makes of the policy's probabilities [B, P]. */
-  choose(probabilities: Float32Array): Uint8Array {
-    return choosePatchesOf({ probabilities, patches: this.model.grid.patches }, this.#choice);
+  /** The most patches that one round may ask for. */
+  get mostInRound(): number {
+    return mostInRound(this.model.grid.patches, this.description.rounds);
+  }
+
+  /**
+   * What a policy decides about a batch of `count` images, by a choice.
+   * @param uniforms of image `b`, [P], for a choice that samples
+   */
+  decideOn(
+    held: HeldBatch,
+    count: number,
+    choice: Choice = this.#choice,
+    uniforms: (b: number) => ArrayLike<number> = () => [],
+  ): Promise<Decided> {
+    const { rounds } = this.description;
+    const most = this.mostInRound;
+    const looking = { rounds, count, patches: this.model.grid.patches };
+    return lookInRounds(held, looking, (b, probabilities, acquired) =>
+      choosePatches(probabilities, choice, uniforms(b), { acquired, most }),
+    );
   }
 
   /**
@@ -113,26 +136,46 @@ export class OpenedRun {
    */
   predict(images: Uint8Array): Promise<Predicted> {
     return this.#holding({ images }, async (batch) => {
-      const patches = this.hasPolicy ? await batch.probabilities() : undefined;
-      const mask = patches === undefined ? this.#maskOfClassifier(images) : this.choose(patches);
-      return { classes: this.#probabilitiesOf(await batch.logits(mask)), mask, patches };
+      const count = images.length / (3 * this.model.imageSize ** 2);
+      const decided = this.hasPolicy ? await this.decideOn(batch, count) : undefined;
+      const mask = decided?.mask ?? this.#maskOfClassifier(count);
+      const classes = this.#probabilitiesOf(await batch.logits(mask));
+      return { classes, mask, patches: decided?.probabilities, rounds: decided?.rounds };
     });
   }
 
   /**
-   * The first half of {@link predict}, for whoever has the low resolution only: which patches to acquire.
+   * The first half of {@link predict}, for whoever has the low resolution only: which patches to acquire. Of a run that
+   * decides in rounds, those of one round: acquire them and ask again, until no image wants more.
    * @param low bytes [B, L, L, 3]
-   * @returns the mask [B, P] and the policy's probabilities [B, P]
+   * @param acquired what earlier rounds brought: bytes [B, S, S, 3] with anything elsewhere, and the mask of what is there [B, P]
+   * @returns the mask [B, P] of (further) patches and the policy's probabilities [B, P]
    * @throws input: a run without a policy; usage: bytes of another length
    */
-  async decide(low: Uint8Array): Promise<{ mask: Uint8Array; patches: Float32Array }> {
+  async decide(
+    low: Uint8Array,
+    acquired?: { readonly images: Uint8Array; readonly mask: Uint8Array },
+  ): Promise<{ mask: Uint8Array; patches: Float32Array }> {
     if (!this.hasPolicy) {
       const next = "give --load a run of pretrain, finetune or finetune2stream";
       throw fault("input", { where: "--load", rule: "must hold a policy", got: [...this.networks].join(", "), next });
     }
-    return this.#holding({ low }, async (batch) => {
-      const patches = await batch.probabilities();
-      return { mask: this.choose(patches), patches };
+    const { imageSize, lowSize, grid } = this.model;
+    this.#check({ low });
+    const count = low.length / (3 * lowSize ** 2);
+    const there = acquired?.mask ?? new Uint8Array(count * grid.patches);
+    const inRounds = this.description.rounds > 1;
+    // Nothing of the images is seen where nothing is acquired.
+    const images = acquired?.images ?? new Uint8Array(3 * count * imageSize ** 2);
+    return this.#holding(inRounds ? { images, low } : { low }, async (batch) => {
+      const seen = inRounds ? { mask: there, logits: await batch.logits(there) } : undefined;
+      const patches = await batch.probabilities(seen);
+      const mask = new Uint8Array(there.length);
+      for (let b = 0; b < count; b++) {
+        const round = { acquired: row(there, b, grid.patches), most: this.mostInRound };
+        mask.set(choosePatches(row(patches, b, grid.patches), this.#choice, [], round), b * grid.patches);
+      }
+      return { mask, patches };
     });
   }
 
@@ -188,10 +231,8 @@ export class OpenedRun {
   }
 
   /** A high-resolution classifier takes all patches, a low-resolution one takes none. */
-  #maskOfClassifier(images: Uint8Array): Uint8Array {
-    const { imageSize, grid } = this.model;
-    const count = images.length / (3 * imageSize ** 2);
-    return new Uint8Array(count * grid.patches).fill(this.seesHigh ? 1 : 0);
+  #maskOfClassifier(count: number): Uint8Array {
+    return new Uint8Array(count * this.model.grid.patches).fill(this.seesHigh ? 1 : 0);
   }
 
   #probabilitiesOf(logits: Float32Array): Float32Array {

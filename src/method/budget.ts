@@ -7,6 +7,7 @@
  * Shapes: N images, P patches. Probabilities are 0 … 1, and a mask is a Uint8Array [P]: 1 for a patch that is taken.
  */
 import { fault } from "../errors.ts";
+import { countPatches } from "./grid.ts";
 
 /** How an image's patches are chosen from its probabilities. */
 export type Choice =
@@ -30,8 +31,16 @@ export const asTested = { policy: "threshold", threshold: 0.5 } as const;
 export const takesAll = 0;
 export const takesNone = 2;
 
+/** One of several rounds: what is there before it, and how much it may ask for. */
+export interface Round {
+  /** [P], 1 for a patch that is there already. */
+  readonly acquired: Uint8Array;
+  readonly most: number;
+}
+
 /**
- * The mask of one image. Of patches with equal probability the one with the lower number comes first.
+ * The mask of one image; in a round, of the patches that it adds. Of patches with equal probability the one with the lower
+ * number comes first.
  * @param probabilities [P]
  * @param uniforms [P] random numbers of [0, 1), which "sample" takes a patch by where they lie below its probability
  */
@@ -39,16 +48,24 @@ export function choosePatches(
   probabilities: ArrayLike<number>,
   choice: Choice,
   uniforms: ArrayLike<number> = [],
+  round?: Round,
 ): Uint8Array {
   const wanted = (k: number): boolean => {
+    if (round?.acquired[k] === 1) return false;
     if (choice.policy === "threshold") return probabilities[k] >= choice.threshold;
     return choice.policy === "topk" || uniforms[k] < probabilities[k];
   };
   const mask = new Uint8Array(probabilities.length);
   const taken = Array.from(mask.keys()).filter(wanted);
   taken.sort((a, b) => probabilities[b] - probabilities[a]); // equal ones stay in their order
-  for (const k of taken.slice(0, choice.budget)) mask[k] = 1;
+  for (const k of taken.slice(0, mostOf(choice, round))) mask[k] = 1;
   return mask;
+}
+
+/** How many patches may be taken; any number where nothing limits it. */
+function mostOf({ budget }: Choice, round: Round | undefined): number | undefined {
+  if (round === undefined) return budget;
+  return Math.min(round.most, (budget ?? round.acquired.length) - countPatches(round.acquired));
 }
 
 /** What the policy wants of many images. */
@@ -83,6 +100,11 @@ export interface Threshold {
   readonly patches: number;
 }
 
+/** What a threshold gave when it was tried. */
+export interface Level extends Threshold {
+  readonly accuracy: number;
+}
+
 /**
  * The threshold whose mean number of patches is nearest to `target`; of two that are equally near, the one that takes
  * fewer. It lies midway between the last probability that is taken and the first that is not, rounded to float32, so
@@ -93,9 +115,7 @@ export interface Threshold {
 export function thresholdForPatches(looked: Looked, target: number, budget = looked.patches): Threshold {
   const images = looked.probabilities.length / looked.patches;
   const most = Math.min(budget, looked.patches);
-  if (!(target >= 0 && target <= most)) {
-    throw fault("usage", { where: "--target_patches", rule: `must be within 0 … ${most}`, got: target });
-  }
+  checkTarget(target, most);
   if (target === most) return { threshold: takesAll, patches: most };
   const falling = withinBudget(looked, most);
   let best: Threshold = { threshold: takesNone, patches: 0 };
@@ -108,6 +128,12 @@ export function thresholdForPatches(looked: Looked, target: number, budget = loo
     }
   }
   return best;
+}
+
+/** @throws usage: a mean number of patches that is not within 0 … `most` */
+export function checkTarget(target: number, most: number): void {
+  if (target >= 0 && target <= most) return;
+  throw fault("usage", { where: "--target_patches", rule: `must be within 0 … ${most}`, got: target });
 }
 
 /** The probabilities that some threshold takes: each image's `most` largest, all images' together, falling. */
@@ -142,7 +168,7 @@ export async function thresholdForAccuracy(
   target: number,
   accuraciesAt: (thresholds: readonly number[]) => Promise<readonly number[]>,
   budget = looked.patches,
-): Promise<Threshold & { accuracy: number }> {
+): Promise<Level> {
   const most = Math.min(budget, looked.patches);
   const measure = async (from: number, to: number, steps: number) => {
     const means = Array.from({ length: steps + 1 }, (_, step) => from + ((to - from) * step) / steps);
@@ -159,7 +185,8 @@ export async function thresholdForAccuracy(
   return fine.find(({ accuracy }) => accuracy >= target) ?? coarse[reached];
 }
 
-function unreached(target: number, levels: readonly (Threshold & { accuracy: number })[]) {
+/** The error that no level reaches an accuracy. */
+export function unreached(target: number, levels: readonly Level[]) {
   const best = levels.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
   return fault("usage", {
     where: "--target_accuracy",

@@ -4,6 +4,7 @@
  *
  * Shapes: B batch, P patches.
  */
+import { fault } from "../errors.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -85,7 +86,10 @@ export const estimators = {
 
 export type EstimatorName = keyof typeof estimators;
 
-export function estimatorOf(name: EstimatorName): Estimator {
+/** @throws internal: a way to learn that is none of these, see values.ts */
+export function estimatorOf(name: EstimatorName | "values"): Estimator {
+  if (name === "values")
+    throw fault("internal", { where: "estimator", rule: "must be one that samples masks", got: name });
   return estimators[name];
 }
 

@@ -2,7 +2,7 @@
  * What the networks see: normalized images, the low-resolution view, and images with patches dropped.
  * Source: paper, section 3; the authors' code for how the low resolution is made (nearest neighbour).
  *
- * Shapes: B batch, H W image size, P patches. Images are [B, 3, H, W] stored channels-last.
+ * Shapes: B batch, H W image size, P patches, K classes. Images are [B, 3, H, W] stored channels-last.
  */
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
@@ -92,5 +92,30 @@ export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tens
     const masked =
       low === undefined ? ops.mul(patches, perPatch) : ops.lerp(asPatches(enlarge(low, height)), patches, perPatch);
     return ops.permute(ops.view(masked, [batch, height, width, channels]), [0, 3, 1, 2]);
+  });
+}
+
+/**
+ * What a policy that decides in rounds sees: the patches that are there and the low resolution elsewhere, a plane of ones
+ * where they are there, and a plane that says how unsure the classifier is of it (1 minus its largest probability).
+ * @param images [B, 3, H, W]
+ * @param low the low-resolution view, as {@link lowResolution} gives it
+ * @param mask which patches are there, [B, P]
+ * @param logits the classifier's, [B, K]
+ * @returns [B, 5, H, W]
+ */
+export function roundView(
+  { images, low, grid }: { readonly images: Tensor; readonly low: Tensor; readonly grid: Grid },
+  mask: Tensor,
+  logits: Tensor,
+): Tensor {
+  const [batch, , height, width] = images.shape;
+  return scope(() => {
+    const seen = maskPatches(images, mask, grid, low);
+    const there = ops.resizeNearest(ops.view(mask, [batch, 1, grid.rows, grid.columns]), height);
+    const probabilities = ops.softmax(logits, 1);
+    const largest = ops.gather(probabilities, 1, ops.view(ops.argmax(probabilities, 1), [batch, 1]));
+    const doubt = ops.expand(ops.view(ops.shift(ops.neg(largest), 1), [batch, 1, 1, 1]), [batch, 1, height, width]);
+    return ops.channelsLast(ops.concat([seen, there, doubt], 1));
   });
 }

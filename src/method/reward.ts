@@ -20,11 +20,19 @@ export interface Outcome {
   readonly targets: Tensor;
 }
 
+/** What rewards depend on besides the outcome. */
+interface RewardNumbers {
+  /** Reward of a wrong answer: a number of at most zero. */
+  readonly penalty: number;
+  /** What a patch costs, in units of the label's probability; nothing when absent. */
+  readonly price?: number | undefined;
+}
+
 interface Rule {
   /** What it is, for the help. */
   readonly words: string;
-  /** Each image's reward [B]; `penalty` is that of a wrong answer, a number of at most zero. */
-  earned(outcome: Outcome, penalty: number): Tensor;
+  /** Each image's reward, [B]. */
+  earned(outcome: Outcome, numbers: RewardNumbers): Tensor;
 }
 
 /** What `--reward` names. A new reward is one entry. */
@@ -32,7 +40,7 @@ export const rewards = {
   /** 1 − (|a|/P)² when right, else the penalty. */
   quadratic: {
     words: "the paper's",
-    earned({ right, mask }, penalty) {
+    earned({ right, mask }, { penalty }) {
       const share = ops.mean(mask, [1]);
       const earned = ops.shift(ops.neg(ops.mul(share, share)), 1);
       return ops.where(ops.atLeast(right, 0.5), earned, full([], penalty, "float32", right.device));
@@ -43,25 +51,32 @@ export const rewards = {
     words: "that of the 2019 code",
     earned: ({ right, mask }) => ops.add(ops.shift(ops.neg(ops.mean(mask, [1])), 1), right, 0.5),
   },
+  /** The label's probability − price·|a|: what a mask tells the classifier, less what it costs. */
+  priced: {
+    words: "the label's probability minus --price a patch",
+    earned({ logits, targets, mask }, { price = 0 }) {
+      const labels = ops.view(targets, [-1, 1]);
+      const probability = ops.view(ops.gather(ops.softmax(logits, 1), 1, labels), [-1]);
+      return ops.subtract(probability, ops.sum(mask, [1]), price);
+    },
+  },
 } satisfies Record<string, Rule>;
 
 export type RewardKind = keyof typeof rewards;
 
-export interface RewardOptions {
+export interface RewardOptions extends RewardNumbers {
   readonly kind: RewardKind;
-  /** Reward of a wrong answer: a number of at most zero. */
-  readonly penalty: number;
 }
 
 /** As the options of a stage name them. */
-export function rewardingOf({ reward: kind, penalty }: { reward: RewardKind; penalty: number }): RewardOptions {
-  return { kind, penalty };
+export function rewardingOf({ reward: kind, penalty, price }: RewardNumbers & { reward: RewardKind }): RewardOptions {
+  return { kind, penalty, price };
 }
 
 /** R(a) of what came of masks, [B]. */
-export function reward(outcome: Outcome, { kind, penalty }: RewardOptions): Tensor {
+export function reward(outcome: Outcome, { kind, ...numbers }: RewardOptions): Tensor {
   const rule: Rule = rewards[kind];
-  return scope(() => rule.earned(outcome, penalty));
+  return scope(() => rule.earned(outcome, numbers));
 }
 
 /** A = R(a) − R(â): how much better the sampled mask did than the greedy one (self-critical baseline), [B] and [B] → [B]. */

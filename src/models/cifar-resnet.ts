@@ -15,10 +15,18 @@ export interface CifarResNetOptions {
   prefix?: string;
   /** Name of the last layer. */
   head?: string;
+  /** The last layer sees every position of the last map, and not their mean. */
+  keepsMap?: boolean;
 }
 
 /** Images [B, 3, H, W] → [B, outputs]. */
-export function cifarResNet({ blocks, outputs, prefix = "", head = "fc" }: CifarResNetOptions): Network {
+export function cifarResNet({
+  blocks,
+  outputs,
+  prefix = "",
+  head = "fc",
+  keepsMap = false,
+}: CifarResNetOptions): Network {
   return <V>(layers: Layers<V>, images: V): V => {
     const stem = { conv: `${prefix}conv1`, bn: `${prefix}bn1` };
     let x = layers.convBnRelu(images, stem, { channels: widths[0], kernel: 3 });
@@ -28,7 +36,7 @@ export function cifarResNet({ blocks, outputs, prefix = "", head = "fc" }: Cifar
         x = basicBlock(layers, x, { name, channels, shrinks: segment > 0 && block === 0 });
       }
     });
-    return layers.linear(layers.globalAveragePool(x), head, outputs);
+    return layers.linear(keepsMap ? layers.flatten(x) : layers.globalAveragePool(x), head, outputs);
   };
 }
 

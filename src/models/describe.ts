@@ -35,7 +35,7 @@ function describe({
   description,
   imageSize,
   lowSize,
-  lowInput,
+  policyInput,
   grid,
   dataset,
   classifier,
@@ -49,7 +49,7 @@ function describe({
     patchSize: grid.patchSize,
     lowSize,
     classifier: sizeOf(classifier(classesOf[dataset]), imageSize),
-    policy: sizeOf(policy, lowInput),
+    policy: sizeOf(policy, policyInput.size),
   };
 }
 

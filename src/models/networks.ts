@@ -26,7 +26,11 @@ export interface NetworkSetting {
 
 /** The network of that name, its parameters not yet set. */
 function emptyNetwork({ model, classes, device }: NetworkSetting, name: NetworkName): Learner {
-  const network = name === "agent" ? model.policy : model.classifier(classes);
+  if (name === "agent") {
+    const { size, channels } = model.policyInput;
+    return { network: model.policy, parameters: new Parameters(model.policy, size, device, channels) };
+  }
+  const network = model.classifier(classes);
   return {
     network,
     parameters: new Parameters(network, name === "resnet_hr" ? model.imageSize : model.lowInput, device),

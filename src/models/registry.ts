@@ -4,6 +4,7 @@
  */
 import { fault } from "../errors.ts";
 import { type Grid, makeGrid, type PatchSize, sidesOf } from "../method/grid.ts";
+import { roundChannels } from "../method/rounds.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
 import { efficientNetLite0 } from "./efficientnet-lite.ts";
@@ -12,6 +13,10 @@ import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.
 export const variants = ["2019", "2020"] as const;
 export type Variant = (typeof variants)[number];
 
+/** What the policy's outputs are made of: the mean of its last map, which forgets where things are (the paper's), or all of it. */
+export const policyHeads = ["mean", "map"] as const;
+export type PolicyHead = (typeof policyHeads)[number];
+
 /** What the model's flags say; sizes are sides in pixels. */
 export interface ModelOptions {
   model: string;
@@ -19,6 +24,8 @@ export interface ModelOptions {
   img_size?: number | undefined;
   lr_size?: number | undefined;
   patch_size?: PatchSize | undefined;
+  rounds?: number | undefined;
+  policy_head?: PolicyHead | undefined;
 }
 
 export interface Model {
@@ -41,8 +48,13 @@ export interface Model {
   readonly pretrained: PretrainedName | undefined;
   /** Logits [B, classes] of [B, 3, H, W]. */
   classifier(classes: number): Network;
-  /** Logits [B, P] of the low-resolution image. */
+  /** In how many rounds the policy decides, at most. */
+  readonly rounds: number;
+  readonly policyHead: PolicyHead;
+  /** Logits [B, P] of what the policy sees. */
   readonly policy: Network;
+  /** What it sees: the low resolution; where it decides in rounds, a {@link roundView}. */
+  readonly policyInput: { readonly size: number; readonly channels: number };
 }
 
 export type ModelDataset = "cifar10" | "cifar100" | "fmow" | "imagenet" | "synthetic";
@@ -53,7 +65,7 @@ interface Form {
   readonly description: string;
   readonly pretrained?: PretrainedName;
   classifier(classes: number): Network;
-  policy(patches: number): Network;
+  policy(patches: number, keepsMap: boolean): Network;
   readonly imageSize: number;
 }
 
@@ -69,7 +81,7 @@ function narrow(description: string, blocks: number): Form {
     description: `${description}; policy with 1/1/1 blocks`,
     imageSize: 32,
     classifier: (outputs) => cifarResNet({ blocks, outputs }),
-    policy: (outputs) => cifarResNet({ blocks: 1, outputs, prefix: "features.", head: "logit" }),
+    policy: (outputs, keepsMap) => cifarResNet({ blocks: 1, outputs, prefix: "features.", head: "logit", keepsMap }),
   };
 }
 
@@ -78,7 +90,8 @@ const wide: Form = {
   imageSize: 32,
   classifier: (outputs) =>
     resNet({ block: "basic", blocks: [3, 4, 6, 3], stem: "small", outputs, names: wideCifarNames }),
-  policy: (outputs) => resNet({ block: "basic", blocks: [1, 1, 1, 1], stem: "small", outputs, names: wideCifarNames }),
+  policy: (outputs, keepsMap) =>
+    resNet({ block: "basic", blocks: [1, 1, 1, 1], stem: "small", outputs, names: wideCifarNames, keepsMap }),
 };
 
 const blocksOf = { resnet34: [3, 4, 6, 3], resnet50: [3, 4, 6, 3], resnet101: [3, 4, 23, 3] } as const;
@@ -92,16 +105,17 @@ function torchvision(name: keyof typeof blocksOf, variant: Variant, imageSize: n
     pretrained: name,
     imageSize,
     classifier: (outputs) => resNet({ block, blocks: blocksOf[name], stem: "large", outputs, names: torchvisionNames }),
-    policy: (outputs) =>
+    policy: (outputs, keepsMap) =>
       variant === "2019"
-        ? largePolicy(outputs)
-        : resNet({ block: "basic", blocks: [2, 2, 2, 2], stem: "large", outputs, names: torchvisionNames }),
+        ? largePolicy(outputs, keepsMap)
+        : resNet({ block: "basic", blocks: [2, 2, 2, 2], stem: "large", outputs, names: torchvisionNames, keepsMap }),
   };
 }
 
 /** 2019's policy for larger images. */
-function largePolicy(outputs: number): Network {
-  return resNet({ block: "basic", blocks: [1, 1, 1, 1], stem: "large", outputs, names: policyNames, halved: true });
+function largePolicy(outputs: number, keepsMap: boolean): Network {
+  const form = { block: "basic", blocks: [1, 1, 1, 1], stem: "large", names: policyNames, halved: true } as const;
+  return resNet({ ...form, outputs, keepsMap });
 }
 
 /** A network that two cores train, for larger images. */
@@ -150,7 +164,13 @@ export function allModels(): Model[] {
 const quarter = 4;
 
 /** @throws kind "usage" for a name or form that there is not, or sizes that do not go together. */
-export function findModel({ model: name, variant = "2019", ...sizes }: ModelOptions): Model {
+export function findModel({
+  model: name,
+  variant = "2019",
+  rounds = 1,
+  policy_head: policyHead = "mean",
+  ...sizes
+}: ModelOptions): Model {
   const entry = entries.find((candidate) => candidate.name === name);
   if (entry === undefined) {
     throw fault("usage", { where: "--model", rule: `must be one of ${modelNames.join(", ")}`, got: name });
@@ -163,19 +183,23 @@ export function findModel({ model: name, variant = "2019", ...sizes }: ModelOpti
   const imageSize = sizes.img_size ?? form.imageSize;
   const lowSize = sizeWithin("--lr_size", sizes.lr_size, imageSize);
   const grid = gridOf(imageSize, sizes.patch_size);
+  const lowInput = variant === "2019" ? imageSize : lowSize;
   return {
     name,
     variant,
     description: form.description,
     imageSize,
     lowSize,
-    lowInput: variant === "2019" ? imageSize : lowSize,
+    lowInput,
     grid,
     dataset: entry.dataset,
     transform: transformOf(entry.dataset),
     pretrained: form.pretrained,
     classifier: (classes) => form.classifier(classes),
-    policy: form.policy(grid.patches),
+    rounds,
+    policyHead,
+    policy: form.policy(grid.patches, policyHead === "map"),
+    policyInput: rounds > 1 ? { size: imageSize, channels: roundChannels } : { size: lowInput, channels: 3 },
   };
 }
 

@@ -19,6 +19,8 @@ export interface ResNetOptions {
   names: ResNetNames;
   /** Averages the images over 2 × 2 pixels first. */
   halved?: boolean;
+  /** The last layer sees every position of the last map, and not their mean. */
+  keepsMap?: boolean;
 }
 
 /** How parameters are called in PyTorch files; segments and blocks count from 0. */
@@ -58,7 +60,15 @@ function pair(sequential: string): ConvolutionNames {
   return { conv: `${sequential}.0`, bn: `${sequential}.1` };
 }
 
-export function resNet({ block, blocks, stem, outputs, names, halved = false }: ResNetOptions): Network {
+export function resNet({
+  block,
+  blocks,
+  stem,
+  outputs,
+  names,
+  halved = false,
+  keepsMap = false,
+}: ResNetOptions): Network {
   return <V>(layers: Layers<V>, images: V): V => {
     const residual = block === "basic" ? basicBlock : bottleneckBlock;
     const expansion = block === "basic" ? 1 : bottleneckExpansion;
@@ -71,7 +81,7 @@ export function resNet({ block, blocks, stem, outputs, names, halved = false }: 
         x = residual(layers, x, { name: names.block(segment, index), channels, stride, projection });
       }
     });
-    return layers.linear(layers.globalAveragePool(x), names.head, outputs);
+    return layers.linear(keepsMap ? layers.flatten(x) : layers.globalAveragePool(x), names.head, outputs);
   };
 }
 

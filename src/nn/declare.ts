@@ -37,10 +37,10 @@ export interface Declaration {
   readonly outputs: number;
 }
 
-/** Declares `network` for images of `imageSize` × `imageSize` with 3 channels. */
-export function declare(network: Network, imageSize: number): Declaration {
+/** Declares `network` for images of `imageSize` × `imageSize`; those of a policy that decides in rounds have more than 3 channels. */
+export function declare(network: Network, imageSize: number, channels = 3): Declaration {
   const layers = new Declaring();
-  const output = network(layers, [3, imageSize, imageSize] as FlowShape);
+  const output = network(layers, [channels, imageSize, imageSize] as FlowShape);
   const { entries, convolutions, linears, multiplyAdds } = layers;
   return { entries, convolutions, linears, multiplyAdds, outputs: output[0] };
 }
@@ -105,6 +105,10 @@ class Declaring implements Layers<FlowShape> {
 
   globalAveragePool([channels]: FlowShape): FlowShape {
     return [channels];
+  }
+
+  flatten([channels, height, width]: FlowShape): FlowShape {
+    return [channels * height * width];
   }
 
   linear([features]: FlowShape, name: string, outputs: number): FlowShape {

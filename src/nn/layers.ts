@@ -63,6 +63,8 @@ export interface Layers<V> {
   padChannels(x: V, channels: number): V;
   /** The mean over all positions. [B, C, H, W] → [B, C] */
   globalAveragePool(x: V): V;
+  /** All positions of all channels, channel by channel and row by row. [B, C, H, W] → [B, C·H·W] */
+  flatten(x: V): V;
   /** [B, C] → [B, outputs], with bias. */
   linear(x: V, name: string, outputs: number): V;
   /** Marks a part whose inner values are not needed afterwards, so that their memory can be reused. */
@@ -72,7 +74,7 @@ export interface Layers<V> {
 /** A network: its layers applied to [B, C, H, W] images, giving [B, outputs] logits. */
 export type Network = <V>(layers: Layers<V>, x: V) => V;
 
-/** [channels, height, width] of one image between layers, or [features] behind the pooling. */
+/** [channels, height, width] of one image between layers, or [features] behind pooling or flattening. */
 export type FlowShape = readonly number[];
 
 /** Zeros on each side that keep the size at stride 1. */

@@ -40,8 +40,8 @@ export class Parameters {
   readonly #learned: readonly Slot[];
   readonly #buffers: readonly Slot[];
 
-  constructor(network: Network, imageSize: number, device: Device) {
-    this.declaration = declare(network, imageSize);
+  constructor(network: Network, imageSize: number, device: Device, channels = 3) {
+    this.declaration = declare(network, imageSize, channels);
     const { entries } = this.declaration;
     const learned = entries.filter((entry) => !isBuffer(entry));
     const matrices = learned.filter(({ role }) => role === "convWeight");

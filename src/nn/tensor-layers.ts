@@ -20,6 +20,10 @@ export class TensorLayers {
     return ops.globalAveragePool(x);
   }
 
+  flatten(x: Tensor): Tensor {
+    return ops.reshape(x, [x.shape[0], -1]);
+  }
+
   block(body: () => Tensor): Tensor {
     return scope(body);
   }

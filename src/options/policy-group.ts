@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { estimators } from "../method/estimator.ts";
 import { rewards } from "../method/reward.ts";
-import { oneOf } from "./option.ts";
+import { values } from "../method/values.ts";
+import { oneOf, whole } from "./option.ts";
 
 const fill = z.enum(["zero", "lr"]);
 
@@ -13,6 +14,20 @@ export const penalty = z.number().max(0).describe("reward of a wrong answer");
 
 /** Where the checkpoints that a stage starts from say nothing of it. */
 export const foundFill = fill.default("zero");
+
+const policyHead = z.enum(["mean", "map"]);
+export const foundPolicyHead = policyHead.default("mean");
+
+/** Of pretraining alone. */
+export const pretrainingGroup = {
+  estimator: oneOf("how the policy learns from rewards", { ...estimators, ...values }).default("self_critical"),
+  rounds: whole(1)
+    .optional()
+    .describe(
+      "rounds in which the policy decides, at most: in each it sees what it has so far and asks for more, or stops; above 1 with --estimator values; as in the policy's run when absent, else 1",
+    ),
+};
+export const foundRounds = whole(1).default(1);
 
 /** Of a classifier that learns on masks. */
 export const randomMasks = z.number().min(0).max(1).default(0);
@@ -36,6 +51,12 @@ export const policyGroup = {
     .describe("accepted so that the authors' command lines work; has no effect, as in their code"),
   estimator: oneOf("how the policy learns from rewards", estimators).default("self_critical"),
   reward: oneOf("what a mask earns", rewards).default("quadratic"),
+  price: z.number().min(0).default(0.01).describe("with --reward priced, what a patch costs"),
+  policy_head: policyHead
+    .optional()
+    .describe(
+      "what the policy's outputs are made of: the mean of its last map, which forgets where things are, or the whole map; as in the policy's run when absent, else mean",
+    ),
   fill: fill
     .optional()
     .describe(

@@ -11,7 +11,16 @@ import { deviceGroup } from "./device-group.ts";
 import { modelGroup } from "./model-group.ts";
 import { byModel, checkpoint, defaultsFor, file, onByDefault } from "./option.ts";
 import { parseWith } from "./parse.ts";
-import { finetuningGroup, foundFill, penalty, policyGroup, randomMasks } from "./policy-group.ts";
+import {
+  finetuningGroup,
+  foundFill,
+  foundPolicyHead,
+  foundRounds,
+  penalty,
+  policyGroup,
+  pretrainingGroup,
+  randomMasks,
+} from "./policy-group.ts";
 import { trainingGroup } from "./training-group.ts";
 
 export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
@@ -47,6 +56,7 @@ export const schemas = {
   pretrain: z.strictObject({
     ...everyStage,
     ...policyGroup,
+    ...pretrainingGroup,
     ckpt_hr_cl: startingPoint("high-resolution classifier, the judge"),
     curriculum: onByDefault(
       "in epoch e, let the policy decide only the first e + 1 patches, and take the others",
@@ -93,14 +103,16 @@ export const schemas = {
   }),
 } as const;
 
+const found = { fill: foundFill, policy_head: foundPolicyHead };
+
 /** The same with nothing missing: what is taken from data or checkpoints is there, and what has a default by model. */
 const resolved = {
   classifier_training: schemas.classifier_training.required({ model: true, variant: true, lr: true }),
-  pretrain: schemas.pretrain.required({ model: true, variant: true, batch_size: true }).extend({ fill: foundFill }),
-  finetune: schemas.finetune.required({ model: true, variant: true, penalty: true }).extend({ fill: foundFill }),
-  finetune2stream: schemas.finetune2stream
-    .required({ model: true, variant: true, penalty: true })
-    .extend({ fill: foundFill }),
+  pretrain: schemas.pretrain
+    .required({ model: true, variant: true, batch_size: true })
+    .extend({ ...found, rounds: foundRounds }),
+  finetune: schemas.finetune.required({ model: true, variant: true, penalty: true }).extend(found),
+  finetune2stream: schemas.finetune2stream.required({ model: true, variant: true, penalty: true }).extend(found),
 } as const;
 
 type Parsed = { readonly [S in StageName]: z.infer<(typeof schemas)[S]> };
@@ -144,7 +156,7 @@ function optionsOfRun(stage: StageName, folder: unknown): Record<string, unknown
 /** The options that say which model. */
 export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "patch_size"] as const;
 /** Those that a stage takes from its data or its checkpoints where no flag gives them. */
-export const foundOptionNames = [...modelOptionNames, "fill"] as const;
+export const foundOptionNames = [...modelOptionNames, "fill", "policy_head", "rounds"] as const;
 
 /**
  * The options with the defaults for their model where nothing was given; they are not changed.

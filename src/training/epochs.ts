@@ -6,7 +6,7 @@ import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluateMasks, everyPatch } from "../evaluation/evaluate-masks.ts";
-import { maskBy } from "../evaluation/masks.ts";
+import { decidedBy, masksBy } from "../evaluation/masks.ts";
 import { toJson } from "../files/json.ts";
 import { openLearners } from "../inference/open-run.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
@@ -150,9 +150,9 @@ async function testAfter({ networks: learners, rewarding }: Learning, setting: S
   const { description, reporter, data } = setting;
   const run = openLearners({ learners, description }, setting);
   try {
-    const mask = run.hasPolicy ? maskBy(description.choice, 0) : everyPatch;
-    const { verdicts } = await evaluateMasks(data[testSplitOf({ data })]!, { run, rewarding, reporter }, [mask]);
-    return verdicts[0].metrics.metrics();
+    const mask = run.hasPolicy ? masksBy(decidedBy(run, description.choice, 0)) : everyPatch;
+    const [verdict] = await evaluateMasks(data[testSplitOf({ data })]!, { run, rewarding, reporter }, [mask]);
+    return verdict.metrics.metrics();
   } finally {
     await run.free();
   }

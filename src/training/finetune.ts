@@ -81,7 +81,7 @@ export interface FinetuneContext {
     FinetuneOptions,
     "alpha" | "beta" | "reward" | "penalty" | "fill" | "classifier_bn" | "policy_loss" | "estimator" | "random_masks"
   > &
-    Partial<Pick<TwoStreamOptions, "two_stream_mix">>;
+    Partial<Pick<TwoStreamOptions, "two_stream_mix" | "price">>;
   optimizer: Optimizer;
   lr: Rate;
 }

@@ -3,10 +3,12 @@
  *
  * Shapes: B batch, P patches, K classes.
  */
+import { fault } from "../errors.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { lowResolution } from "../method/images.ts";
 import { bounded, decidedPatches, decideLeading } from "../method/policy.ts";
 import { rewardingOf } from "../method/reward.ts";
+import { valueDraws } from "../method/values.ts";
 import type { Learner } from "../models/networks.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer, type Rate } from "../nn/optimizer.ts";
@@ -17,8 +19,10 @@ import * as ops from "../tensor/ops.ts";
 import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { type Setting, startNetworks } from "./setting.ts";
+import { valueStep } from "./value-step.ts";
 
 export function pretrain(options: PretrainOptions, setting: Setting): Learning {
+  checkRounds(options, setting.model.grid.patches);
   const { agent: policy, resnet_hr: classifier } = startNetworks(setting, options.seed, {
     agent: options.load === undefined ? "fresh" : { flag: "--load", path: options.load },
     resnet_hr: { flag: "--ckpt_hr_cl", path: options.ckpt_hr_cl },
@@ -26,6 +30,20 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
   const judge = new FrozenNetwork(classifier.network, classifier.parameters, setting.precision);
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const { patches } = setting.model.grid;
+  const rewarding = rewardingOf(options);
+  const { estimator } = options;
+  const learned: Pick<Learning, "uniformsPerImage" | "decided" | "step"> =
+    estimator === "values"
+      ? {
+          uniformsPerImage: valueDraws(patches),
+          step: (batch, lr) =>
+            valueStep(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer, lr }),
+        }
+      : {
+          uniformsPerImage: estimatorOf(estimator).drawsPerPatch * patches,
+          decided: (epoch) => decidedPatches(epoch, patches, options.curriculum),
+          step: (batch, lr) => pretrainStep(policy, judge, batch, { setting, options, optimizer, lr }),
+        };
   return {
     // The classifier is saved too, as it is: a checkpoint holds all that a resumed run and its users need.
     networks: new Map([
@@ -33,12 +51,19 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
       ["resnet_hr", classifier],
     ]),
     optimizer,
-    uniformsPerImage: estimatorOf(options.estimator).drawsPerPatch * patches,
-    rewarding: rewardingOf(options),
-    decided: (epoch) => decidedPatches(epoch, patches, options.curriculum),
-    step: (batch, lr) => pretrainStep(policy, judge, batch, { setting, options, optimizer, lr }),
+    ...learned,
+    rewarding,
     free: () => judge.free(),
   };
+}
+
+/** A sampled policy's rounds would have to be sampled together, which no estimator here does. @throws usage */
+function checkRounds({ rounds, estimator }: PretrainOptions, patches: number): void {
+  if (rounds > patches)
+    throw fault("usage", { where: "--rounds", rule: `must be at most the ${patches} patches`, got: rounds });
+  if (rounds === 1 || estimator === "values") return;
+  const next = "give --estimator values --reward priced, or leave --rounds out";
+  throw fault("usage", { where: "--rounds", rule: `must be 1 with --estimator ${estimator}`, got: rounds, next });
 }
 
 export function adam({ wd: weightDecay, clip }: { wd: number; clip?: number | undefined }) {
@@ -47,7 +72,8 @@ export function adam({ wd: weightDecay, clip }: { wd: number; clip?: number | un
 
 interface StepContext {
   setting: Pick<Setting, "model" | "precision">;
-  options: Pick<PretrainOptions, "alpha" | "beta" | "reward" | "penalty" | "curriculum" | "fill" | "estimator">;
+  options: Pick<PretrainOptions, "alpha" | "beta" | "reward" | "penalty" | "curriculum" | "fill" | "estimator"> &
+    Partial<Pick<PretrainOptions, "price">>;
   optimizer: Optimizer;
   lr: Rate;
 }

@@ -13,6 +13,7 @@ import { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { withFill } from "./choose-fill.ts";
 import { withModel } from "./choose-model.ts";
+import { withPolicy } from "./choose-policy.ts";
 import { classifierTraining } from "./classifier-training.ts";
 import { learnEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
@@ -44,7 +45,8 @@ export async function train<S extends StageName>(
   { reporter = silentReporter, data }: TrainContext = {},
 ): Promise<StageResult> {
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);
-  const options = withModelDefaults(stage, withFill(await withModel(given, reporter, data), reporter));
+  const chosen = withFill(await withModel(given, reporter, data), reporter);
+  const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));
   const prepared = await prepare(options, reporter, data);
   let [run, learning]: [RunFolder?, Learning?] = [];
   try {

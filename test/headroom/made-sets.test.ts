@@ -72,7 +72,15 @@ function madeRun(bound: number, answer: Answer): EvaluatedRun {
   });
   const description: RunDescription = {
     ...{ model: "made", variant: "2019", imageSize: size, lowSize: 1, patchSize: 1, bands: split.bands },
-    ...{ transform: "cifar", normalization: split.normalization, fill: "lr", classes: split.classes, choice: asTested },
+    ...{
+      transform: "cifar",
+      normalization: split.normalization,
+      fill: "lr",
+      rounds: 1,
+      policyHead: "mean",
+      classes: split.classes,
+      choice: asTested,
+    },
   };
   const engine = madeEngine(answer);
   const run = new OpenedRun({

@@ -21,7 +21,7 @@ vi.mock(import("../../src/evaluation/evaluate-masks.ts"), async (original) => {
   const evaluateMasks: typeof module.evaluateMasks = async (...given) => {
     const evaluated = await module.evaluateMasks(...given);
     const found = script.tests.shift();
-    if (found !== undefined) evaluated.verdicts[0].metrics.metrics = () => found;
+    if (found !== undefined) evaluated[0].metrics.metrics = () => found;
     return evaluated;
   };
   return { ...module, evaluateMasks };

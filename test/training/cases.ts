@@ -32,7 +32,10 @@ export const tinyModel: Model = {
   transform: "cifar",
   pretrained: undefined,
   classifier: (classes) => cifarResNet({ blocks: 1, outputs: classes }),
+  rounds: 1,
+  policyHead: "mean",
   policy: cifarResNet({ blocks: 1, outputs: 16, prefix: "features.", head: "logit" }),
+  policyInput: { size: 8, channels: 3 },
 };
 export const tinyClasses = 3;
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Checkpoint } from "../../src/checkpoints/checkpoint.ts";
 import { Loader } from "../../src/data/loader.ts";
-import type { MaskOf } from "../../src/evaluation/evaluate-masks.ts";
+import type { MasksOf } from "../../src/evaluation/evaluate-masks.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { asFloat32, float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
 import { Normalizer } from "../../src/method/images.ts";
@@ -34,7 +34,7 @@ import { listener, memoryData } from "./small-runs.ts";
 /** What the next tests find or throw, and what the loop asked of its neighbours. */
 const script = vi.hoisted(() => ({
   tests: [] as (Metrics | Error)[],
-  masks: [] as MaskOf[],
+  masks: [] as MasksOf[],
   runners: [] as RunnerOptions[],
   freed: 0,
 }));
@@ -45,7 +45,7 @@ vi.mock(import("../../src/evaluation/evaluate-masks.ts"), async (original) => {
     const found = script.tests.shift() ?? { accuracy: 0 };
     if (found instanceof Error) throw found;
     const evaluated = await module.evaluateMasks(split, evaluating, masks);
-    evaluated.verdicts[0].metrics.metrics = () => found;
+    evaluated[0].metrics.metrics = () => found;
     return evaluated;
   };
   return { ...module, evaluateMasks };
@@ -330,12 +330,13 @@ describe("a policy", () => {
   });
 
   it("is tested on patches of a probability of one half and more, a classifier alone on all", async () => {
-    const wanted = Float32Array.of(0.25, 0.5, 0.75);
+    const held = { probabilities: () => Float32Array.of(0.25, 0.5, 0.75, 1), logits: vi.fn(), free: vi.fn() };
+    const masksOfOne = () => Promise.all(script.masks.map((mask) => mask({ held, first: 0, count: 1, patches: 4 })));
     await learn({ options: { max_epochs: 1 }, networks: ["agent", "resnet_hr"] });
-    expect(script.masks.map((mask) => [...mask(0, wanted)])).toEqual([[0, 1, 1]]);
+    expect(await masksOfOne()).toEqual([Uint8Array.of(0, 1, 1, 1)]);
     script.masks = [];
     await learn({ options: { max_epochs: 1 } });
-    expect(script.masks.map((mask) => [...mask(0, wanted)])).toEqual([[1, 1, 1]]);
+    expect(await masksOfOne()).toEqual([Uint8Array.of(1, 1, 1, 1)]);
   });
 });
 

@@ -68,7 +68,7 @@ function makeRun(name: string, networks: readonly NetworkName[], made: Made = {}
     ...{ model: model.name, variant: model.variant, imageSize: model.imageSize, lowSize: model.lowSize },
     ...{ patchSize: model.grid.patchSize, bands: ["red", "green", "blue"], transform: "cifar", fill: "zero" },
     ...{ normalization: data.train.normalization, classes: [...classes] },
-    choice: { policy: "threshold", threshold: 0.5 },
+    ...{ rounds: 1, policyHead: "mean", choice: { policy: "threshold", threshold: 0.5 } },
   };
   const run = RunFolder.create(at(name), {
     ...{ stage: "made", options: { ...options }, versions: {}, description },

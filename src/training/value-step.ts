@@ -1,0 +1,48 @@
+/**
+ * Stage 2 by values (`--estimator values`): the frozen classifier reads each image with some random patches and with some
+ * more, and the policy, which sees the first, learns what the others add.
+ *
+ * Shapes: B batch, P patches.
+ */
+import { lowResolution, roundView } from "../method/images.ts";
+import type { RewardOptions } from "../method/reward.ts";
+import { nestedMasks, valueLoss } from "../method/values.ts";
+import type { Learner } from "../models/networks.ts";
+import type { FrozenNetwork } from "../nn/frozen.ts";
+import type { Optimizer, Rate } from "../nn/optimizer.ts";
+import { forward } from "../nn/training.ts";
+import { noGradients, withGradients } from "../tensor/autograd.ts";
+import { judgeMasks } from "./judge-masks.ts";
+import type { Batch, StepNumbers } from "./learning.ts";
+import type { Setting } from "./setting.ts";
+
+interface StepContext {
+  readonly setting: Pick<Setting, "model" | "precision">;
+  readonly fill: "zero" | "lr";
+  readonly rewarding: RewardOptions;
+  readonly optimizer: Optimizer;
+  readonly lr: Rate;
+}
+
+/** One update of the policy, on a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
+export function valueStep(
+  policy: Learner,
+  classifier: FrozenNetwork,
+  { images, labels, uniforms }: Batch,
+  { setting: { model, precision }, fill, rewarding, optimizer, lr }: StepContext,
+): StepNumbers {
+  const { grid, rounds } = model;
+  return withGradients(() => {
+    const { view, before, after } = noGradients(() => {
+      const low = lowResolution(images, model);
+      const masks = nestedMasks(uniforms, rounds);
+      const seen = { images, labels, low: fill === "lr" ? low : undefined, grid };
+      const [before, after] = judgeMasks([masks.before, masks.after], classifier, seen, rewarding);
+      const view = rounds > 1 ? roundView({ images, low, grid }, before.mask, before.logits) : low;
+      return { view, before, after };
+    });
+    const loss = valueLoss(forward(policy, view, precision, "train"), before, after);
+    optimizer.step(loss, lr);
+    return { loss, correct: after.right, reward: after.reward, baselineReward: before.reward, mask: after.mask };
+  });
+}
