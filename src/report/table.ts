@@ -126,7 +126,7 @@ export function htmlTable(table: ResultTable | SeedsTable): Markup {
     return html`<tr class="${kind}"><th scope="row">${name}</th>${cells}</tr>`;
   });
   const meanings = columns.map(({ header, meaning }) => html`<span><b>${header}</b> ${meaning}</span>`);
-  return html`<table class="results">
+  return html`<table class="${"seeds" in table ? "results over-seeds" : "results"}">
 <thead><tr><th scope="col"><span class="unseen">way to classify</span></th>${header}</tr></thead>
 <tbody>
 ${rows}
