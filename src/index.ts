@@ -16,6 +16,7 @@ export { evaluateRun } from "./evaluation/evaluate-run.ts";
 export type { EvaluationRow, RunEvaluation } from "./evaluation/evaluation.ts";
 export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/experiment-file.ts";
 export { type ExperimentResult, runExperiment } from "./experiment/run-experiment.ts";
+export { readSeeds, runSeeds, type SeededExperiment, type SeedsResult } from "./experiment/run-seeds.ts";
 export { type OpenOptions, openPredictor } from "./inference/open-run.ts";
 export type { OpenedRun, Predicted } from "./inference/opened-run.ts";
 export { type Choice, choosePatches, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";

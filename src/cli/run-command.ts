@@ -1,4 +1,4 @@
-/** `patchdrop run`: the stages of an experiment file, in order, resumable. */
+/** `patchdrop run`: the stages of an experiment file, in order, resumable; with one seed or with several. */
 import { basename, extname, join } from "node:path";
 import { Command } from "commander";
 import { parseWith } from "../options/parse.ts";
@@ -9,7 +9,8 @@ import { addFlags, type Flags } from "./flags.ts";
 const examples = `
 Examples:
   patchdrop run configs/cifar10-cpu.yaml --data_dir data/cifar10
-  patchdrop run configs/quickstart.yaml --out runs/try --seed 2`;
+  patchdrop run configs/quickstart.yaml --out runs/try --seed 2
+  patchdrop run configs/quickstart.yaml --seeds 1,2,3`;
 
 export function runCommand(): Command {
   const command = new Command("run")
@@ -28,22 +29,27 @@ export function runCommand(): Command {
 /** Runs the file, prints the table and the page's path. */
 export async function runExperimentFile(
   config: string,
-  { out, ...overrides }: RunOptions,
+  { out, seeds, ...overrides }: RunOptions,
   quiet: boolean,
 ): Promise<void> {
-  const [{ readExperiment }, { runExperiment }, { textTable }, { terminalReporter }] = await Promise.all([
+  const [{ readExperiment }, { runExperiment }, { readSeeds, runSeeds }, { textTable }, terminal] = await Promise.all([
     import("../experiment/experiment-file.ts"),
     import("../experiment/run-experiment.ts"),
+    import("../experiment/run-seeds.ts"),
     import("../report/table.ts"),
     import("./terminal-reporter.ts"),
   ]);
   const folder = out ?? join("runs", basename(config, extname(config)));
-  const experiment = readExperiment(config, folder, overrides);
-  const words = ["patchdrop", ...process.argv.slice(2)];
-  const { rows, page, stopped } = await runExperiment(experiment, folder, words.join(" "), terminalReporter({ quiet }));
+  const command = ["patchdrop", ...process.argv.slice(2)].join(" ");
+  const reporter = terminal.terminalReporter({ quiet });
+  const result =
+    seeds === undefined
+      ? await runExperiment(readExperiment(config, folder, overrides), folder, command, reporter)
+      : await runSeeds(readSeeds(config, folder, seeds, overrides), folder, command, reporter);
+  const { page, stopped } = result;
   if (stopped !== undefined) {
     process.stderr.write(`stopped by ${stopped}; everything is saved; continue with the same command\n`);
     process.exit(signalExitCode(stopped));
   }
-  process.stdout.write(`${textTable({ rows })}\n\n${page}\n`);
+  process.stdout.write(`${textTable(result)}\n\n${page}\n`);
 }

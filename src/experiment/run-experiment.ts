@@ -3,13 +3,13 @@ import path from "node:path";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
+import { renderPage } from "../report/page.ts";
 import { train } from "../training/train.ts";
 import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
 import type { Experiment } from "./experiment-file.ts";
-import { writePage } from "./experiment-page.ts";
-import { experimentKey, fileHash, type KnownResults, readResults, writeResults } from "./experiment-results.ts";
-import { pageName, resultsName } from "./experiment-schema.ts";
-import { type EvaluatedRun, tableOf } from "./gather.ts";
+import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
+import { resultsName } from "./experiment-schema.ts";
+import { type EvaluatedRun, gatherPage, tableOf } from "./gather.ts";
 import { evalOptions, evaluationKey } from "./stage-evaluation.ts";
 import { assertData, assertInOrder, isBegun, isDone, secondsOf } from "./stage-run.ts";
 
@@ -29,7 +29,8 @@ const unfinished = { rows: [], evaluations: {}, seconds: {}, page: "" };
 /**
  * Files go under `folder`: a run folder a stage, results.json, index.html. What is there is kept where it was made from what
  * the experiment says now; evaluations are kept one by one.
- * @throws what train and evaluateRun throw; locked: a stage of other options, or that began before those it starts from
+ * @throws what train and evaluateRun throw; locked: a stage of other options, or that began before those it starts from,
+ * or a folder with the results of several seeds
  */
 export async function runExperiment(
   experiment: Experiment,
@@ -37,8 +38,7 @@ export async function runExperiment(
   command: string,
   reporter: Reporter = silentReporter,
 ): Promise<ExperimentResult> {
-  assertInOrder(experiment.stages);
-  assertData(experiment.stages);
+  assertRunnable(experiment, folder);
   const stopped = await trainStages(experiment, reporter);
   if (stopped !== undefined) return { ...unfinished, stopped };
   try {
@@ -47,6 +47,13 @@ export async function runExperiment(
     if (error instanceof Stopped) return { ...unfinished, stopped: error.signal };
     throw error;
   }
+}
+
+/** @throws what {@link runExperiment} throws before it trains: see there */
+export function assertRunnable({ stages }: Experiment, folder: string): void {
+  assertResultsOf("one seed", folder);
+  assertInOrder(stages);
+  assertData(stages);
 }
 
 /** Trains what is not done. Returns the signal that ended it early, if one did. */
@@ -69,22 +76,17 @@ async function evaluateExperiment(
   command: string,
   reporter: Reporter,
 ): Promise<ExperimentResult> {
-  const resultsFile = path.join(folder, resultsName);
-  const known = readResults(resultsFile, reporter.note);
+  const known = readResults(path.join(folder, resultsName), reporter.note);
   const runs = await evaluateStages(experiment, known, reporter);
   const byStage = <T>(value: (run: KeyedRun) => T) => Object.fromEntries(runs.map((run) => [run.name, value(run)]));
   const keys = byStage(({ key }) => key);
   const seconds = byStage(({ options }) => secondsOf(options.load));
   const result = { rows: tableOf(runs), evaluations: byStage(({ evaluation }) => evaluation), seconds };
-  const made_from = experimentKey(experiment, { keys, seconds });
-  const page = path.join(folder, pageName);
-  const isSame = known?.made_from === made_from;
-  if (isSame && fileHash(page) === known.page) return { ...result, page };
-  if (isSame) reporter.note(`${page}: missing, or not the page of these results; it is written again`);
-  // The page first: results.json says that all is there.
-  const hash = await writePage({ experiment, runs, command, file: page }, reporter);
-  writeResults(resultsFile, { command, made_from, page: hash, ...result, keys });
-  return { ...result, page };
+  const { title, summary, gallery } = experiment;
+  const render = async () =>
+    renderPage(await gatherPage(runs, { title, summary, command }, ({ name }) => name === gallery, reporter));
+  const results = { command, made_from: experimentKey(experiment, { keys, seconds }), ...result, keys };
+  return { ...result, page: await publish({ folder, known, results, render }, reporter) };
 }
 
 interface KeyedRun extends EvaluatedRun {

@@ -4,20 +4,12 @@ import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { evaluationGroup } from "./eval-options.ts";
 import { runModelGroup } from "./model-group.ts";
-import { checkpoint, file, shownAs } from "./option.ts";
+import { checkpoint, distinctNumbers, file } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 
 const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8";
-
-const budgets = shownAs(
-  "k,k,…",
-  z
-    .string()
-    .regex(/^[1-9]\d*(,[1-9]\d*)*$/, notBudgets)
-    .transform((text) => text.split(",").map(Number))
-    .refine((numbers) => new Set(numbers).size === numbers.length, notBudgets),
-);
+const budgets = distinctNumbers("k,k,…", notBudgets, { minimum: 1 });
 
 /** What `patchdrop headroom` takes. */
 export const headroomSchema = z.strictObject({

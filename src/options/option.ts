@@ -35,6 +35,20 @@ export const checkpoint = (description: string) => text("run", description);
 /** A whole number. */
 export const whole = (minimum: number) => z.number().int().min(minimum);
 
+/** Whole numbers that differ, with commas between them, `fewest` or more. @param rule what is said of any other text */
+export function distinctNumbers(placeholder: string, rule: string, { minimum = 0, fewest = 1 }) {
+  const areTaken = (numbers: readonly number[]) =>
+    numbers.length >= fewest &&
+    new Set(numbers).size === numbers.length &&
+    numbers.every((number) => number >= minimum && Number.isSafeInteger(number));
+  const list = z
+    .string()
+    .regex(/^(0|[1-9]\d*)(,(0|[1-9]\d*))*$/, rule)
+    .transform((text) => text.split(",").map(Number))
+    .refine(areTaken, rule);
+  return shownAs(placeholder, list);
+}
+
 /** A switch that is on by default. @param whenOff what its `--no-…` does, for the help */
 export function onByDefault(description: string, whenOff: string): z.ZodDefault<z.ZodBoolean> {
   const option = z.boolean().default(true).describe(description);

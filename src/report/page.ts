@@ -19,10 +19,15 @@ export interface RunFacts {
   readonly versions: Entries;
 }
 
-export interface PageInput {
+/** What stands above and below the sections of a page. */
+export interface PageFrame {
   readonly title: string;
   /** What was found, in one sentence. */
   readonly summary: string;
+  readonly generated: Date;
+}
+
+export interface PageInput extends PageFrame {
   readonly table: ResultTable;
   /** Learning curves; none for no section. */
   readonly stages: readonly StageRecords[];
@@ -31,7 +36,6 @@ export interface PageInput {
   readonly runs: readonly RunFacts[];
   /** The command line that made the results. */
   readonly command: string;
-  readonly generated: Date;
 }
 
 /** Forbids the page to load or run anything, whatever it holds. */
@@ -50,6 +54,11 @@ export async function renderPage(input: PageInput): Promise<string> {
     ...(curves === undefined ? [] : [{ heading: "Learning curves", content: curves }]),
     { heading: "How this was made", content: origin(input) },
   ];
+  return framed(input, sections);
+}
+
+/** A page of these sections as text, ending in a line break. */
+export function framed({ title, summary, generated }: PageFrame, sections: readonly Section[]): string {
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -57,20 +66,20 @@ export async function renderPage(input: PageInput): Promise<string> {
 <meta http-equiv="Content-Security-Policy" content="${securityPolicy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${input.title}</title>
+<title>${title}</title>
 <style>${new Markup(styleSheet)}</style>
 </head>
 <body>
 <main>
 <header>
-<h1>${input.title}</h1>
-<p class="summary">${input.summary}</p>
+<h1>${title}</h1>
+<p class="summary">${summary}</p>
 <p class="about">${about}</p>
 </header>
 <div class="cards">
 ${sections.map(card)}
 </div>
-<footer>Generated ${dateTime(input.generated)}</footer>
+<footer>Generated ${dateTime(generated)}</footer>
 </main>
 </body>
 </html>
@@ -85,8 +94,13 @@ ${content}
 </section>`;
 }
 
+/** The command line that made a page. */
+export function commandLine(command: string): Markup {
+  return html`<pre><code>${command}</code></pre>`;
+}
+
 function origin({ command, runs }: PageInput): Markup {
-  return html`<pre><code>${command}</code></pre>
+  return html`${commandLine(command)}
 ${facts(
   "Configuration",
   runs.map(({ name, configuration }) => [name, configuration]),

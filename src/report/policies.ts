@@ -105,7 +105,8 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
 const howToRead =
   "Along a policy's line its most probable patches are added, from none to all; the baselines take the same number of " +
   "each image. Thin lines: the classifier with all patches, and the low-resolution classifier.";
-const large = { width: 760, height: 360 };
+/** A chart that stands alone in its line. */
+export const large = { width: 760, height: 360 };
 
 /** A column a policy, under its name. */
 function sideBySide(policies: readonly PolicyReport[], show: (policy: PolicyReport) => Markup): Markup {

@@ -28,6 +28,8 @@ h1 { font-size: 2.1rem; }
 h2 { font-size: 1.3rem; margin-bottom: 1.1rem; }
 h3 { font-size: 1rem; margin-bottom: 0.75rem; }
 p { margin: 0; }
+a { color: var(--accent); }
+ul { margin: 0; padding-left: 1.25rem; }
 .summary { font-size: 1.2rem; margin-top: 0.75rem; max-width: 46rem; }
 .about, .legend { color: var(--muted); max-width: 46rem; }
 .about { margin-top: 0.75rem; }
@@ -126,6 +128,9 @@ footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
   .results thead th { font-size: 0.75rem; }
   .results thead th:first-child { display: none; }
   .results tbody th { grid-column: 1 / -1; padding: 0.5rem 0.75rem 0; }
+  .over-seeds { font-size: 0.8rem; }
+  .over-seeds tr { grid-template-columns: 8fr 9fr 14fr; }
+  .over-seeds tr > *, .over-seeds tr > :last-child { padding: 0.25rem 0.2rem; }
   .policy > td:nth-child(2) { box-shadow: inset 3px 0 var(--accent); }
   .gallery { gap: 2rem; }
   .panels { grid-template-columns: repeat(2, 1fr); gap: 0.9rem; }

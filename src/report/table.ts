@@ -1,4 +1,4 @@
-/** A table of results, one row a way to classify, in two forms: for a page and for a terminal. */
+/** A table of results, of one run or over seeds, one row a way to classify, in two forms: for a page and for a terminal. */
 import type { Interval } from "../utils/bootstrap.ts";
 import { html, type Markup } from "./html.ts";
 
@@ -25,30 +25,53 @@ export interface ResultTable {
   readonly rows: readonly ResultRow[];
 }
 
+/** A row of several seeds' tables: means over the seeds, with intervals of 95 % over them. */
+export interface SeedsRow extends Pick<ResultRow, "name" | "kind" | "gain"> {
+  readonly accuracy: Interval;
+  readonly patches: Interval;
+}
+
+export interface SeedsTable {
+  readonly seeds: readonly number[];
+  /** Stages whose seed the file sets: they are the same for all seeds. */
+  readonly sameForAll: readonly string[];
+  readonly rows: readonly SeedsRow[];
+}
+
 /** In the place of a value that there is not. */
 const none = "–";
 
 /** Header, its meaning, and a row's value as text; the first column is the row's name. */
-interface Column {
+interface Column<Row> {
   readonly header: string;
   readonly meaning: string;
-  readonly cell: (row: ResultRow) => string;
+  readonly cell: (row: Row) => string;
   /** Left out of a table none of whose rows has it. */
   readonly isOptional?: boolean;
 }
 
-const columns: readonly Column[] = [
-  { header: "accuracy %", meaning: "share of test images classified correctly", cell: (row) => percent(row.accuracy) },
-  { header: "S", meaning: "mean number of patches per image", cell: (row) => decimals(row.patches, 2) },
+const accuracy = { header: "accuracy %", meaning: "share of test images classified correctly" };
+const patches = { header: "S", meaning: "mean number of patches per image" };
+const gain = {
+  header: "policy's gain",
+  meaning: "points that the policy is above it",
+  cell: ({ gain }: Pick<ResultRow, "gain">) => (gain === undefined ? none : gainText(gain)),
+  isOptional: true,
+};
+
+const columns: readonly Column<ResultRow>[] = [
+  { ...accuracy, cell: (row) => percent(row.accuracy) },
+  { ...patches, cell: (row) => decimals(row.patches, 2) },
   { header: "V", meaning: "standard deviation of that number over images", cell: (row) => decimals(row.patchesStd, 2) },
   { header: "masks", meaning: "different masks", cell: (row) => decimals(row.distinctMasks, 0) },
   { header: "reward", meaning: "mean reward", cell: (row) => decimals(row.reward, 3) },
-  {
-    header: "policy's gain",
-    meaning: "points that the policy is above it, with a paired interval of 95 %",
-    cell: ({ gain }) => (gain === undefined ? none : gainText(gain)),
-    isOptional: true,
-  },
+  { ...gain, meaning: `${gain.meaning}, with a paired interval of 95 %` },
+];
+
+const seedsColumns: readonly Column<SeedsRow>[] = [
+  { ...accuracy, cell: (row) => plusMinus(row.accuracy, percent) },
+  { ...patches, cell: (row) => plusMinus(row.patches, (value) => decimals(value, 2)) },
+  gain,
 ];
 
 /** A share as a percentage with one decimal: 0.8764 is "87.6". */
@@ -69,31 +92,53 @@ export function decimals(value: number | undefined, places: number): string {
   return value.toFixed(places).replace(/^-(?=[0.]*$)/, "");
 }
 
-function columnsOf({ rows }: ResultTable): readonly Column[] {
-  return columns.filter(({ cell, isOptional }) => isOptional !== true || rows.some((row) => cell(row) !== none));
+/** A value with its interval, which lies evenly around it: "84.5 ± 0.6". */
+function plusMinus({ mean, high }: Interval, shown: (value: number) => string): string {
+  return `${shown(mean)} ± ${shown(high - mean)}`;
+}
+
+function columnsOf(table: ResultTable | SeedsTable) {
+  return "seeds" in table ? filled(seedsColumns, table.rows) : filled(columns, table.rows);
+}
+
+function filled<Row>(columns: readonly Column<Row>[], rows: readonly Row[]) {
+  const all = columns.map(({ cell, ...column }) => ({ ...column, cells: rows.map(cell) }));
+  return all.filter(({ cells, isOptional }) => isOptional !== true || cells.some((text) => text !== none));
+}
+
+/** How the numbers of several seeds' table came about; nothing of one run's. */
+function footOf(table: ResultTable | SeedsTable): string | undefined {
+  if (!("seeds" in table)) return undefined;
+  const { seeds, sameForAll } = table;
+  const freedom = seeds.length - 1;
+  const how = `Student's t, ${freedom} ${freedom === 1 ? "degree" : "degrees"} of freedom`;
+  const means = `Means over ${seeds.length} seeds (${seeds.join(", ")}) with intervals of 95 % over the seeds (${how}).`;
+  return sameForAll.length === 0 ? means : `${means} The file sets the seed of ${sameForAll.join(", ")}: one for all.`;
 }
 
 /** The table for a page, with the meaning of its columns below. */
-export function htmlTable(table: ResultTable): Markup {
+export function htmlTable(table: ResultTable | SeedsTable): Markup {
   const columns = columnsOf(table);
+  const foot = footOf(table);
   const header = columns.map((column) => html`<th scope="col">${column.header}</th>`);
-  const rows = table.rows.map((row) => {
-    const cells = columns.map((column) => html`<td>${column.cell(row).replaceAll("-", "−")}</td>`);
-    return html`<tr class="${row.kind}"><th scope="row">${row.name}</th>${cells}</tr>`;
+  const rows = table.rows.map(({ name, kind }, i) => {
+    const cells = columns.map((column) => html`<td>${column.cells[i].replaceAll("-", "−")}</td>`);
+    return html`<tr class="${kind}"><th scope="row">${name}</th>${cells}</tr>`;
   });
   const meanings = columns.map(({ header, meaning }) => html`<span><b>${header}</b> ${meaning}</span>`);
-  return html`<table class="results">
+  return html`<table class="${"seeds" in table ? "results over-seeds" : "results"}">
 <thead><tr><th scope="col"><span class="unseen">way to classify</span></th>${header}</tr></thead>
 <tbody>
 ${rows}
 </tbody>
 </table>
-<p class="meanings">${meanings}</p>`;
+<p class="meanings">${meanings}</p>${foot === undefined ? "" : html`<p class="note">${foot}</p>`}`;
 }
 
 /** The table for a terminal: aligned, without colour, ending in a line break. */
-export function textTable(table: ResultTable): string {
-  return alignedText(textCells(table));
+export function textTable(table: ResultTable | SeedsTable): string {
+  const foot = footOf(table);
+  return `${alignedText(textCells(table))}${foot === undefined ? "" : `\n${foot}\n`}`;
 }
 
 /** Lines of cells, the first of them the header; names left, numbers right. Control characters are replaced. */
@@ -107,8 +152,8 @@ export function alignedText(table: readonly (readonly string[])[]): string {
   return [lines[0], rule, ...lines.slice(1)].map((line) => `${line.join("  ").trimEnd()}\n`).join("");
 }
 
-function textCells(table: ResultTable): string[][] {
+function textCells(table: ResultTable | SeedsTable): string[][] {
   const columns = columnsOf(table);
   const header = ["", ...columns.map((column) => column.header)];
-  return [header, ...table.rows.map((row) => [row.name, ...columns.map((column) => column.cell(row))])];
+  return [header, ...table.rows.map(({ name }, i) => [name, ...columns.map(({ cells }) => cells[i])])];
 }

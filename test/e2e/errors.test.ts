@@ -102,6 +102,15 @@ describe("usage", () => {
         `--threads: must be a number, got abc; ${help("quickstart")}`,
       ],
     ],
+    ...[
+      [["--seeds", "1"], "must be two seeds or more, each once, such as 1,2,3, got 1"],
+      [["--seeds", "1,1"], "must be two seeds or more, each once, such as 1,2,3, got 1,1"],
+      [["--seeds", "1,2", "--seed", "3"], "can't be combined with --seed, got 1,2"],
+    ].map(([args, rule]): [string, string[], string[]] => [
+      `run's seeds \`${[args].flat().join(" ")}\``,
+      ["run", "x.yaml", ...[args].flat()],
+      [`--seeds: ${rule}; ${help("run")}`],
+    ]),
     ["those of run", ["run", "x.yaml", "--seed", "1.5"], [`--seed: must be a whole number, got 1.5; ${help("run")}`]],
     [
       "data fmow's flags in the same way",

@@ -89,7 +89,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no-sweep", ...choice],
     ...[...evaluation, ...runData, ...device],
   ],
-  run: ["--out <folder>", "--data_dir <folder>", "--seed <n>", "--threads <n>", "--torch <folder>"],
+  run: ["--out <folder>", "--data_dir <folder>", "--seed <n>", "--seeds <n,n,…>", "--threads <n>", "--torch <folder>"],
   quickstart: ["--out <folder> = runs/quickstart", "--seed <n>", "--threads <n>", "--torch <folder>"],
   "data fmow": [
     ...["--input <folder> required", "--output <folder> required", "--workers <n> = 8", "--skip_bad <n> = 0"],

@@ -63,6 +63,7 @@ const oneOf = (...names: string[]): Values => ({
 
 const notPatchSize = "must be a whole number of pixels above 0, or width x height such as 28x56";
 const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8";
+const notSeeds = "must be two seeds or more, each once, such as 1,2,3";
 const notDevice = "must be cpu, cuda or cuda:N";
 const notBands = "must be three bands, counted from 1, such as 3,2,1";
 const notScale = "must be the values of black and white, such as 0,3000";
@@ -108,6 +109,12 @@ const values: Readonly<Record<string, Values>> = {
   epoch_step: whole(1),
   clip: positive,
   seed: whole(0),
+  seeds: {
+    takes: [],
+    refuses: ["1", "1,1", "1,2,1", "1,", "1,-2", "1,2.5", "1,02", "1,9007199254740992", "a"].map(
+      (list) => [list, notSeeds] as const,
+    ),
+  },
   turns: onOff,
   cuda_graph: onOff,
   parallel: onOff,
@@ -248,7 +255,8 @@ it("every option has its values here, and every value an option", async () => {
   expect(plain.sort()).toEqual([...new Set(names.flat())].sort());
 });
 
-it("bands, scale and budgets are read as numbers", async () => {
+it("bands, scale, budgets and seeds are read as numbers", async () => {
+  expect(await parsed("run", { seeds: "3,0,12" })).toMatchObject({ seeds: [3, 0, 12] });
   expect(await parsed("headroom", { budgets: "2,4,16" })).toMatchObject({ budgets: [2, 4, 16] });
   expect(await parsed("headroom", { budgets: "8" })).toMatchObject({ budgets: [8] });
   expect(await parsed("acquire", { bands: "3,2,1", scale: "0,3000" })).toMatchObject({

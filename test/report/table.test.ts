@@ -66,6 +66,64 @@ describe("textTable", () => {
   });
 });
 
+describe("a table over seeds", () => {
+  const even = (mean: number, half: number) => ({ mean, low: mean - half, high: mean + half });
+  const overSeeds = {
+    seeds: [1, 2, 5],
+    sameForAll: [],
+    rows: [
+      { name: "policy (pretrain)", kind: "policy" as const, accuracy: even(0.845, 0.0061), patches: even(9.93, 0.418) },
+      {
+        ...{
+          name: "centre patches",
+          kind: "baseline" as const,
+          accuracy: even(0.835, 0.01),
+          patches: even(9.93, 0.418),
+        },
+        gain: even(0.01, 0.012),
+      },
+    ],
+  };
+  const foot =
+    "Means over 3 seeds (1, 2, 5) with intervals of 95 % over the seeds (Student's t, 2 degrees of freedom).";
+
+  it("has means with their intervals, and says of what", () => {
+    expect(textTable(overSeeds)).toBe(
+      [
+        "                   accuracy %            S       policy's gain",
+        "-----------------  ----------  -----------  ------------------",
+        "policy (pretrain)  84.5 ± 0.6  9.93 ± 0.42                   –",
+        "centre patches     83.5 ± 1.0  9.93 ± 0.42  +1.0 (-0.2 … +2.2)",
+        "",
+        foot,
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("has no gain where there is no policy", () => {
+    const [policy] = overSeeds.rows;
+    expect(
+      textTable({ ...overSeeds, rows: [policy] })
+        .split("\n")[0]
+        .trim(),
+    ).toBe("accuracy %            S");
+  });
+
+  it("says the same below the page's table", () => {
+    const text = htmlTable(overSeeds).toString();
+    expect(text).toContain('<tr class="policy"><th scope="row">policy (pretrain)</th><td>84.5 ± 0.6</td>');
+    expect(text).toContain("<td>+1.0 (−0.2 … +2.2)</td>");
+    expect(text).toContain(`<p class="note">${foot.replace("'", "&#39;")}</p>`);
+  });
+
+  it("names the stages that seeds do not change, and counts", () => {
+    expect(textTable({ ...overSeeds, seeds: [1, 2], sameForAll: ["hr", "lr"] })).toContain(
+      "Means over 2 seeds (1, 2) with intervals of 95 % over the seeds (Student's t, 1 degree of freedom). The file sets the seed of hr, lr: one for all.\n",
+    );
+  });
+});
+
 describe("htmlTable", () => {
   it("marks the policy's row, and writes a true minus", () => {
     const text = htmlTable(table).toString();
