@@ -7,6 +7,7 @@ import type { StoredChoice } from "../checkpoints/stored-choice.ts";
 import {
   type Level,
   type Looked,
+  type Threshold,
   type ThresholdChoice,
   thresholdForAccuracy,
   thresholdForPatches,
@@ -16,6 +17,7 @@ import { Random } from "../utils/random.ts";
 import { evaluateMasks, lookAt } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import { decidedBy, masksBy } from "./masks.ts";
+import type { Images } from "./score-masks.ts";
 
 /** At most this many images, drawn by the seed: the mean of S over them errs by a hundredth of a patch or two. */
 const calibrationImages = 2000;
@@ -32,20 +34,25 @@ export function choosingSplit({ data: { train, val } }: EvaluatedRun) {
   return val === undefined ? ({ name: "train", split: train } as const) : ({ name: "val", split: val } as const);
 }
 
+/** Those of them that choices are made on, in the split's order. */
+export function choosingImages(run: EvaluatedRun): Images {
+  const { split } = choosingSplit(run);
+  const all = Uint32Array.from({ length: split.length }, (_, i) => i);
+  return { split, indices: new Random(run.seed, "calibration").shuffle(all).slice(0, calibrationImages).sort() };
+}
+
 /** Finds thresholds on images that are not evaluated. */
 export class Calibration {
   readonly #run: EvaluatedRun;
-  readonly #images: Uint32Array;
+  readonly #images: Images;
   readonly #budget: number | undefined;
   /** Of a policy that decides once, which looks at the images once for all thresholds. */
   #looked: Promise<Looked> | undefined;
 
   /** @param budget patches that an image takes at most */
   constructor(run: EvaluatedRun, budget: number | undefined) {
-    const { split } = choosingSplit(run);
-    const all = Uint32Array.from({ length: split.length }, (_, i) => i);
     this.#run = run;
-    this.#images = new Random(run.seed, "calibration").shuffle(all).slice(0, calibrationImages).sort();
+    this.#images = choosingImages(run);
     this.#budget = budget;
   }
 
@@ -54,18 +61,23 @@ export class Calibration {
     const { threshold, patches, accuracy } = await this.#search(target);
     return {
       choice: { policy: "threshold", threshold, budget: this.#budget },
-      calibrated: { split: choosingSplit(this.#run).name, images: this.#images.length, accuracy, patches },
+      calibrated: { split: choosingSplit(this.#run).name, images: this.#images.indices.length, accuracy, patches },
     };
   }
 
-  /** Those with these mean numbers of patches, or nearly: to go along, not to be held to. */
-  async thresholds(means: readonly number[]): Promise<number[]> {
+  /** Those with these mean numbers of patches, or nearly, each once. */
+  async thresholds(means: readonly number[]): Promise<Threshold[]> {
+    const found = await this.#near(means);
+    return found.filter((one, n) => found.findIndex(({ threshold }) => threshold === one.threshold) === n);
+  }
+
+  async #near(means: readonly number[]): Promise<Threshold[]> {
     if (this.#isInRounds) {
       const levels = await tryThresholds(this.#measure);
-      return means.map((mean) => nearestTo(mean, levels).threshold);
+      return means.map((mean) => nearestTo(mean, levels));
     }
     const looked = await this.#look();
-    return means.map((mean) => thresholdForPatches(looked, mean, this.#budget).threshold);
+    return means.map((mean) => thresholdForPatches(looked, mean, this.#budget));
   }
 
   async #search(target: Target): Promise<Level> {
@@ -85,8 +97,8 @@ export class Calibration {
   }
 
   #look(): Promise<Looked> {
-    const passing = { images: this.#images, label: "calibration: policy" };
-    this.#looked ??= lookAt(choosingSplit(this.#run).split, this.#run, passing);
+    const { split, indices: images } = this.#images;
+    this.#looked ??= lookAt(split, this.#run, { images, label: "calibration: policy" });
     return this.#looked;
   }
 
@@ -95,8 +107,8 @@ export class Calibration {
     const masks = thresholds.map((threshold) =>
       masksBy(decidedBy(run, { policy: "threshold", threshold, budget: this.#budget }, seed)),
     );
-    const passing = { images: this.#images, label: "calibration" };
-    const verdicts = await evaluateMasks(choosingSplit(this.#run).split, this.#run, masks, passing);
+    const { split, indices: images } = this.#images;
+    const verdicts = await evaluateMasks(split, this.#run, masks, { images, label: "calibration" });
     return verdicts.map(({ metrics }, n) => {
       const { accuracy, sparsity: patches = 0 } = metrics.metrics();
       return { threshold: thresholds[n], patches, accuracy };

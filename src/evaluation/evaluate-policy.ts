@@ -11,13 +11,15 @@ import { asTested, type Choice, type Looked, meanEntropy } from "../method/budge
 import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { bootstrapMeans } from "../utils/bootstrap.ts";
+import { row } from "../utils/rows.ts";
 import { type Calibrated, Calibration, type Target } from "./calibrate.ts";
-import { evaluateMasks, everyPatch, type MasksOf, type Verdict } from "./evaluate-masks.ts";
+import { evaluateMasks, everyPatch, imageByImage, type MasksOf, type Verdict } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
 import { findFixedOrder } from "./fixed-order.ts";
 import { baselineNames, baselinesOf, type Deciding, decidedBy, sameNumber } from "./masks.ts";
+import { Rivals, rivalNames, sameMean } from "./rivals.ts";
 import { sweepChoices, sweepMasks, sweepSeries } from "./sweep.ts";
 
 /** What the options ask for of a policy. @throws usage: a choice or target that cannot be */
@@ -29,14 +31,19 @@ export async function evaluatePolicy(
   const { grid } = run.model;
   const { choice, fitted, points } = await prepared(evaluated, options);
 
-  const policy = decidedBy(run, choice, seed);
-  const asked = new Asked(split.length, grid.patches);
+  const noted = new Noted(split.length, grid.patches);
+  const [own] = await evaluateMasks(split, evaluated, [noted.noting(decidedBy(run, choice, seed))]);
   const source = { grid, seed, fixedOrder: await findFixedOrder(evaluated) };
-  const masks = [asked.noting(policy), ...baselinesOf(source, policy), everyPatch];
-  const verdicts = await evaluateMasks(split, evaluated, [...masks, ...sweepMasks(run, source, points)]);
+  const rivals = new Rivals(evaluated, source.fixedOrder);
+  const { sparsity = 0 } = own.metrics.metrics();
+  const masks = [...baselinesOf(source, noted.masks), ...(await rivals.at(sparsity)), everyPatch];
+  const swept = await sweepMasks(run, source, rivals, points);
+  const others = await evaluateMasks(split, evaluated, [...masks, ...swept]);
 
-  const [own] = verdicts;
-  const rows = rowsOf(verdicts.slice(0, masks.length), `policy (${checkpoint.config.stage})${suffixOf(choice)}`);
+  const rows = rowsOf(
+    [own, ...others.slice(0, masks.length)],
+    `policy (${checkpoint.config.stage})${suffixOf(choice)}`,
+  );
   const lowAlone = await lowAccuracy(evaluated, options);
   if (lowAlone !== undefined) {
     rows.push({ name: "LR classifier, no patches", kind: "baseline", accuracy: lowAlone, patches: 0 });
@@ -48,9 +55,9 @@ export async function evaluatePolicy(
     patchUse: own.metrics.patchUse(),
     columns: grid.columns,
     choice: evaluatedChoice(evaluated, options, { choice, fitted, measured }),
-    details: detailsOf(split, asked, own, seed),
+    details: detailsOf(split, noted, own, seed),
     sweep: options.sweep
-      ? { rule, classes: split.classes, series: sweepSeries(points, verdicts.slice(masks.length)) }
+      ? { rule, classes: split.classes, series: sweepSeries(points, others.slice(masks.length)) }
       : undefined,
   };
 }
@@ -81,16 +88,17 @@ function suffixOf(choice: Choice): string {
 }
 
 function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
-  const names = [policy, ...baselineNames.map((name) => name + sameNumber), "all patches"];
+  const baselines = baselineNames.map((name) => name + sameNumber);
+  const names = [policy, ...baselines, ...rivalNames.map((name) => name + sameMean), "all patches"];
   const [{ right: own }, ...others] = verdicts;
   const differences = others.map(({ right }) => Float32Array.from(own, (mine, i) => mine - right[i]));
   const gains = bootstrapMeans(differences);
   return names.map((name, i) =>
-    i === 0 ? row(name, "policy", verdicts[i]) : { ...row(name, "baseline", verdicts[i]), gain: gains[i - 1] },
+    i === 0 ? rowOf(name, "policy", verdicts[i]) : { ...rowOf(name, "baseline", verdicts[i]), gain: gains[i - 1] },
   );
 }
 
-function row(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict): EvaluationRow {
+function rowOf(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict): EvaluationRow {
   const { accuracy, sparsity = 0, patches_std, distinct_masks, reward } = metrics.metrics();
   return { name, kind, accuracy, patches: sparsity, patchesStd: patches_std, distinctMasks: distinct_masks, reward };
 }
@@ -130,23 +138,32 @@ function evaluatedChoice(
   return { ...said, file: writeChoice(checkpoint.path, { ...fitted.choice, ...about }) };
 }
 
-/** What a policy wanted of the images of a pass, when it was last asked. */
-class Asked implements Looked {
+/** What a policy decided about the images of a pass, and what it wanted when it was last asked. */
+class Noted implements Looked {
   readonly probabilities: Float32Array;
   readonly patches: number;
+  /** [N, P] */
+  readonly #taken: Uint8Array;
 
   constructor(images: number, patches: number) {
     this.probabilities = new Float32Array(images * patches);
     this.patches = patches;
+    this.#taken = new Uint8Array(images * patches);
   }
 
-  /** The masks of a policy; what it wants is noted on the way. */
+  /** The masks of a policy, noted on the way. */
   noting(policy: Deciding): MasksOf {
     return async (batch) => {
       const { mask, probabilities } = await policy(batch);
       this.probabilities.set(probabilities, batch.first * this.patches);
+      this.#taken.set(mask, batch.first * this.patches);
       return mask;
     };
+  }
+
+  /** Those masks, in a later pass over the same images. */
+  get masks(): MasksOf {
+    return imageByImage((i) => row(this.#taken, i, this.patches));
   }
 }
 

@@ -57,10 +57,10 @@ export interface BaselineSource {
 }
 
 /** For each image the same number of patches as `policy` takes of it, in the order of {@link baselineNames}. */
-export function baselinesOf({ grid, seed, fixedOrder }: BaselineSource, policy: Deciding): MasksOf[] {
+export function baselinesOf({ grid, seed, fixedOrder }: BaselineSource, policy: MasksOf): MasksOf[] {
   const withCountOf = (mask: (count: number, i: number) => Uint8Array): MasksOf => {
     return async (batch) => {
-      const { mask: taken } = await policy(batch);
+      const taken = await policy(batch);
       return imageByImage((i) => mask(countPatches(row(taken, i - batch.first, batch.patches)), i))(batch);
     };
   };

@@ -1,15 +1,16 @@
 /**
  * Accuracy against the mean number of patches, along the thresholds of a policy or along its K most probable patches, with
- * the baselines that take the same number. Where the thresholds lie is decided on training images, so that the split
+ * the baselines that take the same number, of each image or on average. Where the thresholds lie is decided on training images, so that the split
  * that is evaluated does not influence it.
  *
  * A sweep costs the classifier one pass per point and series; the policy and the low-resolution stream look once.
  */
 import type { OpenedRun } from "../inference/opened-run.ts";
-import type { Choice } from "../method/budget.ts";
+import type { Choice, Threshold } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
 import type { MasksOf, Verdict } from "./evaluate-masks.ts";
 import { type BaselineSource, baselineNames, baselinesOf, decidedBy, masksBy } from "./masks.ts";
+import { type Rivals, rivalNames, sameMean } from "./rivals.ts";
 
 export interface SweepPoint {
   /** S on the split: mean number of patches per image. */
@@ -29,6 +30,13 @@ export interface SweepSeries {
   readonly points: readonly SweepPoint[];
 }
 
+/** Where a point lies. */
+export interface SweepChoice {
+  readonly choice: Choice;
+  /** The mean number of patches that it takes of the images that it was chosen on: what rivals get. */
+  readonly patches: number;
+}
+
 /** Shares of all patches at which points lie: closer together where accuracy is steep. */
 const shares = [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16].map((part) => part / 16);
 
@@ -39,33 +47,40 @@ const shares = [0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16].map((part) => part / 16);
 export async function sweepChoices(
   choice: Choice,
   { patches }: Grid,
-  thresholds: (means: readonly number[]) => Promise<number[]>,
-): Promise<Choice[]> {
+  thresholds: (means: readonly number[]) => Promise<readonly Threshold[]>,
+): Promise<SweepChoice[]> {
   const { policy, budget } = choice;
   if (policy === "topk") {
     const budgets = new Set(shares.map((share) => Math.round(share * patches)));
-    return [...budgets].map((taken) => ({ policy, budget: taken }));
+    return [...budgets].map((taken) => ({ choice: { policy, budget: taken }, patches: taken }));
   }
   const most = budget ?? patches;
   const means = shares.map((share) => share * most);
-  return [...new Set(await thresholds(means))].map((threshold) => ({ policy: "threshold", threshold, budget }));
+  const levels = await thresholds(means);
+  return levels.map(({ threshold, patches }) => ({ choice: { policy: "threshold", threshold, budget }, patches }));
 }
 
 /** The masks of all series at all points, series by series within a point. */
-export function sweepMasks(run: OpenedRun, source: BaselineSource, choices: readonly Choice[]): MasksOf[] {
-  return choices.flatMap((choice) => {
-    const policy = decidedBy(run, choice, source.seed);
-    return [masksBy(policy), ...baselinesOf(source, policy)];
+export async function sweepMasks(
+  run: OpenedRun,
+  source: BaselineSource,
+  rivals: Rivals,
+  points: readonly SweepChoice[],
+): Promise<MasksOf[]> {
+  const masks = points.map(async ({ choice, patches }) => {
+    const policy = masksBy(decidedBy(run, choice, source.seed));
+    return [policy, ...baselinesOf(source, policy), ...(await rivals.at(patches))];
   });
+  return (await Promise.all(masks)).flat();
 }
 
 /** What came of {@link sweepMasks}, as series. */
-export function sweepSeries(choices: readonly Choice[], verdicts: readonly Verdict[]): SweepSeries[] {
-  const names = ["policy", ...baselineNames];
+export function sweepSeries(choices: readonly SweepChoice[], verdicts: readonly Verdict[]): SweepSeries[] {
+  const names = ["policy", ...baselineNames, ...rivalNames.map((name) => name + sameMean)];
   return names.map((name, n) => ({
     name,
     kind: n === 0 ? "policy" : "baseline",
-    points: choices.map((choice, p) => {
+    points: choices.map(({ choice }, p) => {
       const { metrics, classes } = verdicts[p * names.length + n];
       const { accuracy, sparsity = 0 } = metrics.metrics();
       const { policy: _, ...rule } = choice;

@@ -13,6 +13,15 @@ import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../
 import { exchanged, greedyOrder } from "../evaluation/fixed-mask.ts";
 import { labelWorth } from "../evaluation/fixed-order.ts";
 import { type Images, type MaskScores, scoreMasks } from "../evaluation/score-masks.ts";
+import {
+  atBudget,
+  atOnceShares,
+  decideAtOnce,
+  decideInRounds,
+  type Outcome,
+  outcomeOf,
+  type PlanAt,
+} from "../evaluation/staged.ts";
 import { maskOf, randomMask } from "../method/grid.ts";
 import { softmax } from "../method/planes.ts";
 import { evalSchema } from "../options/eval-options.ts";
@@ -22,7 +31,7 @@ import { defined } from "../utils/defined.ts";
 import { Random } from "../utils/random.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { bestOfNeighbours } from "./neighbours.ts";
-import { atBudget, decideAtOnce, decideInRounds, type Outcome, type PlanAt } from "./staged.ts";
+
 import { type Verdict, verdictOf } from "./verdict.ts";
 
 /** One way to choose at one budget, beside the best fixed mask with as many patches. */
@@ -58,8 +67,7 @@ export interface Headroom {
   readonly verdict: Verdict;
 }
 
-/** Shares of all patches: of the stages of one decision, and of rounds. */
-const atOnceShares = [0, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1];
+/** Shares of all patches: of the stages of rounds. */
 const roundShares = [0, 1 / 4, 1 / 2, 1];
 /** Masks of which one is chosen by an image's neighbours, beside the best fixed one. */
 const libraryMasks = 24;
@@ -166,12 +174,18 @@ class Measure {
     const staged = (planAt: PlanAt, shares: readonly number[], budget: number): Way => {
       const stagesOf = (scoresOf: (k: number) => MaskScores) =>
         this.#countsOf(shares).map((k) => ({ patches: k, ...scoresOf(k) }));
-      const outcome = atBudget(
+      const plans = atBudget(
         planAt,
         stagesOf((k) => chosen.get(k)!),
         budget,
       );
-      return wayOf(outcome(stagesOf((k) => judged[k])), fixed);
+      return wayOf(
+        outcomeOf(
+          plans,
+          stagesOf((k) => judged[k]),
+        ),
+        fixed,
+      );
     };
     note("headroom: deciding where");
     const where = await this.#byNeighbours(

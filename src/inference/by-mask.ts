@@ -36,11 +36,12 @@ export class ByMask {
   }
 }
 
-/** The missing rows, filled up with others to a multiple of {@link granule}; all of them, in order, where that is no more. */
-function filledUp(missing: readonly number[], count: number): Uint32Array {
-  const wanted = Math.min(Math.ceil(missing.length / granule) * granule, count);
-  if (wanted === count) return Uint32Array.from({ length: count }, (_, b) => b);
-  const isMissing = new Set(missing);
-  const others = Array.from({ length: count }, (_, b) => b).filter((b) => !isMissing.has(b));
-  return Uint32Array.from([...missing, ...others.slice(0, wanted - missing.length)]);
+/** Some of `count` rows, filled up with others to a multiple of {@link granule}; all, in order, where there are no more. */
+export function filledUp(some: readonly number[], count: number): Uint32Array {
+  const all = Uint32Array.from({ length: count }, (_, row) => row);
+  const wanted = Math.ceil(some.length / granule) * granule;
+  if (wanted >= count) return all;
+  const isThere = new Set(some);
+  const others = all.filter((row) => !isThere.has(row));
+  return Uint32Array.from([...some, ...others.slice(0, wanted - some.length)]);
 }

@@ -80,20 +80,6 @@ export function probabilitiesOf({ probabilities, patches }: Looked, i: number): 
   return probabilities.subarray(i * patches, (i + 1) * patches);
 }
 
-/** The masks of all images, [N × P]; for "sample" `uniforms` gives the random numbers of image `i`. */
-export function choosePatchesOf(
-  looked: Looked,
-  choice: Choice,
-  uniforms: (i: number) => ArrayLike<number> = () => [],
-): Uint8Array {
-  const { patches, probabilities } = looked;
-  const masks = new Uint8Array(probabilities.length);
-  for (let i = 0; i < probabilities.length / patches; i++) {
-    masks.set(choosePatches(probabilitiesOf(looked, i), choice, uniforms(i)), i * patches);
-  }
-  return masks;
-}
-
 /** A threshold, and the mean number of patches that it gives on the images that it was chosen on. */
 export interface Threshold {
   readonly threshold: number;

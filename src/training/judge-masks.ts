@@ -4,6 +4,7 @@
  *
  * Shapes: B batch, P patches, K classes, R rows of a batch.
  */
+import { filledUp } from "../inference/by-mask.ts";
 import type { Grid } from "../method/grid.ts";
 import { maskPatches } from "../method/images.ts";
 import { type Outcome, type RewardOptions, reward } from "../method/reward.ts";
@@ -71,16 +72,10 @@ function classify(classifier: FrozenNetwork, { images, low, grid }: SeenImages, 
   return scope(() => classifier.forward(maskPatches(images, mask, grid, low)));
 }
 
-/** oneDNN makes new code for every number of images that it has not seen, so only a few sizes are used. */
-const granule = 64;
-
-/** Indices of the images whose masks differ, filled up with other images to a multiple of {@link granule}. */
+/** Indices of the images whose masks differ, and of others that fill them up; none where all are the same. */
 function rowsThatDiffer(a: Tensor, b: Tensor): BigInt64Array {
-  const [, patches] = a.shape;
+  const [batch, patches] = a.shape;
   const same = scope(() => ops.sum(ops.cast(ops.equal(a, b), "float32"), [1])).toFloat32();
-  const indices = Array.from(same.keys());
-  const differing = indices.filter((i) => same[i] < patches);
-  const others = indices.filter((i) => same[i] === patches);
-  const filler = others.slice(0, (granule - (differing.length % granule)) % granule);
-  return BigInt64Array.from([...differing, ...filler], BigInt);
+  const differing = Array.from(same.keys()).filter((i) => same[i] < patches);
+  return BigInt64Array.from(filledUp(differing, batch), BigInt);
 }

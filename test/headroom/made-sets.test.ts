@@ -3,100 +3,16 @@
  * gain is then a calculation, and the verdict must find it, or that there is nothing.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import type { RunDescription } from "../../src/checkpoints/description.ts";
-import { MemoryDataset } from "../../src/data/memory-dataset.ts";
 import { SubsetDataset } from "../../src/data/subset.ts";
-import type { EvaluatedRun } from "../../src/evaluation/evaluated-run.ts";
 import { headroomOf } from "../../src/headroom/headroom.ts";
-import type { Engine } from "../../src/inference/engine.ts";
-import { OpenedRun } from "../../src/inference/opened-run.ts";
-import { asTested } from "../../src/method/budget.ts";
 import { countPatches } from "../../src/method/grid.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import { Random } from "../../src/utils/random.ts";
-import { silentReporter } from "../../src/utils/reporter.ts";
+import { images, madeRun, right, wrong } from "../evaluation/made-run.ts";
 
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
 });
-
-const [size, patches, classes, images] = [4, 16, 4, 2000];
-const imageBytes = size * size * 3;
-
-/** What an image is, in its first bytes. */
-interface Truth {
-  readonly label: number;
-  /** A number that the set makes use of. */
-  readonly hidden: number;
-}
-
-/** The answer to an image under a mask: a class, and how sure the classifier is of it. */
-type Answer = (truth: Truth, mask: Uint8Array) => { readonly taken: number; readonly confidence: number };
-
-/** A classifier without networks, which reads an image's truth from its bytes. */
-function madeEngine(answer: Answer): Engine {
-  return {
-    hold: ({ images: bytes }) => ({
-      probabilities: () => new Float32Array(),
-      logits(masks) {
-        const count = bytes!.length / imageBytes;
-        const logits = new Float32Array(count * classes);
-        for (let b = 0; b < count; b++) {
-          const [label, hidden] = bytes!.subarray(b * imageBytes, (b + 1) * imageBytes);
-          const { taken, confidence } = answer({ label, hidden }, masks.subarray(b * patches, (b + 1) * patches));
-          // Softmax of these gives the class its confidence, and the others the rest in equal parts.
-          for (let k = 0; k < classes; k++) {
-            logits[b * classes + k] = Math.log(k === taken ? confidence : (1 - confidence) / (classes - 1));
-          }
-        }
-        return logits;
-      },
-      free() {},
-    }),
-    free() {},
-  };
-}
-
-/** A made set with its classifier; `hidden` is uniform below that bound. */
-function madeRun(bound: number, answer: Answer): EvaluatedRun {
-  const random = new Random(1, "made set", bound);
-  const truths = Array.from({ length: images }, (_, i) => [i % classes, random.integer(bound)]);
-  const split = new MemoryDataset({
-    name: "made",
-    classes: ["a", "b", "c", "d"],
-    imageSize: size,
-    labels: Int32Array.from(truths, ([label]) => label),
-    images: Uint8Array.from(truths.flatMap((truth) => [...truth, ...Array<number>(imageBytes - 2).fill(0)])),
-    normalization: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
-  });
-  const description: RunDescription = {
-    ...{ model: "made", variant: "2019", imageSize: size, lowSize: 1, patchSize: 1, bands: split.bands },
-    ...{
-      transform: "cifar",
-      normalization: split.normalization,
-      fill: "lr",
-      rounds: 1,
-      policyHead: "mean",
-      classes: split.classes,
-      choice: asTested,
-    },
-  };
-  const engine = madeEngine(answer);
-  const run = new OpenedRun({
-    description,
-    networks: new Set(["resnet_hr"]),
-    engine,
-    choice: asTested,
-    checkpoint: "",
-  });
-  const given = { run, split, seed: 1, reporter: silentReporter, rewarding: undefined };
-  return given as unknown as EvaluatedRun;
-}
-
-/** Right with this confidence, or wrong with it. */
-const right = ({ label }: Truth, confidence: number) => ({ taken: label, confidence });
-const wrong = ({ label }: Truth, confidence: number) => ({ taken: (label + 1) % classes, confidence });
 
 describe("a set in which the low resolution shows where to look", () => {
   // Of four patches one tells the class, and the low resolution, which has another class for each, shows which one.

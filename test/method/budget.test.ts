@@ -1,9 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
-  asTested,
   type Choice,
   choosePatches,
-  choosePatchesOf,
   meanEntropy,
   probabilitiesOf,
   takesAll,
@@ -45,23 +43,24 @@ describe("choosePatches", () => {
   });
 });
 
-describe("choosePatchesOf", () => {
+describe("in a round", () => {
+  const acquired = Uint8Array.of(0, 1, 0, 0);
+
+  it.each<[string, Choice, number, string]>([
+    ["further patches alone", { policy: "threshold", threshold: 0.5 }, 4, "1001"],
+    ["the likeliest of the round's most", { policy: "threshold", threshold: 0.5 }, 1, "0001"],
+    ["what the budget leaves", { policy: "threshold", threshold: 0, budget: 2 }, 4, "0001"],
+    ["nothing where the budget is used up", { policy: "threshold", threshold: 0, budget: 1 }, 4, "0000"],
+    ["up to K in all", { policy: "topk", budget: 3 }, 4, "1001"],
+    ["no more of K than a round may", { policy: "topk", budget: 4 }, 2, "1001"],
+  ])("takes %s", (_, choice, most, mask) => {
+    expect(maskBits(choosePatches(probabilities, choice, [], { acquired, most }))).toBe(mask);
+  });
+});
+
+it("what is wanted of an image lies among what is wanted of all", () => {
   const two = { probabilities: Float32Array.of(0.75, 0.25, 0.5, 0.125, 0.625, 0.375), patches: 3 };
-
-  it("chooses image by image", () => {
-    expect([...probabilitiesOf(two, 1)]).toEqual([0.125, 0.625, 0.375]);
-    expect(maskBits(choosePatchesOf(two, asTested))).toBe("101010");
-    expect(maskBits(choosePatchesOf(two, { policy: "topk", budget: 1 }))).toBe("100010");
-  });
-
-  it("gives each image its own random numbers", () => {
-    const uniforms = (i: number) =>
-      [
-        [0.5, 0.5, 0],
-        [0, 1, 0.25],
-      ][i];
-    expect(maskBits(choosePatchesOf(two, { policy: "sample" }, uniforms))).toBe("101101");
-  });
+  expect([...probabilitiesOf(two, 1)]).toEqual([0.125, 0.625, 0.375]);
 });
 
 // Two images of four patches. Falling: 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.

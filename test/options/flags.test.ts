@@ -22,17 +22,15 @@ const everyStage = [
   ...["--seed <n> = 1", "--val_fraction <n> = 0", "--turns", "--no-cuda-graph", "--parallel", ...device],
 ];
 const policyStage = [
-  ...[
-    "--alpha <n> = 0.8",
-    "--beta <n> = 0",
-    "--sigma <n> = 0.1",
-    "--estimator <self_critical|leave_one_out> = self_critical",
-  ],
-  ...["--reward <quadratic|linear> = quadratic", fill],
+  ...["--alpha <n> = 0.8", "--beta <n> = 0", "--sigma <n> = 0.1"],
+  ...["--reward <quadratic|linear|priced> = quadratic", "--price <n> = 0.01", "--policy_head <mean|map>", fill],
   ...["--schedule <constant|multistep|step|onecycle> = constant", "--max_epochs <n> = 100"],
 ];
 const randomMasks = "--random_masks <n> = 0";
-const finetuning = ["--classifier_bn <train|frozen> = train", "--policy_loss <mean|sum> = mean", randomMasks];
+const finetuning = [
+  "--estimator <self_critical|leave_one_out> = self_critical",
+  ...["--classifier_bn <train|frozen> = train", "--policy_loss <mean|sum> = mean", randomMasks],
+];
 
 const flags: Record<CommandName, readonly string[]> = {
   classifier_training: [
@@ -46,6 +44,7 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   pretrain: [
     ...[...everyStage, ...policyStage, "--ckpt_hr_cl <run> required", "--load <run>", "--no-curriculum"],
+    ...["--estimator <self_critical|leave_one_out|values> = self_critical", "--rounds <n>"],
     ...["--penalty <n> = -0.5", "--batch_size <n> = 512; 1024 with R34_fMoW", "--test_interval <n> = 10"],
     "--lr <n> = 0.001",
   ],

@@ -53,7 +53,8 @@ describe("defaults by model", () => {
   });
 
   it("give way to what was given, and leave the given options as they are", () => {
-    const options = of("R34_fMoW", parseOptions("finetune", { ...needed.finetune, penalty: -1, fill: "lr" }));
+    const given = { ...needed.finetune, penalty: -1, fill: "lr", policy_head: "map" };
+    const options = of("R34_fMoW", parseOptions("finetune", given));
     const before = structuredClone(options);
     const resolved: ResolvedStageOptions<"finetune"> = withModelDefaults("finetune", options);
     expect(resolved).toEqual(before);
@@ -75,7 +76,8 @@ describe("defaults by model", () => {
       const names = Object.keys(withModelDefaults(stage, options));
       // In the schema's order, as a run folder records them.
       expect(names).toEqual(Object.keys(schemas[stage].shape).filter((name) => names.includes(name)));
-      const found = stage === "classifier_training" ? 1 : 2; // What is by model, and, of a policy, the fill.
+      // What is by model; of a policy, fill and head, too; where it can have them, its rounds.
+      const found = { classifier_training: 1, pretrain: 4, finetune: 3, finetune2stream: 3 }[stage];
       expect(names.length).toBe(Object.keys(options).length + found);
     }
   });

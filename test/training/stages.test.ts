@@ -166,7 +166,7 @@ describe("pretraining", () => {
       weights: { agent: weightsOf("agent", 3), resnet_hr: weightsOf("resnet_hr", 7) },
       decided: [1, 2, 3, 4, 4],
       uniformsPerImage: 4,
-      rewarding: { kind: "linear", penalty: -0.25 },
+      rewarding: { kind: "linear", penalty: -0.25, price: 0.01 },
       notes: [],
     });
   });
@@ -212,7 +212,7 @@ describe("finetuning", () => {
       weights: { agent: weightsOf("agent", 7), resnet_hr: weightsOf("resnet_hr", 8) },
       decided: undefined,
       uniformsPerImage: 4,
-      rewarding: { kind: "linear", penalty: -0.25 },
+      rewarding: { kind: "linear", penalty: -0.25, price: 0.01 },
       notes: [],
     });
   });
@@ -225,7 +225,7 @@ describe("finetuning", () => {
       learned: adamOf("agent", "resnet_hr"),
       decided: undefined,
       uniformsPerImage: 4,
-      rewarding: { kind: "linear", penalty: -0.25 },
+      rewarding: { kind: "linear", penalty: -0.25, price: 0.01 },
       notes: [],
     };
     const weights = { agent: weightsOf("agent", 7), resnet_lr: weightsOf("resnet_lr", 9) };
@@ -325,6 +325,7 @@ describe("what a stage stands on", () => {
       ...{ model: "R8_Scenes", variant: "2019", imageSize: 32, lowSize: 16, patchSize: 16, fill: "zero" },
       ...{ bands: ["red", "green", "blue"], transform: "cifar", normalization: data.train.normalization },
       ...{ classes: ["class0", "class1", "class2"], choice: { policy: "threshold", threshold: 0.5 } },
+      ...{ rounds: 1, policyHead: "mean" },
     });
     const policy = await prepared("pretrain", { ckpt_hr_cl: "unread", fill: "lr" });
     expect(policy.description.fill).toBe("lr");

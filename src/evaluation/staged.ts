@@ -16,6 +16,9 @@ export interface Stage {
   readonly right: ArrayLike<number>;
 }
 
+/** Shares of all patches: the stages among which one decision chooses. */
+export const atOnceShares = [0, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1];
+
 /** Of each image, the stage at which it ends, [N]. */
 export type Plan = (stages: readonly Stage[]) => Uint8Array;
 /** The plan that pays best at a price per patch, of images of which these stages are known. */
@@ -109,16 +112,19 @@ export interface Outcome {
   readonly right: Float64Array;
 }
 
+/** Two plans, of which each image gets the one that takes more by this chance, and else the other. */
+export interface MixedPlan {
+  readonly few: Plan;
+  readonly many: Plan;
+  readonly share: number;
+}
+
 /**
- * The plan that takes `budget` patches on average of the images that it is fitted to: of the two whose prices lie next to
- * that, each image gets one or the other by chance, so that what comes of it is their weighted mean.
+ * The plans that together take `budget` patches on average of the images that they are fitted to: those whose prices lie
+ * next to that.
  * @param stages of the images to fit to
  */
-export function atBudget(
-  planAt: PlanAt,
-  stages: readonly Stage[],
-  budget: number,
-): (others: readonly Stage[]) => Outcome {
+export function atBudget(planAt: PlanAt, stages: readonly Stage[], budget: number): MixedPlan {
   const taken = (price: number) => meanPatches(planAt(stages, price)(stages), stages);
   // A patch that costs more than a whole right answer is never worth it.
   let [cheap, dear] = [0, 2];
@@ -130,20 +136,16 @@ export function atBudget(
   const [more, less] = [taken(cheap), taken(dear)];
   // Where even free patches are not worth that many, the plan takes what it takes.
   const share = more > less ? Math.min((budget - less) / (more - less), 1) : 0;
-  const plans = [planAt(stages, dear), planAt(stages, cheap)];
-  return (others) => {
-    const [few, many] = plans.map((plan) => outcomeOf(plan(others), others));
-    return {
-      patches: few.patches + share * (many.patches - few.patches),
-      right: few.right.map((right, i) => right + share * (many.right[i] - right)),
-    };
-  };
+  return { few: planAt(stages, dear), many: planAt(stages, cheap), share };
 }
 
-function outcomeOf(ends: Uint8Array, stages: readonly Stage[]): Outcome {
+/** What comes of plans on images: the weighted mean of the two. */
+export function outcomeOf({ few, many, share }: MixedPlan, stages: readonly Stage[]): Outcome {
+  const [less, more] = [few, many].map((plan) => plan(stages));
+  const mixed = (a: number, b: number) => a + share * (b - a);
   return {
-    patches: meanPatches(ends, stages),
-    right: Float64Array.from(ends, (stage, i) => stages[stage].right[i]),
+    patches: mixed(meanPatches(less, stages), meanPatches(more, stages)),
+    right: Float64Array.from(less, (stage, i) => mixed(stages[stage].right[i], stages[more[i]].right[i])),
   };
 }
 

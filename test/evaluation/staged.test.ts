@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { atBudget, decideAtOnce, decideInRounds, type Stage } from "../../src/headroom/staged.ts";
+import { atBudget, decideAtOnce, decideInRounds, outcomeOf, type Stage } from "../../src/evaluation/staged.ts";
 
 /** Forty images: the first twenty are easy and seem so, the others are right with four patches only. */
 const easy = Array.from({ length: 40 }, (_, i) => i < 20);
@@ -29,17 +29,17 @@ describe.each(both)("%s", (_, planAt) => {
   });
 
   it("takes half of the plan's patches on average where half is the budget", () => {
-    const whole = atBudget(planAt, stages, 2)(stages);
+    const whole = outcomeOf(atBudget(planAt, stages, 2), stages);
     expect(whole.patches).toBeCloseTo(2, 6);
     expect(mean(whole.right)).toBeCloseTo(1, 6);
     // Between none and four patches for the hard half: all images of it get four by a chance of a half.
-    const half = atBudget(planAt, stages, 1)(stages);
+    const half = outcomeOf(atBudget(planAt, stages, 1), stages);
     expect(half.patches).toBeCloseTo(1, 6);
     expect([...half.right]).toEqual(easy.map((one) => (one ? 1 : expect.closeTo(0.5, 6))));
   });
 
   it("takes fewer where more are worth nothing", () => {
-    const { patches, right } = atBudget(planAt, stages, 3.5)(stages);
+    const { patches, right } = outcomeOf(atBudget(planAt, stages, 3.5), stages);
     expect(patches).toBeLessThanOrEqual(3.5);
     expect(mean(right)).toBe(1);
   });
