@@ -19,7 +19,8 @@ const about = [
 const examples = `
 Examples:
   patchdrop headroom --load runs/hr
-  patchdrop headroom --load runs/hr --budgets 2,4,8 --chart headroom.svg`;
+  patchdrop headroom --load runs/hr --budgets 2,4,8 --chart headroom.svg
+  patchdrop headroom --load runs/hr --judge runs/hr2`;
 
 export function headroomCommand(): Command {
   const command = new Command("headroom").summary(summary).description(about);

@@ -7,6 +7,7 @@
  */
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
+import { checkClasses } from "../data/dataset-rules.ts";
 import { fault } from "../errors.ts";
 import { evaluateMasks, forEachBatch, imageByImage } from "../evaluation/evaluate-masks.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../evaluation/evaluated-run.ts";
@@ -22,6 +23,7 @@ import {
   outcomeOf,
   type PlanAt,
 } from "../evaluation/staged.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
 import { maskOf, randomMask } from "../method/grid.ts";
 import { softmax } from "../method/planes.ts";
 import { evalSchema } from "../options/eval-options.ts";
@@ -52,6 +54,11 @@ export interface BudgetHeadroom {
   readonly rounds: Way;
   /** N: which mask, as it served similar images best. */
   readonly where: Way;
+  /**
+   * O: which mask, by the label itself, as one classifier has it and another judges; none without the other. A bound that no
+   * policy reaches, and only as far as the two agree on what masks are worth.
+   */
+  readonly label?: Way | undefined;
 }
 
 export interface Headroom {
@@ -83,7 +90,7 @@ export function measureHeadroom(
   reporter: Reporter = silentReporter,
   { data }: Pick<EvaluationContext, "data"> = {},
 ): Promise<Headroom> {
-  const { budgets: asked, split: given, chart: _, ...rest } = options;
+  const { budgets: asked, split: given, judge: other, chart: _, ...rest } = options;
   const checkpoint = openCheckpoint(options.load);
   const isHeldOut = Number(checkpoint.config.options.val_fraction ?? 0) > 0 || data?.val !== undefined;
   const split = given ?? (isHeldOut ? "val" : "test");
@@ -95,14 +102,33 @@ export function measureHeadroom(
         "dropped patches are zeros, so the classifier may hardly know masks: see --random_masks and --fill",
       );
     }
-    return { checkpoint: checkpoint.path, dataset: run.split.name, split, ...(await headroomOf(run, budgets)) };
+    const judge = other === undefined ? undefined : openJudge(run, other);
+    try {
+      const found = await headroomOf(run, budgets, judge);
+      return { checkpoint: checkpoint.path, dataset: run.split.name, split, ...found };
+    } finally {
+      await judge?.free();
+    }
   });
 }
 
-/** Of a run that is open, on the split that it is evaluated on. @throws Stopped when a signal asks for it */
+/** @throws input: a classifier of another model or of other classes */
+function openJudge({ alone, split }: EvaluatedRun, load: string): OpenedRun {
+  const checkpoint = openCheckpoint(load);
+  const { classes } = checkpoint.config.description ?? {};
+  if (classes !== undefined) checkClasses(classes, split, `--judge ${load}`);
+  return alone("resnet_hr", checkpoint);
+}
+
+/**
+ * Of a run that is open, on the split that it is evaluated on.
+ * @param judge another classifier of the same data
+ * @throws Stopped when a signal asks for it
+ */
 export async function headroomOf(
   run: EvaluatedRun,
   budgets: readonly number[],
+  judge?: OpenedRun,
 ): Promise<Omit<Headroom, "checkpoint" | "dataset" | "split">> {
   const [choosing, judging] = partsOf(run);
   if (judging.indices.length < fewest) {
@@ -113,7 +139,7 @@ export async function headroomOf(
       next: "give another --split, or train with a larger --val_fraction",
     });
   }
-  const found = await new Measure(run, choosing, judging).measured(budgets);
+  const found = await new Measure(run, choosing, judging).measured(budgets, judge);
   return { images: judging.indices.length, ...found, verdict: verdictOf(found) };
 }
 
@@ -157,7 +183,10 @@ class Measure {
     this.#patches = run.run.model.grid.patches;
   }
 
-  async measured(budgets: readonly number[]): Promise<Pick<Headroom, "none" | "all" | "budgets">> {
+  async measured(
+    budgets: readonly number[],
+    judge: OpenedRun | undefined,
+  ): Promise<Pick<Headroom, "none" | "all" | "budgets">> {
     const { note } = this.#run.reporter;
     note("headroom: searching the best fixed masks");
     const { order, best } = await this.#findFixedMasks(budgets);
@@ -188,10 +217,9 @@ class Measure {
       );
     };
     note("headroom: deciding where");
-    const where = await this.#byNeighbours(
-      budgets,
-      best.map(({ mask }) => mask),
-    );
+    const libraries = budgets.map((budget, b) => this.#library(budget, best[b].mask));
+    const where = await this.#byNeighbours(libraries);
+    const label = judge && (await this.#byLabel(libraries, judge));
     return {
       none: meanOf(judged[0].right),
       all: meanOf(judged[this.#patches].right),
@@ -201,6 +229,7 @@ class Measure {
         many: staged(decideAtOnce, atOnceShares, budget),
         rounds: staged(decideInRounds, roundShares, budget),
         where: wayOf({ patches: budget, right: where[b] }, fixed),
+        label: label && wayOf({ patches: budget, right: label[b].right }, () => label[b].fixed),
       })),
     };
   }
@@ -238,24 +267,51 @@ class Measure {
   }
 
   /** Right answers at each budget where each image has the mask of a library that served its neighbours best, [N]. */
-  async #byNeighbours(budgets: readonly number[], best: readonly Uint8Array[]): Promise<Float64Array[]> {
-    const { run, seed } = this.#run;
-    const { grid } = run.model;
+  async #byNeighbours(libraries: readonly (readonly Uint8Array[])[]): Promise<Float64Array[]> {
+    const { run } = this.#run;
     const known = firstOf(this.#choosing, most.known);
     const [ofKnown, own] = [await this.#lowProbabilities(known), await this.#lowProbabilities(this.#judging)];
     const result: Float64Array[] = [];
-    for (const [b, budget] of budgets.entries()) {
-      const draw = (n: number) => randomMask(grid, budget, new Random(seed, "library", budget, n));
-      const library = [best[b], ...Array.from({ length: libraryMasks }, (_, n) => draw(n))];
+    for (const library of libraries) {
       const worth = (await this.#scores(known, library)).map(({ label }) => label);
       const picked = bestOfNeighbours({ worth, known: ofKnown, classes: run.classes.length }, own);
-      const { split, indices } = this.#judging;
-      const passing = { images: indices, label: "headroom: where" };
-      const masks = imageByImage((i) => library[picked[i]]);
-      const [{ right }] = await evaluateMasks(split, this.#run, [masks], passing);
-      result.push(Float64Array.from(right));
+      const [right] = await this.#rightWith([(i) => library[picked[i]]], run);
+      result.push(right);
     }
     return result;
+  }
+
+  /**
+   * Right answers of another classifier at each budget, [N]: where each image has the mask of a library under which the first
+   * gives its label most, and with the best fixed mask.
+   */
+  async #byLabel(libraries: readonly (readonly Uint8Array[])[], judge: OpenedRun) {
+    const result: { right: Float64Array; fixed: Float64Array }[] = [];
+    for (const library of libraries) {
+      const worth = (await this.#scores(this.#judging, library)).map(({ label }) => label);
+      const bestOf = (i: number) => {
+        const own = worth.map((ofMask) => ofMask[i]);
+        return library[own.indexOf(Math.max(...own))];
+      };
+      const [right, fixed] = await this.#rightWith([bestOf, () => library[0]], judge);
+      result.push({ right, fixed });
+    }
+    return result;
+  }
+
+  /** The best fixed mask of a budget, and random ones of as many patches. */
+  #library(budget: number, best: Uint8Array): Uint8Array[] {
+    const { run, seed } = this.#run;
+    const draw = (n: number) => randomMask(run.model.grid, budget, new Random(seed, "library", budget, n));
+    return [best, ...Array.from({ length: libraryMasks }, (_, n) => draw(n))];
+  }
+
+  /** Whether images are right with masks of their own, [N] for each kind of mask. */
+  async #rightWith(masks: readonly ((i: number) => Uint8Array)[], run: OpenedRun): Promise<Float64Array[]> {
+    const { split, indices } = this.#judging;
+    const passing = { images: indices, label: "headroom: where" };
+    const verdicts = await evaluateMasks(split, { ...this.#run, run }, masks.map(imageByImage), passing);
+    return verdicts.map(({ right }) => Float64Array.from(right));
   }
 }
 

@@ -19,6 +19,9 @@ export const headroomSchema = z.strictObject({
     .unwrap()
     .optional()
     .describe("images to measure on; those that the run held out when absent, else test images"),
+  judge: checkpoint(
+    "another classifier of the same data, trained by itself: judges the masks that the first would choose if it knew the label",
+  ).optional(),
   chart: file("SVG file for a chart of accuracy against patches").optional(),
   seed: evaluationGroup.seed,
   ...runModelGroup,

@@ -25,28 +25,33 @@ export interface HeadroomTable {
     readonly many: Way;
     readonly rounds: Way;
     readonly where: Way;
+    readonly label?: Way | undefined;
   }[];
   readonly verdict: { readonly sentence: string };
 }
 
-const ways = [
+const allWays = [
   { key: "many", title: "how many" },
   { key: "rounds", title: "rounds" },
   { key: "where", title: "where" },
+  { key: "label", title: "by the label" },
 ] as const;
+
+/** Those that were measured, at each budget. */
+function waysOf(budgets: HeadroomTable["budgets"]) {
+  const measured = allWays.map(({ key, title }) => ({ title, at: budgets.flatMap((one) => one[key] ?? []) }));
+  return measured.filter(({ at }) => at.length === budgets.length);
+}
 
 export function headroomText(table: HeadroomTable): string {
   const { checkpoint, dataset, split, images, none, all, budgets, verdict } = table;
+  const ways = waysOf(budgets);
   const rows = [
     ["patches", "fixed mask", ...ways.flatMap(({ title }) => [title, "S", "gain (95 %)"])],
-    ...budgets.map((one) => [
-      String(one.budget),
-      percent(one.fixed),
-      ...ways.flatMap(({ key }) => [
-        percent(one[key].accuracy),
-        decimals(one[key].patches, 2),
-        gainText(one[key].gain),
-      ]),
+    ...budgets.map(({ budget, fixed }, b) => [
+      String(budget),
+      percent(fixed),
+      ...ways.flatMap(({ at }) => [percent(at[b].accuracy), decimals(at[b].patches, 2), gainText(at[b].gain)]),
     ]),
   ];
   return [
@@ -64,11 +69,7 @@ export function headroomChart({ dataset, split, none, all, budgets }: HeadroomTa
   };
   const fixed = budgets.map(({ budget, fixed: accuracy }) => ({ patches: budget, accuracy }));
   return tradeoffFile(`Headroom: ${dataset}, ${split}`, [
-    ...ways.map(({ key, title }) => ({
-      label: title,
-      kind: "policy" as const,
-      points: budgets.map((one) => one[key]),
-    })),
+    ...waysOf(budgets).map(({ title, at }) => ({ label: title, kind: "policy" as const, points: at })),
     { label: "best fixed mask", kind: "baseline", points: fixed },
     level("no patch", none),
     level("all patches", all),

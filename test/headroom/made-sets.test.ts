@@ -70,6 +70,26 @@ describe("a set in which only the number of patches counts, and nothing shows wh
   });
 });
 
+describe("a set in which only the label tells where to look", () => {
+  // Of four patches one tells the class, and all images look alike.
+  const run = madeRun(4, (truth, mask) => (mask[5 * truth.hidden] === 1 ? right(truth, 0.9) : wrong(truth, 0.5)));
+
+  it("has nothing by where, and all by the label, as far as another classifier agrees", async () => {
+    const { budgets, verdict } = await headroomOf(run, [2], run.run);
+    const [{ fixed, where, label }] = budgets;
+    expect(fixed).toBeCloseTo(0.5, 1);
+    expect(where.gain.high).toBeLessThan(0.1);
+    // The library of 25 masks of two of 16 patches holds the patch of each image by 96 %.
+    expect(label!.accuracy).toBeGreaterThan(0.9);
+    expect(label!.gain.mean).toBeCloseTo(label!.accuracy - fixed, 6);
+    expect(verdict.best).toBeUndefined();
+    // One that is right whatever the mask finds nothing in it.
+    const other = madeRun(4, (truth) => right(truth, 0.9));
+    const [{ label: judged }] = (await headroomOf(run, [2], other.run)).budgets;
+    expect(judged).toEqual({ patches: 2, accuracy: 1, gain: { mean: 0, low: 0, high: 0 } });
+  });
+});
+
 it("without a patch and with all of them, it is what the classifier has", async () => {
   const run = madeRun(4, (truth, mask) => (countPatches(mask) > truth.hidden ? right(truth, 0.9) : wrong(truth, 0.4)));
   const { none, all, images: judged } = await headroomOf(run, [1]);

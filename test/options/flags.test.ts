@@ -67,7 +67,14 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--chart <file>", "--ckpt_hr_cl <run>", ...evaluation, ...model, ...runData, "--download", fill, ...device],
   ],
   headroom: [
-    ...["--load <run> required", "--budgets <k,k,…>", "--split <test|train|val>", "--chart <file>", "--seed <n>"],
+    ...[
+      "--load <run> required",
+      "--budgets <k,k,…>",
+      "--split <test|train|val>",
+      "--judge <run>",
+      "--chart <file>",
+      "--seed <n>",
+    ],
     ...[...model, ...runData, "--download", fill, ...device],
   ],
   predict: [

@@ -178,6 +178,7 @@ const values: Readonly<Record<string, Values>> = {
   target_patches: from(0),
   target_accuracy: share,
   sweep: onOff,
+  judge: text,
   "headroom chart": text,
   chart: { ...text, beside: { sweep: true } },
   // What is written, and how.
