@@ -6,7 +6,7 @@ import { addFlags, type Flags } from "./flags.ts";
 
 const descriptions: Record<StageName, string> = {
   classifier_training: "Train a classifier on high-resolution images, or on low-resolution ones with --stream_id LR.",
-  pretrain: "Train the policy by REINFORCE, judged by the frozen high-resolution classifier.",
+  pretrain: "Train the policy, by REINFORCE or by values of patches, judged by the frozen high-resolution classifier.",
   finetune: "Train the policy and the high-resolution classifier together.",
   finetune2stream:
     "Train policy and high-resolution classifier together, with the logits of the frozen low-resolution classifier added.",
@@ -19,7 +19,7 @@ const examples: Record<StageName, readonly [string, string]> = {
   ],
   pretrain: [
     "--data_dir data/cifar10 --ckpt_hr_cl runs/hr --cv_dir runs/pretrain",
-    "--data_dir data/cifar10 --ckpt_hr_cl runs/hr --cv_dir runs/pretrain --resume",
+    "--data_dir data/cifar10 --ckpt_hr_cl runs/hr --estimator values --reward priced --rounds 4 --cv_dir runs/rounds",
   ],
   finetune: [
     "--data_dir data/cifar10 --load runs/pretrain --ckpt_hr_cl runs/hr --cv_dir runs/finetune",

@@ -1,5 +1,6 @@
 /**
- * Stage 2: only the policy learns. The high-resolution classifier is frozen and judges the masked images.
+ * Stage 2: only the policy learns, from sampled masks or by values (value-step.ts). The high-resolution classifier is frozen
+ * and judges the masked images.
  *
  * Shapes: B batch, P patches, K classes.
  */
