@@ -8,10 +8,13 @@ import { join, resolve } from "node:path";
 import { fault } from "../errors.ts";
 import { makeFolderAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
+import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
+import { enlargePixels } from "../method/pixels.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { likeliest, rounded } from "../predict/lines.ts";
 import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
+import { row as rowOf } from "../utils/rows.ts";
 import { orderFeature } from "./geojson.ts";
 import { Ledger } from "./ledger.ts";
 import { openSource } from "./open-source.ts";
@@ -55,7 +58,7 @@ export async function acquire(
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
     const source = await openSource(scene, policy.model, { ...options, ledger, wholeFile });
     try {
-      acquired = await new Acquisition(source, policy, options).write(folder, ledger, reporter);
+      acquired = await new Acquisition(source, policy, { options, ledger }).write(folder, reporter);
     } finally {
       await source.close();
     }
@@ -63,15 +66,23 @@ export async function acquire(
   return acquired!;
 }
 
-/** A batch of windows with what was decided of them. */
+/** A batch of windows with what was acquired for them. */
 interface Batch {
   readonly windows: readonly Window[];
-  /** [B, P]; 0 for what lies outside the scene. */
-  readonly mask: Uint8Array;
-  /** [B, P] */
-  readonly probabilities: Float32Array;
   /** Those of each window that lie in the scene. */
   readonly cells: readonly (readonly Cell[])[];
+  /** [B, S, S, 3] */
+  readonly images: Uint8Array;
+  /** [B, P]; 0 for what lies outside the scene. */
+  readonly mask: Uint8Array;
+  /** The bytes of each chosen cell. */
+  readonly costs: Map<Cell, number>;
+}
+
+/** A chosen cell of the batch's window `i`. */
+interface Chosen {
+  readonly cell: Cell;
+  readonly i: number;
 }
 
 class Acquisition {
@@ -81,16 +92,16 @@ class Acquisition {
   readonly #scene: Scene;
   readonly #tally: Tally;
 
-  constructor(source: PatchSource, policy: PatchPolicy, options: Choices) {
+  constructor(source: PatchSource, policy: PatchPolicy, { options, ledger }: { options: Choices; ledger: Ledger }) {
     this.#source = source;
     this.#policy = policy;
     this.#options = options;
     this.#scene = sceneOf(source, policy.model.grid);
-    this.#tally = new Tally(source, policy);
+    this.#tally = new Tally(source, policy, ledger);
   }
 
   /** Goes through the scene and writes all files. */
-  async write(folder: string, ledger: Ledger, reporter: Reporter): Promise<Acquired> {
+  async write(folder: string, reporter: Reporter): Promise<Acquired> {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
     const outputs = new Outputs(folder, this.#source);
@@ -103,7 +114,7 @@ class Acquisition {
         const signal = reporter.stopping();
         if (signal !== undefined) throw new Stopped(signal);
       }
-      const acquired = this.#tally.acquired(ledger, { price_per_km2, min_area_km2, egress_per_gb });
+      const acquired = this.#tally.acquired({ price_per_km2, min_area_km2, egress_per_gb });
       outputs.finish(acquired, this.#order(acquired));
       return acquired;
     } finally {
@@ -114,7 +125,7 @@ class Acquisition {
 
   /** Look, decide, acquire, classify, write: a row of windows. */
   async #row(row: number, outputs: Outputs): Promise<void> {
-    const { imageSize, lowSize } = this.#policy.model;
+    const { lowSize } = this.#policy.model;
     const { batch_size: size } = this.#options;
     const windows = windowsOf(this.#scene, row);
     const low = await this.#tally.timed("look", () => this.#source.readLow(windows));
@@ -124,60 +135,75 @@ class Acquisition {
     for (let column = 0; column < windows.length; column += size) {
       const some = windows.slice(column, column + size);
       const seen = low.subarray(column * lowBytes, (column + some.length) * lowBytes);
-      const batch = await this.#tally.timed("decide", () => this.#decide(some, seen));
-      const images = new Uint8Array(some.length * imageSize * imageSize * 3);
-      const costs = await this.#tally.timed("acquire", () => this.#acquire(batch, images, strip));
-      const classes = await this.#tally.timed("classify", () => this.#policy.classify(images, batch.mask, seen));
-      await this.#tally.timed("write", () => this.#describe(batch, { costs, classes }, outputs));
+      const batch = this.#batchOf(some, seen);
+      const decided = await this.#inRounds(batch, seen, strip);
+      const classes = await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen));
+      await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
     }
     await this.#tally.timed("write", () => outputs.rows(strip.pixels));
   }
 
-  async #decide(windows: readonly Window[], low: Uint8Array): Promise<Batch> {
-    const { patches } = this.#policy.model.grid;
-    const { mask: wanted, patches: probabilities } = await this.#policy.decide(low);
+  /** Nothing is acquired yet. @param low [B, L, L, 3] */
+  #batchOf(windows: readonly Window[], low: Uint8Array): Batch {
+    const { imageSize, lowSize, grid } = this.#policy.model;
     const cells = windows.map((window) => cellsOf(this.#scene, window));
-    const mask = new Uint8Array(wanted.length);
+    const images = new Uint8Array(windows.length * imageSize ** 2 * 3);
     for (const [i, some] of cells.entries()) {
-      for (const { patch } of some) mask[i * patches + patch] = wanted[i * patches + patch];
+      if (some.length === grid.patches) continue;
+      // There is nothing more to see of a cell outside the scene than the low resolution, whoever asks for it.
+      const seen = enlargePixels(rowOf(low, i, lowSize ** 2 * 3), lowSize, imageSize);
+      images.set(seen, i * imageSize ** 2 * 3);
     }
-    return { windows, mask, probabilities, cells };
+    return { windows, cells, images, mask: new Uint8Array(windows.length * grid.patches), costs: new Map() };
   }
 
   /**
-   * Reads the chosen patches into the windows' images [B, S, S, 3] and the strip.
-   * @returns the bytes of each chosen cell
+   * Decides and acquires, round by round, until no window asks for more. For the policy, cells outside the scene that it asked
+   * for are there from then on, so that it does not ask for them again.
    */
-  async #acquire({ mask, cells }: Batch, images: Uint8Array, strip: Strip): Promise<ReadonlyMap<Cell, number>> {
-    const { imageSize, grid } = this.#policy.model;
-    const imageBytes = imageSize * imageSize * 3;
-    const chosen = cells.flatMap((some, i) =>
-      some.filter(({ patch }) => mask[i * grid.patches + patch] === 1).map((cell) => ({ cell, i })),
+  #inRounds(batch: Batch, low: Uint8Array, strip: Strip): Promise<Decided> {
+    const { windows, cells, images } = batch;
+    const { patches } = this.#policy.model.grid;
+    return lookInRounds(
+      { rounds: this.#policy.rounds, count: windows.length, patches },
+      (mask) => this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask })),
+      (further, round) => {
+        const asking = windows.filter((_, i) => rowOf(further, i, patches).includes(1)).length;
+        const chosen = cells.flatMap((some, i) =>
+          some.filter(({ patch }) => further[i * patches + patch] === 1).map((cell) => ({ cell, i })),
+        );
+        const asked = { windows: asking, patches: chosen.length };
+        return this.#tally.acquiring(round, asked, () => this.#acquire(chosen, batch, strip));
+      },
     );
+  }
+
+  /** Reads the chosen patches into the batch and the strip. */
+  async #acquire(chosen: readonly Chosen[], { images, mask, costs }: Batch, strip: Strip): Promise<void> {
+    const { imageSize, grid } = this.#policy.model;
     const patches = await this.#source.readPatches(chosen.map(({ cell }) => cell.box));
-    const costs = new Map<Cell, number>();
     for (const [n, { cell, i }] of chosen.entries()) {
       const { pixels, bytes } = patches[n];
       const { x, y } = cell.box;
-      const image = images.subarray(i * imageBytes, (i + 1) * imageBytes);
+      const image = rowOf(images, i, imageSize ** 2 * 3);
       paste({ pixels, box: cell.box }, image, { x: x % imageSize, y: y % imageSize, width: imageSize });
       strip.paste(pixels, cell);
+      mask[i * grid.patches + cell.patch] = 1;
       costs.set(cell, bytes);
     }
-    return costs;
   }
 
   /** One line per window, one feature per cell. */
   #describe(
-    { windows, mask, probabilities, cells }: Batch,
-    { costs, classes }: { costs: ReadonlyMap<Cell, number>; classes: Float32Array },
+    { windows, mask, cells, costs }: Batch,
+    { decided: { probabilities, rounds }, classes }: { decided: Decided; classes: Float32Array },
     outputs: Outputs,
   ): void {
     const { checkpoint, classes: names, model } = this.#policy;
     for (const [i, box] of windows.entries()) {
       const window = { column: box.x / model.imageSize, row: box.y / model.imageSize };
-      const own = mask.subarray(i * model.grid.patches, (i + 1) * model.grid.patches);
-      const wanted = probabilities.subarray(i * model.grid.patches, (i + 1) * model.grid.patches);
+      const own = rowOf(mask, i, model.grid.patches);
+      const wanted = rowOf(probabilities, i, model.grid.patches);
       const decided = cells[i].map((cell) => ({
         cell,
         window,
@@ -187,7 +213,7 @@ class Acquisition {
       }));
       for (const one of decided) this.#tally.add(one);
       outputs.cells(decided);
-      const top = likeliest(classes.subarray(i * names.length, (i + 1) * names.length), names, this.#options.top);
+      const top = likeliest(rowOf(classes, i, names.length), names, this.#options.top);
       outputs.prediction({
         window: [window.column, window.row],
         box,
@@ -195,6 +221,7 @@ class Acquisition {
         top,
         mask: maskBits(own),
         patches: countPatches(own),
+        rounds: this.#policy.rounds > 1 ? rounds[i] : undefined,
         patch_probabilities: Array.from(wanted, rounded),
         pixels: model.lowSize ** 2 + areaOf(decided.filter(({ chosen }) => chosen).map(({ cell }) => cell)),
         bytes: decided.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -18,11 +18,23 @@ export interface Acquired extends Savings {
   readonly low_from: string;
   readonly windows: number;
   readonly cells: { readonly all: number; readonly chosen: number };
+  /** What each round that the policy has brought. */
+  readonly rounds: readonly Round[];
   /** What was read, in total and by purpose. */
   readonly read: Count & { readonly retries: number; readonly by: Readonly<Record<Purpose, Count>> };
   readonly seconds: Readonly<Record<Work, number>>;
   readonly area_km2: { readonly whole: number; readonly chosen: number } | null;
   readonly prices: Prices;
+}
+
+/** What was asked for in a round, and what it took to acquire it. */
+export interface Round {
+  /** Those that asked for something. */
+  windows: number;
+  /** Of the scene. */
+  patches: number;
+  requests: number;
+  seconds: number;
 }
 
 /** The kinds of work that are timed separately. */
@@ -33,13 +45,18 @@ export class Tally {
   readonly chosen: Cell[] = [];
   readonly #source: PatchSource;
   readonly #policy: PatchPolicy;
+  readonly #ledger: Ledger;
+  readonly #rounds: readonly Round[];
   readonly #seconds: Record<Work, number> = { look: 0, decide: 0, acquire: 0, classify: 0, write: 0 };
   readonly #areaKm2 = { whole: 0, chosen: 0 };
   #cells = 0;
 
-  constructor(source: PatchSource, policy: PatchPolicy) {
+  constructor(source: PatchSource, policy: PatchPolicy, ledger: Ledger) {
     this.#source = source;
     this.#policy = policy;
+    this.#ledger = ledger;
+    const nothing = () => ({ windows: 0, patches: 0, requests: 0, seconds: 0 });
+    this.#rounds = Array.from({ length: policy.rounds }, nothing);
   }
 
   /** Does work and adds its wall time to that of its kind. */
@@ -52,6 +69,21 @@ export class Tally {
     }
   }
 
+  /** Acquires what was asked for in a round (1, 2, …), and counts it there. */
+  async acquiring(
+    round: number,
+    { windows, patches }: Pick<Round, "windows" | "patches">,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const began = { requests: this.#ledger.of("high").requests, seconds: this.#seconds.acquire };
+    await this.timed("acquire", work);
+    const own = this.#rounds[round - 1];
+    own.windows += windows;
+    own.patches += patches;
+    own.requests += this.#ledger.of("high").requests - began.requests;
+    own.seconds += this.#seconds.acquire - began.seconds;
+  }
+
   add({ cell, chosen }: DecidedCell): void {
     const { georeference } = this.#source;
     const area = georeference === undefined ? 0 : areaKm2(cornersOf(cell.inside, georeference));
@@ -62,7 +94,8 @@ export class Tally {
     this.chosen.push(cell);
   }
 
-  acquired(ledger: Ledger, prices: Prices): Acquired {
+  acquired(prices: Prices): Acquired {
+    const ledger = this.#ledger;
     const { width, height, wholeBytes, where, georeference, lowFrom } = this.#source;
     const { imageSize, lowSize } = this.#policy.model;
     const windows = Math.ceil(width / imageSize) * Math.ceil(height / imageSize);
@@ -82,6 +115,7 @@ export class Tally {
       low_from: lowFrom,
       windows,
       cells: { all: this.#cells, chosen: this.chosen.length },
+      rounds: this.#rounds,
       ...savingsOf(measured, prices),
       read: { ...read, retries: ledger.retries, by },
       seconds: this.#seconds,
@@ -89,6 +123,16 @@ export class Tally {
       prices,
     };
   }
+}
+
+/** A line of the rounds, where there may be several. */
+export function roundLines(rounds: readonly Round[]): string[] {
+  if (rounds.length === 1) return [];
+  const used = rounds.filter(({ windows }) => windows > 0);
+  const each = used.map(({ windows, patches }, n) =>
+    n === 0 ? `${patches} patches in ${windows} windows` : `${patches} in ${windows}`,
+  );
+  return [`rounds  ${used.length} of ${rounds.length}${used.length > 0 ? `: ${each.join(", ")}` : ""}`];
 }
 
 /** Pixels of cells that lie in the scene. */

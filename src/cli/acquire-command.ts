@@ -30,16 +30,18 @@ export function acquireCommand(): Command {
     .addHelpText("after", examples)
     .action(async (image: string, { json = false, quiet = false, ...given }: Flags) => {
       const options = parseAcquireOptions(given);
-      const [{ acquireRun }, { savingsLines }, { terminalReporter }] = await Promise.all([
+      const [{ acquireRun }, { savingsLines }, { roundLines }, { terminalReporter }] = await Promise.all([
         import("../acquire/acquire-run.ts"),
         import("../acquire/savings.ts"),
+        import("../acquire/tally.ts"),
         import("./terminal-reporter.ts"),
       ]);
       const acquired = await acquireRun(image, options, terminalReporter({ quiet }));
       if (json) process.stdout.write(`${JSON.stringify(acquired, undefined, 2)}\n`);
       else if (!quiet) {
-        const { cells } = acquired;
-        const lines = [`patches ${cells.chosen} of ${cells.all}`, ...savingsLines(acquired), `see ${options.out}`];
+        const { cells, rounds } = acquired;
+        const patches = `patches ${cells.chosen} of ${cells.all}`;
+        const lines = [patches, ...roundLines(rounds), ...savingsLines(acquired), `see ${options.out}`];
         process.stdout.write(`${lines.join("\n")}\n`);
       }
     });

@@ -1,11 +1,19 @@
 /**
- * What a run decides about a batch: it looks once, or in rounds, in each of which it sees what was acquired so far and asks for
- * more, or stops.
+ * What a policy decides about a batch: it looks once, or in rounds, in each of which it sees what was acquired so far and asks
+ * for more, or stops. What looks, and what acquires, is the caller's: a run that has the whole images, or a scene.
  *
  * Shapes: B batch, P patches.
  */
 import { row } from "../utils/rows.ts";
-import type { HeldBatch } from "./engine.ts";
+import type { MaybePromise } from "./engine.ts";
+
+/** What a policy says in one round. */
+export interface Asked {
+  /** 1 for a patch that it asks for, [B, P]. */
+  readonly mask: Uint8Array;
+  /** The probability of each patch, [B, P]. */
+  readonly patches: Float32Array;
+}
 
 /** Row by row. */
 export interface Decided {
@@ -18,17 +26,14 @@ export interface Decided {
 }
 
 /**
- * The mask [P] of further patches of image `b`, none where it stops.
- * @param probabilities [P]
- * @param acquired [P], 1 for a patch that is there already
+ * @param rounds at most
+ * @param look one round's, at what is there already, [B, P]
+ * @param acquire brings what was asked for in a round (1, 2, …), [B, P]: patches that are not there yet, of images that go on
  */
-export type Further = (b: number, probabilities: Float32Array, acquired: Uint8Array) => Uint8Array;
-
-/** @param rounds at most; with one, what is there already is not looked at */
 export async function lookInRounds(
-  held: HeldBatch,
   { rounds, count, patches }: { readonly rounds: number; readonly count: number; readonly patches: number },
-  further: Further,
+  look: (there: Uint8Array) => MaybePromise<Asked>,
+  acquire: (further: Uint8Array, round: number) => MaybePromise<void> = () => {},
 ): Promise<Decided> {
   const decided = {
     mask: new Uint8Array(count * patches),
@@ -36,21 +41,21 @@ export async function lookInRounds(
     rounds: new Uint8Array(count),
   };
   for (let round = 1; round <= rounds; round++) {
-    const { mask } = decided;
-    const seen = rounds === 1 ? undefined : { mask, logits: await held.logits(mask) };
-    const wanted = await held.probabilities(seen);
-    // Those that asked for nothing have stopped.
-    const going = Array.from(decided.rounds.keys()).filter((b) => decided.rounds[b] === round - 1);
-    for (const b of going) {
-      const [own, acquired] = [row(wanted, b, patches), row(mask, b, patches)];
-      const more = further(b, own, acquired);
-      for (let k = 0; k < patches; k++) {
-        if (acquired[k] === 0) decided.probabilities[b * patches + k] = own[k];
-        acquired[k] |= more[k];
+    const asked = await look(decided.mask);
+    const further = new Uint8Array(count * patches);
+    for (let b = 0; b < count; b++) {
+      const hasStopped = decided.rounds[b] < round - 1;
+      if (hasStopped) continue;
+      for (let at = b * patches; at < (b + 1) * patches; at++) {
+        if (decided.mask[at] === 1) continue;
+        decided.probabilities[at] = asked.patches[at];
+        further[at] = asked.mask[at];
       }
-      if (more.includes(1)) decided.rounds[b] = round;
+      if (row(further, b, patches).includes(1)) decided.rounds[b] = round;
     }
-    if (!decided.rounds.includes(round)) break;
+    if (!further.includes(1)) break;
+    await acquire(further, round);
+    for (const [at, one] of further.entries()) decided.mask[at] |= one;
   }
   return decided;
 }

@@ -15,7 +15,7 @@ import { mostInRound } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
 import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
-import { type Decided, lookInRounds } from "./look-in-rounds.ts";
+import { type Asked, type Decided, lookInRounds } from "./look-in-rounds.ts";
 
 /** What the run says about a batch, row by row. */
 export interface Predicted {
@@ -74,6 +74,11 @@ export class OpenedRun {
     return this.description.transform;
   }
 
+  /** In how many rounds the policy decides, at most; 1 where it decides once. */
+  get rounds(): number {
+    return this.description.rounds;
+  }
+
   get hasPolicy(): boolean {
     return this.networks.has("agent");
   }
@@ -108,7 +113,7 @@ export class OpenedRun {
 
   /** The most patches that one round may ask for. */
   get mostInRound(): number {
-    return mostInRound(this.model.grid.patches, this.description.rounds);
+    return mostInRound(this.model.grid.patches, this.rounds);
   }
 
   /**
@@ -119,14 +124,28 @@ export class OpenedRun {
     held: HeldBatch,
     count: number,
     choice: Choice = this.#choice,
-    uniforms: (b: number) => ArrayLike<number> = () => [],
+    uniforms?: (b: number) => ArrayLike<number>,
   ): Promise<Decided> {
-    const { rounds } = this.description;
-    const most = this.mostInRound;
-    const looking = { rounds, count, patches: this.model.grid.patches };
-    return lookInRounds(held, looking, (b, probabilities, acquired) =>
-      choosePatches(probabilities, choice, uniforms(b), { acquired, most }),
-    );
+    const looking = { rounds: this.rounds, count, patches: this.model.grid.patches };
+    return lookInRounds(looking, (there) => this.#ask(held, there, choice, uniforms));
+  }
+
+  /** One round of it. @param there what is there already, [B, P] */
+  async #ask(
+    held: HeldBatch,
+    there: Uint8Array,
+    choice: Choice,
+    uniforms: (b: number) => ArrayLike<number> = () => [],
+  ): Promise<Asked> {
+    const { patches: each } = this.model.grid;
+    const seen = this.rounds === 1 ? undefined : { mask: there, logits: await held.logits(there) };
+    const patches = await held.probabilities(seen);
+    const mask = new Uint8Array(there.length);
+    for (let b = 0; b < there.length / each; b++) {
+      const round = { acquired: row(there, b, each), most: this.mostInRound };
+      mask.set(choosePatches(row(patches, b, each), choice, uniforms(b), round), b * each);
+    }
+    return { mask, patches };
   }
 
   /**
@@ -150,12 +169,9 @@ export class OpenedRun {
    * @param low bytes [B, L, L, 3]
    * @param acquired what earlier rounds brought: bytes [B, S, S, 3] with anything elsewhere, and the mask of what is there [B, P]
    * @returns the mask [B, P] of (further) patches and the policy's probabilities [B, P]
-   * @throws input: a run without a policy; usage: bytes of another length
+   * @throws input: a run without a policy; usage: bytes or a mask of another length
    */
-  async decide(
-    low: Uint8Array,
-    acquired?: { readonly images: Uint8Array; readonly mask: Uint8Array },
-  ): Promise<{ mask: Uint8Array; patches: Float32Array }> {
+  async decide(low: Uint8Array, acquired?: { readonly images: Uint8Array; readonly mask: Uint8Array }): Promise<Asked> {
     if (!this.hasPolicy) {
       const next = "give --load a run of pretrain, finetune or finetune2stream";
       throw fault("input", { where: "--load", rule: "must hold a policy", got: [...this.networks].join(", "), next });
@@ -164,19 +180,12 @@ export class OpenedRun {
     this.#check({ low });
     const count = low.length / (3 * lowSize ** 2);
     const there = acquired?.mask ?? new Uint8Array(count * grid.patches);
-    const inRounds = this.description.rounds > 1;
+    this.#checkMask(there, count);
     // Nothing of the images is seen where nothing is acquired.
     const images = acquired?.images ?? new Uint8Array(3 * count * imageSize ** 2);
-    return this.#holding(inRounds ? { images, low } : { low }, async (batch) => {
-      const seen = inRounds ? { mask: there, logits: await batch.logits(there) } : undefined;
-      const patches = await batch.probabilities(seen);
-      const mask = new Uint8Array(there.length);
-      for (let b = 0; b < count; b++) {
-        const round = { acquired: row(there, b, grid.patches), most: this.mostInRound };
-        mask.set(choosePatches(row(patches, b, grid.patches), this.#choice, [], round), b * grid.patches);
-      }
-      return { mask, patches };
-    });
+    return this.#holding(this.rounds === 1 ? { low } : { images, low }, (batch) =>
+      this.#ask(batch, there, this.#choice),
+    );
   }
 
   /**
@@ -188,15 +197,7 @@ export class OpenedRun {
    */
   async classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Promise<Float32Array> {
     this.#check({ images, low });
-    const { imageSize, grid } = this.model;
-    const wrong = mask.findIndex((taken) => taken !== 0 && taken !== 1);
-    if (!(mask instanceof Uint8Array) || wrong >= 0) {
-      throw fault("usage", { where: "mask", rule: "must be a Uint8Array of 0 and 1", got: mask[wrong] });
-    }
-    const expected = (images.length / (3 * imageSize ** 2)) * grid.patches;
-    if (mask.length !== expected) {
-      throw fault("usage", { where: "mask", rule: `must have ${expected} patches, as the images`, got: mask.length });
-    }
+    this.#checkMask(mask, images.length / (3 * this.model.imageSize ** 2));
     return this.#holding({ images, low }, async (batch) => this.#probabilitiesOf(await batch.logits(mask)));
   }
 
@@ -228,6 +229,17 @@ export class OpenedRun {
     }
     if (count === undefined || lowCount === undefined || count === lowCount) return;
     throw fault("usage", { where: "low", rule: `must be as many images as the others, ${count}`, got: lowCount });
+  }
+
+  #checkMask(mask: Uint8Array, count: number): void {
+    const wrong = mask.findIndex((taken) => taken !== 0 && taken !== 1);
+    if (!(mask instanceof Uint8Array) || wrong >= 0) {
+      throw fault("usage", { where: "mask", rule: "must be a Uint8Array of 0 and 1", got: mask[wrong] });
+    }
+    const expected = count * this.model.grid.patches;
+    if (mask.length !== expected) {
+      throw fault("usage", { where: "mask", rule: `must have ${expected} patches, as the images`, got: mask.length });
+    }
   }
 
   /** A high-resolution classifier takes all patches, a low-resolution one takes none. */

@@ -22,6 +22,8 @@ export interface Prediction {
   readonly mask: string;
   /** How many patches are taken. */
   readonly patches: number;
+  /** In how many rounds patches were asked for; none where the policy decides once. */
+  readonly rounds?: number | undefined;
   /** The policy's, [P]; none where no policy chose. */
   readonly patch_probabilities?: readonly number[];
   /** Acquired: those of the patches, and those of the low resolution where a network saw it. */

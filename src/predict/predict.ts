@@ -133,6 +133,7 @@ function describe(
       top: guesses,
       mask: maskBits(mask),
       patches,
+      rounds: run.rounds > 1 ? predicted.rounds?.[slot] : undefined,
       patch_probabilities: predicted.patches && Array.from(row(predicted.patches, slot, model.grid.patches), rounded),
       pixels: run.pixels(patches),
       ms: rounded(ms),

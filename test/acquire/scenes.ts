@@ -2,7 +2,7 @@
 
 import type { PatchPolicy } from "../../src/acquire/patch-policy.ts";
 import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
-import { makeGrid } from "../../src/method/grid.ts";
+import { makeGrid, patchAt } from "../../src/method/grid.ts";
 import { Random } from "../../src/utils/random.ts";
 
 /** UTM zone 33 north, half a metre a pixel. */
@@ -54,6 +54,7 @@ export const brightPolicy: PatchPolicy = {
   model: { imageSize: 32, lowSize: 8, grid: makeGrid(32, 8) },
   classes: ["bright", "dark"],
   checkpoint: "0123456789ab",
+  rounds: 1,
   decide(low) {
     const count = low.length / (8 * 8 * 3);
     const patches = Float32Array.from({ length: count * 16 }, (_, at) => {
@@ -75,8 +76,11 @@ export const brightPolicy: PatchPolicy = {
   classify(images, mask) {
     const count = mask.length / 16;
     return Float32Array.from({ length: count * 2 }, (_, at) => {
-      const image = images.subarray(Math.floor(at / 2) * 3072, (Math.floor(at / 2) + 1) * 3072);
-      const share = image.filter((value) => value > 127).length / 3072;
+      const i = Math.floor(at / 2);
+      const taken = (byte: number) =>
+        mask[16 * i + patchAt(brightPolicy.model.grid, Math.floor(byte / 3) % 32, Math.floor(byte / 96))];
+      const image = images.subarray(i * 3072, (i + 1) * 3072);
+      const share = image.filter((value, byte) => value > 127 && taken(byte) === 1).length / 3072;
       return at % 2 === 0 ? share : 1 - share;
     });
   },

@@ -33,6 +33,9 @@ beforeAll(async () => {
   await succeed(["classifier_training", ...training, "--cv_dir", at("hr")]);
   const policy = ["--ckpt_hr_cl", at("hr"), "--no-curriculum", "--lr", "0.01"];
   await succeed(["pretrain", ...training, ...policy, "--cv_dir", at("policy")]);
+  const values = ["--estimator", "values", "--reward", "priced", "--rounds", "4", "--fill", "lr"];
+  const inRounds = ["--ckpt_hr_cl", at("hr"), "--lr", "0.003", ...values];
+  await succeed(["pretrain", ...training, ...inRounds, "--cv_dir", at("rounds")]);
   await writeScene(at("scene.tif"), scene, { resampling: "nearest" });
 }, runTimeoutMs);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -43,57 +46,59 @@ const linesOf = (text: string) =>
     .split("\n")
     .map((line) => JSON.parse(line) as Prediction);
 
-it("decides as predict does of each window, and reads from a server what it chose", {
-  timeout: runTimeoutMs,
-}, async () => {
-  const server = await serveFile(readFileSync(at("scene.tif")));
-  const given = [
-    "--load",
-    at("policy"),
-    ...quick,
-    "--out",
-    at("acquired"),
-    "--price-per-km2",
-    "12",
-    "--min_area_km2",
-    "1",
-  ];
-  const { stdout, stderr } = await succeed(["acquire", server.url, ...given]);
-  await server.close();
-  expect(stderr).toBe("");
+it.each([
+  ["policy", []],
+  ["rounds", ["rounds"]],
+])(
+  "decides as predict does of each window, and reads from a server what it chose: %s",
+  {
+    timeout: runTimeoutMs,
+  },
+  async (load, ownLines) => {
+    const server = await serveFile(readFileSync(at("scene.tif")));
+    const out = `acquired-${load}`;
+    const given = ["--load", at(load), ...quick, "--out", at(out), "--price-per-km2", "12", "--min_area_km2", "1"];
+    const { stdout, stderr } = await succeed(["acquire", server.url, ...given]);
+    await server.close();
+    expect(stderr).toBe("");
 
-  const windows = Array.from({ length: 6 }, (_, i) => ({ x: 32 * (i % 3), y: 32 * Math.floor(i / 3) }));
-  for (const [i, window] of windows.entries()) {
-    const image = boxOf(scene, { ...window, width: 32, height: 32 });
-    await sharp(image, { raw: { width: 32, height: 32, channels: 3 } })
-      .png()
-      .toFile(at(`window-${i}.png`));
-  }
-  const predicted = await succeed([
-    "predict",
-    "--load",
-    at("policy"),
-    ...quick,
-    ...windows.map((_, i) => at(`window-${i}.png`)),
-  ]);
-  const seen = linesOf(readFileSync(at("acquired", "predictions.jsonl"), "utf8"));
-  for (const [i, said] of linesOf(predicted.stdout).entries()) {
-    const { mask, patches, pixels, checkpoint } = said;
-    expect(seen[i]).toMatchObject({ mask, patches, pixels, checkpoint, class: said.class });
-    expect(seen[i].top[0].probability).toBeCloseTo(said.top[0].probability, 5);
-    for (const [k, p] of said.patch_probabilities!.entries()) expect(seen[i].patch_probabilities![k]).toBeCloseTo(p, 5);
-  }
-  const patches = seen.reduce((sum, line) => sum + line.patches, 0);
-  expect(patches).toBeGreaterThan(0);
-  expect(patches).toBeLessThan(96);
-  const savings = JSON.parse(readFileSync(at("acquired", "savings.json"), "utf8"));
-  expect(savings).toMatchObject({ cells: { all: 96, chosen: patches }, read: { bytes: server.sent } });
-  const lines = stdout.trimEnd().split("\n");
-  expect(lines.map((line) => line.split(" ")[0])).toEqual(["patches", "pixels", "bytes", "time", "money", "see"]);
-  expect(lines[0]).toBe(`patches ${patches} of 96`);
-  // Both orders are below the least area: a square kilometre.
-  expect(lines[4]).toBe("money   12.00 of 12.00: nothing saved");
-});
+    const windows = Array.from({ length: 6 }, (_, i) => ({ x: 32 * (i % 3), y: 32 * Math.floor(i / 3) }));
+    for (const [i, window] of windows.entries()) {
+      const image = boxOf(scene, { ...window, width: 32, height: 32 });
+      await sharp(image, { raw: { width: 32, height: 32, channels: 3 } })
+        .png()
+        .toFile(at(`window-${i}.png`));
+    }
+    const predicted = await succeed([
+      "predict",
+      "--load",
+      at(load),
+      ...quick,
+      ...windows.map((_, i) => at(`window-${i}.png`)),
+    ]);
+    const seen = linesOf(readFileSync(at(out, "predictions.jsonl"), "utf8"));
+    for (const [i, said] of linesOf(predicted.stdout).entries()) {
+      const { mask, patches, pixels, checkpoint } = said;
+      expect(seen[i]).toMatchObject({ mask, patches, pixels, checkpoint, class: said.class });
+      expect(seen[i].rounds).toBe(said.rounds);
+      expect(seen[i].top[0].probability).toBeCloseTo(said.top[0].probability, 5);
+      for (const [k, p] of said.patch_probabilities!.entries())
+        expect(seen[i].patch_probabilities![k]).toBeCloseTo(p, 5);
+    }
+    const patches = seen.reduce((sum, line) => sum + line.patches, 0);
+    expect(patches).toBeGreaterThan(0);
+    expect(patches).toBeLessThan(96);
+    const savings = JSON.parse(readFileSync(at(out, "savings.json"), "utf8"));
+    expect(savings).toMatchObject({ cells: { all: 96, chosen: patches }, read: { bytes: server.sent } });
+    expect(savings.rounds.reduce((sum: number, round: { patches: number }) => sum + round.patches, 0)).toBe(patches);
+    const lines = stdout.trimEnd().split("\n");
+    const names = ["patches", ...ownLines, "pixels", "bytes", "time", "money", "see"];
+    expect(lines.map((line) => line.split(" ")[0])).toEqual(names);
+    expect(lines[0]).toBe(`patches ${patches} of 96`);
+    // Both orders are below the least area: a square kilometre.
+    expect(lines.at(-2)).toBe("money   12.00 of 12.00: nothing saved");
+  },
+);
 
 it("prints savings.json with --json", { timeout: runTimeoutMs }, async () => {
   const given = ["--load", at("policy"), ...quick, "--out", at("json"), "--json", "--quiet"];

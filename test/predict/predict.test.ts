@@ -15,6 +15,7 @@ import { PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { readImage } from "../../src/data/read-image.ts";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { showImages } from "../../src/evaluation/show-images.ts";
 import { openPredictor } from "../../src/inference/open-run.ts";
@@ -50,6 +51,8 @@ beforeAll(async () => {
   await run("classifier_training", "lr", { stream_id: "LR" });
   await run("pretrain", "policy", { ckpt_hr_cl: at("hr"), curriculum: false, lr: 1e-2 });
   await run("finetune2stream", "two", { load: at("policy"), ckpt_lr_cl: at("lr"), lr: 1e-2 });
+  const values = { estimator: "values", reward: "priced", rounds: 4, max_epochs: 1 };
+  await run("pretrain", "rounds", { ckpt_hr_cl: at("hr"), fill: "lr", lr: 3e-3, ...values });
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -169,6 +172,23 @@ it.each([
     expect(one).toMatchObject({ mask, pixels, patches: rows[0].patches });
     expect(one).not.toHaveProperty("patch_probabilities");
   }
+});
+
+it("says in how many rounds patches were asked for, of a run that decides in rounds, and in JSON Lines alone", async () => {
+  const { text } = await say([images()], { load: at("rounds") });
+  const predictor = await openPredictor(at("rounds"), { threads: 1, precision: "fp32" });
+  const said = parsed(text);
+  const bytes = await Promise.all(said.map(({ path }) => readImage(path, predictor.description)));
+  const { rounds, mask } = await predictor.predict(Uint8Array.from(Buffer.concat(bytes)));
+  await predictor.free();
+  expect(new Set(rounds).size).toBeGreaterThan(1);
+  expect(said.map((one) => one.rounds)).toEqual([...rounds!]);
+  expect(said.map((one) => one.mask).join("")).toBe(mask.join(""));
+  for (const one of parsed((await say([images()], { load: at("policy") })).text))
+    expect(one).not.toHaveProperty("rounds");
+  const csv = (load: string) => say([images()], { load: at(load), format: "csv" });
+  const [header] = (await csv("rounds")).text.split("\n");
+  expect(header).toBe((await csv("policy")).text.split("\n")[0]);
 });
 
 it("takes as many patches as it is told, the likeliest, or from another probability on", async () => {
