@@ -7,7 +7,7 @@ import { modelOptionNames, type StageName, type StageOptions } from "../options/
 import { defined } from "../utils/defined.ts";
 import type { Reporter } from "../utils/reporter.ts";
 
-const checkpointFlags = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
+export const checkpointFlags = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
 
 /**
  * The options with their model and its variant.

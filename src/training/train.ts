@@ -18,6 +18,7 @@ import { classifierTraining } from "./classifier-training.ts";
 import { learnEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
 import type { Learning } from "./learning.ts";
+import { noteHeldOut } from "./note-held-out.ts";
 import { pretrain } from "./pretrain.ts";
 import { prepare, type Setting } from "./setting.ts";
 
@@ -47,6 +48,8 @@ export async function train<S extends StageName>(
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);
   const chosen = withFill(await withModel(given, reporter, data), reporter);
   const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));
+  // A run that goes on has said it.
+  if (!options.resume) noteHeldOut(options, reporter);
   const prepared = await prepare(options, reporter, data);
   let [run, learning]: [RunFolder?, Learning?] = [];
   try {
