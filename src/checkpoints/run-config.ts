@@ -61,9 +61,9 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
   // What was not recorded can't be compared.
   const isDescribed = saved.description !== undefined;
   const fixed = ({ stage, options, dataset, description }: RunConfig): Map<string, JsonValue> => {
-    const { fingerprint, test } = dataset;
+    const { fingerprint, test = null, val = null } = dataset;
     const learned = Object.entries({ ...formerOptions(options), ...options }).filter(([name]) => !free.includes(name));
-    const data = toJson({ fingerprint, test: test ?? null, ...(isDescribed ? seenAs(description) : {}) });
+    const data = toJson({ fingerprint, test, val, ...(isDescribed ? seenAs(description) : {}) });
     return new Map([["stage", stage], ...flat(Object.fromEntries(learned), ""), ...flat(data, "dataset.")]);
   };
   const changed = changes(fixed(saved), fixed(given));

@@ -1,6 +1,7 @@
 /** Finds the images of a data set that can't be read: decodes every one as a training would, and keeps none. */
 
 import type { SkippedFile } from "./bad-files.ts";
+import { splitsOf } from "./dataset.ts";
 import { findDataset, readersFrom } from "./dataset-registry.ts";
 import { decodeImage } from "./decode.ts";
 import { type ListedImage, lookAt } from "./image-list.ts";
@@ -8,12 +9,12 @@ import { inOrder } from "./in-order.ts";
 
 export interface CheckedData {
   readonly images: number;
-  /** In the list's order: training, then test. */
+  /** In the list's order: training, test, validation. */
   readonly unreadable: readonly SkippedFile[];
 }
 
 export interface CheckDataOptions {
-  /** Of class folders, or of train.csv and test.csv. */
+  /** Of class folders, or of lists. */
   dataDir: string;
   /** Number of images that are decoded at the same time. */
   parallel?: number;
@@ -32,8 +33,7 @@ export async function checkData(options: CheckDataOptions): Promise<CheckedData>
     dataDir,
     (await readersFrom()).filter(({ reader }) => reader.list !== undefined),
   );
-  const { train, test } = await lookAt(await reader.list!(dataDir));
-  const listed = [...train, ...test];
+  const listed = splitsOf(await lookAt(await reader.list!(dataDir))).flat();
   const failed: ListedImage[] = [];
   const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image) });
   let done = 0;

@@ -1,7 +1,8 @@
 /**
- * Which images a pair of lists names: `train.csv` and `test.csv` with the columns label and location, in the data folder
- * or in `fMoW/` below it, as the authors' code reads them. Gives what class folders give (image-list.ts). The lists are
- * parsed as streams; a location may not lead out of the data folder unless that is allowed (links within it are followed).
+ * Which images lists name: `train.csv` and `test.csv` with the columns label and location, in the data folder or in `fMoW/`
+ * below it, as the authors' code reads them, and a `val.csv` beside them, if there is one. Gives what class folders give
+ * (image-list.ts). The lists are parsed as streams; a location may not lead out of the data folder unless that is allowed
+ * (links within it are followed).
  */
 
 import { createReadStream } from "node:fs";
@@ -9,6 +10,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, extname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { CsvError, type Info, parse } from "csv-parse";
 import { type ErrorKind, type Fault, fault } from "../errors.ts";
+import { type DataSplits, mapSplits, splitsOf } from "./dataset.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
 import { fmowCategories } from "./fmow/categories.ts";
 import { openListed, pack, withReports } from "./image-folder.ts";
@@ -21,6 +23,7 @@ export interface CsvListOptions {
 
 const fmowFolder = "fMoW";
 const listNames = ["train.csv", "test.csv"] as const;
+const validationList = "val.csv";
 const mostListed = 10;
 /** Bytes of a line: a path has at most 4096 on Linux. */
 const longestLine = 1 << 16;
@@ -33,13 +36,13 @@ export const csvReader: DatasetReader = {
   open: async (options) => openListed(await listCsv(options.dataDir), withReports(options)),
 };
 
-/** True if both lists are there. */
+/** True if the lists of training and test are there. */
 export async function isCsvList(dataDir: string): Promise<boolean> {
   return (await findLists(dataDir)) !== undefined;
 }
 
 /**
- * Lists both splits in the order of their lines. The classes are the lines of a `classes.txt` beside the lists, or fMoW's
+ * Lists the splits in the order of their lines. The classes are the lines of a `classes.txt` beside the lists, or fMoW's
  * 62 in a folder named fMoW; otherwise they are the labels from 0 to the largest, and each must occur.
  * @throws input: lists that are not there or not as above, with line and column; unsafe: a location outside
  */
@@ -51,11 +54,16 @@ export async function listCsv(dataDir: string, { allowOutside = false }: CsvList
   }
   const named = await namedClasses(folder);
   const lines = new Lines({ roots: [folder, dataDir], inside: allowOutside ? undefined : dataDir, classes: named });
-  const train = await lines.read(join(folder, "train.csv"));
-  const test = await lines.read(join(folder, "test.csv"));
+  const splits = await mapSplits(await listsIn(folder), (list) => lines.read(list));
   lines.throwFaults();
-  const classes = named ?? countedClasses(folder, [...train, ...test]);
-  return { classes, train: await findImages(train), test: await findImages(test) };
+  const classes = named ?? countedClasses(folder, splitsOf(splits).flat());
+  return { classes, ...(await mapSplits(splits, findImages)) };
+}
+
+async function listsIn(folder: string): Promise<DataSplits<string>> {
+  const [train, test] = listNames.map((name) => join(folder, name));
+  const val = join(folder, validationList);
+  return { train, test, val: (await isFile(val)) ? val : undefined };
 }
 
 async function findLists(dataDir: string): Promise<string | undefined> {

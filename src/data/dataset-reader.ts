@@ -35,7 +35,7 @@ export interface DataFiles {
 interface Reader {
   /** Absent: it needs no files. */
   readonly files?: DataFiles;
-  /** Opens both splits. @throws input: what is missing or damaged; unsafe: a list that leads out of the folder */
+  /** Opens all splits. @throws input: what is missing or damaged; unsafe: a list that leads out of the folder */
   open(options: ReadOptions): Promise<DataSplits>;
   /** Downloads the files into the folder, unless they are there. @throws system: a download that fails */
   fetch?(dataDir: string, say?: (text: string) => void): Promise<void>;

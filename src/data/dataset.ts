@@ -16,7 +16,7 @@ export interface Normalization {
 /** The bands of photographs. */
 export const rgb: readonly string[] = ["red", "green", "blue"];
 
-/** One split (training or test) of a data set. */
+/** One split (training, test or validation) of a data set. */
 export interface Dataset {
   /** What the user calls it, e.g. "CIFAR-10". */
   readonly name: string;
@@ -55,11 +55,25 @@ export interface InMemory {
 }
 
 /** The two splits that a training needs, and the one that choices are made on: `best`, thresholds. */
-export interface DataSplits {
-  readonly train: Dataset;
-  readonly test: Dataset;
+export interface DataSplits<Split = Dataset> {
+  readonly train: Split;
+  readonly test: Split;
   /** Where there is none, choices of a training are made on the test images, as in the authors' code. */
-  readonly val?: Dataset | undefined;
+  readonly val?: Split | undefined;
+}
+
+/** Those that there are, in their order. */
+export function splitsOf<Split>({ train, test, val }: DataSplits<Split>): Split[] {
+  return val === undefined ? [train, test] : [train, test, val];
+}
+
+/** What `make` makes of each split, one after the other. */
+export async function mapSplits<From, To>(
+  { train, test, val }: DataSplits<From>,
+  make: (split: From) => To | Promise<To>,
+): Promise<DataSplits<To>> {
+  const made = { train: await make(train), test: await make(test) };
+  return val === undefined ? made : { ...made, val: await make(val) };
 }
 
 /** Bytes of one image. */

@@ -7,7 +7,7 @@ import { basename, relative } from "node:path";
 import { fault } from "../errors.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { BadFiles, type SkippedFile } from "./bad-files.ts";
-import type { DataSplits } from "./dataset.ts";
+import { type DataSplits, mapSplits, splitsOf } from "./dataset.ts";
 import type { DatasetReader, ReadOptions } from "./dataset-reader.ts";
 import { DecodePool } from "./decode-pool.ts";
 import { type DecodeListOptions, type DecodeProgress, decodeAll } from "./decoded-images.ts";
@@ -30,7 +30,7 @@ export interface ImageFolderOptions extends DecodeListOptions {
 
 const defaultMemoryLimit = 256 * 2 ** 20;
 
-/** @throws input: folders that are not `train/<class>/…` and `test/…` or `val/…`; unreadable files, see {@link openListed} */
+/** @throws input: folders that are not as {@link listFiles} takes them; unreadable files, see {@link openListed} */
 export async function openImageFolder(options: ImageFolderOptions): Promise<DataSplits> {
   const files = await listFiles(options.dataDir);
   if (fitsMemory(files, options)) return keep(await lookAt(files), options);
@@ -43,11 +43,11 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
  */
 export async function openListed(list: ImageList, options: ImageFolderOptions): Promise<DataSplits> {
   if (fitsMemory(list, options)) return keep(list, options);
-  return stream(pack(list, options.dataDir), options);
+  return stream(await pack(list, options.dataDir), options);
 }
 
 /** The list by name alone, relative to `dataDir`. */
-export function pack({ classes, train, test }: ImageList, dataDir: string): ListedFiles {
+export async function pack({ classes, ...splits }: ImageList, dataDir: string): Promise<ListedFiles> {
   const packed = (images: readonly ListedImage[]): FileList => {
     const names = images.map(({ path }) => relative(dataDir, path));
     return FileList.of(
@@ -56,43 +56,44 @@ export function pack({ classes, train, test }: ImageList, dataDir: string): List
       Int32Array.from(images, ({ label }) => label),
     );
   };
-  return { classes, train: packed(train), test: packed(test) };
+  return { classes, ...(await mapSplits(splits, packed)) };
 }
 
 function fitsMemory(
-  { train, test }: ImageList | ListedFiles,
+  list: DataSplits<{ readonly length: number }>,
   { imageSize, transform = "cifar", memoryLimit = defaultMemoryLimit }: ImageFolderOptions,
 ): boolean {
-  return transform === "cifar" && (train.length + test.length) * imageSize * imageSize * 3 <= memoryLimit;
+  const images = splitsOf(list).reduce((sum, { length }) => sum + length, 0);
+  return transform === "cifar" && images * imageSize * imageSize * 3 <= memoryLimit;
 }
 
-async function keep({ classes, train, test }: ImageList, options: ImageFolderOptions): Promise<DataSplits> {
+async function keep({ classes, ...splits }: ImageList, options: ImageFolderOptions): Promise<DataSplits> {
   const { dataDir, imageSize, transform = "cifar", onSkip } = options;
   const shared = { name: basename(dataDir), classes, imageSize, transform, normalization: normalizationFor(transform) };
-  const { images, skipped } = await decodeAll([...train, ...test], options);
+  const { images, skipped } = await decodeAll(splitsOf(splits).flat(), options);
   for (const file of skipped) onSkip?.(file);
   const bad = new Set(skipped.map(({ path }) => path));
   let start = 0;
   const split = (files: readonly ListedImage[]): MemoryDataset => {
     const readable = files.filter(({ path }) => !bad.has(path));
     if (readable.length === 0) {
-      throw fault("input", { where: dataDir, rule: "must hold readable images for training and test" });
+      throw fault("input", { where: dataDir, rule: "must hold readable images in every split" });
     }
     const labels = Int32Array.from(readable, ({ label }) => label);
     const bytes = images.subarray(start, start + labels.length * imageSize * imageSize * 3);
     start += bytes.length;
     return new MemoryDataset({ ...shared, labels, images: bytes });
   };
-  return { train: split(train), test: split(test) };
+  return mapSplits(splits, split);
 }
 
-function stream({ classes, train, test }: ListedFiles, options: ImageFolderOptions): DataSplits {
+function stream({ classes, ...splits }: ListedFiles, options: ImageFolderOptions): Promise<DataSplits> {
   const { dataDir, imageSize, transform = "cifar", skipBad = 0, onSkip, parallel } = options;
   const pool = new DecodePool({ imageSize, transform, threads: parallel });
   const bad = new BadFiles(skipBad, onSkip);
   const split = (files: FileList): StreamingDataset =>
     new StreamingDataset({ name: basename(dataDir), classes, imageSize, files, transform, pool, bad });
-  return { train: split(train), test: split(test) };
+  return mapSplits(splits, split);
 }
 
 export const imageFolderReader: DatasetReader = {

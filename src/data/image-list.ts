@@ -1,8 +1,12 @@
-/** Which images a folder of class folders holds: `train/<class>/…`, and `test/<class>/…` or `val/<class>/…`. */
+/**
+ * Which images a folder of class folders holds: `train/<class>/…`, `test/<class>/…` and, to choose by, `val/<class>/…`; where
+ * there is no `test`, `val` takes its place.
+ */
 
 import { readdir, stat } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import { type Fault, fault } from "../errors.ts";
+import { type DataSplits, mapSplits, splitsOf } from "./dataset.ts";
 import { FileList } from "./file-list.ts";
 import { inOrder } from "./in-order.ts";
 
@@ -14,25 +18,26 @@ export interface ListedImage {
   readonly modifiedMs: number | undefined;
 }
 
-export interface ImageList {
+export interface ImageList extends DataSplits<readonly ListedImage[]> {
   /** Sorted by name, in the order of code units. */
   readonly classes: readonly string[];
-  readonly train: readonly ListedImage[];
-  readonly test: readonly ListedImage[];
 }
 
-/** Both splits by name alone: a million files are listed in a second, since none of them is looked at. */
-export interface ListedFiles {
+/** The splits by name alone: a million files are listed in a second, since none of them is looked at. */
+export interface ListedFiles extends DataSplits<FileList> {
   /** As in {@link ImageList}. */
   readonly classes: readonly string[];
-  readonly train: FileList;
-  readonly test: FileList;
+}
+
+/** A split as it lies in the data folder. */
+interface ClassFolders {
+  readonly folder: string;
+  readonly classes: readonly string[];
 }
 
 /** Number of files or folders that are looked at at the same time. */
 const parallel = 64;
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
-const testFolders = ["test", "val"] as const;
 
 /** True if there is a `train` folder with a folder in it. */
 export async function isImageFolder(dataDir: string): Promise<boolean> {
@@ -40,23 +45,24 @@ export async function isImageFolder(dataDir: string): Promise<boolean> {
 }
 
 /**
- * Lists both splits, files sorted by name within each class. Hidden files and other extensions are skipped.
+ * Lists the splits, files sorted by name within each class. Hidden files and other extensions are skipped.
  * @throws input: no `train`, no test split, class folders that differ or are empty
  */
 export async function listFiles(dataDir: string): Promise<ListedFiles> {
-  const trainFolder = join(dataDir, "train");
-  const testFolder = await findTestFolder(dataDir);
-  const classes = await subfolders(trainFolder);
-  const testClasses = await subfolders(testFolder);
+  const found = await findSplits(dataDir);
+  const { classes } = found.train;
   if (classes.length === 0) {
-    throw fault("input", { where: trainFolder, rule: "must hold one folder per class", next: "check --data_dir" });
+    throw fault("input", {
+      where: found.train.folder,
+      rule: "must hold one folder per class",
+      next: "check --data_dir",
+    });
   }
-  checkSameClasses(trainFolder, classes, testFolder, testClasses);
+  checkSameClasses(splitsOf(found));
   const faults: Fault[] = [];
-  const train = await listSplit(dataDir, basename(trainFolder), classes, faults);
-  const test = await listSplit(dataDir, basename(testFolder), classes, faults);
+  const splits = await mapSplits(found, ({ folder }) => listSplit(dataDir, basename(folder), classes, faults));
   if (faults.length > 0) throw fault("input", faults);
-  return { classes, train, test };
+  return { classes, ...splits };
 }
 
 /** As {@link listFiles}, and looks at each file. */
@@ -64,19 +70,20 @@ export async function listImages(dataDir: string): Promise<ImageList> {
   return lookAt(await listFiles(dataDir));
 }
 
-export async function lookAt({ classes, train, test }: ListedFiles): Promise<ImageList> {
-  return { classes, train: await lookAtSplit(train), test: await lookAtSplit(test) };
+export async function lookAt({ classes, ...splits }: ListedFiles): Promise<ImageList> {
+  return { classes, ...(await mapSplits(splits, lookAtSplit)) };
 }
 
-async function findTestFolder(dataDir: string): Promise<string> {
-  for (const name of testFolders) {
+async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
+  const look = async (name: string): Promise<ClassFolders> => {
     const folder = join(dataDir, name);
-    if ((await subfolders(folder)).length > 0) return folder;
-  }
-  throw fault("input", {
-    where: dataDir,
-    rule: `must hold test images in ${testFolders.map((name) => `${name}/<class>/`).join(" or ")}`,
-  });
+    return { folder, classes: await subfolders(folder) };
+  };
+  const train = await look("train");
+  // Without the first of the two, the second is what there is to test on.
+  const [test, val] = [await look("test"), await look("val")].filter(({ classes }) => classes.length > 0);
+  if (test !== undefined) return { train, test, val };
+  throw fault("input", { where: dataDir, rule: "must hold test images in test/<class>/ or val/<class>/" });
 }
 
 async function subfolders(folder: string): Promise<string[]> {
@@ -92,24 +99,15 @@ async function subfolders(folder: string): Promise<string[]> {
   return kept.sort();
 }
 
-function checkSameClasses(
-  trainFolder: string,
-  classes: readonly string[],
-  testFolder: string,
-  testClasses: readonly string[],
-): void {
-  const faults: Fault[] = [];
-  const compare = (where: string, has: readonly string[], needs: readonly string[]): void => {
-    const missing = needs.filter((name) => !has.includes(name));
-    if (missing.length === 0) return;
-    faults.push({
-      where,
-      rule: "train and test must have the same classes",
-      got: `no folder for ${missing.join(", ")}`,
-    });
-  };
-  compare(trainFolder, classes, testClasses);
-  compare(testFolder, testClasses, classes);
+function checkSameClasses(splits: readonly ClassFolders[]): void {
+  const all = [...new Set(splits.flatMap(({ classes }) => classes))].sort();
+  const names = new Intl.ListFormat("en-GB").format(splits.map(({ folder }) => basename(folder)));
+  const faults = splits.flatMap(({ folder, classes }): Fault[] => {
+    const own = new Set(classes);
+    const missing = all.filter((name) => !own.has(name));
+    if (missing.length === 0) return [];
+    return [{ where: folder, rule: `${names} must have the same classes`, got: `no folder for ${missing.join(", ")}` }];
+  });
   if (faults.length > 0) throw fault("input", faults);
 }
 

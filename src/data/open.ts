@@ -50,7 +50,7 @@ export interface OpenDataOptions extends DataPlace {
 const cifarSize = 32;
 
 /**
- * Opens the training split and the test split.
+ * Opens the splits: training, test and, where the data have one, validation.
  * @throws usage: no folder named, images of another size than the model's; input: nothing found, or damaged;
  *   unsafe: a list that leads out of the folder; system: a download that fails
  */

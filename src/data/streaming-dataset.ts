@@ -16,9 +16,9 @@ export interface StreamedImages {
   readonly files: FileList;
   /** What is done to an image file; `pool` applies it. */
   readonly transform: TransformName;
-  /** Makes the images; it may serve both splits. */
+  /** Makes the images; it may serve all splits. */
   readonly pool: DecodePool;
-  /** What could not be read so far, of both splits. */
+  /** What could not be read so far, of all splits. */
   readonly bad: BadFiles;
 }
 
@@ -78,6 +78,6 @@ export class StreamingDataset implements Dataset {
       const candidate = (index + tries) % this.length;
       if (!this.#bad.has(this.#files.path(candidate))) return candidate;
     }
-    throw fault("input", { where: this.name, rule: "must hold readable images for training and test" });
+    throw fault("input", { where: this.name, rule: "must hold readable images in every split" });
   }
 }

@@ -1,4 +1,7 @@
-/** Training images that are held out: what is chosen on them is chosen without a look at the test images. */
+/**
+ * Training images that are held out, for data without a validation split: what is chosen on them is chosen without a look at
+ * the test images.
+ */
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
 import type { DataSplits } from "./dataset.ts";
@@ -6,12 +9,17 @@ import { SubsetDataset } from "./subset.ts";
 
 /**
  * The data with a validation split of this share of each class's training images, which the training split then lacks; as
- * they are where the share is 0 or they have one. Which images depends on the labels alone, so that all stages and all
- * seeds hold out the same, and a larger share holds out those of a smaller one, too.
- * @throws usage: a share that leaves the training or the validation without images
+ * they are where the share is 0. Which images depends on the labels alone, so that all stages and all seeds hold out the same,
+ * and a larger share holds out those of a smaller one, too.
+ * @throws usage: a share that leaves the training or the validation without images, or of data that have a validation split:
+ *   one of the two would go unused
  */
 export function withValidation(data: DataSplits, share: number): DataSplits {
-  if (share === 0 || data.val !== undefined) return data;
+  if (share === 0) return data;
+  if (data.val !== undefined) {
+    const rule = "must be 0 for data with a validation split of their own";
+    throw fault("usage", { where: "--val_fraction", rule, got: share, next: "leave out the flag, or the split" });
+  }
   const divided = dividedBy(data, share);
   if (divided !== undefined) return divided;
   const rule = "must leave images for training and for validation";
@@ -20,11 +28,11 @@ export function withValidation(data: DataSplits, share: number): DataSplits {
 
 /**
  * The data of a run that held out this share, as it learned from them. Of other data, known by their fingerprint, it held out
- * nothing.
+ * nothing: they are as they are, with a validation split of their own or none.
  * @param fingerprint of the images that the run learned from
  */
 export function asHeldOut(data: DataSplits, share: number, fingerprint: string): DataSplits {
-  if (share === 0 || data.val !== undefined) return data;
+  if (share === 0) return data;
   const divided = dividedBy(data, share);
   return divided?.train.fingerprint === fingerprint ? divided : data;
 }

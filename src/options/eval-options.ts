@@ -15,7 +15,7 @@ export const evaluationGroup = {
   split: z
     .enum(["test", "train", "val"])
     .default("test")
-    .describe("images to evaluate on; val: those that the run's --val_fraction held out"),
+    .describe("images to evaluate on; val: the data's own, or those that the run's --val_fraction held out"),
   seed: seed.optional().describe("seed of random patches and of the images to choose on; the run's when absent"),
 };
 

@@ -16,7 +16,9 @@ export const trainingGroup = {
     .min(0)
     .max(0.5)
     .default(0)
-    .describe("share of the training images that are held out, to choose best on them and not on the test images"),
+    .describe(
+      "share of the training images that are held out, to choose best on them and not on test images; for data without val/",
+    ),
   test_interval: whole(1).describe("epochs between tests; the last epoch is always tested"),
   lr: positive.describe("learning rate; with --schedule onecycle, the highest"),
   wd: z.number().min(0).default(0).describe("weight decay"),

@@ -72,7 +72,9 @@ export async function train<S extends StageName>(
 function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit<Setting, "checkpoint">): RunConfig {
   const { data, versions, description } = setting;
   const { name, classes, fingerprint } = data.train;
-  const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint };
+  // The fingerprint of what is left of the training images tells what was held out of them.
+  const val = options.val_fraction === 0 ? data.val?.fingerprint : undefined;
+  const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint, ...(val && { val }) };
   return { stage, options: toJson(options), versions, description, dataset };
 }
 

@@ -163,6 +163,11 @@ describe("compareConfigs", () => {
     expect(refusal(() => compared({ options }, own)).message).toMatch(/\n {2}max_epochs: 10 → 20$/);
   });
 
+  it("refuses a validation split that is new or another; a run that recorded none had none", () => {
+    const withVal = (val: string) => compared({ dataset: { ...config.dataset, val } });
+    expect(refusal(() => withVal("ef56")).message).toMatch(/\n {2}dataset\.val: null → "ef56"$/);
+  });
+
   it("takes a run of before 0.2.0 as what it was", () => {
     const before = { reward: "quadratic" };
     const options = { ...config.options, ...before, estimator: "self_critical" };

@@ -105,6 +105,22 @@ describe("listCsv", () => {
     expect(await isCsvList(await make({ "train.csv": "" }))).toBe(true);
   });
 
+  it("takes val.csv beside the others as the validation split", async () => {
+    const files = { "train.csv": "0,a.jpg\n", "val.csv": "label,location\n1,v.jpg\n0,w.jpg\n", "v.jpg": "123" };
+    const { classes, test, val } = await listCsv(await make(files));
+    expect(val?.map(({ label, size }) => [label, size])).toEqual([
+      [1, 3],
+      [0, undefined],
+    ]);
+    expect([classes, test.length]).toEqual([["0", "1"], 1]);
+    expect((await listCsv(await make({ "train.csv": "0,a.jpg\n" }))).val).toBeUndefined();
+    const { lines } = await refusal({ "train.csv": "x,a.jpg\n", "val.csv": "0,../v.jpg\n" });
+    expect(lines).toEqual([
+      "D/train.csv:1, column 1 (label): must be a whole number, got x",
+      "D/val.csv:1, column 2 (location): must not lead out of the data folder, got ../v.jpg",
+    ]);
+  });
+
   describe("classes", () => {
     const classesOf = async (files: Record<string, string>) => (await listCsv(await make(files))).classes;
 

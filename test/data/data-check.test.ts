@@ -52,6 +52,16 @@ describe("checkData", () => {
     }
   });
 
+  it("finds those of a validation split, behind the others", async () => {
+    const dataDir = await make({ ...classFolders(), "val/cat/1.jpg": "this is text", "val/dog/1.jpg": image });
+    const { images, unreadable } = await checkData({ dataDir });
+    expect(images).toBe(8);
+    expect(unreadable.slice(2).map(({ path }) => path)).toEqual([
+      join(dataDir, "test/dog/1.jpg"),
+      join(dataDir, "val/cat/1.jpg"),
+    ]);
+  });
+
   it("finds those of csv lists", async () => {
     const dataDir = await make({
       "train.csv": "0,a.jpg\n1,no.jpg\n",

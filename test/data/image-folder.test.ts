@@ -33,6 +33,13 @@ const twoClasses: Files = {
   "test/dog/1.png": plain(4, 5, 6).png(),
 };
 
+const threeSplits: Files = {
+  ...twoClasses,
+  "val/cat/1.png": plain(110, 120, 130).png(),
+  "val/dog/1.png": plain(140, 150, 160).png(),
+  "val/dog/2.png": plain(170, 180, 190).png(),
+};
+
 async function makeFolder(files: Files): Promise<string> {
   const dataDir = join(folder, `case-${serial++}`);
   for (const [name, content] of Object.entries(files)) {
@@ -95,6 +102,34 @@ describe("openImageFolder", () => {
       "train/notes.txt": "",
     });
     expect([opened.train.length, opened.test.length]).toEqual([3, 2]);
+  });
+
+  it("takes val as a split of its own beside test, with all that a split has", async () => {
+    const { train, test, val } = await open(threeSplits);
+    expect([train, test, val!].map(({ labels }) => [...labels])).toEqual([
+      [0, 0, 1],
+      [0, 1],
+      [0, 1, 1],
+    ]);
+    const colour = async (dataset: Dataset, index: number) => [...(await pixels(dataset, index)).subarray(0, 3)];
+    expect([await colour(train, 2), await colour(test, 1), await colour(val!, 0), await colour(val!, 2)]).toEqual([
+      [70, 80, 90],
+      [4, 5, 6],
+      [110, 120, 130],
+      [170, 180, 190],
+    ]);
+    // Those of all three splits must fit.
+    const kept = async (memoryLimit: number) => (await open(threeSplits, { memoryLimit })).val instanceof MemoryDataset;
+    expect(await kept(8 * 8 * 8 * 3)).toBe(true);
+    expect(await kept(8 * 8 * 8 * 3 - 1)).toBe(false);
+  });
+
+  it("has no validation split where val holds no class, nor where it is the test split", async () => {
+    expect((await open({ ...twoClasses, "val/1.png": plain(0, 0, 0).png() })).val).toBeUndefined();
+    const files = Object.entries(threeSplits).filter(([name]) => !name.startsWith("test/"));
+    const { test, val } = await open(Object.fromEntries(files));
+    expect([...test.labels]).toEqual([0, 1, 1]);
+    expect(val).toBeUndefined();
   });
 
   it("keeps images in memory when they fit and are at their size before they are cropped", async () => {
@@ -180,6 +215,20 @@ describe("openImageFolder", () => {
         `${join(dataDir, "test")}: train and test must have the same classes, got no folder for dog`,
       ]);
       expect(error.exitCode).toBe(3);
+    });
+
+    it("classes that differ among three splits, all at once", async () => {
+      const dataDir = await makeFolder({ ...threeSplits, "val/eel/1.png": plain(0, 0, 0).png() });
+      const error = await failure(openImageFolder({ dataDir, imageSize }));
+      expect(error.message.split("\n")).toEqual([
+        `${join(dataDir, "train")}: train, test and val must have the same classes, got no folder for eel`,
+        `${join(dataDir, "test")}: train, test and val must have the same classes, got no folder for eel`,
+      ]);
+      const { "val/cat/1.png": _, ...catless } = threeSplits;
+      const lacking = await makeFolder(catless);
+      expect((await failure(openImageFolder({ dataDir: lacking, imageSize }))).message).toBe(
+        `${join(lacking, "val")}: train, test and val must have the same classes, got no folder for cat`,
+      );
     });
 
     it("empty classes, all at once", async () => {
@@ -280,7 +329,21 @@ describe("openImageFolder", () => {
       const error = await failure(
         open({ ...twoClasses, "test/cat/1.png": "text", "test/dog/1.png": "text" }, { skipBad: 2 }),
       );
-      expect(error.message).toContain("must hold readable images for training and test");
+      expect(error.message).toContain("must hold readable images in every split");
+    });
+
+    it("counts those of the validation split with the others, and lists them last", async () => {
+      const files = { ...threeSplits, "test/dog/2.png": "text", "val/dog/1.png": "text" };
+      const error = await failure(open(files, { skipBad: 1 }));
+      expect(error.message.split("\n")[1]).toMatch(
+        /val.dog.1\.png: must be a whole image, .*; 2 in all, --skip_bad allows 1/,
+      );
+      const { test, val } = await open(files, { skipBad: 2 });
+      expect([[...test.labels], [...val!.labels]]).toEqual([
+        [0, 1],
+        [0, 1],
+      ]);
+      expect([...(await pixels(val!, 1)).subarray(0, 3)]).toEqual([170, 180, 190]);
     });
   });
 
@@ -303,6 +366,22 @@ describe("openImageFolder", () => {
       for (const file of await readdir(cacheDir)) await writeFile(join(cacheDir, file), "damaged");
       expect(damaged).toMatch(/^[0-9a-f]{64}\.images$/);
       expect(await decodedImages()).toBe(5);
+    });
+
+    it("decodes anew where a validation image is another", async () => {
+      const dataDir = await makeFolder(threeSplits);
+      const cacheDir = join(folder, `cache-${serial++}`);
+      const firstOfVal = async () => {
+        const { val } = await openImageFolder({ dataDir, imageSize, cacheDir });
+        return [...(await pixels(val!, 0)).subarray(0, 3)];
+      };
+      expect([await firstOfVal(), await firstOfVal()]).toEqual([
+        [110, 120, 130],
+        [110, 120, 130],
+      ]);
+      await plain(1, 1, 1).png().toFile(join(dataDir, "val/cat/1.png"));
+      await utimes(join(dataDir, "val/cat/1.png"), 1, 1);
+      expect(await firstOfVal()).toEqual([1, 1, 1]);
     });
 
     it("works without it where it can't be written", async () => {
@@ -338,4 +417,10 @@ datasetConformance(
     await plain(70, 80, 91).png().toFile(join(dataDir, "train/dog/1.png"));
     return (await openImageFolder({ dataDir, imageSize })).train;
   },
+);
+
+datasetConformance(
+  "the validation split of an image folder",
+  async () => (await open(threeSplits)).val!,
+  async () => (await open({ ...threeSplits, "val/dog/2.png": plain(170, 180, 191).png() })).val!,
 );

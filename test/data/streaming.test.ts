@@ -140,7 +140,20 @@ describe("a streamed data set", () => {
       expect(error.exitCode).toBe(3);
     });
 
-    it("counts those of both splits together", async () => {
+    it("counts those of all splits together", async () => {
+      const dataDir = await makeFolder(2, ["val/dog/0.png"]);
+      // Image 2 is val's cat, behind the training's cats.
+      await cp(join(dataDir, "val"), join(dataDir, "test"), { recursive: true });
+      const { test, val } = await open(dataDir, { skipBad: 1 });
+      const out = new Uint8Array(imageBytes);
+      const made = new Uint8Array(imageBytes);
+      transforms.imagenet({ bytes: formula(2), width, height }, imageSize, made);
+      expect([...(await val!.read(Uint32Array.of(1), out))]).toEqual([0]);
+      expect(Buffer.compare(out, made)).toBe(0);
+      await expect(test.read(Uint32Array.of(1), out)).rejects.toThrow("2 so far, --skip_bad allows 1");
+    });
+
+    it("counts those of training and test together", async () => {
       const { train, test } = await open(await makeFolder(2, ["train/cat/0.png", "val/cat/0.png"]), { skipBad: 1 });
       await firstThree(train);
       await expect(test.read(Uint32Array.of(0), new Uint8Array(imageBytes))).rejects.toThrow("--skip_bad allows 1");
@@ -149,7 +162,7 @@ describe("a streamed data set", () => {
     it("refuses a split of which nothing is left", async () => {
       const { test } = await open(await makeFolder(1, ["val/cat/0.png", "val/dog/0.png"]), { skipBad: 5 });
       const read = test.read(Uint32Array.of(0), new Uint8Array(imageBytes));
-      await expect(read).rejects.toThrow("must hold readable images for training and test");
+      await expect(read).rejects.toThrow("must hold readable images in every split");
     });
   });
 

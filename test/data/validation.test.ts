@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { MemoryDataset } from "../../src/data/memory-dataset.ts";
 import { SubsetDataset } from "../../src/data/subset.ts";
-import { withValidation } from "../../src/data/validation.ts";
+import { asHeldOut, withValidation } from "../../src/data/validation.ts";
 
 const imageBytes = 2 * 2 * 3;
 
@@ -54,17 +54,35 @@ describe("a validation split", () => {
     expect(large).toHaveLength(8 + 4);
   });
 
-  it("is none without a share, and the data's own where they have one", () => {
-    const data = { train: whole, test };
-    expect(withValidation(data, 0)).toBe(data);
-    const own = { ...data, val: test };
-    expect(withValidation(own, 0.25)).toBe(own);
+  it("is none without a share, or the data's own", () => {
+    for (const data of [
+      { train: whole, test },
+      { train: whole, test, val: test },
+    ]) {
+      expect(withValidation(data, 0)).toBe(data);
+    }
+  });
+
+  it("is refused where the data have one", () => {
+    expect(() => withValidation({ train: whole, test, val: test }, 0.25)).toThrow(
+      "--val_fraction: must be 0 for data with a validation split of their own, got 0.25; leave out the flag, or the split",
+    );
   });
 
   it("is refused where a side would be empty", () => {
     expect(() => withValidation({ train: numbered(2, 2), test }, 0.1)).toThrow(
       "--val_fraction: must leave images for training and for validation, got 0.1 of 4 images",
     );
+  });
+
+  it("is, for a run that held some out, those, even if the data have others by now; of other data, their own", async () => {
+    const held = withValidation({ train: whole, test }, 0.25);
+    const now = { train: whole, test, val: numbered(2, 2, 2) };
+    const seen = asHeldOut(now, 0.25, held.train.fingerprint);
+    expect(await imagesOf(seen.val!)).toEqual(await imagesOf(held.val!));
+    expect(seen.train.length).toBe(23);
+    expect(asHeldOut(now, 0.25, "that of other data")).toBe(now);
+    expect(asHeldOut(now, 0, whole.fingerprint)).toBe(now);
   });
 
   it("has a fingerprint of its own, by which a resumed run knows it", () => {

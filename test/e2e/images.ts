@@ -11,14 +11,13 @@ export interface Counts {
   /** Images a class. */
   train: number;
   test: number;
+  /** No folder of that name where absent. */
+  val?: number;
 }
 
-/** Writes train/<class>/<n>.png and test/<class>/<n>.png: a coloured square that stands elsewhere in each image. */
-export async function makeImageFolder(folder: string, { classes, train, test }: Counts): Promise<string> {
-  for (const [split, count] of [
-    ["train", train],
-    ["test", test],
-  ] as const) {
+/** Writes train/<class>/<n>.png, and the same for test and val: a coloured square that stands elsewhere in each image. */
+export async function makeImageFolder(folder: string, { classes, ...splits }: Counts): Promise<string> {
+  for (const [split, count] of Object.entries(splits)) {
     for (let label = 0; label < classes; label++) {
       const place = join(folder, split, `class${label}`);
       mkdirSync(place, { recursive: true });
