@@ -78,7 +78,7 @@ function noneHeldOut({ path }: Checkpoint): never {
   const next = "train with it, or give another split";
   throw fault("usage", {
     where: "--split val",
-    rule: "needs a run that was trained with --val_fraction, and its data",
+    rule: "needs data with a validation split, or a run that was trained with --val_fraction and its data",
     got: path,
     next,
   });

@@ -92,7 +92,8 @@ export function measureHeadroom(
 ): Promise<Headroom> {
   const { budgets: asked, split: given, judge: other, chart: _, ...rest } = options;
   const checkpoint = openCheckpoint(options.load);
-  const isHeldOut = Number(checkpoint.config.options.val_fraction ?? 0) > 0 || data?.val !== undefined;
+  const { options: trained, dataset } = checkpoint.config;
+  const isHeldOut = Number(trained.val_fraction ?? 0) > 0 || dataset.val !== undefined || data?.val !== undefined;
   const split = given ?? (isHeldOut ? "val" : "test");
   const evaluated = evalSchema.parse(defined({ ...rest, split }));
   return withEvaluatedRun(checkpoint, evaluated, { reporter, data }, async (run) => {

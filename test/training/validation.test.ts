@@ -71,7 +71,7 @@ it("a run without them has none to be evaluated on, and goes on as it was", asyn
   expect(faults).toEqual([
     {
       where: "--split val",
-      rule: "needs a run that was trained with --val_fraction, and its data",
+      rule: "needs data with a validation split, or a run that was trained with --val_fraction and its data",
       got: runs.at("all", "last"),
       next: "train with it, or give another split",
     },
