@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
 import { sameNumber } from "../evaluation/masks.ts";
+import { sameMean } from "../evaluation/rivals.ts";
 import { showImages } from "../evaluation/show-images.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
@@ -105,13 +106,14 @@ function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): Policy
   }));
 }
 
-/** The policy beside the best mask with the same number of patches that ignores the image. */
+/** The policy beside the best of what needs no policy; of an evaluation of before, beside the best mask of the same number. */
 function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline"> {
-  const compared = rows.filter(({ name }) => name.endsWith(sameNumber));
+  const suffix = rows.some(({ name }) => name.endsWith(sameMean)) ? sameMean : sameNumber;
+  const compared = rows.filter(({ name }) => name.endsWith(suffix));
   const best = compared.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
   return {
     accuracy: rows[0].accuracy,
-    bestBaseline: { name: best.name.slice(0, -sameNumber.length), accuracy: best.accuracy, gain: best.gain },
+    bestBaseline: { name: best.name.slice(0, -suffix.length), accuracy: best.accuracy, gain: best.gain },
   };
 }
 

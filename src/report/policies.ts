@@ -34,7 +34,7 @@ export interface HealthReport {
   readonly imagesByPatches: readonly number[];
   /** Share of the images classified correctly, 0 … 1. */
   readonly accuracy: number;
-  /** The best fixed or random mask with the same number of patches. */
+  /** The best of what needs no policy, with the same mean number of patches: one fixed mask, a cascade. */
   readonly bestBaseline: {
     readonly name: string;
     readonly accuracy: number;
@@ -138,7 +138,7 @@ const healthLines: readonly (readonly [string, (policy: PolicyReport) => string]
   ["images with the commonest mask", ({ health: { commonestMask } }) => `${percent(commonestMask)} %`],
   ["entropy of a mask", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
   [
-    "gain over the best fixed or random mask",
+    "gain over what needs no policy",
     ({ health: { accuracy, bestBaseline } }) => {
       const { name, accuracy: its, gain } = bestBaseline;
       const points = 100 * (accuracy - its);
@@ -168,7 +168,7 @@ function healthVerdict({ health, patchUse: { length } }: PolicyReport): string {
   if (commonestMask >= flat.nearlyAll) return "It hardly looks: nearly all images get the same patches.";
   if (commonestMask >= flat.half || distinctMasks < length) return "It looks a little: a few masks serve most images.";
   const isCertain = bestBaseline.gain === undefined || bestBaseline.gain.low > 0;
-  if (!isCertain) return "It looks, but nothing is won by it: a mask that is the same for all images is as good.";
+  if (!isCertain) return "It looks, but nothing is won by it: what needs no policy is as good.";
   return "It does: different images get different patches, and that wins.";
 }
 

@@ -45,7 +45,7 @@ describe("policySections", () => {
       texts(await shown([samplePolicy({ health: { ...health, ...changed } })], "Does the policy look?"), ".verdict");
     const bestBaseline = { ...health.bestBaseline, gain: { mean: 0.01, low: -0.001, high: 0.02 } };
     expect(await verdictOf({ bestBaseline })).toEqual([
-      "It looks, but nothing is won by it: a mask that is the same for all images is as good.",
+      "It looks, but nothing is won by it: what needs no policy is as good.",
     ]);
     expect(
       await verdictOf({ bestBaseline: { ...bestBaseline, gain: { mean: 0.01, low: 0.001, high: 0.02 } } }),
