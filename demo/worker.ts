@@ -46,7 +46,7 @@ const calls: Calls = {
     const files = await Promise.all(
       Array.from(models, async ([file, url]) => [file as ModelFile, await fetchBytes(url)] as const),
     );
-    const sizes = { imageSize: grid.imageSize, patches: grid.patches, classes: description.classes.length };
+    const sizes = { imageSize: grid.imageSize, patches: grid.patches, classes: description.classes.length, rounds: 1 };
     opened = { networks: await OnnxNetworks.open(new Map(files), sizes, description.title), description, grid };
   },
 
