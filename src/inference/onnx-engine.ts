@@ -1,4 +1,7 @@
-/** An exported run's networks in ONNX Runtime, which computes in fp32 on the CPU. Needs no libtorch. Shapes as in engine.ts. */
+/**
+ * An exported run's networks in ONNX Runtime, which computes in fp32 on the CPU. Needs no libtorch and nothing of Node: the
+ * browser page computes with it too. Shapes as in engine.ts.
+ */
 import { env } from "onnxruntime-web";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
@@ -10,9 +13,15 @@ import { doubts } from "../method/rounds.ts";
 import type { Acquired, Engine, HeldBatch, Views } from "./engine.ts";
 import { type Models, OnnxNetworks } from "./onnx-networks.ts";
 
+/** How images become what the networks see. */
+export type Feeding = Pick<
+  RunDescription,
+  "imageSize" | "lowSize" | "patchSize" | "normalization" | "fill" | "classes" | "rounds"
+>;
+
 export class OnnxEngine implements Engine {
   readonly #networks: OnnxNetworks;
-  readonly #description: RunDescription;
+  readonly #feeding: Feeding;
 
   /**
    * @param where names the models in errors
@@ -21,24 +30,24 @@ export class OnnxEngine implements Engine {
    */
   static async open(
     models: Models,
-    description: RunDescription,
+    feeding: Feeding,
     { where, threads = 0 }: { where: string; threads?: number | undefined },
   ): Promise<OnnxEngine> {
     env.wasm.numThreads = threads;
     env.logLevel = "error";
-    const { imageSize, patchSize, classes, rounds } = description;
+    const { imageSize, patchSize, classes, rounds } = feeding;
     const { patches } = makeGrid(imageSize, patchSize);
     const sizes = { imageSize, patches, classes: classes.length, rounds };
-    return new OnnxEngine(await OnnxNetworks.open(models, sizes, where), description);
+    return new OnnxEngine(await OnnxNetworks.open(models, sizes, where), feeding);
   }
 
-  private constructor(networks: OnnxNetworks, description: RunDescription) {
+  private constructor(networks: OnnxNetworks, feeding: Feeding) {
     this.#networks = networks;
-    this.#description = description;
+    this.#feeding = feeding;
   }
 
   hold({ images, low }: Views): HeldBatch {
-    const { imageSize, lowSize, patchSize, fill, normalization, classes, rounds } = this.#description;
+    const { imageSize, lowSize, patchSize, fill, normalization, classes, rounds } = this.#feeding;
     const grid = makeGrid(imageSize, patchSize);
     // The graphs take whole images, and see of each block of them its top left pixel.
     const lowResolution = low === undefined ? images : enlargePixels(low, lowSize, imageSize);

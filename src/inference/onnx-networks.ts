@@ -7,7 +7,6 @@
  */
 import { InferenceSession, Tensor } from "onnxruntime-web";
 import { fault } from "../errors.ts";
-import { softmax } from "../method/planes.ts";
 import { roundChannels } from "../method/rounds.ts";
 
 export const modelFiles = ["policy.onnx", "classifier.onnx", "lr_classifier.onnx"] as const;
@@ -68,11 +67,6 @@ export class OnnxNetworks {
     const logits = high !== undefined && low !== undefined ? high.map((logit, at) => logit + low[at]) : (high ?? low);
     if (logits !== undefined) return logits;
     throw fault("internal", { where: "logits", rule: "there must be a classifier" });
-  }
-
-  /** Probabilities of the classes [B, K], from the same. */
-  async classify(images: Float32Array, masked: Float32Array): Promise<Float32Array> {
-    return softmax(await this.logits(images, masked), this.#sizes.classes);
   }
 
   free(): Promise<void> {
