@@ -1,5 +1,11 @@
-/** Which patches are read. */
-import { asTested, choosePatches } from "../src/method/budget.ts";
+/** Which patches are read: in one look of the policy, or in the rounds of one that looks again. */
+import type { HeldBatch } from "../src/inference/engine.ts";
+import { lookInRounds } from "../src/inference/look-in-rounds.ts";
+import { asTested, choosePatches, type Round } from "../src/method/budget.ts";
+import { countPatches, makeGrid } from "../src/method/grid.ts";
+import { softmax } from "../src/method/planes.ts";
+import { mostInRound } from "../src/method/rounds.ts";
+import type { SetDescription } from "./description.ts";
 
 /** Left to itself the policy takes the patches that it wants with a probability of at least one half. */
 export function isWanted(probability: number): boolean {
@@ -10,7 +16,49 @@ export function isWanted(probability: number): boolean {
  * The mask [P] that the policy makes by itself, or, with a budget, that of the `budget` patches that it wants most; of two
  * that it wants equally, the first.
  * @param probabilities the policy's, [P]
+ * @param round what it has, when it looks again: the mask is that of further patches
  */
-export function choose(probabilities: Float32Array, budget?: number): Uint8Array {
-  return choosePatches(probabilities, budget === undefined ? asTested : { policy: "topk", budget });
+export function choose(probabilities: Float32Array, budget?: number, round?: Round): Uint8Array {
+  return choosePatches(probabilities, budget === undefined ? asTested : { policy: "topk", budget }, [], round);
+}
+
+/** A look of the policy, and what comes of it. */
+export interface Look {
+  /** The patches that are there before it and after it, [P]. */
+  readonly before: Uint8Array;
+  readonly after: Uint8Array;
+  /** How much it wants each patch, [P]; of those that were there, how much it did when it took them. */
+  readonly probabilities: Float32Array;
+  /** How sure the classifier is of what was there, which a policy that decides in rounds is told. */
+  readonly sure: number | undefined;
+}
+
+/** How many patches a look adds. */
+export function countAdded({ before, after }: Pick<Look, "before" | "after">): number {
+  return countPatches(after) - countPatches(before);
+}
+
+type Looking = Pick<SetDescription, "imageSize" | "patchSize" | "rounds">;
+
+/** The policy's looks at a picture: one, or as many as it has rounds. When a budget is spent it does not look again. */
+export async function lookAt(held: HeldBatch, description: Looking, budget?: number): Promise<Look[]> {
+  const { imageSize, patchSize, rounds = 1 } = description;
+  const { patches } = makeGrid(imageSize, patchSize);
+  const most = mostInRound(patches, rounds);
+  const looks: Omit<Look, "sure">[] = [];
+  await lookInRounds(held, { rounds, count: 1, patches }, (_, wanted, acquired) => {
+    const more = choose(wanted, budget, { acquired, most });
+    const before = acquired.slice();
+    const last = looks.at(-1);
+    const probabilities = wanted.map((one, k) => (before[k] === 1 ? last!.probabilities[k] : one));
+    looks.push({ before, after: before.map((there, k) => there | more[k]), probabilities });
+    return more;
+  });
+  const own = looks.filter((look, round) => budget === undefined || round === 0 || countAdded(look) > 0);
+  return Promise.all(own.map(async (look) => ({ ...look, sure: rounds > 1 ? await sureness(held, look) : undefined })));
+}
+
+async function sureness(held: HeldBatch, { before }: Pick<Look, "before">): Promise<number> {
+  const logits = await held.logits(before);
+  return Math.max(...softmax(logits, logits.length));
 }

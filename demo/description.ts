@@ -20,6 +20,8 @@ export interface SetDescription {
   readonly mean: readonly number[];
   readonly std: readonly number[];
   readonly fill: "zero" | "lr";
+  /** In how many rounds the policy decides, at most; once when absent. */
+  readonly rounds?: number | undefined;
   readonly classes: readonly string[];
   /** Test images, picked at random: none for how it looks or for what the networks say. */
   readonly samples: readonly Sample[];

@@ -3,14 +3,17 @@
  * they are compared with random patches. All arithmetic is elsewhere; here is what follows what.
  */
 import { countPatches, makeGrid, pixelsRead, randomMask } from "../src/method/grid.ts";
+import { mostInRound } from "../src/method/rounds.ts";
 import { Random } from "../src/utils/random.ts";
 import { type Known, likeliest, showAnswer, showComparison, showEvaluation, showRead } from "./answers.ts";
-import { choose } from "./choose.ts";
+import { countAdded, type Look, lookAt } from "./choose.ts";
 import type { SetDescription } from "./description.ts";
 import { byId, make, patchesOf, percent, whole } from "./dom.ts";
 import { Engine } from "./engine.ts";
-import { isSmall, reveal, showAtOnce, showMask, showWishes } from "./panels.ts";
+import { HeldPicture } from "./held.ts";
+import { isSmall, reveal, showAtOnce, showLook } from "./panels.ts";
 import { readPicture } from "./picture.ts";
+import { type Answered, showRounds } from "./rounds.ts";
 import { type ModelSet, modelSets } from "./sets.ts";
 
 const randomDraws = 20;
@@ -30,7 +33,7 @@ interface Looked {
   readonly description: SetDescription;
   readonly known: Known;
   readonly bytes: Uint8Array;
-  readonly probabilities: Float32Array;
+  readonly held: HeldPicture;
   /** The classifier's on all patches, [K]. */
   readonly whole: Float32Array;
 }
@@ -109,12 +112,24 @@ async function openSet(chosen: ModelSet, isCurrent: IsCurrent): Promise<void> {
   if (isCurrent()) await look(pictures()[0], isCurrent);
 }
 
-function describeSet({ about, classes, imageSize, evaluation, model, checkpoint }: SetDescription): void {
+function describeSet(description: SetDescription): void {
+  const { about, classes, imageSize, evaluation, model, checkpoint, fill } = description;
   byId("set-about", "p").textContent = `${about} The classes: ${classes.join(", ")}.`;
   byId("own-note", "span").textContent =
     `It is cut to its middle square and shrunk to ${imageSize} × ${imageSize} pixels, here in the browser. Whatever it shows, the answer is one of the ${classes.length} classes.`;
+  byId("budget-note", "p").textContent = budgetNote(description);
+  byId("read-note", "p").textContent =
+    `Reading is what is saved: pixels that a camera, a satellite or a disk need not deliver. Computing is not: the classifier still works through the full-sized picture, with ${fill === "lr" ? "the coarse picture" : "nothing"} in the patches that were dropped.`;
   byId("origin", "span").textContent = `Networks: ${model}, checkpoint ${checkpoint}.`;
   showEvaluation(evaluation);
+}
+
+function budgetNote({ imageSize, patchSize, rounds = 1 }: SetDescription): string {
+  if (rounds === 1) {
+    return "Left to itself, the policy takes every patch that it wants with 50\u00a0% or more. With a budget it takes that many: those that it wants most.";
+  }
+  const most = mostInRound(makeGrid(imageSize, patchSize).patches, rounds);
+  return `Left to itself, the policy takes in each of up to ${rounds} rounds the patches that it wants with 50\u00a0% or more, at most ${most}, and stops when there are none. With a budget it takes that many, in each round those that it wants most.`;
 }
 
 function pictures(): Picture[] {
@@ -157,12 +172,11 @@ async function bringOwn(chosen: File, isCurrent: IsCurrent): Promise<void> {
 async function look(picture: Picture, isCurrent: IsCurrent): Promise<void> {
   const { description } = set;
   const bytes = await readPicture(await picture.file(), description);
-  const probabilities = await engine.call("decide", bytes);
-  const all = new Uint8Array(probabilities.length).fill(1);
-  const [onAll] = await engine.call("classify", { bytes, masks: [all] });
+  const held = new HeldPicture(engine, bytes);
+  const [{ after }] = await lookAt(held, description);
+  const onAll = await held.classify(after.map(() => 1));
   if (!isCurrent()) return;
-  looked = { description, known: picture, bytes, probabilities, whole: onAll };
-  showWishes(bytes, probabilities, description);
+  looked = { description, known: picture, bytes, held, whole: onAll };
   reveal();
   await spend(undefined, isCurrent);
 }
@@ -170,18 +184,23 @@ async function look(picture: Picture, isCurrent: IsCurrent): Promise<void> {
 /** Reads `budget` patches, or those that the policy takes by itself. */
 async function spend(budget: number | undefined, isCurrent: IsCurrent): Promise<void> {
   if (looked === undefined) return;
-  const { description, known, bytes, probabilities } = looked;
-  const mask = choose(probabilities, budget);
-  if (budget !== undefined) showAtOnce();
-  showBudget(countPatches(mask), probabilities.length, budget === undefined);
-  showMask(bytes, mask, description);
-  showRead(mask, description);
-  const [answer] = await engine.call("classify", { bytes, masks: [mask] });
+  const { description, known, bytes, held } = looked;
+  const looks = await lookAt(held, description, budget);
   if (!isCurrent()) return;
+  const last = looks.at(-1)!;
+  const mask = last.after;
+  if (budget !== undefined) showAtOnce();
+  showBudget(countPatches(mask), mask.length, budget === undefined);
+  showLook(bytes, last, description);
+  showRead(mask, description);
+  const answered = await Promise.all(looks.map(async (one) => ({ ...one, answer: await held.classify(one.after) })));
+  if (!isCurrent()) return;
+  const { answer } = answered.at(-1)!;
+  showRounds({ bytes, looks: answered, description, budget }, (look) => showLook(bytes, look, description));
   showAnswer(answer, known, description);
   await new Promise((resolve) => setTimeout(resolve, settledMs));
   if (!isCurrent()) return;
-  say(answer, mask, looked);
+  say(answered, looked);
   await compare(answer, mask, looked, isCurrent);
 }
 
@@ -195,37 +214,45 @@ function showBudget(count: number, patches: number, byPolicy: boolean): void {
 }
 
 /** For a screen reader, once all is there. */
-function say(answer: Float32Array, mask: Uint8Array, { description, known }: Looked): void {
-  const { classes, imageSize, patchSize, lowSize } = description;
+function say(looks: readonly Answered[], { description, known }: Looked): void {
+  const { classes, imageSize, patchSize, lowSize, rounds = 1 } = description;
+  const { answer, after: mask } = looks.at(-1)!;
   const best = likeliest(answer);
   const count = countPatches(mask);
   const verdict =
     known.label === undefined ? "" : known.label === classes[best] ? ", right" : `, wrong: ${known.label}`;
   const read = pixelsRead(makeGrid(imageSize, patchSize), count, lowSize);
   byId("status", "p").textContent =
-    `${patchesOf(count)} of ${mask.length} taken. Answer: ${classes[best]}, ${percent(answer[best])}${verdict}. ${whole(read)} of ${whole(imageSize ** 2)} pixels read.`;
+    `${patchesOf(count)} of ${mask.length} taken${rounds === 1 ? "" : inRounds(looks)}. Answer: ${classes[best]}, ${percent(answer[best])}${verdict}. ${whole(read)} of ${whole(imageSize ** 2)} pixels read.`;
+}
+
+function inRounds(looks: readonly Look[]): string {
+  const taking = looks.filter((look) => countAdded(look) > 0).length;
+  if (taking === 0) return "";
+  return ` in ${taking === 1 ? "1 round" : `${taking} rounds`}`;
 }
 
 /** Compares the mask with the same number of random patches, and with all. */
 async function compare(
   answer: Float32Array,
   mask: Uint8Array,
-  { description, known, bytes, whole: onAll }: Looked,
+  { description, known, held, whole: onAll }: Looked,
   isCurrent: IsCurrent,
 ): Promise<void> {
-  const { imageSize, patchSize, lowSize, classes } = description;
+  const { imageSize, patchSize, lowSize, classes, fill } = description;
   const grid = makeGrid(imageSize, patchSize);
   const count = countPatches(mask);
   const masks = Array.from({ length: randomDraws }, (_, draw) =>
     randomMask(grid, count, new Random(1, "random patches", draw)),
   );
-  const draws = await engine.call("classify", { bytes, masks });
+  const draws = await held.classifyAll(masks);
   if (!isCurrent()) return;
+  const lowOfRandom = fill === "lr" ? lowSize : 0;
   const reference = known.label === undefined ? likeliest(onAll) : classes.indexOf(known.label);
   const rows = [
     { name: `the policy’s ${count}`, draws: [answer], pixels: pixelsRead(grid, count, lowSize) },
-    // Random patches, or all, need no look at the coarse picture.
-    { name: `${count} at random, mean of ${randomDraws} draws`, draws, pixels: pixelsRead(grid, count, 0) },
+    // Random patches need the coarse picture only to fill what is dropped, and all need none.
+    { name: `${count} at random, mean of ${randomDraws} draws`, draws, pixels: pixelsRead(grid, count, lowOfRandom) },
     { name: `all ${grid.patches}`, draws: [onAll], pixels: pixelsRead(grid, grid.patches, 0) },
   ];
   showComparison(rows, reference, description, known);

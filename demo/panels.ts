@@ -2,9 +2,10 @@
  * The four pictures of the method: what the policy sees, how much it wants each patch, what it takes, what the classifier
  * sees. For a screen reader the second is a table that also says what is taken.
  */
-import { countPatches, type Grid, makeGrid } from "../src/method/grid.ts";
+import { countPatches, makeGrid } from "../src/method/grid.ts";
+import { lowPixels } from "../src/method/pixels.ts";
 import { dropPatches, toBytes, toPlanes } from "../src/method/planes.ts";
-import { isWanted } from "./choose.ts";
+import { countAdded, isWanted, type Look } from "./choose.ts";
 import type { SetDescription } from "./description.ts";
 import { byId, make, patchesOf, percent, unseen } from "./dom.ts";
 
@@ -16,58 +17,105 @@ function strengthOf(probability: number): number {
   return isWanted(probability) ? 0.5 + probability / 2 : probability;
 }
 
-/** What the policy sees of the picture [S, S, 3], and how much it wants each patch. */
-export function showWishes(bytes: Uint8Array, probabilities: Float32Array, description: SetDescription): void {
+/** A look of the policy at the picture [S, S, 3], and what comes of it. */
+export function showLook(bytes: Uint8Array, look: Look, description: SetDescription): void {
+  showSight(bytes, look, description);
+  showWishes(look, description);
+  showTaken(bytes, look, description);
+  showSeen(bytes, look, description);
+}
+
+/** What the policy sees: the coarse picture, and in later rounds the patches that are there. */
+function showSight(bytes: Uint8Array, { before, sure }: Look, description: SetDescription): void {
   const { imageSize, lowSize } = description;
   const low = byId("low", "canvas");
-  paint(low, lowBytes(bytes, imageSize, lowSize), lowSize);
-  low.ariaLabel = `The coarse picture, ${lowSize} × ${lowSize} pixels, which is all that the policy sees`;
-  byId("low-size", "span").textContent = `${lowSize} × ${lowSize} pixels`;
-  const takes = byId("takes", "canvas");
-  paint(takes, bytes, imageSize);
-  takes.ariaLabel = `The sharp picture, ${imageSize} × ${imageSize} pixels`;
-  const cells = Array.from(probabilities, wishCell);
-  const grid = makeGrid(imageSize, description.patchSize);
-  const { rows, columns } = grid;
+  const had = countPatches(before);
+  if (had === 0) paint(low, lowPixels(bytes, imageSize, lowSize), lowSize);
+  else paint(low, withDropped(bytes, before, description, lowSize), imageSize);
+  const size = `${lowSize} × ${lowSize} pixels`;
+  const more = had === 0 ? "" : ` and ${patchesOf(had)}`;
+  const told = sure === undefined ? "" : `, and that the classifier is ${percent(sure)} sure of it`;
+  low.ariaLabel = `The coarse picture, ${size}${more}${told}, which is all that the policy sees`;
+  byId("low-size", "span").textContent = size + more + told;
+}
+
+/** How much it wants each patch. */
+function showWishes({ before, after, probabilities }: Look, { imageSize, patchSize }: SetDescription): void {
+  const grid = makeGrid(imageSize, patchSize);
+  const { rows, columns, patches } = grid;
+  const cells = Array.from(probabilities, (probability, k) => {
+    const place = `row ${Math.floor(k / columns) + 1}, column ${(k % columns) + 1}`;
+    const what = after[k] === 1 ? "taken" : "dropped";
+    const [isThere, text] = [before[k] === 1, `${percent(probability)}, ${what}`];
+    const cell = wishCell(probability, isThere, `${place}: ${isThere ? "taken before" : text}`);
+    cell.style.setProperty("--k", String(k));
+    return cell;
+  });
   const lines = Array.from({ length: rows }, (_, row) =>
     make("tr", {}, ...cells.slice(row * columns, (row + 1) * columns)),
   );
   const caption = make("caption", { class: "unseen" }, "How much the policy wants each patch, and what is taken");
   byId("wants", "table").replaceChildren(caption, make("tbody", {}, ...lines));
-  setSteps(grid);
+  const stages = byId("stages", "section");
+  stages.style.setProperty("--patches", String(patches));
+  stages.style.setProperty("--columns", String(columns));
 }
 
-function wishCell(probability: number, k: number): HTMLElement {
-  const shown = make("span", { "aria-hidden": "true" }, String(Math.round(probability * 100)));
-  const cell = make("td", { "data-probability": String(probability) }, shown, unseen(""));
-  cell.style.setProperty("--k", String(k));
-  cell.style.setProperty("--strength", strengthOf(probability).toFixed(3));
-  cell.classList.toggle("wanted", isWanted(probability));
+/** A patch that is there already can't be wanted. */
+function wishCell(probability: number, isThere: boolean, text: string): HTMLElement {
+  const shown = isThere ? "✓" : String(Math.round(probability * 100));
+  const cell = make(
+    "td",
+    { "data-probability": String(probability) },
+    make("span", { "aria-hidden": "true" }, shown),
+    unseen(text),
+  );
+  cell.style.setProperty("--strength", (isThere ? 0 : strengthOf(probability)).toFixed(3));
+  cell.classList.toggle("wanted", !isThere && isWanted(probability));
   return cell;
 }
 
-/** What is taken and what the classifier then sees. @param mask [P] */
-export function showMask(bytes: Uint8Array, mask: Uint8Array, description: SetDescription): void {
-  const { imageSize, patchSize, lowSize, fill } = description;
-  const grid = makeGrid(imageSize, patchSize);
-  for (const [k, cell] of document.querySelectorAll<HTMLElement>("#wants td").entries()) {
-    const place = `row ${Math.floor(k / grid.columns) + 1}, column ${(k % grid.columns) + 1}`;
-    const probability = Number(cell.dataset.probability);
-    cell.lastElementChild!.textContent = `${place}: ${percent(probability)}, ${mask[k] === 1 ? "taken" : "dropped"}`;
-  }
-  const veils = Array.from(mask, (taken, k) => {
+function showTaken(bytes: Uint8Array, look: Look, { imageSize }: SetDescription): void {
+  const takes = byId("takes", "canvas");
+  paint(takes, bytes, imageSize);
+  takes.ariaLabel = `The sharp picture, ${imageSize} × ${imageSize} pixels`;
+  byId("taken", "div").replaceChildren(...veilsOf(look));
+  const { before, after } = look;
+  const count = `${countPatches(after)} of ${after.length} patches`;
+  const added = countAdded(look);
+  byId("taken-count", "span").textContent = before.includes(1) ? `${added || "nothing"} more: ${count}` : count;
+}
+
+/** What hides the patches of a picture that are dropped, and frames those that are taken. */
+function veilsOf({ before, after }: Pick<Look, "before" | "after">): HTMLElement[] {
+  return Array.from(after, (taken, k) => {
     const veil = make("i", { class: taken === 1 ? "taken" : "dropped" });
+    veil.toggleAttribute("data-before", before[k] === 1);
     veil.style.setProperty("--k", String(k));
     return veil;
   });
-  byId("taken", "div").replaceChildren(...veils);
-  const count = countPatches(mask);
-  byId("taken-count", "span").textContent = `${count} of ${grid.patches} patches`;
-  const planes = toPlanes(bytes, imageSize, description);
-  const seen = dropPatches(planes, mask, grid, fill === "lr" ? lowSize : undefined);
+}
+
+/** What the classifier then sees. */
+function showSeen(bytes: Uint8Array, { after }: Look, description: SetDescription): void {
+  const { imageSize, lowSize, fill } = description;
   const sees = byId("sees", "canvas");
-  paint(sees, toBytes(seen, imageSize, description), imageSize);
-  sees.ariaLabel = `The sharp picture with only ${patchesOf(count)}, which is all that the classifier sees`;
+  paint(sees, withDropped(bytes, after, description, fill === "lr" ? lowSize : undefined), imageSize);
+  const elsewhere = fill === "lr" ? " and the coarse one elsewhere" : "";
+  sees.ariaLabel = `The sharp picture with only ${patchesOf(countPatches(after))}${elsewhere}, which is all that the classifier sees`;
+  byId("sees-what", "span").textContent = fill === "lr" ? "these, and the coarse picture elsewhere" : "only these";
+}
+
+/** The picture [S, S, 3] with patches dropped, to the mean colour or to a low resolution. */
+function withDropped(
+  bytes: Uint8Array,
+  mask: Uint8Array,
+  description: SetDescription,
+  lowSize: number | undefined,
+): Uint8Array {
+  const { imageSize, patchSize } = description;
+  const planes = toPlanes(bytes, imageSize, description);
+  return toBytes(dropPatches(planes, mask, makeGrid(imageSize, patchSize), lowSize), imageSize, description);
 }
 
 /** The patches come one after the other, unless the visitor has asked for less motion (style.css). */
@@ -84,25 +132,21 @@ export function showAtOnce(): void {
   byId("stages", "section").classList.remove("reveal");
 }
 
-function setSteps({ patches, columns }: Grid): void {
-  const stages = byId("stages", "section");
-  stages.style.setProperty("--patches", String(patches));
-  stages.style.setProperty("--columns", String(columns));
-}
-
-/** The top-left pixel of each block: [S, S, 3] → [lowSize, lowSize, 3] */
-function lowBytes(bytes: Uint8Array, imageSize: number, lowSize: number): Uint8Array {
-  const block = imageSize / lowSize;
-  return Uint8Array.from({ length: lowSize * lowSize * 3 }, (_, at) => {
-    const [pixel, channel] = [Math.floor(at / 3), at % 3];
-    const [y, x] = [Math.floor(pixel / lowSize), pixel % lowSize];
-    return bytes[3 * (y * block * imageSize + x * block) + channel];
-  });
-}
-
 /** Small pictures are enlarged to squares of colour, as the networks see them. */
 export function isSmall(size: number): boolean {
   return size <= 96;
+}
+
+/** A small picture of what is there after a look. */
+export function thumbnail(bytes: Uint8Array, look: Look, { imageSize }: SetDescription): HTMLElement {
+  const canvas = make("canvas");
+  paint(canvas, bytes, imageSize);
+  return make(
+    "span",
+    { class: "square", "aria-hidden": "true" },
+    canvas,
+    make("span", { class: "patches" }, ...veilsOf(look)),
+  );
 }
 
 function paint(canvas: HTMLCanvasElement, bytes: Uint8Array, size: number): void {

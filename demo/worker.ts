@@ -4,20 +4,20 @@
  *
  * Shapes: S image size, P patches, K classes.
  */
-import { env } from "onnxruntime-web";
-import { type ModelFile, OnnxNetworks } from "../src/inference/onnx-networks.ts";
-import { type Grid, makeGrid } from "../src/method/grid.ts";
-import { dropPatches, toPlanes } from "../src/method/planes.ts";
+import type { Acquired } from "../src/inference/engine.ts";
+import { OnnxEngine } from "../src/inference/onnx-engine.ts";
+import type { ModelFile } from "../src/inference/onnx-networks.ts";
+import { row } from "../src/utils/rows.ts";
 import type { SetDescription } from "./description.ts";
 
 /** What can be asked, and what comes back. */
 export interface Calls {
   /** Opens a set of models in the place of the one before; `models` are addresses by file name. */
   open(set: { models: ReadonlyMap<string, string>; description: SetDescription }): Promise<void>;
-  /** The policy's probabilities [P] for the picture [S, S, 3]. */
-  decide(bytes: Uint8Array): Promise<Float32Array>;
-  /** Probabilities of the classes [K] for each mask [P] of the picture. */
-  classify(request: { bytes: Uint8Array; masks: readonly Uint8Array[] }): Promise<Float32Array[]>;
+  /** The policy's probabilities [P] for the picture [S, S, 3]; of one that decides in rounds, where that much is there. */
+  decide(request: { bytes: Uint8Array; acquired: Acquired | undefined }): Promise<Float32Array>;
+  /** Logits of the classes [K] for each mask [P] of the picture. */
+  logits(request: { bytes: Uint8Array; masks: readonly Uint8Array[] }): Promise<Float32Array[]>;
 }
 
 export type CallName = keyof Calls;
@@ -28,50 +28,37 @@ export interface Call {
 }
 export type Reply = { readonly id: number } & ({ readonly result: unknown } | { readonly error: string });
 
-env.wasm.numThreads = 1;
-env.logLevel = "error";
-
-interface Opened {
-  readonly networks: OnnxNetworks;
-  readonly description: SetDescription;
-  readonly grid: Grid;
-}
-let opened: Opened | undefined;
+let opened: OnnxEngine | undefined;
 
 const calls: Calls = {
   async open({ models, description }) {
-    await opened?.networks.free();
+    await opened?.free();
     opened = undefined;
-    const grid = makeGrid(description.imageSize, description.patchSize);
     const files = await Promise.all(
       Array.from(models, async ([file, url]) => [file as ModelFile, await fetchBytes(url)] as const),
     );
-    const sizes = { imageSize: grid.imageSize, patches: grid.patches, classes: description.classes.length };
-    opened = { networks: await OnnxNetworks.open(new Map(files), sizes, description.title), description, grid };
+    const { title: where, rounds = 1 } = description;
+    const feeding = { ...description, normalization: description, rounds };
+    opened = await OnnxEngine.open(new Map(files), feeding, { where, threads: 1 });
   },
 
-  async decide(bytes) {
-    const { networks, description } = current();
-    return (await networks.decide(toPlanes(bytes, description.imageSize, description)))!;
+  async decide({ bytes, acquired }) {
+    return current().hold({ images: bytes }).probabilities(acquired);
   },
 
-  async classify({ bytes, masks }) {
-    const { networks, description, grid } = current();
-    const { imageSize, lowSize, fill, classes } = description;
-    const picture = toPlanes(bytes, imageSize, description);
-    const images = new Float32Array(masks.length * picture.length);
-    const all = new Uint8Array(masks.length * grid.patches);
+  async logits({ bytes, masks }) {
+    const images = new Uint8Array(masks.length * bytes.length);
+    const all = new Uint8Array(masks.length * masks[0].length);
     for (const [i, mask] of masks.entries()) {
-      images.set(picture, i * picture.length);
-      all.set(mask, i * grid.patches);
+      images.set(bytes, i * bytes.length);
+      all.set(mask, i * mask.length);
     }
-    const masked = dropPatches(images, all, grid, fill === "lr" ? lowSize : undefined);
-    const probabilities = await networks.classify(images, masked);
-    return masks.map((_, i) => probabilities.slice(i * classes.length, (i + 1) * classes.length));
+    const logits = await current().hold({ images }).logits(all);
+    return masks.map((_, i) => row(logits, i, logits.length / masks.length).slice());
   },
 };
 
-function current(): Opened {
+function current(): OnnxEngine {
   if (opened === undefined) throw new Error("The networks are not there. Load the page again.");
   return opened;
 }

@@ -80,7 +80,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
   }
   const { samples, pictures } = await drawSamples(await testSet(load, where), seed);
   const { checkpoint, description: own } = exported;
-  const { model, variant, imageSize, patchSize, lowSize, transform, fill, classes, normalization } = own;
+  const { model, variant, imageSize, patchSize, lowSize, transform, fill, rounds, classes, normalization } = own;
   const evaluation = evaluationOf(load);
   const description: SetDescription = {
     title,
@@ -93,6 +93,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
     transform,
     ...normalization,
     fill,
+    ...(rounds > 1 && { rounds }),
     classes,
     samples,
     evaluation,

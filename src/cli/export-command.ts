@@ -12,7 +12,9 @@ const about = [
   [
     "The folder gets policy.onnx (normalized image → a probability for each patch), classifier.onnx (normalized image with",
     "patches dropped → logits) and, for a run with two streams, lr_classifier.onnx (normalized image → logits). All take the",
-    "high-resolution image: the low resolution is made inside. Sizes, normalization and classes are in the files' metadata.",
+    "high-resolution image: the low resolution is made inside. The policy of a run that decides in rounds takes five channels: the",
+    "image as far as it is there, which patches are, and the classifier's doubt. The files' metadata say sizes,",
+    "normalization, classes and what the five channels are.",
   ].join(" "),
 ].join("\n");
 

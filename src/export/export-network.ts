@@ -11,7 +11,7 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
 import { version } from "../utils/version.ts";
-import { graphOf } from "./graph.ts";
+import { type GraphInput, graphOf } from "./graph.ts";
 import { largestDifference, runOnnx } from "./parity.ts";
 
 export interface Source {
@@ -26,6 +26,7 @@ export interface Source {
 /** What becomes of a network. */
 export interface Role {
   readonly file: string;
+  readonly input: GraphInput;
   /** The low resolution is made of the image within the graph. */
   readonly seesLow: boolean;
   /** "probabilities" are the sigmoids of the logits. */
@@ -34,7 +35,7 @@ export interface Role {
 
 export interface ExportSetting {
   readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput">;
-  /** Normalized [B, 3, imageSize, imageSize], to compare on. */
+  /** What the graph takes, [B, C, imageSize, imageSize], to compare on. */
   readonly images: Float32Array;
   /** Images a run, of which B is a multiple; any number when absent. */
   readonly batch: number | undefined;
@@ -50,25 +51,25 @@ export interface ProvedModel {
 /** @throws kind "input" for a state of another network, "internal" for a model that does not agree */
 export async function exportNetwork(
   { network, state, where, metadata }: Source,
-  { file, seesLow, output }: Role,
+  { file, input, seesLow, output }: Role,
   { model, images, batch }: ExportSetting,
 ): Promise<ProvedModel> {
   const size = model.imageSize;
-  const count = images.length / (3 * size * size);
-  const parameters = new Parameters(network, seesLow ? model.lowInput : size, "cpu");
+  const count = images.length / (input.channels * size * size);
+  const parameters = new Parameters(network, seesLow ? model.lowInput : size, "cpu", input.channels);
   const { outputs } = parameters.declaration;
   parameters.load(state, where);
   const expected = scope(() => {
-    const whole = fromArray(images, [count, 3, size, size]);
+    const whole = fromArray(images, [count, input.channels, size, size]);
     const seen = seesLow ? lowResolution(whole, model) : whole;
     const logits = forward({ network, parameters }, seen, "fp32", "eval");
     return output === "probabilities" ? ops.sigmoid(logits).toFloat32() : softmax(logits.toFloat32(), outputs);
   });
   parameters.free();
 
-  const graph = graphOf({ network, state, imageSize: size, low: seesLow ? model : undefined, output, batch });
+  const graph = graphOf({ network, state, imageSize: size, input, low: seesLow ? model : undefined, output, batch });
   const bytes = encodeOnnx(graph, { producer: "patchdrop", producerVersion: version(), metadata });
-  const got = await runOnnx(bytes, { values: images, size }, batch ?? count);
+  const got = await runOnnx(bytes, images, batch ?? count);
   const probabilities = output === "probabilities" ? got : softmax(got, outputs);
   return { bytes, outputs, difference: largestDifference(file, probabilities, expected) };
 }

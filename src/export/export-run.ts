@@ -14,6 +14,7 @@ import { fault } from "../errors.ts";
 import { systemFault, writeFolderAtomic } from "../files/atomic.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { Normalizer } from "../method/images.ts";
+import { dropPatches, roundPlanes } from "../method/planes.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
 import { declare } from "../nn/declare.ts";
@@ -21,7 +22,8 @@ import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
 import { startLibtorch } from "../tensor/start.ts";
 import { Random } from "../utils/random.ts";
-import { type ExportSetting, exportNetwork, type Role } from "./export-network.ts";
+import { exportNetwork, type Role } from "./export-network.ts";
+import { imageInput, roundInput } from "./graph.ts";
 import { metadataOf } from "./metadata.ts";
 
 export interface ExportedNetwork {
@@ -42,10 +44,12 @@ export interface RunExport {
 }
 
 const roles: Record<NetworkName, Role> = {
-  agent: { file: "policy.onnx", seesLow: true, output: "probabilities" },
-  resnet_hr: { file: "classifier.onnx", seesLow: false, output: "logits" },
-  resnet_lr: { file: "lr_classifier.onnx", seesLow: true, output: "logits" },
+  agent: { file: "policy.onnx", input: imageInput, seesLow: true, output: "probabilities" },
+  resnet_hr: { file: "classifier.onnx", input: imageInput, seesLow: false, output: "logits" },
+  resnet_lr: { file: "lr_classifier.onnx", input: imageInput, seesLow: true, output: "logits" },
 };
+/** Of a policy that decides in rounds: between them the low resolution is filled with what was acquired, outside the graph. */
+const roundRole: Role = { ...roles.agent, input: roundInput, seesLow: false };
 
 /** Exports the checkpoint of `given.load` into the new folder `given.out`. @throws kinds "input", "usage", "system" */
 export async function exportRun(given: ExportOptions): Promise<RunExport> {
@@ -63,11 +67,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const test = await testSetOf(checkpoint, given, model);
   const description = describeRun(checkpoint, given, test ?? { classes: numberedClasses(checkpoint, model) });
   const count = wholeRuns(given.images, given.batch ?? 1);
-  const setting: ExportSetting = {
-    model,
-    images: await normalized(description, await pixelsOf(test, model, count)),
-    batch: given.batch,
-  };
+  const images = await normalized(description, await pixelsOf(test, model, count));
   const exported: ExportedNetwork[] = [];
   const files = new Map<string, Uint8Array>();
   const calibrated = readChoice(checkpoint.path);
@@ -75,9 +75,12 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     const { state, where } = savedNetwork(checkpoint, name);
     const network = name === "agent" ? model.policy : model.classifier(description.classes.length);
     const metadata = metadataOf({ checkpoint, name, description, calibrated });
-    const { bytes, ...verified } = await exportNetwork({ network, state, where, metadata }, roles[name], setting);
-    files.set(roles[name].file, bytes);
-    exported.push({ file: roles[name].file, network: name, ...verified });
+    const inRounds = name === "agent" && model.rounds > 1;
+    const role = inRounds ? roundRole : roles[name];
+    const setting = { model, images: inRounds ? inSomeRound(images, model) : images, batch: given.batch };
+    const { bytes, ...verified } = await exportNetwork({ network, state, where, metadata }, role, setting);
+    files.set(role.file, bytes);
+    exported.push({ file: role.file, network: name, ...verified });
   }
   makeParent(given.out);
   writeFolderAtomic(given.out, files);
@@ -93,6 +96,14 @@ async function normalized({ normalization, imageSize }: RunDescription, pixels: 
   } finally {
     normalizer.free();
   }
+}
+
+/** What a policy may see of images [B, 3, S, S] in a round, [B, 5, S, S]: patches that are there by chance, and any doubt. */
+function inSomeRound(images: Float32Array, { imageSize, lowSize, grid }: Model): Float32Array {
+  const random = new Random(1, "export", "rounds");
+  const doubts = random.uniforms(new Float32Array(images.length / (3 * imageSize * imageSize)));
+  const masks = new Uint8Array(doubts.length * grid.patches).map(() => random.integer(2));
+  return roundPlanes(dropPatches(images, masks, grid, lowSize), masks, doubts, grid);
 }
 
 /** The run's test set; none where the data that it was trained on are not here and no others are named. */

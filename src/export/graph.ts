@@ -6,6 +6,7 @@
 import type { OnnxGraph, OnnxNode, OnnxTensor } from "../formats/onnx.ts";
 import { asFloat32, type StateDict } from "../formats/safetensors.ts";
 import type { LowSizes } from "../method/images.ts";
+import { roundChannels } from "../method/rounds.ts";
 import { declare } from "../nn/declare.ts";
 import {
   type Activation,
@@ -20,11 +21,23 @@ import {
 /** What flows between nodes, by its name in the graph. */
 export type Value = string;
 
+/** What a graph takes, normalized: [B, channels, imageSize, imageSize] under that name. */
+export interface GraphInput {
+  readonly name: string;
+  readonly channels: number;
+}
+
+export const imageInput: GraphInput = { name: "image", channels: 3 };
+/** Of a policy that decides in rounds: `roundPlanes` of method/planes.ts. */
+export const roundInput: GraphInput = { name: "seen", channels: roundChannels };
+
 export interface GraphOptions {
   readonly network: Network;
   /** Its parameters and buffers under PyTorch's names. */
   readonly state: StateDict;
   readonly imageSize: number;
+  /** The image when absent. */
+  readonly input?: GraphInput;
   /** The network sees the image in this low resolution; absent: as it is. */
   readonly low?: LowSizes | undefined;
   /** "probabilities" are the sigmoids of the logits. */
@@ -33,19 +46,20 @@ export interface GraphOptions {
   readonly batch?: number | undefined;
 }
 
-/** image [B, 3, imageSize, imageSize], normalized → logits or probabilities [B, outputs] */
-export function graphOf({ network, state, imageSize, low, output, batch }: GraphOptions): OnnxGraph {
+/** [B, channels, imageSize, imageSize] → logits or probabilities [B, outputs] */
+export function graphOf(options: GraphOptions): OnnxGraph {
+  const { network, state, imageSize, input = imageInput, low, output, batch } = options;
+  const { name, channels } = input;
   const layers = new Exporting(state);
-  const image = "image";
-  const logits = network(layers, low === undefined ? image : layers.lowResolution(image, imageSize, low));
+  const logits = network(layers, low === undefined ? name : layers.lowResolution(name, imageSize, low));
   layers.finish(logits, output);
-  const { outputs } = declare(network, low?.lowInput ?? imageSize);
+  const { outputs } = declare(network, low?.lowInput ?? imageSize, channels);
   const images = batch ?? "batch";
   return {
     name: "patchdrop",
     nodes: layers.nodes,
     initializers: layers.initializers,
-    input: { name: image, shape: [images, 3, imageSize, imageSize] },
+    input: { name, shape: [images, channels, imageSize, imageSize] },
     output: { name: output, shape: [images, outputs] },
   };
 }

@@ -8,6 +8,7 @@ import { encodeSafetensors } from "../formats/safetensors.ts";
 import { fills } from "../inference/exported.ts";
 import { areTwoStreams } from "../inference/opened-run.ts";
 import { makeGrid } from "../method/grid.ts";
+import { mostInRound, roundChannels } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
@@ -27,11 +28,29 @@ function transformOf({ transform, imageSize }: RunDescription): string {
   return `shorter side to ${side} pixels (bilinear, antialiased), middle ${imageSize} × ${imageSize}`;
 }
 
+/** What a policy that decides in rounds takes: `roundPlanes` of method/planes.ts. */
+const seen = [
+  `[batch, ${roundChannels}, image_size, image_size]: channels 0 to 2 are the normalized image in the patches that are there and the`,
+  "low resolution, enlarged, elsewhere; channel 3 is 1 in the patches that are there and 0 elsewhere; channel 4 is everywhere 1",
+  "minus the largest probability of a class, as the classifiers see the patches that are there",
+].join(" ");
+
+/** Of a run that decides in rounds; one that decides once says nothing of them. */
+function roundsOf(rounds: number, patches: number): [string, string][] {
+  if (rounds === 1) return [];
+  return [
+    ["rounds", String(rounds)],
+    ["patches_a_round", `at most ${mostInRound(patches, rounds)}`],
+    ["seen", seen],
+  ];
+}
+
 /** Lists are JSON. */
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { choice } = description;
-  const { rows, columns } = makeGrid(imageSize, patchSize);
+  const { choice, rounds } = description;
+  const inRounds = name === "agent" && rounds > 1;
+  const { rows, columns, patches } = makeGrid(imageSize, patchSize);
   return new Map([
     ["model", `${model} ${variant}`],
     ["network", name],
@@ -45,8 +64,8 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["patch_size", String(patchSize)],
     ["patches", `${rows} × ${columns}, row by row`],
     ["low_size", String(lowSize)],
-    ["low_input", String(variant === "2019" ? imageSize : lowSize)],
-    ["resize", "nearest, the top-left pixel of each block; part of the graph"],
+    ["low_input", String(variant === "2019" || inRounds ? imageSize : lowSize)],
+    ["resize", `nearest, the top-left pixel of each block; ${inRounds ? "not " : ""}part of the graph`],
     ["transform", transformOf(description)],
     ["transform_name", transform],
     ["bands", JSON.stringify(bands)],
@@ -62,5 +81,6 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
       areTwoStreams(checkpoint.networks) ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one",
     ],
     ["classes", JSON.stringify(classes)],
+    ...roundsOf(rounds, patches),
   ]);
 }

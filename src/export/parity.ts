@@ -7,6 +7,7 @@
  */
 import { env, InferenceSession, Tensor as OnnxTensor } from "onnxruntime-web";
 import { fault } from "../errors.ts";
+import { inputOf } from "../inference/onnx-networks.ts";
 
 /**
  * Largest difference of a probability. So masks agree wherever the policy's probability is farther than this from one
@@ -18,22 +19,21 @@ export const tolerance = 1e-5;
 env.wasm.numThreads = 1;
 env.logLevel = "error";
 
-/** Float32 images [B, 3, size, size], row-major. */
-export interface Images {
-  readonly values: Float32Array;
-  readonly size: number;
-}
-
-/** The model's output [B, K], `batch` images a run; B is a multiple of it. @throws kind "internal" for a model refused */
-export async function runOnnx(model: Uint8Array, { values, size }: Images, batch: number): Promise<Float32Array> {
-  const length = batch * 3 * size * size;
+/**
+ * The model's output [B, K], `batch` images a run; B is a multiple of it.
+ * @param values what the model takes, [B, C, S, S]
+ * @throws kind "internal" for a model refused
+ */
+export async function runOnnx(model: Uint8Array, values: Float32Array, batch: number): Promise<Float32Array> {
   const results: number[] = [];
   try {
     const session = await InferenceSession.create(model);
     const [input] = session.inputNames;
     const [output] = session.outputNames;
+    const { image } = inputOf(session);
+    const length = image.reduce((product, side) => product * side, batch);
     for (let start = 0; start < values.length; start += length) {
-      const part = new OnnxTensor("float32", values.slice(start, start + length), [batch, 3, size, size]);
+      const part = new OnnxTensor("float32", values.slice(start, start + length), [batch, ...image]);
       const { [output]: result } = await session.run({ [input]: part });
       for (const number of result.data as Float32Array) results.push(number);
     }

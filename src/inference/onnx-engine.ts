@@ -1,16 +1,27 @@
-/** An exported run's networks in ONNX Runtime, which computes in fp32 on the CPU. Needs no libtorch. Shapes as in engine.ts. */
+/**
+ * An exported run's networks in ONNX Runtime, which computes in fp32 on the CPU. Needs no libtorch and nothing of Node: the
+ * browser page computes with it too. Shapes as in engine.ts.
+ */
 import { env } from "onnxruntime-web";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
 import { makeGrid } from "../method/grid.ts";
+import type { Fill } from "../method/images.ts";
 import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
-import { dropPatches, toPlanes } from "../method/planes.ts";
-import type { Engine, HeldBatch, Views } from "./engine.ts";
+import { dropPatches, roundPlanes, softmax, toPlanes } from "../method/planes.ts";
+import { doubts } from "../method/rounds.ts";
+import type { Acquired, Engine, HeldBatch, Views } from "./engine.ts";
 import { type Models, OnnxNetworks } from "./onnx-networks.ts";
+
+/** How images become what the networks see. */
+export type Feeding = Pick<
+  RunDescription,
+  "imageSize" | "lowSize" | "patchSize" | "normalization" | "fill" | "classes" | "rounds"
+>;
 
 export class OnnxEngine implements Engine {
   readonly #networks: OnnxNetworks;
-  readonly #description: RunDescription;
+  readonly #feeding: Feeding;
 
   /**
    * @param where names the models in errors
@@ -19,23 +30,24 @@ export class OnnxEngine implements Engine {
    */
   static async open(
     models: Models,
-    description: RunDescription,
+    feeding: Feeding,
     { where, threads = 0 }: { where: string; threads?: number | undefined },
   ): Promise<OnnxEngine> {
     env.wasm.numThreads = threads;
     env.logLevel = "error";
-    const { imageSize, patchSize, classes } = description;
-    const sizes = { imageSize, patches: makeGrid(imageSize, patchSize).patches, classes: classes.length };
-    return new OnnxEngine(await OnnxNetworks.open(models, sizes, where), description);
+    const { imageSize, patchSize, classes, rounds } = feeding;
+    const { patches } = makeGrid(imageSize, patchSize);
+    const sizes = { imageSize, patches, classes: classes.length, rounds };
+    return new OnnxEngine(await OnnxNetworks.open(models, sizes, where), feeding);
   }
 
-  private constructor(networks: OnnxNetworks, description: RunDescription) {
+  private constructor(networks: OnnxNetworks, feeding: Feeding) {
     this.#networks = networks;
-    this.#description = description;
+    this.#feeding = feeding;
   }
 
   hold({ images, low }: Views): HeldBatch {
-    const { imageSize, lowSize, patchSize, fill, normalization } = this.#description;
+    const { imageSize, lowSize, patchSize, fill, normalization, classes, rounds } = this.#feeding;
     const grid = makeGrid(imageSize, patchSize);
     // The graphs take whole images, and see of each block of them its top left pixel.
     const lowResolution = low === undefined ? images : enlargePixels(low, lowSize, imageSize);
@@ -43,22 +55,27 @@ export class OnnxEngine implements Engine {
       throw fault("internal", { where: "hold", rule: "needs the images or the low resolution" });
     }
     const planes = (bytes: Uint8Array) => toPlanes(bytes, imageSize, normalization);
+    const masked = (mask: Uint8Array, filling: Fill) => {
+      if (images === undefined) throw fault("internal", { where: "hold", rule: "needs the images" });
+      if (filling === "zero") return dropPatches(planes(images), mask, grid);
+      const blocks = enlargePixels(lowPixels(lowResolution, imageSize, lowSize), lowSize, imageSize);
+      return planes(fillDropped(images, mask, grid, blocks));
+    };
+    const view = (acquired: Acquired | undefined) => {
+      if (rounds === 1) return planes(lowResolution);
+      if (acquired === undefined) throw fault("internal", { where: "probabilities", rule: "needs what was acquired" });
+      const { mask, logits } = acquired;
+      const doubt = doubts(softmax(logits, classes.length), classes.length);
+      return roundPlanes(masked(mask, "lr"), mask, doubt, grid);
+    };
     const networks = this.#networks;
     return {
-      async probabilities() {
-        const found = await networks.decide(planes(lowResolution));
+      async probabilities(acquired) {
+        const found = await networks.decide(view(acquired));
         if (found === undefined) throw fault("internal", { where: "probabilities", rule: "needs a policy" });
         return found;
       },
-      logits(mask) {
-        if (images === undefined) throw fault("internal", { where: "logits", rule: "needs the images" });
-        const masked = () => {
-          if (fill === "zero") return dropPatches(planes(images), mask, grid);
-          const blocks = enlargePixels(lowPixels(lowResolution, imageSize, lowSize), lowSize, imageSize);
-          return planes(fillDropped(images, mask, grid, blocks));
-        };
-        return networks.logits(planes(lowResolution), masked());
-      },
+      logits: (mask) => networks.logits(planes(lowResolution), masked(mask, fill)),
       free() {},
     };
   }

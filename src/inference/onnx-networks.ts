@@ -2,11 +2,12 @@
  * The exported networks of a run in ONNX Runtime: a policy that decides and classifiers that classify. Takes and gives
  * plain arrays; knows no files and nothing of Node, so that the browser page computes with it too.
  *
- * Shapes: B batch, S image size, P patches, K classes. Planes are float32 [B, 3, S, S], normalized.
+ * Shapes: B batch, S image size, P patches, K classes. Planes are float32 [B, 3, S, S], normalized; those of a policy that
+ * decides in rounds [B, 5, S, S].
  */
 import { InferenceSession, Tensor } from "onnxruntime-web";
 import { fault } from "../errors.ts";
-import { softmax } from "../method/planes.ts";
+import { roundChannels } from "../method/rounds.ts";
 
 export const modelFiles = ["policy.onnx", "classifier.onnx", "lr_classifier.onnx"] as const;
 export type ModelFile = (typeof modelFiles)[number];
@@ -19,6 +20,8 @@ export interface NetworkSizes {
   readonly imageSize: number;
   readonly patches: number;
   readonly classes: number;
+  /** In how many rounds the policy decides, at most. */
+  readonly rounds: number;
 }
 
 type Sessions = ReadonlyMap<ModelFile, InferenceSession>;
@@ -37,7 +40,7 @@ export class OnnxNetworks {
     const sessions = new Map<ModelFile, InferenceSession>();
     try {
       for (const [file, bytes] of models) {
-        sessions.set(file, await openModel(bytes, file === "policy.onnx" ? sizes.patches : sizes.classes));
+        sessions.set(file, await openModel(bytes, shapesOf(file, sizes)));
       }
     } catch (error) {
       await release(sessions);
@@ -48,7 +51,7 @@ export class OnnxNetworks {
     return new OnnxNetworks(sessions, sizes);
   }
 
-  /** The policy's probabilities to take a patch, [B, P]; none where there is no policy. */
+  /** The policy's probabilities to take a patch, [B, P]; none where there is no policy. @param planes what it sees */
   decide(planes: Float32Array): Promise<Float32Array | undefined> {
     return this.#run("policy.onnx", planes);
   }
@@ -66,11 +69,6 @@ export class OnnxNetworks {
     throw fault("internal", { where: "logits", rule: "there must be a classifier" });
   }
 
-  /** Probabilities of the classes [B, K], from the same. */
-  async classify(images: Float32Array, masked: Float32Array): Promise<Float32Array> {
-    return softmax(await this.logits(images, masked), this.#sizes.classes);
-  }
-
   free(): Promise<void> {
     return release(this.#sessions);
   }
@@ -79,37 +77,54 @@ export class OnnxNetworks {
   async #run(file: ModelFile, planes: Float32Array): Promise<Float32Array | undefined> {
     const session = this.#sessions.get(file);
     if (session === undefined) return undefined;
-    const { imageSize, patches, classes } = this.#sizes;
-    const imageLength = 3 * imageSize ** 2;
-    const count = planes.length / imageLength;
-    const batch = fixedBatch(session) ?? count;
-    const outputs = file === "policy.onnx" ? patches : classes;
+    const { outputs } = shapesOf(file, this.#sizes);
+    const { fixedBatch, image } = inputOf(session);
+    const length = image.reduce((product, side) => product * side, 1);
+    const count = planes.length / length;
+    const batch = fixedBatch ?? count;
     const results = new Float32Array(Math.ceil(count / batch) * batch * outputs);
     for (let first = 0; first < count; first += batch) {
-      const part = new Float32Array(batch * imageLength);
-      part.set(planes.subarray(first * imageLength, (first + batch) * imageLength));
-      const image = new Tensor("float32", part, [batch, 3, imageSize, imageSize]);
-      const { [session.outputNames[0]]: output } = await session.run({ [session.inputNames[0]]: image });
+      const part = new Float32Array(batch * length);
+      part.set(planes.subarray(first * length, (first + batch) * length));
+      const seen = new Tensor("float32", part, [batch, ...image]);
+      const { [session.outputNames[0]]: output } = await session.run({ [session.inputNames[0]]: seen });
       results.set(output.data as Float32Array, first * outputs);
     }
     return results.subarray(0, count * outputs);
   }
 }
 
-/** @throws what ONNX Runtime throws; an Error for another number of outputs */
-async function openModel(bytes: Uint8Array, outputs: number): Promise<InferenceSession> {
-  const session = await InferenceSession.create(bytes);
-  const [output] = session.outputMetadata;
-  const got = output.isTensor ? output.shape.at(-1) : undefined;
-  if (got === outputs) return session;
-  await session.release();
-  throw new Error(`${got} outputs instead of ${outputs}`);
+/** Of one image: what goes into a model, in channels × height × width, and how many numbers come out. */
+interface Shapes {
+  readonly image: string;
+  readonly outputs: number;
 }
 
-function fixedBatch(session: InferenceSession): number | undefined {
+function shapesOf(file: ModelFile, { imageSize, patches, classes, rounds }: NetworkSizes): Shapes {
+  const isPolicy = file === "policy.onnx";
+  const channels = isPolicy && rounds > 1 ? roundChannels : 3;
+  return { image: asText([channels, imageSize, imageSize]), outputs: isPolicy ? patches : classes };
+}
+
+const asText = (shape: readonly number[]) => shape.join(" × ");
+
+/** @throws what ONNX Runtime throws; an Error for a model of other shapes */
+async function openModel(bytes: Uint8Array, wanted: Shapes): Promise<InferenceSession> {
+  const session = await InferenceSession.create(bytes);
+  const [output] = session.outputMetadata;
+  const outputs = output.isTensor ? output.shape.at(-1) : undefined;
+  const image = asText(inputOf(session).image);
+  if (outputs === wanted.outputs && image === wanted.image) return session;
+  await session.release();
+  if (outputs !== wanted.outputs) throw new Error(`${outputs} outputs instead of ${wanted.outputs}`);
+  throw new Error(`an input of ${image} instead of ${wanted.image}`);
+}
+
+/** What a model takes: images of those channels, height and width, and how many of them where their number is fixed. */
+export function inputOf(session: InferenceSession): { fixedBatch: number | undefined; image: number[] } {
   const [input] = session.inputMetadata;
-  const batch = input.isTensor ? input.shape[0] : undefined;
-  return typeof batch === "number" && batch > 0 ? batch : undefined;
+  const [batch, ...image] = input.isTensor ? input.shape : [];
+  return { fixedBatch: typeof batch === "number" && batch > 0 ? batch : undefined, image: image.map(Number) };
 }
 
 async function release(sessions: Sessions): Promise<void> {

@@ -5,7 +5,9 @@
  *
  * Shapes: B batch, S image size, P patches, K classes. Planes are float32 [B, 3, S, S].
  */
+import { row } from "../utils/rows.ts";
 import { type Grid, patchAt } from "./grid.ts";
+import { roundChannels } from "./rounds.ts";
 
 /** Mean and standard deviation of each channel, in units of 0..1. */
 interface Statistics {
@@ -58,6 +60,26 @@ export function dropPatches(planes: Float32Array, masks: Uint8Array, grid: Grid,
     if (masks[Math.floor(plane / 3) * patches + patchAt(grid, x, y)] !== 0) return value;
     return block === undefined ? 0 : planes[plane * area + (y - (y % block)) * imageSize + (x - (x % block))];
   });
+}
+
+/**
+ * What a policy that decides in rounds sees, [B, 5, S, S]: `roundView` of images.ts.
+ * @param seen planes with the low resolution in the patches that are not there, as {@link dropPatches} makes them
+ * @param masks which patches are there, [B, P]
+ * @param doubts how unsure the classifier is of each image, [B], see rounds.ts
+ */
+export function roundPlanes(seen: Float32Array, masks: Uint8Array, doubts: Float32Array, grid: Grid): Float32Array {
+  const { imageSize, patches } = grid;
+  const area = imageSize * imageSize;
+  const view = new Float32Array(doubts.length * roundChannels * area);
+  for (const [image, doubt] of doubts.entries()) {
+    const [mask, own] = [row(masks, image, patches), row(view, image, roundChannels * area)];
+    own.set(row(seen, image, 3 * area));
+    const there = own.subarray(3 * area, 4 * area);
+    for (const at of there.keys()) there[at] = mask[patchAt(grid, at % imageSize, Math.floor(at / imageSize))];
+    own.fill(doubt, 4 * area);
+  }
+  return view;
 }
 
 /** Probabilities of the classes, [B, K], from logits. */

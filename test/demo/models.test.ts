@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { choose } from "../../demo/choose.ts";
+import { choose, lookAt } from "../../demo/choose.ts";
 import type { SetDescription } from "../../demo/description.ts";
+import type { HeldBatch } from "../../src/inference/engine.ts";
 import { openExported } from "../../src/inference/exported.ts";
+import { maskBits } from "../../src/method/grid.ts";
 
 const folder = fileURLToPath(new URL("../../demo/models/", import.meta.url));
 
@@ -16,10 +18,11 @@ describe.each(readdirSync(folder))("demo/models/%s", (name) => {
 
   it("says of its networks what they say of themselves", () => {
     const { models, checkpoint, description: own } = openExported(place);
-    const { model, variant, imageSize, patchSize, lowSize, transform, normalization, fill, classes } = own;
+    const { model, variant, imageSize, patchSize, lowSize, transform, normalization, fill, classes, rounds } = own;
     const sizes = { imageSize, patchSize, lowSize };
     const expected = { model: `${model} ${variant}`, checkpoint, ...sizes, transform, ...normalization, fill, classes };
     expect(description).toMatchObject(expected);
+    expect(description.rounds ?? 1).toBe(rounds);
     expect([...models.keys()]).toEqual(["policy.onnx", "classifier.onnx"]);
     expect([...models.values()].reduce((sum, bytes) => sum + bytes.length, 0)).toBeLessThan(3_000_000);
   });
@@ -50,5 +53,71 @@ describe("choose", () => {
     [5, [1, 1, 1, 1, 1]],
   ])("takes the %i most wanted, of two as wanted the first", (budget, mask) => {
     expect([...choose(probabilities, budget)]).toEqual(mask);
+  });
+});
+
+describe("lookAt", () => {
+  /** Of four patches, by what is there: what the policy wants, and the classifier's logits. */
+  const numbers: Record<string, readonly [number[], number[]]> = {
+    "0000": [
+      [0.9, 0.6, 0.7, 0.1],
+      [0, Math.log(3)],
+    ],
+    "1010": [
+      [0.2, 0.3, 0.8, 0.6],
+      [0, 0],
+    ],
+    "1011": [
+      [1, 0.4, 1, 1],
+      [Math.log(4), 0],
+    ],
+    "1000": [
+      [1, 1, 1, 1],
+      [Math.log(9), 0],
+    ],
+  };
+  const of = (mask: Uint8Array, which: 0 | 1) => Float32Array.from(numbers[maskBits(mask)][which]);
+  const held: HeldBatch = {
+    probabilities: (acquired) => of(acquired?.mask ?? new Uint8Array(4), 0),
+    logits: (mask) => of(mask, 1),
+    free() {},
+  };
+  const look = async (rounds: number | undefined, budget?: number) => {
+    const looks = await lookAt(held, { imageSize: 4, patchSize: 2, rounds }, budget);
+    return looks.map(({ before, after, probabilities, sure }) => ({
+      masks: [maskBits(before), maskBits(after)],
+      wanted: Array.from(probabilities, (one) => Number(one.toFixed(6))),
+      sure: sure && Number(sure.toFixed(6)),
+    }));
+  };
+  const first = [0.9, 0.6, 0.7, 0.1];
+
+  it("is one look of a policy that decides once, which is not told what the classifier thinks", async () => {
+    expect(await look(undefined)).toEqual([{ masks: ["0000", "1110"], wanted: first, sure: undefined }]);
+    expect(await look(1, 1)).toEqual([{ masks: ["0000", "1000"], wanted: first, sure: undefined }]);
+  });
+
+  it("goes on until the rounds are over, with at most its share of the patches a round", async () => {
+    // Two a round; of those that are there it keeps what it wanted them for.
+    expect(await look(2)).toEqual([
+      { masks: ["0000", "1010"], wanted: first, sure: 0.75 },
+      { masks: ["1010", "1011"], wanted: [0.9, 0.3, 0.7, 0.6], sure: 0.5 },
+    ]);
+  });
+
+  it("ends with the look that asks for nothing more", async () => {
+    // Three rounds of at most two, the third of which takes nothing.
+    const looks = await look(3);
+    expect(looks.map(({ masks }) => masks[1])).toEqual(["1010", "1011", "1011"]);
+    expect(looks[2]).toEqual({ masks: ["1011", "1011"], wanted: [0.9, 0.4, 0.7, 0.6], sure: 0.8 });
+  });
+
+  it.each([
+    [0, ["0000"]],
+    [1, ["1000"]],
+    [2, ["1010"]],
+    [3, ["1010", "1011"]],
+  ])("spends a budget of %i, and does not look when it is spent", async (budget, masks) => {
+    expect((await look(3, budget)).map((one) => one.masks[1])).toEqual(masks);
   });
 });

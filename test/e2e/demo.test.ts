@@ -3,7 +3,16 @@
  * what `patchdrop predict` says of the same files.
  */
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -14,9 +23,12 @@ import sharp from "sharp";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SetDescription } from "../../demo/description.ts";
-import { makeGrid } from "../../src/method/grid.ts";
+import { openPredictor } from "../../src/inference/open-run.ts";
+import { makeGrid, maskBits } from "../../src/method/grid.ts";
+import { lowPixels } from "../../src/method/pixels.ts";
 import type { Prediction } from "../../src/predict/lines.ts";
 import { runTimeoutMs, succeed } from "./program.ts";
+import { writeSetInRounds } from "./set-in-rounds.ts";
 
 const demo = fileURLToPath(new URL("../../demo/", import.meta.url));
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
@@ -37,14 +49,27 @@ const [first] = sets;
 
 describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout: runTimeoutMs }, () => {
   let folder: string;
+  let inRounds: { folder: string; description: SetDescription };
   let server: Server;
   let address: string;
   let browser: Browser;
 
+  /** The page's sources with one set more, which comes last. */
+  function withSetInRounds(): string {
+    const copy = join(folder, "demo");
+    cpSync(demo, copy, { recursive: true, filter: (file) => file !== join(demo, "dist") });
+    for (const beside of ["src", "node_modules", "tsconfig.json"]) {
+      symlinkSync(join(demo, "..", beside), join(folder, beside));
+    }
+    const own = join(copy, "models", "z-in-rounds");
+    inRounds = { folder: own, description: writeSetInRounds(own, join(demo, "models", "scenes")) };
+    return copy;
+  }
+
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "patchdrop-demo-e2e-"));
     const built = join(folder, "page");
-    await build({ root: demo, logLevel: "error", build: { outDir: built, emptyOutDir: true } });
+    await build({ root: withSetInRounds(), logLevel: "error", build: { outDir: built, emptyOutDir: true } });
     server = serve(built);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     address = `http://127.0.0.1:${(server.address() as AddressInfo).port}${below}`;
@@ -69,6 +94,11 @@ describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout:
     return { page, said, fetched };
   }
 
+  async function openSet(page: Page, { title }: SetDescription): Promise<void> {
+    await page.getByRole("radio", { name: title, exact: true }).check();
+    await settled(page);
+  }
+
   async function choosePicture(page: Page, at: number): Promise<void> {
     await page.locator("#samples input").nth(at).check();
     await settled(page);
@@ -83,8 +113,7 @@ describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout:
     const files = description.samples.map(({ file }) => join(models, file));
     const expected = await predictions(models, files);
     const { page, said, fetched } = await open();
-    if (sets.length > 1) await page.getByRole("radio", { name: description.title }).check();
-    await settled(page);
+    await openSet(page, description);
     for (const at of files.keys()) {
       await choosePicture(page, at);
       expectSame(await shown(page), expected[at]);
@@ -117,6 +146,68 @@ describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout:
       if (budget === 0 || budget === patches) expect(random).toBeCloseTo(policy, 6);
       if (budget === patches) expect(all).toBeCloseTo(policy, 6);
     }
+    await page.getByRole("button", { name: "The policy decides" }).click();
+    await settled(page);
+    expect(await shown(page)).toEqual(own);
+    await page.close();
+  });
+
+  it("shows the rounds of a policy that looks again, by keyboard, as the library goes through them", async () => {
+    const { description, folder: models } = inRounds;
+    const files = description.samples.map(({ file }) => join(models, file));
+    const expected = await predictions(models, files);
+    const { page, said } = await open();
+    await expect(page.locator("#rounds").isVisible()).resolves.toBe(false);
+    await openSet(page, description);
+    for (const [at, file] of files.entries()) {
+      await choosePicture(page, at);
+      expectSame(await shown(page), expected[at]);
+      const rounds = await roundsOf(models, file);
+      expect(rounds.length).toBeGreaterThan(1);
+      const taken = rounds.map(({ mask }) => mask);
+      expect(taken.at(-1)).toBe(expected[at].mask);
+      // All three rounds take something, or the last one that is shown takes nothing.
+      const stops = taken.at(-1) === taken.at(-2);
+      expect(await page.locator("#rounds-end").textContent()).toBe(
+        stops ? `In round ${rounds.length} it asks for nothing more: it stops.` : "The rounds are over.",
+      );
+      expect(await page.locator("#rounds input").count()).toBe(rounds.length);
+      await tabTo(page, "#rounds input:checked");
+      for (const [index, round] of [...rounds.entries()].reverse()) {
+        const chosen = page.locator("#rounds label:has(:checked)");
+        expect(await chosen.locator("small").allTextContents()).toEqual([
+          `Round ${index + 1}`,
+          expect.stringMatching(/^\d+ patch(es)?$/),
+          `${round.class}, ${Math.round(100 * round.probability)}\u00a0%`,
+        ]);
+        expect((await shown(page)).mask).toBe(round.mask);
+        const there = await page.locator("#wants td", { hasText: "taken before" }).count();
+        expect(there).toBe((taken[index - 1] ?? "").replaceAll("0", "").length);
+        await page.keyboard.press("ArrowLeft");
+      }
+      // Going round and round, it is at the last again; the answer has stayed that of the end.
+      expectSame(await shown(page), expected[at]);
+    }
+    await openSet(page, first.description);
+    await expect(page.locator("#rounds").isVisible()).resolves.toBe(false);
+    expect(said).toEqual([]);
+    await page.close();
+  });
+
+  it("spends a budget in rounds, and goes back to what the policy takes by itself", async () => {
+    const { page } = await open();
+    await openSet(page, inRounds.description);
+    const own = await shown(page);
+    const rounds = page.locator("#rounds label");
+    // At most a third of the 16 patches in one of three rounds.
+    await setBudget(page, 7);
+    const counts = await Promise.all((await rounds.all()).map((one) => one.locator(".taken").count()));
+    expect(counts).toEqual([6, 7]);
+    expect((await shown(page)).mask.replaceAll("0", "").length).toBe(7);
+    expect(await page.locator("#rounds-end").textContent()).toBe("The budget is spent.");
+    await page.locator("#rounds input").first().check();
+    expect((await shown(page)).mask.replaceAll("0", "").length).toBe(6);
+    expect(await page.getByRole("status").textContent()).toMatch(/^7 patches of 16 taken in 2 rounds\. Answer: /);
     await page.getByRole("button", { name: "The policy decides" }).click();
     await settled(page);
     expect(await shown(page)).toEqual(own);
@@ -214,8 +305,11 @@ describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout:
 
   it.each(["light", "dark"] as const)("fits a phone, and can be read: %s", async (colorScheme) => {
     const { page } = await open({ colorScheme, viewport: { width: 360, height: 740 } });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
-    expect(await page.evaluate(leastContrast)).toBeGreaterThanOrEqual(4.5);
+    for (const { description } of [first, inRounds]) {
+      await openSet(page, description);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+      expect(await page.evaluate(leastContrast)).toBeGreaterThanOrEqual(4.5);
+    }
     await page.close();
   });
 });
@@ -249,6 +343,26 @@ async function predictions(load: string, files: readonly string[]): Promise<Pred
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line) as Prediction);
+}
+
+/** After each round: what is there, and what the classifier makes of it. Asks the exported run again of what it has. */
+async function roundsOf(load: string, file: string) {
+  const run = await openPredictor(load, { engine: "onnx", threads: 1 });
+  const { model, classes, description } = run;
+  const bytes = Uint8Array.from(await sharp(file).removeAlpha().raw().toBuffer());
+  const low = lowPixels(bytes, model.imageSize, model.lowSize);
+  const there = new Uint8Array(model.grid.patches);
+  const rounds = [];
+  for (let more = true; more && rounds.length < description.rounds; ) {
+    const { mask } = await run.decide(low, { images: bytes, mask: there });
+    for (const [k, one] of mask.entries()) there[k] |= one;
+    more = mask.includes(1);
+    const answer = await run.classify(bytes, there, low);
+    const probability = Math.max(...answer);
+    rounds.push({ mask: maskBits(there), class: classes[answer.indexOf(probability)], probability });
+  }
+  await run.free();
+  return rounds;
 }
 
 /** Until nothing is under way. */

@@ -7,10 +7,14 @@ import { readState } from "../../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { exportNetwork, type Role } from "../../src/export/export-network.ts";
 import { exportRun } from "../../src/export/export-run.ts";
+import { imageInput, roundInput } from "../../src/export/graph.ts";
+import { metadataOf } from "../../src/export/metadata.ts";
 import { largestDifference, runOnnx, tolerance } from "../../src/export/parity.ts";
 import * as onnx from "../../src/formats/onnx.ts";
 import { encodeSafetensors } from "../../src/formats/safetensors.ts";
+import { openExported } from "../../src/inference/exported.ts";
 import { cifarResNet } from "../../src/models/cifar-resnet.ts";
+import type { NetworkName } from "../../src/models/networks.ts";
 import { findModel } from "../../src/models/registry.ts";
 import { resNet, torchvisionNames } from "../../src/models/resnet.ts";
 import { findLibtorch } from "../../src/native/find.ts";
@@ -34,14 +38,15 @@ beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
 });
 
-const policy: Role = { file: "policy.onnx", seesLow: true, output: "probabilities" };
-const classifier: Role = { file: "classifier.onnx", seesLow: false, output: "logits" };
+const policy: Role = { file: "policy.onnx", input: imageInput, seesLow: true, output: "probabilities" };
+const inRounds: Role = { ...policy, input: roundInput, seesLow: false };
+const classifier: Role = { file: "classifier.onnx", input: imageInput, seesLow: false, output: "logits" };
 
-const stateOf = (network: Network, size: number, seed = 1) =>
-  randomState({ declaration: declare(network, size) }, seed);
+const stateOf = (network: Network, size: number, seed = 1, channels = 3) =>
+  randomState({ declaration: declare(network, size, channels) }, seed);
 
-function randomImages(count: number, size: number) {
-  return new Random(1, "images").normals(new Float32Array(count * 3 * size * size));
+function randomImages(count: number, size: number, channels = 3) {
+  return new Random(1, "images").normals(new Float32Array(count * channels * size * size));
 }
 
 const small = cifarResNet({ blocks: 1, outputs: 16, prefix: "features.", head: "logit" });
@@ -54,12 +59,14 @@ const bottleneck = resNet({
   halved: true,
 });
 const r32 = findModel({ model: "R32_C10" });
+const r32InRounds = findModel({ model: "R32_C10", rounds: 3, policy_head: "map" });
 
 describe("exportNetwork", () => {
   it.each([
     ["R32's policy, on the low resolution enlarged", r32.policy, policy, r32],
     ["a policy on thirds of the image", small, policy, { imageSize: 12, lowSize: 4, lowInput: 12 }],
     ["a policy on the low resolution as it is", small, policy, { imageSize: 40, lowSize: 8, lowInput: 8 }],
+    ["a policy that decides in rounds, on five channels", r32InRounds.policy, inRounds, r32InRounds],
     [
       "a classifier with bottlenecks, max-pooling and halving",
       bottleneck,
@@ -68,24 +75,25 @@ describe("exportNetwork", () => {
     ],
   ] as const)("%s", async (where, network, role, model) => {
     const size = model.imageSize;
-    const state = stateOf(network, role.seesLow ? model.lowInput : size);
-    const values = randomImages(4, size);
+    const { channels } = role.input;
+    const state = stateOf(network, role.seesLow ? model.lowInput : size, 1, channels);
+    const values = randomImages(4, size, channels);
     const common = { model, images: values };
     const source = { network, state, where, metadata: new Map<string, string>() };
     const free = await exportNetwork(source, role, { ...common, batch: undefined });
     expect(free.difference).toBeLessThanOrEqual(tolerance);
     expect(free.difference).toBeGreaterThan(0);
     const fixed = await exportNetwork(source, role, { ...common, batch: 2 });
-    const atOnce = await runOnnx(free.bytes, { values, size }, 4);
+    const atOnce = await runOnnx(free.bytes, values, 4);
     expect(new Set(atOnce).size).toBe(4 * free.outputs);
     for (const [{ bytes }, batch] of [
       [free, 1],
       [fixed, 2],
     ] as const) {
-      const inParts = await runOnnx(bytes, { values, size }, batch);
+      const inParts = await runOnnx(bytes, values, batch);
       expect(Math.max(...atOnce.map((value, i) => Math.abs(value - inParts[i])))).toBeLessThan(1e-5);
     }
-    await expect(runOnnx(fixed.bytes, { values, size }, 4)).rejects.toThrow("must take the model");
+    await expect(runOnnx(fixed.bytes, values, 4)).rejects.toThrow("must take the model");
   });
 
   it("sees of each block the top-left pixel and nothing else", async () => {
@@ -95,10 +103,10 @@ describe("exportNetwork", () => {
     const source = { network: small, state: stateOf(small, size), where: "test", metadata: new Map<string, string>() };
     const { bytes } = await exportNetwork(source, policy, { model, images: values, batch: 1 });
     const noise = values.map((value, i) => ((i % size) % 3 === 0 && Math.floor(i / size) % 3 === 0 ? value : -value));
-    const seen = await runOnnx(bytes, { values, size }, 1);
-    expect(await runOnnx(bytes, { values: noise, size }, 1)).toEqual(seen);
+    const seen = await runOnnx(bytes, values, 1);
+    expect(await runOnnx(bytes, noise, 1)).toEqual(seen);
     const moved = values.map((value, i) => (i === 3 * size + 3 ? value + 1 : value));
-    expect(await runOnnx(bytes, { values: moved, size }, 1)).not.toEqual(seen);
+    expect(await runOnnx(bytes, moved, 1)).not.toEqual(seen);
   });
 });
 
@@ -190,6 +198,48 @@ describe("exportRun", () => {
     });
     const written = readFileSync(join(folder, "onnx", "policy.onnx"));
     for (const part of [...origin.metadata].flat()) expect(written.includes(part)).toBe(true);
+  });
+
+  it("says of a policy that decides in rounds in how many, and what it sees in each", async () => {
+    const run = RunFolder.create(join(folder, "rounds"), {
+      ...config,
+      stage: "pretrain",
+      options: { model: "R32_C10", variant: "2019", rounds: 3, policy_head: "map", data_dir: join(folder, "gone") },
+    });
+    const networks = new Map([
+      ["agent", stateOf(r32InRounds.policy, 32, 1, 5)],
+      ["resnet_hr", stateOf(r32InRounds.classifier(7), 32)],
+    ]);
+    run.save({ name: "ckpt_E_1", isBest: true, networks, optimizer: new Map(), progress: {} });
+    run.close();
+    const files = vi.mocked(onnx.encodeOnnx);
+    files.mockClear();
+    await exportRun(options({ load: join(folder, "rounds") }));
+    const [[policyGraph, policySaid], [classifierGraph, classifierSaid]] = files.mock.calls;
+    expect(policyGraph.input).toEqual({ name: "seen", shape: ["batch", 5, 32, 32] });
+    expect(classifierGraph.input).toEqual({ name: "image", shape: ["batch", 3, 32, 32] });
+    // 16 patches in three rounds.
+    const inRounds = {
+      rounds: "3",
+      patches_a_round: "at most 6",
+      seen: expect.stringMatching(/^\[batch, 5, .*channel 4 is/),
+    };
+    const part = "nearest, the top-left pixel of each block";
+    const [policyResize, resize] = [`${part}; not part of the graph`, `${part}; part of the graph`];
+    expect(Object.fromEntries(policySaid.metadata)).toMatchObject({ ...inRounds, resize: policyResize });
+    expect(Object.fromEntries(classifierSaid.metadata)).toMatchObject({ ...inRounds, resize });
+    const { description } = openExported(join(folder, "onnx"));
+    expect(description.rounds).toBe(3);
+    // Of 2020, whose low resolution stays as small as it is.
+    const networks2020 = new Map([["agent", new Map()] as const, ["resnet_lr", new Map()] as const]);
+    const lowInput = (name: NetworkName) =>
+      metadataOf({
+        checkpoint: { config: openCheckpoint(join(folder, "rounds")).config, networks: networks2020 },
+        name,
+        description: { ...description, variant: "2020" },
+        calibrated: undefined,
+      }).get("low_input");
+    expect([lowInput("agent"), lowInput("resnet_lr")]).toEqual(["32", "8"]);
   });
 
   it("refuses a graph that computes something else, and leaves nothing", async () => {

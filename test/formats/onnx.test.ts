@@ -59,7 +59,7 @@ describe("encodeOnnx", () => {
       output: { name: "y", shape: [1, 1, 2, 3] },
     };
     const image = Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
-    const result = await runOnnx(encodeOnnx(graph, origin), { values: image, size: 2 }, 1);
+    const result = await runOnnx(encodeOnnx(graph, origin), image, 1);
     expect([...result]).toEqual([13, 27, 311, 13, 27, 311]);
   });
 });

@@ -129,7 +129,7 @@ it("as an ONNX graph gives the same logits", async () => {
   const { size, logits } = golden.eval;
   const graph = graphOf({ network, state: parameters.stateDict(), imageSize: size, output: "logits" });
   const bytes = encodeOnnx(graph, { producer: "test", producerVersion: "0", metadata: new Map() });
-  const images = { values: scope(() => imagesOf(size).toFloat32()), size };
+  const images = scope(() => imagesOf(size).toFloat32());
   expect(farthest(await runOnnx(bytes, images, golden.images), logits)).toBeLessThan(logitTolerance);
   parameters.free();
 });

@@ -9,6 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { writeChoice } from "../../src/checkpoints/stored-choice.ts";
 import { exportRun } from "../../src/export/export-run.ts";
+import { openPredictor } from "../../src/inference/open-run.ts";
+import { maskBits } from "../../src/method/grid.ts";
+import { fillDropped, lowPixels } from "../../src/method/pixels.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
@@ -17,6 +20,7 @@ import { parseOptions, type StageName } from "../../src/options/stage-options.ts
 import type { Prediction } from "../../src/predict/lines.ts";
 import { predict } from "../../src/predict/predict.ts";
 import { train } from "../../src/training/train.ts";
+import { row } from "../../src/utils/rows.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 
 openLibtorch(findLibtorch(), { threads: 1 });
@@ -27,7 +31,7 @@ const tolerance = 1e-4;
 let folder: string;
 let images: string;
 const at = (...names: string[]) => join(folder, ...names);
-const computing = { threads: 1, precision: "fp32" };
+const computing = { threads: 1, precision: "fp32" } as const;
 
 async function run(stage: StageName, name: string, more: Record<string, unknown>): Promise<void> {
   const given = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, data_dir: at("data"), cv_dir: at(name) };
@@ -50,7 +54,9 @@ beforeAll(async () => {
   await run("classifier_training", "lr", { stream_id: "LR" });
   await run("pretrain", "policy", { ckpt_hr_cl: at("hr"), curriculum: false, lr: 1e-2, fill: "lr" });
   await run("finetune2stream", "two", { load: at("policy"), ckpt_lr_cl: at("lr"), lr: 1e-2 });
-  for (const name of ["hr", "lr", "policy"]) await exportOf(name);
+  const values = { estimator: "values", reward: "priced", price: 0.003, policy_head: "map" };
+  await run("pretrain", "rounds", { ckpt_hr_cl: at("hr"), ...values, rounds: 3, lr: 1e-3, fill: "lr" });
+  for (const name of ["hr", "lr", "policy", "rounds"]) await exportOf(name);
   // For three images a run: the last batch is not full.
   await exportOf("two", { batch: 3 });
 }, 240_000);
@@ -82,7 +88,7 @@ function expectSame(found: Prediction, expected: Prediction): void {
   }
 }
 
-it.each(["hr", "lr", "policy", "two"])("says what libtorch says: %s", async (name) => {
+it.each(["hr", "lr", "policy", "two", "rounds"])("says what libtorch says: %s", async (name) => {
   const masked = (engine: string) => ({ engine, masked: at(`${name}-${engine}`) });
   const expected = await say({ load: at(name), ...masked("libtorch") });
   const found = await say({ load: exported(name), ...masked("onnx") });
@@ -92,6 +98,47 @@ it.each(["hr", "lr", "policy", "two"])("says what libtorch says: %s", async (nam
     const seen = (engine: string) => readFileSync(`${join(at(`${name}-${engine}`), one.path)}.png`);
     expect(seen("onnx")).toEqual(seen("libtorch"));
   }
+});
+
+describe("in rounds", () => {
+  /** Some of the test's pictures, as the transform leaves them. */
+  const pictures = async () => {
+    const files = ["class0/0.png", "class0/2.png", "class1/1.png", "class2/3.png"].map((name) => join(images, name));
+    const pixels = await Promise.all(files.map((file) => sharp(file).removeAlpha().resize(32, 32).raw().toBuffer()));
+    return Uint8Array.from(pixels.flatMap((one) => [...one]));
+  };
+  const opened = (engine: "libtorch" | "onnx") =>
+    openPredictor(engine === "onnx" ? exported("rounds") : at("rounds"), { ...computing, engine });
+
+  it("asks for the same patches in as many rounds", async () => {
+    const bytes = await pictures();
+    const [torch, onnx] = [await opened("libtorch"), await opened("onnx")];
+    const [expected, found] = [await torch.predict(bytes), await onnx.predict(bytes)];
+    expect([found.mask, found.rounds]).toEqual([expected.mask, expected.rounds]);
+    // A third of 16 patches a round; what one image wants another does not.
+    expect(onnx.mostInRound).toBe(6);
+    expect(Math.min(...found.rounds!)).toBeGreaterThan(1);
+    const masks = Array.from({ length: 4 }, (_, b) => maskBits(row(found.mask, b, 16)));
+    expect(new Set(masks).size).toBeGreaterThan(1);
+    await onnx.free();
+    await torch.free();
+  });
+
+  it("asks again of what was acquired, whatever lies where nothing was", async () => {
+    const bytes = await pictures();
+    const run = await opened("onnx");
+    const { mask: expected } = await run.predict(bytes);
+    const low = lowPixels(bytes, 32, 8);
+    const noise = new Uint8Array(bytes.length).map((_, i) => (31 * i) % 256);
+    const there = new Uint8Array(expected.length);
+    for (let round = 0; round < 3; round++) {
+      const acquired = fillDropped(bytes, there, run.model.grid, noise);
+      const { mask: more } = await run.decide(low, { images: acquired, mask: there });
+      for (const [k, one] of more.entries()) there[k] |= one;
+    }
+    expect(there).toEqual(expected);
+    await run.free();
+  });
 });
 
 it("takes another fill, as libtorch does", async () => {
@@ -192,6 +239,19 @@ describe("refuses", () => {
         writeFileSync(file("classifier.onnx"), text.replaceAll("Flatten", "Xlatten"), "latin1");
       }),
       /classifier\.onnx: must be a model that ONNX Runtime takes, got /,
+    ));
+
+  it("metadata that say another number of rounds than the policy is for", () =>
+    expectRefused(
+      copy("rounds", (file) => {
+        for (const model of ["policy.onnx", "classifier.onnx"]) {
+          const bytes = readFileSync(file(model));
+          // A key, and then, behind two bytes of Protobuf, its value.
+          bytes.write("1", bytes.lastIndexOf("rounds") + "rounds".length + 2);
+          writeFileSync(file(model), bytes);
+        }
+      }),
+      /policy\.onnx: must be a model that ONNX Runtime takes, got an input of 5 × 32 × 32 instead of 3 × 32 × 32/,
     ));
 
   it("models of two exports, and half of one", async () => {
