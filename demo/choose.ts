@@ -1,6 +1,6 @@
 /** Which patches are read: in one look of the policy, or in the rounds of one that looks again. */
 import type { HeldBatch } from "../src/inference/engine.ts";
-import { lookInRounds } from "../src/inference/look-in-rounds.ts";
+import { lookInRounds, wantedOf } from "../src/inference/look-in-rounds.ts";
 import { asTested, choosePatches, type Round } from "../src/method/budget.ts";
 import { countPatches, makeGrid } from "../src/method/grid.ts";
 import { softmax } from "../src/method/planes.ts";
@@ -46,13 +46,14 @@ export async function lookAt(held: HeldBatch, description: Looking, budget?: num
   const { patches } = makeGrid(imageSize, patchSize);
   const most = mostInRound(patches, rounds);
   const looks: Omit<Look, "sure">[] = [];
-  await lookInRounds(held, { rounds, count: 1, patches }, (_, wanted, acquired) => {
-    const more = choose(wanted, budget, { acquired, most });
-    const before = acquired.slice();
+  await lookInRounds({ rounds, count: 1, patches }, async (there) => {
+    const wanted = await wantedOf(held, rounds, there);
+    const mask = choose(wanted, budget, { acquired: there, most });
+    const before = there.slice();
     const last = looks.at(-1);
     const probabilities = wanted.map((one, k) => (before[k] === 1 ? last!.probabilities[k] : one));
-    looks.push({ before, after: before.map((there, k) => there | more[k]), probabilities });
-    return more;
+    looks.push({ before, after: before.map((one, k) => one | mask[k]), probabilities });
+    return { mask, patches: wanted };
   });
   const own = looks.filter((look, round) => budget === undefined || round === 0 || countAdded(look) > 0);
   return Promise.all(own.map(async (look) => ({ ...look, sure: rounds > 1 ? await sureness(held, look) : undefined })));

@@ -5,7 +5,7 @@
  * Shapes: B batch, P patches.
  */
 import { row } from "../utils/rows.ts";
-import type { MaybePromise } from "./engine.ts";
+import type { HeldBatch, MaybePromise } from "./engine.ts";
 
 /** What a policy says in one round. */
 export interface Asked {
@@ -13,6 +13,14 @@ export interface Asked {
   readonly mask: Uint8Array;
   /** The probability of each patch, [B, P]. */
   readonly patches: Float32Array;
+}
+
+/**
+ * The probabilities [B, P] of a policy that has so many rounds.
+ * @param there what is there already, [B, P]
+ */
+export async function wantedOf(held: HeldBatch, rounds: number, there: Uint8Array): Promise<Float32Array> {
+  return held.probabilities(rounds === 1 ? undefined : { mask: there, logits: await held.logits(there) });
 }
 
 /** Row by row. */

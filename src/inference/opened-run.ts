@@ -15,7 +15,7 @@ import { mostInRound } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
 import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
-import { type Asked, type Decided, lookInRounds } from "./look-in-rounds.ts";
+import { type Asked, type Decided, lookInRounds, wantedOf } from "./look-in-rounds.ts";
 
 /** What the run says about a batch, row by row. */
 export interface Predicted {
@@ -138,8 +138,7 @@ export class OpenedRun {
     uniforms: (b: number) => ArrayLike<number> = () => [],
   ): Promise<Asked> {
     const { patches: each } = this.model.grid;
-    const seen = this.rounds === 1 ? undefined : { mask: there, logits: await held.logits(there) };
-    const patches = await held.probabilities(seen);
+    const patches = await wantedOf(held, this.rounds, there);
     const mask = new Uint8Array(there.length);
     for (let b = 0; b < there.length / each; b++) {
       const round = { acquired: row(there, b, each), most: this.mostInRound };
