@@ -5,6 +5,8 @@
  *
  * Shapes: N images, P patches.
  */
+
+import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses } from "../data/dataset-rules.ts";
@@ -114,10 +116,16 @@ export function measureHeadroom(
 }
 
 /** @throws input: a classifier of another model or of other classes */
-function openJudge({ alone, split }: EvaluatedRun, load: string): OpenedRun {
+function openJudge({ alone, run, split }: EvaluatedRun, load: string): OpenedRun {
   const checkpoint = openCheckpoint(load);
-  const { classes } = checkpoint.config.description ?? {};
-  if (classes !== undefined) checkClasses(classes, split, `--judge ${load}`);
+  const { description } = checkpoint.config;
+  const where = `--judge ${load}`;
+  const named = ({ model, variant, imageSize }: RunDescription) => `${model} ${variant} at ${imageSize} pixels`;
+  if (description !== undefined && named(description) !== named(run.description)) {
+    const rule = `must be for the model of --load, ${named(run.description)}`;
+    throw fault("input", { where, rule, got: named(description) });
+  }
+  if (description !== undefined) checkClasses(description.classes, split, where);
   return alone("resnet_hr", checkpoint);
 }
 
