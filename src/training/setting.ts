@@ -7,6 +7,7 @@ import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
+import { withoutFold } from "../data/folds.ts";
 import { openDataFor } from "../data/open.ts";
 import { withValidation } from "../data/validation.ts";
 import { fault } from "../errors.ts";
@@ -47,7 +48,8 @@ export async function prepare(
   const torch = startLibtorch(options);
   const opened = given ?? (await openDataFor(model, options, reporter.note));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
-  const data = withValidation(opened, options.val_fraction);
+  const held = withValidation(opened, options.val_fraction);
+  const data = withoutFold(held, "fold" in options ? options.fold : undefined);
   return {
     model,
     data,

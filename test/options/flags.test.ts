@@ -34,7 +34,7 @@ const finetuning = [
 
 const flags: Record<CommandName, readonly string[]> = {
   classifier_training: [
-    ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>", randomMasks],
+    ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>", randomMasks, "--fold <i/n>"],
     ...["--momentum <n> = 0.9", "--label_smoothing <n> = 0", "--penalty <n> = 0"],
     ...["--batch_size <n> = 64", "--max_epochs <n> = 350", "--test_interval <n> = 10"],
     ...[

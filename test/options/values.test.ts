@@ -63,6 +63,7 @@ const oneOf = (...names: string[]): Values => ({
 
 const notPatchSize = "must be a whole number of pixels above 0, or width x height such as 28x56";
 const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8";
+const notFold = "must be i/n, fold i of n, with n from 2 to 10, such as 1/2";
 const notSeeds = "must be two seeds or more, each once, such as 1,2,3";
 const notDevice = "must be cpu, cuda or cuda:N";
 const notBands = "must be three bands, counted from 1, such as 3,2,1";
@@ -123,6 +124,12 @@ const values: Readonly<Record<string, Values>> = {
   momentum: share,
   label_smoothing: share,
   random_masks: share,
+  fold: {
+    takes: ["1/2", "2/2", "10/10", "1/10"],
+    refuses: ["0/2", "3/2", "1/1", "1/11", "11/11", "1", "1/2/2", "01/2", "1/02", " 1/2", "a/b", ""].map(
+      (fold) => [fold, notFold] as const,
+    ),
+  },
   val_fraction: {
     takes: [0, 0.5],
     refuses: [
