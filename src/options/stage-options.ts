@@ -4,13 +4,13 @@
  */
 import { z } from "zod";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
-import { foldRule, parseFold } from "../data/folds.ts";
+import { foldRule, mostFolds, parseFold } from "../data/folds.ts";
 import { fault } from "../errors.ts";
 import { defined } from "../utils/defined.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { modelGroup } from "./model-group.ts";
-import { byModel, checkpoint, defaultsFor, file, onByDefault, shownAs } from "./option.ts";
+import { byModel, checkpoint, checkpoints, defaultsFor, file, onByDefault, shownAs } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import {
   finetuningGroup,
@@ -67,6 +67,14 @@ export const schemas = {
     ...policyGroup,
     ...pretrainingGroup,
     ckpt_hr_cl: startingPoint("high-resolution classifier, the judge"),
+    judges: checkpoints(`must be two to ${mostFolds} classifiers, with commas between them`, {
+      fewest: 2,
+      most: mostFolds,
+    })
+      .optional()
+      .describe(
+        "with --estimator values, classifiers of classifier_training --fold 1/n … n/n, each of which judges the images of its fold; the one of --ckpt_hr_cl judges all when absent",
+      ),
     curriculum: onByDefault(
       "in epoch e, let the policy decide only the first e + 1 patches, and take the others",
       "let the policy decide all patches from the start, not only the first e + 1 in epoch e",

@@ -1,4 +1,5 @@
 /** One stage from its options to its result: what it stands on, what it learns, and the loop around it. */
+import { weightsByFold } from "../checkpoints/judge-weights.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkDataset } from "../data/dataset-rules.ts";
@@ -70,7 +71,8 @@ function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit
   const { data, versions, description } = setting;
   const { name, classes, fingerprint } = data.train;
   const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint };
-  return { stage, options: toJson(options), versions, description, dataset };
+  const judges = weightsByFold("judges" in options ? options.judges : undefined);
+  return { stage, options: toJson(options), versions, description, dataset, judges };
 }
 
 function freeAll({ networks, optimizer, free }: Learning): void {
