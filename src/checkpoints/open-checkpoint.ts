@@ -31,6 +31,11 @@ export function configOfCheckpoint(path: string): SavedConfig {
   return isFolder(path) ? readState(find(path)).config : unknownRun;
 }
 
+/** The checkpoint's folder, or its file, that `path` stands for. @throws input */
+export function pathOfCheckpoint(path: string): string {
+  return isFolder(path) ? find(path) : path;
+}
+
 /** The checkpoint's network of that name; a file with a single unnamed network gives it for any name. */
 export function networkOf({ networks }: Checkpoint, name: string): StateDict | undefined {
   return networks.get(name) ?? networks.get(unnamedNetwork);

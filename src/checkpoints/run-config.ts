@@ -16,6 +16,8 @@ export interface RunConfig {
   readonly description?: RunDescription | undefined;
   /** The data set as it was listed; `fingerprint` is that of its splits. */
   readonly dataset: { readonly name: string; readonly fingerprint: string } & JsonObject;
+  /** The weights (`weightsHash`) of the judges of each fold, which a resumed run opens again; none of a run without. */
+  readonly judges?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface SavedConfig extends RunConfig {
@@ -36,13 +38,17 @@ export const savedConfigSchema = z.object({
     (value) => isJsonObject(value) && typeof value.name === "string" && typeof value.fingerprint === "string",
     "must be an object with name and fingerprint",
   ),
+  judges: z.record(z.string(), z.string()).optional(),
   created: z.string(),
 });
 
-/** Options that change neither what was learned so far nor what will be: a resumed run may have others. */
+/**
+ * Options that change neither what was learned so far nor what will be: a resumed run may have others. What its judges are,
+ * their weights say, wherever they lie.
+ */
 export const freeOptions: readonly string[] = [
   ...["cv_dir", "resume", "data_dir", "download", "skip_bad", "num_workers", "test_interval", "torch", "threads"],
-  ...["cuda_graph", "parallel", "sigma"],
+  ...["cuda_graph", "parallel", "sigma", "judges"],
 ];
 
 /** What older runs had without recording it. */
@@ -60,11 +66,16 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
   const free = saved.options.schedule === "onecycle" ? freeOptions : [...freeOptions, "max_epochs"];
   // What was not recorded can't be compared.
   const isDescribed = saved.description !== undefined;
-  const fixed = ({ stage, options, dataset, description }: RunConfig): Map<string, JsonValue> => {
+  const fixed = ({ stage, options, dataset, description, judges = {} }: RunConfig): Map<string, JsonValue> => {
     const { fingerprint, test = null, val = null } = dataset;
     const learned = Object.entries({ ...formerOptions(options), ...options }).filter(([name]) => !free.includes(name));
     const data = toJson({ fingerprint, test, val, ...(isDescribed ? seenAs(description) : {}) });
-    return new Map([["stage", stage], ...flat(Object.fromEntries(learned), ""), ...flat(data, "dataset.")]);
+    return new Map([
+      ["stage", stage],
+      ...flat(Object.fromEntries(learned), ""),
+      ...flat(data, "dataset."),
+      ...flat(judges, "judges: weights of fold "),
+    ]);
   };
   const changed = changes(fixed(saved), fixed(given));
   if (changed.length > 0) {

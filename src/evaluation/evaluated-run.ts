@@ -4,7 +4,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits, Dataset } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
-import { asHeldOut } from "../data/validation.ts";
+import { asHeldOut, type LeftOut } from "../data/validation.ts";
 import { fault } from "../errors.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
@@ -53,7 +53,7 @@ export async function withEvaluatedRun<T>(
   const model = modelOf(checkpoint, options);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
-  const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
+  const data = asHeldOut(opened, settings, checkpoint.config.dataset.fingerprint);
   const split = data[options.split] ?? noneHeldOut(checkpoint);
   const description = describeRun(checkpoint, options, split);
   // A run may be taken to images whose classes have other names, but not to the same ones in another order.
@@ -96,11 +96,11 @@ function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, { n
 
 /** The options of the run that made the checkpoint, overridden by those that were given. */
 function settingsOf({ config }: Checkpoint, options: EvalOptions) {
-  return { ...unsaid, ...config.options, ...defined(options) } as DataFlags & {
-    seed: number;
-    val_fraction: number;
-    reward: RewardOptions["kind"];
-    penalty: number;
-    price: number;
-  };
+  return { ...unsaid, ...config.options, ...defined(options) } as DataFlags &
+    LeftOut & {
+      seed: number;
+      reward: RewardOptions["kind"];
+      penalty: number;
+      price: number;
+    };
 }

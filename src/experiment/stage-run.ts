@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { readState } from "../checkpoints/checkpoint.ts";
+import { weightsByFold } from "../checkpoints/judge-weights.ts";
 import { compareConfigs } from "../checkpoints/run-config.ts";
 import { configName, readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type Fault, fault } from "../errors.ts";
@@ -24,7 +25,8 @@ export function isDone({ stage, options }: ExperimentStage): boolean {
   if (Number(progress.epoch) < options.max_epochs) return false;
   const own = Object.fromEntries(foundOptionNames.map((name) => [name, config.options[name]]));
   const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
-  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) });
+  const judges = weightsByFold("judges" in resolved ? resolved.judges : undefined);
+  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved), judges });
   if (Number(progress.epoch) === options.max_epochs) return true;
   const next = "give the old max_epochs, or another --out";
   throw fault("locked", {
@@ -81,7 +83,9 @@ export function assertData(stages: readonly ExperimentStage[]): void {
 
 /** The stages whose checkpoints a stage is given. */
 function startsFrom({ options }: ExperimentStage, stages: readonly ExperimentStage[]): ExperimentStage[] {
-  const given = Object.entries(options).flatMap(([key, value]) => (checkpointOptions.includes(key) ? [value] : []));
+  const given = Object.entries(options).flatMap(([key, value]) =>
+    checkpointOptions.includes(key) ? [value].flat() : [],
+  );
   return stages.filter((other) => given.includes(other.options.cv_dir));
 }
 

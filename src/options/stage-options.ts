@@ -4,12 +4,13 @@
  */
 import { z } from "zod";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
+import { foldRule, mostFolds, parseFold } from "../data/folds.ts";
 import { fault } from "../errors.ts";
 import { defined } from "../utils/defined.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { modelGroup } from "./model-group.ts";
-import { byModel, checkpoint, defaultsFor, file, onByDefault } from "./option.ts";
+import { byModel, checkpoint, checkpoints, defaultsFor, file, onByDefault, shownAs } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import {
   finetuningGroup,
@@ -43,6 +44,14 @@ export const schemas = {
     random_masks: randomMasks.describe(
       "share of the images that are shown under random masks of 0 to all patches, with the low resolution in the others",
     ),
+    fold: shownAs(
+      "i/n",
+      z.string().refine((text) => parseFold(text) !== undefined, foldRule),
+    )
+      .optional()
+      .describe(
+        "learn from all training images but fold i of n, which this classifier can then judge for pretrain --judges; from all when absent",
+      ),
     label_smoothing: z.number().min(0).max(1).default(0).describe("share of the target spread over all classes"),
     penalty: penalty
       .default(0)
@@ -58,6 +67,14 @@ export const schemas = {
     ...policyGroup,
     ...pretrainingGroup,
     ckpt_hr_cl: startingPoint("high-resolution classifier, the judge"),
+    judges: checkpoints(`must be two to ${mostFolds} classifiers, with commas between them`, {
+      fewest: 2,
+      most: mostFolds,
+    })
+      .optional()
+      .describe(
+        "with --estimator values, classifiers of classifier_training --fold 1/n … n/n, each of which judges the images of its fold; the one of --ckpt_hr_cl judges all when absent",
+      ),
     curriculum: onByDefault(
       "in epoch e, let the policy decide only the first e + 1 patches, and take the others",
       "let the policy decide all patches from the start, not only the first e + 1 in epoch e",

@@ -4,6 +4,7 @@
  *
  * Shapes: B batch, P patches, K classes.
  */
+import { foldsOf } from "../data/folds.ts";
 import { fault } from "../errors.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { lowResolution } from "../method/images.ts";
@@ -17,26 +18,28 @@ import { forward } from "../nn/training.ts";
 import type { PretrainOptions } from "../options/stage-options.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
-import { judgeMasks } from "./judge-masks.ts";
+import { type Judge, judgeMasks } from "./judge-masks.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
+import { openJudges } from "./open-judges.ts";
 import { type Setting, startNetworks } from "./setting.ts";
 import { valueStep } from "./value-step.ts";
 
 export function pretrain(options: PretrainOptions, setting: Setting): Learning {
-  checkRounds(options, setting.model.grid.patches);
+  checkValues(options, setting.model.grid.patches);
   const { agent: policy, resnet_hr: classifier } = startNetworks(setting, options.seed, {
     agent: options.load === undefined ? "fresh" : { flag: "--load", path: options.load },
     resnet_hr: { flag: "--ckpt_hr_cl", path: options.ckpt_hr_cl },
   });
-  const judge = new FrozenNetwork(classifier.network, classifier.parameters, setting.precision);
+  const judge = judgeOf(options, setting, { policy, classifier });
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const { patches } = setting.model.grid;
   const rewarding = rewardingOf(options);
-  const { estimator } = options;
-  const learned: Pick<Learning, "uniformsPerImage" | "decided" | "step"> =
+  const { estimator, judges } = options;
+  const learned: Pick<Learning, "uniformsPerImage" | "foldOf" | "decided" | "step"> =
     estimator === "values"
       ? {
           uniformsPerImage: valueDraws(patches),
+          foldOf: judges && foldsOf(setting.data.train, judges.length),
           step: (batch, lr) =>
             valueStep(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer, lr }),
         }
@@ -58,13 +61,38 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
   };
 }
 
-/** A sampled policy's rounds would have to be sampled together, which no estimator here does. @throws usage */
-function checkRounds({ rounds, estimator }: PretrainOptions, patches: number): void {
+/** The classifier, or those of `--judges`, one for each fold; the networks are freed where these can't be opened. */
+function judgeOf(
+  { judges, val_fraction }: PretrainOptions,
+  setting: Setting,
+  { policy, classifier }: Readonly<Record<"policy" | "classifier", Learner>>,
+): Judge {
+  if (judges === undefined) return new FrozenNetwork(classifier.network, classifier.parameters, setting.precision);
+  try {
+    return openJudges(judges, val_fraction, setting);
+  } catch (error) {
+    for (const { parameters } of [policy, classifier]) parameters.free();
+    throw error;
+  }
+}
+
+/**
+ * What only values can do: a sampled policy's rounds would have to be sampled together, which no estimator here does, and a
+ * judge of each fold is for a policy that learns what a judge's mistakes are worth.
+ * @throws usage
+ */
+function checkValues({ rounds, estimator, judges }: PretrainOptions, patches: number): void {
   if (rounds > patches)
     throw fault("usage", { where: "--rounds", rule: `must be at most the ${patches} patches`, got: rounds });
-  if (rounds === 1 || estimator === "values") return;
-  const next = "give --estimator values --reward priced, or leave --rounds out";
-  throw fault("usage", { where: "--rounds", rule: `must be 1 with --estimator ${estimator}`, got: rounds, next });
+  if (estimator === "values") return;
+  const next = (flag: string) => `give --estimator values --reward priced, or leave --${flag} out`;
+  if (rounds > 1) {
+    const rule = `must be 1 with --estimator ${estimator}`;
+    throw fault("usage", { where: "--rounds", rule, got: rounds, next: next("rounds") });
+  }
+  if (judges === undefined) return;
+  const rule = "needs --estimator values";
+  throw fault("usage", { where: "--judges", rule, got: `--estimator ${estimator}`, next: next("judges") });
 }
 
 export function adam({ wd: weightDecay, clip }: { wd: number; clip?: number | undefined }) {
@@ -85,7 +113,7 @@ interface StepContext {
  */
 export function pretrainStep(
   policy: Learner,
-  classifier: FrozenNetwork,
+  judge: Judge,
   { images, labels, uniforms, epoch }: Batch,
   { setting: { model, precision }, options, optimizer, lr }: StepContext,
 ): StepNumbers {
@@ -101,7 +129,7 @@ export function pretrainStep(
     const tried = noGradients(() => {
       const masks = estimator.propose(probabilities, uniforms).map((mask) => decideLeading(mask, decided));
       const seen = { images, labels, low: fill === "lr" ? low : undefined, grid };
-      return judgeMasks(masks, classifier, seen, rewarding);
+      return judgeMasks(masks, judge, seen, rewarding);
     });
     const loss = policyLoss(probabilities, tried, { estimator, beta, over: "mean", decided });
     optimizer.step(loss, lr);

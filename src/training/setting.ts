@@ -7,6 +7,7 @@ import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
+import { withoutFold } from "../data/folds.ts";
 import { openDataFor } from "../data/open.ts";
 import { withValidation } from "../data/validation.ts";
 import { fault } from "../errors.ts";
@@ -47,7 +48,8 @@ export async function prepare(
   const torch = startLibtorch(options);
   const opened = given ?? (await openDataFor(model, options, reporter.note));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
-  const data = withValidation(opened, options.val_fraction);
+  const held = withValidation(opened, options.val_fraction);
+  const data = withoutFold(held, "fold" in options ? options.fold : undefined);
   return {
     model,
     data,
@@ -79,8 +81,14 @@ export function describeSetting(model: Model, { train }: DataSplits, fill: Fill)
   return { ...modelSizes(model), bands, transform, normalization, fill, classes, choice: asTested };
 }
 
+/** A checkpoint as the user names it. */
+export interface NamedByFlag {
+  readonly flag: string;
+  readonly path: string;
+}
+
 /** Where a network begins: at fresh weights, or at those of a checkpoint that a flag names. */
-export type Origin = "fresh" | { readonly flag: string; readonly path: string };
+export type Origin = "fresh" | NamedByFlag;
 
 /**
  * A stage's networks as it begins, or as the checkpoint has them that a resumed run continues from.
@@ -91,17 +99,12 @@ export function startNetworks<N extends NetworkName>(
   seed: number,
   origins: Readonly<Record<N, Origin>>,
 ): Record<N, Learner> {
-  const { checkpoint, model, data } = setting;
+  const { checkpoint } = setting;
   const start = (name: N): Learner => {
     const origin = origins[name];
     if (checkpoint !== undefined) return loadNetwork(setting, name, savedNetwork(checkpoint, name));
     if (origin === "fresh") return freshNetwork(setting, seed, name);
-    const from = checkpointOf(origin.flag, origin.path, model);
-    const { classes } = from.config.description ?? from.config.dataset;
-    const unfinished = name === "agent" ? unfinishedCurriculum(from, model.grid) : undefined;
-    if (unfinished !== undefined) setting.reporter.note(`${origin.flag} ${origin.path}: ${unfinished}`);
-    if (name !== "agent" && Array.isArray(classes))
-      checkClasses(classes.map(String), data.train, `${origin.flag} ${origin.path}`);
+    const from = name === "agent" ? policyAt(origin, setting) : classifierAt(origin, setting);
     return loadNetwork(setting, name, savedNetwork(from, name));
   };
   const started = new Map<N, Learner>();
@@ -112,6 +115,24 @@ export function startNetworks<N extends NetworkName>(
     for (const { parameters } of started.values()) parameters.free();
     throw error;
   }
+}
+
+function policyAt({ flag, path }: NamedByFlag, { model, reporter }: Setting): Checkpoint {
+  const from = checkpointOf(flag, path, model);
+  const unfinished = unfinishedCurriculum(from, model.grid);
+  if (unfinished !== undefined) reporter.note(`${flag} ${path}: ${unfinished}`);
+  return from;
+}
+
+/** A classifier's checkpoint. @throws input: one of another model, or of other classes */
+export function classifierAt(
+  { flag, path }: NamedByFlag,
+  { model, data }: Pick<Setting, "model" | "data">,
+): Checkpoint {
+  const from = checkpointOf(flag, path, model);
+  const { classes } = from.config.description ?? from.config.dataset;
+  if (Array.isArray(classes)) checkClasses(classes.map(String), data.train, `${flag} ${path}`);
+  return from;
 }
 
 /** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */
@@ -126,8 +147,11 @@ export function checkpointOf(flag: string, path: string, model: Model): Checkpoi
   throw fault("input", { where: `${flag} ${path}`, rule: `must be for the model ${wanted}`, got, next });
 }
 
-/** What must agree for a checkpoint to fit. A high-resolution classifier fits any low resolution. */
+/** Flags of high-resolution classifiers, which fit any low resolution. */
+const highFlags = ["--ckpt_hr_cl", "--judges"];
+
+/** What must agree for a checkpoint to fit. */
 function described({ name, variant, imageSize, lowSize }: Model, flag: string): string {
-  const low = flag === "--ckpt_hr_cl" ? "" : `, low resolution ${lowSize}`;
+  const low = highFlags.includes(flag) ? "" : `, low resolution ${lowSize}`;
   return `${name} ${variant} at ${imageSize} pixels${low}`;
 }

@@ -1,4 +1,5 @@
 /** One stage from its options to its result: what it stands on, what it learns, and the loop around it. */
+import { weightsByFold } from "../checkpoints/judge-weights.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkDataset } from "../data/dataset-rules.ts";
@@ -75,7 +76,8 @@ function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit
   // The fingerprint of what is left of the training images tells what was held out of them.
   const val = options.val_fraction === 0 ? data.val?.fingerprint : undefined;
   const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint, ...(val && { val }) };
-  return { stage, options: toJson(options), versions, description, dataset };
+  const judges = weightsByFold("judges" in options ? options.judges : undefined);
+  return { stage, options: toJson(options), versions, description, dataset, judges };
 }
 
 function freeAll({ networks, optimizer, free }: Learning): void {

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { float32Tensor } from "../../src/formats/safetensors.ts";
 import { maskPatches } from "../../src/method/images.ts";
 import { classification } from "../../src/method/task.ts";
+import { valueDraws } from "../../src/method/values.ts";
 import type { Learner } from "../../src/models/networks.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
@@ -19,9 +20,11 @@ import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, full, zeros } from "../../src/tensor/tensor.ts";
 import { classifierStep, classifierTraining } from "../../src/training/classifier-training.ts";
 import { finetuneStep } from "../../src/training/finetune.ts";
+import { FoldJudges } from "../../src/training/fold-judges.ts";
 import type { Batch, StepNumbers } from "../../src/training/learning.ts";
 import { pretrainStep } from "../../src/training/pretrain.ts";
 import type { Setting } from "../../src/training/setting.ts";
+import { valueStep } from "../../src/training/value-step.ts";
 import { Random } from "../../src/utils/random.ts";
 import { noiseBatch, stageCase, tinyModel } from "./cases.ts";
 
@@ -464,5 +467,35 @@ describe("a pretraining step", () => {
     ["zero", 0],
   ])("fills dropped patches by %s", (fill, right) => {
     expect(pretrained({ fill }, { ...redCorners(0), uniforms: sampleNone() }, 2)).toMatchObject({ right });
+  });
+});
+
+describe("a step by values", () => {
+  it("has each image judged by the classifier of its fold, and learns what that one says of more patches", () => {
+    // Probabilities ½, ¼, ¼ by the first judge, and ⅛, ⅛, ¾ by the other, whatever patches there are.
+    const [policy, ...learners] = [
+      linear(Array(grid.patches).fill(0)),
+      linear([Math.LN2, 0, 0]),
+      linear([0, 0, Math.log(6)]),
+    ];
+    const judges = new FoldJudges(
+      learners.map(({ network, parameters }) => new FrozenNetwork(network, parameters, "fp32")),
+    );
+    const optimizer = plain(policy);
+    const given: Batch = {
+      ...batch(0, 0, 2, 2),
+      uniforms: full([4, valueDraws(grid.patches)], 0.5, "float32", "cpu"),
+      folds: fromArray(BigInt64Array.of(0n, 1n, 0n, 1n), [4]),
+    };
+    const rewarding = { kind: "priced", penalty: 0, price: 0 } as const;
+    const context = { setting, fill: "zero", rewarding, optimizer, lr: 1 } as const;
+    const found = scope(() => {
+      const { correct, reward, baselineReward } = valueStep(policy, judges, given, context);
+      return [correct, reward!, baselineReward!].map((tensor) => [...tensor.toFloat32()]);
+    });
+    const chances = close([1 / 2, 1 / 8, 1 / 4, 3 / 4]);
+    expect(found).toEqual([[1, 0, 0, 1], chances, chances]);
+    for (const used of [policy.parameters, ...learners.map(({ parameters }) => parameters), judges, optimizer])
+      used.free();
   });
 });
