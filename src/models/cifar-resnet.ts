@@ -4,6 +4,7 @@
  * channels, and shortcuts without parameters (average-pool by the stride, then channels of zeros).
  */
 import type { Layers, Network } from "../nn/layers.ts";
+import { perPatch, type SeenMap } from "./map-head.ts";
 
 const widths = [16, 32, 64] as const;
 
@@ -15,18 +16,12 @@ export interface CifarResNetOptions {
   prefix?: string;
   /** Name of the last layer. */
   head?: string;
-  /** The last layer sees every position of the last map, and not their mean. */
-  keepsMap?: boolean;
+  /** The last layer sees the last map, see {@link perPatch}, and not its mean. */
+  keepsMap?: SeenMap | undefined;
 }
 
 /** Images [B, 3, H, W] → [B, outputs]. */
-export function cifarResNet({
-  blocks,
-  outputs,
-  prefix = "",
-  head = "fc",
-  keepsMap = false,
-}: CifarResNetOptions): Network {
+export function cifarResNet({ blocks, outputs, prefix = "", head = "fc", keepsMap }: CifarResNetOptions): Network {
   return <V>(layers: Layers<V>, images: V): V => {
     const stem = { conv: `${prefix}conv1`, bn: `${prefix}bn1` };
     let x = layers.convBnRelu(images, stem, { channels: widths[0], kernel: 3 });
@@ -36,7 +31,7 @@ export function cifarResNet({
         x = basicBlock(layers, x, { name, channels, shrinks: segment > 0 && block === 0 });
       }
     });
-    return layers.linear(keepsMap ? layers.flatten(x) : layers.globalAveragePool(x), head, outputs);
+    return layers.linear(keepsMap ? perPatch(layers, x, keepsMap, 4) : layers.globalAveragePool(x), head, outputs);
   };
 }
 

@@ -8,12 +8,13 @@ import { roundChannels } from "../method/rounds.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
 import { efficientNetLite0 } from "./efficientnet-lite.ts";
+import type { SeenMap } from "./map-head.ts";
 import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.ts";
 
 export const variants = ["2019", "2020"] as const;
 export type Variant = (typeof variants)[number];
 
-/** What the policy's outputs are made of: the mean of its last map, which forgets where things are (the paper's), or all of it. */
+/** What the policy's outputs are made of: the mean of its last map, which forgets where things are (the paper's), or all of it, averaged over each patch. */
 export const policyHeads = ["mean", "map"] as const;
 export type PolicyHead = (typeof policyHeads)[number];
 
@@ -65,7 +66,7 @@ interface Form {
   readonly description: string;
   readonly pretrained?: PretrainedName;
   classifier(classes: number): Network;
-  policy(patches: number, keepsMap: boolean): Network;
+  policy(patches: number, keepsMap: SeenMap | undefined): Network;
   readonly imageSize: number;
 }
 
@@ -113,7 +114,7 @@ function torchvision(name: keyof typeof blocksOf, variant: Variant, imageSize: n
 }
 
 /** 2019's policy for larger images. */
-function largePolicy(outputs: number, keepsMap: boolean): Network {
+function largePolicy(outputs: number, keepsMap: SeenMap | undefined): Network {
   const form = { block: "basic", blocks: [1, 1, 1, 1], stem: "large", names: policyNames, halved: true } as const;
   return resNet({ ...form, outputs, keepsMap });
 }
@@ -184,6 +185,7 @@ export function findModel({
   const lowSize = sizeWithin("--lr_size", sizes.lr_size, imageSize);
   const grid = gridOf(imageSize, sizes.patch_size);
   const lowInput = variant === "2019" ? imageSize : lowSize;
+  const policyInput = rounds > 1 ? { size: imageSize, channels: roundChannels } : { size: lowInput, channels: 3 };
   return {
     name,
     variant,
@@ -198,8 +200,8 @@ export function findModel({
     classifier: (classes) => form.classifier(classes),
     rounds,
     policyHead,
-    policy: form.policy(grid.patches, policyHead === "map"),
-    policyInput: rounds > 1 ? { size: imageSize, channels: roundChannels } : { size: lowInput, channels: 3 },
+    policy: form.policy(grid.patches, policyHead === "map" ? { side: policyInput.size, ...grid } : undefined),
+    policyInput,
   };
 }
 

@@ -4,6 +4,7 @@
  * version for CIFAR. They differ in stem, blocks and in how PyTorch files name their parameters.
  */
 import type { ConvolutionNames, Layers, Network } from "../nn/layers.ts";
+import { perPatch, type SeenMap } from "./map-head.ts";
 
 /** Channels of the four segments; a bottleneck's output has four times as many. */
 const widths = [64, 128, 256, 512] as const;
@@ -19,8 +20,8 @@ export interface ResNetOptions {
   names: ResNetNames;
   /** Averages the images over 2 × 2 pixels first. */
   halved?: boolean;
-  /** The last layer sees every position of the last map, and not their mean. */
-  keepsMap?: boolean;
+  /** The last layer sees the last map, see {@link perPatch}, and not its mean. */
+  keepsMap?: SeenMap | undefined;
 }
 
 /** How parameters are called in PyTorch files; segments and blocks count from 0. */
@@ -60,15 +61,7 @@ function pair(sequential: string): ConvolutionNames {
   return { conv: `${sequential}.0`, bn: `${sequential}.1` };
 }
 
-export function resNet({
-  block,
-  blocks,
-  stem,
-  outputs,
-  names,
-  halved = false,
-  keepsMap = false,
-}: ResNetOptions): Network {
+export function resNet({ block, blocks, stem, outputs, names, halved = false, keepsMap }: ResNetOptions): Network {
   return <V>(layers: Layers<V>, images: V): V => {
     const residual = block === "basic" ? basicBlock : bottleneckBlock;
     const expansion = block === "basic" ? 1 : bottleneckExpansion;
@@ -81,7 +74,10 @@ export function resNet({
         x = residual(layers, x, { name: names.block(segment, index), channels, stride, projection });
       }
     });
-    return layers.linear(keepsMap ? layers.flatten(x) : layers.globalAveragePool(x), names.head, outputs);
+    // Three segments halve the map; so do the large stem, its pooling, and averaging first.
+    const stride = 8 * (stem === "large" ? 4 : 1) * (halved ? 2 : 1);
+    const features = keepsMap ? perPatch(layers, x, keepsMap, stride) : layers.globalAveragePool(x);
+    return layers.linear(features, names.head, outputs);
   };
 }
 

@@ -55,7 +55,7 @@ export const policyGroup = {
   policy_head: policyHead
     .optional()
     .describe(
-      "what the policy's outputs are made of: the mean of its last map, which forgets where things are, or the whole map; as in the policy's run when absent, else mean",
+      "what the policy's outputs are made of: the mean of its last map, which forgets where things are, or its mean over each patch; as in the policy's run when absent, else mean",
     ),
   fill: fill
     .optional()

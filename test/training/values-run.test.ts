@@ -31,12 +31,12 @@ describe("a run by values", () => {
     expect(policyOf("hr")).toEqual([1, "mean"]);
   });
 
-  it("has a policy of five planes whose last layer sees a map of 8 × 8, or one that sees the picture", () => {
+  it("has a policy of five planes whose last layer sees a map of 4 × 4, or one that sees the picture", () => {
     const shapesOf = (name: string) =>
       ["features.conv1.weight", "logit.weight"].map((weight) => weightsOf(name).get(weight)!.shape);
     expect(shapesOf("rounds")).toEqual([
       [16, 5, 3, 3],
-      [16, 64 * 8 * 8],
+      [16, 64 * 4 * 4],
     ]);
     expect(shapesOf("once")[0]).toEqual([16, 3, 3, 3]);
   });
