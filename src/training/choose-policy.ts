@@ -10,6 +10,7 @@ interface Starting {
   readonly load?: string;
   readonly policy_head?: PolicyHead;
   readonly rounds?: number;
+  readonly resume: boolean;
 }
 
 /** @throws input: a checkpoint that can't be read, or whose policy the stage can't train */
@@ -18,8 +19,9 @@ export function withPolicy<S extends StageName>(
   options: StageOptions<S>,
   { note }: Reporter,
 ): StageOptions<S> {
-  const { load, policy_head, rounds }: Starting = options as Starting;
-  if (load === undefined) return options;
+  const { load, policy_head, rounds, resume }: Starting = options as Starting;
+  // A run that goes on has them already, and what it started from may be gone.
+  if (load === undefined || resume) return options;
   const { rounds: ofRounds = 1, policyHead = "mean" } = configOfCheckpoint(load).description ?? {};
   if (stage !== "pretrain" && ofRounds > 1) {
     throw fault("input", {

@@ -330,13 +330,15 @@ describe("a policy", () => {
   });
 
   it("is tested on patches of a probability of one half and more, a classifier alone on all", async () => {
-    const held = { probabilities: () => Float32Array.of(0.25, 0.5, 0.75, 1), logits: vi.fn(), free: vi.fn() };
-    const masksOfOne = () => Promise.all(script.masks.map((mask) => mask({ held, first: 0, count: 1, patches: 4 })));
+    const patches = 16;
+    const wanted = Float32Array.from({ length: patches }, (_, k) => k / patches);
+    const held = { probabilities: () => wanted, logits: vi.fn(), free: vi.fn() };
+    const masksOfOne = () => Promise.all(script.masks.map((mask) => mask({ held, first: 0, count: 1, patches })));
     await learn({ options: { max_epochs: 1 }, networks: ["agent", "resnet_hr"] });
-    expect(await masksOfOne()).toEqual([Uint8Array.of(0, 1, 1, 1)]);
+    expect(await masksOfOne()).toEqual([Uint8Array.from(wanted, (one) => (one < 0.5 ? 0 : 1))]);
     script.masks = [];
     await learn({ options: { max_epochs: 1 } });
-    expect(await masksOfOne()).toEqual([Uint8Array.of(1, 1, 1, 1)]);
+    expect(await masksOfOne()).toEqual([new Uint8Array(patches).fill(1)]);
   });
 });
 
