@@ -4,7 +4,7 @@ import { lookInRounds, wantedOf } from "../src/inference/look-in-rounds.ts";
 import { asTested, choosePatches, type Round } from "../src/method/budget.ts";
 import { countPatches, makeGrid } from "../src/method/grid.ts";
 import { softmax } from "../src/method/planes.ts";
-import { mostInRound } from "../src/method/rounds.ts";
+import { confidences, mostInRound } from "../src/method/rounds.ts";
 import type { SetDescription } from "./description.ts";
 
 /** Left to itself the policy takes the patches that it wants with a probability of at least one half. */
@@ -61,5 +61,5 @@ export async function lookAt(held: HeldBatch, description: Looking, budget?: num
 
 async function sureness(held: HeldBatch, { before }: Pick<Look, "before">): Promise<number> {
   const logits = await held.logits(before);
-  return Math.max(...softmax(logits, logits.length));
+  return confidences(softmax(logits, logits.length), logits.length)[0];
 }

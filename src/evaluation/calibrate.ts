@@ -48,6 +48,8 @@ export class Calibration {
   readonly #budget: number | undefined;
   /** Of a policy that decides once, which looks at the images once for all thresholds. */
   #looked: Promise<Looked> | undefined;
+  /** What came of each threshold that was tried: a target and a sweep try the same ones. */
+  readonly #tried = new Map<number, Level>();
 
   /** @param budget patches that an image takes at most */
   constructor(run: EvaluatedRun, budget: number | undefined) {
@@ -103,15 +105,21 @@ export class Calibration {
   }
 
   readonly #measure = async (thresholds: readonly number[]): Promise<Level[]> => {
+    const untried = thresholds.filter((threshold) => !this.#tried.has(threshold));
+    if (untried.length > 0) await this.#try(untried);
+    return thresholds.map((threshold) => this.#tried.get(threshold)!);
+  };
+
+  async #try(thresholds: readonly number[]): Promise<void> {
     const { run, seed } = this.#run;
     const masks = thresholds.map((threshold) =>
       masksBy(decidedBy(run, { policy: "threshold", threshold, budget: this.#budget }, seed)),
     );
     const { split, indices: images } = this.#images;
     const verdicts = await evaluateMasks(split, this.#run, masks, { images, label: "calibration" });
-    return verdicts.map(({ metrics }, n) => {
+    for (const [n, { metrics }] of verdicts.entries()) {
       const { accuracy, sparsity: patches = 0 } = metrics.metrics();
-      return { threshold: thresholds[n], patches, accuracy };
-    });
-  };
+      this.#tried.set(thresholds[n], { threshold: thresholds[n], patches, accuracy });
+    }
+  }
 }

@@ -6,13 +6,13 @@
  */
 import { maskOf } from "../method/grid.ts";
 import { softmax } from "../method/planes.ts";
-import { doubts } from "../method/rounds.ts";
+import { confidences } from "../method/rounds.ts";
 import { Random } from "../utils/random.ts";
 import { choosingImages } from "./calibrate.ts";
 import { imageByImage, type MasksOf } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import { scoreMasks } from "./score-masks.ts";
-import { atBudget, atOnceShares, decideAtOnce, type MixedPlan, type Stage } from "./staged.ts";
+import { atBudget, atOnceShares, countsOf, decideAtOnce, type MixedPlan, type Stage } from "./staged.ts";
 
 export const rivalNames = ["one fixed mask", "how many, by confidence"] as const;
 
@@ -46,10 +46,10 @@ export class Rivals {
   #cascade({ few, many, share }: MixedPlan): MasksOf {
     const counts = this.#counts();
     return async (batch) => {
-      const { run } = this.#run;
+      const { length } = this.#run.run.classes;
       const none = new Uint8Array(batch.count * batch.patches);
-      const doubt = doubts(softmax(await batch.held.logits(none), run.classes.length), run.classes.length);
-      const first = { patches: 0, confidence: doubt.map((one) => 1 - one), right: none };
+      const confidence = confidences(softmax(await batch.held.logits(none), length), length);
+      const first = { patches: 0, confidence, right: none };
       const [less, more] = [few, many].map((plan) => plan([first]));
       const stageOf = (i: number) => (this.#chance("cascade", i) < share ? more : less)[i - batch.first];
       return imageByImage((i) => this.#mask(counts[stageOf(i)]))(batch);
@@ -68,7 +68,7 @@ export class Rivals {
   }
 
   #counts(): number[] {
-    return [...new Set(atOnceShares.map((share) => Math.round(share * this.#order.length)))];
+    return countsOf(atOnceShares, this.#order.length);
   }
 
   #mask(count: number): Uint8Array {

@@ -19,6 +19,11 @@ export interface Stage {
 /** Shares of all patches: the stages among which one decision chooses. */
 export const atOnceShares = [0, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1];
 
+/** Shares of all patches as whole numbers of patches, each once. */
+export function countsOf(shares: readonly number[], patches: number): number[] {
+  return [...new Set(shares.map((share) => Math.round(share * patches)))];
+}
+
 /** Of each image, the stage at which it ends, [N]. */
 export type Plan = (stages: readonly Stage[]) => Uint8Array;
 /** The plan that pays best at a price per patch, of images of which these stages are known. */

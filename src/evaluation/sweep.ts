@@ -1,7 +1,7 @@
 /**
  * Accuracy against the mean number of patches, along the thresholds of a policy or along its K most probable patches, with
- * the baselines that take the same number, of each image or on average. Where the thresholds lie is decided on training images, so that the split
- * that is evaluated does not influence it.
+ * the baselines that take the same number, of each image or on average. Where the thresholds lie is decided on other images,
+ * so that the split that is evaluated does not influence it.
  *
  * A sweep costs the classifier one pass per point and series; the policy and the low-resolution stream look once.
  */
@@ -11,6 +11,7 @@ import type { Grid } from "../method/grid.ts";
 import type { MasksOf, Verdict } from "./evaluate-masks.ts";
 import { type BaselineSource, baselineNames, baselinesOf, decidedBy, masksBy } from "./masks.ts";
 import { type Rivals, rivalNames, sameMean } from "./rivals.ts";
+import { countsOf } from "./staged.ts";
 
 export interface SweepPoint {
   /** S on the split: mean number of patches per image. */
@@ -51,8 +52,7 @@ export async function sweepChoices(
 ): Promise<SweepChoice[]> {
   const { policy, budget } = choice;
   if (policy === "topk") {
-    const budgets = new Set(shares.map((share) => Math.round(share * patches)));
-    return [...budgets].map((taken) => ({ choice: { policy, budget: taken }, patches: taken }));
+    return countsOf(shares, patches).map((taken) => ({ choice: { policy, budget: taken }, patches: taken }));
   }
   const most = budget ?? patches;
   const means = shares.map((share) => share * most);

@@ -4,12 +4,12 @@
  */
 import { z } from "zod";
 import { describeOption, modelDefaultsText } from "../options/option.ts";
-import { type StageName, schemas, stageNames } from "../options/stage-options.ts";
+import { checkpointOptionNames, type StageName, schemas, stageNames } from "../options/stage-options.ts";
 
-/** Options that name a checkpoint: an earlier stage of the file stands for its run folder. */
-export const checkpointOptions: readonly string[] = ["load", "ckpt_hr_cl", "ckpt_lr_cl", "judges"];
-/** Those of them that name several: a list, or a text with commas. */
+/** Options that name several checkpoints: a list, or a text with commas. */
 export const checkpointLists: readonly string[] = ["judges"];
+/** All that name checkpoints: an earlier stage of the file stands for its run folder. */
+export const checkpointOptions: readonly string[] = [...checkpointOptionNames, ...checkpointLists];
 
 /** Options of every stage that a file must leave out, since the experiment sets them, and the rule that says so. */
 export const setByExperiment: Readonly<Record<string, string>> = {

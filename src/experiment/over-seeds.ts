@@ -2,6 +2,7 @@
 import type { EvaluationRow, PolicySweep } from "../evaluation/evaluation.ts";
 import type { SeedsRow } from "../report/table.ts";
 import type { TradeoffSeries } from "../report/tradeoff.ts";
+import { meanOf } from "../utils/mean.ts";
 import { studentMean } from "../utils/student.ts";
 
 /** The rows that all tables have, by name, which in one table is that of one row only. */
@@ -41,8 +42,4 @@ export function linesOver(seeds: readonly number[], sweeps: readonly PolicySweep
 function heightOf(lines: readonly TradeoffSeries[]): number {
   const heights = lines.map(({ points }) => meanOf(points.map(({ accuracy }) => accuracy)));
   return meanOf(heights);
-}
-
-function meanOf(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0) / values.length;
 }

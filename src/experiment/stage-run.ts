@@ -25,7 +25,7 @@ export function isDone({ stage, options }: ExperimentStage): boolean {
   if (Number(progress.epoch) < options.max_epochs) return false;
   const own = Object.fromEntries(foundOptionNames.map((name) => [name, config.options[name]]));
   const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
-  const judges = weightsByFold("judges" in resolved ? resolved.judges : undefined);
+  const judges = weightsByFold(resolved);
   compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved), judges });
   if (Number(progress.epoch) === options.max_epochs) return true;
   const next = "give the old max_epochs, or another --out";

@@ -5,7 +5,6 @@
  *
  * Shapes: N images, P patches.
  */
-
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
@@ -19,6 +18,7 @@ import { type Images, type MaskScores, scoreMasks } from "../evaluation/score-ma
 import {
   atBudget,
   atOnceShares,
+  countsOf,
   decideAtOnce,
   decideInRounds,
   type Outcome,
@@ -32,10 +32,10 @@ import { evalSchema } from "../options/eval-options.ts";
 import type { HeadroomOptions } from "../options/headroom-options.ts";
 import { bootstrapMean, type Interval } from "../utils/bootstrap.ts";
 import { defined } from "../utils/defined.ts";
+import { meanOf } from "../utils/mean.ts";
 import { Random } from "../utils/random.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { bestOfNeighbours } from "./neighbours.ts";
-
 import { type Verdict, verdictOf } from "./verdict.ts";
 
 /** One way to choose at one budget, beside the best fixed mask with as many patches. */
@@ -201,7 +201,7 @@ class Measure {
     const { order, best } = await this.#findFixedMasks(budgets);
     note("headroom: deciding how many patches, and in rounds");
     const nested = Array.from({ length: order.length + 1 }, (_, k) => maskOf(order.slice(0, k), this.#patches));
-    const counts = this.#countsOf([...atOnceShares, ...roundShares]);
+    const counts = countsOf([...atOnceShares, ...roundShares], this.#patches);
     const scores = await this.#scores(
       this.#choosing,
       counts.map((k) => nested[k]),
@@ -211,7 +211,7 @@ class Measure {
     const fixed = fixedCurve(judged, new Map(budgets.map((budget, b) => [budget, best[b].scores])));
     const staged = (planAt: PlanAt, shares: readonly number[], budget: number): Way => {
       const stagesOf = (scoresOf: (k: number) => MaskScores) =>
-        this.#countsOf(shares).map((k) => ({ patches: k, ...scoresOf(k) }));
+        countsOf(shares, this.#patches).map((k) => ({ patches: k, ...scoresOf(k) }));
       const plans = atBudget(
         planAt,
         stagesOf((k) => chosen.get(k)!),
@@ -241,11 +241,6 @@ class Measure {
         label: label && wayOf({ patches: budget, right: label[b].right }, () => label[b].fixed),
       })),
     };
-  }
-
-  /** Whole numbers of patches, each once. */
-  #countsOf(shares: readonly number[]): number[] {
-    return [...new Set(shares.map((share) => Math.round(share * this.#patches)))];
   }
 
   #scores(images: Images, masks: readonly Uint8Array[], label = "headroom: masks"): Promise<MaskScores[]> {
@@ -337,10 +332,4 @@ function fixedCurve(nested: readonly MaskScores[], best: ReadonlyMap<number, Mas
 function wayOf({ patches, right }: Outcome, fixed: (patches: number) => Float64Array): Way {
   const rival = fixed(patches);
   return { patches, accuracy: meanOf(right), gain: bootstrapMean(right.map((one, i) => one - rival[i])) };
-}
-
-function meanOf(values: Iterable<number> & { readonly length: number }): number {
-  let total = 0;
-  for (const value of values) total += value;
-  return total / values.length;
 }

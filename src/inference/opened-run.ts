@@ -181,8 +181,8 @@ export class OpenedRun {
     const there = acquired?.mask ?? new Uint8Array(count * grid.patches);
     this.#checkMask(there, count);
     // Nothing of the images is seen where nothing is acquired.
-    const images = acquired?.images ?? new Uint8Array(3 * count * imageSize ** 2);
-    return this.#holding(this.rounds === 1 ? { low } : { images, low }, (batch) =>
+    const images = () => acquired?.images ?? new Uint8Array(3 * count * imageSize ** 2);
+    return this.#holding(this.rounds === 1 ? { low } : { images: images(), low }, (batch) =>
       this.#ask(batch, there, this.#choice),
     );
   }

@@ -5,6 +5,7 @@
  *
  * Shapes: N images, P patches, K classes.
  */
+import { row } from "../utils/rows.ts";
 
 /** What the policy sees in a round: the three colours, which patches are there, and how unsure the classifier is. */
 export const roundChannels = 5;
@@ -14,9 +15,13 @@ export function mostInRound(patches: number, rounds: number): number {
   return Math.ceil(patches / rounds);
 }
 
-/** 1 minus the largest of the classes' probabilities [N × K], [N]: 0 for a classifier that is sure. */
+/** The largest of the classes' probabilities [N × K], [N]: how sure a classifier is of each image. */
+export function confidences(probabilities: Float32Array, classes: number): Float32Array {
+  const count = probabilities.length / classes;
+  return Float32Array.from({ length: count }, (_, i) => Math.max(...row(probabilities, i, classes)));
+}
+
+/** 1 minus that, [N]: 0 for a classifier that is sure. */
 export function doubts(probabilities: Float32Array, classes: number): Float32Array {
-  return Float32Array.from({ length: probabilities.length / classes }, (_, i) => {
-    return 1 - Math.max(...probabilities.subarray(i * classes, (i + 1) * classes));
-  });
+  return confidences(probabilities, classes).map((sure) => 1 - sure);
 }

@@ -14,9 +14,11 @@ import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.
 export const variants = ["2019", "2020"] as const;
 export type Variant = (typeof variants)[number];
 
-/** What the policy's outputs are made of: the mean of its last map, which forgets where things are (the paper's), or all of it, averaged over each patch. */
-export const policyHeads = ["mean", "map"] as const;
-export type PolicyHead = (typeof policyHeads)[number];
+/**
+ * What the policy's outputs are made of: the mean of its last map, which forgets where things are (the paper's), or all of it,
+ * averaged over each patch.
+ */
+export type PolicyHead = "mean" | "map";
 
 /** What the model's flags say; sizes are sides in pixels. */
 export interface ModelOptions {

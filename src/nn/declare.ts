@@ -37,7 +37,10 @@ export interface Declaration {
   readonly outputs: number;
 }
 
-/** Declares `network` for images of `imageSize` × `imageSize`; those of a policy that decides in rounds have more than 3 channels. */
+/**
+ * Declares `network` for images of `imageSize` × `imageSize`.
+ * @param channels more than 3 of what a policy sees that decides in rounds
+ */
 export function declare(network: Network, imageSize: number, channels = 3): Declaration {
   const layers = new Declaring();
   const output = network(layers, [channels, imageSize, imageSize] as FlowShape);

@@ -170,6 +170,9 @@ function optionsOfRun(stage: StageName, folder: unknown): Record<string, unknown
   throw fault("locked", { where: path, rule: `must hold a run of ${stage} to resume`, got: saved.stage, next });
 }
 
+/** The options that name a checkpoint to start from. */
+export const checkpointOptionNames = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
+
 /** The options that say which model. */
 export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "patch_size"] as const;
 /** Those that a stage takes from its data or its checkpoints where no flag gives them. */

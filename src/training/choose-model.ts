@@ -3,11 +3,14 @@ import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { describeData } from "../data/describe-data.ts";
 import { type DataFacts, modelForData } from "../models/model-for-data.ts";
-import { modelOptionNames, type StageName, type StageOptions } from "../options/stage-options.ts";
+import {
+  checkpointOptionNames,
+  modelOptionNames,
+  type StageName,
+  type StageOptions,
+} from "../options/stage-options.ts";
 import { defined } from "../utils/defined.ts";
 import type { Reporter } from "../utils/reporter.ts";
-
-export const checkpointFlags = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
 
 /**
  * The options with their model and its variant.
@@ -21,7 +24,7 @@ export async function withModel<S extends StageName>(
 ): Promise<StageOptions<S>> {
   if (options.model !== undefined) return { ...options, variant: options.variant ?? "2019" };
   const given: Record<string, unknown> = defined(options);
-  for (const flag of checkpointFlags) {
+  for (const flag of checkpointOptionNames) {
     const path = given[flag];
     const own = typeof path === "string" ? configOfCheckpoint(path).options : {};
     if (own.model === undefined) continue;

@@ -1,13 +1,12 @@
 /** A stage chooses on images that it holds out; what it starts from should not have learned from them. */
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import type { ResolvedStageOptions } from "../options/stage-options.ts";
+import { checkpointOptionNames, type ResolvedStageOptions } from "../options/stage-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
-import { checkpointFlags } from "./choose-model.ts";
 
 /** Says where a checkpoint that a stage starts from held out another share of the training images. */
 export function noteHeldOut(options: ResolvedStageOptions, { note }: Reporter): void {
   const own = options.val_fraction;
-  for (const flag of checkpointFlags) {
+  for (const flag of checkpointOptionNames) {
     const path: unknown = options[flag as keyof ResolvedStageOptions];
     if (typeof path !== "string") continue;
     const theirs = Number(configOfCheckpoint(path).options.val_fraction ?? 0);

@@ -76,7 +76,7 @@ function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit
   // The fingerprint of what is left of the training images tells what was held out of them.
   const val = options.val_fraction === 0 ? data.val?.fingerprint : undefined;
   const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint, ...(val && { val }) };
-  const judges = weightsByFold("judges" in options ? options.judges : undefined);
+  const judges = weightsByFold(options);
   return { stage, options: toJson(options), versions, description, dataset, judges };
 }
 

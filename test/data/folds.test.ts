@@ -1,37 +1,16 @@
 /** Training images in folds: how many of each class, which they are, and what a classifier that leaves one out learns from. */
 import { describe, expect, it } from "vitest";
-import type { DataSplits, Dataset } from "../../src/data/dataset.ts";
+import type { DataSplits } from "../../src/data/dataset.ts";
 import { foldsOf, parseFold, withoutFold } from "../../src/data/folds.ts";
-import { MemoryDataset } from "../../src/data/memory-dataset.ts";
 import { asHeldOut, withValidation } from "../../src/data/validation.ts";
+import { imagesOf, numberedImages } from "./numbered.ts";
 
-const imageBytes = 2 * 2 * 3;
-
-/** Images of 2 × 2 whose bytes are the image's number, with these labels. */
-function numbered(labels: readonly number[]): MemoryDataset {
-  return new MemoryDataset({
-    name: "numbered",
-    classes: ["a", "b", "c"],
-    imageSize: 2,
-    labels: Int32Array.from(labels),
-    images: Uint8Array.from({ length: labels.length * imageBytes }, (_, at) => Math.floor(at / imageBytes)),
-    normalization: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
-  });
-}
+const numbered = (labels: readonly number[]) => numberedImages(labels, ["a", "b", "c"]);
 
 /** 20 images of class 0, 9 of class 1 and one of class 2, mixed. */
 const labels = Array.from({ length: 30 }, (_, i) => (i === 17 ? 2 : i % 3 === 0 && i > 0 ? 1 : 0));
 const whole = numbered(labels);
 const data: DataSplits = { train: whole, test: numbered([0, 1, 2]) };
-
-async function imagesOf(split: Dataset): Promise<number[]> {
-  const out = new Uint8Array(split.length * imageBytes);
-  await split.read(
-    Uint32Array.from({ length: split.length }, (_, i) => i),
-    out,
-  );
-  return Array.from({ length: split.length }, (_, i) => out[i * imageBytes]);
-}
 
 /** How many images of each class a fold has. */
 const sizes = (folds: Uint8Array, fold: number) =>

@@ -1,32 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { MemoryDataset } from "../../src/data/memory-dataset.ts";
 import { SubsetDataset } from "../../src/data/subset.ts";
 import { asHeldOut, withValidation } from "../../src/data/validation.ts";
+import { imageBytes, imagesOf, numberedImages } from "./numbered.ts";
 
-const imageBytes = 2 * 2 * 3;
-
-/** Images of 2 × 2 whose bytes are the image's number: `counts[k]` of class k, in turn. */
-function numbered(...counts: number[]): MemoryDataset {
+/** `counts[k]` images of class k, in turn. */
+function numbered(...counts: number[]) {
   const labels = counts.flatMap((count, label) => Array<number>(count).fill(label));
-  return new MemoryDataset({
-    name: "numbered",
-    classes: counts.map((_, label) => `class${label}`),
-    imageSize: 2,
-    labels: Int32Array.from(labels),
-    images: Uint8Array.from({ length: labels.length * imageBytes }, (_, at) => Math.floor(at / imageBytes)),
-    normalization: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
-  });
-}
-
-/** The numbers of a split's images, read from their bytes. */
-async function imagesOf(split: Dataset): Promise<number[]> {
-  const out = new Uint8Array(split.length * imageBytes);
-  await split.read(
-    Uint32Array.from({ length: split.length }, (_, i) => i),
-    out,
+  return numberedImages(
+    labels,
+    counts.map((_, label) => `class${label}`),
   );
-  return Array.from({ length: split.length }, (_, i) => out[i * imageBytes]);
 }
 
 const whole = numbered(20, 9, 1);

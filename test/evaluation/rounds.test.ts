@@ -5,6 +5,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Calibration } from "../../src/evaluation/calibrate.ts";
 import { evaluateMasks, type MasksOf } from "../../src/evaluation/evaluate-masks.ts";
+import type { EvaluatedRun } from "../../src/evaluation/evaluated-run.ts";
 import { baselinesOf, decidedBy, masksBy } from "../../src/evaluation/masks.ts";
 import { Rivals } from "../../src/evaluation/rivals.ts";
 import { sweepChoices } from "../../src/evaluation/sweep.ts";
@@ -83,6 +84,19 @@ describe("a policy that decides in rounds", () => {
     expect(points[0]).toEqual({ choice: { policy: "threshold", threshold: 2, budget: undefined }, patches: 0 });
     expect(points.at(-1)!.patches).toBe(16);
     expect(points.some((point) => Math.abs(point.patches - mean) < 1e-6)).toBe(true);
+  });
+
+  it("is not tried again at thresholds that a target has tried, for a sweep behind it", async () => {
+    const looked: string[] = [];
+    const progress: EvaluatedRun["reporter"]["progress"] = (label, ...rest) => {
+      looked.push(label);
+      return run.reporter.progress(label, ...rest);
+    };
+    const calibration = new Calibration({ ...run, reporter: { ...run.reporter, progress } }, undefined);
+    await calibration.towards({ patches: 6 });
+    expect(looked).toEqual(["calibration", "calibration"]);
+    await calibration.thresholds([2, 6]);
+    expect(looked.length).toBe(2);
   });
 });
 

@@ -1,42 +1,18 @@
 /** `patchdrop run` again and again on one folder: what is trained, evaluated and written anew after which change. */
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { readExperiment } from "../../src/experiment/experiment-file.ts";
 import { runExperiment } from "../../src/experiment/run-experiment.ts";
-import { findLibtorch } from "../../src/native/find.ts";
 import { silentReporter } from "../../src/utils/reporter.ts";
-import { makeImageFolder } from "../e2e/images.ts";
+import { experimentFolder } from "./experiment-folder.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-const folder = mkdtempSync(join(tmpdir(), "patchdrop-run-"));
-const out = join(folder, "out");
-const file = join(folder, "x.yaml");
-const page = join(out, "index.html");
-const results = join(out, "results.json");
-const { PATCHDROP_CACHE: cache } = process.env;
-/** Found before the cache is another one. */
-const torch = findLibtorch().root;
-
-beforeAll(async () => {
-  process.env.PATCHDROP_CACHE = join(folder, "cache");
-  await makeImageFolder(join(folder, "data"), { classes: 10, train: 4, test: 2 });
-});
-afterAll(() => {
-  if (cache === undefined) delete process.env.PATCHDROP_CACHE;
-  else process.env.PATCHDROP_CACHE = cache;
-  rmSync(folder, { recursive: true, force: true });
+const { folder, out, file, page, results, torch } = experimentFolder("patchdrop-run-", {
+  classes: 10,
+  train: 4,
+  test: 2,
 });
 
 /** The parts of the file, to be changed one at a time. */

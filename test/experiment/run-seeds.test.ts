@@ -1,45 +1,20 @@
 /** An experiment with several seeds, in one process: what is trained and written, and what is refused before anything is. */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { EvaluationRow } from "../../src/evaluation/evaluation.ts";
 import { readExperiment } from "../../src/experiment/experiment-file.ts";
 import { runExperiment } from "../../src/experiment/run-experiment.ts";
 import { readSeeds, runSeeds } from "../../src/experiment/run-seeds.ts";
-import { findLibtorch } from "../../src/native/find.ts";
 import { silentReporter } from "../../src/utils/reporter.ts";
-import { makeImageFolder } from "../e2e/images.ts";
+import { experimentFolder } from "./experiment-folder.ts";
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-const folder = mkdtempSync(join(tmpdir(), "patchdrop-seeds-"));
-const data = join(folder, "data");
-const out = join(folder, "out");
-const file = join(folder, "x.yaml");
-const page = join(out, "index.html");
-const results = join(out, "results.json");
-const { PATCHDROP_CACHE: cache } = process.env;
-/** Found before the cache is another one. */
-const torch = findLibtorch().root;
-
-beforeAll(async () => {
-  process.env.PATCHDROP_CACHE = join(folder, "cache");
-  await makeImageFolder(data, { classes: 4, train: 8, test: 5 });
-});
-afterAll(() => {
-  if (cache === undefined) delete process.env.PATCHDROP_CACHE;
-  else process.env.PATCHDROP_CACHE = cache;
-  rmSync(folder, { recursive: true, force: true });
+const { data, out, file, page, results, torch } = experimentFolder("patchdrop-seeds-", {
+  classes: 4,
+  train: 8,
+  test: 5,
 });
 
 const first = {
