@@ -14,8 +14,8 @@ import { parse } from "yaml";
 
 /** Operators of aten that are called, `name.overload`. */
 const operators = `
-  _backward _fused_adam_ _fused_adam_.tensor_lr _fused_sgd_ _fused_sgd_.tensor_lr _to_copy all argmax avg_pool2d batch_norm
-  cat contiguous conv2d cross_entropy_loss div.Tensor eq.Tensor expand gather ge.Tensor index_copy
+  _backward _fused_adam_ _fused_adam_.tensor_lr _fused_sgd_ _fused_sgd_.tensor_lr _to_copy adaptive_avg_pool2d all argmax avg_pool2d
+  batch_norm cat contiguous conv2d cross_entropy_loss div.Tensor eq.Tensor expand gather ge.Tensor index_copy
   index_select isfinite lerp.Tensor linear log lt.Tensor max_pool2d maximum mean mean.dim minimum mul.Tensor neg permute
   relu6_ relu_ reshape select.int sigmoid slice.Tensor softmax.int split_with_sizes sqrt sum sum.dim_IntList upsample_nearest2d
   view view.dtype where.self

@@ -48,7 +48,7 @@ export const savedConfigSchema = z.object({
  */
 export const freeOptions: readonly string[] = [
   ...["cv_dir", "resume", "data_dir", "download", "skip_bad", "num_workers", "test_interval", "torch", "threads"],
-  ...["cuda_graph", "parallel", "sigma", "judges"],
+  ...["patience", "cuda_graph", "parallel", "sigma", "judges"],
 ];
 
 /** What older runs had without recording it. */

@@ -9,6 +9,7 @@ import { type Fault, fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
 import { foundOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
 import { readMetrics } from "../run/metric-log.ts";
+import { isOver } from "../training/epochs.ts";
 import type { ExperimentStage } from "./experiment-file.ts";
 import { checkpointOptions } from "./experiment-schema.ts";
 
@@ -22,17 +23,18 @@ export function isDone({ stage, options }: ExperimentStage): boolean {
   const last = path.join(options.cv_dir, "last");
   if (!existsSync(last)) return false;
   const { progress, config } = readState(last);
-  if (Number(progress.epoch) < options.max_epochs) return false;
+  const { epoch, sinceBest = 0 } = progress;
+  if (!isOver({ epoch: Number(epoch), sinceBest: Number(sinceBest) }, options)) return false;
   const own = Object.fromEntries(foundOptionNames.map((name) => [name, config.options[name]]));
   const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
   const judges = weightsByFold(resolved);
   compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved), judges });
-  if (Number(progress.epoch) === options.max_epochs) return true;
+  if (Number(epoch) <= options.max_epochs) return true;
   const next = "give the old max_epochs, or another --out";
   throw fault("locked", {
     where: options.cv_dir,
     rule: `must have trained ${options.max_epochs} epochs at most`,
-    got: progress.epoch,
+    got: epoch,
     next,
   });
 }

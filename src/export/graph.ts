@@ -7,7 +7,7 @@ import type { OnnxGraph, OnnxNode, OnnxTensor } from "../formats/onnx.ts";
 import { asFloat32, type StateDict } from "../formats/safetensors.ts";
 import type { LowSizes } from "../method/images.ts";
 import { roundChannels } from "../method/rounds.ts";
-import { declare } from "../nn/declare.ts";
+import { type Declaration, declare } from "../nn/declare.ts";
 import {
   type Activation,
   batchNormOf,
@@ -16,6 +16,7 @@ import {
   centredPadding,
   type Layers,
   type Network,
+  type Parts,
 } from "../nn/layers.ts";
 
 /** What flows between nodes, by its name in the graph. */
@@ -50,17 +51,17 @@ export interface GraphOptions {
 export function graphOf(options: GraphOptions): OnnxGraph {
   const { network, state, imageSize, input = imageInput, low, output, batch } = options;
   const { name, channels } = input;
-  const layers = new Exporting(state);
+  const declaration = declare(network, low?.lowInput ?? imageSize, channels);
+  const layers = new Exporting(state, declaration);
   const logits = network(layers, low === undefined ? name : layers.lowResolution(name, imageSize, low));
   layers.finish(logits, output);
-  const { outputs } = declare(network, low?.lowInput ?? imageSize, channels);
   const images = batch ?? "batch";
   return {
     name: "patchdrop",
     nodes: layers.nodes,
     initializers: layers.initializers,
     input: { name, shape: [images, channels, imageSize, imageSize] },
-    output: { name: output, shape: [images, outputs] },
+    output: { name: output, shape: [images, declaration.outputs] },
   };
 }
 
@@ -68,9 +69,12 @@ export class Exporting implements Layers<Value> {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxTensor[] = [];
   readonly #state: StateDict;
+  readonly #cut: Declaration["cut"];
 
-  constructor(state: StateDict) {
+  /** @param declaration of the same network, for the sizes of maps */
+  constructor(state: StateDict, { cut }: Pick<Declaration, "cut">) {
     this.#state = state;
+    this.#cut = cut;
   }
 
   convBnRelu(x: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
@@ -129,15 +133,27 @@ export class Exporting implements Layers<Value> {
     return this.#node("Flatten", [this.#node("GlobalAveragePool", [x])], { axis: 1 });
   }
 
-  flatten(x: Value): Value {
-    return this.#node("Flatten", [x], { axis: 1 });
-  }
-
   linear(x: Value, name: string, _outputs: number): Value {
     const constants = [`${name}.weight`, `${name}.bias`].map((parameter) =>
       this.#constant(parameter, this.#state.get(parameter)!.shape, this.#values(parameter)),
     );
     return this.#node("Gemm", [x, ...constants], { transB: 1 });
+  }
+
+  /** The weights first, since a matrix of shares can then take the means. */
+  linearOfParts(x: Value, name: string, parts: Parts): Value {
+    const [channels, height, width] = this.#cut.get(name)!;
+    const weight = this.#constant(`${name}.weight`, [1, channels, 1, 1], this.#values(`${name}.weight`));
+    const positions = this.#node("Flatten", [this.#node("Conv", [x, weight], { kernel_shape: [1, 1] })], { axis: 1 });
+    const shape = [height * width, parts.rows * parts.columns];
+    return this.#node("MatMul", [
+      positions,
+      this.#constant(`${name}.shares`, shape, sharesOfParts(height, width, parts)),
+    ]);
+  }
+
+  add(x: Value, y: Value): Value {
+    return this.#node("Add", [x, y]);
   }
 
   block(body: () => Value): Value {
@@ -208,4 +224,24 @@ export class Exporting implements Layers<Value> {
   #values(name: string): Float32Array {
     return asFloat32(this.#state.get(name)!, name);
   }
+}
+
+/** Share of each position of a map in the mean of each of its parts, [H·W, rows·columns]. */
+function sharesOfParts(height: number, width: number, { rows, columns }: Parts): Float32Array {
+  const shares = new Float32Array(height * width * rows * columns);
+  for (let part = 0; part < rows * columns; part++) {
+    const [top, bottom] = extent(Math.floor(part / columns), rows, height);
+    const [left, right] = extent(part % columns, columns, width);
+    for (let y = top; y < bottom; y++) {
+      for (let x = left; x < right; x++) {
+        shares[(y * width + x) * rows * columns + part] = 1 / ((bottom - top) * (right - left));
+      }
+    }
+  }
+  return shares;
+}
+
+/** Where the n-th of so many equal parts of a side begins and ends, with the positions that it cuts. */
+function extent(n: number, parts: number, side: number): [number, number] {
+  return [Math.floor((n * side) / parts), Math.ceil(((n + 1) * side) / parts)];
 }

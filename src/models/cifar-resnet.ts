@@ -4,7 +4,7 @@
  * channels, and shortcuts without parameters (average-pool by the stride, then channels of zeros).
  */
 import type { Layers, Network } from "../nn/layers.ts";
-import { perPatch, type SeenMap } from "./map-head.ts";
+import { type Head, headOf } from "./head.ts";
 
 const widths = [16, 32, 64] as const;
 
@@ -16,22 +16,27 @@ export interface CifarResNetOptions {
   prefix?: string;
   /** Name of the last layer. */
   head?: string;
-  /** The last layer sees the last map, see {@link perPatch}, and not its mean. */
-  keepsMap?: SeenMap | undefined;
+  /** Averages the images over 2 × 2 pixels first. */
+  halved?: boolean;
+  keepsMap?: Head["keepsMap"];
 }
 
 /** Images [B, 3, H, W] → [B, outputs]. */
-export function cifarResNet({ blocks, outputs, prefix = "", head = "fc", keepsMap }: CifarResNetOptions): Network {
+export function cifarResNet(options: CifarResNetOptions): Network {
+  const { blocks, outputs, prefix = "", head = "fc", halved = false, keepsMap } = options;
   return <V>(layers: Layers<V>, images: V): V => {
     const stem = { conv: `${prefix}conv1`, bn: `${prefix}bn1` };
-    let x = layers.convBnRelu(images, stem, { channels: widths[0], kernel: 3 });
+    let x = layers.convBnRelu(halved ? layers.averagePool(images, 2) : images, stem, {
+      channels: widths[0],
+      kernel: 3,
+    });
     widths.forEach((channels, segment) => {
       for (let block = 0; block < blocks; block++) {
         const name = `${prefix}blocks.${segment}.${block}`;
         x = basicBlock(layers, x, { name, channels, shrinks: segment > 0 && block === 0 });
       }
     });
-    return layers.linear(keepsMap ? perPatch(layers, x, keepsMap, 4) : layers.globalAveragePool(x), head, outputs);
+    return headOf(layers, x, { name: head, outputs, keepsMap });
   };
 }
 

@@ -8,15 +8,15 @@ import { roundChannels } from "../method/rounds.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
 import { efficientNetLite0 } from "./efficientnet-lite.ts";
-import type { SeenMap } from "./map-head.ts";
+import type { Head } from "./head.ts";
 import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.ts";
 
 export const variants = ["2019", "2020"] as const;
 export type Variant = (typeof variants)[number];
 
 /**
- * What the policy's outputs are made of: the mean of its last map, which forgets where things are (the paper's), or all of it,
- * averaged over each patch.
+ * What the policy's outputs are made of: the mean of its last map, which forgets where things are (the paper's), or that and
+ * what the map has at each patch.
  */
 export type PolicyHead = "mean" | "map";
 
@@ -68,7 +68,7 @@ interface Form {
   readonly description: string;
   readonly pretrained?: PretrainedName;
   classifier(classes: number): Network;
-  policy(patches: number, keepsMap: SeenMap | undefined): Network;
+  policy(patches: number, keepsMap: Head["keepsMap"]): Network;
   readonly imageSize: number;
 }
 
@@ -84,8 +84,14 @@ function narrow(description: string, blocks: number): Form {
     description: `${description}; policy with 1/1/1 blocks`,
     imageSize: 32,
     classifier: (outputs) => cifarResNet({ blocks, outputs }),
-    policy: (outputs, keepsMap) => cifarResNet({ blocks: 1, outputs, prefix: "features.", head: "logit", keepsMap }),
+    policy: narrowPolicy(false),
   };
+}
+
+/** 2019's policy for 32 × 32 images. */
+function narrowPolicy(halved: boolean): Form["policy"] {
+  return (outputs, keepsMap) =>
+    cifarResNet({ blocks: 1, outputs, prefix: "features.", head: "logit", halved, keepsMap });
 }
 
 const wide: Form = {
@@ -116,18 +122,18 @@ function torchvision(name: keyof typeof blocksOf, variant: Variant, imageSize: n
 }
 
 /** 2019's policy for larger images. */
-function largePolicy(outputs: number, keepsMap: SeenMap | undefined): Network {
+function largePolicy(outputs: number, keepsMap: Head["keepsMap"]): Network {
   const form = { block: "basic", blocks: [1, 1, 1, 1], stem: "large", names: policyNames, halved: true } as const;
   return resNet({ ...form, outputs, keepsMap });
 }
 
-/** A network that two cores train, for larger images. */
+/** A network that two cores train, for larger images; of its map a narrow policy keeps more than large images' own would. */
 const lite: Form = {
-  description: "EfficientNet-Lite0; policy with 1/1/1/1 blocks on halved images",
+  description: "EfficientNet-Lite0; policy with 1/1/1 blocks on halved images",
   pretrained: "efficientnet-lite0",
   imageSize: 112,
   classifier: efficientNetLite0,
-  policy: largePolicy,
+  policy: narrowPolicy(true),
 };
 
 function imageNet(name: string, network: keyof typeof blocksOf): Entry {
@@ -202,7 +208,7 @@ export function findModel({
     classifier: (classes) => form.classifier(classes),
     rounds,
     policyHead,
-    policy: form.policy(grid.patches, policyHead === "map" ? { side: policyInput.size, ...grid } : undefined),
+    policy: form.policy(grid.patches, policyHead === "map" ? grid : undefined),
     policyInput,
   };
 }

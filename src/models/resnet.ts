@@ -4,7 +4,7 @@
  * version for CIFAR. They differ in stem, blocks and in how PyTorch files name their parameters.
  */
 import type { ConvolutionNames, Layers, Network } from "../nn/layers.ts";
-import { perPatch, type SeenMap } from "./map-head.ts";
+import { type Head, headOf } from "./head.ts";
 
 /** Channels of the four segments; a bottleneck's output has four times as many. */
 const widths = [64, 128, 256, 512] as const;
@@ -20,8 +20,7 @@ export interface ResNetOptions {
   names: ResNetNames;
   /** Averages the images over 2 × 2 pixels first. */
   halved?: boolean;
-  /** The last layer sees the last map, see {@link perPatch}, and not its mean. */
-  keepsMap?: SeenMap | undefined;
+  keepsMap?: Head["keepsMap"];
 }
 
 /** How parameters are called in PyTorch files; segments and blocks count from 0. */
@@ -74,10 +73,7 @@ export function resNet({ block, blocks, stem, outputs, names, halved = false, ke
         x = residual(layers, x, { name: names.block(segment, index), channels, stride, projection });
       }
     });
-    // Three segments halve the map; so do the large stem, its pooling, and averaging first.
-    const stride = 8 * (stem === "large" ? 4 : 1) * (halved ? 2 : 1);
-    const features = keepsMap ? perPatch(layers, x, keepsMap, stride) : layers.globalAveragePool(x);
-    return layers.linear(features, names.head, outputs);
+    return headOf(layers, x, { name: names.head, outputs, keepsMap });
   };
 }
 

@@ -105,6 +105,15 @@ export function toCopy(self: Handle, dtype: number | null, layout: number | null
   return takeTensor(0);
 }
 
+const adaptiveAvgPool2dName = operatorName("aten::adaptive_avg_pool2d", "");
+/** aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor */
+export function adaptiveAvgPool2d(self: Handle, outputSize: readonly number[]): Handle {
+  putTensor(0, self);
+  putIntList(1, outputSize);
+  invoke(adaptiveAvgPool2dName, [self]);
+  return takeTensor(0);
+}
+
 const allName = operatorName("aten::all", "");
 /** aten::all(Tensor self) -> Tensor */
 export function all(self: Handle): Handle {
@@ -589,6 +598,7 @@ export const schemas: readonly string[] = [
   "aten::_fused_sgd_(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] momentum_buffer_list, *, float weight_decay, float momentum, float lr, float dampening, bool nesterov, bool maximize, bool is_first_step, Tensor? grad_scale=None, Tensor? found_inf=None) -> ()",
   "aten::_fused_sgd_.tensor_lr(Tensor(a!)[] self, Tensor(b!)[] grads, Tensor(c!)[] momentum_buffer_list, *, float weight_decay, float momentum, Tensor lr, float dampening, bool nesterov, bool maximize, bool is_first_step, Tensor? grad_scale=None, Tensor? found_inf=None) -> ()",
   "aten::_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor",
+  "aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor",
   "aten::all(Tensor self) -> Tensor",
   "aten::argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor",
   "aten::avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor",

@@ -7,6 +7,7 @@ import {
   type FlowShape,
   type Layers,
   type Network,
+  type Parts,
 } from "./layers.ts";
 
 /** One parameter or buffer, in PyTorch's naming; convolution weights are [O, I, h, w]. */
@@ -32,6 +33,8 @@ export interface Declaration {
   readonly convolutions: readonly DeclaredConvolution[];
   /** Names of the linear layers. */
   readonly linears: readonly string[];
+  /** What flows into the layers that cut a map into parts, by their names. */
+  readonly cut: ReadonlyMap<string, FlowShape>;
   /** Multiply-adds of convolutions and linear layers for one image. */
   readonly multiplyAdds: number;
   readonly outputs: number;
@@ -44,14 +47,15 @@ export interface Declaration {
 export function declare(network: Network, imageSize: number, channels = 3): Declaration {
   const layers = new Declaring();
   const output = network(layers, [channels, imageSize, imageSize] as FlowShape);
-  const { entries, convolutions, linears, multiplyAdds } = layers;
-  return { entries, convolutions, linears, multiplyAdds, outputs: output[0] };
+  const { entries, convolutions, linears, cut, multiplyAdds } = layers;
+  return { entries, convolutions, linears, cut, multiplyAdds, outputs: output[0] };
 }
 
 class Declaring implements Layers<FlowShape> {
   readonly entries: Declared[] = [];
   readonly convolutions: DeclaredConvolution[] = [];
   readonly linears: string[] = [];
+  readonly cut = new Map<string, FlowShape>();
   multiplyAdds = 0;
 
   convBnRelu(x: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
@@ -110,10 +114,6 @@ class Declaring implements Layers<FlowShape> {
     return [channels];
   }
 
-  flatten([channels, height, width]: FlowShape): FlowShape {
-    return [channels * height * width];
-  }
-
   linear([features]: FlowShape, name: string, outputs: number): FlowShape {
     this.linears.push(name);
     const fans = { fanIn: features, fanOut: outputs };
@@ -123,6 +123,22 @@ class Declaring implements Layers<FlowShape> {
     );
     this.multiplyAdds += outputs * features;
     return [outputs];
+  }
+
+  linearOfParts(input: FlowShape, name: string, { rows, columns }: Parts): FlowShape {
+    const [channels] = input;
+    this.cut.set(name, input);
+    const fans = { fanIn: channels, fanOut: 1 };
+    this.entries.push({ name: `${name}.weight`, shape: [1, channels], role: "linearWeight", ...fans });
+    this.multiplyAdds += channels * rows * columns;
+    return [rows * columns];
+  }
+
+  add(x: FlowShape, y: FlowShape): FlowShape {
+    if (String(x) !== String(y)) {
+      throw fault("internal", { where: "a network", rule: `needs a second term of shape [${x}]`, got: `[${y}]` });
+    }
+    return x;
   }
 
   block(body: () => FlowShape): FlowShape {

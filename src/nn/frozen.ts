@@ -14,11 +14,12 @@ import {
   type ConvolutionSpec,
   type Layers,
   type Network,
+  type Parts,
   slidingOf,
 } from "./layers.ts";
 import type { Parameters, Weights } from "./parameters.ts";
 import { type Precision, precisionDType } from "./precision.ts";
-import { TensorLayers } from "./tensor-layers.ts";
+import { linearOfParts, TensorLayers } from "./tensor-layers.ts";
 
 /** How folded convolutions are computed. */
 export interface Kernels {
@@ -63,19 +64,13 @@ function activated(x: Tensor, activation: Activation | "none"): Tensor {
   return activation === "none" ? x : ops.activateInPlace(x, activation);
 }
 
-interface Linear {
-  /** [O, C] */
-  readonly weight: Tensor;
-  /** [O] */
-  readonly bias: Tensor;
-}
-
 export class FrozenNetwork {
   readonly #network: Network;
   readonly #precision: Precision;
   readonly #kernels: Kernels;
   readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
-  readonly #linears: ReadonlyMap<string, Linear>;
+  /** Weights [O, C] and biases [O] of linear layers, by their names. */
+  readonly #linears: ReadonlyMap<string, Tensor>;
 
   /** @param kernels oneDNN's on a CPU; elsewhere PyTorch's own, since oneDNN has none there */
   constructor(
@@ -87,15 +82,13 @@ export class FrozenNetwork {
     this.#network = network;
     this.#precision = precision;
     this.#kernels = kernels;
-    const { convolutions, linears } = parameters.declaration;
+    const { convolutions, entries } = parameters.declaration;
+    const linears = entries.filter(({ role }) => role === "linearWeight" || role === "linearBias");
     const kept = scope(() => {
       const weights = parameters.weights("fp32");
-      const copied = (name: string) => keep(ops.cast(weights.get(name)!, "float32"));
       return {
         convolutions: convolutions.map((c) => [c.names.conv, fold(c, weights, precision, kernels)] as const),
-        linears: linears.map(
-          (name) => [name, { weight: copied(`${name}.weight`), bias: copied(`${name}.bias`) }] as const,
-        ),
+        linears: linears.map(({ name }) => [name, keep(ops.cast(weights.get(name)!, "float32"))] as const),
       };
     });
     this.#convolutions = new Map(kept.convolutions);
@@ -119,10 +112,11 @@ export class FrozenNetwork {
   }
 
   free(): void {
-    for (const { weight, bias } of [...this.#convolutions.values(), ...this.#linears.values()]) {
+    for (const { weight, bias } of this.#convolutions.values()) {
       weight.free();
       bias.free();
     }
+    for (const tensor of this.#linears.values()) tensor.free();
   }
 }
 
@@ -149,12 +143,12 @@ function fold(
 
 class Folded extends TensorLayers implements Layers<Tensor> {
   readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
-  readonly #linears: ReadonlyMap<string, Linear>;
+  readonly #linears: ReadonlyMap<string, Tensor>;
   readonly #kernels: Kernels;
 
   constructor(
     convolutions: ReadonlyMap<string, ops.FusedConvolution>,
-    linears: ReadonlyMap<string, Linear>,
+    linears: ReadonlyMap<string, Tensor>,
     kernels: Kernels,
   ) {
     super();
@@ -185,7 +179,16 @@ class Folded extends TensorLayers implements Layers<Tensor> {
   }
 
   linear(x: Tensor, name: string, _outputs: number): Tensor {
-    const { weight, bias } = this.#linears.get(name)!;
-    return scope(() => ops.linear(ops.cast(x, "float32"), weight, bias));
+    return scope(() =>
+      ops.linear(ops.cast(x, "float32"), this.#linear(`${name}.weight`), this.#linear(`${name}.bias`)),
+    );
+  }
+
+  linearOfParts(x: Tensor, name: string, parts: Parts): Tensor {
+    return linearOfParts(x, this.#linear(`${name}.weight`), parts);
+  }
+
+  #linear(name: string): Tensor {
+    return this.#linears.get(name)!;
   }
 }

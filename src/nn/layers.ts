@@ -28,6 +28,12 @@ export interface ConvolutionSpec {
   batchNorm?: BatchNormNumbers;
 }
 
+/** An image or a map, cut into equal parts. */
+export interface Parts {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 export type Activation = "relu" | "relu6";
 
 export interface BatchNormNumbers {
@@ -63,10 +69,15 @@ export interface Layers<V> {
   padChannels(x: V, channels: number): V;
   /** The mean over all positions. [B, C, H, W] → [B, C] */
   globalAveragePool(x: V): V;
-  /** All positions of all channels, channel by channel and row by row. [B, C, H, W] → [B, C·H·W] */
-  flatten(x: V): V;
   /** [B, C] → [B, outputs], with bias. */
   linear(x: V, name: string, outputs: number): V;
+  /**
+   * One number of each of rows × columns equal parts: its mean, through the same weights for all, without bias. A position
+   * that two parts cut counts in both, as in PyTorch's AdaptiveAvgPool2d. [B, C, H, W] → [B, rows·columns]
+   */
+  linearOfParts(x: V, name: string, parts: Parts): V;
+  /** x + y; both [B, C]. */
+  add(x: V, y: V): V;
   /** Marks a part whose inner values are not needed afterwards, so that their memory can be reused. */
   block(body: () => V): V;
 }
@@ -74,7 +85,7 @@ export interface Layers<V> {
 /** A network: its layers applied to [B, C, H, W] images, giving [B, outputs] logits. */
 export type Network = <V>(layers: Layers<V>, x: V) => V;
 
-/** [channels, height, width] of one image between layers, or [features] behind pooling or flattening. */
+/** [channels, height, width] of one image between layers, or [features] behind pooling. */
 export type FlowShape = readonly number[];
 
 /** Zeros on each side that keep the size at stride 1. */

@@ -2,6 +2,17 @@
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Parts } from "./layers.ts";
+
+/** `Layers.linearOfParts`, in float32. x [B, C, H, W], weight [1, C] → [B, rows·columns] */
+export function linearOfParts(x: Tensor, weight: Tensor, { rows, columns }: Parts): Tensor {
+  return scope(() => {
+    const [batch, channels] = x.shape;
+    const means = ops.adaptiveAveragePool(ops.cast(x, "float32"), rows, columns);
+    const parts = ops.reshape(ops.permute(means, [0, 2, 3, 1]), [batch, rows * columns, channels]);
+    return ops.reshape(ops.linear(parts, weight, null), [batch, rows * columns]);
+  });
+}
 
 export class TensorLayers {
   averagePool(x: Tensor, size: number): Tensor {
@@ -20,8 +31,8 @@ export class TensorLayers {
     return ops.globalAveragePool(x);
   }
 
-  flatten(x: Tensor): Tensor {
-    return ops.reshape(x, [x.shape[0], -1]);
+  add(x: Tensor, y: Tensor): Tensor {
+    return ops.add(x, y);
   }
 
   block(body: () => Tensor): Tensor {

@@ -9,11 +9,12 @@ import {
   type ConvolutionSpec,
   type Layers,
   type Network,
+  type Parts,
   slidingOf,
 } from "./layers.ts";
 import type { Parameters, Weights } from "./parameters.ts";
 import { type Precision, precisionDType } from "./precision.ts";
-import { TensorLayers } from "./tensor-layers.ts";
+import { linearOfParts, TensorLayers } from "./tensor-layers.ts";
 
 /**
  * How batch norm treats a pass:
@@ -107,6 +108,10 @@ class Training extends TensorLayers implements Layers<Tensor> {
     return scope(() =>
       ops.linear(ops.cast(x, "float32"), this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)),
     );
+  }
+
+  linearOfParts(x: Tensor, name: string, parts: Parts): Tensor {
+    return linearOfParts(x, this.#weight(`${name}.weight`), parts);
   }
 
   #weight(name: string): Tensor {

@@ -19,6 +19,9 @@ export const trainingGroup = {
     .describe(
       "share of the training images that are held out, to choose best on them and not on test images; for data without val/",
     ),
+  patience: whole(1)
+    .optional()
+    .describe("stop after so many tests in a row without a better one than best's; at --max_epochs when absent"),
   test_interval: whole(1).describe("epochs between tests; the last epoch is always tested"),
   lr: positive.describe("learning rate; with --schedule onecycle, the highest"),
   wd: z.number().min(0).default(0).describe("weight decay"),

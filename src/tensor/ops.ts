@@ -320,6 +320,10 @@ export function averagePool(x: Tensor, size: number): Tensor {
   return new Tensor(native.avgPool2d(x.handle, [size, size], [size, size], [0, 0], false, true, null));
 }
 
+/** Mean over each of rows × columns equal parts, which share positions where they cut them. [B, C, H, W] → [B, C, rows, columns] */
+export const adaptiveAveragePool = (x: Tensor, rows: number, columns: number): Tensor =>
+  new Tensor(native.adaptiveAvgPool2d(x.handle, [rows, columns]));
+
 /** [B, C, H, W] → [B, C]: the mean over all positions. */
 export function globalAveragePool(x: Tensor): Tensor {
   return mean(x, [2, 3]);

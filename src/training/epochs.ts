@@ -41,6 +41,8 @@ interface Progress {
   /** Of the checkpoint that `best` names, and how many patches its policy had learned to decide. */
   bestScore?: number | undefined;
   bestDecided?: number | undefined;
+  /** Tests since then. */
+  sinceBest?: number | undefined;
   /** The number of patches that the policy was left to decide; none of a classifier. */
   decided?: number | undefined;
   /** Wall-clock time spent on the run so far, tests included. */
@@ -59,12 +61,14 @@ export async function learnEpochs(
   const tests = testSplitOf(setting);
   const start = startOf(setting.checkpoint, learning);
   if (start.epoch >= epochs) reporter.note(`${run.path}: all ${epochs} epochs are already done`);
+  else if (isOver(start, options))
+    reporter.note(`${run.path}: already stopped after epoch ${start.epoch} of ${epochs}`);
   const loader = trainingLoader(setting.data.train, options);
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
   const runner = stepRunner({ learning, setting, loader, seed, captured, window });
   const clock = stopwatch(start.seconds);
-  let { bestScore, bestDecided } = start;
+  let { bestScore, bestDecided, sinceBest = 0 } = start;
   let test: Metrics | undefined;
   /** Behind `step` steps of `epoch`, or, with none of them, behind the epoch before. */
   const save = (position: Pick<Progress, "epoch" | "step" | "metrics">, tested?: Metrics, isBest = false) => {
@@ -73,13 +77,13 @@ export async function learnEpochs(
     saveCheckpoint(
       run,
       learning,
-      { ...position, tested: score, bestScore, bestDecided, decided, seconds: clock() },
+      { ...position, tested: score, bestScore, bestDecided, sinceBest, decided, seconds: clock() },
       isBest,
     );
   };
   const training = { learning, runner, loader, schedule, reporter, epochs };
   try {
-    for (let epoch = start.epoch; epoch < epochs; epoch++) {
+    for (let epoch = start.epoch; !isOver({ epoch, sinceBest }, options); epoch++) {
       const from = epoch === start.epoch ? start : { step: 0 };
       const saveInside = (step: number, metrics: MetricAccumulator) => save({ epoch, step, metrics: metrics.state() });
       const trained = await trainEpoch(training, epoch, from, saveInside);
@@ -106,12 +110,24 @@ export async function learnEpochs(
       const decided = learning.decided?.(epoch);
       const isBest = tested !== undefined && isBetter([decided, scoreOf(tested)], [bestDecided, bestScore]);
       if (isBest) [bestDecided, bestScore] = [decided, scoreOf(tested)];
+      if (tested !== undefined) sinceBest = isBest ? 0 : sinceBest + 1;
       save({ epoch: epoch + 1, step: 0 }, tested, isBest);
+      if (epoch + 1 < epochs && isOver({ epoch: epoch + 1, sinceBest }, options)) {
+        reporter.note(`no better test in ${sinceBest}: stopped after epoch ${epoch + 1} of ${epochs}; use best`);
+      }
     }
     return { run: run.path, test };
   } finally {
     runner.free();
   }
+}
+
+/** Whether a training has come to its end: by its epochs, or by `--patience`. */
+export function isOver(
+  { epoch, sinceBest = 0 }: Pick<Progress, "epoch" | "sinceBest">,
+  { max_epochs, patience = Number.POSITIVE_INFINITY }: Pick<StageOptions, "max_epochs" | "patience">,
+): boolean {
+  return epoch >= max_epochs || sinceBest >= patience;
 }
 
 /** Seconds in all: those of earlier sessions, and those since it was made. */

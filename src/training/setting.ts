@@ -49,6 +49,7 @@ export async function prepare(
   const opened = given ?? (await openDataFor(model, options, reporter.note));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
   const held = withValidation(opened, options.val_fraction);
+  checkPatience(options, held);
   const data = withoutFold(held, "fold" in options ? options.fold : undefined);
   return {
     model,
@@ -67,6 +68,19 @@ export async function prepare(
       threads: String(torch.threads),
     },
   };
+}
+
+/** Stopping early is a choice, which test images are not for, and a cycle that is cut has never slowed down. @throws usage */
+function checkPatience({ patience, schedule }: ResolvedStageOptions, { val }: DataSplits): void {
+  if (patience === undefined) return;
+  const where = "--patience";
+  if (val === undefined) {
+    const next = "give --val_fraction 0.1, or data with val/";
+    throw fault("usage", { where, rule: "needs images that are held out to choose by", got: patience, next });
+  }
+  if (schedule !== "onecycle") return;
+  const rule = "must be left out with --schedule onecycle, whose learning rate falls at the end";
+  throw fault("usage", { where, rule, got: patience, next: "give --schedule constant, or fewer --max_epochs" });
 }
 
 /** Random masks show the low resolution where they drop a patch: it is there anyway, and a mask of no patches is legal. */

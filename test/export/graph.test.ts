@@ -48,6 +48,11 @@ const cases: Record<string, Case> = {
   padChannels: (layers, x) => layers.padChannels(x, 2),
   globalAveragePool: (layers, x) => layers.globalAveragePool(x),
   linear: (layers, x) => layers.linear(layers.globalAveragePool(x), "fc", 4),
+  "linearOfParts that divide the map": (layers, x) => layers.linearOfParts(x, "map", { rows: 3, columns: 2 }),
+  "linearOfParts that cut positions": (layers, x) => layers.linearOfParts(x, "map", { rows: 5, columns: 7 }),
+  "linearOfParts of a map of fewer positions": (layers, x) =>
+    layers.linearOfParts(layers.averagePool(x, 5), "map", { rows: 4, columns: 4 }),
+  add: (layers, x) => layers.add(layers.globalAveragePool(x), layers.linear(layers.globalAveragePool(x), "fc", 3)),
   block: (layers, x) => layers.block(() => layers.averagePool(x, 3)),
 };
 
@@ -62,7 +67,7 @@ describe("a layer as ONNX nodes", () => {
       return { values: result.toFloat32(), rank: result.shape.length };
     });
 
-    const layers = new Exporting(parameters.stateDict());
+    const layers = new Exporting(parameters.stateDict(), parameters.declaration);
     const output = network(layers, "image");
     const graph = {
       name,

@@ -19,7 +19,15 @@ const fill = "--fill <zero|lr>";
 const everyStage = [
   ...[...model, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", "--num_workers <n>"],
   ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
-  ...["--seed <n> = 1", "--val_fraction <n> = 0", "--turns", "--no-cuda-graph", "--parallel", ...device],
+  ...[
+    "--seed <n> = 1",
+    "--val_fraction <n> = 0",
+    "--patience <n>",
+    "--turns",
+    "--no-cuda-graph",
+    "--parallel",
+    ...device,
+  ],
 ];
 const policyStage = [
   ...["--alpha <n> = 0.8", "--beta <n> = 0", "--sigma <n> = 0.1"],

@@ -104,6 +104,7 @@ const values: Readonly<Record<string, Values>> = {
   "predict batch_size": whole(1),
   "acquire batch_size": whole(1),
   max_epochs: whole(1),
+  patience: whole(1),
   test_interval: whole(1),
   lr: positive,
   wd: from(0),

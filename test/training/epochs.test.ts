@@ -191,15 +191,18 @@ describe("what a run leaves of its epochs", () => {
     script.tests = [{ accuracy: 0.75 }, { accuracy: 0.25, reward: 0.75 }];
     const { saves } = await learn({ options: { max_epochs: 3, test_interval: 2 } });
     expect(saves).toEqual([
-      { name: "ckpt_E_1", progress: { epoch: 1, step: 0, seconds: 2 }, isBest: false },
+      { name: "ckpt_E_1", progress: { epoch: 1, step: 0, sinceBest: 0, seconds: 2 }, isBest: false },
       {
         name: "ckpt_E_2_A_0.750_R_0.00",
-        progress: { epoch: 2, step: 0, tested: { accuracy: 0.75 }, bestScore: 0.75, seconds: 4 },
+        progress: { epoch: 2, step: 0, tested: { accuracy: 0.75 }, bestScore: 0.75, sinceBest: 0, seconds: 4 },
         isBest: true,
       },
       {
         name: "ckpt_E_3_A_0.250_R_0.75",
-        progress: { epoch: 3, step: 0, tested: { accuracy: 0.25, reward: 0.75 }, bestScore: 0.75, seconds: 6 },
+        progress: {
+          ...{ epoch: 3, step: 0, tested: { accuracy: 0.25, reward: 0.75 }, bestScore: 0.75, sinceBest: 1 },
+          seconds: 6,
+        },
         isBest: false,
       },
     ]);
@@ -292,6 +295,45 @@ describe("best", () => {
   });
 });
 
+describe("patience", () => {
+  const scores = [0.5, 0.25, 0.75, 0.75, 0.5, 1];
+  const epochsOf = async (more: Case) => {
+    script.tests = scores.slice(Number(more.progress?.epoch ?? 0)).map((accuracy) => ({ accuracy }));
+    const { saves, notes } = await learn({ ...more, options: { max_epochs: scores.length, ...more.options } });
+    return { epochs: saves.map(({ progress }) => [progress.epoch, progress.sinceBest]), last: notes.at(-1) };
+  };
+
+  it("ends a run after so many tests in a row that were not better than the best", async () => {
+    const { epochs, last } = await epochsOf({ options: { patience: 2 } });
+    expect(epochs).toEqual([
+      [1, 0],
+      [2, 1],
+      [3, 0],
+      [4, 1],
+      [5, 2],
+    ]);
+    expect(last).toBe("no better test in 2: stopped after epoch 5 of 6; use best");
+  });
+
+  it("counts tests, not epochs", async () => {
+    // Tested after epochs 2, 4 and 6: 0.5, 0.25 and 0.75.
+    const { epochs } = await epochsOf({ options: { patience: 2, test_interval: 2 } });
+    expect(epochs.at(-1)).toEqual([6, 0]);
+  });
+
+  it("goes on from what a resumed run had waited, and does nothing where that was enough", async () => {
+    const waited = { epoch: 4, step: 0, seconds: 0, bestScore: 0.75, sinceBest: 1 };
+    expect((await epochsOf({ options: { patience: 2 }, progress: waited })).epochs).toEqual([[5, 2]]);
+    const over = await epochsOf({ options: { patience: 1 }, progress: waited });
+    expect(over.epochs).toEqual([]);
+    expect(over.last).toMatch(/: already stopped after epoch 4 of 6$/);
+  });
+
+  it("is endless when it is not given", async () => {
+    expect((await epochsOf({})).epochs.at(-1)).toEqual([6, 0]);
+  });
+});
+
 describe("a policy", () => {
   it("is saved with the number of patches that it had learned to decide, inside an epoch too", async () => {
     const decided = (epoch: number) => 5 + epoch;
@@ -356,7 +398,7 @@ describe("a signal", () => {
     const { saves, result, logs, path } = await learn({ reporter });
     expect(saves.at(-1)).toEqual({
       name: "ckpt_E_1_S_1",
-      progress: { epoch: 1, step: 1, metrics: afterSteps(1), bestScore: 0.75, seconds: 3 },
+      progress: { epoch: 1, step: 1, metrics: afterSteps(1), bestScore: 0.75, sinceBest: 0, seconds: 3 },
       isBest: false,
     });
     expect(result).toEqual({ run: path, stopped: "SIGINT", test: { accuracy: 0.75 } });
@@ -369,7 +411,7 @@ describe("a signal", () => {
     expect(saves.slice(1)).toEqual([
       {
         name: "ckpt_E_1_S_2",
-        progress: { epoch: 1, step: 2, metrics: afterSteps(2), bestScore: 0.75, seconds: 4 },
+        progress: { epoch: 1, step: 2, metrics: afterSteps(2), bestScore: 0.75, sinceBest: 0, seconds: 4 },
         isBest: false,
       },
     ]);

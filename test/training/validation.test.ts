@@ -59,6 +59,17 @@ it("of other data, nothing was held out", async () => {
   expect(kind).toBe("usage");
 });
 
+it("patience needs them, and a learning rate that does not wait for the end", async () => {
+  const stopping = (given: Given) =>
+    refusal(() => runs.train("classifier_training", "impatient", { data_dir, patience: 1, ...given }));
+  expect((await stopping({})).message).toBe(
+    "--patience: needs images that are held out to choose by, got 1; give --val_fraction 0.1, or data with val/",
+  );
+  expect((await stopping({ val_fraction: 0.25, schedule: "onecycle" })).message).toBe(
+    "--patience: must be left out with --schedule onecycle, whose learning rate falls at the end, got 1; give --schedule constant, or fewer --max_epochs",
+  );
+});
+
 it("a budget is calibrated on them", async () => {
   const { choice } = await evaluate(runs.at("policy"), { target_patches: 8 });
   expect(choice?.calibrated).toMatchObject({ split: "val", images: 6 });
