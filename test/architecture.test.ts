@@ -28,7 +28,7 @@ const mayImport: Record<string, readonly string[]> = {
     ...["utils", "files", "formats", "native", "tensor", "nn", "method", "models", "data", "checkpoints", "options"],
   ],
   evaluation: ["utils", "files", "tensor", "nn", "method", "models", "data", "checkpoints", "options", "inference"],
-  headroom: ["utils", "method", "data", "checkpoints", "options", "inference", "evaluation"],
+  headroom: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "evaluation"],
   training: [
     ...[
       "utils",
@@ -54,7 +54,7 @@ const mayImport: Record<string, readonly string[]> = {
   report: ["utils", "method"],
   predict: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "report"],
   acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict"],
-  experiment: ["utils", "files", "checkpoints", "run", "options", "evaluation", "training", "report"],
+  experiment: ["utils", "files", "checkpoints", "run", "options", "evaluation", "headroom", "training", "report"],
 };
 
 interface SourceFile {

@@ -74,5 +74,10 @@ export function weightsHash(path: string): string {
 
 /** Where a checkpoint's choice is stored. */
 export function choiceFile(path: string): string {
-  return statSync(path).isDirectory() ? join(path, "choice.json") : `${path}.choice.json`;
+  return besideWeights(path, "choice.json");
+}
+
+/** Where a file that is about a checkpoint's weights lies: within its folder, or beside a checkpoint that is one file. */
+export function besideWeights(path: string, name: string): string {
+  return statSync(path).isDirectory() ? join(path, name) : `${path}.${name}`;
 }

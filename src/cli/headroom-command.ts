@@ -30,17 +30,25 @@ export function headroomCommand(): Command {
     .addHelpText("after", examples)
     .action(async ({ json = false, ...given }: Flags) => {
       const options = parseHeadroomOptions(given);
-      const [{ measureHeadroom }, { assertWritable, writeFileAtomic }, { terminalReporter }, report] =
-        await Promise.all([
-          import("../headroom/headroom.ts"),
-          import("../files/atomic.ts"),
-          import("./terminal-reporter.ts"),
-          import("../report/headroom-table.ts"),
-        ]);
+      const [
+        { measureHeadroom },
+        { writeHeadroom },
+        { assertWritable, writeFileAtomic },
+        { terminalReporter },
+        report,
+      ] = await Promise.all([
+        import("../headroom/headroom.ts"),
+        import("../headroom/stored-headroom.ts"),
+        import("../files/atomic.ts"),
+        import("./terminal-reporter.ts"),
+        import("../report/headroom-table.ts"),
+      ]);
       if (options.chart !== undefined) assertWritable(options.chart);
-      const found = await measureHeadroom(options, terminalReporter({ quiet: false }));
+      const reporter = terminalReporter({ quiet: false });
+      const found = await measureHeadroom(options, reporter);
       process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : report.headroomText(found));
       if (options.chart !== undefined) writeFileAtomic(options.chart, Buffer.from(await report.headroomChart(found)));
+      reporter.note(`stored in ${writeHeadroom(found)}, for reports of this run`);
     });
   return command;
 }

@@ -9,6 +9,7 @@ import type { PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
 import { sameNumber } from "../evaluation/masks.ts";
 import { sameMean } from "../evaluation/rivals.ts";
 import { showImages } from "../evaluation/show-images.ts";
+import { readHeadroom } from "../headroom/stored-headroom.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
 import type { MetricRecord, StageRecords } from "../report/learning-curves.ts";
@@ -61,6 +62,10 @@ export async function gatherPage(
     summary,
     table: { rows: tableOf(runs) },
     stages: runs.flatMap(curvesOf),
+    headrooms: runs.flatMap(({ name, evaluation }) => {
+      const table = readHeadroom(evaluation.checkpoint);
+      return table === undefined ? [] : [{ name, table }];
+    }),
     policies,
     runs: runs.map(factsOf),
     command,

@@ -1,7 +1,9 @@
 /** What could be had beyond the best fixed mask, as text and as a chart. */
 import type { Interval } from "../utils/bootstrap.ts";
+import { html, type Markup } from "./html.ts";
+import { large } from "./policies.ts";
 import { alignedText, decimals, gainText, percent } from "./table.ts";
-import { type TradeoffSeries, tradeoffFile } from "./tradeoff.ts";
+import { type TradeoffSeries, tradeoffChart, tradeoffFile } from "./tradeoff.ts";
 
 /** A way to choose, at one budget. Accuracies are within 0..1. */
 interface Way {
@@ -12,7 +14,6 @@ interface Way {
 }
 
 export interface HeadroomTable {
-  readonly checkpoint: string;
   readonly dataset: string;
   readonly split: string;
   readonly images: number;
@@ -43,7 +44,7 @@ function waysOf(budgets: HeadroomTable["budgets"]) {
   return measured.filter(({ at }) => at.length === budgets.length);
 }
 
-export function headroomText(table: HeadroomTable): string {
+export function headroomText(table: HeadroomTable & { readonly checkpoint: string }): string {
   const { checkpoint, dataset, split, images, none, all, budgets, verdict } = table;
   const ways = waysOf(budgets);
   const rows = [
@@ -63,15 +64,26 @@ export function headroomText(table: HeadroomTable): string {
 }
 
 /** The chart as an SVG file. */
-export function headroomChart({ dataset, split, none, all, budgets }: HeadroomTable): Promise<string> {
+export function headroomChart(table: HeadroomTable): Promise<string> {
+  return tradeoffFile(`Headroom: ${table.dataset}, ${table.split}`, headroomSeries(table));
+}
+
+/** The chart with the verdict, as a part of a page. */
+export async function headroomSection(table: HeadroomTable): Promise<Markup> {
+  const { dataset, split, images, none, all, verdict } = table;
+  const judged = `${images.toLocaleString("en")} images of ${dataset}, ${split}`;
+  return html`<p>${verdict.sentence}</p>${await tradeoffChart(headroomSeries(table), large)}<p class="note">What is there beyond the best fixed mask, without a policy: ${judged}. Thin lines: ${percent(none)} % without a patch, ${percent(all)} % with all.</p>`;
+}
+
+function headroomSeries({ none, all, budgets }: HeadroomTable): TradeoffSeries[] {
   const level = (label: string, accuracy: number): TradeoffSeries => {
     return { label: `${label} ${percent(accuracy)} %`, kind: "reference", points: [{ patches: 0, accuracy }] };
   };
   const fixed = budgets.map(({ budget, fixed: accuracy }) => ({ patches: budget, accuracy }));
-  return tradeoffFile(`Headroom: ${dataset}, ${split}`, [
+  return [
     ...waysOf(budgets).map(({ title, at }) => ({ label: title, kind: "policy" as const, points: at })),
     { label: "best fixed mask", kind: "baseline", points: fixed },
     level("no patch", none),
     level("all patches", all),
-  ]);
+  ];
 }

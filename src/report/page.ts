@@ -2,6 +2,7 @@
  * The report of a run, or of several: one HTML page with everything in it. It loads nothing, needs no script, follows
  * the reader's light or dark scheme and prints. Made from plain data; where that comes from is not known here.
  */
+import { type HeadroomTable, headroomSection } from "./headroom-table.ts";
 import { html, Markup } from "./html.ts";
 import { learningCurves, type StageRecords } from "./learning-curves.ts";
 import { type PolicyReport, policySections, type Section } from "./policies.ts";
@@ -31,6 +32,8 @@ export interface PageInput extends PageFrame {
   readonly table: ResultTable;
   /** Learning curves; none for no section. */
   readonly stages: readonly StageRecords[];
+  /** What was measured with classifiers; none for no section. */
+  readonly headrooms: readonly { readonly name: string; readonly table: HeadroomTable }[];
   /** None for no sections. */
   readonly policies: readonly PolicyReport[];
   readonly runs: readonly RunFacts[];
@@ -50,11 +53,20 @@ export async function renderPage(input: PageInput): Promise<string> {
   const curves = input.stages.length > 0 ? await learningCurves(input.stages) : undefined;
   const sections: Section[] = [
     { heading: "Results", content: htmlTable(input.table) },
+    ...(await headroomSections(input)),
     ...(await policySections(input.policies)),
     ...(curves === undefined ? [] : [{ heading: "Learning curves", content: curves }]),
     { heading: "How this was made", content: origin(input) },
   ];
   return framed(input, sections);
+}
+
+async function headroomSections({ headrooms }: PageInput): Promise<Section[]> {
+  if (headrooms.length === 0) return [];
+  const parts = headrooms.map(async ({ name, table }) => {
+    return html`${headrooms.length > 1 ? html`<h3>${name}</h3>` : ""}${await headroomSection(table)}`;
+  });
+  return [{ heading: "Can looking pay?", content: html`${await Promise.all(parts)}` }];
 }
 
 /** A page of these sections as text, ending in a line break. */

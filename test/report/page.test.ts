@@ -7,7 +7,7 @@ import { html } from "../../src/report/html.ts";
 import { renderPage } from "../../src/report/page.ts";
 import type { PolicyReport } from "../../src/report/policies.ts";
 import { styleSheet } from "../../src/report/style.ts";
-import { sampleImage, sampleItem, samplePage, samplePolicy } from "./sample.ts";
+import { sampleHeadroom, sampleImage, sampleItem, samplePage, samplePolicy } from "./sample.ts";
 
 /** What the tests read of a page. */
 interface Node {
@@ -53,6 +53,24 @@ describe("renderPage", () => {
     for (const source of sources) expect(source).toMatch(/^data:image\/png;base64,/);
     const [policy] = all(page, 'meta[http-equiv="Content-Security-Policy"]');
     expect(policy.getAttribute("content")).toBe("default-src 'none'; style-src 'unsafe-inline'; img-src data:");
+  });
+
+  it("says what there is to gain, where that was measured", async () => {
+    const heading = "Can looking pay?";
+    const headings = (page: Node) => all(page, "h2").map(({ textContent }) => textContent);
+    expect(headings(parsed(await renderPage(samplePage())))).not.toContain(heading);
+    const headrooms = [{ name: "hr", table: sampleHeadroom }];
+    const page = parsed(await renderPage(samplePage({ headrooms })));
+    const section = all(page, "section").find((one) => one.textContent.includes(heading))!;
+    expect(section.textContent).toContain("Looking can pay: 3.5 points by looking in rounds.");
+    expect(section.textContent).toContain("3,000 images of cifar10, val");
+    expect(all(section, "svg[aria-label]")).toHaveLength(1);
+    for (const name of ["how many", "rounds", "where", "best fixed mask", "50.0 % without a patch, 87.5 % with all"]) {
+      expect(section.textContent).toContain(name);
+    }
+    expect(all(section, "h3")).toEqual([]);
+    const two = parsed(await renderPage(samplePage({ headrooms: [...headrooms, { ...headrooms[0], name: "hr2" }] })));
+    expect(all(two, "h3").map(({ textContent }) => textContent)).toEqual(expect.arrayContaining(["hr", "hr2"]));
   });
 
   it("gives each chart and image an alternative text, or hides it as decoration", async () => {

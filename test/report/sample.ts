@@ -62,6 +62,24 @@ export function samplePolicy(changes: Partial<PolicyReport> = {}): PolicyReport 
   };
 }
 
+const way = (accuracy: number, mean: number) => ({
+  ...{ patches: 4, accuracy },
+  gain: { mean, low: mean - 0.0125, high: mean + 0.0125 },
+});
+
+/** A headroom of 3.5 points by rounds. */
+export const sampleHeadroom = {
+  ...{ dataset: "cifar10", split: "val" as const, images: 3000, none: 0.5, all: 0.875 },
+  budgets: [
+    { budget: 4, fixed: 0.75, many: way(0.765, 0.015), rounds: way(0.785, 0.035), where: way(0.75, 0) },
+    { budget: 8, fixed: 0.8, many: way(0.81, 0.01), rounds: way(0.825, 0.025), where: way(0.795, -0.005) },
+  ],
+  verdict: {
+    best: { way: "rounds" as const, budget: 4, patches: 4, gain: way(0.785, 0.035).gain },
+    sentence: "Looking can pay: 3.5 points by looking in rounds.",
+  },
+};
+
 export function samplePage(changes: Partial<PageInput> = {}): PageInput {
   return {
     title: "PatchDrop on CIFAR-10",
@@ -98,6 +116,7 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
         ],
       },
     ],
+    headrooms: [],
     policies: [samplePolicy()],
     runs: [
       {
