@@ -101,6 +101,7 @@ const longestShown = 200;
 
 /** Bounded: an error must stay readable whatever a file holds. */
 function shown(value: unknown): string {
+  if (value === "") return '""'; // Else it would read as if nothing had been said of it.
   const text = typeof value === "string" ? JSON.stringify(value).slice(1, -1) : String(value);
   return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }

@@ -4,7 +4,7 @@ import { choiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { runModelGroup } from "./model-group.ts";
-import { checkpoint, file } from "./option.ts";
+import { checkpoint, svgFile } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 import { seed } from "./training-group.ts";
@@ -44,7 +44,7 @@ export const evalSchema = z
       .boolean()
       .default(false)
       .describe("accuracy against the number of patches, of the policy and all baselines, and by class"),
-    chart: file("SVG file for the chart of --sweep").optional(),
+    chart: svgFile("SVG file for the chart of --sweep").optional(),
     ckpt_hr_cl: checkpoint("high-resolution classifier, if not the one of --load: run folder or checkpoint").optional(),
     ...evaluationGroup,
     ...runModelGroup,

@@ -4,7 +4,7 @@ import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { evaluationGroup } from "./eval-options.ts";
 import { runModelGroup } from "./model-group.ts";
-import { checkpoint, distinctNumbers, file } from "./option.ts";
+import { checkpoint, distinctNumbers, svgFile } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 
@@ -22,7 +22,7 @@ export const headroomSchema = z.strictObject({
   judge: checkpoint(
     "another classifier of the same data, trained by itself: judges the masks that the first would choose if it knew the label",
   ).optional(),
-  chart: file("SVG file for a chart of accuracy against patches").optional(),
+  chart: svgFile("SVG file for a chart of accuracy against patches").optional(),
   seed: evaluationGroup.seed,
   ...runModelGroup,
   ...runDataGroup,

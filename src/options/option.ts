@@ -29,6 +29,16 @@ export function shownAs<T extends z.ZodType>(placeholder: string, schema: T): T 
 
 export const folder = (description: string) => text("folder", description);
 export const file = (description: string) => text("file", description);
+/** A file that a chart is written to. */
+export const svgFile = (description: string) =>
+  shownAs(
+    "file",
+    z
+      .string()
+      .regex(/\.svg$/i, "must end in .svg, as the chart is one")
+      .describe(description),
+  );
+
 /** A run folder or a checkpoint. */
 export const checkpoint = (description: string) => text("run", description);
 

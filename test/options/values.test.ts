@@ -46,6 +46,10 @@ const positive: Values = {
   ],
 };
 const text: Values = { takes: ["some words", "7"], refuses: [[7, "must be text"]] };
+const svg: Values = {
+  takes: ["x.svg", "a/b.SVG"],
+  refuses: ["x.png", "svg", ""].map((name) => [name, "must end in .svg, as the chart is one"] as const),
+};
 const onOff: Values = {
   takes: [true, false],
   refuses: [
@@ -192,8 +196,8 @@ const values: Readonly<Record<string, Values>> = {
     takes: [],
     refuses: ["a", "a,", ",a", "a,,b", "", 7, Array(11).fill("a").join(",")].map((list) => [list, notJudges] as const),
   },
-  "headroom chart": text,
-  chart: { ...text, beside: { sweep: true } },
+  "headroom chart": svg,
+  chart: { ...svg, beside: { sweep: true } },
   // What is written, and how.
   out: text,
   engine: oneOf("libtorch", "onnx"),
@@ -247,7 +251,7 @@ describe.each(commandNames)("%s", (command) => {
     for (const name of await names()) {
       const { refuses, beside } = valuesOf(name);
       for (const [value, rule] of refuses) {
-        const message = `usage: --${name}: ${rule}, got ${value}; see \`patchdrop ${command} --help\``;
+        const message = `usage: --${name}: ${rule}, got ${value === "" ? `""` : value}; see \`patchdrop ${command} --help\``;
         expect(await refusal(() => parsed(command, { ...beside, [name]: value }))).toBe(message);
       }
     }
