@@ -1,4 +1,5 @@
 /** How a command ends: one line on stderr for each fault, and the exit code of its kind. */
+import { constants } from "node:os";
 import { CommanderError } from "commander";
 import { exitCodes, PatchDropError, sentences } from "../errors.ts";
 import { Stopped } from "../utils/reporter.ts";
@@ -22,9 +23,7 @@ export function finish(error: unknown, debug: boolean): never {
   process.exit(code);
 }
 
-const signalNumbers: Partial<Record<NodeJS.Signals, number>> = { SIGINT: 2, SIGTERM: 15 };
-
 /** Exit code of a process that a signal ended. */
 export function signalExitCode(signal: NodeJS.Signals): number {
-  return 128 + (signalNumbers[signal] ?? 1);
+  return 128 + constants.signals[signal];
 }

@@ -1,8 +1,15 @@
 /** How a command talks to a person while it works: a bar or lines on stderr, and signals turned into a request to stop. */
 import { createProgress } from "../utils/progress.ts";
 import type { Reporter } from "../utils/reporter.ts";
+import { signalExitCode } from "./exit.ts";
 
-/** Reports to stderr; `quiet` leaves only errors. SIGINT and SIGTERM ask for a stop; a second one stops at once. */
+/**
+ * A person's and a system's wish that the program ends, and those that batch systems and closed terminals send: USR1 is what
+ * `sbatch --signal` is usually told to send before the time is up.
+ */
+const stops = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+
+/** Reports to stderr; `quiet` leaves only errors. Signals ask for a stop; a second one stops at once. */
 export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
   let stopping: NodeJS.Signals | undefined;
   let bar: ReturnType<typeof createProgress> | undefined;
@@ -11,9 +18,9 @@ export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
     if (bar === undefined) process.stderr.write(`${text}\n`);
     else bar.note(text);
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.on(signal, () => {
-      if (stopping !== undefined) process.exit(signal === "SIGINT" ? 130 : 143);
+  for (const signal of stops) {
+    process.removeAllListeners(signal).on(signal, () => {
+      if (stopping !== undefined) process.exit(signalExitCode(signal));
       stopping = signal;
       note(`${signal}: stopping after this step; press Ctrl-C again to stop at once`);
     });

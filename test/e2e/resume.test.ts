@@ -3,7 +3,7 @@
  * anywhere and resumed ends with the same bits as one that was not.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
@@ -122,7 +122,12 @@ async function cut(
   return ended;
 }
 
-describe.each(["hr", "pretrain", "finetune", "finetune2stream"])("%s", (name) => {
+describe.each([
+  ["hr", "SIGUSR1"],
+  ["pretrain", "SIGTERM"],
+  ["finetune", "SIGHUP"],
+  ["finetune2stream", "SIGUSR2"],
+] as const)("%s", (name, signal) => {
   async function resumeAndCompare(run: string, flags = argumentsOf(name, run, "--resume")): Promise<void> {
     await succeed(flags);
     expect(outcome(run)).toEqual(outcome(runFolder(name)));
@@ -143,13 +148,13 @@ describe.each(["hr", "pretrain", "finetune", "finetune2stream"])("%s", (name) =>
   );
 
   it(
-    "is the same when SIGTERM stopped it inside an epoch, where it was saved",
+    `is the same when ${signal} stopped it inside an epoch, where it was saved`,
     async () => {
       const run = runFolder(`${name}-stopped`);
       // It ends after its step: at once is inside the second epoch, and later might be in the test behind that.
-      const { code, stderr } = await cut(name, run, "SIGTERM", "at once");
-      expect(code).toBe(143);
-      expect(stderr).toMatch(/\nstopped by SIGTERM; everything is saved; continue with --resume\n$/);
+      const { code, stderr } = await cut(name, run, signal, "at once");
+      expect(code).toBe(128 + constants.signals[signal]);
+      expect(stderr.endsWith(`\nstopped by ${signal}; everything is saved; continue with --resume\n`)).toBe(true);
       expect(linked(run, "last")).toMatch(/^ckpt_E_[12]_S_[123]$/);
       expect(readState(join(run, "last")).progress.metrics).toBeDefined();
       await resumeAndCompare(run);
