@@ -227,7 +227,8 @@ function parseYaml(file: string): unknown {
   try {
     return parse(text, { maxAliasCount: 100 });
   } catch (cause) {
-    const [got] = cause instanceof Error ? cause.message.split("\n") : [cause];
+    // What follows shows the place, over several lines.
+    const [got] = cause instanceof Error ? cause.message.split(/:?\n/) : [cause];
     throw fault("usage", { where: file, rule: "must be YAML", got }, cause);
   }
 }

@@ -2,7 +2,7 @@
  * Writes the networks of a checkpoint as ONNX models: one file a network, each with all that its user must know to feed it.
  * Every model is run and compared with libtorch before the folder appears, so that no unverified model is written.
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
@@ -11,7 +11,7 @@ import { readChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
-import { systemFault, writeFolderAtomic } from "../files/atomic.ts";
+import { makeFolder, writeFolderAtomic } from "../files/atomic.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { Normalizer } from "../method/images.ts";
 import { dropPatches, roundPlanes } from "../method/planes.ts";
@@ -82,7 +82,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     files.set(role.file, bytes);
     exported.push({ file: role.file, network: name, ...verified });
   }
-  makeParent(given.out);
+  makeFolder(dirname(given.out));
   writeFolderAtomic(given.out, files);
   const of = test === undefined ? "random pixels" : `${test.name}, test`;
   const warning = unfinishedCurriculum(checkpoint, model.grid);
@@ -146,12 +146,4 @@ function numberedClasses({ networks }: Checkpoint, model: Model): string[] {
   const [head] = declare(model.classifier(1), model.imageSize).linears;
   const bias = (networks.get("resnet_hr") ?? networks.get("resnet_lr"))?.get(`${head}.bias`);
   return Array.from({ length: bias?.shape[0] ?? 1 }, (_, label) => String(label));
-}
-
-function makeParent(path: string): void {
-  try {
-    mkdirSync(dirname(path), { recursive: true });
-  } catch (error) {
-    throw systemFault("could not be made", dirname(path), 0, error);
-  }
 }

@@ -10,6 +10,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -22,7 +23,7 @@ import {
   symlinkSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fault, type PatchDropError } from "../errors.ts";
 
 /** Begins the name of every temporary file, so that what a crash left can be found: {@link removeTemporaries}. */
@@ -43,6 +44,31 @@ export function createFileAtomic(path: string, bytes: Uint8Array): boolean {
     throw systemFault("could not be written", path, bytes.byteLength, error);
   } finally {
     discard(temporary);
+  }
+}
+
+/**
+ * Makes a folder and those above it, where they are missing. Node's own recursion does not end in a file system that says of
+ * a new folder that there is no such place, as /proc does. Throws "system".
+ */
+export function makeFolder(path: string): void {
+  try {
+    makeMissing(path);
+  } catch (error) {
+    throw systemFault("could not be made", path, 0, error);
+  }
+}
+
+function makeMissing(path: string): void {
+  const missing: string[] = [];
+  for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.push(at);
+  for (const folder of missing.reverse()) {
+    try {
+      mkdirSync(folder);
+    } catch (error) {
+      // Another process may have made it meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
   }
 }
 
@@ -78,7 +104,7 @@ export function writeFolderAtomic(path: string, files: ReadonlyMap<string, Uint8
 export async function makeFolderAtomic(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path);
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeMissing(dirname(path));
     mkdirSync(temporary);
     await make(temporary);
     syncFolder(temporary);

@@ -1,11 +1,11 @@
 /** Reading a whole file. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { systemFault } from "./atomic.ts";
 
 /** Throws "system" for a file that cannot be read, or is not there. */
 export function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readRegular(path);
   } catch (error) {
     throw systemFault("could not be read", path, 0, error);
   }
@@ -14,10 +14,17 @@ export function readBytes(path: string): Buffer {
 /** Undefined where there is no such file. Throws "system" for one that cannot be read. */
 export function readBytesIfAny(path: string): Buffer | undefined {
   try {
-    return readFileSync(path);
+    return readRegular(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
     throw systemFault("could not be read", path, 0, error);
   }
+}
+
+/** A pipe may never end, and a device never does. */
+function readRegular(path: string): Buffer {
+  const found = statSync(path);
+  if (!found.isFile() && !found.isDirectory()) throw new Error("neither a file nor a folder, but a pipe or a device");
+  return readFileSync(path);
 }

@@ -17,12 +17,15 @@ const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 /**
  * Paths in the order of the arguments, each once; those of a folder or pattern sorted.
  * @param list has the paths that `-` stands for, one a line
- * @throws input: a folder or pattern without images; system: a folder that can't be read
+ * @throws input: a folder, pattern or list without images; system: a folder that can't be read
  */
 export async function findImages(args: readonly string[], list: Readable): Promise<string[]> {
   const found = new Set<string>();
   for (const argument of args) {
+    const before = found.size;
     for await (const path of argument === "-" ? linesOf(list) : await pathsOf(argument)) found.add(path);
+    if (argument !== "-" || found.size > before) continue;
+    throw fault("input", { where: "-", rule: "must have the path of at least one image, one a line", got: "nothing" });
   }
   return [...found];
 }

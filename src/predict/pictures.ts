@@ -1,9 +1,8 @@
 /** PNG files of what was predicted: an image with its dropped patches darkened, and what the classifier saw. */
 
-import { mkdirSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import sharp from "sharp";
-import { systemFault, writeFileAtomic } from "../files/atomic.ts";
+import { makeFolder, writeFileAtomic } from "../files/atomic.ts";
 import { type Grid, patchAt } from "../method/grid.ts";
 import type { RawImage } from "../report/gallery.ts";
 
@@ -43,11 +42,7 @@ export async function writePicture(folder: string, path: string, { size, pixels 
   const png = await sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
     .png()
     .toBuffer();
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-  } catch (error) {
-    throw systemFault("could not be made", dirname(file), 0, error);
-  }
+  makeFolder(dirname(file));
   writeFileAtomic(file, png);
 }
 

@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { createReadStream, existsSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { fault } from "../errors.ts";
-import { systemFault } from "../files/atomic.ts";
+import { assertWritable, systemFault } from "../files/atomic.ts";
 import { cutFile, LogFile } from "../files/log-file.ts";
 import type { LineFormat } from "./lines.ts";
 
@@ -36,6 +36,7 @@ export async function openResults(
   { out, resume }: { out?: string | undefined; resume: boolean },
   { format, checkpoint, stream }: { format: LineFormat; checkpoint: string; stream: Writable },
 ): Promise<{ results: Results; recovered: Recovered }> {
+  if (out !== undefined) assertWritable(out);
   if (out !== undefined && !resume && existsSync(out)) {
     const next = "continue it with --resume, or give another --out";
     throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });

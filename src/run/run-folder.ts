@@ -23,7 +23,14 @@ import {
   readRunConfig,
 } from "../checkpoints/saved-checkpoints.ts";
 import { type Fault, fault, PatchDropError, sentence } from "../errors.ts";
-import { linkAtomic, removeFolderAtomic, removeTemporaries, systemFault, writeFileAtomic } from "../files/atomic.ts";
+import {
+  linkAtomic,
+  makeFolder,
+  removeFolderAtomic,
+  removeTemporaries,
+  systemFault,
+  writeFileAtomic,
+} from "../files/atomic.ts";
 import { assertUnlocked, type Release, takeLock } from "../files/lock.ts";
 import { cutLogs, MetricLog, type MetricRecord } from "./metric-log.ts";
 
@@ -70,7 +77,7 @@ export class RunFolder {
   /** Starts a run in a new or empty folder. Throws "locked" where it holds anything, "system". */
   static create(path: string, config: RunConfig, { keep = 3 }: RunOptions = {}): RunFolder {
     try {
-      mkdirSync(path, { recursive: true });
+      makeFolder(path);
       if (readdirSync(path).length > 0) throw occupied(path);
     } catch (error) {
       if (error instanceof PatchDropError) throw error;

@@ -622,7 +622,7 @@ describe("experiment files", () => {
   it(
     "that are no YAML",
     async () => {
-      expectError(await run("stages: { hr: [ }\n"), 2, /bad\.yaml: must be YAML, got .* at line 1, column \d+/);
+      expectError(await run("stages: { hr: [ }\n"), 2, /bad\.yaml: must be YAML, got .* at line 1, column \d+$/m);
     },
     runTimeoutMs,
   );

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   linkAtomic,
+  makeFolder,
   removeFolderAtomic,
   removeTemporaries,
   writeFileAtomic,
@@ -142,6 +143,21 @@ describe("linkAtomic", () => {
     );
     expect(readlinkSync(join(folder, "last"))).toBe("a");
     expect(readdirSync(folder)).toEqual(["last"]);
+  });
+});
+
+describe("makeFolder", () => {
+  it("makes what is missing, and leaves what is there", () => {
+    makeFolder(join(folder, "a/b/c"));
+    makeFolder(join(folder, "a/b/d"));
+    makeFolder(join(folder, "a/b"));
+    expect(readdirSync(join(folder, "a/b"))).toEqual(["c", "d"]);
+  });
+
+  it("ends where no folder can be made", () => {
+    for (const place of ["/proc/none/below", "/dev/null/below"]) {
+      expect(() => makeFolder(place)).toThrow(`${place}: could not be made (E`);
+    }
   });
 });
 

@@ -50,6 +50,11 @@ it("a list may end its lines as it likes, and stands where it is named", async (
   expect(await found(["notes.txt", "-"], list)).toEqual(["notes.txt", "b.png", "with space.png", "deep/d.png"]);
 });
 
+it("a list of nothing is an error", async () => {
+  const message = "-: must have the path of at least one image, one a line, got nothing";
+  await expect(found(["-"], "\n\n")).rejects.toMatchObject({ kind: "input", message });
+});
+
 it("a folder or pattern without images is an error that says what counts", async () => {
   const next = "their names end in .jpg, .jpeg, .png, .webp, .tif, .tiff";
   for (const name of [".git/x*", "not-there/*.png"]) {
