@@ -186,13 +186,14 @@ async function choiceOf(
   throw unread(tiff, tag, { rule, got: named(value) });
 }
 
-/** A coding that is not read here; GDAL reads most, and writes what is. */
+/** A coding that is not read here. GDAL reads most, and writes what is; but colours it copies as they are. */
 function unread(
   tiff: Tiff,
   tag: Tag,
   { rule, got, options = "" }: { rule: string; got: unknown; options?: string },
 ): PatchDropError {
-  const next = `convert it with \`gdal_translate -of COG ${options}IN.tif OUT.tif\``;
+  const convert = `convert it with \`gdal_translate -of COG ${options}IN.tif OUT.tif\``;
+  const next = tag === "PhotometricInterpretation" ? "have the program that made it write RGB" : convert;
   return fault("input", { where: `${tiff.file.where}: ${tag}`, rule, got, next });
 }
 

@@ -184,12 +184,13 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
   expect(await changed(field(317, 3))).toBe(`${predictor} of floating-point numbers (3); ${convert}`);
   const planes = "x.tif: PlanarConfiguration: must be together (1) or in planes (2), got 3";
   expect(await changed(field(284, 3))).toBe(`${planes}; ${convert}`);
+  const rewrite = "have the program that made it write RGB";
   const colours =
     "x.tif: PhotometricInterpretation: must be BlackIsZero (1), WhiteIsZero (0), RGB (2), a colour table (3) or YCbCr (6)";
-  expect(await changed(field(262, 5))).toBe(`${colours}, got CMYK (5); ${convert}`);
-  expect(await changed(field(262, 77))).toBe(`${colours}, got 77; ${convert}`);
+  expect(await changed(field(262, 5))).toBe(`${colours}, got CMYK (5); ${rewrite}`);
+  expect(await changed(field(262, 77))).toBe(`${colours}, got 77; ${rewrite}`);
   expect(await changed(field(262, 6))).toBe(
-    `x.tif: PhotometricInterpretation: must be RGB (2) where tiles are not JPEG, whose decoder converts the colours, got YCbCr (6) with compression deflate; ${convert}`,
+    `x.tif: PhotometricInterpretation: must be RGB (2) where tiles are not JPEG, whose decoder converts the colours, got YCbCr (6) with compression deflate; ${rewrite}`,
   );
   expect(await changed(field(262, 3))).toBe(
     "x.tif: ColorMap: must be 256 colours for the bytes of one band, got 0 for 3 bands of uint8; convert it with `gdal_translate -of COG -expand rgb IN.tif OUT.tif`",
