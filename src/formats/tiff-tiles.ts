@@ -24,6 +24,8 @@ const sampleTypes = {
   "3/32": { name: "float32", from: Float32Array },
 } as const;
 type SampleKey = keyof typeof sampleTypes;
+/** SampleFormat's numbers. */
+const sampleFormats = [undefined, "unsigned", "signed", "floating point", "of no type", "complex", "complex"];
 export type SampleType = (typeof sampleTypes)[SampleKey]["name"];
 
 export const photometric = { whiteIsZero: 0, blackIsZero: 1, rgb: 2, colourTable: 3, ycbcr: 6 } as const;
@@ -124,7 +126,7 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
   }
   const [columns, rows] = [Math.ceil(width / tileWidth), Math.ceil(height / tileHeight)];
   const places = await placesOf(tiff, directory, columns * rows * (separate ? samples : 1), tileBytes);
-  const coding = await codingOf(tiff, directory, { samples, sample });
+  const coding = await codingOf(tiff, directory, { samples, together: separate ? 1 : samples, sample });
   return {
     width,
     height,
@@ -141,15 +143,19 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
   };
 }
 
-/** @param stored how many samples a pixel has in the file, and of which type */
+/** @param stored how many samples a pixel has in the file, how many of them lie in one tile, and of which type */
 async function codingOf(
   tiff: Tiff,
   directory: TiffDirectory,
-  stored: { readonly samples: number; readonly sample: Coding["sample"] },
+  stored: { readonly samples: number; readonly together: number; readonly sample: Coding["sample"] },
 ): Promise<Coding> {
   const { sample } = stored;
   await choiceOf(tiff, directory, "FillOrder", [1]);
   const compression = await compressionOf(tiff, directory);
+  if (compression === "jpeg" && ![1, 3].includes(stored.together)) {
+    const rule = "must not be JPEG where more than three bands, or two, lie together";
+    throw unread(tiff, "Compression", { rule, got: `${stored.together} bands`, options: "-co COMPRESS=DEFLATE " });
+  }
   const predictors = sample === sampleTypes["3/32"] ? [1, 2, 3] : [1, 2];
   const isColourTable = (await coloursOf(tiff, directory, compression)) === photometric.colourTable;
   return {
@@ -229,12 +235,12 @@ async function sampleTypeOf(tiff: Tiff, directory: TiffDirectory, samples: numbe
   const [key] = keys;
   const known = keys.size === 1 ? sampleTypes[key as SampleKey] : undefined;
   if (known !== undefined) return known;
-  throw fault("input", {
-    where: `${tiff.file.where}: BitsPerSample`,
-    rule: "all bands must have the same 8, 16 or 32 bits a sample",
-    got: [...bits].join(", "),
-    next: "convert it with `gdal_translate -of COG -ot Byte -scale IN.tif OUT.tif`",
-  });
+  const words = (one: string) => {
+    const [format, count] = one.split("/");
+    return `${count} bits, ${sampleFormats[Number(format)] ?? `format ${format}`}`;
+  };
+  const rule = "all bands must have the same 8, 16 or 32 bits, unsigned or signed, or 32 bits of floating point";
+  throw unread(tiff, "BitsPerSample", { rule, got: [...keys].map(words).join("; "), options: "-ot Float32 " });
 }
 
 async function compressionOf(tiff: Tiff, directory: TiffDirectory): Promise<string> {
@@ -315,15 +321,20 @@ async function unpack(packed: Uint8Array, size: number, layout: TileLayout): Pro
     case "zstd":
       return zstdDecompressSync!(packed, { maxOutputLength: size });
     case "jpeg":
-      return decodePicture(wholeJpeg(packed, layout), layout);
+      return decodePicture(wholeJpeg(packed, layout), size, layout);
     default:
-      return decodePicture(packed, layout);
+      return decodePicture(packed, size, layout);
   }
 }
 
-/** A tile that is a picture by itself: JPEG or WebP. */
-async function decodePicture(picture: Uint8Array, { tileWidth, tileHeight }: TileLayout): Promise<Uint8Array> {
+/** A tile that is a picture by itself: JPEG or WebP. @param size of its pixels in bytes: grey is to stay one of a pixel */
+async function decodePicture(
+  picture: Uint8Array,
+  size: number,
+  { tileWidth, tileHeight }: TileLayout,
+): Promise<Uint8Array> {
   const { data, info } = await sharp(picture, { limitInputPixels: tileWidth * tileHeight })
+    .toColourspace(size === tileWidth * tileHeight ? "b-w" : "srgb")
     .raw()
     .toBuffer({ resolveWithObject: true });
   if (info.width === tileWidth && info.height === tileHeight) return data;

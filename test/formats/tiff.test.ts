@@ -62,6 +62,50 @@ it.each([
   expect(Buffer.compare(Buffer.from(values), await sharp(path).raw().toBuffer())).toBe(0);
 });
 
+const plain = { width: 20, height: 20, bands: 1, pixel: (x: number, y: number) => [(9 * x + y) % 256] };
+
+it("decodes grey in JPEG as one band, as libvips does", async () => {
+  const raw = { width: 40, height: 40, channels: 1 } as const;
+  const bytes = await sharp(noise(40 * 40), { raw })
+    .toColourspace("b-w")
+    .tiff({ compression: "jpeg", quality: 90, tile: true, tileWidth: 16, tileHeight: 16 })
+    .toBuffer();
+  const { values, layout } = await decode(bytes);
+  expect(layout).toMatchObject({ samples: 1, photometric: 1, coding: { compression: "jpeg" } });
+  expect(Buffer.compare(Buffer.from(values), await sharp(bytes).toColourspace("b-w").raw().toBuffer())).toBe(0);
+});
+
+it.each([
+  [
+    "64 bits of floating point",
+    {
+      samples: "1/16",
+      fields: [
+        [258, "short", [64]],
+        [339, "short", [3]],
+      ],
+    },
+    "64 bits, floating point",
+  ],
+  ["complex numbers", { samples: "3/32", fields: [[339, "short", [6]]] }, "32 bits, complex"],
+  ["a format that there is none of", { fields: [[339, "short", [9]]] }, "8 bits, format 9"],
+] as const)("refuses samples of %s", async (_, level, got) => {
+  const bytes = plainTiff([{ ...plain, photometric: 1, ...level }], 16);
+  await expect(decode(bytes)).rejects.toThrow(
+    `x.tif: BitsPerSample: all bands must have the same 8, 16 or 32 bits, unsigned or signed, or 32 bits of floating point, got ${got}; convert it with \`gdal_translate -of COG -ot Float32 IN.tif OUT.tif\``,
+  );
+});
+
+it("refuses four bands in one JPEG, whose colours a decoder takes for CMYK", async () => {
+  const bytes = plainTiff(
+    [{ ...plain, bands: 4, photometric: 1, pixel: () => [1, 2, 3, 4], fields: [[259, "short", [7]]] }],
+    16,
+  );
+  await expect(decode(bytes)).rejects.toThrow(
+    "x.tif: Compression: must not be JPEG where more than three bands, or two, lie together, got 4 bands; convert it with `gdal_translate -of COG -co COMPRESS=DEFLATE IN.tif OUT.tif`",
+  );
+});
+
 it.each([
   ["big-endian-planes-uint16.tif", "uint16"],
   ["float32-predictor3.tif", "float32"],
@@ -87,7 +131,6 @@ const tableOf = (unit: number): PlainField => [
     Array.from({ length: 256 }, (_, i) => unit * of(i)),
   ),
 ];
-const plain = { width: 20, height: 20, bands: 1, pixel: (x: number, y: number) => [(9 * x + y) % 256] };
 
 it.each([
   ["16 bits", 257, []],
