@@ -7,8 +7,8 @@ import { checkData } from "../../src/data/check.ts";
 import { decodePixels } from "../../src/data/decode.ts";
 import { cropFmow } from "../../src/data/fmow/crop.ts";
 import { openImageFolder } from "../../src/data/image-folder.ts";
-import { makeFolders } from "../files/make-folders.ts";
 import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
+import { makeFolders } from "../make-folders.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 const [blackIsZero, rgb, palette] = [1, 2, 3];
