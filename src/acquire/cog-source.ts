@@ -64,15 +64,15 @@ export class CogSource implements PatchSource {
     const tiff = await Tiff.open({ where: bytes.where, size: bytes.size, read: headerReader(cache) });
     const [first] = tiff.directories;
     const full = await readTileLayout(tiff, first);
-    const rendering = chooseRendering(full, options, bytes.where);
+    const rendering = (layout: TileLayout) => chooseRendering(layout, options, bytes.where);
     const { factor, directory } = await chooseOverview(tiff, full, sizes);
     const low = await readTileLayout(tiff, directory);
     if (low.samples !== full.samples || low.type !== full.type) {
       throw fault("input", { where: bytes.where, rule: "overviews must have the bands of the image", got: low.type });
     }
     const readers = {
-      full: new TileReader(full, cache, "high", rendering),
-      low: new TileReader(low, cache, "low", rendering),
+      full: new TileReader(full, cache, "high", rendering(full)),
+      low: new TileReader(low, cache, "low", rendering(low)),
       factor,
     };
     const taken = dateOf(await tiff.text(first, "DateTime"));
@@ -163,15 +163,19 @@ async function chooseOverview(tiff: Tiff, full: TileLayout, { imageSize, lowSize
   });
 }
 
-/** The smaller copies by a whole factor; sides that do not divide may be rounded either way. */
+/**
+ * The smaller copies by a whole factor, which the longer side tells best. Sides may be rounded either way, and some programs
+ * write a pixel more than that.
+ */
 async function overviewsOf(tiff: Tiff, full: TileLayout): Promise<Overview[]> {
   const overviews: Overview[] = [];
   for (const directory of tiff.directories.slice(1)) {
     const kind = (await tiff.number(directory, "NewSubfileType")) ?? 0;
     if ((kind & reduced) === 0 || (kind & mask) !== 0 || !directory.has(tags.TileOffsets)) continue;
-    const [width, height] = [await tiff.number(directory, "ImageWidth"), await tiff.number(directory, "ImageLength")];
-    const factor = Math.round(full.width / (width ?? 1));
-    const fits = (whole: number, part = 0) => Math.abs(whole / factor - part) < 1;
+    const width = (await tiff.number(directory, "ImageWidth")) ?? 0;
+    const height = (await tiff.number(directory, "ImageLength")) ?? 0;
+    const factor = Math.round(Math.max(full.width, full.height) / Math.max(width, height, 1));
+    const fits = (whole: number, part: number) => Math.abs(whole / factor - part) <= 1;
     if (factor > 1 && fits(full.width, width) && fits(full.height, height)) overviews.push({ factor, directory });
   }
   return overviews;

@@ -21,9 +21,11 @@ export function chooseRendering(layout: TileLayout, options: RenderingOptions, w
   return { bands: bandsOf(layout, options.bands, where), scale: scaleOf(layout, options.scale, where) };
 }
 
+const inColours: readonly number[] = [photometric.rgb, photometric.ycbcr, photometric.colourTable];
+
 function bandsOf({ samples, photometric: colours }: TileLayout, asked: RenderingOptions["bands"], where: string) {
   if (asked === undefined) {
-    const inColour = colours === photometric.rgb || colours === photometric.ycbcr;
+    const inColour = inColours.includes(colours);
     // The fourth band of a colour image is its transparency, or near infrared.
     if (inColour && (samples === 3 || samples === 4)) return [0, 1, 2] as const;
     throw fault("usage", {
@@ -33,15 +35,23 @@ function bandsOf({ samples, photometric: colours }: TileLayout, asked: Rendering
       next: samples < 3 ? "give --bands 1,1,1 for a grey image" : "give for example --bands 3,2,1",
     });
   }
+  if (colours === photometric.colourTable) {
+    const rule = `must be left out for ${where}, whose one band has a colour table: its colours are taken`;
+    throw fault("usage", { where: "--bands", rule, got: asked.join(",") });
+  }
   if (asked.some((band) => band > samples)) {
     throw fault("usage", { where: "--bands", rule: `must be from 1 to ${samples} for ${where}`, got: asked.join(",") });
   }
   return [asked[0] - 1, asked[1] - 1, asked[2] - 1] as const;
 }
 
-function scaleOf({ type }: TileLayout, asked: RenderingOptions["scale"], where: string): readonly [number, number] {
+function scaleOf(
+  { type, photometric: colours }: TileLayout,
+  asked: RenderingOptions["scale"],
+  where: string,
+): readonly [number, number] {
   if (asked !== undefined) return asked;
-  if (type === "uint8") return [0, 255];
+  if (type === "uint8") return colours === photometric.whiteIsZero ? [255, 0] : [0, 255];
   throw fault("usage", {
     where: "--scale",
     rule: `must say which values of ${where} are black and white, since its samples are not bytes`,

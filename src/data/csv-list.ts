@@ -86,7 +86,8 @@ async function namedClasses(folder: string): Promise<readonly string[] | undefin
     .trim()
     .split(/\r?\n/);
   const empty = names.findIndex((name) => name.trim() === "");
-  if (empty === -1) return names.map((name) => name.trim());
+  // As the names of class folders (image-list.ts).
+  if (empty === -1) return names.map((name) => name.trim().normalize("NFC"));
   throw fault("input", { where: `${file}:${empty + 1}`, rule: "must name a class" });
 }
 
@@ -172,11 +173,22 @@ class Lines {
       return this.#refuse({ where, rule: "must be the path of an image", got: location || "nothing" });
     }
     const { roots, inside } = this.#rules;
-    const places = [...new Set(roots.map((root) => resolve(root, location)))];
+    const spelled = spellings(location);
+    const places = [...new Set(spelled.flatMap((one) => roots.map((root) => resolve(root, one))))];
     const allowed = inside === undefined ? places : places.filter((place) => isWithin(inside, place));
     if (allowed.length > 0) return allowed;
     return this.#refuse({ where, rule: "must not lead out of the data folder", got: location }, "unsafe");
   }
+}
+
+/**
+ * What a location may stand for, as it is written first: without the space that follows a comma, with the backslashes of
+ * Windows as slashes, with its accents composed or not (NFC, NFD), as the disk has them.
+ */
+function spellings(location: string): readonly string[] {
+  const written = [location, location.trim()];
+  const slashed = [...written, ...written.map((one) => one.replaceAll("\\", "/"))];
+  return [...slashed, ...slashed.flatMap((one) => [one.normalize("NFC"), one.normalize("NFD")])];
 }
 
 /** The lines of a file as fields, and where each stands. Throws "input" with the line for what is not CSV. */

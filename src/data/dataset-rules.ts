@@ -151,7 +151,8 @@ export function checkClasses(
     throw fault("input", { where, rule: `must know the ${counted(classes)} of ${name}`, got, next });
   }
   if (typeof known === "number" || areNumbers(known) || areNumbers(classes)) return;
-  const other = known.findIndex((own, label) => own !== classes[label]);
+  // Accents may be spelled in two ways; class folders' are composed since 0.2.0.
+  const other = known.findIndex((own, label) => own.normalize() !== classes[label].normalize());
   if (other === -1) return;
   throw fault("input", {
     where,

@@ -1,9 +1,11 @@
 /**
- * Decodes an image file to 8-bit sRGB: EXIF orientation applied, grey, palette, CMYK and 16 bits converted by
- * libvips (through an embedded colour profile, where there is one), transparency dropped. Resizing is our own (resize.ts).
+ * Decodes an image file to 8-bit sRGB: EXIF orientation applied, grey, palette, CMYK and a PNG's 16 bits converted by libvips
+ * (through an embedded colour profile, where there is one), transparency dropped. Whatever else a file may hold is refused
+ * (byte-pictures.ts). Resizing is our own (resize.ts).
  */
 
 import sharp from "sharp";
+import { reasonToRefuse } from "./byte-pictures.ts";
 import { type Pixels, resizeAndCrop } from "./resize.ts";
 
 /** Checked in the header, before anything is decoded: 100 million pixels are 300 MB. */
@@ -13,19 +15,23 @@ const mostPixels = 100_000_000;
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** @throws an Error whose message is the reason in one line: not an image, cut off, too large */
+/** @throws an Error whose message is the reason in one line: not an image, cut off, too large, not bytes of RGB or grey */
 export async function decodePixels(path: string): Promise<Pixels> {
-  const { data, info } = await sharp(path, { limitInputPixels: mostPixels, failOn: "error" })
-    .autoOrient()
-    .toColourspace("srgb")
-    .removeAlpha()
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true })
-    .catch((error: Error) => {
-      throw new Error(reasonOf(error), { cause: error });
-    });
-  if (info.channels !== 3) throw new Error(`${info.channels} channels instead of 3`);
-  return { bytes: data, width: info.width, height: info.height };
+  try {
+    const image = sharp(path, { limitInputPixels: mostPixels, failOn: "error" });
+    const refused = reasonToRefuse(await image.metadata());
+    if (refused !== undefined) throw new Error(refused);
+    const { data, info } = await image
+      .autoOrient()
+      .toColourspace("srgb")
+      .removeAlpha()
+      .raw({ depth: "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3) throw new Error(`${info.channels} channels instead of 3`);
+    return { bytes: data, width: info.width, height: info.height };
+  } catch (error) {
+    throw new Error(reasonOf(error as Error), { cause: error });
+  }
 }
 
 /**

@@ -10,8 +10,8 @@ import sharp from "sharp";
 import { sha256 } from "../utils/sha256.ts";
 import type { ListedImage } from "./image-list.ts";
 
-/** Raised whenever decoding or resizing gives other bytes. */
-const decoderVersion = 1;
+/** Raised whenever decoding or resizing gives other bytes, or refuses what it took. */
+const decoderVersion = 2;
 const checksumBytes = 32;
 /** A read takes less than 2 GiB. */
 const mostAtOnce = 1 << 30;

@@ -19,7 +19,7 @@ export interface ListedImage {
 }
 
 export interface ImageList extends DataSplits<readonly ListedImage[]> {
-  /** Sorted by name, in the order of code units. */
+  /** Sorted by name, in the order of code units; é is one of them (NFC), whichever way the folder's name spells it. */
   readonly classes: readonly string[];
 }
 
@@ -33,6 +33,8 @@ export interface ListedFiles extends DataSplits<FileList> {
 interface ClassFolders {
   readonly folder: string;
   readonly classes: readonly string[];
+  /** The name of each class's folder as it is spelled there: archives unpacked on macOS may spell é as e and an accent (NFD). */
+  readonly spelled: ReadonlyMap<string, string>;
 }
 
 /** Number of files or folders that are looked at at the same time. */
@@ -60,7 +62,10 @@ export async function listFiles(dataDir: string): Promise<ListedFiles> {
   }
   checkSameClasses(splitsOf(found));
   const faults: Fault[] = [];
-  const splits = await mapSplits(found, ({ folder }) => listSplit(dataDir, basename(folder), classes, faults));
+  const splits = await mapSplits(found, ({ folder, spelled }) => {
+    const folders = classes.map((name) => spelled.get(name)!);
+    return listSplit(dataDir, basename(folder), folders, faults);
+  });
   if (faults.length > 0) throw fault("input", faults);
   return { classes, ...splits };
 }
@@ -77,13 +82,28 @@ export async function lookAt({ classes, ...splits }: ListedFiles): Promise<Image
 async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
   const look = async (name: string): Promise<ClassFolders> => {
     const folder = join(dataDir, name);
-    return { folder, classes: await subfolders(folder) };
+    return { folder, ...classesOf(await subfolders(folder), folder) };
   };
   const train = await look("train");
   // Without the first of the two, the second is what there is to test on.
   const [test, val] = [await look("test"), await look("val")].filter(({ classes }) => classes.length > 0);
   if (test !== undefined) return { train, test, val };
   throw fault("input", { where: dataDir, rule: "must hold test images in test/<class>/ or val/<class>/" });
+}
+
+/** @throws input: two folders of one class, which look alike in any list of them */
+function classesOf(folders: readonly string[], where: string): Omit<ClassFolders, "folder"> {
+  const spelled = new Map<string, string>();
+  for (const folder of folders) {
+    const name = folder.normalize("NFC");
+    if (spelled.has(name)) {
+      const rule = "must have one folder for each class";
+      const got = `two spellings of ${name}, with composed characters (NFC) and without (NFD)`;
+      throw fault("input", { where, rule, got, next: "move the images of both into one" });
+    }
+    spelled.set(name, folder);
+  }
+  return { classes: [...spelled.keys()].sort(), spelled };
 }
 
 async function subfolders(folder: string): Promise<string[]> {
@@ -96,7 +116,7 @@ async function subfolders(folder: string): Promise<string[]> {
     const found = name.startsWith(".") ? undefined : await stat(join(folder, name)).catch(() => undefined);
     if (found?.isDirectory()) kept.push(name);
   }
-  return kept.sort();
+  return kept;
 }
 
 function checkSameClasses(splits: readonly ClassFolders[]): void {
@@ -111,15 +131,16 @@ function checkSameClasses(splits: readonly ClassFolders[]): void {
   if (faults.length > 0) throw fault("input", faults);
 }
 
+/** @param folders of the classes, in their order */
 async function listSplit(
   dataDir: string,
   split: string,
-  classes: readonly string[],
+  folders: readonly string[],
   faults: Fault[],
 ): Promise<FileList> {
   const parts: FileList[] = [];
   const read = async (name: string) => ({ name, files: await readdir(join(dataDir, split, name)) });
-  for await (const { name, files } of inOrder(classes, parallel, read)) {
+  for await (const { name, files } of inOrder(folders, parallel, read)) {
     const visible = files.filter((file) => !file.startsWith("."));
     const kept = visible.filter((file) => extensions.has(extname(file).toLowerCase())).sort();
     if (kept.length === 0) {

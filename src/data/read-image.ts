@@ -7,7 +7,7 @@ import { type TransformName, transforms } from "./transforms.ts";
  * Decodes a file and applies the test form of a model's transform.
  * @param model what the image is for: its size S in pixels, and its transform
  * @returns bytes [S, S, 3]
- * @throws input: not an image, cut off, too large
+ * @throws input: not an image, cut off, too large, not bytes of RGB or grey
  */
 export async function readImage(
   path: string,

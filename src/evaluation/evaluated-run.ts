@@ -57,8 +57,7 @@ export async function withEvaluatedRun<T>(
   const split = data[options.split] ?? noneHeldOut(checkpoint);
   const description = describeRun(checkpoint, options, split);
   // A run may be taken to images whose classes have other names, but not to the same ones in another order.
-  const { classes } = split;
-  const known = description.classes;
+  const [classes, known] = [split.classes, description.classes].map((names) => names.map((name) => name.normalize()));
   const isMoved = classes.some((name, label) => known.includes(name) && known[label] !== name);
   if (classes.length !== known.length || isMoved) checkClasses(known, split, `--load ${options.load}`);
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);

@@ -1,4 +1,4 @@
-/** JSON values as types, and the check that writing one as text loses nothing. */
+/** JSON values as types, the check that writing one as text loses nothing, and JSON as Python writes it. */
 
 import { fault } from "../errors.ts";
 
@@ -23,4 +23,15 @@ export function isJsonObject(value: unknown): value is JsonObject {
 /** A plain object as JSON holds it: entries that are undefined are left out. */
 export function toJson(value: object): JsonObject {
   return JSON.parse(JSON.stringify(value)) as JsonObject;
+}
+
+/**
+ * JSON as Python writes it: a byte order mark may stand before it, and its `json.dump` has NaN, Infinity and -Infinity, which
+ * become null. Texts are stepped over; one that does not end is left to the parser.
+ * @throws SyntaxError
+ */
+export function parsePythonJson(text: string): unknown {
+  const textOrNumber = /"(?:[^"\\]|\\.?)*"?|-?\b(?:NaN|Infinity)\b/gs;
+  const json = text.replace(/^\ufeff/, "").replace(textOrNumber, (found) => (found[0] === '"' ? found : "null"));
+  return JSON.parse(json);
 }

@@ -1,7 +1,8 @@
 /**
  * How the pixels of a TIFF directory lie in tiles, and a tile's bytes as samples. A tile unpacks to its declared size or is
- * refused; that size is bounded. Source: TIFF 6.0, sections 13 (LZW), 14 (predictor), 15 (tiles); its Technical Notes 2
- * (JPEG) and 3 (floating-point predictor).
+ * refused; that size is bounded. A colour table is applied here, so that its image is one of three bands to all others.
+ * Source: TIFF 6.0, sections 5 (colour tables), 13 (LZW), 14 (predictor), 15 (tiles); its Technical Notes 2 (JPEG) and 3
+ * (floating-point predictor).
  */
 
 import zlib from "node:zlib";
@@ -23,9 +24,22 @@ const sampleTypes = {
   "3/32": { name: "float32", from: Float32Array },
 } as const;
 type SampleKey = keyof typeof sampleTypes;
+/** SampleFormat's numbers. */
+const sampleFormats = [undefined, "unsigned", "signed", "floating point", "of no type", "complex", "complex"];
 export type SampleType = (typeof sampleTypes)[SampleKey]["name"];
 
-export const photometric = { blackIsZero: 1, rgb: 2, ycbcr: 6 } as const;
+export const photometric = { whiteIsZero: 0, blackIsZero: 1, rgb: 2, colourTable: 3, ycbcr: 6 } as const;
+
+/** What a field's numbers mean, also those that are not read here. */
+const meanings = {
+  FillOrder: { 1: "the highest bit first", 2: "the lowest bit first" },
+  PlanarConfiguration: { 1: "together", 2: "in planes" },
+  Predictor: { 1: "none", 2: "differences", 3: "of floating-point numbers" },
+  PhotometricInterpretation: {
+    ...{ 0: "WhiteIsZero", 1: "BlackIsZero", 2: "RGB", 3: "a colour table", 4: "a mask", 5: "CMYK", 6: "YCbCr" },
+    ...{ 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "CFA", 32844: "LogL", 32845: "LogLuv", 34892: "LinearRaw" },
+  },
+} satisfies Partial<Record<Tag, Readonly<Record<number, string>>>>;
 
 /** Node has it from 22.15 on. */
 const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: typeof zlib.inflateSync };
@@ -40,6 +54,9 @@ const compressions: Readonly<Record<number, string | undefined>> = {
   50001: "webp",
   50000: zstdDecompressSync && "zstd",
 };
+
+/** Those that a predictor belongs to; libtiff heeds the field with no others. */
+const predicted = ["lzw", "deflate", "zstd"];
 
 /** Along a side. */
 const mostPixels = 1_000_000;
@@ -60,7 +77,7 @@ export interface TileLayout {
   readonly tileHeight: number;
   readonly columns: number;
   readonly rows: number;
-  /** Samples a pixel. */
+  /** Samples a pixel; three where there is a colour table. */
   readonly samples: number;
   readonly type: SampleType;
   /** Whether each band has tiles of its own, band by band. */
@@ -79,6 +96,8 @@ interface Coding {
   readonly littleEndian: boolean;
   readonly jpegTables: Uint8Array | undefined;
   readonly sample: (typeof sampleTypes)[SampleKey];
+  /** For each sample that there can be its red, green and blue: [256, 3]. */
+  readonly colourTable: Uint8Array | undefined;
 }
 
 /**
@@ -100,13 +119,14 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
     throw tiff.malformed("SamplesPerPixel", `must be 1 to ${mostSamples}`, samples);
   }
   const sample = await sampleTypeOf(tiff, directory, samples);
-  const separate = (await choiceOf(tiff, directory, "PlanarConfiguration", [1, 2])) === 2;
+  const separate = (await choiceOf(tiff, directory, "PlanarConfiguration", [1, 2])) === 2 && samples > 1;
   const tileBytes = tileWidth * tileHeight * (separate ? 1 : samples) * sample.from.BYTES_PER_ELEMENT;
   if (tileBytes > mostTileBytes) {
     throw tiff.malformed("TileWidth", `a tile must unpack to at most ${mostTileBytes} bytes`, tileBytes);
   }
   const [columns, rows] = [Math.ceil(width / tileWidth), Math.ceil(height / tileHeight)];
   const places = await placesOf(tiff, directory, columns * rows * (separate ? samples : 1), tileBytes);
+  const coding = await codingOf(tiff, directory, { samples, together: separate ? 1 : samples, sample });
   return {
     width,
     height,
@@ -114,18 +134,37 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
     tileHeight,
     columns,
     rows,
-    samples,
+    samples: coding.colourTable === undefined ? samples : 3,
     separate,
     ...places,
     type: sample.name,
-    photometric: (await number("PhotometricInterpretation", photometric.blackIsZero))!,
-    coding: {
-      compression: await compressionOf(tiff, directory),
-      predictor: await choiceOf(tiff, directory, "Predictor", sample === sampleTypes["3/32"] ? [1, 2, 3] : [1, 2]),
-      littleEndian: tiff.littleEndian,
-      jpegTables: await tiff.bytes(directory, "JPEGTables", 65_536),
-      sample,
-    },
+    photometric: await coloursOf(tiff, directory, coding.compression),
+    coding,
+  };
+}
+
+/** @param stored how many samples a pixel has in the file, how many of them lie in one tile, and of which type */
+async function codingOf(
+  tiff: Tiff,
+  directory: TiffDirectory,
+  stored: { readonly samples: number; readonly together: number; readonly sample: Coding["sample"] },
+): Promise<Coding> {
+  const { sample } = stored;
+  await choiceOf(tiff, directory, "FillOrder", [1]);
+  const compression = await compressionOf(tiff, directory);
+  if (compression === "jpeg" && ![1, 3].includes(stored.together)) {
+    const rule = "must not be JPEG where more than three bands, or two, lie together";
+    throw unread(tiff, "Compression", { rule, got: `${stored.together} bands`, options: "-co COMPRESS=DEFLATE " });
+  }
+  const predictors = sample === sampleTypes["3/32"] ? [1, 2, 3] : [1, 2];
+  const isColourTable = (await coloursOf(tiff, directory, compression)) === photometric.colourTable;
+  return {
+    compression,
+    predictor: predicted.includes(compression) ? await choiceOf(tiff, directory, "Predictor", predictors) : 1,
+    littleEndian: tiff.littleEndian,
+    jpegTables: await tiff.bytes(directory, "JPEGTables", 65_536),
+    sample,
+    colourTable: isColourTable ? await colourTableOf(tiff, directory, stored) : undefined,
   };
 }
 
@@ -138,11 +177,55 @@ function striped(tiff: Tiff): PatchDropError {
   });
 }
 
-/** The value of a field that has few of them, the first where there is no field. */
-async function choiceOf(tiff: Tiff, directory: TiffDirectory, tag: Tag, known: readonly number[]): Promise<number> {
+/** The value of a field that has few of them, the first where there is no field. @param known those that are read */
+async function choiceOf(
+  tiff: Tiff,
+  directory: TiffDirectory,
+  tag: keyof typeof meanings,
+  known: readonly number[],
+): Promise<number> {
   const value = (await tiff.number(directory, tag)) ?? known[0];
   if (known.includes(value)) return value;
-  throw tiff.malformed(tag, `must be one of ${known.join(", ")}`, value);
+  const names: Readonly<Record<number, string | undefined>> = meanings[tag];
+  const named = (number: number) => (names[number] === undefined ? `${number}` : `${names[number]} (${number})`);
+  const rule = `must be ${new Intl.ListFormat("en-GB", { type: "disjunction" }).format(known.map(named))}`;
+  throw unread(tiff, tag, { rule, got: named(value) });
+}
+
+/** A coding that is not read here. GDAL reads most, and writes what is; but colours it copies as they are. */
+function unread(
+  tiff: Tiff,
+  tag: Tag,
+  { rule, got, options = "" }: { rule: string; got: unknown; options?: string },
+): PatchDropError {
+  const convert = `convert it with \`gdal_translate -of COG ${options}IN.tif OUT.tif\``;
+  const next = tag === "PhotometricInterpretation" ? "have the program that made it write RGB" : convert;
+  return fault("input", { where: `${tiff.file.where}: ${tag}`, rule, got, next });
+}
+
+async function coloursOf(tiff: Tiff, directory: TiffDirectory, compression: string): Promise<number> {
+  const { blackIsZero, whiteIsZero, rgb, colourTable, ycbcr } = photometric;
+  const known = [blackIsZero, whiteIsZero, rgb, colourTable, ycbcr];
+  const colours = await choiceOf(tiff, directory, "PhotometricInterpretation", known);
+  if (colours !== ycbcr || compression === "jpeg") return colours;
+  const rule = "must be RGB (2) where tiles are not JPEG, whose decoder converts the colours";
+  throw unread(tiff, "PhotometricInterpretation", { rule, got: `YCbCr (6) with compression ${compression}` });
+}
+
+/** Its entries lie colour by colour, in 16 bits, of which the upper 8 are taken; as libtiff, the lower where none has more. */
+async function colourTableOf(
+  tiff: Tiff,
+  directory: TiffDirectory,
+  { samples, sample }: { readonly samples: number; readonly sample: Coding["sample"] },
+): Promise<Uint8Array> {
+  const entries = await tiff.numbers(directory, "ColorMap", 3 * 256);
+  if (samples === 1 && sample.name === "uint8" && entries?.length === 3 * 256) {
+    const shift = entries.some((entry) => entry > 255) ? 8 : 0;
+    return Uint8Array.from(entries, (_, at) => entries[256 * (at % 3) + Math.floor(at / 3)] >> shift);
+  }
+  const rule = "must be 256 colours for the bytes of one band";
+  const got = `${(entries?.length ?? 0) / 3} for ${samples} band${samples === 1 ? "" : "s"} of ${sample.name}`;
+  throw unread(tiff, "ColorMap", { rule, got, options: "-expand rgb " });
 }
 
 async function sampleTypeOf(tiff: Tiff, directory: TiffDirectory, samples: number) {
@@ -152,12 +235,12 @@ async function sampleTypeOf(tiff: Tiff, directory: TiffDirectory, samples: numbe
   const [key] = keys;
   const known = keys.size === 1 ? sampleTypes[key as SampleKey] : undefined;
   if (known !== undefined) return known;
-  throw fault("input", {
-    where: `${tiff.file.where}: BitsPerSample`,
-    rule: "all bands must have the same 8, 16 or 32 bits a sample",
-    got: [...bits].join(", "),
-    next: "convert it with `gdal_translate -of COG -ot Byte -scale IN.tif OUT.tif`",
-  });
+  const words = (one: string) => {
+    const [format, count] = one.split("/");
+    return `${count} bits, ${sampleFormats[Number(format)] ?? `format ${format}`}`;
+  };
+  const rule = "all bands must have the same 8, 16 or 32 bits, unsigned or signed, or 32 bits of floating point";
+  throw unread(tiff, "BitsPerSample", { rule, got: [...keys].map(words).join("; "), options: "-ot Float32 " });
 }
 
 async function compressionOf(tiff: Tiff, directory: TiffDirectory): Promise<string> {
@@ -195,16 +278,17 @@ async function placesOf(tiff: Tiff, directory: TiffDirectory, tiles: number, til
 }
 
 /**
- * The samples of a tile: [tileHeight, tileWidth, samples], or of one band where bands are separate.
+ * The samples of a tile: [tileHeight, tileWidth, samples], or of one band where bands are separate; of a colour table its
+ * colours.
  * @param packed the tile's bytes; none for a tile without data, which is zeros
  * @throws an Error whose message is the reason
  */
 export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promise<Samples> {
   const { tileWidth, tileHeight, samples, separate, coding } = layout;
-  const bands = separate ? 1 : samples;
+  const bands = separate || coding.colourTable !== undefined ? 1 : samples;
   const { from: Type } = coding.sample;
   const count = tileWidth * tileHeight * bands;
-  if (packed.length === 0) return new Type(count);
+  if (packed.length === 0) return coloured(new Type(count), coding);
   const bytes = await unpack(packed, count * Type.BYTES_PER_ELEMENT, layout);
   if (bytes.length !== count * Type.BYTES_PER_ELEMENT) {
     throw new Error(`a tile unpacks to ${bytes.length} bytes instead of ${count * Type.BYTES_PER_ELEMENT}`);
@@ -214,7 +298,14 @@ export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promis
   // A copy, which is aligned.
   const values = new Type(new Uint8Array(bytes).buffer);
   if (coding.predictor === 2) addUp(values, tileWidth * bands, bands);
-  return values;
+  return coloured(values, coding);
+}
+
+function coloured(values: Samples, { colourTable }: Coding): Samples {
+  if (colourTable === undefined) return values;
+  const out = new Uint8Array(3 * values.length);
+  for (let at = 0; at < out.length; at++) out[at] = colourTable[3 * values[Math.floor(at / 3)] + (at % 3)];
+  return out;
 }
 
 async function unpack(packed: Uint8Array, size: number, layout: TileLayout): Promise<Uint8Array> {
@@ -230,15 +321,20 @@ async function unpack(packed: Uint8Array, size: number, layout: TileLayout): Pro
     case "zstd":
       return zstdDecompressSync!(packed, { maxOutputLength: size });
     case "jpeg":
-      return decodePicture(wholeJpeg(packed, layout), layout);
+      return decodePicture(wholeJpeg(packed, layout), size, layout);
     default:
-      return decodePicture(packed, layout);
+      return decodePicture(packed, size, layout);
   }
 }
 
-/** A tile that is a picture by itself: JPEG or WebP. */
-async function decodePicture(picture: Uint8Array, { tileWidth, tileHeight }: TileLayout): Promise<Uint8Array> {
+/** A tile that is a picture by itself: JPEG or WebP. @param size of its pixels in bytes: grey is to stay one of a pixel */
+async function decodePicture(
+  picture: Uint8Array,
+  size: number,
+  { tileWidth, tileHeight }: TileLayout,
+): Promise<Uint8Array> {
   const { data, info } = await sharp(picture, { limitInputPixels: tileWidth * tileHeight })
+    .toColourspace(size === tileWidth * tileHeight ? "b-w" : "srgb")
     .raw()
     .toBuffer({ resolveWithObject: true });
   if (info.width === tileWidth && info.height === tileHeight) return data;

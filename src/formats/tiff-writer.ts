@@ -128,10 +128,11 @@ function fieldsOf(
 
 function geoFields({ epsg, affine, geographic }: NonNullable<WrittenTiff["georeference"]>): Field[] {
   const [a, b, c, d, e, f] = affine;
-  const place =
-    b === 0 && d === 0
-      ? [field("ModelPixelScale", types.double, [a, -e, 0]), field("ModelTiepoint", types.double, [0, 0, 0, c, f, 0])]
-      : [field("ModelTransformation", types.double, [a, b, 0, c, d, e, 0, f, 0, 0, 0, 0, 0, 0, 0, 1])];
+  // A pixel's size has no direction: programs differ in what they make of a sign. Rows that go north need the matrix.
+  const isNorthUp = b === 0 && d === 0 && a > 0 && e < 0;
+  const place = isNorthUp
+    ? [field("ModelPixelScale", types.double, [a, -e, 0]), field("ModelTiepoint", types.double, [0, 0, 0, c, f, 0])]
+    : [field("ModelTransformation", types.double, [a, b, 0, c, d, e, 0, f, 0, 0, 0, 0, 0, 0, 0, 1])];
   // Version 1.1.0, three keys: kind of model, pixels are areas, coordinate system.
   const system = geographic ? [2048, 0, 1, epsg] : [3072, 0, 1, epsg];
   const keys = [...[1, 1, 0, 3], ...[1024, 0, 1, geographic ? 2 : 1], ...[1025, 0, 1, 1], ...system];

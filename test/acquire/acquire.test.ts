@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { fromFile } from "geotiff";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { acquire } from "../../src/acquire/acquire.ts";
@@ -251,4 +252,30 @@ it("what nginx has sent is what the ledger says", { timeout: 120_000 }, async (c
     .sort(([a], [b]) => a - b);
   for (const [i, [start]] of ranges.slice(1).entries()) expect(start).toBeGreaterThan(ranges[i][1]);
   expect(acquired.bytes.saved).toBeGreaterThan(0);
+});
+
+it("a scene whose rows go north is written as it lies, where it lies", async () => {
+  const [west, south] = [500_000, 4_000_000];
+  const georeference = { epsg: 32_633, affine: [10, 0, west, 0, 10, south], geographic: false };
+  await writeScene(at("south-up.tif"), scene, { resampling: "nearest", georeference });
+  await acquire(at("south-up.tif"), brightPolicy, { ...choices, out: at("south-up") });
+
+  const path = at("south-up", "masked.tif");
+  // In the eyes of another reader: the first row is the southernmost, each a column eastward, a row northward.
+  const image = await (await fromFile(path)).getImage();
+  expect(image.fileDirectory.hasTag("ModelPixelScale")).toBe(false);
+  expect(image.getBoundingBox()).toEqual([west, south, west + 10 * 101, south + 10 * 75]);
+  expect(image.getOrigin().slice(0, 2)).toEqual([west, south]);
+  expect(Array.from(image.fileDirectory.getValue("ModelTransformation") as Iterable<number>).slice(0, 8)).toEqual([
+    ...[10, 0, 0, west, 0, 10, 0, south],
+  ]);
+  // Chosen pixels stand where they stood.
+  const pixels = await sharp(path).raw().toBuffer();
+  for (const [column, row] of [0, 1, 2].flatMap((x) => [0, 1, 2].map((y) => [x, y] as const))) {
+    if (!isBright(scene, column, row)) continue;
+    const first = 3 * (8 * row * 101 + 8 * column + 1);
+    expect([...pixels.subarray(first, first + 3)]).toEqual([...scene.pixels.subarray(first, first + 3)]);
+  }
+  const { properties } = json("south-up", "item.json");
+  expect(properties["proj:transform"]).toEqual([10, 0, west, 0, 10, south]);
 });

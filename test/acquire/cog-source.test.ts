@@ -1,5 +1,5 @@
 /** Low resolution and patches of a COG, pixel by pixel; and files that don't fit, each with its line. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { Ledger } from "../../src/acquire/ledger.ts";
 import { openSource } from "../../src/acquire/open-source.ts";
 import type { RenderingOptions } from "../../src/acquire/rendering.ts";
+import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
 import { blockScene, boxOf, type Scene, writeScene } from "./scenes.ts";
 import { serveFile } from "./server.ts";
 
@@ -126,6 +127,84 @@ it.each(["big-endian-planes-uint16.tif", "int16-deflate.tif"])(
     await source.close();
   },
 );
+
+/** A scene of 128 pixels with two overviews, in tiles of 32, at (500000, 4000000) of zone 33, 10 m a pixel. */
+function plainScene(
+  level: Pick<PlainLevel, "bands" | "photometric" | "pixel" | "fields">,
+  sides = [128, 64, 32],
+): Buffer {
+  const place: PlainField[] = [
+    [33550, "double", [10, 10, 0]],
+    [33922, "double", [0, 0, 0, 500_000, 4_000_000, 0]],
+    [34735, "short", [1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, 1, 3072, 0, 1, 32_633]],
+  ];
+  const levels = sides.map((side) => {
+    const whole = (i: number) => Math.min(127, Math.floor((i * 128) / side));
+    const pixel: PlainLevel["pixel"] = (x, y) => level.pixel(whole(x), whole(y));
+    return { ...level, width: side, height: side, pixel };
+  });
+  levels[0].fields = [...(level.fields ?? []), ...place];
+  return plainTiff(levels, 32);
+}
+
+/** The first pixel of each block of 32, of the overview and of the full resolution. */
+async function blocksOf(bytes: Buffer, options: RenderingOptions = {}) {
+  writeFileSync(at("plain.tif"), bytes);
+  const { source } = await open(at("plain.tif"), options, { imageSize: 128, lowSize: 32 });
+  const low = await source.readLow([{ x: 0, y: 0, width: 128, height: 128 }]);
+  const [{ pixels }] = await source.readPatches([{ x: 0, y: 0, width: 128, height: 128 }]);
+  await source.close();
+  const pick = (from: Uint8Array, side: number) =>
+    Array.from({ length: 16 }, (_, block) => {
+      const first = 3 * ((Math.floor(block / 4) * side * side) / 4 + ((block % 4) * side) / 4);
+      return [...from.subarray(first, first + 3)];
+    });
+  return { low: pick(low, 32), high: pick(pixels, 128), from: source.lowFrom };
+}
+
+it("a colour table's colours are taken, and no --bands beside them", async () => {
+  const colours = [
+    [255, 0, 0],
+    [0, 255, 0],
+    [0, 0, 255],
+    [255, 255, 255],
+  ];
+  const table = Array.from({ length: 3 * 256 }, (_, i) => 257 * (colours[i % 256]?.[Math.floor(i / 256)] ?? 0));
+  const index = (x: number, y: number) => (Math.floor(x / 32) + Math.floor(y / 32)) % 4;
+  const scene = { bands: 1, photometric: 3, pixel: (x: number, y: number) => [index(x, y)] };
+  // An overview has the table again.
+  const bytes = plainScene({ ...scene, fields: [[320, "short", table]] });
+  const expected = Array.from({ length: 16 }, (_, block) => colours[((block % 4) + Math.floor(block / 4)) % 4]);
+  expect(await blocksOf(bytes)).toEqual({ low: expected, high: expected, from: "the overview 1:4" });
+  await expect(blocksOf(bytes, { bands: [1, 1, 1] })).rejects.toThrow(
+    `--bands: must be left out for ${at("plain.tif")}, whose one band has a colour table: its colours are taken, got 1,1,1`,
+  );
+});
+
+it("grey whose zero is white is turned about, unless --scale says what is black and white", async () => {
+  const bytes = plainScene({ bands: 1, photometric: 0, pixel: (x) => [x] });
+  const greys = (of: (x: number) => number) =>
+    Array.from({ length: 16 }, (_, block) => Array(3).fill(of(32 * (block % 4))));
+  const turned = greys((x) => 255 - x);
+  expect(await blocksOf(bytes, { bands: [1, 1, 1] })).toMatchObject({ low: turned, high: turned });
+  const said = greys((x) => x);
+  expect(await blocksOf(bytes, { bands: [1, 1, 1], scale: [0, 255] })).toMatchObject({ low: said, high: said });
+});
+
+it.each([
+  ["one pixel more", [128, 65, 33]],
+  ["one pixel less", [128, 63, 31]],
+])("overviews of %s are used", async (_, sides) => {
+  const scene = { bands: 3, photometric: 2, pixel: (x: number, y: number) => [32 * (x >> 5), 32 * (y >> 5), 7] };
+  const { low, high, from } = await blocksOf(plainScene(scene, sides));
+  expect(from).toBe("the overview 1:4");
+  expect(high).toEqual(Array.from({ length: 16 }, (_, i) => [32 * (i % 4), 32 * Math.floor(i / 4), 7]));
+  // The overview's pixel 8 of 33 shows pixel 31 of 128, that of 31 pixel 33: off by one of its pixels at most.
+  for (const [i, [red, green]] of low.entries()) {
+    expect(Math.abs(red - high[i][0])).toBeLessThanOrEqual(32);
+    expect(Math.abs(green - high[i][1])).toBeLessThanOrEqual(32);
+  }
+});
 
 const fixture = (name: string) => fileURLToPath(new URL(`../formats/fixtures/tiff/${name}`, import.meta.url));
 

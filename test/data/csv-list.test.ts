@@ -98,6 +98,31 @@ describe("listCsv", () => {
     ]);
   });
 
+  it("finds what is written with a space behind the comma, with backslashes, or with other accents", async () => {
+    const files = {
+      "train.csv": "label, location\n0, a.jpg\n0,b\\c.jpg\n0, b\\d.jpg\n0,for\u00eat.jpg\n0,mare\u0301e.jpg\n",
+      ...{ "a.jpg": "1", "b/c.jpg": "1", "b/d.jpg": "1", "fore\u0302t.jpg": "1", "mar\u00e9e.jpg": "1" },
+    };
+    const found = ["a.jpg", "b/c.jpg", "b/d.jpg", "fore\u0302t.jpg", "mar\u00e9e.jpg"];
+    expect(await trainOf(files)).toEqual(found.map((name) => [0, name]));
+  });
+
+  it("takes a name as it is written first, and never leaves the folder for another spelling", async () => {
+    const files = {
+      "train.csv": "0, a.jpg\n0,b\\c.jpg\n0,..\\t.jpg\n0, ../t.jpg\n",
+      ...{ " a.jpg": "1", "a.jpg": "1", "b\\c.jpg": "1", "b/c.jpg": "1" },
+    };
+    const outside = join(folder, "t.jpg");
+    await writeFile(outside, "");
+    expect(await trainOf(files)).toEqual([
+      [0, " a.jpg"],
+      [0, "b\\c.jpg"],
+      [0, "..\\t.jpg"],
+      [0, " ../t.jpg"],
+    ]);
+    await rm(outside);
+  });
+
   it("takes the lists of the folder itself before those of fMoW/", async () => {
     const files = { "train.csv": "0,a.jpg\n", "fMoW/train.csv": "0,b.jpg\n", "fMoW/test.csv": "0,b.jpg\n" };
     expect(await trainOf(files)).toEqual([[0, "a.jpg"]]);
@@ -140,8 +165,8 @@ describe("listCsv", () => {
     });
 
     it("are those of classes.txt, also where some do not occur", async () => {
-      const files = { "train.csv": "2,a.jpg\n", "classes.txt": "\ufeffcat\r\ndog\r\nbig eel\r\n" };
-      expect(await classesOf(files)).toEqual(["cat", "dog", "big eel"]);
+      const files = { "train.csv": "2,a.jpg\n", "classes.txt": "\ufeffcat\r\ndog\r\nbig eel\r\nfore\u0302t\r\n" };
+      expect(await classesOf(files)).toEqual(["cat", "dog", "big eel", "for\u00eat"]);
     });
 
     it("must not have gaps", async () => {

@@ -131,6 +131,7 @@ describe("checkClasses", () => {
   it("takes the same classes, and as many where one side only numbers them", () => {
     for (const known of [aid.classes, 4, ["0", "1", "2", "3"]]) checkClasses(known, aid, "--load");
     checkClasses(aid.classes, { name: "lists", classes: ["0", "1", "2", "3"] }, "--load");
+    checkClasses(["fore\u0302t"], { name: "folders", classes: ["for\u00eat"] }, "--load");
   });
 
   it("says how many there are, and some of them", () => {

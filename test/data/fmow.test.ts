@@ -221,6 +221,15 @@ describe("readBoxes", () => {
     ]);
   });
 
+  it("reads what Python writes", () => {
+    const text = `\ufeff{"cloud_cover": NaN, "angles": [-Infinity, Infinity], "bounding_boxes": [${JSON.stringify(good)}]}`;
+    expect(readBoxes(text, "a.json")).toEqual(read({ bounding_boxes: [good] }));
+    // Where the number counts, it is refused.
+    expect(readBoxes('{"bounding_boxes": [{"box": [1, NaN, 3, 4]}]}', "a.json")).toEqual([
+      { where: "a.json: bounding_boxes[0].box[1]", rule: "must be a whole number", got: "null" },
+    ]);
+  });
+
   it("gives boxes or faults whatever it reads", () => {
     const number = fc.oneof(fc.integer(), fc.double(), fc.string(), fc.constant(null));
     const entry = fc.record(
@@ -390,6 +399,14 @@ describe("cropFmow", () => {
 
   it("takes the category from the folder where the box has none", async () => {
     const [output] = await run(await treeWithBoxes({ box: [100, 60, 160, 100] }));
+    await expectLists(output);
+  });
+
+  it("cuts the same where a field that is not used is not a number", async () => {
+    const bounding_boxes = [{ ID: 0, box: [100, 60, 160, 100], category: "airport" }];
+    const text = JSON.stringify({ cloud_cover: 0.5, bounding_boxes }).replace("0.5", "NaN");
+    const name = "train/airport/airport_0/airport_0_0_rgb.json";
+    const [output] = await run(await treeWith({ [name]: text }));
     await expectLists(output);
   });
 

@@ -153,6 +153,34 @@ describe("openImageFolder", () => {
     }
   });
 
+  describe("takes é for one character, and for e with an accent", () => {
+    const [composed, apart] = ["for\u00eat", "fore\u0302t"];
+
+    it("as one class, with labels in the same order", async () => {
+      const { train, test } = await open({
+        "train/forez/1.png": plain(1, 1, 1).png(),
+        [`train/${composed}/1.png`]: plain(2, 2, 2).png(),
+        [`test/${apart}/1.png`]: plain(3, 3, 3).png(),
+        "test/forez/1.png": plain(4, 4, 4).png(),
+      });
+      // By code units: z is U+007A, ê U+00EA; as e and an accent it would come before z.
+      expect([train.classes, test.classes]).toEqual([
+        ["forez", composed],
+        ["forez", composed],
+      ]);
+      expect([(await pixels(test, 0))[0], (await pixels(test, 1))[0]]).toEqual([4, 3]);
+      expect([...test.labels]).toEqual([0, 1]);
+    });
+
+    it("and refuses both in one split", async () => {
+      const files = { ...twoClasses, [`train/${composed}/1.png`]: plain(0, 0, 0).png() };
+      const dataDir = await makeFolder({ ...files, [`train/${apart}/1.png`]: plain(0, 0, 0).png() });
+      expect((await failure(openImageFolder({ dataDir, imageSize }))).message).toBe(
+        `${join(dataDir, "train")}: must have one folder for each class, got two spellings of ${composed}, with composed characters (NFC) and without (NFD); move the images of both into one`,
+      );
+    });
+  });
+
   describe("converts to 8-bit sRGB", () => {
     it("grey", async () => {
       expect(await decoded(".jpg", plain(90, 90, 90).toColourspace("b-w").jpeg())).toEqual([90, 90, 90]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { assertJson, isJsonObject, type JsonValue, toJson } from "../../src/files/json.ts";
+import { assertJson, isJsonObject, type JsonValue, parsePythonJson, toJson } from "../../src/files/json.ts";
 
 describe("assertJson", () => {
   it.each<JsonValue>([null, true, "NaN", -1.5, [], {}, { a: [1, { b: null }] }])("takes %j", (value) => {
@@ -30,5 +30,21 @@ describe("isJsonObject", () => {
 describe("toJson", () => {
   it("leaves out what is undefined", () => {
     expect(toJson({ a: 1, b: undefined, c: [{ d: undefined }] })).toStrictEqual({ a: 1, c: [{}] });
+  });
+});
+
+describe("parsePythonJson", () => {
+  it.each([
+    // As Python 3's json.dumps writes each, which also puts no byte order mark; "utf-8-sig" does.
+    ['{"a": NaN, "b": [Infinity, -Infinity]}', { a: null, b: [null, null] }],
+    ["\ufeff[1, -2.5]", [1, -2.5]],
+    ['"NaN, \\"Infinity\\" and \\\\"', 'NaN, "Infinity" and \\'],
+    ['{"NaN": "-Infinity"}', { NaN: "-Infinity" }],
+  ])("reads %s", (text, value) => {
+    expect(parsePythonJson(text)).toEqual(value);
+  });
+
+  it.each(["[NaN", '{"a": nan}', '["NaN]', "[xNaN]", "[--Infinity]", '["\\'])("refuses %s", (text) => {
+    expect(() => parsePythonJson(text)).toThrow(SyntaxError);
   });
 });

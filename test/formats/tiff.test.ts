@@ -13,6 +13,7 @@ import { encodeHeader } from "../../src/formats/tiff-writer.ts";
 import { Random } from "../../src/utils/random.ts";
 import { mutations } from "../fuzz.ts";
 import { inMemory } from "./in-memory.ts";
+import { type PlainField, plainTiff } from "./plain-tiff.ts";
 
 let folder: string;
 beforeAll(() => {
@@ -61,6 +62,50 @@ it.each([
   expect(Buffer.compare(Buffer.from(values), await sharp(path).raw().toBuffer())).toBe(0);
 });
 
+const plain = { width: 20, height: 20, bands: 1, pixel: (x: number, y: number) => [(9 * x + y) % 256] };
+
+it("decodes grey in JPEG as one band, as libvips does", async () => {
+  const raw = { width: 40, height: 40, channels: 1 } as const;
+  const bytes = await sharp(noise(40 * 40), { raw })
+    .toColourspace("b-w")
+    .tiff({ compression: "jpeg", quality: 90, tile: true, tileWidth: 16, tileHeight: 16 })
+    .toBuffer();
+  const { values, layout } = await decode(bytes);
+  expect(layout).toMatchObject({ samples: 1, photometric: 1, coding: { compression: "jpeg" } });
+  expect(Buffer.compare(Buffer.from(values), await sharp(bytes).toColourspace("b-w").raw().toBuffer())).toBe(0);
+});
+
+it.each([
+  [
+    "64 bits of floating point",
+    {
+      samples: "1/16",
+      fields: [
+        [258, "short", [64]],
+        [339, "short", [3]],
+      ],
+    },
+    "64 bits, floating point",
+  ],
+  ["complex numbers", { samples: "3/32", fields: [[339, "short", [6]]] }, "32 bits, complex"],
+  ["a format that there is none of", { fields: [[339, "short", [9]]] }, "8 bits, format 9"],
+] as const)("refuses samples of %s", async (_, level, got) => {
+  const bytes = plainTiff([{ ...plain, photometric: 1, ...level }], 16);
+  await expect(decode(bytes)).rejects.toThrow(
+    `x.tif: BitsPerSample: all bands must have the same 8, 16 or 32 bits, unsigned or signed, or 32 bits of floating point, got ${got}; convert it with \`gdal_translate -of COG -ot Float32 IN.tif OUT.tif\``,
+  );
+});
+
+it("refuses four bands in one JPEG, whose colours a decoder takes for CMYK", async () => {
+  const bytes = plainTiff(
+    [{ ...plain, bands: 4, photometric: 1, pixel: () => [1, 2, 3, 4], fields: [[259, "short", [7]]] }],
+    16,
+  );
+  await expect(decode(bytes)).rejects.toThrow(
+    "x.tif: Compression: must not be JPEG where more than three bands, or two, lie together, got 4 bands; convert it with `gdal_translate -of COG -co COMPRESS=DEFLATE IN.tif OUT.tif`",
+  );
+});
+
 it.each([
   ["big-endian-planes-uint16.tif", "uint16"],
   ["float32-predictor3.tif", "float32"],
@@ -76,6 +121,42 @@ it.each([
     return (7 * x + 13 * y + 50 * (at % 3)) % 256;
   };
   expect(values).toEqual(Array.from({ length: 48 * 40 * 3 }, (_, at) => expected(at)));
+});
+
+/** Red rises with the entry, green falls, blue is the entry's lowest bit; in units of `unit`. */
+const tableOf = (unit: number): PlainField => [
+  320,
+  "short",
+  [(i: number) => i, (i: number) => 255 - i, (i: number) => i % 2].flatMap((of) =>
+    Array.from({ length: 256 }, (_, i) => unit * of(i)),
+  ),
+];
+
+it.each([
+  ["16 bits", 257, []],
+  ["8 bits, as some programs write it", 1, []],
+  ["16 bits, its one band in a plane", 257, [[284, "short", [2]] as PlainField]],
+])("a colour table of %s gives its colours", async (_, unit, more) => {
+  const photometric = 3;
+  const bytes = plainTiff([{ ...plain, photometric, fields: [tableOf(unit), ...more] }], 16);
+  const { values, layout } = await decode(bytes);
+  expect(layout).toMatchObject({ samples: 3, type: "uint8", separate: false });
+  const entry = (at: number) => (9 * (Math.floor(at / 3) % 20) + Math.floor(at / 60)) % 256;
+  const colours = [(i: number) => i, (i: number) => 255 - i, (i: number) => i % 2];
+  expect(values).toEqual(Array.from({ length: 20 * 20 * 3 }, (_, at) => colours[at % 3](entry(at))));
+  // libvips reads no planes in tiles.
+  if (more.length === 0) expect(Buffer.compare(Buffer.from(values), await sharp(bytes).raw().toBuffer())).toBe(0);
+});
+
+it("a predictor belongs to compressed samples: without compression it is passed over, as libvips does", async () => {
+  const bytes = plainTiff([{ ...plain, photometric: 1, fields: [[317, "short", [2]]] }], 16);
+  const { values } = await decode(bytes);
+  expect(values.slice(0, 3)).toEqual([0, 9, 18]);
+  expect(Buffer.compare(Buffer.from(values), await sharp(bytes).toColourspace("b-w").raw().toBuffer())).toBe(0);
+  const reversed = plainTiff([{ ...plain, photometric: 1, fields: [[266, "short", [2]]] }], 16);
+  await expect(decode(reversed)).rejects.toThrow(
+    "x.tif: FillOrder: must be the highest bit first (1), got the lowest bit first (2); convert it with",
+  );
 });
 
 it("LZW is the specification's example", () => {
@@ -138,11 +219,25 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
     /TileOffsets: must have at most 6 values/,
   );
   expect(await changed((bytes) => bytes.writeUInt32LE(0xffff_0000, placeOf(bytes, 324)))).toMatch(/must lie within/);
-  // A predictor that there is none of, and the one of floating-point numbers for bytes; and a third order of planes.
+  // Codings that are not read, by name: those of the specification, and numbers that there are none of.
   const field = (tag: number, value: number) => (bytes: Buffer) => bytes.writeUInt16LE(value, placeOf(bytes, tag));
-  expect(await changed(field(317, 4))).toMatch(/Predictor: must be one of 1, 2, got 4/);
-  expect(await changed(field(317, 3))).toMatch(/Predictor: must be one of 1, 2, got 3/);
-  expect(await changed(field(284, 3))).toMatch(/PlanarConfiguration: must be one of 1, 2, got 3/);
+  const convert = "convert it with `gdal_translate -of COG IN.tif OUT.tif`";
+  const predictor = "x.tif: Predictor: must be none (1) or differences (2), got";
+  expect(await changed(field(317, 4))).toBe(`${predictor} 4; ${convert}`);
+  expect(await changed(field(317, 3))).toBe(`${predictor} of floating-point numbers (3); ${convert}`);
+  const planes = "x.tif: PlanarConfiguration: must be together (1) or in planes (2), got 3";
+  expect(await changed(field(284, 3))).toBe(`${planes}; ${convert}`);
+  const rewrite = "have the program that made it write RGB";
+  const colours =
+    "x.tif: PhotometricInterpretation: must be BlackIsZero (1), WhiteIsZero (0), RGB (2), a colour table (3) or YCbCr (6)";
+  expect(await changed(field(262, 5))).toBe(`${colours}, got CMYK (5); ${rewrite}`);
+  expect(await changed(field(262, 77))).toBe(`${colours}, got 77; ${rewrite}`);
+  expect(await changed(field(262, 6))).toBe(
+    `x.tif: PhotometricInterpretation: must be RGB (2) where tiles are not JPEG, whose decoder converts the colours, got YCbCr (6) with compression deflate; ${rewrite}`,
+  );
+  expect(await changed(field(262, 3))).toBe(
+    "x.tif: ColorMap: must be 256 colours for the bytes of one band, got 0 for 3 bands of uint8; convert it with `gdal_translate -of COG -expand rgb IN.tif OUT.tif`",
+  );
   const counts = (bytes: Buffer) => bytes.writeUInt32LE(0x7fff_ffff, bytes.readUInt32LE(placeOf(bytes, 325)));
   expect(await changed(counts)).toMatch(/TileByteCounts: must be at most 67072, got 2147483647/);
 });

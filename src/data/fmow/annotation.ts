@@ -4,6 +4,7 @@
  */
 
 import type { Fault } from "../../errors.ts";
+import { parsePythonJson } from "../../files/json.ts";
 import type { Region } from "../resize.ts";
 import { falseDetection, fmowCategories } from "./categories.ts";
 
@@ -18,7 +19,7 @@ export interface Box extends Region {
 export function readBoxes(text: string, where: string): readonly (Box | Fault)[] {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parsePythonJson(text);
   } catch (error) {
     return [{ where, rule: "must be JSON", got: (error as Error).message }];
   }

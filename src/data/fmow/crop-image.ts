@@ -8,6 +8,7 @@ import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import type { Fault } from "../../errors.ts";
+import { reasonToRefuse } from "../byte-pictures.ts";
 import type { Region, Size } from "../resize.ts";
 import { type Box, isFault, readBoxes } from "./annotation.ts";
 import { cropRegion, isTiny, overhangs, overlaps } from "./boxes.ts";
@@ -54,10 +55,12 @@ export async function cropImage(
 ): Promise<readonly Outcome[]> {
   if (image === undefined) return [{ skipped: "no image" }];
   const boxes = await readAnnotation(annotation);
-  const size: Size | undefined = await opened(image)
+  const size = await opened(image)
     .metadata()
     .catch(() => undefined);
   if (size === undefined) return [{ fault: notAnImage(image) }];
+  const refused = reasonToRefuse(size);
+  if (refused !== undefined) return [{ fault: { where: image, rule: "must be a picture", got: refused } }];
   const whole = { image, name, size, folders };
   const outcomes: Outcome[] = [];
   for (const [index, box] of boxes.entries()) {

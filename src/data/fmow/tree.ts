@@ -9,6 +9,7 @@ import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fault } from "../../errors.ts";
+import { parsePythonJson } from "../../files/json.ts";
 
 export const fmowSplits = ["train", "val", "test", "seq"] as const;
 export type FmowSplit = (typeof fmowSplits)[number];
@@ -95,7 +96,7 @@ async function readMapping(input: string, split: FmowSplit): Promise<ReadonlyMap
   }
   const rule = `must be a list of {"input": "${split}_gt/<category>/<name>", "output": "${split}/<name>"}`;
   try {
-    return new Map((JSON.parse(await readFile(file, "utf8")) as unknown[]).map((entry) => mapped(entry, split)));
+    return new Map((parsePythonJson(await readFile(file, "utf8")) as unknown[]).map((entry) => mapped(entry, split)));
   } catch (error) {
     throw fault("input", { where: file, rule, got: (error as Error).message }, error);
   }

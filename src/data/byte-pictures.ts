@@ -1,0 +1,54 @@
+/**
+ * Which picture files are understood: those whose pixels are bytes of RGB or grey, by what the decoder says of them. It gives
+ * pixels of all others too, as if their values were colours: a float as linear light, the first band of several as grey, the
+ * high byte of 16 bits. What these values mean only the user knows.
+ */
+
+import type { Metadata } from "sharp";
+
+type Pictured = Pick<Metadata, "format" | "space" | "channels" | "depth">;
+
+/** What libvips calls the meaning of the bands; "scrgb" is how it takes floats. */
+const kinds: Readonly<Record<string, string | undefined>> = {
+  "b-w": "grey",
+  grey16: "grey",
+  srgb: "RGB",
+  rgb16: "RGB",
+  scrgb: "RGB",
+  cmyk: "CMYK",
+};
+
+const depths: Readonly<Record<string, string | undefined>> = {
+  uchar: "8 bits",
+  char: "8 bits with a sign",
+  ushort: "16 bits",
+  short: "16 bits with a sign",
+  uint: "32 bits",
+  int: "32 bits with a sign",
+  float: "floating point",
+  double: "double precision",
+};
+
+/** Why a picture is not read, with what to do, in less than an error's longest value; undefined for one that is. */
+export function reasonToRefuse(picture: Pictured): string | undefined {
+  const options = [...scaling(picture), ...choosing(picture)];
+  if (options.length === 0) return undefined;
+  const { channels, space, depth } = picture;
+  const bands = [channels, kinds[space] ?? "unnamed", channels === 1 ? "band" : "bands"].join(" ");
+  const found = `${bands} of ${depths[depth] ?? depth}`;
+  return `${found} where 8-bit RGB or grey is read; convert it with \`gdal_translate ${options.join(" ")} IN.tif OUT.tif\``;
+}
+
+/** Of other than bytes: white is 65535 where a format has 16 bits for finer colours, and in a TIFF whatever was measured. */
+function scaling({ format, depth }: Pictured): readonly string[] {
+  const isKnown = depth === "uchar" || (depth === "ushort" && format !== "tiff");
+  return isKnown ? [] : ["-ot Byte -scale BLACK WHITE 0 255"];
+}
+
+/** Of bands that are no colours: the decoder takes any further band of a TIFF for transparency. */
+function choosing({ format, space, channels }: Pictured): readonly string[] {
+  const most = { grey: format === "tiff" ? 1 : 2, RGB: 4, CMYK: 4 }[kinds[space] ?? ""] ?? 0;
+  // As in `acquire`, a fourth band of RGB may be transparency or near infrared: the colours come first.
+  if (channels <= most) return [];
+  return channels < 3 ? ["-b BAND"] : ["-b RED -b GREEN -b BLUE -co PHOTOMETRIC=RGB"];
+}

@@ -1,0 +1,134 @@
+/** Pictures whose values are colours are read as they are; of all others a line says what they are and how to convert them. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import sharp from "sharp";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { checkData } from "../../src/data/check.ts";
+import { decodePixels } from "../../src/data/decode.ts";
+import { cropFmow } from "../../src/data/fmow/crop.ts";
+import { openImageFolder } from "../../src/data/image-folder.ts";
+import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
+import { makeFolders } from "../make-folders.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+
+const [blackIsZero, rgb, palette] = [1, 2, 3];
+const whiteIsZero = 0;
+/** ExtraSamples: what the bands behind the first are. */
+const extra = (...kinds: number[]): PlainField => [338, "short", kinds];
+
+/** A picture of 2 × 2 pixels whose band b is `first` + 20 b everywhere. */
+function picture(bands: number, photometric: number, more: Partial<PlainLevel> & { first?: number } = {}): Buffer {
+  const { first = 100, ...level } = more;
+  const pixel = () => Array.from({ length: bands }, (_, band) => first + 20 * band);
+  return plainTiff([{ width: 2, height: 2, bands, photometric, pixel, ...level }]);
+}
+
+/** Its pixels, or why it is refused. */
+async function read(bytes: Buffer): Promise<number[] | string> {
+  const path = join(temporaryFolder(onTestFinished), "x.tif");
+  writeFileSync(path, bytes);
+  return decodePixels(path).then(
+    ({ bytes: pixels }) => [...pixels],
+    ({ message }: Error) => message,
+  );
+}
+
+/** Of four pixels alike. */
+const four = (...pixel: number[]) => [pixel, pixel, pixel, pixel].flat();
+
+/** Entry i is red 2 i, green 255 − i, blue 0, in 16 bits. */
+const table: PlainField = [
+  320,
+  "short",
+  [(i: number) => 2 * i, (i: number) => 255 - i, () => 0].flatMap((of) =>
+    Array.from({ length: 256 }, (_, i) => 257 * (of(i) % 256)),
+  ),
+];
+
+it.each([
+  ["RGB", picture(3, rgb), four(100, 120, 140)],
+  ["RGB with transparency", picture(4, rgb, { fields: [extra(2)] }), four(100, 120, 140)],
+  ["RGB with near infrared", picture(4, rgb, { fields: [extra(0)] }), four(100, 120, 140)],
+  ["grey", picture(1, blackIsZero), four(100, 100, 100)],
+  ["grey whose zero is white", picture(1, whiteIsZero), four(155, 155, 155)],
+  ["a colour table", picture(1, palette, { first: 7, fields: [table] }), four(14, 248, 0)],
+])("reads a TIFF of %s", async (_, bytes, pixels) => {
+  expect(await read(bytes)).toEqual(pixels);
+});
+
+it.each(["grey", "RGB"])("of a PNG of 16 bits drops the low byte: %s", async (kind) => {
+  const channels = kind === "grey" ? 1 : 3;
+  const values = [0x0000, 0x00ff, 0x12ff, 0x1300, 0x80ff, 0xff00, 0xffff, 0x7f80, 0x0100, 0xabcd, 0xfeff, 0x0180];
+  const raw = { width: values.length / channels, height: 1, channels } as const;
+  const png = await sharp(Uint16Array.from(values), { raw })
+    .toColourspace(kind === "grey" ? "grey16" : "rgb16")
+    .png()
+    .toBuffer();
+  expect((await sharp(png).metadata()).depth).toBe("ushort");
+  expect(await read(png)).toEqual(values.flatMap((value) => Array(3 / channels).fill(value >> 8)));
+});
+
+const toBytes = "-ot Byte -scale BLACK WHITE 0 255";
+const toRgb = "-b RED -b GREEN -b BLUE -co PHOTOMETRIC=RGB";
+const notANumber = Number.NaN;
+
+it.each([
+  ["3 RGB bands of 16 bits with a sign", picture(3, rgb, signed(3)), toBytes],
+  ["3 RGB bands of 16 bits", picture(3, rgb, { samples: "1/16" }), toBytes],
+  ["1 grey band of 16 bits", picture(1, blackIsZero, { samples: "1/16" }), toBytes],
+  [
+    "3 grey bands of 16 bits",
+    picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] }),
+    `${toBytes} ${toRgb}`,
+  ],
+  ["3 RGB bands of floating point", picture(3, rgb, { samples: "3/32", first: notANumber }), toBytes],
+  ["1 grey band of floating point", picture(1, blackIsZero, { samples: "3/32", first: 0.5 }), toBytes],
+  ["2 grey bands of 8 bits", picture(2, blackIsZero, { fields: [extra(0)] }), "-b BAND"],
+  ["3 grey bands of 8 bits", picture(3, blackIsZero, { fields: [extra(0, 0)] }), toRgb],
+  ["4 grey bands of 8 bits", picture(4, blackIsZero, { fields: [extra(0, 0, 0)] }), toRgb],
+  ["5 grey bands of 8 bits", picture(5, blackIsZero, { fields: [extra(0, 0, 0, 0)] }), toRgb],
+  ["5 RGB bands of 8 bits", picture(5, rgb, { fields: [extra(0, 0)] }), toRgb],
+  ["3 unnamed bands of 8 bits", picture(3, 77), toRgb],
+])("refuses a TIFF of %s", async (found, bytes, options) => {
+  const reason = `${found} where 8-bit RGB or grey is read; convert it with \`gdal_translate ${options} IN.tif OUT.tif\``;
+  expect(await read(bytes)).toBe(reason);
+});
+
+function signed(bands: number): Partial<PlainLevel> {
+  return { samples: "1/16", fields: [[339, "short", Array(bands).fill(2)]] };
+}
+
+describe("every command that reads pictures refuses them by name", () => {
+  const odd = picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] });
+  const reason = `3 grey bands of 16 bits where 8-bit RGB or grey is read; convert it with \`gdal_translate ${toBytes} ${toRgb} IN.tif OUT.tif\``;
+  const folders = () =>
+    makeFolders(temporaryFolder(onTestFinished), {
+      "train/a/1.tif": picture(3, rgb),
+      "train/a/2.tif": odd,
+      "test/a/1.tif": picture(1, blackIsZero),
+    });
+
+  it("data check", async () => {
+    const dataDir = folders();
+    const { images, unreadable } = await checkData({ dataDir });
+    expect([images, unreadable]).toEqual([3, [{ path: join(dataDir, "train/a/2.tif"), reason }]]);
+  });
+
+  it("a training on class folders, with the whole line", async () => {
+    const dataDir = folders();
+    const next = "1 in all, --skip_bad allows 0: replace the files, or raise --skip_bad";
+    const message = `${join(dataDir, "train/a/2.tif")}: must be a whole image, got ${reason}; ${next}`;
+    await expect(openImageFolder({ dataDir, imageSize: 2 })).rejects.toMatchObject({ kind: "input", message });
+  });
+
+  it("data fmow", async () => {
+    const box = JSON.stringify({ bounding_boxes: [{ ID: 0, box: [0, 0, 3, 3], category: "zoo" }] });
+    const input = makeFolders(temporaryFolder(onTestFinished), {
+      "train/zoo/zoo_0/zoo_0_0_rgb.json": box,
+      "train/zoo/zoo_0/zoo_0_0_rgb.jpg": odd,
+    });
+    await expect(cropFmow({ input, output: join(input, "crops") })).rejects.toThrow(
+      `zoo_0_0_rgb.jpg: must be a picture, got ${reason}`,
+    );
+  });
+});
