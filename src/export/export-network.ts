@@ -48,7 +48,7 @@ export interface ProvedModel {
   readonly difference: number;
 }
 
-/** @throws kind "input" for a state of another network, "internal" for a model that does not agree */
+/** @throws kind "input" for a state of another network, "notFinite" for NaN in one, "internal" for a model that does not agree */
 export async function exportNetwork(
   { network, state, where, metadata }: Source,
   { file, input, seesLow, output }: Role,
@@ -58,14 +58,19 @@ export async function exportNetwork(
   const count = images.length / (input.channels * size * size);
   const parameters = new Parameters(network, seesLow ? model.lowInput : size, "cpu", input.channels);
   const { outputs } = parameters.declaration;
-  parameters.load(state, where);
-  const expected = scope(() => {
+  const byLibtorch = () => {
     const whole = fromArray(images, [count, input.channels, size, size]);
     const seen = seesLow ? lowResolution(whole, model) : whole;
     const logits = forward({ network, parameters }, seen, "fp32", "eval");
     return output === "probabilities" ? ops.sigmoid(logits).toFloat32() : softmax(logits.toFloat32(), outputs);
-  });
-  parameters.free();
+  };
+  let expected: Float32Array;
+  try {
+    parameters.load(state, where);
+    expected = scope(byLibtorch);
+  } finally {
+    parameters.free();
+  }
 
   const graph = graphOf({ network, state, imageSize: size, input, low: seesLow ? model : undefined, output, batch });
   const bytes = encodeOnnx(graph, { producer: "patchdrop", producerVersion: version(), metadata });
