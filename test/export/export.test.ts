@@ -258,7 +258,9 @@ describe("exportRun", () => {
     const bare = join(folder, "bare.safetensors");
     writeFileSync(bare, encodeSafetensors(stateOf(r32.policy, 32)));
     await expect(exportRun(options({ load: bare }))).rejects.toThrow(`${bare}: must hold agent, resnet_hr, resnet_lr`);
-    await expect(exportRun(options({ model: "R34_fMoW" }))).rejects.toThrow("agent: features.conv1.weight");
+    await expect(exportRun(options({ model: "R34_fMoW" }))).rejects.toThrow(
+      "agent: must have the tensors of this model and no others",
+    );
     expect(existsSync(join(folder, "onnx"))).toBe(false);
   });
 });
