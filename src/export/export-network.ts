@@ -1,6 +1,7 @@
 /** One network as the bytes of an ONNX model that agrees with libtorch on given images. */
 import { encodeOnnx } from "../formats/onnx.ts";
 import type { StateDict } from "../formats/safetensors.ts";
+import { withContentHash } from "../inference/content-hash.ts";
 import { lowResolution } from "../method/images.ts";
 import { softmax } from "../method/planes.ts";
 import type { Model } from "../models/registry.ts";
@@ -73,7 +74,7 @@ export async function exportNetwork(
   }
 
   const graph = graphOf({ network, state, imageSize: size, input, low: seesLow ? model : undefined, output, batch });
-  const bytes = encodeOnnx(graph, { producer: "patchdrop", producerVersion: version(), metadata });
+  const bytes = withContentHash(encodeOnnx(graph, { producer: "patchdrop", producerVersion: version(), metadata }));
   const got = await runOnnx(bytes, images, batch ?? count);
   const probabilities = output === "probabilities" ? got : softmax(got, outputs);
   return { bytes, outputs, difference: largestDifference(file, probabilities, expected) };
