@@ -14,7 +14,7 @@ import {
   type TensorData,
 } from "../../src/formats/safetensors.ts";
 import { type TorchTree, writeTorchFile } from "../../src/formats/torch-writer.ts";
-import { evaluate, memoryData, SmallRuns } from "./small-runs.ts";
+import { evaluate, listener, memoryData, SmallRuns } from "./small-runs.ts";
 
 const runs = new SmallRuns();
 const data = memoryData();
@@ -90,5 +90,17 @@ describe("a classifier", () => {
     await runs.train("pretrain", what, { max_epochs: 1, ckpt_hr_cl: runs.at(`${what}.pth`) }, { data });
     const files = (run: string) => readState(runs.at(run, "last")).files;
     expect(files(what)).toEqual(files("from plain"));
+  });
+
+  it("of a file that holds its average too is evaluated without it, and starts without it, and both say so", async () => {
+    const average = new Map([["fc.bias", plain.get("fc.bias")!]]);
+    const path = runs.at("timm.pth");
+    writeFileSync(path, writeTorchFile(new Map(Object.entries({ state_dict: plain, state_dict_ema: average }))));
+    const { reporter, notes } = listener();
+    const { rows } = await evaluate(path, { model: "R8_Scenes", data_dir: runs.at("data") }, reporter);
+    expect(rows).toEqual(await evaluated("plain.safetensors"));
+    await runs.train("pretrain", "timm", { max_epochs: 1, ckpt_hr_cl: path }, { data, reporter });
+    const said = `${path}: averaged weights are passed over: state_dict_ema`;
+    expect(notes.filter((note) => note.includes("averaged"))).toEqual([said, said]);
   });
 });
