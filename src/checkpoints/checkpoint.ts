@@ -40,6 +40,8 @@ export interface CheckpointRecord {
   readonly sequence: number;
   /** Bytes of each log when the checkpoint was made, by file name. */
   readonly logs: Readonly<Record<string, number>>;
+  /** SHA-256 of these bytes, by file name; none of before 0.2.0. */
+  readonly logHashes?: Readonly<Record<string, string>> | undefined;
   readonly config: SavedConfig;
 }
 
@@ -49,18 +51,22 @@ const fileEnding = ".safetensors";
 /** Names of networks become names of files. */
 const networkPattern = /^[a-z][\w-]*$/i;
 
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const logName = z.string().regex(/^[\w-][\w.-]*$/);
+
 const stateSchema = z.object({
   format: z.literal(1),
   sequence: z.int().nonnegative(),
   files: z.record(
     z.string().regex(/^[a-z][\w-]*\.safetensors$/i),
-    z.object({ bytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+    z.object({ bytes: z.int().nonnegative(), sha256: hash }),
   ),
-  logs: z.record(z.string().regex(/^[\w-][\w.-]*$/), z.int().nonnegative()),
+  logs: z.record(logName, z.int().nonnegative()),
+  logHashes: z.record(logName, hash).optional(),
   progress: z.custom<JsonObject>(isJsonObject, "must be an object"),
   config: savedConfigSchema,
 });
-type State = z.infer<typeof stateSchema>;
+export type State = z.infer<typeof stateSchema>;
 
 /**
  * The reference's name of a checkpoint, `ckpt_E_<epoch>_A_<accuracy>_R_<reward>`: numbers of the test after that epoch, and
@@ -90,11 +96,10 @@ export function writeCheckpoint(path: string, contents: CheckpointContents, reco
     files.set(`${name}${fileEnding}`, encodeSafetensors(tensors, { format: "pt" }));
   }
   const listed = [...files].map(([name, bytes]) => [name, { bytes: bytes.byteLength, sha256: sha256(bytes) }] as const);
-  const { sequence, logs, config } = record;
-  const state = { format: 1, sequence, files: Object.fromEntries(listed), logs, progress: contents.progress, config };
-  // The state's own checksum is over its JSON without spaces and without the checksum: readState computes it again.
-  const text = JSON.stringify({ ...state, sha256: sha256(JSON.stringify(state)) }, null, 1);
-  files.set(stateName, new TextEncoder().encode(`${text}\n`));
+  const { sequence, logs, logHashes, config } = record;
+  const { progress } = contents;
+  const state = { format: 1, sequence, files: Object.fromEntries(listed), logs, logHashes, progress, config };
+  files.set(stateName, new TextEncoder().encode(`${JSON.stringify(withChecksum(state), null, 1)}\n`));
   writeFolderAtomic(path, files);
 }
 
@@ -103,7 +108,7 @@ export function writeCheckpoint(path: string, contents: CheckpointContents, reco
  * `state.json` lists, "system" where a file cannot be read.
  */
 export function readCheckpoint(path: string): Checkpoint & CheckpointRecord {
-  const { files, progress, config, sequence, logs } = readState(path);
+  const { files, progress, config, sequence, logs, logHashes } = readState(path);
   const faults: Fault[] = [];
   const networks = new Map<string, StateDict>();
   let optimizer: StateDict = new Map();
@@ -119,19 +124,28 @@ export function readCheckpoint(path: string): Checkpoint & CheckpointRecord {
     else networks.set(name, tensors);
   }
   if (faults.length > 0) throw fault("input", faults);
-  return { path, networks, optimizer, progress, config, sequence, logs };
+  return { path, networks, optimizer, progress, config, sequence, logs, logHashes };
 }
 
 /** Reads and checks `state.json` of the checkpoint folder `path`. Throws "input", "system". */
 export function readState(path: string): State {
   const where = join(path, stateName);
   const value = readJson(where, "use another checkpoint");
-  const { sha256: stated, ...rest } = isJsonObject(value) ? value : {};
   const state = parseAs(stateSchema, value, where);
-  if (stated !== sha256(JSON.stringify(rest))) {
-    throw fault("input", { where, rule: "does not match its own checksum", next: "use another checkpoint" });
-  }
+  verifyChecksum(value, where, "use another checkpoint");
   return state;
+}
+
+/** What a JSON file is to hold, with a checksum over its JSON without spaces and without the checksum. */
+export function withChecksum<T extends object>(value: T): T & { sha256: string } {
+  return { ...value, sha256: sha256(JSON.stringify(value)) };
+}
+
+/** Computes the checksum of {@link withChecksum} again. Throws "input", with what to do `next`, where it is another or none. */
+export function verifyChecksum(value: unknown, where: string, next: string): void {
+  const { sha256: stated, ...rest } = isJsonObject(value) ? value : {};
+  if (stated === sha256(JSON.stringify(rest))) return;
+  throw fault("input", { where, rule: "does not match its own checksum", next });
 }
 
 /** Reads a JSON file. Throws "input", with what to do `next`, where it is missing or no JSON; "system" otherwise. */

@@ -1,10 +1,11 @@
 /**
  * Checkpoints in one file, as PyTorch code writes them: a bare state dict, or the dictionary of PatchDrop's authors, with
- * networks as `agent`, `resnet_hr` or `state_dict` (a classifier's training) and the numbers `epoch`, `acc`, `reward`.
+ * networks as `agent`, `resnet_hr` or `state_dict` (a classifier's training) and the numbers `epoch`, `acc`, `reward`; or any
+ * other dictionary with one state dict.
  * Neither says which model or options made it.
  */
 
-import { fault } from "../errors.ts";
+import { fault, type PatchDropError } from "../errors.ts";
 import { isJsonObject, type JsonObject, toJson } from "../files/json.ts";
 import { readBytes } from "../files/read.ts";
 import { decodeSafetensors, float32Tensor, type StateDict } from "../formats/safetensors.ts";
@@ -31,12 +32,13 @@ export const unknownRun: SavedConfig = {
 /**
  * Reads a `.safetensors` file, or a PyTorch file of any other name. Throws "input" where it is neither or holds no state
  * dict, "unsafe" and "resource" as `readTorchFile` does, "system" where it cannot be read.
+ * @param note hears what the file holds and is not taken
  */
-export function readForeignCheckpoint(path: string): Checkpoint {
+export function readForeignCheckpoint(path: string, note: (text: string) => void = () => {}): Checkpoint {
   const bytes = readBytes(path);
   const { networks, progress } = path.endsWith(".safetensors")
     ? { networks: new Map([[unnamedNetwork, decodeSafetensors(bytes, path).tensors]]), progress: {} }
-    : contents(readTorchFile(bytes, path), path);
+    : contents(readTorchFile(bytes, path), { where: path, note });
   const cleaned = new Map([...networks].map(([name, state]) => [name, clean(state)] as const));
   return { path, networks: cleaned, optimizer: new Map(), progress, config: unknownRun };
 }
@@ -69,29 +71,65 @@ function numbers({ config, progress }: Checkpoint): [string, TorchTree][] {
   });
 }
 
+/** The file's name in errors, and who hears of it. */
+interface Place {
+  readonly where: string;
+  readonly note: (text: string) => void;
+}
+
 interface Contents {
   readonly networks: ReadonlyMap<string, StateDict>;
   readonly progress: Readonly<Record<string, number>>;
 }
 
-function contents(value: TorchValue, where: string): Contents {
-  const entries = isDict(value) ? value : new Map<string, TorchValue>();
-  const named = networkNames.flatMap((name): [string, StateDict][] => {
-    const state = stateDict(entries.get(name));
-    return state === undefined ? [] : [[name, state]];
-  });
-  if (named.length > 0) {
-    const said = numberNames.map((name) => [name, scalar(entries.get(name))] as const);
-    return { networks: new Map(named), progress: Object.fromEntries(said.filter(isFiniteEntry)) };
-  }
+function contents(value: TorchValue, { where, note }: Place): Contents {
   const bare = stateDict(value);
   if (bare !== undefined) return { networks: new Map([[unnamedNetwork, bare]]), progress: {} };
-  throw fault("input", {
+  const entries = isDict(value) ? value : new Map<string, TorchValue>();
+  const found = stateDicts(entries);
+  if (found.size === 0) throw noStateDict(entries, where);
+  const own = withoutAverages(found);
+  const averages = [...found.keys()].filter((name) => !own.has(name));
+  if (averages.length > 0) note(`${where}: averaged weights are passed over: ${averages.join(", ")}`);
+  const said = numberNames.map((name) => [name, scalar(entries.get(name))] as const);
+  return { networks: chosen(own, where), progress: Object.fromEntries(said.filter(isFiniteEntry)) };
+}
+
+function stateDicts(entries: ReadonlyMap<string | number, TorchValue>): Map<string, StateDict> {
+  const states = [...entries].map(([name, entry]) => [String(name), stateDict(entry)] as const);
+  return new Map(states.filter((entry): entry is readonly [string, StateDict] => entry[1] !== undefined));
+}
+
+/** Exponential moving averages of weights, as timm and others save them beside the weights. */
+const averaged = /(^|[._-])ema([._-]|$)/i;
+
+/** Without averages, unless there is nothing else. */
+function withoutAverages(found: Map<string, StateDict>): Map<string, StateDict> {
+  const own = new Map([...found].filter(([name]) => !averaged.test(name)));
+  return own.size === 0 ? found : own;
+}
+
+/** The networks with the authors' names; else the only state dict there is, whatever it is called. */
+function chosen(found: ReadonlyMap<string, StateDict>, where: string): Map<string, StateDict> {
+  const named = networkNames.filter((name) => found.has(name));
+  if (named.length > 0) return new Map(named.map((name) => [name, found.get(name)!]));
+  const [[only, state]] = found;
+  if (found.size === 1) return new Map([[unnamedNetwork, state]]);
+  const next = `save one of them alone: torch.save(torch.load(FILE)["${only}"], "${only}.pth")`;
+  throw fault("input", { where, rule: "must hold one state dict", got: `several: ${firstOf(found)}`, next });
+}
+
+function noStateDict(entries: ReadonlyMap<string | number, TorchValue>, where: string): PatchDropError {
+  return fault("input", {
     where,
-    rule: `must be a state dict, or a dictionary with one as ${networkNames.join(", ")}`,
-    got: entries.size === 0 ? "neither" : `keys ${[...entries.keys()].slice(0, 10).join(", ")}`,
+    rule: `must be a state dict, or a dictionary with one as ${networkNames.join(", ")} or any other name`,
+    got: entries.size === 0 ? "neither" : `keys ${firstOf(entries)}`,
     next: "save model.state_dict()",
   });
+}
+
+function firstOf(entries: ReadonlyMap<string | number, unknown>): string {
+  return [...entries.keys()].slice(0, 10).join(", ");
 }
 
 /** Undefined for anything but names with tensors. */
@@ -105,15 +143,20 @@ function stateDict(value: TorchValue | undefined): StateDict | undefined {
   return state;
 }
 
-/**
- * Without the prefix that torch.nn.DataParallel gives to every name, and without the value head that the authors'
- * policies have and never use.
- */
+/** Without the value head that the authors' policies have and never use. */
 function clean(state: StateDict): StateDict {
-  const prefix = "module.";
-  const wrapped = [...state.keys()].every((name) => name.startsWith(prefix));
-  const named = [...state].map(([name, tensor]) => [wrapped ? name.slice(prefix.length) : name, tensor] as const);
-  return new Map(named.filter(([name]) => !name.startsWith("vnet.")));
+  return new Map([...withoutPrefixes(state)].filter(([name]) => !name.startsWith("vnet.")));
+}
+
+/** What torch.compile, DataParallel, Lightning and classes around a network put before the name of each tensor. */
+const prefixes = ["_orig_mod.", "module.", "model.", "net.", "backbone."];
+
+/** Without prefixes that all names have, however many: one that only some have tells them apart. */
+function withoutPrefixes(state: StateDict): StateDict {
+  const names = [...state.keys()];
+  const prefix = prefixes.find((one) => names.every((name) => name.startsWith(one) && name !== one));
+  if (prefix === undefined || names.length === 0) return state;
+  return withoutPrefixes(new Map([...state].map(([name, tensor]) => [name.slice(prefix.length), tensor])));
 }
 
 /** A number, or the only element of a tensor. */

@@ -15,12 +15,13 @@ import { checkpointsName, configName, linkedName, listCheckpoints } from "./save
  * `.safetensors` or PyTorch file, whose run is unknown. Checks every file's size and SHA-256 where a folder lists them.
  * Throws "input" with what to give instead, "unsafe" and "resource" for a file that is refused, "system" where one
  * cannot be read.
+ * @param note hears what a file of another program holds and is not taken
  */
-export function openCheckpoint(path: string): Checkpoint {
+export function openCheckpoint(path: string, note?: (text: string) => void): Checkpoint {
   if (!isFolder(path)) {
     const folder = dirname(path);
     if (existsSync(join(folder, stateName))) throw wrong(path, "a checkpoint is a folder", `give ${folder}`);
-    return readForeignCheckpoint(path);
+    return readForeignCheckpoint(path, note);
   }
   const { networks, optimizer, progress, config, path: folder } = readCheckpoint(find(path));
   return { path: folder, networks, optimizer, progress, config };

@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fault } from "../errors.ts";
-import { parseAs, readJson, readState } from "./checkpoint.ts";
+import { isJsonObject } from "../files/json.ts";
+import { parseAs, readJson, readState, type State, verifyChecksum } from "./checkpoint.ts";
 import { type SavedConfig, savedConfigSchema } from "./run-config.ts";
 
 export const configName = "config.json";
@@ -32,10 +33,20 @@ export function listCheckpoints(path: string): { name: string; sequence: number 
 }
 
 function sequenceOf(folder: string): number {
+  return stateIfReadable(folder)?.sequence ?? 0;
+}
+
+/** What the checkpoint says that the link `last` names; undefined where there is none that can be read. */
+export function lastState(path: string): State | undefined {
+  const name = linkedName(path, "last");
+  return name === undefined ? undefined : stateIfReadable(join(path, checkpointsName, name));
+}
+
+function stateIfReadable(folder: string): State | undefined {
   try {
-    return readState(folder).sequence;
+    return readState(folder);
   } catch {
-    return 0;
+    return undefined;
   }
 }
 
@@ -46,5 +57,10 @@ export function readRunConfig(path: string): SavedConfig {
     const next = "leave out --resume to start one, or give the --cv_dir of a run";
     throw fault("input", { where: path, rule: `there is no run to resume (no ${configName})`, next });
   }
-  return parseAs(savedConfigSchema, readJson(file, "start a new run in another --cv_dir"), file);
+  const value = readJson(file, "start a new run in another --cv_dir");
+  const config = parseAs(savedConfigSchema, value, file);
+  // Before 0.2.0 it had none.
+  const hasChecksum = isJsonObject(value) && "sha256" in value;
+  if (hasChecksum) verifyChecksum(value, file, "restore it; state.json of each checkpoint holds the same as config");
+  return config;
 }

@@ -24,7 +24,7 @@ export function evaluateRun(
   reporter: Reporter = silentReporter,
   { details = options.sweep, data }: { details?: boolean } & Pick<EvaluationContext, "data"> = {},
 ): Promise<RunEvaluation> {
-  const checkpoint = openCheckpoint(options.load);
+  const checkpoint = openCheckpoint(options.load, reporter.note);
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(checkpoint, options);
   return withEvaluatedRun(checkpoint, options, { reporter, data }, async (evaluated) => {
     const described = describe(evaluated, options);

@@ -47,7 +47,7 @@ export async function withEvaluatedRun<T>(
   body: (run: EvaluatedRun) => Promise<T>,
 ): Promise<T> {
   const { ckpt_hr_cl } = options;
-  const replaced = ckpt_hr_cl === undefined ? {} : { resnet_hr: openCheckpoint(ckpt_hr_cl) };
+  const replaced = ckpt_hr_cl === undefined ? {} : { resnet_hr: openCheckpoint(ckpt_hr_cl, reporter.note) };
   const settings = settingsOf(checkpoint, options);
   const place = placeOf(options);
   const model = modelOf(checkpoint, options);

@@ -61,7 +61,7 @@ export async function gatherPage(
     title,
     summary,
     table: { rows: tableOf(runs) },
-    stages: runs.flatMap(curvesOf),
+    stages: runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint)),
     headrooms: runs.flatMap(({ name, evaluation }) => {
       const table = readHeadroom(evaluation.checkpoint);
       return table === undefined ? [] : [{ name, table }];
@@ -143,9 +143,9 @@ async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: Po
   return parts.filter((part) => part.items.length > 0);
 }
 
-/** None of a checkpoint that lies in no run folder. */
-function curvesOf({ name, evaluation }: EvaluatedRun): StageRecords[] {
-  const folder = dirname(dirname(evaluation.checkpoint));
+/** None of a checkpoint that lies in no run folder. @throws input: logs that have changed, or are no logs */
+export function curvesOf(name: string, checkpoint: string): StageRecords[] {
+  const folder = dirname(dirname(checkpoint));
   if (!existsSync(join(folder, metricsName))) return [];
   const records = readMetrics(folder).flatMap((record) => {
     const { split } = record;

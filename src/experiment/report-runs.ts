@@ -14,7 +14,7 @@ import { renderPage } from "../report/page.ts";
 import { percent } from "../report/table.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { resultsName } from "./experiment-schema.ts";
-import { type EvaluatedRun, gatherPage } from "./gather.ts";
+import { curvesOf, type EvaluatedRun, gatherPage } from "./gather.ts";
 import { isLowBeside } from "./stage-evaluation.ts";
 import { beganAt } from "./stage-run.ts";
 
@@ -44,6 +44,8 @@ export async function reportRuns(
   assertWritable(out);
   const found = named([...new Set(paths.flatMap(runsAt))]);
   const opened = found.map((run) => ({ ...run, checkpoint: openCheckpoint(run.path) }));
+  // Logs that have changed are refused now and not after the evaluations.
+  for (const { name, checkpoint } of opened) curvesOf(name, checkpoint.path);
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };
   });

@@ -1,6 +1,7 @@
 /** One network as the bytes of an ONNX model that agrees with libtorch on given images. */
 import { encodeOnnx } from "../formats/onnx.ts";
 import type { StateDict } from "../formats/safetensors.ts";
+import { withContentHash } from "../inference/content-hash.ts";
 import { lowResolution } from "../method/images.ts";
 import { softmax } from "../method/planes.ts";
 import type { Model } from "../models/registry.ts";
@@ -48,7 +49,7 @@ export interface ProvedModel {
   readonly difference: number;
 }
 
-/** @throws kind "input" for a state of another network, "internal" for a model that does not agree */
+/** @throws kind "input" for a state of another network, "notFinite" for NaN in one, "internal" for a model that does not agree */
 export async function exportNetwork(
   { network, state, where, metadata }: Source,
   { file, input, seesLow, output }: Role,
@@ -58,17 +59,22 @@ export async function exportNetwork(
   const count = images.length / (input.channels * size * size);
   const parameters = new Parameters(network, seesLow ? model.lowInput : size, "cpu", input.channels);
   const { outputs } = parameters.declaration;
-  parameters.load(state, where);
-  const expected = scope(() => {
+  const byLibtorch = () => {
     const whole = fromArray(images, [count, input.channels, size, size]);
     const seen = seesLow ? lowResolution(whole, model) : whole;
     const logits = forward({ network, parameters }, seen, "fp32", "eval");
     return output === "probabilities" ? ops.sigmoid(logits).toFloat32() : softmax(logits.toFloat32(), outputs);
-  });
-  parameters.free();
+  };
+  let expected: Float32Array;
+  try {
+    parameters.load(state, where);
+    expected = scope(byLibtorch);
+  } finally {
+    parameters.free();
+  }
 
   const graph = graphOf({ network, state, imageSize: size, input, low: seesLow ? model : undefined, output, batch });
-  const bytes = encodeOnnx(graph, { producer: "patchdrop", producerVersion: version(), metadata });
+  const bytes = withContentHash(encodeOnnx(graph, { producer: "patchdrop", producerVersion: version(), metadata }));
   const got = await runOnnx(bytes, images, batch ?? count);
   const probabilities = output === "probabilities" ? got : softmax(got, outputs);
   return { bytes, outputs, difference: largestDifference(file, probabilities, expected) };

@@ -26,7 +26,8 @@ const holderSchema = z.object({
   /** When the process started, as {@link processStart} gives it; null if the system does not say. */
   start: z.string().nullable().default(null),
 });
-type Holder = z.infer<typeof holderSchema>;
+/** "unknown": the file is damaged and does not say whose it is, so that its process may live. */
+type Holder = z.infer<typeof holderSchema> | "unknown";
 
 /** A lock file as it was read. */
 interface Found {
@@ -34,7 +35,7 @@ interface Found {
   /** Identifies the file's content, which holds a random token: no two locks have the same. */
   readonly mark: string;
   readonly touchedMs: number;
-  /** Undefined for a file that names nobody: not written by this program, or by an older version that was stopped. */
+  /** Undefined for an empty file: an older version was stopped between making it and writing to it. */
   readonly holder: Holder | undefined;
 }
 
@@ -50,7 +51,7 @@ export function takeLock(path: string): Release {
   return taken.release;
 }
 
-/** Whether a living process (or one on another host, which cannot be asked) holds the lock: throws as a taker would. */
+/** Whether a living process (or one that cannot be asked, as on another host) holds the lock: throws as a taker would. */
 export function assertUnlocked(path: string): void {
   const { heldBy } = lastOf(path, isGone);
   if (heldBy !== undefined) throw lockedFault(path, heldBy);
@@ -63,7 +64,7 @@ const touchMs = 5_000;
 export interface WaitOptions {
   /** Told once who holds the lock, as "process 12" or "process 12 on HOST", when it has to be waited for. */
   onWait?: (who: string) => void;
-  /** A holder on another host that shows no sign of life for this long counts as gone. */
+  /** A holder that cannot be asked, and shows no sign of life for this long, counts as gone. */
   silentMs?: number;
 }
 
@@ -71,7 +72,7 @@ export interface WaitOptions {
 export async function withLock<T>(path: string, work: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
   const { onWait, silentMs = 60_000 } = options;
   const isSilent = silence(silentMs);
-  const isGoneOrSilent: IsGone = (found) => isGone(found) || (isElsewhere(found) && isSilent(found));
+  const isGoneOrSilent: IsGone = (found) => isGone(found) || (isOutOfReach(found.holder) && isSilent(found));
   let taken = enter(path, isGoneOrSilent);
   if ("heldBy" in taken) onWait?.(nameOf(taken.heldBy));
   while ("heldBy" in taken) {
@@ -89,7 +90,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
 
 /** Takes the lock, unless somebody who is not gone has it. */
 function enter(path: string, gone: IsGone): { readonly release: Release } | { readonly heldBy: Holder } {
-  const holder: Holder = { pid: process.pid, host: hostname(), start: processStart(process.pid) ?? null };
+  const holder = { pid: process.pid, host: hostname(), start: processStart(process.pid) ?? null };
   const bytes = new TextEncoder().encode(`${JSON.stringify({ ...holder, token: randomUUID() })}\n`);
   for (;;) {
     const { heldBy, dead, place } = lastOf(path, gone);
@@ -149,12 +150,12 @@ function lastOf(path: string, gone: IsGone): { dead: Found[]; place: string; hel
   }
 }
 
-/** How long a file of an older version may be empty between its creation and its first bytes. */
+/** How long a file of an older version may be empty, or not yet whole, after its creation. */
 const settleMs = 100;
 
 function readSettled(place: string): Found | undefined {
   const found = read(place);
-  if (found === undefined || found.holder !== undefined) return found;
+  if (found === undefined || typeof found.holder === "object") return found;
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, settleMs);
   return read(place);
 }
@@ -173,23 +174,25 @@ function read(place: string): Found | undefined {
 }
 
 function holderOf(bytes: Buffer): Holder | undefined {
+  if (bytes.length === 0) return undefined;
   try {
     return holderSchema.parse(JSON.parse(bytes.toString("utf8")));
   } catch {
-    return undefined;
+    return "unknown";
   }
 }
 
-/** Whether the holder has certainly ended. For a process on another host nobody here can tell. */
-function isGone(found: Found): boolean {
-  return found.holder === undefined || !(isElsewhere(found) || isRunning(found.holder));
+/** Whether the holder has certainly ended. Of one that is out of reach nobody here can tell. */
+function isGone({ holder }: Found): boolean {
+  return holder === undefined || !(holder === "unknown" || isOutOfReach(holder) || isRunning(holder));
 }
 
-function isElsewhere({ holder }: Found): boolean {
-  return holder !== undefined && holder.host !== hostname();
+/** Whether there is no process here to ask about. */
+function isOutOfReach(holder: Holder | undefined): boolean {
+  return holder === "unknown" || (holder !== undefined && holder.host !== hostname());
 }
 
-function isRunning({ pid, start }: Holder): boolean {
+function isRunning({ pid, start }: Exclude<Holder, "unknown">): boolean {
   try {
     process.kill(pid, 0); // signal 0 only asks whether the process exists
   } catch (error) {
@@ -225,17 +228,17 @@ export function processStart(pid: number): string | undefined {
   }
 }
 
-function nameOf({ pid, host }: Holder): string {
-  return `process ${pid}${host === hostname() ? "" : ` on ${host}`}`;
+function nameOf(holder: Holder): string {
+  if (holder === "unknown") return "a process that its damaged lock does not name";
+  return `process ${holder.pid}${isOutOfReach(holder) ? ` on ${holder.host}` : ""}`;
 }
 
 function lockedFault(path: string, holder: Holder): PatchDropError {
   return fault("locked", {
     where: path,
     rule: `the run folder is in use by ${nameOf(holder)}`,
-    next:
-      holder.host === hostname()
-        ? "wait for it to end, or give another --cv_dir"
-        : "if that process has ended, delete this file; else give another --cv_dir",
+    next: isOutOfReach(holder)
+      ? "if that process has ended, delete this file; else give another --cv_dir"
+      : "wait for it to end, or give another --cv_dir",
   });
 }

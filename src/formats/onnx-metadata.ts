@@ -20,6 +20,25 @@ export function readOnnxMetadata(bytes: Uint8Array, where: string): Map<string, 
   return metadata;
 }
 
+/** The bytes of the file that lie outside its metadata with that key, in parts. @throws as {@link readOnnxMetadata} */
+export function outsideMetadata(key: string, bytes: Uint8Array, where: string): Uint8Array[] {
+  const reader = new ByteReader(bytes, where);
+  const parts: Uint8Array[] = [];
+  let [start, end] = [0, 0];
+  for (const [field, value] of fieldsOf(reader)) {
+    if (field === metadataField && value !== undefined && keyOf(value, where) === key) {
+      parts.push(bytes.subarray(start, end));
+      start = reader.offset;
+    }
+    end = reader.offset;
+  }
+  return [...parts, bytes.subarray(start)];
+}
+
+function keyOf(entry: Uint8Array, where: string): string {
+  return textOf(new Map(fieldsOf(new ByteReader(entry, where))).get(keyField), where);
+}
+
 /** The message's fields in order, with the values of those that are bytes. */
 function* fieldsOf(reader: ByteReader): Generator<[field: number, value: Uint8Array | undefined]> {
   while (reader.remaining > 0) {

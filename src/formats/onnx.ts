@@ -70,8 +70,17 @@ export function encodeOnnx(graph: OnnxGraph, { producer, producerVersion, metada
     text(3, producerVersion),
     message(7, encodeGraph(graph)),
     message(8, [text(1, ""), int(2, opset)]),
-    ...[...metadata].map(([key, value]) => message(14, [text(1, key), text(2, value)])),
+    ...[...metadata].map(metadataEntry),
   ]);
+}
+
+/** The model with one text more about itself, behind all that it holds. */
+export function withOnnxMetadata(model: Uint8Array, key: string, value: string): Uint8Array {
+  return Buffer.concat([model, metadataEntry([key, value])]);
+}
+
+function metadataEntry([key, value]: readonly [string, string]): Uint8Array {
+  return message(14, [text(1, key), text(2, value)]);
 }
 
 function encodeGraph({ name, nodes, initializers, input, output }: OnnxGraph): Uint8Array[] {

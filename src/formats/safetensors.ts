@@ -58,10 +58,53 @@ export function float32Tensor(shape: readonly number[], values: Float32Array): T
   return tensor;
 }
 
-/** The elements of an F32 tensor, as a view of its bytes. `where` names the tensor in the error (kind "input"). */
-export function asFloat32(tensor: TensorData, where = "asFloat32"): Float32Array {
-  if (tensor.dtype !== "F32") throw fault("input", { where, rule: "the tensor must be F32", got: tensor.dtype });
-  return new Float32Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength / 4);
+/**
+ * The elements of a floating tensor as float32, rounded to the nearest as PyTorch's `load_state_dict` does: a view of an F32
+ * tensor's bytes, a copy of others. `where` names the tensor in the error (kind "input").
+ */
+export function asFloat32({ dtype, data }: TensorData, where = "asFloat32"): Float32Array {
+  const { buffer, byteOffset, byteLength } = data;
+  const shorts = () => new Uint16Array(buffer, byteOffset, byteLength / 2);
+  switch (dtype) {
+    case "F32":
+      return new Float32Array(buffer, byteOffset, byteLength / 4);
+    case "F64":
+      return new Float32Array(new Float64Array(buffer, byteOffset, byteLength / 8));
+    case "BF16": // The upper half of a float32.
+      return new Float32Array(new Uint32Array(shorts()).map((bits) => bits << 16).buffer);
+    case "F16":
+      return new Float32Array(shorts()).map(halfValue);
+    default: {
+      const rule = "the tensor must be F32, F16, BF16 or F64";
+      throw fault("input", { where, rule, got: dtype, next: "save the weights as floating-point numbers" });
+    }
+  }
+}
+
+/** The number of an IEEE 754 binary16: 1 bit of sign, 5 of exponent with bias 15, 10 of fraction. */
+function halfValue(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = (bits & 0x3ff) / 0x400;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return exponent === 0 ? sign * fraction * 2 ** -14 : sign * (1 + fraction) * 2 ** (exponent - 15);
+}
+
+/**
+ * The same of numbers that something is to be computed with. Throws "notFinite" for NaN and infinity, with which everything
+ * that follows is NaN and looks like a bad model or a bad learning rate.
+ */
+export function finiteFloat32(tensor: TensorData, where: string): Float32Array {
+  const values = asFloat32(tensor, where);
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at === -1) return values;
+  const got = `${values[at]} as element ${at} of ${values.length}`;
+  throw fault("notFinite", {
+    where,
+    rule: "must hold finite numbers",
+    got,
+    next: "use an earlier or another checkpoint",
+  });
 }
 
 /**

@@ -15,6 +15,7 @@ import { asTested, type ThresholdChoice } from "../method/budget.ts";
 import { type PatchSize, sidesOf } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
+import { checkContentHash } from "./content-hash.ts";
 import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
 
 /** What dropped patches are filled with, as the metadata say it. */
@@ -95,12 +96,14 @@ function json<T>(schema: z.ZodType<T>, rule: string) {
   });
 }
 
-/** @throws input: a folder without models, metadata that lack something, models of several exports; system */
+/** @throws input: a folder without models, a model that has changed, metadata that lack something, models of several exports; system */
 export function openExported(folder: string): Exported {
   const models = readModels(folder);
   const all = [...models].map(([file, bytes]) => {
     const where = join(folder, file);
-    return { where, ...parseAs(schema, Object.fromEntries(readOnnxMetadata(bytes, where)), where) };
+    const metadata = readOnnxMetadata(bytes, where);
+    checkContentHash(bytes, metadata, where);
+    return { where, ...parseAs(schema, Object.fromEntries(metadata), where) };
   });
   const [first] = all;
   for (const other of all) expectSame(first, other);

@@ -46,7 +46,7 @@ export function openRun(options: OpenOptions, reporter: Reporter = silentReporte
 }
 
 async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise<OpenedRun> {
-  const checkpoint = openCheckpoint(options.load);
+  const checkpoint = openCheckpoint(options.load, note);
   const description = describeRun(checkpoint, { fill: options.fill });
   const { grid } = modelIn(description);
   const unfinished = unfinishedCurriculum(checkpoint, grid);

@@ -3,7 +3,7 @@
  * Source: torch.optim.SGD, torch.optim.Adam, torch.nn.utils.clip_grad_norm_.
  */
 import { fault } from "../errors.ts";
-import { asFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
+import { finiteFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
 import {
   fusedAdamInPlace,
   fusedAdamInPlaceTensorLr,
@@ -116,7 +116,7 @@ export class Optimizer {
     return state;
   }
 
-  /** @throws kind "input" if a moment is missing or of another size. */
+  /** @throws kind "input" if a moment is missing or of another size, "notFinite" for one with NaN or infinity */
   load(state: StateDict, where: string): void {
     for (const { name, first, second, steps } of this.#learned) {
       const moments = [
@@ -127,11 +127,12 @@ export class Optimizer {
       for (const [key, target] of moments) {
         if (target === undefined) continue;
         const saved = state.get(`${name}.${key}`);
+        const place = `${where}: ${name}.${key}`;
         if (saved === undefined || String(saved.shape) !== String(target.shape)) {
           const got = saved === undefined ? "nothing" : `[${saved.shape}]`;
-          throw fault("input", { where: `${where}: ${name}.${key}`, rule: `must have shape [${target.shape}]`, got });
+          throw fault("input", { where: place, rule: `must have shape [${target.shape}]`, got });
         }
-        target.upload(asFloat32(saved));
+        target.upload(finiteFloat32(saved, place));
       }
     }
   }

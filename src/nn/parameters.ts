@@ -4,7 +4,7 @@
  * lie as [O, h, w, I], which makes their [O, I, h, w] view channels-last. Running statistics are a second vector.
  */
 import { fault } from "../errors.ts";
-import { asFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
+import { finiteFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
 import { plantGradient } from "../tensor/autograd.ts";
 import type { Device } from "../tensor/device.ts";
 import { cast, permute, split, view } from "../tensor/ops.ts";
@@ -117,14 +117,18 @@ export class Parameters {
   }
 
   /**
-   * Takes all parameters and buffers from a state dict.
-   * @throws kind "input" listing every key that is missing, unknown or of another shape, with `where` as its place.
+   * Takes all parameters and buffers from a state dict, whatever program wrote it: all weights come in here.
+   * @throws kind "input" saying how many tensors are missing, unknown or of another shape, with `where` as its place;
+   * "notFinite" for NaN and infinity in a tensor
    */
   load(state: StateDict, where: string): void {
-    const faults = mismatches(this.declaration, state, where);
-    if (faults.length > 0) throw fault("input", faults);
+    const wrong = mismatches(this.declaration, state);
+    if (wrong !== undefined) {
+      const next = "use a checkpoint of this model, or another --model";
+      throw fault("input", { where, rule: "must have the tensors of this model and no others", got: wrong, next });
+    }
     const read = ({ entry }: Slot, target: Float32Array) => {
-      const values = asFloat32(state.get(entry.name)!);
+      const values = finiteFloat32(state.get(entry.name)!, `${where}: ${entry.name}`);
       target.set(entry.role === "convWeight" ? toOHWI(values, entry.shape) : values);
     };
     this.flat.upload(fill(this.#learned, read));
@@ -215,18 +219,21 @@ function toOIHW(values: Float32Array, [outputs, inputs, height, width]: readonly
   return result;
 }
 
-function mismatches({ entries }: Declaration, state: StateDict, where: string) {
-  const expected = new Map(entries.map((entry) => [entry.name, entry]));
-  const next = "use a checkpoint of this model, or another --model";
-  const wrong = entries.flatMap(({ name, shape }) => {
-    const found = state.get(name);
-    if (found === undefined) return [{ where: `${where}: ${name}`, rule: "is missing", next }];
-    if (String(found.shape) === String(shape)) return [];
-    return [{ where: `${where}: ${name}`, rule: `must have shape [${shape}]`, got: `[${found.shape}]`, next }];
+/** In words, the commonest first: a file of another program is most often wrong in one way throughout. */
+function mismatches({ entries }: Declaration, state: StateDict): string | undefined {
+  const expected = new Set(entries.map(({ name }) => name));
+  const missing = entries.filter(({ name }) => !state.has(name)).map(({ name }) => name);
+  const unknown = [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
+  const misshapen = entries.flatMap(({ name, shape }) => {
+    const found = state.get(name)?.shape ?? shape;
+    return String(found) === String(shape) ? [] : [`${name} [${found}] instead of [${shape}]`];
   });
-  const extra = [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
-  return [
-    ...wrong,
-    ...extra.map((name) => ({ where: `${where}: ${name}`, rule: "is not a parameter of this model", next })),
-  ];
+  const kinds = [
+    ["missing", missing],
+    ["unknown", unknown],
+    ["of another shape", misshapen],
+  ] as const;
+  const found = kinds.filter(([, names]) => names.length > 0).sort(([, a], [, b]) => b.length - a.length);
+  if (found.length === 0) return undefined;
+  return found.map(([what, names]) => `${names.length} ${what}, e.g. ${names[0]}`).join("; ");
 }

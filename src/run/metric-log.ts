@@ -3,14 +3,18 @@
  * file with the same scalars under the reference's tags, `<split>_<metric>`, the epoch being the step.
  */
 
+import { createHash, type Hash } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { fault } from "../errors.ts";
+import type { CheckpointRecord } from "../checkpoints/checkpoint.ts";
+import { lastState } from "../checkpoints/saved-checkpoints.ts";
+import { type Fault, fault } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
 import { cutFile, LogFile } from "../files/log-file.ts";
-import { readBytesIfAny } from "../files/read.ts";
+import { readBytes, readBytesIfAny } from "../files/read.ts";
 import { encodeFileVersion, encodeScalars } from "../formats/tensorboard-events.ts";
+import { sha256 } from "../utils/sha256.ts";
 
 /** The numbers of one split ("train", "val", "test") in one epoch. A number that is not finite is kept as NaN. */
 export interface MetricRecord {
@@ -34,10 +38,32 @@ const namesOfReference = new Map([...referenceNames].map(([ours, theirs]) => [th
 
 const eventsPrefix = "events.out.tfevents.";
 
+/** What a checkpoint says of the logs: how long they were, and what they held. */
+type LogRecord = Pick<CheckpointRecord, "logs" | "logHashes">;
+
+/** A log with the hash of what it holds, kept as it grows: what else happens to the file shows by it. */
+class HashedLog extends LogFile {
+  readonly #hash: Hash;
+
+  constructor(path: string) {
+    super(path);
+    this.#hash = createHash("sha256").update(readBytes(path));
+  }
+
+  override append(bytes: Uint8Array): void {
+    super.append(bytes);
+    this.#hash.update(bytes);
+  }
+
+  get sha256(): string {
+    return this.#hash.copy().digest("hex");
+  }
+}
+
 /** The two logs of a run folder, open for appending. */
 export class MetricLog {
-  readonly #metrics: LogFile;
-  readonly #events: LogFile;
+  readonly #metrics: HashedLog;
+  readonly #events: HashedLog;
   readonly #eventsName: string;
 
   /** Continues the logs that `folder` has, or starts them. Throws "system". */
@@ -45,8 +71,8 @@ export class MetricLog {
     const events = readdirSync(folder).filter((name) => name.startsWith(eventsPrefix));
     const host = hostname().replace(/[^\w.-]/g, "_");
     this.#eventsName = events.sort().at(-1) ?? `${eventsPrefix}${Math.floor(Date.now() / 1000)}.${host}`;
-    this.#metrics = new LogFile(join(folder, metricsName));
-    this.#events = new LogFile(join(folder, this.#eventsName));
+    this.#metrics = new HashedLog(join(folder, metricsName));
+    this.#events = new HashedLog(join(folder, this.#eventsName));
     if (this.#events.length === 0) this.#events.append(encodeFileVersion(Date.now() / 1000));
   }
 
@@ -62,11 +88,14 @@ export class MetricLog {
     this.#events.append(encodeScalars(time, record.epoch, scalars));
   }
 
-  /** Forces the logs to the disk and returns their lengths in bytes, by file name. Throws "system". */
-  sync(): Record<string, number> {
+  /** Forces the logs to the disk and returns what a checkpoint is to say of them. Throws "system". */
+  sync(): Required<LogRecord> {
     this.#metrics.sync();
     this.#events.sync();
-    return { [metricsName]: this.#metrics.length, [this.#eventsName]: this.#events.length };
+    return {
+      logs: { [metricsName]: this.#metrics.length, [this.#eventsName]: this.#events.length },
+      logHashes: { [metricsName]: this.#metrics.sha256, [this.#eventsName]: this.#events.sha256 },
+    };
   }
 
   close(): void {
@@ -76,10 +105,14 @@ export class MetricLog {
 }
 
 /**
- * Cuts the logs of `folder` back to the given lengths (0 where a log has none), so that a resumed run repeats no line.
- * Returns a note for each log that is shorter than it was. Throws "system".
+ * Cuts the logs of `folder` back to the recorded lengths (0 where a log has none), so that a resumed run repeats no line.
+ * Returns a note for each log that is shorter than it was. Throws "input", and then cuts nothing, where one holds something
+ * else than it did; "system".
  */
-export function cutLogs(folder: string, lengths: ReadonlyMap<string, number>): string[] {
+export function cutLogs(folder: string, record: LogRecord): string[] {
+  const faults = Object.keys(record.logs).flatMap((name) => changeOf(folder, name, record));
+  if (faults.length > 0) throw fault("input", faults);
+  const lengths = new Map(Object.entries(record.logs));
   const notes: string[] = [];
   const present = readdirSync(folder).filter((name) => name === metricsName || name.startsWith(eventsPrefix));
   for (const name of new Set([...present, ...lengths.keys()])) {
@@ -91,13 +124,28 @@ export function cutLogs(folder: string, lengths: ReadonlyMap<string, number>): s
   return notes;
 }
 
+/** The fault of a log that is as long as it was when a checkpoint was made, and does not begin as it did. */
+function changeOf(folder: string, name: string, { logs, logHashes = {} }: LogRecord): Fault[] {
+  const where = join(folder, name);
+  const bytes = readBytesIfAny(where);
+  const length = logs[name];
+  const { [name]: wanted } = logHashes;
+  if (wanted === undefined || bytes === undefined || bytes.length < length) return [];
+  const got = sha256(bytes.subarray(0, length));
+  if (got === wanted) return [];
+  const rule = `the first ${length} bytes must have the SHA-256 that they had at the last checkpoint, ${wanted}`;
+  return [{ where, rule, got, next: "restore it from a copy, or remove it to go on without it" }];
+}
+
 /**
  * Reads a run folder's metrics in the order in which they were logged. A last line without its end (a run that was cut
  * while it wrote) is left out, and metrics of an older version get their names of today. Throws "input" for a folder
- * without metrics and, by line number, for a line that is not a record.
+ * without metrics, for metrics that have changed since the last checkpoint and, by line number, for a line that is no record.
  */
 export function readMetrics(folder: string): MetricRecord[] {
   const path = join(folder, metricsName);
+  const changes = changeOf(folder, metricsName, lastState(folder) ?? { logs: {} });
+  if (changes.length > 0) throw fault("input", changes);
   const bytes = readBytesIfAny(path);
   if (bytes === undefined) {
     throw fault("input", { where: path, rule: "does not exist", next: "give the --cv_dir of a training" });

@@ -11,6 +11,7 @@ import {
   type CheckpointContents,
   type CheckpointRecord,
   readCheckpoint,
+  withChecksum,
   writeCheckpoint,
 } from "../checkpoints/checkpoint.ts";
 import { compareConfigs, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
@@ -104,7 +105,7 @@ export class RunFolder {
       removeTemporaries(path);
       removeTemporaries(join(path, checkpointsName));
       const checkpoint = newestWhole(path, notes);
-      notes.push(...cutLogs(path, new Map(Object.entries(checkpoint?.logs ?? {}))));
+      notes.push(...cutLogs(path, checkpoint ?? { logs: {} }));
       writeConfig(path, now);
       return { run: new RunFolder(path, now, release, keep), checkpoint, notes };
     });
@@ -121,7 +122,7 @@ export class RunFolder {
     const sequence = 1 + (this.#saved.at(-1)?.sequence ?? 0);
     const free = freeName(join(this.path, checkpointsName), name);
     const folder = join(this.path, checkpointsName, free);
-    writeCheckpoint(folder, contents, { sequence, logs: this.#log.sync(), config: this.config });
+    writeCheckpoint(folder, contents, { sequence, ...this.#log.sync(), config: this.config });
     // `best` first: cut between the two, the run continues from the old `last`, and meets this `best` again.
     if (isBest) linkAtomic(join(this.path, "best"), join(checkpointsName, free));
     linkAtomic(join(this.path, "last"), join(checkpointsName, free));
@@ -172,7 +173,8 @@ function occupied(path: string): PatchDropError {
 }
 
 function writeConfig(path: string, config: SavedConfig): void {
-  writeFileAtomic(join(path, configName), new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`));
+  const text = `${JSON.stringify(withChecksum(config), null, 2)}\n`;
+  writeFileAtomic(join(path, configName), new TextEncoder().encode(text));
 }
 
 /**

@@ -39,7 +39,7 @@ export async function startPretrained(learner: Learner, asked: string | undefine
     return;
   }
   const path = asked === "auto" ? await official(model, reporter.note) : asked;
-  const checkpoint = openCheckpoint(path);
+  const checkpoint = openCheckpoint(path, reporter.note);
   const found = networkOf(checkpoint, "resnet_hr");
   if (found === undefined) {
     const got = [...checkpoint.networks.keys()].join(", ");

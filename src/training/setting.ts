@@ -132,7 +132,7 @@ export function startNetworks<N extends NetworkName>(
 }
 
 function policyAt({ flag, path }: NamedByFlag, { model, reporter }: Setting): Checkpoint {
-  const from = checkpointOf(flag, path, model);
+  const from = checkpointOf({ flag, path }, model, reporter.note);
   const unfinished = unfinishedCurriculum(from, model.grid);
   if (unfinished !== undefined) reporter.note(`${flag} ${path}: ${unfinished}`);
   return from;
@@ -141,17 +141,17 @@ function policyAt({ flag, path }: NamedByFlag, { model, reporter }: Setting): Ch
 /** A classifier's checkpoint. @throws input: one of another model, or of other classes */
 export function classifierAt(
   { flag, path }: NamedByFlag,
-  { model, data }: Pick<Setting, "model" | "data">,
+  { model, data, reporter }: Pick<Setting, "model" | "data"> & Partial<Pick<Setting, "reporter">>,
 ): Checkpoint {
-  const from = checkpointOf(flag, path, model);
+  const from = checkpointOf({ flag, path }, model, reporter?.note);
   const { classes } = from.config.description ?? from.config.dataset;
   if (Array.isArray(classes)) checkClasses(classes.map(String), data.train, `${flag} ${path}`);
   return from;
 }
 
 /** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */
-export function checkpointOf(flag: string, path: string, model: Model): Checkpoint {
-  const checkpoint = openCheckpoint(path);
+export function checkpointOf({ flag, path }: NamedByFlag, model: Model, note?: Reporter["note"]): Checkpoint {
+  const checkpoint = openCheckpoint(path, note);
   const { options } = checkpoint.config;
   if (options.model === undefined) return checkpoint;
   const wanted = described(model, flag);

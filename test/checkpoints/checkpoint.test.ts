@@ -62,7 +62,7 @@ describe("writeCheckpoint", () => {
       writeCheckpoint(at("c"), { ...save(1), networks: new Map([[name, state(1)]]) }, record),
     );
     expect(error.kind).toBe("internal");
-    expect(error.message).toBe(`checkpoint: a network's name must name a file, got ${name}`);
+    expect(error.message).toBe(`checkpoint: a network's name must name a file, got ${name || '""'}`);
     expect(readdirSync(folder)).toEqual([]);
   });
 

@@ -12,16 +12,18 @@ interface StoredState {
 /** @param change gets what `folder`'s state.json holds, and changes it in place */
 export function rewriteState(folder: string, change: (state: StoredState) => void): void {
   const path = join(folder, "state.json");
-  const { sha256: _, ...state } = JSON.parse(readFileSync(path, "utf8"));
-  change(state);
-  const sha256 = createHash("sha256").update(JSON.stringify(state)).digest("hex");
-  writeFileSync(path, JSON.stringify({ ...state, sha256 }));
+  rewriteJson(path, change);
 }
 
-/** The same for a run folder's config.json, which has no checksum. */
+function rewriteJson<T extends object>(path: string, change: (value: T) => void): void {
+  const { sha256: _, ...value } = JSON.parse(readFileSync(path, "utf8"));
+  change(value as T);
+  const sha256 = createHash("sha256").update(JSON.stringify(value)).digest("hex");
+  writeFileSync(path, JSON.stringify({ ...value, sha256 }));
+}
+
+/** The same for a run folder's config.json. */
 export function rewriteConfig(run: string, change: (config: StoredState["config"]) => void): void {
   const path = join(run, "config.json");
-  const config = JSON.parse(readFileSync(path, "utf8"));
-  change(config);
-  writeFileSync(path, JSON.stringify(config));
+  rewriteJson(path, change);
 }

@@ -73,6 +73,47 @@ describe("the networks of a file", () => {
     ]);
   });
 
+  it.each([
+    ["torch.compile", ["_orig_mod.a", "_orig_mod.b.c"], ["a", "b.c"]],
+    ["DataParallel in torch.compile", ["_orig_mod.module.a", "_orig_mod.module.b"], ["a", "b"]],
+    ["torch.compile in DataParallel", ["module._orig_mod.a", "module._orig_mod.b"], ["a", "b"]],
+    ["Lightning around a class of one's own", ["model.net.backbone.a", "model.net.backbone.b"], ["a", "b"]],
+    ["a network beside another", ["backbone.a", "head.b"], ["backbone.a", "head.b"]],
+    ["a network beside another in torch.compile", ["_orig_mod.net.a", "_orig_mod.head.b"], ["net.a", "head.b"]],
+    ["a name that is a prefix and no more", ["net.net.", "net.net.a"], ["net.", "net.a"]],
+    ["a name that only looks like one", ["network.a", "network.b"], ["network.a", "network.b"]],
+  ])("lose the prefixes of %s where every name has them", (_, given, expected) => {
+    expect(read(weights(...given)).networks.get("state_dict")).toEqual(weights(...expected));
+  });
+
+  it("are the only state dict of a dictionary, whatever its name", () => {
+    const optimizer = dictionary({ state: dictionary({ 0: weights("exp_avg") }) });
+    const { networks, progress } = read(dictionary({ model_state: weights("model.w"), epoch: 3, optimizer }));
+    expect([networks, progress]).toEqual([new Map([["state_dict", weights("w")]]), { epoch: 3 }]);
+  });
+
+  it.each<[string, Record<string, TorchTree>, string[]]>([
+    ["the weights", { model: weights("w"), model_ema: weights("e"), "EMA.old": weights("f") }, ["model_ema, EMA.old"]],
+    ["a state_dict", { state_dict_ema: weights("e"), state_dict: weights("w") }, ["state_dict_ema"]],
+    ["themselves alone", { ema: weights("w") }, []],
+    ["a name that holds the letters", { schema: weights("w") }, []],
+  ])("are never averages beside %s, of which a note tells", (_, entries, passedOver) => {
+    writeFileSync(at("file.pth"), writeTorchFile(dictionary(entries)));
+    const notes: string[] = [];
+    const { networks } = readForeignCheckpoint(at("file.pth"), (text) => notes.push(text));
+    expect(networks).toEqual(new Map([["state_dict", weights("w")]]));
+    expect(notes).toEqual(passedOver.map((names) => `${at("file.pth")}: averaged weights are passed over: ${names}`));
+  });
+
+  it("are asked for where a dictionary has several under other names", () => {
+    const error = refusal(() => read(dictionary({ model: weights("w"), teacher: weights("w"), epoch: 3 })));
+    expect([error.kind, error.message]).toEqual([
+      "input",
+      `${at("file.pth")}: must hold one state dict, got several: model, teacher; ` +
+        'save one of them alone: torch.save(torch.load(FILE)["model"], "model.pth")',
+    ]);
+  });
+
   it("lose the value head, under the prefix too", () => {
     expect([
       ...read(weights("vnet.w", "a", "my.vnet.w"))
@@ -89,7 +130,7 @@ describe("the networks of a file", () => {
   });
 
   it("must be there, and the file's first ten keys are named where they are not", () => {
-    const rule = `${at("file.pth")}: must be a state dict, or a dictionary with one as agent, resnet_hr, resnet_lr, state_dict`;
+    const rule = `${at("file.pth")}: must be a state dict, or a dictionary with one as agent, resnet_hr, resnet_lr, state_dict or any other name`;
     const next = "save model.state_dict()";
     expect(refusal(() => read(3)).message).toBe(`${rule}, got neither; ${next}`);
     expect(refusal(() => read(new Map())).message).toBe(`${rule}, got neither; ${next}`);

@@ -11,7 +11,7 @@ import { imageInput, roundInput } from "../../src/export/graph.ts";
 import { metadataOf } from "../../src/export/metadata.ts";
 import { largestDifference, runOnnx, tolerance } from "../../src/export/parity.ts";
 import * as onnx from "../../src/formats/onnx.ts";
-import { encodeSafetensors } from "../../src/formats/safetensors.ts";
+import { encodeSafetensors, type TensorData } from "../../src/formats/safetensors.ts";
 import { openExported } from "../../src/inference/exported.ts";
 import { cifarResNet } from "../../src/models/cifar-resnet.ts";
 import type { NetworkName } from "../../src/models/networks.ts";
@@ -94,6 +94,25 @@ describe("exportNetwork", () => {
       expect(Math.max(...atOnce.map((value, i) => Math.abs(value - inParts[i])))).toBeLessThan(1e-5);
     }
     await expect(runOnnx(fixed.bytes, values, 4)).rejects.toThrow("must take the model");
+  });
+
+  it("takes weights of bfloat16, the upper halves of float32, as their numbers", async () => {
+    const size = 12;
+    const words = ({ data }: TensorData) => new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4);
+    const exported = async (each: (tensor: TensorData) => TensorData) => {
+      const state = new Map([...stateOf(small, size)].map(([name, tensor]) => [name, each(tensor)] as const));
+      const source = { network: small, state, where: "test", metadata: new Map<string, string>() };
+      const model = { imageSize: size, lowSize: 4, lowInput: 12 };
+      return (await exportNetwork(source, policy, { model, images: randomImages(1, size), batch: 1 })).bytes;
+    };
+    const upper = (tensor: TensorData): TensorData => {
+      const halves = Uint16Array.from(words(tensor), (bits) => bits >>> 16);
+      return { ...tensor, dtype: "BF16", data: new Uint8Array(halves.buffer) };
+    };
+    const cut = (tensor: TensorData): TensorData => {
+      return { ...tensor, data: new Uint8Array(words(tensor).map((bits) => bits & 0xffff0000).buffer) };
+    };
+    expect(await exported(upper)).toEqual(await exported(cut));
   });
 
   it("sees of each block the top-left pixel and nothing else", async () => {
@@ -258,7 +277,9 @@ describe("exportRun", () => {
     const bare = join(folder, "bare.safetensors");
     writeFileSync(bare, encodeSafetensors(stateOf(r32.policy, 32)));
     await expect(exportRun(options({ load: bare }))).rejects.toThrow(`${bare}: must hold agent, resnet_hr, resnet_lr`);
-    await expect(exportRun(options({ model: "R34_fMoW" }))).rejects.toThrow("agent: features.conv1.weight");
+    await expect(exportRun(options({ model: "R34_fMoW" }))).rejects.toThrow(
+      "agent: must have the tensors of this model and no others",
+    );
     expect(existsSync(join(folder, "onnx"))).toBe(false);
   });
 });

@@ -110,11 +110,42 @@ describe("takeLock", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it.each(["", '{"pid": 1', '{"pid": "1"}'])("takes over a lock that its writer did not finish: %j", (text) => {
-    writeFileSync(path, text);
+  it("takes over a lock that an older version made and never wrote to", () => {
+    writeFileSync(path, "");
     const release = takeLock(path);
     expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(process.pid);
     release();
+  });
+
+  it("leaves the lock of a living process that is damaged, whichever byte of it", () => {
+    const release = takeLock(path);
+    const whole = readFileSync(path);
+    const isUnreadable = (bytes: Uint8Array) => {
+      writeFileSync(path, bytes);
+      try {
+        return !Number.isInteger(JSON.parse(readFileSync(path, "utf8")).pid);
+      } catch {
+        return true;
+      }
+    };
+    const refused = expect.objectContaining({
+      kind: "locked",
+      message:
+        `${path}: the run folder is in use by a process that its damaged lock does not name; ` +
+        "if that process has ended, delete this file; else give another --cv_dir",
+    });
+    const flipped = Array.from(whole.keys(), (at) => whole.with(at, whole[at] ^ 0x80)).filter(isUnreadable);
+    // The first brace, the last one, and the quotes and name of the process id among them.
+    expect(flipped.length).toBeGreaterThan(8);
+    for (const bytes of [...flipped.slice(0, 3), ...flipped.slice(-2), whole.subarray(0, 8), Buffer.from("{}")]) {
+      writeFileSync(path, bytes);
+      expect(() => takeLock(path)).toThrow(refused);
+      expect(readFileSync(path)).toEqual(Buffer.from(bytes));
+    }
+    expect(() => assertUnlocked(path)).toThrow(refused);
+    writeFileSync(path, whole);
+    release();
+    expect(existsSync(path)).toBe(false);
   });
 
   it("does not judge a process on another host", () => {
@@ -317,6 +348,18 @@ describe("withLock", () => {
     });
     expect(performance.now() - began).toBeGreaterThan(1000);
     expect(waits).toEqual(["process 7 on node-7"]);
+  });
+});
+
+describe("withLock, of a damaged lock", () => {
+  it("takes it over once it has shown no sign of life for a while", async () => {
+    writeFileSync(path, '{"pid": 7');
+    const waits: string[] = [];
+    await withLock(path, async () => expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(process.pid), {
+      onWait: (who) => waits.push(who),
+      silentMs: 300,
+    });
+    expect(waits).toEqual(["a process that its damaged lock does not name"]);
   });
 });
 

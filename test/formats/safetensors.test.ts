@@ -5,6 +5,7 @@ import {
   asFloat32,
   decodeSafetensors,
   encodeSafetensors,
+  finiteFloat32,
   float32Tensor,
   type StateDict,
   type TensorData,
@@ -239,10 +240,82 @@ describe("decodeSafetensors", () => {
 });
 
 describe("asFloat32", () => {
+  const bits16 = (dtype: "F16" | "BF16", ...bits: number[]): TensorData => {
+    return { dtype, shape: [bits.length], data: new Uint8Array(Uint16Array.from(bits).buffer) };
+  };
+
+  it("reads binary16 by IEEE 754: zeros, subnormal numbers, the ends of the range", () => {
+    const subnormal = [0x0001, 0x8001, 0x0200, 0x03ff];
+    const normal = [0x0400, 0x3555, 0x3c00, 0x3c01, 0xc000, 0x7bff];
+    const values = [...asFloat32(bits16("F16", 0x0000, 0x8000, ...subnormal, ...normal))];
+    expect(values).toEqual([
+      ...[0, -0, 2 ** -24, -(2 ** -24), 2 ** -15, 1023 * 2 ** -24],
+      ...[2 ** -14, 0.333251953125, 1, 1.0009765625, -2, 65504],
+    ]);
+    expect([...asFloat32(bits16("F16", 0x7c00, 0xfc00, 0x7e00, 0xfc01))]).toEqual([
+      ...[Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, Number.NaN],
+    ]);
+  });
+
+  it("reads bfloat16 as the upper half of a float32", () => {
+    const values = asFloat32(bits16("BF16", 0x3f80, 0xbf80, 0x4049, 0x8000, 0x0001, 0x7f7f, 0xff80, 0x7fc0));
+    // The smallest subnormal number of float32 is 2^-149; 16 of its bits are cut off.
+    const largest = (2 - 2 ** -7) * 2 ** 127;
+    expect([...values]).toEqual([1, -1, 3.140625, -0, 2 ** -133, largest, Number.NEGATIVE_INFINITY, Number.NaN]);
+  });
+
+  it("rounds float64 to the nearest float32, ties to even", () => {
+    const given = [
+      0.1,
+      1 + 2 ** -24,
+      1 + 3 * 2 ** -24,
+      1 + 2 ** -24 + 2 ** -50,
+      2 ** -149,
+      2 ** -150,
+      -(2 ** -160),
+      1e39,
+    ];
+    const tensor: TensorData = { dtype: "F64", shape: [8], data: new Uint8Array(Float64Array.from(given).buffer) };
+    const expected = [13421773 * 2 ** -27, 1, 1 + 2 ** -22, 1 + 2 ** -23, 2 ** -149, 0, -0, Number.POSITIVE_INFINITY];
+    expect([...asFloat32(tensor)]).toEqual(expected);
+  });
+
+  it("reads them from any aligned place in memory", () => {
+    const { data } = bits16("F16", 0x7e00, 0x3c00, 0x7e00);
+    expect([...asFloat32({ dtype: "F16", shape: [1], data: data.subarray(2, 4) })]).toEqual([1]);
+  });
+
   it("refuses another dtype by the tensor's name", () => {
-    const tensor: TensorData = { dtype: "F16", shape: [1], data: new Uint8Array(2) };
+    const tensor: TensorData = { dtype: "I16", shape: [1], data: new Uint8Array(2) };
     expect(() => asFloat32(tensor, "agent: fc.bias")).toThrow(
-      expect.objectContaining({ kind: "input", message: "agent: fc.bias: the tensor must be F32, got F16" }),
+      expect.objectContaining({
+        kind: "input",
+        message:
+          "agent: fc.bias: the tensor must be F32, F16, BF16 or F64, got I16; save the weights as floating-point numbers",
+      }),
     );
+  });
+});
+
+describe("finiteFloat32", () => {
+  it.each([
+    ["NaN", Number.NaN],
+    ["Infinity", Number.POSITIVE_INFINITY],
+    ["-Infinity", Number.NEGATIVE_INFINITY],
+  ])("refuses %s by the tensor's name and its place", (name, value) => {
+    const error = refusal(() => finiteFloat32(float32Tensor([3], Float32Array.of(1, 2, value)), "a.pth: fc.bias"));
+    expect([error.exitCode, error.message]).toEqual([
+      7,
+      `a.pth: fc.bias: must hold finite numbers, got ${name} as element 2 of 3; use an earlier or another checkpoint`,
+    ]);
+  });
+
+  it("refuses what float32 has no room for, and takes the largest that it has", () => {
+    const largest = (2 - 2 ** -23) * 2 ** 127;
+    const of = (value: number): TensorData => {
+      return { dtype: "F64", shape: [], data: new Uint8Array(Float64Array.of(value).buffer) };
+    };
+    expect([...finiteFloat32(of(largest), "w")]).toEqual([largest]);
+    expect(refusal(() => finiteFloat32(of(1e39), "w")).kind).toBe("notFinite");
   });
 });

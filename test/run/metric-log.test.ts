@@ -36,7 +36,7 @@ describe("readMetrics", () => {
   });
 
   it.each([
-    ["nothing", "", "must be a JSON object, got "],
+    ["nothing", "", 'must be a JSON object, got ""'],
     ["a list", "[1]", "must be a JSON object, got [1]"],
     ["half an epoch", '{"epoch":0.5,"split":"train"}', "epoch must be a whole number, got 0.5"],
     ["no split", '{"epoch":1}', "split must be text"],

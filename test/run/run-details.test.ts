@@ -228,7 +228,7 @@ describe("the logs", () => {
     mkdirSync(dir);
     const log = new MetricLog(dir);
     log.append({ epoch: 1, split: "train" });
-    const lengths = log.sync();
+    const { logs: lengths } = log.sync();
     log.close();
     const [name] = events(dir);
     const sizes = ["metrics.jsonl", name].map((file) => [file, readFileSync(join(dir, file)).length]);
@@ -240,14 +240,9 @@ describe("the logs", () => {
     for (const name of ["metrics.jsonl", "events.out.tfevents.1.a", "events.out.tfevents.2.b", "config.json"]) {
       writeFileSync(join(dir, name), "0123456789");
     }
-    const lengths = new Map([
-      ["metrics.jsonl", 4],
-      ["events.out.tfevents.1.a", 12],
-      ["gone", 3],
-      ["never", 0],
-    ]);
+    const logs = { "metrics.jsonl": 4, "events.out.tfevents.1.a": 12, gone: 3, never: 0 };
     const lost = "shorter than at the last checkpoint; some of its lines are lost";
-    expect(cutLogs(dir, lengths).sort()).toEqual([
+    expect(cutLogs(dir, { logs }).sort()).toEqual([
       `${join(dir, "events.out.tfevents.1.a")}: ${lost}`,
       `${join(dir, "gone")}: ${lost}`,
     ]);

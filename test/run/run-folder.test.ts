@@ -18,6 +18,7 @@ import { checkpointName } from "../../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { readMetrics } from "../../src/run/metric-log.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
+import { rewriteState } from "../checkpoints/rewrite-state.ts";
 import { decodeEvents } from "../formats/decode-events.ts";
 import { refusal } from "../refusal.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -42,6 +43,18 @@ function runWith(...steps: number[]): void {
 
 const checkpoint = (step: number, file = "") => join(dir, "checkpoints", save(step).name, file);
 
+const eventsName = () => readdirSync(dir).find((name) => name.startsWith("events"))!;
+
+/** Changes the first digit after `text` in a file of the run. */
+function changeDigit(name: string, text: string): void {
+  const bytes = readFileSync(join(dir, name));
+  const isDigit = (byte: number) => byte >= 0x30 && byte <= 0x39;
+  const at = bytes.indexOf(text) + text.length;
+  const digit = at + bytes.subarray(at).findIndex(isDigit);
+  bytes[digit] = bytes[digit] === 0x37 ? 0x38 : 0x37;
+  writeFileSync(join(dir, name), bytes);
+}
+
 function flipByte(path: string): void {
   const bytes = readFileSync(path);
   bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
@@ -52,7 +65,9 @@ describe("RunFolder.create", () => {
   it("writes the configuration and holds the folder", () => {
     const run = RunFolder.create(dir, config);
     const saved = JSON.parse(readFileSync(join(dir, "config.json"), "utf8"));
-    expect(saved).toEqual({ format: 1, ...config, created: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) });
+    const { sha256, ...rest } = saved;
+    expect(rest).toEqual({ format: 1, ...config, created: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) });
+    expect(sha256).toBe(createHash("sha256").update(JSON.stringify(rest)).digest("hex"));
     expect(refusal(() => RunFolder.create(dir, config)).message).toBe(
       `${join(dir, "run.lock")}: the run folder is in use by process ${process.pid}; ` +
         "wait for it to end, or give another --cv_dir",
@@ -106,7 +121,11 @@ describe("RunFolder.save", () => {
     }
     expect(listed.progress).toEqual(save(3).progress);
     expect(listed.config.stage).toBe("pretrain");
-    expect(listed.logs["metrics.jsonl"]).toBe(readFileSync(join(dir, "metrics.jsonl")).length);
+    for (const name of ["metrics.jsonl", eventsName()]) {
+      const bytes = readFileSync(join(dir, name));
+      expect(listed.logs[name]).toBe(bytes.length);
+      expect(listed.logHashes[name]).toBe(createHash("sha256").update(bytes).digest("hex"));
+    }
   });
 
   it("points best and last by relative links, so that a run folder can be moved", () => {
@@ -215,6 +234,73 @@ describe("RunFolder.resume", () => {
     expect(notes).toEqual([
       `${join(dir, "metrics.jsonl")}: shorter than at the last checkpoint; some of its lines are lost`,
     ]);
+  });
+
+  it.each<[string, () => string, string]>([
+    ["metrics.jsonl", () => "metrics.jsonl", "accuracy"],
+    ["the event file", eventsName, "train_accuracy"],
+  ])("refuses %s with one byte that has changed, and cuts nothing", (_, name, text) => {
+    runWith(1, 2);
+    appendFileSync(join(dir, "metrics.jsonl"), "half a li");
+    const { logs, logHashes } = JSON.parse(readFileSync(checkpoint(2, "state.json"), "utf8"));
+    const file = name();
+    if (text === "accuracy") changeDigit(file, text);
+    else flipByte(join(dir, file));
+    const before = readFileSync(join(dir, file));
+    const got = createHash("sha256").update(before.subarray(0, logs[file])).digest("hex");
+    const error = refusal(() => RunFolder.resume(dir, config));
+    expect([error.exitCode, error.message]).toEqual([
+      3,
+      `${join(dir, file)}: the first ${logs[file]} bytes must have the SHA-256 that they had at the last checkpoint, ` +
+        `${logHashes[file]}, got ${got}; restore it from a copy, or remove it to go on without it`,
+    ]);
+    expect(readFileSync(join(dir, file))).toEqual(before);
+    expect(readFileSync(join(dir, "metrics.jsonl"), "utf8").endsWith("half a li")).toBe(true);
+    expect(existsSync(join(dir, "run.lock"))).toBe(false);
+    rmSync(join(dir, file));
+    const { run, notes } = RunFolder.resume(dir, config);
+    run.save(save(3));
+    run.close();
+    expect(notes).toEqual([`${join(dir, file)}: shorter than at the last checkpoint; some of its lines are lost`]);
+    RunFolder.resume(dir, config).run.close();
+  });
+
+  it.each([
+    ["an option", "lr"],
+    ["a date", "created"],
+  ])("refuses a configuration with one digit of %s that has changed", (_, text) => {
+    runWith(1);
+    changeDigit("config.json", `"${text}"`);
+    const error = refusal(() => RunFolder.resume(dir, config));
+    expect([error.exitCode, error.message]).toEqual([
+      3,
+      `${join(dir, "config.json")}: does not match its own checksum; ` +
+        "restore it; state.json of each checkpoint holds the same as config",
+    ]);
+  });
+
+  it("takes the logs and the configuration of an older version, which have no hashes", () => {
+    runWith(1);
+    rewriteState(checkpoint(1), (state) => {
+      delete (state as Partial<Record<"logHashes", unknown>>).logHashes;
+    });
+    changeDigit("metrics.jsonl", "accuracy");
+    const { sha256: _, ...older } = JSON.parse(readFileSync(join(dir, "config.json"), "utf8"));
+    writeFileSync(join(dir, "config.json"), JSON.stringify(older));
+    const { run, notes } = RunFolder.resume(dir, config);
+    expect(notes).toEqual([]);
+    run.save(save(2));
+    run.close();
+    // From then on it has them.
+    changeDigit("metrics.jsonl", "accuracy");
+    expect(refusal(() => RunFolder.resume(dir, config)).message).toContain("metrics.jsonl: the first ");
+  });
+
+  it("goes on after other options that change nothing, cut before its next save", () => {
+    runWith(1);
+    const other = { ...config, options: { ...config.options, cv_dir: "elsewhere" } };
+    RunFolder.resume(dir, other).run.close();
+    RunFolder.resume(dir, config).run.close();
   });
 
   it("refuses other options and other data, all of them listed", () => {
@@ -409,5 +495,30 @@ describe("openCheckpoint", () => {
       `${dir}: the run has made no checkpoint yet; let it train longer`,
     );
     expect(refusal(() => openCheckpoint(dir)).exitCode).toBe(3);
+  });
+});
+
+describe("readMetrics", () => {
+  it("refuses numbers that have changed since the last checkpoint, and takes what came after it", () => {
+    runWith(1, 2);
+    appendFileSync(join(dir, "metrics.jsonl"), '{"epoch":3,"split":"train"}\n');
+    expect(readMetrics(dir).map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+    const whole = readFileSync(join(dir, "metrics.jsonl"));
+    changeDigit("metrics.jsonl", "accuracy");
+    expect(() => readMetrics(dir)).toThrow(
+      expect.objectContaining({
+        kind: "input",
+        message: expect.stringMatching(/metrics\.jsonl: the first \d+ bytes must have/),
+      }),
+    );
+    writeFileSync(join(dir, "metrics.jsonl"), whole);
+    writeFileSync(checkpoint(2, "state.json"), "{");
+    expect(readMetrics(dir).map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
+  });
+
+  it("does not look at the event file, which it does not read", () => {
+    runWith(1);
+    flipByte(join(dir, eventsName()));
+    expect(readMetrics(dir).map(({ epoch }) => epoch)).toEqual([1]);
   });
 });

@@ -51,7 +51,7 @@ describe("a training that cannot start", () => {
       "a policy where a classifier belongs",
       "pretrain",
       { ckpt_hr_cl: run("agent.safetensors") },
-      "agent.safetensors: resnet_hr: conv1.weight: is missing",
+      "agent.safetensors: resnet_hr: must have the tensors of this model and no others, got ",
     ],
     ["a file without weights", "finetune2stream", from("hr", "text.pth"), "must be a file of torch.save"],
     ["the last of three networks missing", "finetune2stream", from("hr", "hr"), "must hold the network resnet_lr"],
@@ -65,7 +65,7 @@ describe("a training that cannot start", () => {
       "ImageNet weights of another network",
       "classifier_training",
       { pretrained: run("agent.safetensors") },
-      "conv1.weight: is missing",
+      "missing, e.g. conv1.weight",
     ],
     [
       "ImageNet weights that are not there",
@@ -109,7 +109,7 @@ describe("a run that cannot be opened", () => {
   it("leaves no tensor: to evaluate, for a file of weights of another model", async () => {
     const data_dir = await runs.makeFolder();
     const message = await cleanRefusal(() => evaluate(run("agent.safetensors"), { model: "R8_Scenes", data_dir }));
-    expect(message).toContain("conv1.weight: is missing");
+    expect(message).toContain("missing, e.g. conv1.weight");
   });
 });
 

@@ -118,11 +118,23 @@ describe("weights of a file", () => {
     expect(valuesIn(learner)).toEqual(taken(0.5, 1));
   });
 
+  it("are taken over as float32 from half precision", async () => {
+    // 0x3800 is 0.5 in binary16: exponent 14 − 15, no fraction.
+    const halves = [...stateOf(2, 0)].map(([name, { shape, data }]) => {
+      const bits = new Uint16Array(data.byteLength / 4).fill(0x3800);
+      return [name, { dtype: "F16", shape, data: new Uint8Array(bits.buffer) }] as const;
+    });
+    await start(saved(new Map(halves)));
+    expect(valuesIn(learner)).toEqual(taken(0.5, 0.5));
+  });
+
   it("are refused where the file's last layer has another name", async () => {
     learner.parameters.free();
     learner = ofTwoLayers("classifier");
     const path = saved(stateOf(2, 0.5));
-    await expect(start(path)).rejects.toThrow(`--pretrained ${path}: fc.weight: is not a parameter of this model`);
+    await expect(start(path)).rejects.toThrow(
+      `--pretrained ${path}: must have the tensors of this model and no others, got 2 unknown, e.g. fc.weight; `,
+    );
     expect(valuesIn(learner)).toMatchObject({ "classifier.weight": [1] });
   });
 

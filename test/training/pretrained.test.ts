@@ -104,9 +104,12 @@ it.each([
   await expect(startPretrained(imageNet, asked, settingOf(model, 10))).rejects.toThrow(message);
 });
 
-it("refuses a file of another network, naming the keys", async () => {
+it("refuses a file of another network, in one line with numbers", async () => {
+  // Of 16 blocks, each lacks conv3 and its batch norm (5 tensors), and the first one a downsample (5); the conv1 of each and the
+  // other three downsamples (5 each) have another shape.
   const learner = fresh("R50_ImgNet", 62, 2);
   await expect(startPretrained(learner, file, settingOf("R50_ImgNet", 62))).rejects.toThrow(
-    `--pretrained ${file}: layer1.0.conv1.weight: must have shape [64,64,1,1], got [64,64,3,3]`,
+    `--pretrained ${file}: must have the tensors of this model and no others, got 85 missing, e.g. layer1.0.downsample.0.weight; ` +
+      "31 of another shape, e.g. layer1.0.conv1.weight [64,64,3,3] instead of [64,64,1,1]; use a checkpoint of this model, or another --model",
   );
 });

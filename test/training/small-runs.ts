@@ -1,5 +1,5 @@
 /** Runs that train in a second or two, in the test's own process, one from the other's run folder; and what they leave. */
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
@@ -59,6 +59,12 @@ export class SmallRuns {
   copy(from: string, to: string): string {
     cpSync(this.at(from), this.at(to), { recursive: true, verbatimSymlinks: true });
     return this.at(to);
+  }
+
+  /** Makes a link of the run folder `name`, such as `last`, name another checkpoint. */
+  link(name: string, link: string, target: string): void {
+    rmSync(this.at(name, link));
+    symlinkSync(target, this.at(name, link));
   }
 }
 

@@ -294,7 +294,9 @@ it("a file of weights, which says nothing of its model, is taken for what it is 
   const { parameters } = fresh("resnet_hr", 7);
   writeFileSync(at("hr.safetensors"), encodeSafetensors(parameters.stateDict()));
   parameters.free();
-  expect(checkpointOf("--ckpt_hr_cl", at("hr.safetensors"), findModel(named)).path).toBe(at("hr.safetensors"));
+  expect(checkpointOf({ flag: "--ckpt_hr_cl", path: at("hr.safetensors") }, findModel(named)).path).toBe(
+    at("hr.safetensors"),
+  );
 });
 
 describe("what a stage stands on", () => {
