@@ -3,6 +3,7 @@
  * reader and one entry here. The list is cheap: a reader is loaded when it is asked for.
  */
 
+import { dirname, resolve } from "node:path";
 import { fault } from "../errors.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
 
@@ -43,10 +44,20 @@ export async function readersFrom(preferred?: DatasetName): Promise<NamedReader[
   return Promise.all(Array.from(names, async (name) => ({ name, reader: await readerOf(name) })));
 }
 
-/** The first of the data sets that lies in a folder. @throws input: none of them */
-export async function findDataset(dataDir: string, among: readonly NamedReader[]): Promise<NamedReader> {
+async function datasetIn(dataDir: string, among: readonly NamedReader[]): Promise<NamedReader | undefined> {
   for (const candidate of among) {
     if (await candidate.reader.files?.lieIn(dataDir)) return candidate;
+  }
+  return undefined;
+}
+
+/** The first of the data sets that lies in a folder. @throws input: none of them */
+export async function findDataset(dataDir: string, among: readonly NamedReader[]): Promise<NamedReader> {
+  const found = await datasetIn(dataDir, among);
+  if (found !== undefined) return found;
+  const above = dirname(resolve(dataDir));
+  if ((await datasetIn(above, among)) !== undefined) {
+    throw fault("input", { where: dataDir, rule: "must be a data set, and is a part of one", next: `give ${above}` });
   }
   const words = [...new Set(among.flatMap(({ reader }) => reader.files?.words ?? []))];
   const rule = `must hold ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;

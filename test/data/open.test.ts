@@ -95,6 +95,16 @@ describe("openDataSplits", () => {
     expect(error.exitCode).toBe(3);
   });
 
+  it("knows a part of a data set", async () => {
+    const dataDir = await newFolder();
+    await mkdir(join(dataDir, "train", "a"), { recursive: true });
+    await mkdir(join(dataDir, "test", "a"), { recursive: true });
+    for (const part of ["train", "train/../test/"]) {
+      const { message } = await failure({ dataDir: join(dataDir, part), imageSize: 32 });
+      expect(message).toBe(`${join(dataDir, part)}: must be a data set, and is a part of one; give ${dataDir}`);
+    }
+  });
+
   it("names a folder that is not there, and one that was not given", async () => {
     const dataDir = join(folder, "nowhere");
     const absent = await failure({ dataDir, dataset: "cifar10", imageSize: 32 });
