@@ -27,6 +27,7 @@ describe("the registry of data sets", () => {
   it("loads no reader before it is asked for one: the command line takes its names from here", () => {
     const text = readFileSync(join(import.meta.dirname, "../../src/data/dataset-registry.ts"), "utf8");
     const loaded = Array.from(text.matchAll(/^import (type )?.*? from "([^"]+)";$/gm));
-    expect(loaded.filter(([, type]) => type === undefined).map(([, , path]) => path)).toEqual(["../errors.ts"]);
+    const paths = loaded.filter(([, type]) => type === undefined).map(([, , path]) => path);
+    expect(paths.filter((path) => path.startsWith("."))).toEqual(["../errors.ts"]);
   });
 });

@@ -31,12 +31,13 @@ describe("a run by values", () => {
     expect(policyOf("hr")).toEqual([1, "mean"]);
   });
 
-  it("has a policy of five planes whose last layer sees a map of 4 × 4, or one that sees the picture", () => {
+  it("has a policy of five planes, or one that sees the picture, with the head that keeps the map", () => {
     const shapesOf = (name: string) =>
-      ["features.conv1.weight", "logit.weight"].map((weight) => weightsOf(name).get(weight)!.shape);
+      ["features.conv1.weight", "logit.weight", "logit_map.weight"].map((weight) => weightsOf(name).get(weight)!.shape);
     expect(shapesOf("rounds")).toEqual([
       [16, 5, 3, 3],
-      [16, 64 * 4 * 4],
+      [16, 64],
+      [1, 64],
     ]);
     expect(shapesOf("once")[0]).toEqual([16, 3, 3, 3]);
   });
