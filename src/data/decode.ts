@@ -4,6 +4,7 @@
  * (byte-pictures.ts). Resizing is our own (resize.ts).
  */
 
+import { stat } from "node:fs/promises";
 import sharp from "sharp";
 import { reasonToRefuse } from "./byte-pictures.ts";
 import { type Pixels, resizeAndCrop } from "./resize.ts";
@@ -18,6 +19,9 @@ sharp.cache(false);
 /** @throws an Error whose message is the reason in one line: not an image, cut off, too large, not bytes of RGB or grey */
 export async function decodePixels(path: string): Promise<Pixels> {
   try {
+    // A pipe may never end, and a device never does. What is not there, sharp says better.
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile() === false) throw new Error("not a file, but a folder, a pipe or a device");
     const image = sharp(path, { limitInputPixels: mostPixels, failOn: "error" });
     const refused = reasonToRefuse(await image.metadata());
     if (refused !== undefined) throw new Error(refused);

@@ -1,4 +1,5 @@
 /** Pictures whose values are colours are read as they are; of all others a line says what they are and how to convert them. */
+import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -131,4 +132,12 @@ describe("every command that reads pictures refuses them by name", () => {
       `zoo_0_0_rgb.jpg: must be a picture, got ${reason}`,
     );
   });
+});
+
+it("a pipe is not waited for, and a device not read", async () => {
+  const pipe = join(temporaryFolder(onTestFinished), "pipe.png");
+  execFileSync("mkfifo", [pipe]);
+  for (const path of [pipe, "/dev/zero"]) {
+    await expect(decodePixels(path)).rejects.toThrow("not a file, but a folder, a pipe or a device");
+  }
 });
