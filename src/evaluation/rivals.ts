@@ -12,7 +12,7 @@ import { choosingImages } from "./calibrate.ts";
 import { imageByImage, type MasksOf } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import { scoreMasks } from "./score-masks.ts";
-import { atBudget, atOnceShares, countsOf, decideAtOnce, type MixedPlan, type Stage } from "./staged.ts";
+import { atBudget, atOnceShares, countsOf, decideAtOnce, filledUp, type MixedPlan, type Stage } from "./staged.ts";
 
 export const rivalNames = ["one fixed mask", "how many, by confidence"] as const;
 
@@ -34,7 +34,9 @@ export class Rivals {
   /** Their masks with this mean number of patches, in the order of {@link rivalNames}. */
   async at(patches: number): Promise<MasksOf[]> {
     this.#stages ??= this.#scored();
-    return [this.#fixed(patches), this.#cascade(atBudget(decideAtOnce, await this.#stages, patches))];
+    const stages = await this.#stages;
+    const plans = filledUp(atBudget(decideAtOnce, stages, patches), stages, patches);
+    return [this.#fixed(patches), this.#cascade(plans)];
   }
 
   /** Between two whole numbers, some images get one patch more. */

@@ -144,6 +144,22 @@ export function atBudget(planAt: PlanAt, stages: readonly Stage[], budget: numbe
   return { few: planAt(stages, dear), many: planAt(stages, cheap), share };
 }
 
+/**
+ * The same plans, and where they take fewer patches than `budget`, since even free ones are not worth that many, with all
+ * patches for as many images as it takes: what is compared at a number of patches must have that number.
+ */
+export function filledUp(plans: MixedPlan, stages: readonly Stage[], budget: number): MixedPlan {
+  const taken = outcomeOf(plans, stages).patches;
+  const last = stages.length - 1;
+  if (taken > budget - 0.01) return plans;
+  const all: Plan = ([{ confidence }]) => new Uint8Array(confidence.length).fill(last);
+  return {
+    few: plans.share === 1 ? plans.many : plans.few,
+    many: all,
+    share: (budget - taken) / (stages[last].patches - taken),
+  };
+}
+
 /** What comes of plans on images: the weighted mean of the two. */
 export function outcomeOf({ few, many, share }: MixedPlan, stages: readonly Stage[]): Outcome {
   const [less, more] = [few, many].map((plan) => plan(stages));

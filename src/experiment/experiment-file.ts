@@ -8,7 +8,7 @@
  *       policy: { stage: pretrain, ckpt_hr_cl: hr, max_epochs: 10 }
  *     gallery: policy
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
@@ -218,6 +218,7 @@ function sayable(one: Fault): Fault {
 function parseYaml(file: string): unknown {
   let text: string;
   try {
+    if (statSync(file).isFile() === false) throw new Error("not a file");
     text = readFileSync(file, "utf8");
   } catch (cause) {
     const got = cause instanceof Error && "code" in cause ? cause.code : cause;

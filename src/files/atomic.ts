@@ -74,8 +74,10 @@ function makeMissing(path: string): void {
 
 /** Throws "system" unless a file can be made at `path`: for what is written after long work, before that begins. */
 export function assertWritable(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw fault("system", { where: path, rule: "must not be a folder", next: "give the name of a file" });
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isFile()) {
+    const kind = found.isDirectory() ? "a folder" : "a pipe or a device";
+    throw fault("system", { where: path, rule: `must not be ${kind}`, next: "give the name of a file" });
   }
   try {
     accessSync(dirname(path), constants.W_OK);

@@ -4,7 +4,7 @@
  */
 import { statSync } from "node:fs";
 import { z } from "zod";
-import { parseAs, readJson } from "../checkpoints/checkpoint.ts";
+import { parseAs, readJson, verifyChecksum, withChecksum } from "../checkpoints/checkpoint.ts";
 import { besideWeights, weightsHash } from "../checkpoints/stored-choice.ts";
 import { fault } from "../errors.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
@@ -41,7 +41,7 @@ const again = "measure again: patchdrop headroom";
 /** Stores it with its checkpoint, in place of one that was there, and returns the file. @throws system */
 export function writeHeadroom({ checkpoint, ...found }: Headroom): string {
   const file = headroomFile(checkpoint);
-  const stored = { format: 1, ...found, weights: weightsHash(checkpoint) };
+  const stored = withChecksum({ format: 1, ...found, weights: weightsHash(checkpoint) });
   writeFileAtomic(file, new TextEncoder().encode(`${JSON.stringify(stored, null, 2)}\n`));
   return file;
 }
@@ -54,7 +54,9 @@ export function writeHeadroom({ checkpoint, ...found }: Headroom): string {
 export function readHeadroom(checkpoint: string): StoredHeadroom | undefined {
   const file = headroomFile(checkpoint);
   if (statSync(file, { throwIfNoEntry: false }) === undefined) return undefined;
-  const { format: _, weights, verdict, ...found } = parseAs(headroomSchema, readJson(file, again), file);
+  const value = readJson(file, again);
+  verifyChecksum(value, file, again);
+  const { format: _, weights, verdict, ...found } = parseAs(headroomSchema, value, file);
   if (weights === weightsHash(checkpoint)) return { ...found, verdict: { best: undefined, ...verdict } };
   throw fault("input", { where: file, rule: "must have been measured with the weights beside it", next: again });
 }

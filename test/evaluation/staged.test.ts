@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { atBudget, decideAtOnce, decideInRounds, outcomeOf, type Stage } from "../../src/evaluation/staged.ts";
+import {
+  atBudget,
+  decideAtOnce,
+  decideInRounds,
+  filledUp,
+  outcomeOf,
+  type Stage,
+} from "../../src/evaluation/staged.ts";
 
 /** Forty images: the first twenty are easy and seem so, the others are right with four patches only. */
 const easy = Array.from({ length: 40 }, (_, i) => i < 20);
@@ -42,6 +49,15 @@ describe.each(both)("%s", (_, planAt) => {
     const { patches, right } = outcomeOf(atBudget(planAt, stages, 3.5), stages);
     expect(patches).toBeLessThanOrEqual(3.5);
     expect(mean(right)).toBe(1);
+  });
+
+  it("is filled up with all patches of some images where a number must be reached, and else stays as it is", () => {
+    const plans = atBudget(planAt, stages, 3.5);
+    const { patches, right } = outcomeOf(filledUp(plans, stages, 3.5), stages);
+    expect(patches).toBeCloseTo(3.5, 6);
+    expect(mean(right)).toBeCloseTo(1, 6);
+    const enough = atBudget(planAt, stages, 1);
+    expect(filledUp(enough, stages, 1)).toBe(enough);
   });
 });
 
