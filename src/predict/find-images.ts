@@ -22,18 +22,20 @@ const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 export async function findImages(args: readonly string[], list: Readable): Promise<string[]> {
   const found = new Set<string>();
   for (const argument of args) {
-    const before = found.size;
     for await (const path of argument === "-" ? linesOf(list) : await pathsOf(argument)) found.add(path);
-    if (argument !== "-" || found.size > before) continue;
-    throw fault("input", { where: "-", rule: "must have the path of at least one image, one a line", got: "nothing" });
   }
   return [...found];
 }
 
 async function* linesOf(list: Readable): AsyncGenerator<string> {
+  let isEmpty = true;
   for await (const line of createInterface({ input: list, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (line !== "") yield line;
+    if (line === "") continue;
+    isEmpty = false;
+    yield line;
   }
+  if (!isEmpty) return;
+  throw fault("input", { where: "-", rule: "must have the path of at least one image, one a line", got: "nothing" });
 }
 
 async function pathsOf(argument: string): Promise<readonly string[]> {

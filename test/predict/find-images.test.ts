@@ -50,6 +50,10 @@ it("a list may end its lines as it likes, and stands where it is named", async (
   expect(await found(["notes.txt", "-"], list)).toEqual(["notes.txt", "b.png", "with space.png", "deep/d.png"]);
 });
 
+it("a list may name what was named before it, and nothing else", async () => {
+  expect(await found(["b.png", "-"], `${join(folder, "b.png")}\n`)).toEqual(["b.png"]);
+});
+
 it("a list of nothing is an error", async () => {
   const message = "-: must have the path of at least one image, one a line, got nothing";
   await expect(found(["-"], "\n\n")).rejects.toMatchObject({ kind: "input", message });
