@@ -8,11 +8,12 @@
  *       policy: { stage: pretrain, ckpt_hr_cl: hr, max_epochs: 10 }
  *     gallery: policy
  */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
+import { readRegular } from "../files/read.ts";
 import { listed } from "../options/option.ts";
 import { faultsOf } from "../options/parse.ts";
 import { parseOptions, type StageName, type StageOptions, stageNames } from "../options/stage-options.ts";
@@ -218,8 +219,7 @@ function sayable(one: Fault): Fault {
 function parseYaml(file: string): unknown {
   let text: string;
   try {
-    if (statSync(file).isFile() === false) throw new Error("not a file");
-    text = readFileSync(file, "utf8");
+    text = readRegular(file).toString("utf8");
   } catch (cause) {
     const got = cause instanceof Error && "code" in cause ? cause.code : cause;
     const next = "see configs/ for examples";

@@ -22,8 +22,8 @@ export function readBytesIfAny(path: string): Buffer | undefined {
   }
 }
 
-/** A pipe may never end, and a device never does. */
-function readRegular(path: string): Buffer {
+/** A pipe may never end, and a device never does. Throws what Node throws, and an Error for these. */
+export function readRegular(path: string): Buffer {
   const found = statSync(path);
   if (!found.isFile() && !found.isDirectory()) throw new Error("neither a file nor a folder, but a pipe or a device");
   return readFileSync(path);

@@ -34,7 +34,7 @@ const headroomSchema = z.object({
   weights: z.string(),
 });
 
-export type StoredHeadroom = Omit<Headroom, "checkpoint">;
+type StoredHeadroom = Omit<Headroom, "checkpoint">;
 
 const again = "measure again: patchdrop headroom";
 
@@ -62,6 +62,6 @@ export function readHeadroom(checkpoint: string): StoredHeadroom | undefined {
 }
 
 /** Where a checkpoint's headroom is stored. */
-export function headroomFile(checkpoint: string): string {
+function headroomFile(checkpoint: string): string {
   return besideWeights(checkpoint, "headroom.json");
 }

@@ -14,12 +14,11 @@ import {
   type ConvolutionSpec,
   type Layers,
   type Network,
-  type Parts,
   slidingOf,
 } from "./layers.ts";
 import type { Parameters, Weights } from "./parameters.ts";
 import { type Precision, precisionDType } from "./precision.ts";
-import { linearOfParts, TensorLayers } from "./tensor-layers.ts";
+import { TensorLayers } from "./tensor-layers.ts";
 
 /** How folded convolutions are computed. */
 export interface Kernels {
@@ -178,17 +177,7 @@ class Folded extends TensorLayers implements Layers<Tensor> {
     return this.#kernels.residual(x, shortcut, this.#convolutions.get(names.conv)!, activation);
   }
 
-  linear(x: Tensor, name: string, _outputs: number): Tensor {
-    return scope(() =>
-      ops.linear(ops.cast(x, "float32"), this.#linear(`${name}.weight`), this.#linear(`${name}.bias`)),
-    );
-  }
-
-  linearOfParts(x: Tensor, name: string, parts: Parts): Tensor {
-    return linearOfParts(x, this.#linear(`${name}.weight`), parts);
-  }
-
-  #linear(name: string): Tensor {
+  protected weight(name: string): Tensor {
     return this.#linears.get(name)!;
   }
 }

@@ -1,20 +1,26 @@
-/** The layers without weights, on tensors: what training and inference compute alike. Shapes are those of `Layers`. */
+/** The layers on tensors that training and inference compute alike. Shapes are those of `Layers`. */
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Parts } from "./layers.ts";
 
-/** `Layers.linearOfParts`, in float32. x [B, C, H, W], weight [1, C] → [B, rows·columns] */
-export function linearOfParts(x: Tensor, weight: Tensor, { rows, columns }: Parts): Tensor {
-  return scope(() => {
-    const [batch, channels] = x.shape;
-    const means = ops.adaptiveAveragePool(ops.cast(x, "float32"), rows, columns);
-    const parts = ops.reshape(ops.permute(means, [0, 2, 3, 1]), [batch, rows * columns, channels]);
-    return ops.reshape(ops.linear(parts, weight, null), [batch, rows * columns]);
-  });
-}
+export abstract class TensorLayers {
+  /** Of a linear layer, by its PyTorch name; float32. */
+  protected abstract weight(name: string): Tensor;
 
-export class TensorLayers {
+  linear(x: Tensor, name: string, _outputs: number): Tensor {
+    return scope(() => ops.linear(ops.cast(x, "float32"), this.weight(`${name}.weight`), this.weight(`${name}.bias`)));
+  }
+
+  linearOfParts(x: Tensor, name: string, { rows, columns }: Parts): Tensor {
+    return scope(() => {
+      const [batch, channels] = x.shape;
+      const means = ops.adaptiveAveragePool(ops.cast(x, "float32"), rows, columns);
+      const parts = ops.reshape(ops.permute(means, [0, 2, 3, 1]), [batch, rows * columns, channels]);
+      return ops.reshape(ops.linear(parts, this.weight(`${name}.weight`), null), [batch, rows * columns]);
+    });
+  }
+
   averagePool(x: Tensor, size: number): Tensor {
     return ops.averagePool(x, size);
   }

@@ -9,12 +9,11 @@ import {
   type ConvolutionSpec,
   type Layers,
   type Network,
-  type Parts,
   slidingOf,
 } from "./layers.ts";
 import type { Parameters, Weights } from "./parameters.ts";
 import { type Precision, precisionDType } from "./precision.ts";
-import { linearOfParts, TensorLayers } from "./tensor-layers.ts";
+import { TensorLayers } from "./tensor-layers.ts";
 
 /**
  * How batch norm treats a pass:
@@ -68,8 +67,8 @@ class Training extends TensorLayers implements Layers<Tensor> {
   convBn(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
     return scope(() =>
       this.#convBn(x, names, spec, {
-        weight: this.#weight(`${names.bn}.weight`),
-        bias: this.#weight(`${names.bn}.bias`),
+        weight: this.weight(`${names.bn}.weight`),
+        bias: this.weight(`${names.bn}.bias`),
       }),
     );
   }
@@ -81,8 +80,8 @@ class Training extends TensorLayers implements Layers<Tensor> {
   #negatedConvBn(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
     return scope(() =>
       this.#convBn(x, names, spec, {
-        weight: ops.neg(this.#weight(`${names.bn}.weight`)),
-        bias: ops.neg(this.#weight(`${names.bn}.bias`)),
+        weight: ops.neg(this.weight(`${names.bn}.weight`)),
+        bias: ops.neg(this.weight(`${names.bn}.bias`)),
       }),
     );
   }
@@ -93,10 +92,10 @@ class Training extends TensorLayers implements Layers<Tensor> {
     spec: ConvolutionSpec,
     affine: { weight: Tensor; bias: Tensor },
   ): Tensor {
-    const y = ops.conv2d(x, this.#weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
+    const y = ops.conv2d(x, this.weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
     const { epsilon, momentum } = batchNormOf(spec);
-    const runningMean = this.#weight(`${bn}.running_mean`);
-    const runningVar = this.#weight(`${bn}.running_var`);
+    const runningMean = this.weight(`${bn}.running_mean`);
+    const runningVar = this.weight(`${bn}.running_var`);
     return ops.batchNorm(
       y,
       { ...affine, runningMean, runningVar },
@@ -104,17 +103,7 @@ class Training extends TensorLayers implements Layers<Tensor> {
     );
   }
 
-  linear(x: Tensor, name: string, _outputs: number): Tensor {
-    return scope(() =>
-      ops.linear(ops.cast(x, "float32"), this.#weight(`${name}.weight`), this.#weight(`${name}.bias`)),
-    );
-  }
-
-  linearOfParts(x: Tensor, name: string, parts: Parts): Tensor {
-    return linearOfParts(x, this.#weight(`${name}.weight`), parts);
-  }
-
-  #weight(name: string): Tensor {
+  protected weight(name: string): Tensor {
     return this.#weights.get(name)!;
   }
 }

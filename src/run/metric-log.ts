@@ -110,7 +110,9 @@ export class MetricLog {
  * else than it did; "system".
  */
 export function cutLogs(folder: string, record: LogRecord): string[] {
-  const faults = Object.keys(record.logs).flatMap((name) => changeOf(folder, name, record));
+  const faults = Object.keys(record.logs).flatMap((name) =>
+    changeOf(folder, name, readBytesIfAny(join(folder, name)), record),
+  );
   if (faults.length > 0) throw fault("input", faults);
   const lengths = new Map(Object.entries(record.logs));
   const notes: string[] = [];
@@ -125,16 +127,19 @@ export function cutLogs(folder: string, record: LogRecord): string[] {
 }
 
 /** The fault of a log that is as long as it was when a checkpoint was made, and does not begin as it did. */
-function changeOf(folder: string, name: string, { logs, logHashes = {} }: LogRecord): Fault[] {
-  const where = join(folder, name);
-  const bytes = readBytesIfAny(where);
+function changeOf(
+  folder: string,
+  name: string,
+  bytes: Uint8Array | undefined,
+  { logs, logHashes = {} }: LogRecord,
+): Fault[] {
   const length = logs[name];
   const { [name]: wanted } = logHashes;
   if (wanted === undefined || bytes === undefined || bytes.length < length) return [];
   const got = sha256(bytes.subarray(0, length));
   if (got === wanted) return [];
   const rule = `the first ${length} bytes must have the SHA-256 that they had at the last checkpoint, ${wanted}`;
-  return [{ where, rule, got, next: "restore it from a copy, or remove it to go on without it" }];
+  return [{ where: join(folder, name), rule, got, next: "restore it from a copy, or remove it to go on without it" }];
 }
 
 /**
@@ -144,9 +149,9 @@ function changeOf(folder: string, name: string, { logs, logHashes = {} }: LogRec
  */
 export function readMetrics(folder: string): MetricRecord[] {
   const path = join(folder, metricsName);
-  const changes = changeOf(folder, metricsName, lastState(folder) ?? { logs: {} });
-  if (changes.length > 0) throw fault("input", changes);
   const bytes = readBytesIfAny(path);
+  const changes = changeOf(folder, metricsName, bytes, lastState(folder) ?? { logs: {} });
+  if (changes.length > 0) throw fault("input", changes);
   if (bytes === undefined) {
     throw fault("input", { where: path, rule: "does not exist", next: "give the --cv_dir of a training" });
   }
