@@ -7,6 +7,7 @@
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { full, type Tensor } from "../tensor/tensor.ts";
+import type { DrivenPrice } from "./driven-price.ts";
 
 /** What came of a mask: all that a reward may depend on. */
 export interface Outcome {
@@ -24,8 +25,8 @@ export interface Outcome {
 interface RewardNumbers {
   /** Reward of a wrong answer: a number of at most zero. */
   readonly penalty: number;
-  /** What a patch costs, in units of the label's probability; nothing when absent. */
-  readonly price?: number | undefined;
+  /** What a patch costs, in units of the label's probability, a number or []; nothing when absent. */
+  readonly price?: number | Tensor | undefined;
 }
 
 interface Rule {
@@ -57,7 +58,9 @@ export const rewards = {
     earned({ logits, targets, mask }, { price = 0 }) {
       const labels = ops.view(targets, [-1, 1]);
       const probability = ops.view(ops.gather(ops.softmax(logits, 1), 1, labels), [-1]);
-      return ops.subtract(probability, ops.sum(mask, [1]), price);
+      const count = ops.sum(mask, [1]);
+      if (typeof price === "number") return ops.subtract(probability, count, price);
+      return ops.subtract(probability, ops.mul(count, price));
     },
   },
 } satisfies Record<string, Rule>;
@@ -68,9 +71,12 @@ export interface RewardOptions extends RewardNumbers {
   readonly kind: RewardKind;
 }
 
-/** As the options of a stage name them. */
-export function rewardingOf({ reward: kind, penalty, price }: RewardNumbers & { reward: RewardKind }): RewardOptions {
-  return { kind, penalty, price };
+/** As the options of a stage name them; a price that is driven stands in for theirs. */
+export function rewardingOf(
+  { reward: kind, penalty, price }: RewardNumbers & { reward: RewardKind },
+  driven?: DrivenPrice,
+): RewardOptions {
+  return { kind, penalty, price: driven?.price ?? price };
 }
 
 /** R(a) of what came of masks, [B]. */

@@ -52,6 +52,13 @@ export const policyGroup = {
   estimator: oneOf("how the policy learns from rewards", estimators).default("self_critical"),
   reward: oneOf("what a mask earns", rewards).default("quadratic"),
   price: z.number().min(0).default(0.01).describe("with --reward priced, what a patch costs"),
+  target_patches: z
+    .number()
+    .positive()
+    .optional()
+    .describe(
+      "with --reward priced, the mean number of patches that the policy is to take: the price begins at --price and is driven there",
+    ),
   policy_head: policyHead
     .optional()
     .describe(

@@ -45,6 +45,8 @@ interface Progress {
   sinceBest?: number | undefined;
   /** The number of patches that the policy was left to decide; none of a classifier. */
   decided?: number | undefined;
+  /** What a patch costs, of a price that is driven. */
+  price?: number | undefined;
   /** Wall-clock time spent on the run so far, tests included. */
   seconds: number;
 }
@@ -73,11 +75,12 @@ export async function learnEpochs(
   /** Behind `step` steps of `epoch`, or, with none of them, behind the epoch before. */
   const save = (position: Pick<Progress, "epoch" | "step" | "metrics">, tested?: Metrics, isBest = false) => {
     const decided = learning.decided?.(position.step > 0 ? position.epoch : position.epoch - 1);
+    const price = learning.price?.value;
     const score = tested && { accuracy: tested.accuracy, reward: tested.reward };
     saveCheckpoint(
       run,
       learning,
-      { ...position, tested: score, bestScore, bestDecided, sinceBest, decided, seconds: clock() },
+      { ...position, tested: score, bestScore, bestDecided, sinceBest, decided, price, seconds: clock() },
       isBest,
     );
   };
@@ -99,8 +102,8 @@ export async function learnEpochs(
       test = tested ?? test;
 
       const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
-      const speed = toJson({ images_per_second: trained.imagesPerSecond });
-      run.log({ epoch: epoch + 1, split: "train", ...trained.metrics, lr, ...speed });
+      const besides = toJson({ price: learning.price?.value, images_per_second: trained.imagesPerSecond });
+      run.log({ epoch: epoch + 1, split: "train", ...trained.metrics, lr, ...besides });
       if (tested !== undefined) {
         run.log({ epoch: epoch + 1, split: tests, ...tested });
         reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, { train: trained.metrics, [tests]: tested }));
@@ -136,11 +139,13 @@ function stopwatch(before: number): () => number {
   return () => before + (performance.now() - began) / 1000;
 }
 
-/** Brings networks and optimizer to where the checkpoint has them. */
-function startOf(checkpoint: Checkpoint | undefined, { optimizer }: Learning): Progress {
+/** Brings the optimizer, and a price that is driven, to where the checkpoint has them. */
+function startOf(checkpoint: Checkpoint | undefined, { optimizer, price }: Learning): Progress {
   if (checkpoint === undefined) return { epoch: 0, step: 0, seconds: 0 };
   optimizer.load(checkpoint.optimizer, `${checkpoint.path}: optimizer`);
-  return checkpoint.progress as unknown as Progress;
+  const progress = checkpoint.progress as unknown as Progress;
+  if (price !== undefined && progress.price !== undefined) price.value = progress.price;
+  return progress;
 }
 
 function trainingLoader(train: Dataset, { batch_size, turns, seed }: StageOptions): Loader {

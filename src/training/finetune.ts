@@ -4,6 +4,7 @@
  *
  * Shapes: B batch, P patches, K classes.
  */
+import type { DrivenPrice } from "../method/driven-price.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { lowResolution, maskPatches } from "../method/images.ts";
 import { bounded } from "../method/policy.ts";
@@ -20,12 +21,14 @@ import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { checkTargetPatches, drivenPriceOf } from "./choose-price.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { adam } from "./pretrain.ts";
 import { type Setting, startNetworks } from "./setting.ts";
 
 /** Stage 3. */
 export function finetune(options: FinetuneOptions, setting: Setting): Learning {
+  checkTargetPatches(options, setting.model.grid.patches);
   const { agent, resnet_hr } = startNetworks(setting, options.seed, {
     agent: { flag: "--load", path: options.load },
     resnet_hr: { flag: "--ckpt_hr_cl", path: options.ckpt_hr_cl },
@@ -35,6 +38,7 @@ export function finetune(options: FinetuneOptions, setting: Setting): Learning {
 
 /** Stage 4: from stage 3's policy and classifier, with the low-resolution classifier beside. */
 export function finetune2stream(options: TwoStreamOptions, setting: Setting): Learning {
+  checkTargetPatches(options, setting.model.grid.patches);
   const start = { flag: "--load", path: options.load };
   const { agent, resnet_hr, resnet_lr } = startNetworks(setting, options.seed, {
     agent: start,
@@ -64,14 +68,19 @@ function finetuning(
   const learned = new Map([...networks].map(([name, { parameters }]) => [name, parameters] as const));
   if (lowClassifier !== undefined) networks.set("resnet_lr", lowClassifier);
   const optimizer = new Optimizer(learned, adam(options));
+  const price = drivenPriceOf(options, policy);
   return {
     networks,
     optimizer,
     uniformsPerImage:
       estimatorDraws(options, setting.model) + randomMaskDraws(options.random_masks, setting.model.grid.patches),
     rewarding: rewardingOf(options),
-    step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr }),
-    free: () => low?.free(),
+    price,
+    step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, price, optimizer, lr }),
+    free() {
+      low?.free();
+      price?.free();
+    },
   };
 }
 
@@ -82,6 +91,8 @@ export interface FinetuneContext {
     "alpha" | "beta" | "reward" | "penalty" | "fill" | "classifier_bn" | "policy_loss" | "estimator" | "random_masks"
   > &
     Partial<Pick<TwoStreamOptions, "two_stream_mix" | "price">>;
+  /** In the place of the options' price. */
+  price?: DrivenPrice | undefined;
   optimizer: Optimizer;
   lr: Rate;
 }
@@ -101,11 +112,11 @@ interface View {
 export function finetuneStep(
   { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
   { images, labels: targets, uniforms }: Batch,
-  { setting: { model, precision }, options, optimizer, lr }: FinetuneContext,
+  { setting: { model, precision }, options, price, optimizer, lr }: FinetuneContext,
 ): StepNumbers {
   const { alpha, beta, fill, classifier_bn, two_stream_mix, policy_loss, random_masks } = options;
   const estimator = estimatorOf(options.estimator);
-  const rewarding = rewardingOf(options);
+  const rewarding = rewardingOf(options, price);
   const [count] = targets.shape;
   const low = lowResolution(images, model);
   const view: View = { images, targets, low, lowLogits: lowClassifier?.forward(low) };
@@ -140,6 +151,7 @@ export function finetuneStep(
     const ofPolicy = policyLoss(probabilities, tried, { estimator, beta, over: "sum", images: policy_loss });
     const loss = ops.add(ofPolicy, classification.loss(learned, shown.targets));
     optimizer.step(loss, lr);
+    noGradients(() => price?.follow(probabilities));
     const [{ right: correct, reward: earned }] = tried;
     return { loss, correct, reward: earned, baselineReward: estimator.baseline(tried), mask: sampled };
   });

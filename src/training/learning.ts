@@ -1,4 +1,5 @@
 /** What a stage hands to the loop that all stages share: its step, its networks, and how it is tested. */
+import type { DrivenPrice } from "../method/driven-price.ts";
 import type { RewardOptions } from "../method/reward.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
 import type { Optimizer, Rate } from "../nn/optimizer.ts";
@@ -40,6 +41,8 @@ export interface Learning {
   readonly foldOf?: Uint8Array | undefined;
   /** What a test's masks earn; none of a classifier alone, whose best checkpoint is the most accurate. */
   readonly rewarding: RewardOptions | undefined;
+  /** A price that each step drives towards a number of patches; saved with the run's progress. */
+  readonly price?: DrivenPrice | undefined;
   /** The number of patches that are left to the policy in an epoch; all when absent. */
   decided?(epoch: number): number;
   /**

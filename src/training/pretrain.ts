@@ -6,6 +6,7 @@
  */
 import { foldsOf } from "../data/folds.ts";
 import { fault } from "../errors.ts";
+import type { DrivenPrice } from "../method/driven-price.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { lowResolution } from "../method/images.ts";
 import { bounded, decidedPatches, decideLeading } from "../method/policy.ts";
@@ -18,6 +19,7 @@ import { forward } from "../nn/training.ts";
 import type { PretrainOptions } from "../options/stage-options.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
+import { checkTargetPatches, drivenPriceOf } from "./choose-price.ts";
 import { type Judge, judgeMasks } from "./judge-masks.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { openJudges } from "./open-judges.ts";
@@ -25,14 +27,16 @@ import { type Setting, startNetworks } from "./setting.ts";
 import { valueStep } from "./value-step.ts";
 
 export function pretrain(options: PretrainOptions, setting: Setting): Learning {
-  checkValues(options, setting.model.grid.patches);
+  const { patches } = setting.model.grid;
+  checkValues(options, patches);
+  checkTargetPatches(options, patches);
   const { agent: policy, resnet_hr: classifier } = startNetworks(setting, options.seed, {
     agent: options.load === undefined ? "fresh" : { flag: "--load", path: options.load },
     resnet_hr: { flag: "--ckpt_hr_cl", path: options.ckpt_hr_cl },
   });
   const judge = judgeOf(options, setting, { policy, classifier });
+  const price = drivenPriceOf(options, policy);
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
-  const { patches } = setting.model.grid;
   const rewarding = rewardingOf(options);
   const { estimator, judges } = options;
   const learned: Pick<Learning, "uniformsPerImage" | "foldOf" | "decided" | "step"> =
@@ -46,7 +50,7 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
       : {
           uniformsPerImage: estimatorOf(estimator).drawsPerPatch * patches,
           decided: (epoch) => decidedPatches(epoch, patches, options.curriculum),
-          step: (batch, lr) => pretrainStep(policy, judge, batch, { setting, options, optimizer, lr }),
+          step: (batch, lr) => pretrainStep(policy, judge, batch, { setting, options, price, optimizer, lr }),
         };
   return {
     // The classifier is saved too, as it is: a checkpoint holds all that a resumed run and its users need.
@@ -57,7 +61,11 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
     optimizer,
     ...learned,
     rewarding,
-    free: () => judge.free(),
+    price,
+    free() {
+      judge.free();
+      price?.free();
+    },
   };
 }
 
@@ -103,6 +111,8 @@ interface StepContext {
   setting: Pick<Setting, "model" | "precision">;
   options: Pick<PretrainOptions, "alpha" | "beta" | "reward" | "penalty" | "curriculum" | "fill" | "estimator"> &
     Partial<Pick<PretrainOptions, "price">>;
+  /** In the place of the options' price. */
+  price?: DrivenPrice | undefined;
   optimizer: Optimizer;
   lr: Rate;
 }
@@ -115,12 +125,12 @@ export function pretrainStep(
   policy: Learner,
   judge: Judge,
   { images, labels, uniforms, epoch }: Batch,
-  { setting: { model, precision }, options, optimizer, lr }: StepContext,
+  { setting: { model, precision }, options, price, optimizer, lr }: StepContext,
 ): StepNumbers {
   const { grid } = model;
   const { alpha, beta, fill } = options;
   const estimator = estimatorOf(options.estimator);
-  const rewarding = rewardingOf(options);
+  const rewarding = rewardingOf(options, price);
   const decided = decidedPatches(epoch, grid.patches, options.curriculum);
   const low = lowResolution(images, model);
   return withGradients(() => {
@@ -133,6 +143,8 @@ export function pretrainStep(
     });
     const loss = policyLoss(probabilities, tried, { estimator, beta, over: "mean", decided });
     optimizer.step(loss, lr);
+    // The curriculum's patches are no choice of the policy.
+    if (decided === grid.patches) noGradients(() => price?.follow(probabilities));
     const [sampled] = tried;
     return {
       loss,

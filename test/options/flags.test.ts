@@ -31,7 +31,13 @@ const everyStage = [
 ];
 const policyStage = [
   ...["--alpha <n> = 0.8", "--beta <n> = 0", "--sigma <n> = 0.1"],
-  ...["--reward <quadratic|linear|priced> = quadratic", "--price <n> = 0.01", "--policy_head <mean|map>", fill],
+  ...[
+    "--reward <quadratic|linear|priced> = quadratic",
+    "--price <n> = 0.01",
+    "--target_patches <n>",
+    "--policy_head <mean|map>",
+    fill,
+  ],
   ...["--schedule <constant|multistep|step|onecycle> = constant", "--max_epochs <n> = 100"],
 ];
 const randomMasks = "--random_masks <n> = 0";
