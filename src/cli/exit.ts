@@ -12,7 +12,7 @@ export function finish(error: unknown, debug: boolean): never {
   }
   if (error instanceof Stopped) {
     process.stderr.write(`${error.message}\n`);
-    process.exit(signalExitCode(error.signal));
+    endBy(error.signal);
   }
   const code = error instanceof PatchDropError ? error.exitCode : exitCodes.internal;
   for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
@@ -23,7 +23,14 @@ export function finish(error: unknown, debug: boolean): never {
   process.exit(code);
 }
 
-/** Exit code of a process that a signal ended. */
-export function signalExitCode(signal: NodeJS.Signals): number {
-  return 128 + constants.signals[signal];
+/**
+ * Ends the process with the exit code of one that this signal ended. Of a terminal that was closed the signal itself ends it:
+ * Node would set the terminal back first, and abort where there is none.
+ */
+export function endBy(signal: NodeJS.Signals): never {
+  if (signal === "SIGHUP") {
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  }
+  process.exit(128 + constants.signals[signal]);
 }

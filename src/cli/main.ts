@@ -8,7 +8,7 @@ import { convertCommand } from "./convert-command.ts";
 import { dataCommand } from "./data-command.ts";
 import { doctorCommand } from "./doctor-command.ts";
 import { evalCommand } from "./eval-command.ts";
-import { finish, signalExitCode } from "./exit.ts";
+import { endBy, finish } from "./exit.ts";
 import { exportCommand } from "./export-command.ts";
 import { headroomCommand } from "./headroom-command.ts";
 import { modelsCommand } from "./models-command.ts";
@@ -54,7 +54,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.
 // A terminal that was closed must not keep a run from saving.
 process.stderr.on("error", () => undefined);
 // Node would open its debugger, to whoever is on this machine. A command that can stop in an orderly way takes this over.
-process.on("SIGUSR1", () => process.exit(signalExitCode("SIGUSR1")));
+process.on("SIGUSR1", () => endBy("SIGUSR1"));
 
 for (const command of withSubcommands(program)) command.exitOverride().helpOption("-h, --help", "print help");
 try {

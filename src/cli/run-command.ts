@@ -3,7 +3,7 @@ import { basename, extname, join } from "node:path";
 import { Command } from "commander";
 import { parseWith } from "../options/parse.ts";
 import { type RunOptions, runSchema } from "../options/run-options.ts";
-import { signalExitCode } from "./exit.ts";
+import { endBy } from "./exit.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
 const examples = `
@@ -49,7 +49,7 @@ export async function runExperimentFile(
   const { page, stopped } = result;
   if (stopped !== undefined) {
     process.stderr.write(`stopped by ${stopped}; everything is saved; continue with the same command\n`);
-    process.exit(signalExitCode(stopped));
+    endBy(stopped);
   }
   process.stdout.write(`${textTable(result)}\n\n${page}\n`);
 }

@@ -1,7 +1,7 @@
 /** The four trainings as subcommands: flags from the schema, then one call. */
 import { Command } from "commander";
 import { parseOptions, type StageName, schemas, stageNames } from "../options/stage-options.ts";
-import { signalExitCode } from "./exit.ts";
+import { endBy } from "./exit.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
 const descriptions: Record<StageName, string> = {
@@ -53,7 +53,7 @@ async function runStage(stage: StageName, given: Record<string, unknown>, quiet:
   const result = await train(stage, options, { reporter: terminalReporter({ quiet }) });
   if (result.stopped !== undefined) {
     process.stderr.write(`stopped by ${result.stopped}; everything is saved; continue with --resume\n`);
-    process.exit(signalExitCode(result.stopped));
+    endBy(result.stopped);
   }
   if (!quiet) process.stdout.write(`${result.run}\n`);
 }

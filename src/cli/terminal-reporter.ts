@@ -1,7 +1,7 @@
 /** How a command talks to a person while it works: a bar or lines on stderr, and signals turned into a request to stop. */
 import { createProgress } from "../utils/progress.ts";
 import type { Reporter } from "../utils/reporter.ts";
-import { signalExitCode } from "./exit.ts";
+import { endBy } from "./exit.ts";
 
 /**
  * A person's and a system's wish that the program ends, and those that batch systems and closed terminals send: USR1 is what
@@ -20,7 +20,7 @@ export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
   };
   for (const signal of stops) {
     process.removeAllListeners(signal).on(signal, () => {
-      if (stopping !== undefined) process.exit(signalExitCode(signal));
+      if (stopping !== undefined) endBy(signal);
       stopping = signal;
       note(`${signal}: stopping after this step; press Ctrl-C again to stop at once`);
     });

@@ -1,6 +1,6 @@
 /**
  * How far a long step is: a bar on a terminal, a line a minute elsewhere (a log file, a batch system), nothing with
- * `quiet`. No colours, so `NO_COLOR` asks for nothing more. A reader that goes away (EPIPE) silences it.
+ * `quiet`. No colours, so `NO_COLOR` asks for nothing more. A stream that can't be written to silences it.
  */
 
 import { SingleBar } from "cli-progress";
@@ -152,16 +152,18 @@ function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** Streams whose EPIPE is already handled: a run makes many progress displays on one stream. */
+/** Streams whose errors are already handled: a run makes many progress displays on one stream. */
 const closed = new WeakMap<NodeJS.WriteStream, { is: boolean }>();
 
-/** A writer that goes quiet when nobody reads any more. Other errors of the stream are thrown. */
+/**
+ * A writer that goes quiet when nobody can read any more: a reader that went away (EPIPE), a terminal that was closed (EIO), a
+ * full disk behind it. A run is worth more than what is said of it.
+ */
 function survivor(stream: NodeJS.WriteStream): { write(text: string): void; isOpen(): boolean } {
   let state = closed.get(stream);
   if (state === undefined) {
     const made = { is: false };
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
+    stream.on("error", () => {
       made.is = true;
     });
     closed.set(stream, made);

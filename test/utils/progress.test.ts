@@ -122,13 +122,18 @@ describe("createProgress", () => {
     expect(text()).toBe("");
   });
 
-  it.each([undefined, 80])("goes quiet when its reader is gone (columns %s)", async (columns) => {
+  it.each([
+    [undefined, "EPIPE"],
+    [80, "EPIPE"],
+    [80, "EIO"], // of a terminal that was closed
+    [undefined, "ENOSPC"],
+  ])("goes quiet when its stream can't be written to (columns %s, %s)", async (columns, code) => {
     let writes = 0;
     const writable = new Writable({
       autoDestroy: false,
       write(_chunk, _encoding, done) {
         writes++;
-        done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+        done(Object.assign(new Error(`write ${code}`), { code }));
       },
     });
     const out = Object.assign(writable, { isTTY: columns !== undefined, columns }) as unknown as NodeJS.WriteStream;
