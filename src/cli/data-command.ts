@@ -1,16 +1,38 @@
-/** `patchdrop data`: crops from fMoW's large images, and a check of a data set's files. */
+/** `patchdrop data`: a folder divided into training and test images, crops from fMoW's large images, a check of a data set's files. */
 import { Command } from "commander";
 import type { CropCounts } from "../data/fmow/crop.ts";
 import { exitCodes } from "../errors.ts";
-import { checkSchema, fmowSchema } from "../options/data-options.ts";
+import { checkSchema, fmowSchema, splitSchema } from "../options/data-options.ts";
 import { parseWith } from "../options/parse.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { addFlags, type Flags } from "./flags.ts";
 
 export function dataCommand(): Command {
   const command = new Command("data").description("Make a data set, or check one.").helpCommand(false);
-  command.addCommand(fmowCommand());
+  command.addCommand(splitCommand()).addCommand(fmowCommand());
   return command.addCommand(checkCommand());
+}
+
+const aboutSplit = [
+  "Divide a folder of class folders, <class>/…, into training and test images: write train.csv, test.csv and classes.txt",
+  "into it. No image is moved; the same folder is always divided in the same way.",
+].join(" ");
+
+const splitExamples = `
+Examples:
+  patchdrop data split --data_dir EuroSAT
+  patchdrop classifier_training --data_dir EuroSAT --val_fraction 0.1 --cv_dir runs/hr`;
+
+function splitCommand(): Command {
+  const command = new Command("split").summary("Divide a folder of class folders.").description(aboutSplit);
+  return addFlags(command, splitSchema)
+    .addHelpText("after", splitExamples)
+    .action(async (flags: Flags) => {
+      const { data_dir: dataDir, test_fraction: share } = parseWith(splitSchema, flags, "data split");
+      const { splitFolder } = await import("../data/split-folder.ts");
+      const { classes, train, test } = await splitFolder(dataDir, share);
+      process.stdout.write(`${classes} classes; train.csv: ${train} images, test.csv: ${test}\n`);
+    });
 }
 
 const aboutFmow = [

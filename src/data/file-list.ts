@@ -48,8 +48,13 @@ export class FileList {
     return this.labels.length;
   }
 
+  /** Relative to the root. */
+  name(index: number): string {
+    return this.#names.toString("utf8", this.#starts[index], this.#starts[index + 1] - 1);
+  }
+
   path(index: number): string {
-    return join(this.root, this.#names.toString("utf8", this.#starts[index], this.#starts[index + 1] - 1));
+    return join(this.root, this.name(index));
   }
 
   /** SHA-256 (hex) over names and labels: the same wherever the folder lies. */

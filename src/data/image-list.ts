@@ -39,6 +39,7 @@ interface ClassFolders {
 
 /** Number of files or folders that are looked at at the same time. */
 const parallel = 64;
+const splitNames = ["train", "test", "val"] as const;
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 
 /** True if there is a `train` folder with a folder in it. */
@@ -68,6 +69,36 @@ export async function listFiles(dataDir: string): Promise<ListedFiles> {
   });
   if (faults.length > 0) throw fault("input", faults);
   return { classes, ...splits };
+}
+
+/** True if there are two folders or more with an image in them, as of classes, and none is a split. */
+export async function isUndivided(dataDir: string): Promise<boolean> {
+  return listUndivided(dataDir).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Lists the images of a folder of class folders that is not divided into splits, sorted by name within each class.
+ * @throws input: fewer than two class folders; one that is empty, or looks like a split
+ */
+export async function listUndivided(dataDir: string): Promise<{ classes: readonly string[]; files: FileList }> {
+  const { classes, spelled } = classesOf(await subfolders(dataDir), dataDir);
+  const split = splitNames.find((name) => spelled.has(name));
+  if (split !== undefined) {
+    const rule = "must be a folder of class folders that is not divided yet";
+    throw fault("input", { where: dataDir, rule, got: `a folder ${split}/`, next: "use it as it is: --data_dir" });
+  }
+  if (classes.length < 2) {
+    const rule = "must hold one folder for each of two classes or more";
+    throw fault("input", { where: dataDir, rule, got: `${classes.length} folders` });
+  }
+  const faults: Fault[] = [];
+  const folders = classes.map((name) => spelled.get(name)!);
+  const files = await listSplit(dataDir, "", folders, faults);
+  if (faults.length > 0) throw fault("input", faults);
+  return { classes, files };
 }
 
 /** As {@link listFiles}, and looks at each file. */

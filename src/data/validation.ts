@@ -46,16 +46,24 @@ export function asHeldOut(data: DataSplits, { val_fraction: share, fold }: LeftO
 
 /** None where a side would have no images. */
 function dividedBy({ train, test }: DataSplits, share: number): DataSplits | undefined {
-  const held = heldOut(train.labels, train.classes.length, share);
+  const held = heldOut(train.labels, train.classes.length, share, "validation");
   const images = Uint32Array.from(train.labels.keys());
   const [val, learned] = [true, false].map((isHeld) => images.filter((image) => held.has(image) === isHeld));
   if (val.length === 0 || learned.length === 0) return undefined;
   return { train: new SubsetDataset(train, learned), test, val: new SubsetDataset(train, val) };
 }
 
-/** As many of each class as are nearest to its share. */
-function heldOut(labels: Int32Array, classes: number, share: number): Set<number> {
-  const order = new Random(0, "validation").shuffle(Uint32Array.from(labels.keys()));
+/**
+ * As many of each class as are nearest to its share: which, is chance, and the same for the same labels.
+ * @param purpose what they are held out for: each has a chance of its own
+ */
+export function heldOut(
+  labels: Int32Array,
+  classes: number,
+  share: number,
+  purpose: "validation" | "test",
+): Set<number> {
+  const order = new Random(0, purpose).shuffle(Uint32Array.from(labels.keys()));
   const wanted = Array.from({ length: classes }, () => 0);
   for (const label of labels) wanted[label] += share;
   const left = wanted.map(Math.round);

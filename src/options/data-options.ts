@@ -1,4 +1,4 @@
-/** The options of `patchdrop data fmow` and `patchdrop data check`. */
+/** The options of `patchdrop data`. */
 import { z } from "zod";
 import { folder, whole } from "./option.ts";
 
@@ -15,4 +15,14 @@ export const fmowSchema = z.strictObject({
 export const checkSchema = z.strictObject({
   data_dir: folder("folder of class folders, or of train.csv and test.csv"),
   workers: workers.describe("number of images to decode at once"),
+});
+
+export const splitSchema = z.strictObject({
+  data_dir: folder("folder of class folders, <class>/…"),
+  test_fraction: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.2)
+    .describe("share of each class's images that are to be test images"),
 });

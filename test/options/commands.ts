@@ -20,6 +20,7 @@ const loaders = {
   run: async () => (await run()).runSchema,
   quickstart: async () => (await run()).quickstartSchema,
   "data fmow": async () => (await data()).fmowSchema,
+  "data split": async () => (await data()).splitSchema,
   "data check": async () => (await data()).checkSchema,
 } satisfies Record<string, () => Promise<z.ZodObject>>;
 
@@ -45,6 +46,7 @@ export const needed: Readonly<Record<CommandName, Readonly<Record<string, string
   run: {},
   quickstart: {},
   "data fmow": { input: "fmow-rgb", output: "crops" },
+  "data split": { data_dir: "images" },
   "data check": { data_dir: "images" },
 };
 

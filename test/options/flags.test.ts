@@ -114,6 +114,7 @@ const flags: Record<CommandName, readonly string[]> = {
   "data fmow": [
     ...["--input <folder> required", "--output <folder> required", "--workers <n> = 8", "--skip_bad <n> = 0"],
   ],
+  "data split": ["--data_dir <folder> required", "--test_fraction <n> = 0.2"],
   "data check": ["--data_dir <folder> required", "--workers <n> = 8"],
 };
 

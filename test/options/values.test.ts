@@ -189,6 +189,13 @@ const values: Readonly<Record<string, Values>> = {
   budget: whole(0),
   threshold: share,
   target_patches: positive,
+  test_fraction: {
+    takes: [0.001, 0.999],
+    refuses: [
+      [0, "must be above 0"],
+      [1, "must be below 1"],
+    ],
+  },
   "eval target_patches": from(0),
   target_accuracy: share,
   sweep: onOff,

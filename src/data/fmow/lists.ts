@@ -6,6 +6,7 @@
 
 import { type FileHandle, open, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { csvLine } from "../csv-line.ts";
 import { fmowCategories } from "./categories.ts";
 
 const headers = {
@@ -37,7 +38,7 @@ export class CropLists {
   }
 
   async add(name: ListName, fields: readonly (string | number)[]): Promise<void> {
-    await this.#files.get(name)?.appendFile(`${fields.map(quoted).join(",")}\n`);
+    await this.#files.get(name)?.appendFile(csvLine(fields));
   }
 
   /** Moves all lists to where they are read from. */
@@ -52,10 +53,4 @@ export class CropLists {
   async close(): Promise<void> {
     for (const file of this.#files.values()) await file.close();
   }
-}
-
-/** As RFC 4180 has it. */
-function quoted(field: string | number): string {
-  const text = String(field);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
