@@ -75,6 +75,7 @@ function rebuild() {
   rmSync("dist", { recursive: true, force: true });
   runStep([process.execPath, "node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
   runStep([process.execPath, "scripts/write-schema.mjs"]);
+  runStep([process.execPath, "scripts/write-flags.mjs"]);
   writeFileSync("dist/.patchdrop-build", digest);
 }
 

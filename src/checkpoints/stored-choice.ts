@@ -42,7 +42,7 @@ const choiceSchema = z.object({
 export type StoredChoice = z.infer<typeof choiceSchema> & ThresholdChoice;
 export type Measured = z.infer<typeof measured>;
 
-const again = "calibrate again: patchdrop eval with --target-patches or --target-accuracy";
+const again = "calibrate again: patchdrop eval with --target_patches or --target_accuracy";
 
 /**
  * The choice that is stored with a checkpoint; undefined where there is none.

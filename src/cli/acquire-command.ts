@@ -1,7 +1,7 @@
 /** `patchdrop acquire`: reads only those patches of a scene that a trained policy chooses. */
 import { Command } from "commander";
-import { acquireSchema, parseAcquireOptions } from "../options/acquire-options.ts";
-import { addFlags, type Flags } from "./flags.ts";
+import { addExamples } from "./command-examples.ts";
+import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const summary = "Read only those patches of an image that a trained policy chooses, and report what that saves.";
 
@@ -15,27 +15,28 @@ const about = [
   ].join(" "),
 ].join("\n");
 
-const examples = `
-Examples:
-  patchdrop acquire --load runs/finetune https://example.com/scene.tif --out acquired --egress_per_gb 0.09
-  patchdrop acquire --load runs/finetune scene.tif --out acquired --bands 3,2,1 --scale 0,3000 --price_per_km2 12 --json`;
+const examples = [
+  "patchdrop acquire --load runs/finetune https://example.com/scene.tif --out acquired --egress_per_gb 0.09",
+  "patchdrop acquire --load runs/finetune scene.tif --out acquired --bands 3,2,1 --scale 0,3000 --price_per_km2 12 --json",
+];
 
 /** The subcommand; what it needs is loaded when it runs. */
-export function acquireCommand(): Command {
+export function acquireCommand(flags: CommandFlags): Command {
   const command = new Command("acquire").summary(summary).description(about).argument("<image>", "see above");
-  addFlags(command, acquireSchema);
-  command
+  addFlags(command, flags.acquire);
+  return addExamples(command, examples)
     .option("--json", "print the contents of savings.json")
     .option("--quiet", "print only errors")
-    .addHelpText("after", examples)
     .action(async (image: string, { json = false, quiet = false, ...given }: Flags) => {
+      const [{ parseAcquireOptions }, { acquireRun }, { savingsLines }, { roundLines }, { terminalReporter }] =
+        await Promise.all([
+          import("../options/acquire-options.ts"),
+          import("../acquire/acquire-run.ts"),
+          import("../acquire/savings.ts"),
+          import("../acquire/tally.ts"),
+          import("./terminal-reporter.ts"),
+        ]);
       const options = parseAcquireOptions(given);
-      const [{ acquireRun }, { savingsLines }, { roundLines }, { terminalReporter }] = await Promise.all([
-        import("../acquire/acquire-run.ts"),
-        import("../acquire/savings.ts"),
-        import("../acquire/tally.ts"),
-        import("./terminal-reporter.ts"),
-      ]);
       const acquired = await acquireRun(image, options, terminalReporter({ quiet }));
       if (json) process.stdout.write(`${JSON.stringify(acquired, undefined, 2)}\n`);
       else if (!quiet) {
@@ -45,5 +46,4 @@ export function acquireCommand(): Command {
         process.stdout.write(`${lines.join("\n")}\n`);
       }
     });
-  return command;
 }

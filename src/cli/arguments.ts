@@ -29,8 +29,7 @@ function withUnderscores(words: readonly string[], known: ReadonlySet<string>): 
   return words.map((word) => {
     const [, name, value = ""] = /^--([a-z0-9][a-z0-9_-]*)(=.*)?$/i.exec(word) ?? [];
     if (name === undefined) return word;
-    const negated = name.startsWith("no-") ? "no-" : "";
-    const flag = `--${negated}${name.slice(negated.length).replaceAll("-", "_")}`;
+    const flag = `--${name.replaceAll("-", "_")}`;
     return known.has(flag) ? `${flag}${value}` : word;
   });
 }

@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import type { NetworkListing } from "../checkpoints/convert-checkpoint.ts";
 import { fault } from "../errors.ts";
+import { addExamples } from "./command-examples.ts";
 
 const summary = "Convert checkpoints between PatchDrop, PyTorch and safetensors, or list what one holds.";
 
@@ -19,10 +20,10 @@ const about = [
   ].join(" "),
 ].join("\n");
 
-const examples = `
-Examples:
-  patchdrop convert runs/finetune policy.safetensors --network agent
-  patchdrop convert --list resnet34.pth`;
+const examples = [
+  "patchdrop convert runs/finetune policy.safetensors --network agent",
+  "patchdrop convert --list resnet34.pth",
+];
 
 interface ConvertFlags {
   network?: string;
@@ -33,7 +34,7 @@ interface ConvertFlags {
 
 /** The subcommand; what it needs is loaded when it runs. */
 export function convertCommand(): Command {
-  return new Command("convert")
+  const command = new Command("convert")
     .summary(summary)
     .description(about)
     .argument("<in>", "checkpoint to read")
@@ -41,27 +42,24 @@ export function convertCommand(): Command {
     .option("--network <name>", "write this network alone: agent, resnet_hr, resnet_lr or state_dict")
     .option("--force", "replace OUT if it exists")
     .option("--list", "print names, types, shapes and totals instead of writing")
-    .option("--json", "with --list: print JSON")
-    .addHelpText("after", examples)
-    .action(async (from: string, to: string | undefined, flags: ConvertFlags) => {
-      const { network, force = false, list = false, json = false } = flags;
-      const { convertCheckpoint, listNetworks } = await import("../checkpoints/convert-checkpoint.ts");
-      if (list === (to !== undefined)) {
-        throw fault("usage", { where: "convert", rule: "needs a file to write, or --list without one" });
-      }
-      if (to !== undefined) {
-        const written = convertCheckpoint(from, to, { network, force });
-        process.stdout.write(`${to}\n${written.map((one) => `  ${totals(one)}\n`).join("")}`);
-        return;
-      }
-      const { openCheckpoint } = await import("../checkpoints/open-checkpoint.ts");
-      const { path, networks } = openCheckpoint(from);
-      const listed = listNetworks({ networks });
-      const text = json
-        ? JSON.stringify({ path, networks: listed }, null, 2)
-        : [path, ...listed.map(asText)].join("\n");
-      process.stdout.write(`${text}\n`);
-    });
+    .option("--json", "with --list: print JSON");
+  return addExamples(command, examples).action(async (from: string, to: string | undefined, flags: ConvertFlags) => {
+    const { network, force = false, list = false, json = false } = flags;
+    const { convertCheckpoint, listNetworks } = await import("../checkpoints/convert-checkpoint.ts");
+    if (list === (to !== undefined)) {
+      throw fault("usage", { where: "convert", rule: "needs a file to write, or --list without one" });
+    }
+    if (to !== undefined) {
+      const written = convertCheckpoint(from, to, { network, force });
+      process.stdout.write(`${to}\n${written.map((one) => `  ${totals(one)}\n`).join("")}`);
+      return;
+    }
+    const { openCheckpoint } = await import("../checkpoints/open-checkpoint.ts");
+    const { path, networks } = openCheckpoint(from);
+    const listed = listNetworks({ networks });
+    const text = json ? JSON.stringify({ path, networks: listed }, null, 2) : [path, ...listed.map(asText)].join("\n");
+    process.stdout.write(`${text}\n`);
+  });
 }
 
 function totals({ name, tensors, elements, bytes }: NetworkListing): string {

@@ -2,15 +2,14 @@
 import { Command } from "commander";
 import type { CropCounts } from "../data/fmow/crop.ts";
 import { exitCodes } from "../errors.ts";
-import { checkSchema, fmowSchema, splitSchema } from "../options/data-options.ts";
-import { parseWith } from "../options/parse.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
-import { addFlags, type Flags } from "./flags.ts";
+import { addExamples } from "./command-examples.ts";
+import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
-export function dataCommand(): Command {
+export function dataCommand(flags: CommandFlags): Command {
   const command = new Command("data").description("Make a data set, or check one.").helpCommand(false);
-  command.addCommand(splitCommand()).addCommand(fmowCommand());
-  return command.addCommand(checkCommand());
+  command.addCommand(splitCommand(flags)).addCommand(fmowCommand(flags));
+  return command.addCommand(checkCommand(flags));
 }
 
 const aboutSplit = [
@@ -18,21 +17,24 @@ const aboutSplit = [
   "into it. No image is moved; the same folder is always divided in the same way.",
 ].join(" ");
 
-const splitExamples = `
-Examples:
-  patchdrop data split --data_dir EuroSAT
-  patchdrop classifier_training --data_dir EuroSAT --val_fraction 0.1 --cv_dir runs/hr`;
+const splitExamples = [
+  "patchdrop data split --data_dir EuroSAT",
+  "patchdrop classifier_training --data_dir EuroSAT --val_fraction 0.1 --cv_dir runs/hr",
+];
 
-function splitCommand(): Command {
+function splitCommand(allFlags: CommandFlags): Command {
   const command = new Command("split").summary("Divide a folder of class folders.").description(aboutSplit);
-  return addFlags(command, splitSchema)
-    .addHelpText("after", splitExamples)
-    .action(async (flags: Flags) => {
-      const { data_dir: dataDir, test_fraction: share } = parseWith(splitSchema, flags, "data split");
-      const { splitFolder } = await import("../data/split-folder.ts");
-      const { classes, train, test } = await splitFolder(dataDir, share);
-      process.stdout.write(`${classes} classes; train.csv: ${train} images, test.csv: ${test}\n`);
-    });
+  addFlags(command, allFlags["data split"]);
+  return addExamples(command, splitExamples).action(async (flags: Flags) => {
+    const [{ parseWith }, { splitSchema }, { splitFolder }] = await Promise.all([
+      import("../options/parse.ts"),
+      import("../options/data-options.ts"),
+      import("../data/split-folder.ts"),
+    ]);
+    const { data_dir: dataDir, test_fraction: share } = parseWith(splitSchema, flags, "data split");
+    const { classes, train, test } = await splitFolder(dataDir, share);
+    process.stdout.write(`${classes} classes; train.csv: ${train} images, test.csv: ${test}\n`);
+  });
 }
 
 const aboutFmow = [
@@ -47,26 +49,29 @@ const aboutFmow = [
   ].join(" "),
 ].join("\n");
 
-const fmowExamples = `
-Examples:
-  patchdrop data fmow --input fmow-rgb --output data/fMoW
-  patchdrop classifier_training --model R34_fMoW --data_dir data`;
+const fmowExamples = [
+  "patchdrop data fmow --input fmow-rgb --output data/fMoW",
+  "patchdrop classifier_training --model R34_fMoW --data_dir data",
+];
 
-function fmowCommand(): Command {
+function fmowCommand(allFlags: CommandFlags): Command {
   const command = new Command("fmow").summary("Make fMoW's crops and their lists.").description(aboutFmow);
-  return addFlags(command, fmowSchema)
-    .addHelpText("after", fmowExamples)
-    .action(async (flags: Flags) => {
-      const { input, output, workers, skip_bad: skipBad } = parseWith(fmowSchema, flags, "data fmow");
-      const { cropFmow } = await import("../data/fmow/crop.ts");
-      const onProgress = nowAndThen(
-        say,
-        ({ images, crops, kept }: Readonly<CropCounts>, name: string) =>
-          `${name}: ${images} images, ${crops} crops, ${kept} of them already there`,
-      );
-      const counts = await cropFmow({ input, output, skipBad, parallel: workers, onProgress });
-      process.stdout.write(`${cropSummary(counts)}\n`);
-    });
+  addFlags(command, allFlags["data fmow"]);
+  return addExamples(command, fmowExamples).action(async (flags: Flags) => {
+    const [{ parseWith }, { fmowSchema }, { cropFmow }] = await Promise.all([
+      import("../options/parse.ts"),
+      import("../options/data-options.ts"),
+      import("../data/fmow/crop.ts"),
+    ]);
+    const { input, output, workers, skip_bad: skipBad } = parseWith(fmowSchema, flags, "data fmow");
+    const onProgress = nowAndThen(
+      say,
+      ({ images, crops, kept }: Readonly<CropCounts>, name: string) =>
+        `${name}: ${images} images, ${crops} crops, ${kept} of them already there`,
+    );
+    const counts = await cropFmow({ input, output, skipBad, parallel: workers, onProgress });
+    process.stdout.write(`${cropSummary(counts)}\n`);
+  });
 }
 
 function cropSummary({ images, crops, kept, overhanging, skipped, bad, ...rows }: CropCounts): string {
@@ -78,19 +83,21 @@ function cropSummary({ images, crops, kept, overhanging, skipped, bad, ...rows }
   ].join("\n");
 }
 
-function checkCommand(): Command {
+const checkExamples = ["patchdrop data check --data_dir data", "patchdrop data check --data_dir data --json"];
+
+function checkCommand(flags: CommandFlags): Command {
   const command = new Command("check").description(
     `List every image of a data set that can't be read; exit code ${exitCodes.input} if there is one.`,
   );
-  return addFlags(command, checkSchema)
-    .option("--json", "print JSON")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  patchdrop data check --data_dir data\n  patchdrop data check --data_dir data --json",
-    )
-    .action(async ({ json = false, ...given }: Flags) => {
+  addFlags(command, flags["data check"]);
+  return addExamples(command.option("--json", "print JSON"), checkExamples).action(
+    async ({ json = false, ...given }: Flags) => {
+      const [{ parseWith }, { checkSchema }, { checkData }] = await Promise.all([
+        import("../options/parse.ts"),
+        import("../options/data-options.ts"),
+        import("../data/check.ts"),
+      ]);
       const { data_dir: dataDir, workers } = parseWith(checkSchema, given, "data check");
-      const { checkData } = await import("../data/check.ts");
       const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
       const checked = await checkData({ dataDir, parallel: workers, onProgress });
       const { images, unreadable } = checked;
@@ -98,7 +105,8 @@ function checkCommand(): Command {
       lines.push(`${images - unreadable.length} of ${images} images can be read`);
       process.stdout.write(`${json ? JSON.stringify(checked, null, 2) : lines.join("\n")}\n`);
       if (unreadable.length > 0) process.exitCode = exitCodes.input;
-    });
+    },
+  );
 }
 
 function say(line: string): void {

@@ -3,32 +3,29 @@ import { Command } from "commander";
 import { exitCodes } from "../errors.ts";
 import type { MachineReport, Report } from "../setup/examine.ts";
 import { version } from "../utils/version.ts";
+import { addExamples } from "./command-examples.ts";
 
 const about = [
   "Report what PatchDrop finds on this machine: libtorch, every place that was tried, the functions that it must export,",
   `processor, memory, GPU. Exit code 0 if training on the CPU would work, else ${exitCodes.input}.`,
 ].join(" ");
 
-const examples = `
-Examples:
-  patchdrop doctor
-  patchdrop doctor --torch ~/venv/lib/python3.12/site-packages --json`;
+const examples = ["patchdrop doctor", "patchdrop doctor --torch ~/venv/lib/python3.12/site-packages --json"];
 
 /** The subcommand; what it needs is loaded when it runs. */
 export function doctorCommand(): Command {
-  return new Command("doctor")
+  const command = new Command("doctor")
     .summary("Report what PatchDrop finds on this machine, what is missing, and what to do about it.")
     .description(about)
     .option("--torch <folder>", "examine the PyTorch in this folder")
-    .option("--json", "print the report as JSON")
-    .addHelpText("after", examples)
-    .action(async ({ torch, json = false }: { torch?: string; json?: boolean }) => {
-      const { examine } = await import("../setup/examine.ts");
-      const report = await examine({ torch });
-      const text = json ? JSON.stringify({ version: version(), ...report }, undefined, 2) : formatReport(report);
-      process.stdout.write(`${text}\n`);
-      if (!report.ready) process.exitCode = exitCodes.input;
-    });
+    .option("--json", "print the report as JSON");
+  return addExamples(command, examples).action(async ({ torch, json = false }: { torch?: string; json?: boolean }) => {
+    const { examine } = await import("../setup/examine.ts");
+    const report = await examine({ torch });
+    const text = json ? JSON.stringify({ version: version(), ...report }, undefined, 2) : formatReport(report);
+    process.stdout.write(`${text}\n`);
+    if (!report.ready) process.exitCode = exitCodes.input;
+  });
 }
 
 /** The report as aligned lines, the advice and the verdict last. */

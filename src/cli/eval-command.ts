@@ -1,8 +1,8 @@
 /** `patchdrop eval`: a run beside its baselines, as a table or as JSON; with --sweep at every budget too, as a chart. */
 import { Command } from "commander";
-import { type RunEvaluation, splitWords } from "../evaluation/evaluation.ts";
-import { evalSchema, parseEvalOptions } from "../options/eval-options.ts";
-import { addFlags, type Flags } from "./flags.ts";
+import type { RunEvaluation, splitWords as SplitWords } from "../evaluation/evaluation.ts";
+import { addExamples } from "./command-examples.ts";
+import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const summary =
   "Print a run's accuracy, patches, distinct masks and reward, beside baselines with the same number of patches.";
@@ -16,47 +16,47 @@ const about = [
   ].join(" "),
 ].join("\n");
 
-const examples = `
-Examples:
-  patchdrop eval --load runs/finetune --ckpt_lr_cl runs/lr
-  patchdrop eval --load runs/hr --json
-  patchdrop eval --load runs/finetune --policy topk --budget 4
-  patchdrop eval --load runs/finetune --target-patches 6
-  patchdrop eval --load runs/finetune --sweep --chart sweep.svg`;
+const examples = [
+  "patchdrop eval --load runs/finetune --ckpt_lr_cl runs/lr",
+  "patchdrop eval --load runs/hr --json",
+  "patchdrop eval --load runs/finetune --policy topk --budget 4",
+  "patchdrop eval --load runs/finetune --target_patches 6",
+  "patchdrop eval --load runs/finetune --sweep --chart sweep.svg",
+];
 
-export function evalCommand(): Command {
+export function evalCommand(flags: CommandFlags): Command {
   const command = new Command("eval").summary(summary).description(about);
-  addFlags(command, evalSchema);
-  command
-    .option("--json", "print JSON")
-    .addHelpText("after", examples)
-    .action(async ({ json = false, ...given }: Flags) => {
-      const options = parseEvalOptions(given);
-      const [{ evaluateRun }, { assertWritable }, { terminalReporter }] = await Promise.all([
+  addFlags(command, flags.eval);
+  return addExamples(command.option("--json", "print JSON"), examples).action(
+    async ({ json = false, ...given }: Flags) => {
+      const [{ parseEvalOptions }, { evaluateRun }, { assertWritable }, { terminalReporter }] = await Promise.all([
+        import("../options/eval-options.ts"),
         import("../evaluation/evaluate-run.ts"),
         import("../files/atomic.ts"),
         import("./terminal-reporter.ts"),
       ]);
+      const options = parseEvalOptions(given);
       if (options.chart !== undefined) assertWritable(options.chart);
       const evaluation = await evaluateRun(options, terminalReporter({ quiet: false }));
       process.stdout.write(json ? `${JSON.stringify(evaluation, null, 2)}\n` : await text(evaluation));
       if (options.chart !== undefined) await writeChart(options.chart, evaluation);
-    });
-  return command;
+    },
+  );
 }
 
 async function text(evaluation: RunEvaluation): Promise<string> {
-  const [{ textTable }, { sweepText }] = await Promise.all([
+  const [{ textTable }, { sweepText }, { splitWords }] = await Promise.all([
     import("../report/table.ts"),
     import("../report/sweep-table.ts"),
+    import("../evaluation/evaluation.ts"),
   ]);
   const { checkpoint, dataset, split, images, sweep } = evaluation;
-  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images\n${choiceText(evaluation)}`;
+  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images\n${choiceText(evaluation, splitWords)}`;
   return `${head}\n${textTable(evaluation)}\n${sweep === undefined ? "" : sweepText(sweep)}`;
 }
 
 /** What was calibrated, and the result on the images that it was calibrated on. */
-function choiceText({ choice }: RunEvaluation): string {
+function choiceText({ choice }: RunEvaluation, splitWords: typeof SplitWords): string {
   if (choice?.calibrated === undefined || choice.target === undefined) return "";
   const { split, images, accuracy, patches } = choice.calibrated;
   const aim =

@@ -1,8 +1,7 @@
 /** `patchdrop export`: a run's networks as ONNX models. */
 import { Command } from "commander";
-import { exportSchema } from "../options/export-options.ts";
-import { parseWith } from "../options/parse.ts";
-import { addFlags, type Flags } from "./flags.ts";
+import { addExamples } from "./command-examples.ts";
+import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const summary = "Write a run's networks as ONNX models, after comparing each with libtorch.";
 
@@ -18,27 +17,30 @@ const about = [
   ].join(" "),
 ].join("\n");
 
-const examples = `
-Examples:
-  patchdrop export --load runs/finetune --out onnx/finetune
-  patchdrop export --load runs/two --out onnx/two --batch 1 --data_dir data/cifar10`;
+const examples = [
+  "patchdrop export --load runs/finetune --out onnx/finetune",
+  "patchdrop export --load runs/two --out onnx/two --batch 1 --data_dir data/cifar10",
+];
 
 /** The subcommand; what it needs is loaded when it runs. */
-export function exportCommand(): Command {
+export function exportCommand(allFlags: CommandFlags): Command {
   const command = new Command("export").summary(summary).description(about);
-  return addFlags(command, exportSchema)
-    .addHelpText("after", examples)
-    .action(async (flags: Flags) => {
-      const options = parseWith(exportSchema, flags, "export");
-      const { exportRun } = await import("../export/export-run.ts");
-      const { checkpoint, images, networks, warning } = await exportRun(options);
-      if (warning !== undefined) process.stderr.write(`${checkpoint}: ${warning}\n`);
-      const lines = networks.map(
-        ({ file, network, outputs, difference }) =>
-          `  ${file}: ${network}, ${outputs} probabilities per image, at most ${difference.toExponential(1)} from libtorch's\n`,
-      );
-      process.stdout.write(
-        `${options.out}\n${checkpoint}, compared on ${images.count} images (${images.of})\n${lines.join("")}`,
-      );
-    });
+  addFlags(command, allFlags.export);
+  return addExamples(command, examples).action(async (flags: Flags) => {
+    const [{ parseWith }, { exportSchema }, { exportRun }] = await Promise.all([
+      import("../options/parse.ts"),
+      import("../options/export-options.ts"),
+      import("../export/export-run.ts"),
+    ]);
+    const options = parseWith(exportSchema, flags, "export");
+    const { checkpoint, images, networks, warning } = await exportRun(options);
+    if (warning !== undefined) process.stderr.write(`${checkpoint}: ${warning}\n`);
+    const lines = networks.map(
+      ({ file, network, outputs, difference }) =>
+        `  ${file}: ${network}, ${outputs} probabilities per image, at most ${difference.toExponential(1)} from libtorch's\n`,
+    );
+    process.stdout.write(
+      `${options.out}\n${checkpoint}, compared on ${images.count} images (${images.of})\n${lines.join("")}`,
+    );
+  });
 }

@@ -1,7 +1,19 @@
-/** Turns a schema of options into flags, so that help, defaults and checks have one source. */
+/** Turns described options into flags, so that help, defaults and checks have one source: the schemas. */
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
-import type { z } from "zod";
-import { type DescribedOption, describeOption, modelDefaultsText } from "../options/option.ts";
+import type { CommandName } from "../options/command-schemas.ts";
+import { type DescribedOption, type DescribedOptions, modelDefaultsText } from "../options/described-option.ts";
+
+/** Columns of every help, whatever the terminal has. */
+export const helpWidth = 80;
+
+/** The longest flags leave less beside them than Commander would wrap, and descriptions have choices and defaults in them. */
+export const helpStyle = {
+  helpWidth,
+  minWidthToWrap: 20,
+  optionDescription: ({ description }: Option) => description,
+};
 
 /** What the command line gives to an action: how to print, and the options, which nothing has checked yet. */
 export interface Flags {
@@ -10,10 +22,22 @@ export interface Flags {
   readonly [option: string]: unknown;
 }
 
-/** Adds a flag for each entry of the schema; values reach the action unchecked, as text, numbers or booleans. */
-export function addFlags(command: Command, schema: z.ZodObject): Command {
-  for (const [name, entry] of Object.entries(schema.shape)) {
-    command.addOption(flag(name, describeOption(entry)));
+/** The options of every command that has a schema. */
+export type CommandFlags = Readonly<Record<CommandName, DescribedOptions>>;
+
+/** Where a build writes them down (scripts/write-flags.mjs): help and completion then need no schema, and half the time. */
+const written = fileURLToPath(new URL("flags.json", import.meta.url));
+
+/** As the build has them, or, where the program runs from its sources, as the schemas say. */
+export async function commandFlags(): Promise<CommandFlags> {
+  if (existsSync(written)) return JSON.parse(readFileSync(written, "utf8"));
+  return (await import("../options/command-schemas.ts")).describeCommands();
+}
+
+/** Adds a flag for each option; values reach the action unchecked, as text, numbers or booleans. */
+export function addFlags(command: Command, options: DescribedOptions): Command {
+  for (const [name, option] of Object.entries(options)) {
+    command.addOption(flag(name, option));
     // Of a switch that is on by default, Commander would say that it had been given.
     command.setOptionValue(name, undefined);
   }
@@ -25,12 +49,15 @@ function flag(name: string, option: DescribedOption): Option {
   if (type === "switch")
     return option.default === true ? turnedOff(name, option) : new Option(`--${name}`, description);
   const withValue = new Option(`--${name} <${shownPlaceholder(option)}>`, description + aside(option));
+  // For completion: Commander's own check would end the program at the first fault.
+  if (option.choices !== undefined) withValue.argChoices = [...option.choices];
   return withValue.argParser((text: string) => (type === "number" ? numberOf(text) : text));
 }
 
-/** A switch that is on by default is turned off by --no-…, with hyphens throughout. */
+/** A switch that is on by default is turned off by --no_…, which Commander knows with a hyphen only. */
 function turnedOff(name: string, { description, whenOff = `turn off: ${description}` }: DescribedOption): Option {
-  const option = new Option(`--no-${name.replaceAll("_", "-")}`, whenOff);
+  const option = new Option(`--no_${name}`, whenOff);
+  option.negate = true;
   option.attributeName = () => name;
   return option;
 }

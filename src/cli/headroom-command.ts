@@ -1,7 +1,7 @@
 /** `patchdrop headroom`: whether a policy that looks can beat a fixed mask on some data, and by how much. */
 import { Command } from "commander";
-import { headroomSchema, parseHeadroomOptions } from "../options/headroom-options.ts";
-import { addFlags, type Flags } from "./flags.ts";
+import { addExamples } from "./command-examples.ts";
+import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const summary = "Say whether looking can pay on some data: what is there beyond the best fixed mask.";
 
@@ -16,39 +16,39 @@ const about = [
   ].join(" "),
 ].join("\n");
 
-const examples = `
-Examples:
-  patchdrop headroom --load runs/hr
-  patchdrop headroom --load runs/hr --budgets 2,4,8 --chart headroom.svg
-  patchdrop headroom --load runs/hr --judge runs/hr2`;
+const examples = [
+  "patchdrop headroom --load runs/hr",
+  "patchdrop headroom --load runs/hr --budgets 2,4,8 --chart headroom.svg",
+  "patchdrop headroom --load runs/hr --judge runs/hr2",
+];
 
-export function headroomCommand(): Command {
+export function headroomCommand(flags: CommandFlags): Command {
   const command = new Command("headroom").summary(summary).description(about);
-  addFlags(command, headroomSchema);
-  command
-    .option("--json", "print JSON")
-    .addHelpText("after", examples)
-    .action(async ({ json = false, ...given }: Flags) => {
-      const options = parseHeadroomOptions(given);
+  addFlags(command, flags.headroom);
+  return addExamples(command.option("--json", "print JSON"), examples).action(
+    async ({ json = false, ...given }: Flags) => {
       const [
+        { parseHeadroomOptions },
         { measureHeadroom },
         { writeHeadroom },
         { assertWritable, writeFileAtomic },
         { terminalReporter },
         report,
       ] = await Promise.all([
+        import("../options/headroom-options.ts"),
         import("../headroom/headroom.ts"),
         import("../headroom/stored-headroom.ts"),
         import("../files/atomic.ts"),
         import("./terminal-reporter.ts"),
         import("../report/headroom-table.ts"),
       ]);
+      const options = parseHeadroomOptions(given);
       if (options.chart !== undefined) assertWritable(options.chart);
       const reporter = terminalReporter({ quiet: false });
       const found = await measureHeadroom(options, reporter);
       process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : report.headroomText(found));
       if (options.chart !== undefined) writeFileAtomic(options.chart, Buffer.from(await report.headroomChart(found)));
       reporter.note(`stored in ${writeHeadroom(found)}, for reports of this run`);
-    });
-  return command;
+    },
+  );
 }

@@ -1,13 +1,14 @@
 /** `patchdrop models`: what `--model` can name. */
 import { Command } from "commander";
+import { addExamples } from "./command-examples.ts";
 import type { Flags } from "./flags.ts";
 
 export function modelsCommand(): Command {
-  return new Command("models")
+  const command = new Command("models")
     .description("List the models with their sizes, parameters and multiply-adds.")
-    .option("--json", "print JSON")
-    .addHelpText("after", "\nExamples:\n  patchdrop models\n  patchdrop models --json")
-    .action(async ({ json = false }: Flags) => {
+    .option("--json", "print JSON");
+  return addExamples(command, ["patchdrop models", "patchdrop models --json"]).action(
+    async ({ json = false }: Flags) => {
       const { describeModels } = await import("../models/describe.ts");
       const described = describeModels();
       if (json) {
@@ -22,5 +23,6 @@ export function modelsCommand(): Command {
             `  classifier: ${size(classifier)}\n  policy:     ${size(policy)}\n`,
         );
       }
-    });
+    },
+  );
 }

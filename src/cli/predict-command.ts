@@ -1,9 +1,8 @@
 /** `patchdrop predict`: what a trained run says about images, one line each. */
 import { Command } from "commander";
 import { exitCodes } from "../errors.ts";
-import { parseWith } from "../options/parse.ts";
-import { predictSchema } from "../options/predict-options.ts";
-import { addFlags, type Flags } from "./flags.ts";
+import { addExamples } from "./command-examples.ts";
+import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const summary = "Print a trained run's predictions for images: class, chosen patches, pixels.";
 
@@ -18,30 +17,30 @@ const about = [
   ].join(" "),
 ].join("\n");
 
-const examples = `
-Examples:
-  patchdrop predict --load runs/finetune photos --overlay photos-patches
-  find photos -name '*.jpg' | patchdrop predict --load runs/finetune --format csv --out photos.csv -
-  patchdrop predict --load runs/finetune 'photos/**/*.png' --out photos.jsonl --resume`;
+const examples = [
+  "patchdrop predict --load runs/finetune photos --overlay photos-patches",
+  "find photos -name '*.jpg' | patchdrop predict --load runs/finetune --format csv --out photos.csv -",
+  "patchdrop predict --load runs/finetune 'photos/**/*.png' --out photos.jsonl --resume",
+];
 
 /** The subcommand; what it needs is loaded when it runs. */
-export function predictCommand(): Command {
+export function predictCommand(flags: CommandFlags): Command {
   const command = new Command("predict").summary(summary).description(about).argument("<image...>", "see above");
-  addFlags(command, predictSchema);
-  command
+  addFlags(command, flags.predict);
+  return addExamples(command, examples)
     .option("--quiet", "print only lines and errors")
-    .addHelpText("after", examples)
     .action(async (args: string[], { quiet = false, ...given }: Flags) => {
-      const options = parseWith(predictSchema, given, "predict");
-      const [{ predict }, { terminalReporter }] = await Promise.all([
+      const [{ parseWith }, { predictSchema }, { predict }, { terminalReporter }] = await Promise.all([
+        import("../options/parse.ts"),
+        import("../options/predict-options.ts"),
         import("../predict/predict.ts"),
         import("./terminal-reporter.ts"),
       ]);
+      const options = parseWith(predictSchema, given, "predict");
       const streams = { input: process.stdin, output: process.stdout };
       const { images, unreadable } = await predict(args, options, streams, terminalReporter({ quiet }));
       if (unreadable === 0) return;
       process.stderr.write(`error: ${unreadable} of ${images} images could not be read; see their lines\n`);
       process.exitCode = exitCodes.input;
     });
-  return command;
 }

@@ -1,29 +1,31 @@
 /** `patchdrop run`: the stages of an experiment file, in order, resumable; with one seed or with several. */
 import { basename, extname, join } from "node:path";
 import { Command } from "commander";
-import { parseWith } from "../options/parse.ts";
-import { type RunOptions, runSchema } from "../options/run-options.ts";
+import type { RunOptions } from "../options/run-options.ts";
+import { addExamples } from "./command-examples.ts";
 import { endBy } from "./exit.ts";
-import { addFlags, type Flags } from "./flags.ts";
+import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
-const examples = `
-Examples:
-  patchdrop run configs/cifar10-cpu.yaml --data_dir data/cifar10
-  patchdrop run configs/quickstart.yaml --out runs/try --seed 2
-  patchdrop run configs/quickstart.yaml --seeds 1,2,3`;
+const examples = [
+  "patchdrop run configs/cifar10-cpu.yaml --data_dir data/cifar10",
+  "patchdrop run configs/quickstart.yaml --out runs/try --seed 2",
+  "patchdrop run configs/quickstart.yaml --seeds 1,2,3",
+];
 
-export function runCommand(): Command {
+export function runCommand(flags: CommandFlags): Command {
   const command = new Command("run")
     .description(
       "Run the stages of an experiment file in order, then evaluate them; stages that are already done are skipped.",
     )
     .argument("<config>", "experiment file (YAML), see configs/");
-  return addFlags(command, runSchema)
-    .option("--quiet", "print only errors and the table")
-    .addHelpText("after", examples)
-    .action((config: string, { quiet = false, ...given }: Flags) =>
-      runExperimentFile(config, parseWith(runSchema, given, "run"), quiet),
-    );
+  addFlags(command, flags.run).option("--quiet", "print only errors and the table");
+  return addExamples(command, examples).action(async (config: string, { quiet = false, ...given }: Flags) => {
+    const [{ parseWith }, { runSchema }] = await Promise.all([
+      import("../options/parse.ts"),
+      import("../options/run-options.ts"),
+    ]);
+    await runExperimentFile(config, parseWith(runSchema, given, "run"), quiet);
+  });
 }
 
 /** Runs the file, prints the table and the page's path. */

@@ -1,6 +1,7 @@
 /** `patchdrop setup`: fetches libtorch once, or says which one is used. */
 import { Command } from "commander";
 import type { SetupProgress } from "../setup/pip.ts";
+import { addExamples } from "./command-examples.ts";
 
 const summary = "Fetch libtorch (PyTorch's C++ library), once, into the user's cache.";
 
@@ -14,50 +15,49 @@ const about = [
   ].join(" "),
 ].join("\n");
 
-const examples = `
-Examples:
-  patchdrop setup                              # what most other commands need
-  patchdrop setup --cuda                       # also for --device cuda
-  patchdrop setup --from libtorch-2.15.0.zip   # on a machine without a network`;
+const examples = [
+  "patchdrop setup                              # what most other commands need",
+  "patchdrop setup --cuda                       # also for --device cuda",
+  "patchdrop setup --from libtorch-2.15.0.zip   # on a machine without a network",
+];
 
 interface SetupFlags {
   from?: string;
   cuda?: boolean;
   torch?: string;
-  torchVersion?: string;
+  torch_version?: string;
 }
 
 /** The subcommand; what it needs is loaded when it runs. */
 export function setupCommand(): Command {
-  return new Command("setup")
+  const command = new Command("setup")
     .summary(summary)
     .description(about)
     .option("--from <source>", "pip, archive, a zip file, a folder, or an http(s) address (default: whichever works)")
     .option("--cuda", "with libtorch_cuda and the NVIDIA libraries that it needs")
     .option(
-      "--torch-version <version>",
+      "--torch_version <version>",
       "PyTorch version to fetch (default: any suitable one that is here, else 2.15.0)",
     )
-    .option("--torch <folder>", "use the PyTorch in this folder, and only check it")
-    .addHelpText("after", examples)
-    .action(async ({ torchVersion, ...options }: SetupFlags) => {
-      const { setupLibtorch } = await import("../setup/setup.ts");
-      const show = progressPrinter(process.stderr);
-      const { found, fetched, shadowedBy } = await setupLibtorch({
-        ...options,
-        version: torchVersion,
-        onProgress: show.update,
-      });
-      show.end();
-      const how = fetched ? "fetched" : `already there (${found.source})`;
-      process.stdout.write(`libtorch ${found.version}${found.cuda ? " with CUDA" : ""}, ${how}: ${found.root}\n`);
-      if (shadowedBy !== undefined) {
-        const first = `${shadowedBy.version} (${shadowedBy.source}: ${shadowedBy.root})`;
-        process.stdout.write(
-          `Commands will use ${first}, which comes first; to use this one, set PATCHDROP_TORCH=${found.root}\n`,
-        );
-      }
+    .option("--torch <folder>", "use the PyTorch in this folder, and only check it");
+  return addExamples(command, examples).action(async ({ torch_version: torchVersion, ...options }: SetupFlags) => {
+    const { setupLibtorch } = await import("../setup/setup.ts");
+    const show = progressPrinter(process.stderr);
+    const { found, fetched, shadowedBy } = await setupLibtorch({
+      ...options,
+      version: torchVersion,
+      onProgress: show.update,
     });
+    show.end();
+    const how = fetched ? "fetched" : `already there (${found.source})`;
+    process.stdout.write(`libtorch ${found.version}${found.cuda ? " with CUDA" : ""}, ${how}: ${found.root}\n`);
+    if (shadowedBy !== undefined) {
+      const first = `${shadowedBy.version} (${shadowedBy.source}: ${shadowedBy.root})`;
+      process.stdout.write(
+        `Commands will use ${first}, which comes first; to use this one, set PATCHDROP_TORCH=${found.root}\n`,
+      );
+    }
+  });
 }
 
 const lineEveryMs = 15_000;

@@ -1,8 +1,9 @@
 /** The four trainings as subcommands: flags from the schema, then one call. */
 import { Command } from "commander";
-import { parseOptions, type StageName, schemas, stageNames } from "../options/stage-options.ts";
+import type { StageName } from "../options/stage-options.ts";
+import { addExamples } from "./command-examples.ts";
 import { endBy } from "./exit.ts";
-import { addFlags, type Flags } from "./flags.ts";
+import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const descriptions: Record<StageName, string> = {
   classifier_training: "Train a classifier on high-resolution images, or on low-resolution ones with --stream_id LR.",
@@ -31,25 +32,23 @@ const examples: Record<StageName, readonly [string, string]> = {
   ],
 };
 
-export function stageCommands(): Command[] {
-  return stageNames.map((stage) => {
+export function stageCommands(flags: CommandFlags): Command[] {
+  const stages = Object.keys(descriptions) as StageName[];
+  return stages.map((stage) => {
     const command = new Command(stage).description(descriptions[stage]);
-    addFlags(command, schemas[stage]);
-    const [first, second] = examples[stage];
-    command
-      .option("--quiet", "print only errors")
-      .addHelpText("after", `\nExamples:\n  patchdrop ${stage} ${first}\n  patchdrop ${stage} ${second}`)
-      .action(({ quiet = false, ...given }: Flags) => runStage(stage, given, quiet));
-    return command;
+    addFlags(command, flags[stage]).option("--quiet", "print only errors");
+    const whole = examples[stage].map((words) => `patchdrop ${stage} ${words}`);
+    return addExamples(command, whole).action(({ quiet = false, ...given }: Flags) => runStage(stage, given, quiet));
   });
 }
 
 async function runStage(stage: StageName, given: Record<string, unknown>, quiet: boolean): Promise<void> {
-  const options = parseOptions(stage, given);
-  const [{ train }, { terminalReporter }] = await Promise.all([
+  const [{ parseOptions }, { train }, { terminalReporter }] = await Promise.all([
+    import("../options/stage-options.ts"),
     import("../training/train.ts"),
     import("./terminal-reporter.ts"),
   ]);
+  const options = parseOptions(stage, given);
   const result = await train(stage, options, { reporter: terminalReporter({ quiet }) });
   if (result.stopped !== undefined) {
     process.stderr.write(`stopped by ${result.stopped}; everything is saved; continue with --resume\n`);

@@ -3,7 +3,8 @@
  * Schema, by which editors complete and check such files (configs/experiment.schema.json).
  */
 import { z } from "zod";
-import { describeOption, modelDefaultsText } from "../options/option.ts";
+import { modelDefaultsText } from "../options/described-option.ts";
+import { describeOption } from "../options/option.ts";
 import { checkpointOptionNames, type StageName, schemas, stageNames } from "../options/stage-options.ts";
 
 /** Options that name several checkpoints: a list, or a text with commas. */

@@ -120,7 +120,7 @@ async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): 
   const { patches } = makeGrid(description.imageSize, description.patchSize);
   const choice = choiceOf(flags, patches, () => {
     if (exported.calibrated !== undefined) return exported.calibrated;
-    throw notCalibrated(load, "calibrate the run (patchdrop eval --target-patches S), then export it again");
+    throw notCalibrated(load, "calibrate the run (patchdrop eval --target_patches S), then export it again");
   });
   const engine = await OnnxEngine.open(exported.models, description, { where: load, threads });
   const { networks, checkpoint } = exported;

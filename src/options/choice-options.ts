@@ -39,7 +39,7 @@ function wrong(where: string, rule: string, got: unknown) {
 export function calibratedChoice(checkpoint: string): Choice {
   const stored = readChoice(checkpoint);
   if (stored !== undefined) return { policy: stored.policy, threshold: stored.threshold, budget: stored.budget };
-  throw notCalibrated(checkpoint, "calibrate: patchdrop eval with --target-patches or --target-accuracy");
+  throw notCalibrated(checkpoint, "calibrate: patchdrop eval with --target_patches or --target_accuracy");
 }
 
 export function notCalibrated(where: string, next: string) {

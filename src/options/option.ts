@@ -1,11 +1,9 @@
 /**
- * What an option says about itself besides its checks: what stands for its value in the help, what its --no-… does, and a
+ * What an option says about itself besides its checks: what stands for its value in the help, what its --no_… does, and a
  * default that depends on the model. Schemas are made with the functions at the top; those below read all this back.
  */
 import { z } from "zod";
-
-/** A default for each model that has its own, and one for `any` other. */
-export type ModelDefaults<T = unknown> = { readonly any: T } & { readonly [model: string]: T };
+import type { DescribedOption, DescribedOptions, ModelDefaults } from "./described-option.ts";
 
 interface OptionMetadata {
   /** What stands for a text in the help: the "folder" of `--data_dir <folder>`. */
@@ -78,7 +76,7 @@ export function listed(value: string | readonly string[]): readonly string[] {
   return typeof value === "string" ? value.split(",").map((entry) => entry.trim()) : value;
 }
 
-/** A switch that is on by default. @param whenOff what its `--no-…` does, for the help */
+/** A switch that is on by default. @param whenOff what its `--no_…` does, for the help */
 export function onByDefault(description: string, whenOff: string): z.ZodDefault<z.ZodBoolean> {
   const option = z.boolean().default(true).describe(description);
   metadata.add<z.core.$ZodType>(option, { whenOff });
@@ -99,24 +97,6 @@ export function byModel<T extends z.ZodType>(schema: T, defaults: ModelDefaults<
   return option;
 }
 
-/** "512; 1024 with R34_fMoW" */
-export function modelDefaultsText({ any, ...models }: ModelDefaults): string {
-  return [String(any), ...Object.entries(models).map(([model, value]) => `${value} with ${model}`)].join("; ");
-}
-
-/** What the help and the flag of an option are made of. */
-export interface DescribedOption {
-  readonly type: "number" | "switch" | "text";
-  /** What stands for the value. */
-  readonly placeholder: string;
-  readonly description: string;
-  readonly required: boolean;
-  readonly default: unknown;
-  readonly modelDefaults: ModelDefaults | undefined;
-  /** What the `--no-…` of a switch does. */
-  readonly whenOff: string | undefined;
-}
-
 /** Reads a schema's entry. An outer schema counts before the one that it wraps. */
 export function describeOption(entry: z.core.$ZodType): DescribedOption {
   const layers = layersOf(entry);
@@ -124,12 +104,18 @@ export function describeOption(entry: z.core.$ZodType): DescribedOption {
   return {
     type: typeOf(innermost),
     placeholder: first(layers, (layer) => metadata.get(layer)?.placeholder) ?? placeholderOf(innermost),
+    choices: innermost instanceof z.ZodEnum ? innermost.options.map(String) : undefined,
     description: first(layers, (layer) => z.globalRegistry.get(layer)?.description) ?? "",
     required: !z.safeParse(entry, undefined).success,
     default: first(layers, (layer) => (layer instanceof z.ZodDefault ? layer.def.defaultValue : undefined)),
     modelDefaults: first(layers, (layer) => metadata.get(layer)?.modelDefaults),
     whenOff: first(layers, (layer) => metadata.get(layer)?.whenOff),
   };
+}
+
+/** What a command with this schema takes, in its order. */
+export function describeOptions(schema: z.ZodObject): DescribedOptions {
+  return Object.fromEntries(Object.entries(schema.shape).map(([name, entry]) => [name, describeOption(entry)]));
 }
 
 /** The defaults for `model`, of those options of a schema's shape whose default depends on it. */

@@ -168,7 +168,7 @@ export function pipFault(output: string, code: number | null, wanted: string): P
   if (/No matching distribution found/i.test(output)) {
     const offered = /\(from versions: ([^)]*)\)/.exec(output)?.[1] ?? "none";
     const rule = `${wanted} must be offered for this Python and platform`;
-    const next = "choose another --torch-version or Python, or use --from archive";
+    const next = "choose another --torch_version or Python, or use --from archive";
     return fault("input", { where: "pip", rule, got: `versions ${offered.split(", ").slice(-8).join(", ")}`, next });
   }
   return fault("system", { where: "pip", rule: "must succeed", got, next: "try `patchdrop setup --from archive`" });

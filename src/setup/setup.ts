@@ -74,7 +74,7 @@ function checkOptions({ version, from, torch }: Wanted): void {
   if (version !== undefined && !(/^\d+\.\d+\.\d+$/.test(version) && isSupported(version))) {
     const { oldest, below } = supportedVersions;
     const rule = `must be a PyTorch version such as ${defaultTorchVersion}, ${oldest} or newer, below ${below}`;
-    throw fault("usage", { where: "--torch-version", rule, got: version });
+    throw fault("usage", { where: "--torch_version", rule, got: version });
   }
   if (from !== undefined && torch !== undefined) {
     const rule = "can't be combined with --torch: --from fetches a libtorch, --torch uses one that is there";

@@ -139,7 +139,7 @@ export class CudaStream implements CapturingStream {
 
 /** Memory that ran out has its own remedy; for anything else the remedy is to do without the graph. */
 function captureFailed(error: unknown): unknown {
-  const outer = { where: "CUDA graph", rule: "the step must be captured", next: "use --no-cuda-graph" };
+  const outer = { where: "CUDA graph", rule: "the step must be captured", next: "use --no_cuda_graph" };
   if (error instanceof PatchDropError) return error.kind === "resource" ? error : within(outer, error, "system");
   return fault("system", { ...outer, got: error instanceof Error ? error.message : String(error) }, error);
 }

@@ -61,7 +61,7 @@ function mustKeepMemory(): void {
   for (const name of ["PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"]) {
     const value = process.env[name];
     if (value === undefined || !value.includes("cudaMallocAsync")) continue;
-    const next = "unset it, or use --no-cuda-graph";
+    const next = "unset it, or use --no_cuda_graph";
     throw fault("usage", { where: name, rule: "must not name cudaMallocAsync with CUDA graphs", got: value, next });
   }
 }

@@ -129,7 +129,7 @@ describe("the fields of a stored choice", () => {
     const file = change({ checkpoint: "0".repeat(64) });
     const message =
       `${file}: must have been calibrated for the weights beside it; ` +
-      "calibrate again: patchdrop eval with --target-patches or --target-accuracy";
+      "calibrate again: patchdrop eval with --target_patches or --target_accuracy";
     expect(() => readChoice(at("1"))).toThrow(expect.objectContaining({ kind: "input", message }));
   });
 

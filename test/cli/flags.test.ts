@@ -2,8 +2,8 @@
 import { Command } from "commander";
 import { expect, it } from "vitest";
 import { z } from "zod";
-import { addFlags } from "../../src/cli/flags.ts";
-import { byModel, folder, onByDefault, whole } from "../../src/options/option.ts";
+import { addFlags, helpStyle } from "../../src/cli/flags.ts";
+import { byModel, describeOptions, folder, onByDefault, whole } from "../../src/options/option.ts";
 
 const schema = z.strictObject({
   data_dir: folder("images"),
@@ -18,13 +18,15 @@ const schema = z.strictObject({
   curriculum: onByDefault("in steps", "all at once"),
 });
 
+const options = describeOptions(schema);
+
 function given(...words: string[]): Record<string, unknown> {
-  const command = addFlags(new Command("test"), schema);
+  const command = addFlags(new Command("test"), options);
   return command.parse(words, { from: "user" }).opts();
 }
 
 it("says placeholder, required and defaults in the help", () => {
-  const lines = addFlags(new Command("test"), schema).helpInformation().split("\n");
+  const lines = addFlags(new Command("test").configureHelp(helpStyle), options).helpInformation().split("\n");
   expect(lines.filter((line) => line.startsWith("  --")).map((line) => line.trim().replace(/ {2,}/, " · "))).toEqual([
     "--data_dir <folder> · images (required)",
     "--out <folder> · results (default: runs)",
@@ -34,15 +36,15 @@ it("says placeholder, required and defaults in the help", () => {
     "--fill <zero|lr> · dropped (default: zero)",
     "--order <name> · rate (constant, multistep, step; default: step)",
     "--resume · go on",
-    "--no-cuda-graph · turn off: capture",
-    "--no-curriculum · all at once",
+    "--no_cuda_graph · turn off: capture",
+    "--no_curriculum · all at once",
   ]);
 });
 
 it("hands on numbers, texts and switches that were given, and no defaults of the schema", () => {
   expect(given()).toEqual({});
   const words = ["--data_dir", "7", "--penalty", "-1e-2", "--seed", "x", "--clip", "", "--fill", "red", "--resume"];
-  expect(given(...words, "--no-cuda-graph")).toEqual({
+  expect(given(...words, "--no_cuda_graph")).toEqual({
     data_dir: "7",
     penalty: -0.01,
     seed: "x",

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { dataCommand } from "../../src/cli/data-command.ts";
+import { commandFlags } from "../../src/cli/flags.ts";
 import { checkData } from "../../src/data/check.ts";
 
 let folder = "";
@@ -84,7 +85,7 @@ describe("patchdrop data check", () => {
 
   async function run(...args: string[]): Promise<[output: string, exitCode: typeof process.exitCode]> {
     const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
-    await dataCommand().parseAsync(["check", ...args], { from: "user" });
+    await dataCommand(await commandFlags()).parseAsync(["check", ...args], { from: "user" });
     const exitCode = process.exitCode;
     return [write.mock.calls.map(([text]) => text).join(""), exitCode];
   }

@@ -31,7 +31,7 @@ beforeAll(async () => {
     ...quick,
   ];
   await succeed(["classifier_training", ...training, "--cv_dir", at("hr")]);
-  const policy = ["--ckpt_hr_cl", at("hr"), "--no-curriculum", "--lr", "0.01"];
+  const policy = ["--ckpt_hr_cl", at("hr"), "--no_curriculum", "--lr", "0.01"];
   await succeed(["pretrain", ...training, ...policy, "--cv_dir", at("policy")]);
   const values = ["--estimator", "values", "--reward", "priced", "--rounds", "4", "--fill", "lr"];
   const inRounds = ["--ckpt_hr_cl", at("hr"), "--lr", "0.003", ...values];

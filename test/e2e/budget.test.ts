@@ -38,7 +38,7 @@ beforeAll(async () => {
     succeed([stage, ...short, "--cv_dir", at(name), ...more]);
   await train("classifier_training", "hr", "--lr", "0.05");
   await train("classifier_training", "lr", "--lr", "0.05", "--stream_id", "LR");
-  await train("pretrain", "pretrain", "--ckpt_hr_cl", at("hr"), "--no-curriculum", "--lr", "0.01");
+  await train("pretrain", "pretrain", "--ckpt_hr_cl", at("hr"), "--no_curriculum", "--lr", "0.01");
   await train("finetune2stream", "two", "--load", at("pretrain"), "--ckpt_lr_cl", at("lr"), "--lr", "0.01");
 }, 4 * runTimeoutMs);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -143,7 +143,7 @@ describe("eval with a target", () => {
   it("calibrates on training images, says what it gives on the test set, and stores it", {
     timeout: runTimeoutMs,
   }, async () => {
-    const onTraining = await evaluate("pretrain", "--target-patches", "5");
+    const onTraining = await evaluate("pretrain", "--target_patches", "5");
     const { choice, rows } = onTraining;
     expect(choice).toMatchObject({ target: { patches: 5 }, calibrated: { split: "train", images: classes * 10 } });
     expect(Math.abs(choice!.calibrated!.patches - 5)).toBeLessThan(0.5);
@@ -158,14 +158,14 @@ describe("eval with a target", () => {
   });
 
   it("does not look at the test set for it", { timeout: runTimeoutMs }, async () => {
-    await evaluate("pretrain", "--target-patches", "5");
+    await evaluate("pretrain", "--target_patches", "5");
     const { threshold } = stored();
     cpSync(at("data"), at("turned"), { recursive: true });
     renameSync(at("turned", "test", "class0"), at("turned", "test", "x"));
     renameSync(at("turned", "test", "class1"), at("turned", "test", "class0"));
     renameSync(at("turned", "test", "x"), at("turned", "test", "class1"));
     rmSync(at("turned", "test", "class2", "0.png"));
-    const turned = await evaluate("pretrain", "--target-patches", "5", "--data_dir", at("turned"));
+    const turned = await evaluate("pretrain", "--target_patches", "5", "--data_dir", at("turned"));
     expect(turned.images).toBe(classes * each - 1);
     expect(stored().threshold).toBe(threshold);
   });
@@ -175,9 +175,9 @@ describe("eval with a target", () => {
   }, async () => {
     const best = await evaluate("pretrain", "--split", "train");
     const aim = best.rows.find((row) => row.name === "all patches")!.accuracy;
-    const { choice } = await evaluate("pretrain", "--target-accuracy", String(aim));
+    const { choice } = await evaluate("pretrain", "--target_accuracy", String(aim));
     expect(choice!.calibrated!.accuracy).toBeGreaterThanOrEqual(aim);
-    const { code, stderr } = await patchdrop(["eval", "--load", at("pretrain"), ...machine, "--target-accuracy", "1"]);
+    const { code, stderr } = await patchdrop(["eval", "--load", at("pretrain"), ...machine, "--target_accuracy", "1"]);
     if (choice!.calibrated!.accuracy < 1) {
       expect(code).toBe(2);
       expect(stderr).toMatch(/^error: --target_accuracy: is not reached .*, got 1; the best is [01]\.\d{4}, at /);
@@ -186,7 +186,7 @@ describe("eval with a target", () => {
 
   it("prints it above the table, and draws the sweep", { timeout: runTimeoutMs }, async () => {
     const chart = at("sweep.svg");
-    const flags = ["--target-patches", "5", "--sweep", "--chart", chart];
+    const flags = ["--target_patches", "5", "--sweep", "--chart", chart];
     const { stdout } = await succeed(["eval", "--load", at("pretrain"), ...machine, ...flags]);
     expect(stdout).toMatch(
       /\ncalibrated for 5 patches on 30 training images: \d+\.\d % with \d\.\d\d patches there; stored in /,
@@ -210,17 +210,17 @@ describe("eval refuses", () => {
     ["more patches than there are", ["--budget", "17"], 2, "--budget: must be at most the model's 16 patches, got 17"],
     [
       "a target of patches beyond the budget",
-      ["--target-patches", "5", "--budget", "4"],
+      ["--target_patches", "5", "--budget", "4"],
       2,
       "--target_patches: must be within 0 … 4, got 5",
     ],
     [
       "a target for top-k",
-      ["--target-patches", "5", "--policy", "topk", "--budget", "4"],
+      ["--target_patches", "5", "--policy", "topk", "--budget", "4"],
       2,
       `--policy: can't be combined with --target_patches or --target_accuracy, which calibrate a threshold, got topk; ${next}`,
     ],
-    ["an accuracy in percent", ["--target-accuracy", "85"], 2, `--target_accuracy: must be at most 1, got 85; ${next}`],
+    ["an accuracy in percent", ["--target_accuracy", "85"], 2, `--target_accuracy: must be at most 1, got 85; ${next}`],
     [
       "a chart without a sweep",
       ["--chart", "x.svg"],
@@ -315,7 +315,7 @@ describe("report", () => {
     cpSync(at("pretrain"), at("other", "pretrain"), { recursive: true });
     const out = at("quick.html");
     const runs = [at("pretrain"), at("other", "pretrain")];
-    const { stdout, stderr } = await succeed(["report", ...runs, ...machine, "--no-sweep", "--quiet", "--out", out]);
+    const { stdout, stderr } = await succeed(["report", ...runs, ...machine, "--no_sweep", "--quiet", "--out", out]);
     expect({ stdout, stderr }).toEqual({ stdout: `${out}\n`, stderr: "" });
     const html = readFileSync(out, "utf8");
     expect(headings(html)).not.toContain("Accuracy against patches");

@@ -1,4 +1,4 @@
-/** `--device cuda` and `--no-cuda-graph` at the command line, on machines with a GPU and without. */
+/** `--device cuda` and `--no_cuda_graph` at the command line, on machines with a GPU and without. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,16 +30,16 @@ const training = (name: string, ...more: string[]) => [
 const optionsOf = (name: string) =>
   (JSON.parse(readFileSync(join(folder, name, "config.json"), "utf8")) as { options: Record<string, unknown> }).options;
 
-describe("--no-cuda-graph", () => {
+describe("--no_cuda_graph", () => {
   it(
     "is recorded, changes nothing on the CPU, and may be given or left away when a run goes on",
     async () => {
       await succeed(training("with"));
-      await succeed(training("without", "--no-cuda-graph"));
+      await succeed(training("without", "--no_cuda_graph"));
       expect([optionsOf("with").cuda_graph, optionsOf("without").cuda_graph]).toEqual([true, false]);
       expect(timelessMetrics(join(folder, "without"))).toEqual(timelessMetrics(join(folder, "with")));
       await succeed(training("without", "--resume"));
-      await succeed(training("with", "--resume", "--no-cuda-graph"));
+      await succeed(training("with", "--resume", "--no_cuda_graph"));
     },
     runTimeoutMs,
   );
@@ -48,7 +48,7 @@ describe("--no-cuda-graph", () => {
 describe("wrong input", () => {
   it.each([
     ["a negative GPU", ["--device", "cuda:-1"], 2, /^error: --device: must be cpu, cuda or cuda:N, got cuda:-1; see/],
-    ["a value for a switch", ["--no-cuda-graph=yes"], 2, /^error: .*--no-cuda-graph/],
+    ["a value for a switch", ["--no_cuda_graph=yes"], 2, /^error: .*--no_cuda_graph/],
     ["a switch that is on anyway", ["--cuda-graph"], 2, /^error: unknown option '--cuda-graph'/],
   ])(
     "%s",
@@ -79,7 +79,7 @@ describeOnGpu("a training from the command line", () => {
     "with a graph and without, then evaluated",
     async () => {
       await succeed(training("graph", "--device", "cuda"));
-      await succeed(training("plain", "--device", "cuda", "--no-cuda-graph"));
+      await succeed(training("plain", "--device", "cuda", "--no_cuda_graph"));
       const { stdout } = await succeed(["eval", "--load", join(folder, "graph"), "--device", "cuda", "--json"]);
       expect((JSON.parse(stdout) as { rows: unknown[] }).rows.length).toBeGreaterThan(0);
     },

@@ -1,5 +1,5 @@
 /** The program as a subprocess, built from these sources: what a user meets, exit codes and streams included. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -45,6 +45,7 @@ function makeBuild(target: string): void {
   const given = [compiler, "-p", join(root, "tsconfig.build.json"), "--noCheck", "--outDir", join(folder, "dist")];
   const { status, stdout } = spawnSync(process.execPath, given, { cwd: root, encoding: "utf8" });
   if (status !== 0) throw new Error(`tsc failed: ${stdout}`);
+  execFileSync(process.execPath, [join(root, "scripts", "write-flags.mjs"), join(folder, "dist")]);
   const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
   // A package always has its LICENSE.
   for (const needed of [

@@ -70,7 +70,7 @@ describe("the four trainings, from each other's run folders", () => {
   describe.each<[stage: string, name: string, networks: string[], from: () => string[]]>([
     ["classifier_training", "hr", ["resnet_hr"], () => ["--lr", "0.05", "--schedule", "constant"]],
     ["classifier_training", "lr", ["resnet_lr"], () => ["--stream_id", "LR", "--lr", "0.05", "--schedule", "constant"]],
-    ["pretrain", "pretrain", ["agent", "resnet_hr"], () => ["--no-curriculum", "--ckpt_hr_cl", runFolder("hr")]],
+    ["pretrain", "pretrain", ["agent", "resnet_hr"], () => ["--no_curriculum", "--ckpt_hr_cl", runFolder("hr")]],
     [
       "finetune",
       "finetune",
@@ -342,7 +342,7 @@ stages:
     "leaves a folder that report takes for all its runs",
     async () => {
       const page = join(folder, "report.html");
-      const flags = ["--no-sweep", "--json", "--quiet", "--out", page, ...machine];
+      const flags = ["--no_sweep", "--json", "--quiet", "--out", page, ...machine];
       const { stdout } = await succeed(["report", out(), ...flags]);
       const { evaluations } = JSON.parse(stdout);
       expect(Object.keys(evaluations)).toEqual(stages);

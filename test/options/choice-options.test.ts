@@ -88,7 +88,7 @@ describe("the calibrated choice", () => {
   });
 
   it("must be there", async () => {
-    const next = "calibrate: patchdrop eval with --target-patches or --target-accuracy";
+    const next = "calibrate: patchdrop eval with --target_patches or --target_accuracy";
     expect(await refusal(() => calibratedChoice(checkpoint))).toBe(
       `input: ${checkpoint}: must have a choice that was calibrated; ${next}`,
     );

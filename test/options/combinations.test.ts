@@ -1,6 +1,7 @@
 /** Options that do not go together, and those beside them that do (docs/budget.md for eval; --help of predict). */
 import { describe, expect, it } from "vitest";
-import { type CommandName, parsed, refusal } from "./commands.ts";
+import type { CommandName } from "../../src/options/command-schemas.ts";
+import { parsed, refusal } from "./commands.ts";
 
 type Given = Readonly<Record<string, unknown>>;
 

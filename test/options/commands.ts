@@ -1,35 +1,6 @@
-/** The commands that take options, by name. A schema is loaded when a test asks for it. */
-import type { z } from "zod";
+/** What tests need to know of the commands that take options. A schema is loaded when a test asks for it. */
 import { PatchDropError } from "../../src/errors.ts";
-
-const stage = async () => (await import("../../src/options/stage-options.ts")).schemas;
-const data = () => import("../../src/options/data-options.ts");
-const run = () => import("../../src/options/run-options.ts");
-
-const loaders = {
-  classifier_training: async () => (await stage()).classifier_training,
-  pretrain: async () => (await stage()).pretrain,
-  finetune: async () => (await stage()).finetune,
-  finetune2stream: async () => (await stage()).finetune2stream,
-  eval: async () => (await import("../../src/options/eval-options.ts")).evalSchema,
-  headroom: async () => (await import("../../src/options/headroom-options.ts")).headroomSchema,
-  predict: async () => (await import("../../src/options/predict-options.ts")).predictSchema,
-  acquire: async () => (await import("../../src/options/acquire-options.ts")).acquireSchema,
-  export: async () => (await import("../../src/options/export-options.ts")).exportSchema,
-  report: async () => (await import("../../src/options/report-options.ts")).reportSchema,
-  run: async () => (await run()).runSchema,
-  quickstart: async () => (await run()).quickstartSchema,
-  "data fmow": async () => (await data()).fmowSchema,
-  "data split": async () => (await data()).splitSchema,
-  "data check": async () => (await data()).checkSchema,
-} satisfies Record<string, () => Promise<z.ZodObject>>;
-
-export type CommandName = keyof typeof loaders;
-export const commandNames = Object.keys(loaders) as CommandName[];
-
-export function schemaOf(command: CommandName): Promise<z.ZodObject> {
-  return loaders[command]();
-}
+import { type CommandName, schemaOf } from "../../src/options/command-schemas.ts";
 
 /** What each command cannot do without. */
 export const needed: Readonly<Record<CommandName, Readonly<Record<string, string>>>> = {

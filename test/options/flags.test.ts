@@ -4,7 +4,8 @@
  * --workers, …): they are listed by hand as the program has them, since users' scripts rely on them.
  */
 import { expect, it } from "vitest";
-import { type CommandName, schemaOf } from "./commands.ts";
+import { type CommandName, schemaOf } from "../../src/options/command-schemas.ts";
+import { modelDefaultsText } from "../../src/options/described-option.ts";
 
 const model = ["--model <name>", "--variant <2019|2020>", "--img_size <n>", "--lr_size <n>", "--patch_size <n|WxH>"];
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
@@ -24,7 +25,7 @@ const everyStage = [
     "--val_fraction <n> = 0",
     "--patience <n>",
     "--turns",
-    "--no-cuda-graph",
+    "--no_cuda_graph",
     "--parallel",
     ...device,
   ],
@@ -57,7 +58,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ],
   ],
   pretrain: [
-    ...[...everyStage, ...policyStage, "--ckpt_hr_cl <run> required", "--load <run>", "--no-curriculum"],
+    ...[...everyStage, ...policyStage, "--ckpt_hr_cl <run> required", "--load <run>", "--no_curriculum"],
     ...["--estimator <self_critical|leave_one_out|values> = self_critical", "--rounds <n>", "--judges <run,run,…>"],
     ...["--penalty <n> = -0.5", "--batch_size <n> = 512; 1024 with R34_fMoW", "--test_interval <n> = 10"],
     "--lr <n> = 0.001",
@@ -106,7 +107,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--data_dir <folder>", dataset, fill, "--threads <n>", "--torch <folder>"],
   ],
   report: [
-    ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no-sweep", ...choice],
+    ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no_sweep", ...choice],
     ...[...evaluation, ...runData, ...device],
   ],
   run: ["--out <folder>", "--data_dir <folder>", "--seed <n>", "--seeds <n,n,…>", "--threads <n>", "--torch <folder>"],
@@ -119,11 +120,11 @@ const flags: Record<CommandName, readonly string[]> = {
 };
 
 it.each(Object.entries(flags) as [CommandName, string[]][])("%s", async (command, expected) => {
-  const { describeOption, modelDefaultsText } = await import("../../src/options/option.ts");
+  const { describeOption } = await import("../../src/options/option.ts");
   const { shape } = await schemaOf(command);
   const found = Object.entries(shape).map(([name, entry]) => {
     const { type, placeholder, required, default: value, modelDefaults } = describeOption(entry);
-    if (type === "switch") return value === true ? `--no-${name.replaceAll("_", "-")}` : `--${name}`;
+    if (type === "switch") return value === true ? `--no_${name}` : `--${name}`;
     const byDefault = modelDefaults === undefined ? value : modelDefaultsText(modelDefaults);
     return `--${name} <${placeholder}>${required ? " required" : ""}${byDefault === undefined ? "" : ` = ${byDefault}`}`;
   });

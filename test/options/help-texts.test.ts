@@ -1,6 +1,6 @@
 /** The words that --help has for each option: there are some, in the house's style, and each option has its own. */
 import { describe, expect, it } from "vitest";
-import { commandNames, schemaOf } from "./commands.ts";
+import { commandNames, schemaOf } from "../../src/options/command-schemas.ts";
 
 /** A few words without a full stop, which start small unless they start with a name. */
 const inStyle = /^(ImageNet |SVG |JSON |[a-z]).*[^.\s]$/;

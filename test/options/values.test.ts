@@ -4,7 +4,8 @@
  * penalty of at most 0, sizes in pixels) and of what a number counts: a share lies from 0 to 1, a batch norm needs two images.
  */
 import { describe, expect, it } from "vitest";
-import { commandNames, needed, parsed, refusal, schemaOf } from "./commands.ts";
+import { commandNames, schemaOf } from "../../src/options/command-schemas.ts";
+import { needed, parsed, refusal } from "./commands.ts";
 
 interface Values {
   readonly takes: readonly unknown[];

@@ -196,12 +196,12 @@ describe("what cannot be used leaves nothing behind", () => {
 
 describe("options", () => {
   test.each(["2.15", "2.9.1", "3.0.0", "latest", "2.15.0; rm -rf /", "--help"])(
-    "--torch-version %s is refused",
+    "--torch_version %s is refused",
     async (version) => {
       await expect(setup({ version })).rejects.toMatchObject({
         kind: "usage",
         exitCode: 2,
-        message: `--torch-version: must be a PyTorch version such as 2.15.0, 2.10 or newer, below 3, got ${version}`,
+        message: `--torch_version: must be a PyTorch version such as 2.15.0, 2.10 or newer, below 3, got ${version}`,
       });
     },
   );

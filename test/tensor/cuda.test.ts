@@ -37,7 +37,7 @@ describe("a capture", () => {
       }),
     );
     expect(error.message).toBe(
-      "CUDA graph: the step must be captured, got operation not permitted when stream is capturing; use --no-cuda-graph",
+      "CUDA graph: the step must be captured, got operation not permitted when stream is capturing; use --no_cuda_graph",
     );
     expect(error.exitCode).toBe(exitCodes.system);
     expect(cuda.calls).toEqual(["cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphDestroy"]);
@@ -49,7 +49,7 @@ describe("a capture", () => {
       const cuda = new SimulatedCuda({ ...prompt, failing: { [name]: 901 } });
       const { message } = refusal(() => cuda.device.compute.capture(() => undefined));
       expect(message).toMatch(
-        /^CUDA graph: the step must be captured \(\w+: .*got CUDA error 901: error 901\); use --no-cuda-graph$/,
+        /^CUDA graph: the step must be captured \(\w+: .*got CUDA error 901: error 901\); use --no_cuda_graph$/,
       );
     },
   );

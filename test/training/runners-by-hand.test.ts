@@ -310,7 +310,7 @@ describe("an allocator that would move a graph's memory", () => {
     expect(() => made(true)).toThrow(expect.objectContaining({ kind: "usage" }));
     expect(() => made(true)).toThrow(
       `${name}: must not name cudaMallocAsync with CUDA graphs, got max_split_size_mb:64,backend:cudaMallocAsync; ` +
-        "unset it, or use --no-cuda-graph",
+        "unset it, or use --no_cuda_graph",
     );
     made(false);
     process.env[name] = "backend:native";

@@ -128,7 +128,7 @@ describe("CUDA's own allocator", () => {
     const options = runnerOptions(noiseDataset(images), own.learning, { ...place, cuda });
     expect(() => stepRunner(options)).toThrow(
       "PYTORCH_CUDA_ALLOC_CONF: must not name cudaMallocAsync with CUDA graphs, got backend:cudaMallocAsync; " +
-        "unset it, or use --no-cuda-graph",
+        "unset it, or use --no_cuda_graph",
     );
     stepRunner({ ...options, captured: false }).free();
     own.free();

@@ -1,0 +1,57 @@
+/** The program's subcommands. None of them loads what only its action needs. */
+import { Command } from "commander";
+import { version } from "../utils/version.ts";
+import { acquireCommand } from "./acquire-command.ts";
+import { withSubcommands } from "./arguments.ts";
+import { addExamples } from "./command-examples.ts";
+import { completionCommand, completionServer } from "./completion-command.ts";
+import { convertCommand } from "./convert-command.ts";
+import { dataCommand } from "./data-command.ts";
+import { doctorCommand } from "./doctor-command.ts";
+import { evalCommand } from "./eval-command.ts";
+import { exportCommand } from "./export-command.ts";
+import { type CommandFlags, helpStyle } from "./flags.ts";
+import { headroomCommand } from "./headroom-command.ts";
+import { modelsCommand } from "./models-command.ts";
+import { predictCommand } from "./predict-command.ts";
+import { quickstartCommand } from "./quickstart-command.ts";
+import { reportCommand } from "./report-command.ts";
+import { runCommand } from "./run-command.ts";
+import { setupCommand } from "./setup-command.ts";
+import { stageCommands } from "./stages-command.ts";
+
+const about =
+  "Train and use policies that look at a low-resolution image and decide which high-resolution patches are worth acquiring.";
+
+const examples = ["patchdrop quickstart", "patchdrop classifier_training --data_dir data/cifar10 --cv_dir runs/hr"];
+
+/** `patchdrop` with all its subcommands, which throw instead of ending the process. */
+export function patchdropProgram(flags: CommandFlags): Command {
+  const program = new Command("patchdrop")
+    .description(about)
+    .version(version(), "-V, --version", "print the version")
+    .option("--debug", "print the stack of an error")
+    .commandsGroup("To begin with:")
+    .helpCommand("help [command]", "print the help of a command")
+    .showSuggestionAfterError(true);
+  for (const [heading, commands] of groups(flags)) {
+    for (const command of commands) program.addCommand(command.helpGroup(heading));
+  }
+  program.addCommand(completionServer(program), { hidden: true });
+  for (const command of withSubcommands(program)) {
+    command.exitOverride().helpOption("-h, --help", "print help").configureHelp(helpStyle);
+  }
+  return addExamples(program, examples);
+}
+
+/** The commands in the order of use, as the help lists them. */
+function groups(flags: CommandFlags): readonly (readonly [heading: string, commands: readonly Command[]])[] {
+  return [
+    ["To begin with:", [setupCommand(), doctorCommand(), quickstartCommand(flags), completionCommand()]],
+    ["Data and models:", [dataCommand(flags), modelsCommand()]],
+    ["The four trainings, in order:", stageCommands(flags)],
+    ["All trainings of an experiment file:", [runCommand(flags)]],
+    ["Evaluating runs:", [headroomCommand(flags), evalCommand(flags), reportCommand(flags)]],
+    ["Using runs:", [predictCommand(flags), acquireCommand(flags), exportCommand(flags), convertCommand()]],
+  ];
+}
