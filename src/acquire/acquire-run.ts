@@ -12,7 +12,7 @@ import type { Acquired } from "./tally.ts";
  * @throws what openRun and acquire throw
  */
 export async function acquireRun(scene: string, options: AcquireOptions, reporter?: Reporter): Promise<Acquired> {
-  const run = await openRun({ ...options, engine: "libtorch" }, reporter);
+  const run = await openRun(options, reporter);
   try {
     return await acquire(scene, run, options, reporter);
   } finally {

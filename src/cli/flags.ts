@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
-import type { CommandName } from "../options/command-schemas.ts";
+import type { CommandOptions } from "../options/command-schemas.ts";
 import { type DescribedOption, type DescribedOptions, modelDefaultsText } from "../options/described-option.ts";
 
 /** Columns of every help, whatever the terminal has. */
@@ -22,8 +22,8 @@ export interface Flags {
   readonly [option: string]: unknown;
 }
 
-/** The options of every command that has a schema. */
-export type CommandFlags = Readonly<Record<CommandName, DescribedOptions>>;
+/** What the flags of all commands are made of. */
+export type CommandFlags = CommandOptions;
 
 /** Where a build writes them down (scripts/write-flags.mjs): help and completion then need no schema, and half the time. */
 const written = fileURLToPath(new URL("flags.json", import.meta.url));
@@ -34,10 +34,13 @@ export async function commandFlags(): Promise<CommandFlags> {
   return (await import("../options/command-schemas.ts")).describeCommands();
 }
 
-/** Adds a flag for each option; values reach the action unchecked, as text, numbers or booleans. */
-export function addFlags(command: Command, options: DescribedOptions): Command {
+/**
+ * Adds a flag for each option; values reach the action unchecked, as text, numbers or booleans.
+ * @param areHidden whether the help passes over them
+ */
+export function addFlags(command: Command, options: DescribedOptions, areHidden = false): Command {
   for (const [name, option] of Object.entries(options)) {
-    command.addOption(flag(name, option));
+    command.addOption(flag(name, option).hideHelp(areHidden));
     // Of a switch that is on by default, Commander would say that it had been given.
     command.setOptionValue(name, undefined);
   }

@@ -20,6 +20,7 @@ import { parseOptions, type StageName, type StageOptions, stageNames } from "../
 import { didYouMean } from "../utils/closest.ts";
 import { defined } from "../utils/defined.ts";
 import {
+  belowStages,
   checkpointLists,
   checkpointOptions,
   fileSchema,
@@ -47,6 +48,8 @@ interface SharedOption {
   readonly key: string;
   readonly value: unknown;
   readonly faults: readonly Fault[];
+  /** Whether it goes over the stage's own. */
+  readonly isOver: boolean;
 }
 
 /** A stage as it stands in the file; which of the four it is, is undefined where the file names none of them. */
@@ -57,7 +60,8 @@ interface WrittenStage {
 }
 
 /**
- * Reads an experiment file. Run folders lie under `folder`, by the stages' names; `overrides` go over `common`.
+ * Reads an experiment file. Run folders lie under `folder`, by the stages' names; `overrides` go over `common`
+ * and, but for {@link belowStages}, over what a stage has of its own.
  * @throws kind "usage" with all faults of the file together, "input" when it cannot be read.
  */
 export function readExperiment(file: string, folder: string, overrides: Record<string, unknown> = {}): Experiment {
@@ -67,7 +71,15 @@ export function readExperiment(file: string, folder: string, overrides: Record<s
     const { stage, ...options } = entry ?? { stage: undefined };
     return { name, stage, options };
   });
-  const shared = [...sharedOptions(common, written, `${file}: common.`), ...sharedOptions(overrides, written, "--")];
+  const fromCommon = Object.entries(common).map(([key, value]) => ({ key, value, isOver: false }));
+  const fromFlags = Object.entries(defined(overrides)).map(([key, value]) => ({
+    ...{ key, value },
+    isOver: !belowStages.includes(key),
+  }));
+  const shared = [
+    ...fromCommon.map((one) => ({ ...one, faults: sharedFaults(one, `${file}: common.`, written) })),
+    ...fromFlags.map((one) => ({ ...one, faults: sharedFaults(one, "--", written) })),
+  ];
   const read = written.map((_, i) => readStage(written, i, shared, { file, folder }));
   const gallery = galleryOf(parts.gallery, written, `${file}: gallery`);
   const faults = [...fileFaults(content, file), ...[...shared, ...read, gallery].flatMap((part) => part.faults)];
@@ -91,14 +103,13 @@ function fileFaults(content: unknown, file: string): Fault[] {
   ];
 }
 
-/** Each option is checked here once, and not again with each stage. */
-function sharedOptions(values: Readonly<Record<string, unknown>>, stages: readonly WrittenStage[], place: string) {
-  return Object.entries(defined(values)).map(([key, value]): SharedOption => {
-    return { key, value, faults: sharedFaults(key, value, `${place}${key}`, stages) };
-  });
-}
-
-function sharedFaults(key: string, value: unknown, where: string, stages: readonly WrittenStage[]): Fault[] {
+/** What is wrong with it: checked here once, and not again with each stage. */
+function sharedFaults(
+  { key, value }: Pick<SharedOption, "key" | "value">,
+  place: string,
+  stages: readonly WrittenStage[],
+) {
+  const where = `${place}${key}`;
   if (Object.hasOwn(setByExperiment, key)) return [{ where, rule: setByExperiment[key], got: value }];
   // A stage that cannot be read may be any.
   const kinds = stages.length === 0 ? stageNames : stages.flatMap(({ stage }) => stage ?? stageNames);
@@ -127,8 +138,10 @@ function readStage(
   const place = `${file}: stages.${name}.`;
   const earlier = namesBefore(stages, i);
   const faults = Object.entries(own).flatMap(([key, value]) => ownFaults(key, value, { place, stage, earlier }));
-  const taken = shared.filter(({ key }) => takes(stage, key) && !Object.hasOwn(own, key));
-  const values = [...taken.map(({ key, value }) => [key, value] as const), ...Object.entries(own)];
+  const taken = shared.filter(({ key, isOver }) => takes(stage, key) && (isOver || !Object.hasOwn(own, key)));
+  const over = taken.filter(({ isOver }) => isOver);
+  const pairs = (options: readonly SharedOption[]) => options.map(({ key, value }) => [key, value] as const);
+  const values = [...pairs(taken), ...Object.entries(own), ...pairs(over)];
   const given = values
     .filter(([key]) => takes(stage, key))
     .map(([key, value]) => [key, located(key, value, earlier, folder)]);

@@ -18,6 +18,9 @@ export const setByExperiment: Readonly<Record<string, string>> = {
   resume: "must be left out: a stage that was begun continues by itself",
 };
 
+/** Options of the command line that a stage's own go over: a stage that says its data or its seed means them. */
+export const belowStages: readonly string[] = ["data_dir", "seed", "threads", "torch"];
+
 /** The options that a file may give to a stage, by name. */
 export function optionsOf(stage: StageName): Readonly<Record<string, z.ZodType>> {
   return Object.fromEntries(Object.entries(schemas[stage].shape).filter(([key]) => !(key in setByExperiment)));

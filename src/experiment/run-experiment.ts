@@ -6,6 +6,7 @@ import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { renderPage } from "../report/page.ts";
 import { train } from "../training/train.ts";
 import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
+import { withoutEmptyFolders } from "./empty-folders.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
 import { resultsName } from "./experiment-schema.ts";
@@ -39,7 +40,7 @@ export async function runExperiment(
   reporter: Reporter = silentReporter,
 ): Promise<ExperimentResult> {
   assertRunnable(experiment, folder);
-  const stopped = await trainStages(experiment, reporter);
+  const stopped = await withoutEmptyFolders(folder, () => trainStages(experiment, reporter));
   if (stopped !== undefined) return { ...unfinished, stopped };
   try {
     return await evaluateExperiment(experiment, folder, command, reporter);

@@ -37,10 +37,15 @@ export function readSeeds(
 ): SeededExperiment[] {
   return seeds.map((seed) => {
     const own = path.join(folder, `seed${seed}`);
-    const flags = Object.entries({ ...defined(overrides), seed, out: own }).map(([key, value]) => `--${key} ${value}`);
+    const flags = Object.entries({ ...defined(overrides), seed, out: own }).map(flagText);
     const command = ["patchdrop run", file, ...flags].join(" ");
     return { seed, folder: own, experiment: readExperiment(file, own, { ...overrides, seed }), command };
   });
+}
+
+function flagText([name, value]: [string, unknown]): string {
+  if (typeof value === "boolean") return value ? `--${name}` : `--no_${name}`;
+  return `--${name} ${value}`;
 }
 
 /**

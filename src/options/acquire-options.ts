@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { deviceGroup } from "./device-group.ts";
+import { engineGroup, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, folder, shownAs } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
@@ -29,25 +30,29 @@ const scale = z
   })
   .refine(([black, white]) => black !== white, "must be two values that differ, such as 0,3000");
 
-export const acquireSchema = z.strictObject({
-  load: checkpoint("run folder or checkpoint to use"),
-  out: folder("folder for the results; must not exist yet"),
-  bands: shownAs("r,g,b", bands)
-    .optional()
-    .describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
-  scale: shownAs("black,white", scale)
-    .optional()
-    .describe("values that become black and white (default for bytes: 0,255)"),
-  allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
-  price_per_km2: price.describe("price of a square kilometre at full resolution"),
-  min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
-  egress_per_gb: price.describe("price of 10^9 bytes from the server"),
-  top,
-  batch_size: batch_size.describe("windows per batch; results do not depend on it"),
-  ...plainChoiceGroup,
-  fill: runFill,
-  ...deviceGroup,
-});
+export const acquireSchema = z
+  .strictObject({
+    load: checkpoint("run folder or checkpoint to use; with --engine onnx, a folder of patchdrop export"),
+    ...engineGroup,
+    out: folder("folder for the results; must not exist yet"),
+    bands: shownAs("r,g,b", bands)
+      .optional()
+      .describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
+    scale: shownAs("black,white", scale)
+      .optional()
+      .describe("values that become black and white (default for bytes: 0,255)"),
+    allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
+    price_per_km2: price.describe("price of a square kilometre at full resolution"),
+    min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
+    egress_per_gb: price.describe("price of 10^9 bytes from the server"),
+    top,
+    batch_size: batch_size.describe("windows per batch; results do not depend on it"),
+    ...plainChoiceGroup,
+    fill: runFill,
+    ...deviceGroup,
+  })
+  .refine(...onnxInFp32)
+  .refine(...onnxOnCpu);
 
 export type AcquireOptions = z.infer<typeof acquireSchema>;
 

@@ -31,9 +31,16 @@ export function schemaOf(command: CommandName): Promise<z.ZodObject> {
   return loaders[command]();
 }
 
+/** Those of all commands, and the options of stages that `patchdrop run` takes besides its own. */
+export type CommandOptions = Readonly<Record<CommandName | "run overrides", DescribedOptions>>;
+
 /** What the flags of all commands are made of. */
-export async function describeCommands(): Promise<Record<CommandName, DescribedOptions>> {
+export async function describeCommands(): Promise<CommandOptions> {
   const { describeOptions } = await import("./option.ts");
   const described = async (name: CommandName) => [name, describeOptions(await schemaOf(name))] as const;
-  return Object.fromEntries(await Promise.all(commandNames.map(described))) as Record<CommandName, DescribedOptions>;
+  const commands = Object.fromEntries(await Promise.all(commandNames.map(described))) as Record<
+    CommandName,
+    DescribedOptions
+  >;
+  return { ...commands, "run overrides": describeOptions((await run()).overridesSchema) };
 }

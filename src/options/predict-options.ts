@@ -3,6 +3,7 @@ import { z } from "zod";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
+import { engineGroup, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { runFill } from "./policy-group.ts";
 
@@ -11,10 +12,7 @@ const { num_workers } = dataGroup;
 export const predictSchema = z
   .strictObject({
     load: checkpoint("run folder or checkpoint to predict with; with --engine onnx, a folder of patchdrop export"),
-    engine: z
-      .enum(["libtorch", "onnx"])
-      .default("libtorch")
-      .describe("what computes: libtorch, or ONNX Runtime, which works without it"),
+    ...engineGroup,
     out: file("file for the lines; standard output when absent").optional(),
     format: z.enum(["jsonl", "csv"]).default("jsonl").describe("JSON Lines, or a table"),
     top: whole(1).default(5).describe("how many of the most probable classes to give per line"),
@@ -31,13 +29,7 @@ export const predictSchema = z
     path: ["resume"],
     message: "needs --out, the file to continue",
   })
-  .refine(({ engine, precision }) => engine !== "onnx" || precision !== "bf16", {
-    path: ["precision"],
-    message: "must be fp32 with --engine onnx",
-  })
-  .refine(({ engine, device }) => engine !== "onnx" || device === "cpu", {
-    path: ["device"],
-    message: "must be cpu with --engine onnx",
-  });
+  .refine(...onnxInFp32)
+  .refine(...onnxOnCpu);
 
 export type PredictOptions = z.infer<typeof predictSchema>;

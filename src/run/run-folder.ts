@@ -136,6 +136,16 @@ export class RunFolder {
     this.#log.append(record);
   }
 
+  /** Removes a run that has made no checkpoint, to be called once it is closed: nothing could go on from there. */
+  discard(): void {
+    if (this.#saved.length > 0) return;
+    try {
+      removeFolderAtomic(this.path);
+    } catch {
+      // What made the run fail says more.
+    }
+  }
+
   /** Closes the logs and gives the folder free. */
   close(): void {
     this.#log.close();

@@ -52,7 +52,7 @@ export async function train<S extends StageName>(
   // A run that goes on has said it.
   if (!options.resume) noteHeldOut(options, reporter);
   const prepared = await prepare(options, reporter, data);
-  let [run, learning]: [RunFolder?, Learning?] = [];
+  let [run, learning, failed]: [RunFolder?, Learning?, boolean?] = [];
   try {
     const config = configOf(stage, options, prepared);
     const resumed = options.resume ? RunFolder.resume(options.cv_dir, config) : undefined;
@@ -63,8 +63,13 @@ export async function train<S extends StageName>(
     // Only now, so that a start that fails leaves no folder.
     run ??= RunFolder.create(options.cv_dir, config);
     return await learnEpochs(options, setting, learning, run);
+  } catch (error) {
+    failed = true;
+    throw error;
   } finally {
     run?.close();
+    // What a start that fails leaves would be in the way of the next one, with other options.
+    if (failed && !options.resume) run?.discard();
     if (learning !== undefined) freeAll(learning);
     prepared.normalizer.free();
   }

@@ -100,6 +100,30 @@ it.each([
   },
 );
 
+it.each(["policy", "rounds"])(
+  "decides with --engine onnx and without libtorch as with it: %s",
+  { timeout: runTimeoutMs },
+  async (load) => {
+    await succeed(["export", "--load", at(load), "--out", at(`onnx-${load}`), "--images", "2", "--threads", "1"]);
+    const given = ["--engine", "onnx", "--load", at(`onnx-${load}`), "--threads", "1", "--out", at(`by-onnx-${load}`)];
+    const noLibtorch = { PATCHDROP_TORCH: "/nonexistent" };
+    const { code, stderr } = await patchdrop(["acquire", at("scene.tif"), ...given], noLibtorch);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const [seen, expected] = [`by-onnx-${load}`, `acquired-${load}`].map((out) =>
+      linesOf(readFileSync(at(out, "predictions.jsonl"), "utf8")),
+    );
+    expect(seen.length).toBe(6);
+    for (const [i, { mask, patches, class: label, top }] of expected.entries()) {
+      expect(seen[i]).toMatchObject({ mask, patches, class: label });
+      // As far as export itself lets the two differ.
+      expect(seen[i].top[0].probability).toBeCloseTo(top[0].probability, 3);
+    }
+    const wrong = await patchdrop(["acquire", at("scene.tif"), ...given, "--device", "cuda"]);
+    const told = "error: --device: must be cpu with --engine onnx, got cuda; see `patchdrop acquire --help`\n";
+    expect(wrong).toMatchObject({ code: 2, stderr: told });
+  },
+);
+
 it("prints savings.json with --json", { timeout: runTimeoutMs }, async () => {
   const given = ["--load", at("policy"), ...quick, "--out", at("json"), "--json", "--quiet"];
   const { stdout, stderr } = await succeed(["acquire", at("scene.tif"), ...given]);

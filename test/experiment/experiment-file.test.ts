@@ -37,6 +37,28 @@ const stages = `stages:
 `;
 
 describe("a good file", () => {
+  it("has options of the command line over its own, but for data, seed, threads and torch", () => {
+    const file = `common: { lr: 1, seed: 3 }
+stages:
+  hr: { stage: classifier_training, lr: 2, seed: 5, data_dir: mine, threads: 2, max_epochs: 9 }
+  first: { stage: pretrain, ckpt_hr_cl: hr }
+`;
+    const { stages: all } = read(file, { lr: 3, max_epochs: 1, alpha: 0.9, seed: 4, data_dir: "other", threads: 1 });
+    const [hr, first] = all.map(({ options }) => options);
+    expect(hr).toMatchObject({ lr: 3, max_epochs: 1, seed: 5, data_dir: "mine", threads: 2 });
+    expect(hr).not.toHaveProperty("alpha");
+    expect(first).toMatchObject({ lr: 3, max_epochs: 1, alpha: 0.9, seed: 4, data_dir: "other", threads: 1 });
+  });
+
+  it("is refused with options of the command line that none of its stages has, or that are wrong", () => {
+    const file = "stages: { hr: { stage: classifier_training, lr: 2 } }";
+    expect(faultsOf(file, { alpha: 0.9, lr: -1, max_epochs: "x" })).toEqual([
+      "--alpha: must be an option of a stage of the file, got 0.9",
+      "--lr: must be above 0, got -1",
+      "--max_epochs: must be a number, got x",
+    ]);
+  });
+
   it("gives common options to the stages that take them, under their own and over their defaults", () => {
     const { stages: all } = read(`common: { alpha: 0.9, seed: 3, batch_size: 16 }\n${stages}`, { seed: 4 });
     const options = new Map(all.map((one) => [one.name, one.options]));

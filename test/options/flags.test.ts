@@ -98,7 +98,13 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--num_workers <n>", ...plainChoice, fill, ...device],
   ],
   acquire: [
-    ...["--load <run> required", "--out <folder> required", "--bands <r,g,b>", "--scale <black,white>"],
+    ...[
+      "--load <run> required",
+      "--engine <libtorch|onnx> = libtorch",
+      "--out <folder> required",
+      "--bands <r,g,b>",
+      "--scale <black,white>",
+    ],
     ...["--allow_full_file", "--price_per_km2 <n>", "--min_area_km2 <n>", "--egress_per_gb <n>"],
     ...["--top <n> = 5", "--batch_size <n> = 64", ...plainChoice, fill, ...device],
   ],
@@ -110,7 +116,15 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no_sweep", ...choice],
     ...[...evaluation, ...runData, ...device],
   ],
-  run: ["--out <folder>", "--data_dir <folder>", "--seed <n>", "--seeds <n,n,…>", "--threads <n>", "--torch <folder>"],
+  run: [
+    "--dry_run",
+    "--out <folder>",
+    "--data_dir <folder>",
+    "--seed <n>",
+    "--seeds <n,n,…>",
+    "--threads <n>",
+    "--torch <folder>",
+  ],
   quickstart: ["--out <folder> = runs/quickstart", "--seed <n>", "--threads <n>", "--torch <folder>"],
   "data fmow": [
     ...["--input <folder> required", "--output <folder> required", "--workers <n> = 8", "--skip_bad <n> = 0"],

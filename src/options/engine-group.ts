@@ -1,0 +1,25 @@
+/** The option that says what computes, for commands that use a run, and what goes with it. */
+import { z } from "zod";
+
+export const engineGroup = {
+  engine: z
+    .enum(["libtorch", "onnx"])
+    .default("libtorch")
+    .describe("what computes: libtorch, or ONNX Runtime, which works without it"),
+};
+
+interface Computing {
+  readonly engine: string;
+  readonly precision: string;
+  readonly device: string;
+}
+type Refinement = [holds: (given: Computing) => boolean, otherwise: { path: string[]; message: string }];
+
+export const onnxInFp32: Refinement = [
+  ({ engine, precision }) => engine !== "onnx" || precision !== "bf16",
+  { path: ["precision"], message: "must be fp32 with --engine onnx" },
+];
+export const onnxOnCpu: Refinement = [
+  ({ engine, device }) => engine !== "onnx" || device === "cpu",
+  { path: ["device"], message: "must be cpu with --engine onnx" },
+];
