@@ -200,6 +200,7 @@ const values: Readonly<Record<string, Values>> = {
   "eval target_patches": from(0),
   target_accuracy: share,
   sweep: onOff,
+  dry_run: onOff,
   judge: text,
   judges: {
     takes: [],
