@@ -63,7 +63,7 @@ try {
   program.parse();
   await run(program.opts<Options>());
 } catch (error) {
-  finish(error, process.env.DEBUG !== undefined);
+  finish(error);
 }
 
 interface Options {

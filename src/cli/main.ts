@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The program `patchdrop`: its subcommands, and how it ends. Heavy modules are loaded by the commands that need them. */
 import { Command } from "commander";
 import { version } from "../utils/version.ts";
@@ -60,5 +59,5 @@ for (const command of withSubcommands(program)) command.exitOverride().helpOptio
 try {
   await program.parseAsync(understood(program, process.argv.slice(2)), { from: "user" });
 } catch (error) {
-  finish(error, process.argv.includes("--debug"));
+  finish(error);
 }

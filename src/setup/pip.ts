@@ -3,11 +3,12 @@
  * NVIDIA packages that even a CUDA wheel's libtorch_cpu is linked with; for CUDA, everything that torch requires.
  */
 import { spawn } from "node:child_process";
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fault, type PatchDropError } from "../errors.ts";
 import { activePython } from "../native/find.ts";
+import { makeMissing } from "../utils/make-missing.ts";
 
 /** What is going on, for a person to read; `done` of `total` bytes where they are known. */
 export interface SetupProgress {
@@ -84,7 +85,7 @@ interface PipRun extends Omit<PipOptions, "cuda"> {
 async function runPip({ target, packages, pip, version, env, onProgress }: PipRun): Promise<void> {
   // pip unpacks in TMPDIR and then moves the files: on the same disk that is a rename.
   const scratch = path.join(target, ".pip");
-  await mkdir(scratch, { recursive: true });
+  makeMissing(scratch);
   const [major = 0, minor = 0] = pip.split(".").map(Number);
   const hasRawProgress = major > 24 || (major === 24 && minor >= 1);
   const options = ["--target", target, "--no-compile", "--no-input", "--disable-pip-version-check", "--upgrade"];

@@ -4,13 +4,14 @@
  * Format: PKWARE APPNOTE.TXT, read by yauzl; Unix file types stand in the upper half of the external attributes.
  */
 import { createWriteStream } from "node:fs";
-import { mkdir, symlink } from "node:fs/promises";
+import { symlink } from "node:fs/promises";
 import path from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import zlib from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { fault, PatchDropError } from "../errors.ts";
+import { makeMissing } from "../utils/make-missing.ts";
 import { requireSpace } from "./space.ts";
 
 export interface UnzipOptions {
@@ -40,7 +41,7 @@ export async function unzip(archive: string, target: string, options: UnzipOptio
       const entries = await listEntries(archive, zip);
       const total = entries.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
       if (total > maxBytes) throw tooLarge(archive, `${maxBytes} bytes when unpacked`, total);
-      await mkdir(target, { recursive: true });
+      makeMissing(target);
       await requireSpace(target, total);
       let done = 0;
       for (const named of entries) {
@@ -87,10 +88,10 @@ async function unpack(
   const place = path.join(target, name);
   const type = (entry.externalFileAttributes >>> 16) & fileType.mask;
   if (name.endsWith("/")) {
-    await mkdir(place, { recursive: true });
+    makeMissing(place);
     return;
   }
-  await mkdir(path.dirname(place), { recursive: true });
+  makeMissing(path.dirname(place));
   if (type === fileType.link) return unpackLink(archive, zip, { name, entry }, place);
   if (type !== fileType.regular && type !== fileType.none) {
     throw fault("unsafe", { where: archive, rule: "every entry must be a file, a folder or a link", got: name });

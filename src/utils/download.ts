@@ -5,10 +5,11 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fault, PatchDropError } from "../errors.ts";
 import { type Answer, ask, ConnectionError, checkAddress, persist, rangeOf } from "./http.ts";
+import { makeMissing } from "./make-missing.ts";
 
 export interface DownloadProgress {
   /** Bytes in the file, including those of an earlier attempt. */
@@ -44,7 +45,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
   if ((await sizeOf(options.path)) !== undefined && (await mismatch(options, options.path)) === undefined) return;
   checkAddress(options.url);
   try {
-    await mkdir(dirname(options.path), { recursive: true });
+    makeMissing(dirname(options.path));
     const resumed = ((await sizeOf(part)) ?? 0) > 0;
     await fetchAll(options, part);
     let wrong = await mismatch(options, part);
