@@ -1,6 +1,6 @@
 /**
  * Unpacks an untrusted zip archive: nothing is written outside the target, nothing is overwritten, links
- * may only name a neighbour, and the number of entries and of bytes is limited before anything is written.
+ * may only name a neighbour, and before anything is written it is seen that the entries share no bytes, and how many they are.
  * Format: PKWARE APPNOTE.TXT, read by yauzl; Unix file types stand in the upper half of the external attributes.
  */
 import { createWriteStream } from "node:fs";
@@ -39,8 +39,10 @@ export async function unzip(archive: string, target: string, options: UnzipOptio
     try {
       if (zip.entryCount > maxEntries) throw tooLarge(archive, `${maxEntries} entries`, zip.entryCount);
       const entries = await listEntries(archive, zip);
+      assertApart(archive, entries, zip.fileSize);
       const total = entries.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
-      if (total > maxBytes) throw tooLarge(archive, `${maxBytes} bytes when unpacked`, total);
+      const most = Math.min(maxBytes, mostRatio * zip.fileSize + slackBytes);
+      if (total > most) throw tooLarge(archive, `${most} bytes when unpacked`, total);
       makeMissing(target);
       await requireSpace(target, total);
       let done = 0;
@@ -75,6 +77,35 @@ async function listEntries(archive: string, zip: ZipFile): Promise<NamedEntry[]>
     entries.push({ name, entry });
   }
   return entries;
+}
+
+/** What an entry takes before its content, at least: the local header without its name. APPNOTE 4.3.7. */
+const headerBytes = 30;
+/** Deflate's best: 258 bytes for two bits, beside which an entry has a few bytes of its own. */
+const bestDeflate = 1032;
+/** Of a whole archive; PyTorch's is packed to a third or a quarter. */
+const mostRatio = 100;
+/** A small archive may hold little but zeros. */
+const slackBytes = 2 ** 20;
+
+/**
+ * Entries that share their bytes unpack to any multiple of the archive (Fifield, "A better zip bomb", 2019).
+ * @throws unsafe: such entries; input: one that lies beyond the file, or states more than its bytes can hold
+ */
+function assertApart(archive: string, entries: readonly NamedEntry[], fileBytes: number): void {
+  let end = 0;
+  const start = ({ entry }: NamedEntry) => entry.relativeOffsetOfLocalHeader;
+  for (const { name, entry } of entries.toSorted((a, b) => start(a) - start(b))) {
+    const { relativeOffsetOfLocalHeader: offset, fileNameRaw, compressedSize, uncompressedSize } = entry;
+    if (offset < end) {
+      throw fault("unsafe", { where: archive, rule: "entries must not share their bytes", got: name });
+    }
+    end = offset + headerBytes + fileNameRaw.length + compressedSize;
+    if (end > fileBytes || uncompressedSize > bestDeflate * compressedSize + bestDeflate) {
+      const rule = "no entry may state more bytes than the archive can hold";
+      throw fault("input", { where: archive, rule, got: `${name}: ${uncompressedSize} from ${compressedSize}` });
+    }
+  }
 }
 
 /** Bits of a Unix file mode that tell its type. */

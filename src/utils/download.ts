@@ -23,7 +23,7 @@ export interface DownloadOptions {
   /** Where the file goes; its folder is made, and `<path>.part` holds what has come so far. */
   path: string;
   /** Expected checksums in hex, either or both; only the beginning if no more is known. */
-  sha256?: string;
+  sha256?: string | undefined;
   md5?: string;
   /** Expected length in bytes. */
   size?: number;
@@ -197,7 +197,8 @@ async function mismatch(options: DownloadOptions, path: string): Promise<{ rule:
   return undefined;
 }
 
-async function checksumOf(path: string, algorithm: "sha256" | "md5"): Promise<string> {
+/** @returns hex digits of a file's checksum */
+export async function checksumOf(path: string, algorithm: "sha256" | "md5"): Promise<string> {
   const hash = createHash(algorithm);
   for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   return hash.digest("hex");
