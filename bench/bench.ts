@@ -63,7 +63,7 @@ try {
   program.parse();
   await run(program.opts<Options>());
 } catch (error) {
-  finish(error, process.env.DEBUG !== undefined);
+  finish(error);
 }
 
 interface Options {
@@ -146,7 +146,7 @@ function torchOf(python: string): string {
 
 /** Seconds that the last build takes to answer; undefined when there is none. */
 function startSeconds(): Record<string, number> | undefined {
-  const main = path.join(root, "dist", "cli", "main.js");
+  const main = path.join(root, "dist", "cli", "patchdrop.js");
   if (!existsSync(main)) return undefined;
   const timed = (command: string): number => {
     const began = performance.now();

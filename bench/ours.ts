@@ -82,7 +82,7 @@ const argumentsSchema = z.object({
 try {
   await serve();
 } catch (error) {
-  finish(error, false);
+  finish(error);
 }
 
 async function serve(): Promise<void> {

@@ -18,7 +18,7 @@ const pageStamp = "node_modules/.patchdrop-demo";
 const tasks = {
   prepare: { steps: [install, build, fetchLibtorch] },
   build: { steps: [install, rebuild] },
-  quickstart: { steps: [install, build, fetchLibtorch], run: ["dist/cli/main.js", "quickstart"] },
+  quickstart: { steps: [install, build, fetchLibtorch], run: ["dist/cli/patchdrop.js", "quickstart"] },
   test: { steps: [install, build, fetchLibtorch], run: ["node_modules/vitest/vitest.mjs", "run"] },
   "test:unit": {
     steps: [install, build, fetchLibtorch],
@@ -128,7 +128,7 @@ async function fetchLibtorch() {
   const { searchLibtorch } = await import(pathToFileURL(path.resolve("dist/native/find.js")).href);
   if (searchLibtorch().found !== undefined) return;
   say("fetching libtorch, once (patchdrop setup)");
-  runStep([process.execPath, "dist/cli/main.js", "setup"]);
+  runStep([process.execPath, "dist/cli/patchdrop.js", "setup"]);
 }
 
 function isNewer(file, other) {

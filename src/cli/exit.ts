@@ -1,11 +1,12 @@
-/** How a command ends: one line on stderr for each fault, and the exit code of its kind. */
+/** How a command ends: with help, by a signal, or with an error (failure.ts). */
 import { constants } from "node:os";
 import { CommanderError } from "commander";
-import { exitCodes, PatchDropError, sentences } from "../errors.ts";
+import { exitCodes } from "../errors.ts";
 import { Stopped } from "../utils/reporter.ts";
+import { fail } from "./failure.ts";
 
 /** Ends the process as `error` asks for. */
-export function finish(error: unknown, debug: boolean): never {
+export function finish(error: unknown): never {
   if (error instanceof CommanderError) {
     // Commander has printed it. Help and version are no errors.
     process.exit(error.exitCode === 0 ? 0 : exitCodes.usage);
@@ -14,13 +15,7 @@ export function finish(error: unknown, debug: boolean): never {
     process.stderr.write(`${error.message}\n`);
     endBy(error.signal);
   }
-  const code = error instanceof PatchDropError ? error.exitCode : exitCodes.internal;
-  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
-  if (code === exitCodes.internal) {
-    process.stderr.write("error: this is a bug in patchdrop; please report it with the output of --debug\n");
-  }
-  if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  process.exit(code);
+  fail(error);
 }
 
 /**

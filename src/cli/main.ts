@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The program `patchdrop`: what it does with a command line, and how it ends. */
 import { understood } from "./arguments.ts";
 import { endBy, finish } from "./exit.ts";
@@ -16,5 +15,5 @@ try {
   const program = patchdropProgram(await commandFlags());
   await program.parseAsync(understood(program, process.argv.slice(2)), { from: "user" });
 } catch (error) {
-  finish(error, process.argv.includes("--debug"));
+  finish(error);
 }

@@ -10,7 +10,6 @@ import {
   closeSync,
   constants,
   copyFileSync,
-  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -23,8 +22,10 @@ import {
   symlinkSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fault, type PatchDropError } from "../errors.ts";
+import { makeMissing } from "../utils/make-missing.ts";
+import { remedyFor } from "../utils/system-error.ts";
 
 /** Begins the name of every temporary file, so that what a crash left can be found: {@link removeTemporaries}. */
 export const temporaryPrefix = ".patchdrop-tmp-";
@@ -47,28 +48,12 @@ export function createFileAtomic(path: string, bytes: Uint8Array): boolean {
   }
 }
 
-/**
- * Makes a folder and those above it, where they are missing. Node's own recursion does not end in a file system that says of
- * a new folder that there is no such place, as /proc does. Throws "system".
- */
+/** Makes a folder and those above it, where they are missing. Throws "system". */
 export function makeFolder(path: string): void {
   try {
     makeMissing(path);
   } catch (error) {
     throw systemFault("could not be made", path, 0, error);
-  }
-}
-
-function makeMissing(path: string): void {
-  const missing: string[] = [];
-  for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.push(at);
-  for (const folder of missing.reverse()) {
-    try {
-      mkdirSync(folder);
-    } catch (error) {
-      // Another process may have made it meanwhile.
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
   }
 }
 
@@ -147,7 +132,7 @@ export function removeTemporaries(folder: string): void {
 export function systemFault(what: string, path: string, needed: number, error: unknown): PatchDropError {
   const reason = error instanceof Error ? error.message : String(error);
   const space = needed === 0 ? "" : `; ${needed} bytes needed, ${freeBytes(dirname(path))} free`;
-  return fault("system", { where: path, rule: `${what} (${reason})${space}`, next: nextStep(error) }, error);
+  return fault("system", { where: path, rule: `${what} (${reason})${space}`, next: remedyFor(error) }, error);
 }
 
 /** Writes all of `bytes`: one call of the system may take only some of them. */
@@ -238,21 +223,5 @@ function freeBytes(folder: string): number | string {
     return bavail * bsize;
   } catch {
     return "an unknown number";
-  }
-}
-
-function nextStep(error: unknown): string {
-  switch ((error as { code?: unknown } | null)?.code) {
-    case "ENOSPC":
-    case "EDQUOT":
-      return "free some space and run it again; continue a training with --resume";
-    case "EFBIG":
-      return "raise the limit on file sizes (ulimit -f) and run it again; continue a training with --resume";
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-      return "give a writable folder";
-    default:
-      return "check the disk and the path";
   }
 }

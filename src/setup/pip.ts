@@ -3,11 +3,14 @@
  * NVIDIA packages that even a CUDA wheel's libtorch_cpu is linked with; for CUDA, everything that torch requires.
  */
 import { spawn } from "node:child_process";
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fault, type PatchDropError } from "../errors.ts";
 import { activePython } from "../native/find.ts";
+import { checksumOf } from "../utils/download.ts";
+import { makeMissing } from "../utils/make-missing.ts";
+import { torchChecksums } from "./torch-checksums.ts";
 
 /** What is going on, for a person to read; `done` of `total` bytes where they are known. */
 export interface SetupProgress {
@@ -32,17 +35,42 @@ export async function findPip(env: NodeJS.ProcessEnv): Promise<string | undefine
 }
 
 /**
- * Installs PyTorch's wheel into the folder `target` (made here).
- * @throws kind "input": no pip, or no such version for this Python and platform; "system": network, disk.
+ * Installs PyTorch's wheel into the folder `target` (made here), once it is seen to be the one that is expected.
+ * @throws kind "input": no pip, no such version for this Python and platform, another wheel under a known one's name;
+ *   "system": network, disk.
  */
 export async function installByPip(target: string, { version, cuda, env, onProgress }: PipOptions): Promise<void> {
   const pip = await findPip(env);
   if (pip === undefined) throw noPip(activePython(env));
-  const install = (packages: string[]) => runPip({ target, packages, pip, version, env, onProgress });
-  if (cuda) return install([`torch==${version}`]);
-  await install(["--no-deps", `torch==${version}`]);
-  const runtime = await cudaRuntimeOf(target);
-  if (runtime.length > 0) await install(["--no-deps", ...runtime]);
+  // pip unpacks in TMPDIR and then moves the files: on the same disk that is a rename.
+  const scratch = path.join(target, ".pip");
+  makeMissing(scratch);
+  const pipRun = { scratch, pip, wanted: `torch ${version}`, env, onProgress };
+  const into = ["install", "--target", target, "--no-compile", "--upgrade"];
+  try {
+    await runPip(["download", ...downloadTo(scratch), `torch==${version}`], pipRun);
+    const wheel = await knownWheel(scratch, onProgress);
+    await runPip([...into, ...(cuda ? [] : ["--no-deps"]), wheel], pipRun);
+    const runtime = cuda ? [] : await cudaRuntimeOf(target);
+    if (runtime.length > 0) await runPip([...into, "--no-deps", ...runtime], pipRun);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** The wheel in `folder`, if it has the checksum of its name. One whose name is not known is taken as the index gave it. */
+async function knownWheel(folder: string, onProgress: OnProgress): Promise<string> {
+  const [name = "no wheel"] = (await readdir(folder)).filter((found) => found.endsWith(".whl"));
+  const expected = torchChecksums[name];
+  if (expected === undefined) {
+    onProgress({ step: `no checksum is known here of ${name}: it is as pip's index has it` });
+    return path.join(folder, name);
+  }
+  onProgress({ step: `checking ${name}` });
+  const got = await checksumOf(path.join(folder, name), "sha256");
+  if (got === expected) return path.join(folder, name);
+  const next = "nothing was kept; check which index pip is set up for";
+  throw fault("input", { where: name, rule: `must have the sha256 checksum ${expected}`, got, next });
 }
 
 /** A package's wheel that pip is asked for. */
@@ -59,9 +87,9 @@ export interface WheelOptions {
 export async function downloadByPip(target: string, { package: name, version, env }: WheelOptions): Promise<void> {
   const python = activePython(env);
   if ((await findPip(env)) === undefined) throw noPip(python);
-  const which = ["--dest", target, "--no-deps", "--only-binary", ":all:", `${name}==${version}`];
   const quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"];
-  const { code, output } = await run(python, ["-m", "pip", "download", ...quiet, ...which], env, () => undefined);
+  const args = ["-m", "pip", "download", ...quiet, ...downloadTo(target), `${name}==${version}`];
+  const { code, output } = await run(python, args, env, () => undefined);
   if (code !== 0) throw pipFault(output, code, `${name} ${version}`);
 }
 
@@ -75,28 +103,31 @@ async function cudaRuntimeOf(target: string): Promise<string[]> {
   return names.map((name) => (major <= 12 ? `${name}-cu${major}` : `${name}>=${major},<${major + 1}`));
 }
 
-interface PipRun extends Omit<PipOptions, "cuda"> {
-  target: string;
-  packages: string[];
-  pip: string;
+function downloadTo(folder: string): string[] {
+  return ["--dest", folder, "--no-deps", "--only-binary", ":all:"];
 }
 
-async function runPip({ target, packages, pip, version, env, onProgress }: PipRun): Promise<void> {
-  // pip unpacks in TMPDIR and then moves the files: on the same disk that is a rename.
-  const scratch = path.join(target, ".pip");
-  await mkdir(scratch, { recursive: true });
+interface PipRun {
+  /** Where pip keeps what it works on. */
+  scratch: string;
+  pip: string;
+  /** "torch 2.15.0", for errors. */
+  wanted: string;
+  env: NodeJS.ProcessEnv;
+  onProgress: OnProgress;
+}
+
+async function runPip(command: string[], { scratch, pip, wanted, env, onProgress }: PipRun): Promise<void> {
   const [major = 0, minor = 0] = pip.split(".").map(Number);
   const hasRawProgress = major > 24 || (major === 24 && minor >= 1);
-  const options = ["--target", target, "--no-compile", "--no-input", "--disable-pip-version-check", "--upgrade"];
-  const bar = ["--progress-bar", hasRawProgress ? "raw" : "off"];
+  const quiet = ["--no-input", "--disable-pip-version-check", "--progress-bar", hasRawProgress ? "raw" : "off"];
   const pipEnv = { ...env, TMPDIR: scratch, PYTHONUNBUFFERED: "1", PIP_USER: "0", LC_ALL: "C.UTF-8" };
   const progress = new PipProgress(onProgress);
   const watch = hasRawProgress ? undefined : setInterval(() => void reportGrowth(scratch, progress), 1000);
-  const args = ["-m", "pip", "install", ...options, ...bar, ...packages];
+  const args = ["-m", "pip", ...command, ...quiet];
   const { code, output } = await run(activePython(env), args, pipEnv, (line) => progress.read(line));
   clearInterval(watch);
-  await rm(scratch, { recursive: true, force: true });
-  if (code !== 0) throw pipFault(output, code, `torch ${version}`);
+  if (code !== 0) throw pipFault(output, code, wanted);
 }
 
 /** Before 24.1 pip reports nothing to a program while it downloads; the growing file in its scratch folder shows how far it is. */

@@ -2,12 +2,13 @@
  * `patchdrop setup`: puts a libtorch into the user's cache, once. It is fetched into a temporary folder, checked as
  * `findLibtorch` checks, and only then renamed, so that a folder with its final name is complete.
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fault, PatchDropError } from "../errors.ts";
 import { withLock } from "../files/lock.ts";
 import { type FoundLibtorch, findLibtorch, libtorchCache, searchLibtorch } from "../native/find.ts";
 import { inspectLibtorch, isSupported, type LibtorchFolder, supportedVersions } from "../native/inspect.ts";
+import { makeMissing } from "../utils/make-missing.ts";
 import { findPip, installByPip, type OnProgress } from "./pip.ts";
 import { archiveUrl, bringFrom, originOf } from "./sources.ts";
 import { requireSpace } from "./space.ts";
@@ -56,7 +57,7 @@ export async function setupLibtorch(options: SetupOptions = {}): Promise<SetupRe
   const cache = libtorchCache(wanted.env);
   const from = wanted.from ?? ((await findPip(wanted.env)) === undefined ? "archive" : "pip");
   const origin = from === "pip" || from === "archive" ? from : await originOf(from);
-  await makeFolder(cache);
+  makeFolder(cache);
   const lock = path.join(cache, ".lock");
   const onWait = (who: string) =>
     wanted.onProgress({ step: `waiting for another \`patchdrop setup\` (${who}, by ${lock})` });
@@ -193,10 +194,12 @@ async function giveName(cache: string, temporary: string, fetched: LibtorchFolde
   return folder;
 }
 
-async function makeFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+function makeFolder(folder: string): void {
+  try {
+    makeMissing(folder);
+  } catch (error) {
     throw diskFault(folder, error);
-  });
+  }
 }
 
 function diskFault(folder: string, error: unknown): PatchDropError {

@@ -5,6 +5,7 @@ import { fault } from "../errors.ts";
 import { inspectLibtorch } from "../native/inspect.ts";
 import { downloadFile } from "../utils/download.ts";
 import type { OnProgress } from "./pip.ts";
+import { torchChecksums } from "./torch-checksums.ts";
 import { unzip } from "./unzip.ts";
 
 /** The CUDA version for which PyTorch publishes the archive that is fetched. */
@@ -53,10 +54,12 @@ export async function bringFrom(from: string, target: string, onProgress: OnProg
 async function bringFromAddress(url: string, target: string, onProgress: OnProgress): Promise<void> {
   // Next to the target, not in it: a download that breaks off is continued by the next run.
   const file = path.join(path.dirname(target), `.download-${Buffer.from(url).toString("base64url").slice(-80)}.zip`);
-  const step = `fetching ${path.basename(new URL(url).pathname)}`;
+  const name = decodeURIComponent(path.basename(new URL(url).pathname));
+  const step = `fetching ${name}`;
   await downloadFile({
     url,
     path: file,
+    sha256: torchChecksums[name],
     timeoutMs: 60_000,
     onProgress: ({ received, total }) => onProgress({ step, done: received, total }),
   });

@@ -1,16 +1,17 @@
 /**
  * Unpacks an untrusted zip archive: nothing is written outside the target, nothing is overwritten, links
- * may only name a neighbour, and the number of entries and of bytes is limited before anything is written.
+ * may only name a neighbour, and before anything is written it is seen that the entries share no bytes, and how many they are.
  * Format: PKWARE APPNOTE.TXT, read by yauzl; Unix file types stand in the upper half of the external attributes.
  */
 import { createWriteStream } from "node:fs";
-import { mkdir, symlink } from "node:fs/promises";
+import { symlink } from "node:fs/promises";
 import path from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import zlib from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { fault, PatchDropError } from "../errors.ts";
+import { makeMissing } from "../utils/make-missing.ts";
 import { requireSpace } from "./space.ts";
 
 export interface UnzipOptions {
@@ -38,9 +39,11 @@ export async function unzip(archive: string, target: string, options: UnzipOptio
     try {
       if (zip.entryCount > maxEntries) throw tooLarge(archive, `${maxEntries} entries`, zip.entryCount);
       const entries = await listEntries(archive, zip);
+      assertApart(archive, entries, zip.fileSize);
       const total = entries.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0);
-      if (total > maxBytes) throw tooLarge(archive, `${maxBytes} bytes when unpacked`, total);
-      await mkdir(target, { recursive: true });
+      const most = Math.min(maxBytes, mostRatio * zip.fileSize + slackBytes);
+      if (total > most) throw tooLarge(archive, `${most} bytes when unpacked`, total);
+      makeMissing(target);
       await requireSpace(target, total);
       let done = 0;
       for (const named of entries) {
@@ -76,6 +79,35 @@ async function listEntries(archive: string, zip: ZipFile): Promise<NamedEntry[]>
   return entries;
 }
 
+/** What an entry takes before its content, at least: the local header without its name. APPNOTE 4.3.7. */
+const headerBytes = 30;
+/** Deflate's best: 258 bytes for two bits, beside which an entry has a few bytes of its own. */
+const bestDeflate = 1032;
+/** Of a whole archive; PyTorch's is packed to a third or a quarter. */
+const mostRatio = 100;
+/** A small archive may hold little but zeros. */
+const slackBytes = 2 ** 20;
+
+/**
+ * Entries that share their bytes unpack to any multiple of the archive (Fifield, "A better zip bomb", 2019).
+ * @throws unsafe: such entries; input: one that lies beyond the file, or states more than its bytes can hold
+ */
+function assertApart(archive: string, entries: readonly NamedEntry[], fileBytes: number): void {
+  let end = 0;
+  const start = ({ entry }: NamedEntry) => entry.relativeOffsetOfLocalHeader;
+  for (const { name, entry } of entries.toSorted((a, b) => start(a) - start(b))) {
+    const { relativeOffsetOfLocalHeader: offset, fileNameRaw, compressedSize, uncompressedSize } = entry;
+    if (offset < end) {
+      throw fault("unsafe", { where: archive, rule: "entries must not share their bytes", got: name });
+    }
+    end = offset + headerBytes + fileNameRaw.length + compressedSize;
+    if (end > fileBytes || uncompressedSize > bestDeflate * compressedSize + bestDeflate) {
+      const rule = "no entry may state more bytes than the archive can hold";
+      throw fault("input", { where: archive, rule, got: `${name}: ${uncompressedSize} from ${compressedSize}` });
+    }
+  }
+}
+
 /** Bits of a Unix file mode that tell its type. */
 const fileType = { mask: 0o170000, none: 0, regular: 0o100000, folder: 0o040000, link: 0o120000 } as const;
 
@@ -87,10 +119,10 @@ async function unpack(
   const place = path.join(target, name);
   const type = (entry.externalFileAttributes >>> 16) & fileType.mask;
   if (name.endsWith("/")) {
-    await mkdir(place, { recursive: true });
+    makeMissing(place);
     return;
   }
-  await mkdir(path.dirname(place), { recursive: true });
+  makeMissing(path.dirname(place));
   if (type === fileType.link) return unpackLink(archive, zip, { name, entry }, place);
   if (type !== fileType.regular && type !== fileType.none) {
     throw fault("unsafe", { where: archive, rule: "every entry must be a file, a folder or a link", got: name });

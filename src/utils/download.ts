@@ -5,10 +5,11 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fault, PatchDropError } from "../errors.ts";
 import { type Answer, ask, ConnectionError, checkAddress, persist, rangeOf } from "./http.ts";
+import { makeMissing } from "./make-missing.ts";
 
 export interface DownloadProgress {
   /** Bytes in the file, including those of an earlier attempt. */
@@ -22,7 +23,7 @@ export interface DownloadOptions {
   /** Where the file goes; its folder is made, and `<path>.part` holds what has come so far. */
   path: string;
   /** Expected checksums in hex, either or both; only the beginning if no more is known. */
-  sha256?: string;
+  sha256?: string | undefined;
   md5?: string;
   /** Expected length in bytes. */
   size?: number;
@@ -44,7 +45,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
   if ((await sizeOf(options.path)) !== undefined && (await mismatch(options, options.path)) === undefined) return;
   checkAddress(options.url);
   try {
-    await mkdir(dirname(options.path), { recursive: true });
+    makeMissing(dirname(options.path));
     const resumed = ((await sizeOf(part)) ?? 0) > 0;
     await fetchAll(options, part);
     let wrong = await mismatch(options, part);
@@ -196,7 +197,8 @@ async function mismatch(options: DownloadOptions, path: string): Promise<{ rule:
   return undefined;
 }
 
-async function checksumOf(path: string, algorithm: "sha256" | "md5"): Promise<string> {
+/** @returns hex digits of a file's checksum */
+export async function checksumOf(path: string, algorithm: "sha256" | "md5"): Promise<string> {
   const hash = createHash(algorithm);
   for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
   return hash.digest("hex");

@@ -44,7 +44,7 @@ it("holds what a user needs and nothing else", () => {
   expect([...places].sort()).toEqual(
     ["CHANGELOG.md", "LICENSE", "README.md", "configs", "dist", "docs", "examples", "package.json"].sort(),
   );
-  for (const needed of ["dist/cli/main.js", "dist/index.js", "dist/index.d.ts", "dist/data/decode-worker.js"]) {
+  for (const needed of ["dist/cli/patchdrop.js", "dist/index.js", "dist/index.d.ts", "dist/data/decode-worker.js"]) {
     expect(packed).toContain(needed);
   }
 });

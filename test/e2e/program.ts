@@ -29,11 +29,11 @@ export const runTimeoutMs = 600_000;
 function mainFile(): string {
   const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
   const newestMs = Math.max(...sources.map((name) => statSync(join(root, "src", name)).mtimeMs));
-  const inDist = join(root, "dist", "cli", "main.js");
+  const inDist = join(root, "dist", "cli", "patchdrop.js");
   if (existsSync(inDist) && statSync(inDist).mtimeMs >= newestMs) return inDist;
   const own = join(cache, String(Math.round(newestMs)));
   if (!existsSync(own)) makeBuild(own);
-  return join(own, "dist", "cli", "main.js");
+  return join(own, "dist", "cli", "patchdrop.js");
 }
 
 /** Compiles into the folder `target`. Types are not checked here: `npm run typecheck` does. */

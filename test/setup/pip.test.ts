@@ -16,16 +16,22 @@ interface FakePip {
   version?: string;
   /** Shell commands of `pip install`; $target is the folder to install into. */
   install: string;
+  /** Name and content of the wheel that `pip download` brings. */
+  offered?: readonly [name: string, content: string];
 }
 
+/** Of a Python that will not come. */
+const unknownWheel = "torch-2.15.0-cp39-cp39-manylinux_2_28_x86_64.whl";
+
 /** An environment whose Python has a pip that logs its arguments, one call a line, and no torch. */
-function withPip({ version = "24.2", install }: FakePip): NodeJS.ProcessEnv {
+function withPip({ version = "24.2", install, offered = [unknownWheel, "wheel"] }: FakePip): NodeJS.ProcessEnv {
   const script = [
     // `python3 -c …`: where is torch? Nowhere.
     'if [ "$1" = -c ]; then echo; exit; fi',
     `if [ "$3" = --version ]; then echo "pip ${version} from /somewhere (python 3.12)"; exit; fi`,
     `echo "$@" >> '${folder}/calls'; env > '${folder}/env'`,
-    'while [ $# -gt 0 ]; do if [ "$1" = --target ]; then target=$2; fi; shift; done',
+    "step=$3; while [ $# -gt 0 ]; do case $1 in --target) target=$2;; --dest) dest=$2;; esac; shift; done",
+    `if [ "$step" = download ]; then printf '${offered[1]}' > "$dest/${offered[0]}"; exit; fi`,
     install,
   ].join("\n");
   const VIRTUAL_ENV = fakePython(path.join(folder, "venv"), script);
@@ -46,31 +52,33 @@ describe("installing by pip", () => {
   const run = async (pip: FakePip, cuda = false) => {
     const target = path.join(folder, "target");
     await installByPip(target, { version: "2.15.0", cuda, env: withPip(pip), onProgress: () => undefined });
-    return calls().map((call) => call.replace(target, "TARGET"));
+    return calls().map((call) => call.replaceAll(target, "TARGET"));
   };
-  const options = "--target TARGET --no-compile --no-input --disable-pip-version-check --upgrade";
+  const quiet = "--no-input --disable-pip-version-check --progress-bar raw";
+  const fetched = `-m pip download --dest TARGET/.pip --no-deps --only-binary :all: torch==2.15.0 ${quiet}`;
+  const install = "-m pip install --target TARGET --no-compile --upgrade";
+  const file = `TARGET/.pip/${unknownWheel}`;
 
   test("a CUDA wheel: torch alone, then the two libraries that its libtorch_cpu needs", async () => {
     expect(await run({ install: wheel("13.2") })).toEqual([
-      `-m pip install ${options} --progress-bar raw --no-deps torch==2.15.0`,
-      `-m pip install ${options} --progress-bar raw --no-deps nvidia-cuda-runtime>=13,<14 nvidia-cuda-cupti>=13,<14`,
+      fetched,
+      `${install} --no-deps ${file} ${quiet}`,
+      `${install} --no-deps nvidia-cuda-runtime>=13,<14 nvidia-cuda-cupti>=13,<14 ${quiet}`,
     ]);
   });
 
   test("packages of CUDA 12 carry it in their names", async () => {
-    expect((await run({ install: wheel("12.8") }))[1]).toMatch(
-      /--no-deps nvidia-cuda-runtime-cu12 nvidia-cuda-cupti-cu12$/,
+    expect((await run({ install: wheel("12.8") }))[2]).toMatch(
+      /--no-deps nvidia-cuda-runtime-cu12 nvidia-cuda-cupti-cu12 --no-input/,
     );
   });
 
   test("a CPU wheel needs nothing else", async () => {
-    expect(await run({ install: wheel(undefined) })).toHaveLength(1);
+    expect(await run({ install: wheel(undefined) })).toHaveLength(2);
   });
 
   test("with CUDA, all that torch requires", async () => {
-    expect(await run({ install: wheel("13.2") }, true)).toEqual([
-      `-m pip install ${options} --progress-bar raw torch==2.15.0`,
-    ]);
+    expect(await run({ install: wheel("13.2") }, true)).toEqual([fetched, `${install} ${file} ${quiet}`]);
   });
 
   test("a pip before 24.1 has no progress for programs", async () => {
@@ -83,6 +91,28 @@ describe("installing by pip", () => {
     expect(variables).toContain(`TMPDIR=${folder}/target/.pip`);
     expect(variables).toContain("PIP_USER=0");
     expect(readdirSync(path.join(folder, "target"))).toEqual(["torch"]);
+  });
+
+  // Of the index's page for torch, by pip's own report.
+  const known = "torch-2.15.0-cp312-cp312-manylinux_2_28_x86_64.whl";
+  const checksum = "6d8c86f4e33a9f12a58149bd9b0d64351632b8eb44479be8ff85e5389932dd79";
+
+  test("a wheel of a known name with other bytes is not installed", async () => {
+    await expect(run({ install: wheel(undefined), offered: [known, "evil"] })).rejects.toMatchObject({
+      kind: "input",
+      // printf evil | sha256sum
+      message: `${known}: must have the sha256 checksum ${checksum}, got b5c1fb2efc6d6b4674c2fdcc48ce01b43a3b7c03763c0c3355de0099ee0f8c73; nothing was kept; check which index pip is set up for`,
+    });
+    expect(calls()).toHaveLength(1);
+    expect(readdirSync(path.join(folder, "target"))).toEqual([]);
+  });
+
+  test("of a wheel that is not known, this is said", async () => {
+    const steps: string[] = [];
+    const env = withPip({ install: wheel(undefined) });
+    const onProgress = ({ step }: SetupProgress) => steps.push(step);
+    await installByPip(path.join(folder, "target"), { version: "2.15.0", cuda: false, env, onProgress });
+    expect(steps).toContain(`no checksum is known here of ${unknownWheel}: it is as pip's index has it`);
   });
 
   test("without a pip is an error that names the other way", async () => {
@@ -107,7 +137,7 @@ describe("setup by pip", () => {
     expect(await setupLibtorch({ env })).toMatchObject({ fetched: true, found: { root, version: "2.15.0+x" } });
     expect(await setupLibtorch({ env })).toMatchObject({ fetched: false, found: { root } });
     expect(await setupLibtorch({ env, from: "pip" })).toMatchObject({ fetched: false, found: { root } });
-    expect(calls()).toHaveLength(1);
+    expect(calls()).toHaveLength(2);
   });
 
   test("that fails half-way leaves nothing", async () => {

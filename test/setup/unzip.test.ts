@@ -135,6 +135,44 @@ describe("limits hold before anything is written", () => {
     expect(outside()).toEqual(["archive.zip", "target"]);
   });
 
+  // Fifield's construction: many names for the same packed bytes.
+  test("entries that share their bytes", async () => {
+    const twice = ["a", "b"].map((name) => ({ name, bytes: text("content"), at: 0 }));
+    await expect(unpack(twice)).rejects.toMatchObject({
+      kind: "unsafe",
+      message: `${path.join(folder, "archive.zip")}: entries must not share their bytes, got b`,
+    });
+    expect(outside()).toEqual(["archive.zip"]);
+  });
+
+  // Deflate's limit: 1032 bytes for one. Seven bytes are packed to nine, so at most 10 * 1032 are believed.
+  test("a size that the packed bytes cannot hold", async () => {
+    await expect(unpack([{ name: "a", bytes: text("content"), size: 10_321 }])).rejects.toMatchObject({
+      kind: "input",
+      message: expect.stringContaining("no entry may state more bytes than the archive can hold, got a: 10321 from 9"),
+    });
+    expect(outside()).toEqual(["archive.zip"]);
+  });
+
+  test("an entry that lies beyond the file", async () => {
+    await expect(unpack([{ name: "a", bytes: text("content"), at: 1000 }])).rejects.toMatchObject({
+      kind: "input",
+      message: expect.stringContaining("than the archive can hold"),
+    });
+    expect(outside()).toEqual(["archive.zip"]);
+  });
+
+  test("an archive that unpacks to more than a hundred times its size, beyond a first megabyte", async () => {
+    const zeros = zip([{ name: "a", bytes: Buffer.alloc(2_000_000) }]);
+    const most = 100 * zeros.length + 2 ** 20;
+    expect(most).toBeLessThan(2_000_000);
+    await expect(unpack(zeros)).rejects.toMatchObject({
+      kind: "resource",
+      message: expect.stringContaining(`must have at most ${most} bytes when unpacked, got 2000000`),
+    });
+    expect(outside()).toEqual(["archive.zip"]);
+  });
+
   test("free space", async () => {
     await requireSpace(folder, 1);
     await expect(requireSpace(folder, 1e18)).rejects.toMatchObject({

@@ -10,13 +10,15 @@ export interface ZipEntry {
   crc?: number;
   /** Unpacked size to state instead of the true one. */
   size?: number;
+  /** Where its local header lies, to state instead of the truth. */
+  at?: number;
 }
 
 export function zip(entries: readonly ZipEntry[]): Buffer {
   const locals: Buffer[] = [];
   const centrals: Buffer[] = [];
   let offset = 0;
-  for (const { name, bytes, mode = 0o100644, crc = crc32(bytes), size = bytes.length } of entries) {
+  for (const { name, bytes, mode = 0o100644, crc = crc32(bytes), size = bytes.length, at = offset } of entries) {
     const path = Buffer.from(name);
     const packed = deflateRawSync(bytes);
     // Version needed, flags (names are UTF-8), method 8 (deflate), time, date, CRC-32, sizes, length of the name.
@@ -32,7 +34,7 @@ export function zip(entries: readonly ZipEntry[]): Buffer {
     // Made by Unix; then as above, comment, disk, attributes, where the local header lies.
     const rest = Buffer.alloc(14);
     rest.writeUInt32LE((mode * 0x10000) >>> 0, 6);
-    rest.writeUInt32LE(offset, 10);
+    rest.writeUInt32LE(at, 10);
     centrals.push(Buffer.concat([Buffer.from("PK\x01\x02"), Buffer.from([30, 3]), common, rest, path]));
     locals.push(local);
     offset += local.length;

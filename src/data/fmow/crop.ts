@@ -4,9 +4,10 @@
  * that has its final name is complete, and the lists come out the same. Memory does not grow with the number of images.
  */
 
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Fault, fault, type PatchDropError, sentence } from "../../errors.ts";
+import { makeMissing } from "../../utils/make-missing.ts";
 import { inOrder } from "../in-order.ts";
 import { type Crop, cropImage, type Outcome, type SkipReason } from "./crop-image.ts";
 import { CropLists } from "./lists.ts";
@@ -53,7 +54,7 @@ export async function cropFmow(options: CropFmowOptions): Promise<CropCounts> {
   const unfinished = join(output, ".unfinished");
   try {
     await rm(unfinished, { recursive: true, force: true });
-    await mkdir(unfinished, { recursive: true });
+    makeMissing(unfinished);
     const lists = await CropLists.start(unfinished);
     try {
       const work = async (image: FmowImage) => ({ image, outcomes: await cropImage(image, { output, unfinished }) });

@@ -1,0 +1,15 @@
+/** What is said of an error that ends the program, and the exit code. Needs no package, since one may be what cannot be loaded. */
+import { exitCodes, PatchDropError, sentences } from "../errors.ts";
+import { withoutSystemErrors } from "../utils/system-error.ts";
+
+/** Ends the process: one line on stderr for each fault, and the exit code of its kind. */
+export function fail(thrown: unknown): never {
+  const error = withoutSystemErrors(thrown);
+  const code = error instanceof PatchDropError ? error.exitCode : exitCodes.internal;
+  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
+  if (code === exitCodes.internal) {
+    process.stderr.write("error: this is a bug in patchdrop; please report it with the output of --debug\n");
+  }
+  if (process.argv.includes("--debug") && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  process.exit(code);
+}

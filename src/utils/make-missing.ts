@@ -1,0 +1,20 @@
+/**
+ * Makes folders. Node's own recursion says of a read-only file system that the folder is not there, and does not end in one
+ * that says so of a new folder, as /proc does.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+
+/** Makes a folder and those above it, where they are missing. Throws what Node throws. */
+export function makeMissing(path: string): void {
+  const missing: string[] = [];
+  for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.push(at);
+  for (const folder of missing.reverse()) {
+    try {
+      mkdirSync(folder);
+    } catch (error) {
+      // Another process may have made it meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
+}
