@@ -233,13 +233,13 @@ describe("--help", () => {
       if (!(command in schemas)) return;
       const { shape } = schemas[command as keyof typeof schemas];
       for (const [name, entry] of Object.entries(shape)) {
-        const flag = new RegExp(`^(${name}|no-${name.replaceAll("_", "-")})\\b`);
+        const flag = new RegExp(`^(${name}|no_${name})\\b`);
         const entries = stdout.split(/^ {2}(?:--|-h)/m).map((text) => text.trim().replace(/\s+/g, " "));
         const shown = entries.find((one) => flag.test(one)) ?? "";
         expect(shown, name).not.toBe("");
         expect(/\((.*; )?required\)$/.test(shown), name).toBe(!entry.safeParse(undefined).success);
         const value = entry.safeParse(undefined);
-        // Switches that are off do not say so, and `--no-…` says that it turns something off.
+        // Switches that are off do not say so, and `--no_…` says that it turns something off.
         if (value.success && typeof value.data !== "boolean" && value.data !== undefined) {
           expect(shown, name).toMatch(/default: \S+\)$/);
           expect(shown, name).toContain(`default: ${value.data})`);

@@ -123,6 +123,7 @@ const values: Readonly<Record<string, Values>> = {
       (list) => [list, notSeeds] as const,
     ),
   },
+  dry_run: onOff,
   turns: onOff,
   cuda_graph: onOff,
   parallel: onOff,
