@@ -32,12 +32,14 @@ export function headroomCommand(): Command {
       const options = parseHeadroomOptions(given);
       const [
         { measureHeadroom },
+        { isPackaged },
         { writeHeadroom },
         { assertWritable, writeFileAtomic },
         { terminalReporter },
         report,
       ] = await Promise.all([
         import("../headroom/headroom.ts"),
+        import("../checkpoints/packaged.ts"),
         import("../headroom/stored-headroom.ts"),
         import("../files/atomic.ts"),
         import("./terminal-reporter.ts"),
@@ -48,6 +50,7 @@ export function headroomCommand(): Command {
       const found = await measureHeadroom(options, reporter);
       process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : report.headroomText(found));
       if (options.chart !== undefined) writeFileAtomic(options.chart, Buffer.from(await report.headroomChart(found)));
+      if (isPackaged(options.load)) return;
       reporter.note(`stored in ${writeHeadroom(found)}, for reports of this run`);
     });
   return command;

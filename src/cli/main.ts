@@ -6,6 +6,7 @@ import { acquireCommand } from "./acquire-command.ts";
 import { understood, withSubcommands } from "./arguments.ts";
 import { convertCommand } from "./convert-command.ts";
 import { dataCommand } from "./data-command.ts";
+import { demoCommand } from "./demo-command.ts";
 import { doctorCommand } from "./doctor-command.ts";
 import { evalCommand } from "./eval-command.ts";
 import { finish, signalExitCode } from "./exit.ts";
@@ -38,7 +39,7 @@ Examples:
 
 /** The commands in the order of use, as the help lists them. */
 const groups: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
-  ["To begin with:", [setupCommand(), doctorCommand(), quickstartCommand()]],
+  ["To begin with:", [setupCommand(), doctorCommand(), quickstartCommand(), demoCommand()]],
   ["Data and models:", [dataCommand(), modelsCommand()]],
   ["The four trainings, in order:", stageCommands()],
   ["All trainings of an experiment file:", [runCommand()]],

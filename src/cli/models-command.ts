@@ -1,14 +1,35 @@
-/** `patchdrop models`: what `--model` can name. */
+/** `patchdrop models`: what `--model` can name, and the trained weights that come with the program. */
 import { Command } from "commander";
 import type { Flags } from "./flags.ts";
 
+const summary = "List the models with their sizes, and the trained weights that come with the program.";
+
+const about = [
+  summary,
+  "",
+  [
+    "Models have parameters and multiply-adds beside them; weights their test accuracy and the folder with their model card. A name",
+    "such as patchdrop:cifar10 can be given wherever a run folder or a checkpoint can.",
+  ].join(" "),
+].join("\n");
+
+const examples = `
+Examples:
+  patchdrop models
+  patchdrop models --json
+  patchdrop predict --load patchdrop:aid picture.jpg`;
+
 export function modelsCommand(): Command {
   return new Command("models")
-    .description("List the models with their sizes, parameters and multiply-adds.")
-    .option("--json", "print JSON")
-    .addHelpText("after", "\nExamples:\n  patchdrop models\n  patchdrop models --json")
+    .summary(summary)
+    .description(about)
+    .option("--json", "print the models, without trained weights, as JSON")
+    .addHelpText("after", examples)
     .action(async ({ json = false }: Flags) => {
-      const { describeModels } = await import("../models/describe.ts");
+      const [{ describeModels }, { packagedLines }] = await Promise.all([
+        import("../models/describe.ts"),
+        import("../checkpoints/packaged.ts"),
+      ]);
       const described = describeModels();
       if (json) {
         process.stdout.write(`${JSON.stringify(described, null, 2)}\n`);
@@ -22,5 +43,6 @@ export function modelsCommand(): Command {
             `  classifier: ${size(classifier)}\n  policy:     ${size(policy)}\n`,
         );
       }
+      process.stdout.write(`\nTrained weights, for --load and its like:\n${packagedLines().join("")}`);
     });
 }

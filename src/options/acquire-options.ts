@@ -30,7 +30,7 @@ const scale = z
   .refine(([black, white]) => black !== white, "must be two values that differ, such as 0,3000");
 
 export const acquireSchema = z.strictObject({
-  load: checkpoint("run folder or checkpoint to use"),
+  load: checkpoint("run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to use"),
   out: folder("folder for the results; must not exist yet"),
   bands: shownAs("r,g,b", bands)
     .optional()

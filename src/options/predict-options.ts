@@ -10,7 +10,9 @@ const { num_workers } = dataGroup;
 
 export const predictSchema = z
   .strictObject({
-    load: checkpoint("run folder or checkpoint to predict with; with --engine onnx, a folder of patchdrop export"),
+    load: checkpoint(
+      "run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to predict with; with --engine onnx, a folder of patchdrop export",
+    ),
     engine: z
       .enum(["libtorch", "onnx"])
       .default("libtorch")
