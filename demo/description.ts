@@ -23,7 +23,7 @@ export interface SetDescription {
   /** In how many rounds the policy decides, at most; once when absent. */
   readonly rounds?: number | undefined;
   readonly classes: readonly string[];
-  /** Test images, picked at random: none for how it looks or for what the networks say. */
+  /** Test images, picked at random: none for how it looks or for what the networks say. None at all where none may be handed out. */
   readonly samples: readonly Sample[];
   /** Absent where the run was not evaluated. */
   readonly evaluation?: Evaluation | undefined;

@@ -60,6 +60,11 @@ file.addEventListener("change", () => {
   file.value = "";
   if (chosen !== undefined) ask((isCurrent) => bringOwn(chosen, isCurrent));
 });
+takeDropped();
+addEventListener("paste", ({ clipboardData }) => {
+  const [pasted] = clipboardData?.files ?? [];
+  if (pasted !== undefined) ask((isCurrent) => bringOwn(pasted, isCurrent));
+});
 slider.addEventListener("input", () => ask((isCurrent) => spend(slider.valueAsNumber, isCurrent)));
 policyDecides.addEventListener("click", () => ask((isCurrent) => spend(undefined, isCurrent)));
 
@@ -78,6 +83,29 @@ function ask(work: (isCurrent: IsCurrent) => Promise<void>): void {
       if (isCurrent()) fault.textContent = error instanceof Error ? error.message : String(error);
     })
     .finally(() => showUnderWay(-1));
+}
+
+/** A file may be dropped anywhere on the page. What else is dragged over it (text, a link) is the browser's. */
+function takeDropped(): void {
+  const holdsFile = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes("Files") ?? false;
+  const showOver = (isOver: boolean) => document.body.classList.toggle("dropping", isOver);
+  addEventListener("dragover", (event) => {
+    if (!holdsFile(event)) return;
+    // Else the browser would leave the page for the picture.
+    event.preventDefault();
+    showOver(true);
+  });
+  // It leaves each element on its way; the window itself when there is none that it goes to.
+  addEventListener("dragleave", ({ relatedTarget }) => {
+    if (relatedTarget === null) showOver(false);
+  });
+  addEventListener("drop", (event) => {
+    showOver(false);
+    if (!holdsFile(event)) return;
+    event.preventDefault();
+    const [dropped] = event.dataTransfer?.files ?? [];
+    if (dropped !== undefined) ask((isCurrent) => bringOwn(dropped, isCurrent));
+  });
 }
 
 function showUnderWay(more: number): void {
@@ -103,20 +131,29 @@ async function openSet(chosen: ModelSet, isCurrent: IsCurrent): Promise<void> {
   const { description, models } = chosen;
   describeSet(description);
   offerPictures();
+  showWhetherChosen(pictures().length > 0);
   slider.disabled = policyDecides.disabled = true;
   const loading = byId("loading", "p");
   loading.hidden = false;
   await engine.call("open", { models, description }).finally(() => {
     if (set === chosen) loading.hidden = true;
   });
-  if (isCurrent()) await look(pictures()[0], isCurrent);
+  const [first] = pictures();
+  if (isCurrent() && first !== undefined) await look(first, isCurrent);
+}
+
+/** Without a picture there is nothing to see of what the policy does. */
+function showWhetherChosen(isChosen: boolean): void {
+  byId("page", "main").classList.toggle("without-picture", !isChosen);
+  byId("no-picture", "p").hidden = isChosen;
+  byId("pictures", "fieldset").hidden = !isChosen;
 }
 
 function describeSet(description: SetDescription): void {
   const { about, classes, imageSize, evaluation, model, checkpoint, fill } = description;
   byId("set-about", "p").textContent = `${about} The classes: ${classes.join(", ")}.`;
   byId("own-note", "span").textContent =
-    `It is cut to its middle square and shrunk to ${imageSize} × ${imageSize} pixels, here in the browser. Whatever it shows, the answer is one of the ${classes.length} classes.`;
+    `Or drop one anywhere on the page, or paste one. It is cut to its middle square and shrunk to ${imageSize} × ${imageSize} pixels, here in the browser. Whatever it shows, the answer is one of the ${classes.length} classes.`;
   byId("budget-note", "p").textContent = budgetNote(description);
   byId("read-note", "p").textContent =
     `Reading is what is saved: pixels that a camera, a satellite or a disk need not deliver. Computing is not: the classifier still works through the full-sized picture, with ${fill === "lr" ? "the coarse picture" : "nothing"} in the patches that were dropped.`;
@@ -156,6 +193,8 @@ function offerPictures(checked = 0): void {
       make("small", { "aria-hidden": "true" }, picture.label ?? "yours"),
     );
   });
+  byId("pictures-legend", "legend").textContent =
+    set.description.samples.length === 0 ? "Your picture" : "Test pictures, picked at random, or your own";
   byId("samples", "div").replaceChildren(...labels);
 }
 
@@ -165,6 +204,7 @@ async function bringOwn(chosen: File, isCurrent: IsCurrent): Promise<void> {
   if (own !== undefined) URL.revokeObjectURL(own.url);
   own = { name: `your picture ${chosen.name}`, url: URL.createObjectURL(chosen), file: async () => chosen };
   offerPictures(set.description.samples.length);
+  showWhetherChosen(true);
   await look(own, isCurrent);
 }
 

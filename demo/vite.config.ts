@@ -39,5 +39,4 @@ export default defineConfig({
   },
   build: { outDir: "dist", emptyOutDir: true, assetsInlineLimit: 0, target: "es2022" },
   worker: { format: "es" },
-  preview: { host: "localhost" },
 });

@@ -25,7 +25,7 @@ const tasks = {
     run: ["node_modules/vitest/vitest.mjs", "run", "--exclude", "test/e2e/**"],
   },
   "demo:build": { steps: [install, rebuildPage] },
-  demo: { steps: [install, buildPage], run: ["node_modules/vite/bin/vite.js", "preview", "demo"] },
+  demo: { steps: [install, build, buildPage], run: ["dist/cli/patchdrop.js", "demo"] },
 };
 
 await main(process.argv.slice(2));
@@ -88,6 +88,7 @@ function buildPage() {
 
 function rebuildPage() {
   say("building the page (vite build demo)");
+  runStep([process.execPath, "node_modules/tsx/dist/cli.mjs", "scripts/make-page-models.ts"]);
   const digest = pageDigest();
   runStep([process.execPath, "node_modules/vite/bin/vite.js", "build", "demo", "--logLevel", "warn"]);
   writeFileSync(pageStamp, digest);
@@ -97,7 +98,9 @@ function pageDigest() {
   const made = `demo${path.sep}dist${path.sep}`;
   return digestOf([
     "package-lock.json",
+    "scripts/page-models.ts",
     ...listFiles("src"),
+    ...listFiles("models"),
     ...listFiles("demo").filter((file) => !file.startsWith(made)),
   ]);
 }

@@ -23,6 +23,7 @@ const mayImport: Record<string, readonly string[]> = {
   data: ["utils", "files", "formats"],
   checkpoints: ["utils", "files", "formats", "method"],
   run: ["utils", "files", "formats", "checkpoints"],
+  page: [],
   options: ["utils", "method", "data", "checkpoints"],
   inference: [
     ...["utils", "files", "formats", "native", "tensor", "nn", "method", "models", "data", "checkpoints", "options"],

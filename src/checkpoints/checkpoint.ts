@@ -85,14 +85,18 @@ export interface NamedCheckpoint {
   readonly tested?: { readonly accuracy: number; readonly reward?: number | undefined } | undefined;
 }
 
-/** Writes the folder `path`, which must not exist; it appears whole or not at all. Throws "system". */
+/**
+ * Writes the folder `path`, which must not exist; it appears whole or not at all. An optimizer that holds nothing is left out.
+ * Throws "system".
+ */
 export function writeCheckpoint(path: string, contents: CheckpointContents, record: CheckpointRecord): void {
   assertJson(contents.progress, "progress");
   const bad = [...contents.networks.keys()].find((name) => !networkPattern.test(name) || name === optimizerName);
   if (bad !== undefined)
     throw fault("internal", { where: "checkpoint", rule: "a network's name must name a file", got: bad });
   const files = new Map<string, Uint8Array>();
-  for (const [name, tensors] of [...contents.networks, [optimizerName, contents.optimizer] as const]) {
+  const optimizer = contents.optimizer.size === 0 ? [] : [[optimizerName, contents.optimizer] as const];
+  for (const [name, tensors] of [...contents.networks, ...optimizer]) {
     files.set(`${name}${fileEnding}`, encodeSafetensors(tensors, { format: "pt" }));
   }
   const listed = [...files].map(([name, bytes]) => [name, { bytes: bytes.byteLength, sha256: sha256(bytes) }] as const);

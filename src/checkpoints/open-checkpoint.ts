@@ -1,4 +1,4 @@
-/** Finding the checkpoint that a user means by a path: a run folder, one of its checkpoints, or a file. Reads only. */
+/** Finding the checkpoint that a user means: a run folder, one of its checkpoints, a file, or `patchdrop:NAME`. Reads only. */
 
 import { existsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -7,17 +7,19 @@ import { systemFault } from "../files/atomic.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { type Checkpoint, readCheckpoint, readState, stateName } from "./checkpoint.ts";
 import { readForeignCheckpoint, unknownRun, unnamedNetwork } from "./foreign-checkpoint.ts";
+import { placeOf } from "./packaged.ts";
 import type { SavedConfig } from "./run-config.ts";
 import { checkpointsName, configName, linkedName, listCheckpoints } from "./saved-checkpoints.ts";
 
 /**
- * Opens the checkpoint at `path`: a checkpoint folder; a run folder, whose `best` is taken, else its `last`; or a
- * `.safetensors` or PyTorch file, whose run is unknown. Checks every file's size and SHA-256 where a folder lists them.
+ * Opens the checkpoint that a user names: a checkpoint folder; a run folder, whose `best` is taken, else its `last`; or a
+ * `.safetensors` or PyTorch file, whose run is unknown; or one that comes with the program (packaged.ts). Checks every file's size and SHA-256 where a folder lists them.
  * Throws "input" with what to give instead, "unsafe" and "resource" for a file that is refused, "system" where one
  * cannot be read.
  * @param note hears what a file of another program holds and is not taken
  */
-export function openCheckpoint(path: string, note?: (text: string) => void): Checkpoint {
+export function openCheckpoint(named: string, note?: (text: string) => void): Checkpoint {
+  const path = placeOf(named);
   if (!isFolder(path)) {
     const folder = dirname(path);
     if (existsSync(join(folder, stateName))) throw wrong(path, "a checkpoint is a folder", `give ${folder}`);
@@ -27,13 +29,15 @@ export function openCheckpoint(path: string, note?: (text: string) => void): Che
   return { path: folder, networks, optimizer, progress, config };
 }
 
-/** The run that made the checkpoint at `path`, whose networks are not read. @throws as {@link openCheckpoint} */
-export function configOfCheckpoint(path: string): SavedConfig {
+/** The run that made the checkpoint, whose networks are not read. @throws as {@link openCheckpoint} */
+export function configOfCheckpoint(named: string): SavedConfig {
+  const path = placeOf(named);
   return isFolder(path) ? readState(find(path)).config : unknownRun;
 }
 
-/** The checkpoint's folder, or its file, that `path` stands for. @throws input */
-export function pathOfCheckpoint(path: string): string {
+/** The folder or the file of the checkpoint that a user means. @throws input */
+export function pathOfCheckpoint(named: string): string {
+  const path = placeOf(named);
   return isFolder(path) ? find(path) : path;
 }
 

@@ -30,6 +30,7 @@ export function headroomCommand(flags: CommandFlags): Command {
       const [
         { parseHeadroomOptions },
         { measureHeadroom },
+        { isPackaged },
         { writeHeadroom },
         { assertWritable, writeFileAtomic },
         { terminalReporter },
@@ -37,6 +38,7 @@ export function headroomCommand(flags: CommandFlags): Command {
       ] = await Promise.all([
         import("../options/headroom-options.ts"),
         import("../headroom/headroom.ts"),
+        import("../checkpoints/packaged.ts"),
         import("../headroom/stored-headroom.ts"),
         import("../files/atomic.ts"),
         import("./terminal-reporter.ts"),
@@ -48,6 +50,7 @@ export function headroomCommand(flags: CommandFlags): Command {
       const found = await measureHeadroom(options, reporter);
       process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : report.headroomText(found));
       if (options.chart !== undefined) writeFileAtomic(options.chart, Buffer.from(await report.headroomChart(found)));
+      if (isPackaged(options.load)) return;
       reporter.note(`stored in ${writeHeadroom(found)}, for reports of this run`);
     },
   );

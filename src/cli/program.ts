@@ -7,6 +7,7 @@ import { addExamples } from "./command-examples.ts";
 import { completionCommand, completionServer } from "./completion-command.ts";
 import { convertCommand } from "./convert-command.ts";
 import { dataCommand } from "./data-command.ts";
+import { demoCommand } from "./demo-command.ts";
 import { doctorCommand } from "./doctor-command.ts";
 import { evalCommand } from "./eval-command.ts";
 import { exportCommand } from "./export-command.ts";
@@ -47,7 +48,10 @@ export function patchdropProgram(flags: CommandFlags): Command {
 /** The commands in the order of use, as the help lists them. */
 function groups(flags: CommandFlags): readonly (readonly [heading: string, commands: readonly Command[]])[] {
   return [
-    ["To begin with:", [setupCommand(), doctorCommand(), quickstartCommand(flags), completionCommand()]],
+    [
+      "To begin with:",
+      [setupCommand(), doctorCommand(), quickstartCommand(flags), demoCommand(flags), completionCommand()],
+    ],
     ["Data and models:", [dataCommand(flags), modelsCommand()]],
     ["The four trainings, in order:", stageCommands(flags)],
     ["All trainings of an experiment file:", [runCommand(flags)]],

@@ -4,6 +4,7 @@
  */
 
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { refuseToStoreBeside } from "../checkpoints/packaged.ts";
 import { choiceFile, type Measured, writeChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { assertWritable } from "../files/atomic.ts";
@@ -68,7 +69,10 @@ async function prepared(evaluated: EvaluatedRun, options: EvalOptions) {
   const { grid } = run.model;
   const asked = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
   const target = targetOf(options);
-  if (target !== undefined) assertWritable(choiceFile(checkpoint.path));
+  if (target !== undefined) {
+    refuseToStoreBeside(options.load);
+    assertWritable(choiceFile(checkpoint.path));
+  }
   const calibration = new Calibration(evaluated, options.budget);
   const fitted = target && (await calibration.towards(target));
   const choice = fitted?.choice ?? asked;

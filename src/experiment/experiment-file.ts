@@ -11,6 +11,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
+import { placeOf } from "../checkpoints/packaged.ts";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
 import { readRegular } from "../files/read.ts";
@@ -197,7 +198,7 @@ function checkpointFaults(key: string, value: unknown, where: string, earlier: r
     earlier.length === 0
       ? `must be ${saved}, since no stage comes before`
       : `must be an earlier stage (${earlier.join(", ")}) or ${saved}`;
-  const unknown = checkpointsIn(key, value).filter((name) => !earlier.includes(name) && !existsSync(name));
+  const unknown = checkpointsIn(key, value).filter((name) => !earlier.includes(name) && !existsSync(placeOf(name)));
   return unknown.map((got) => ({ where, rule, got, next: didYouMean(got, earlier) }));
 }
 

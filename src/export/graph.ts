@@ -3,7 +3,8 @@
  * weights as float32 constants. Needs no libtorch. Whether the graph computes what the network does is checked by parity.ts.
  * Source: onnx/docs/Operators.md, operator set 17.
  */
-import type { OnnxGraph, OnnxNode, OnnxTensor } from "../formats/onnx.ts";
+import { toHalf } from "../formats/half.ts";
+import { elementType, type OnnxGraph, type OnnxNode, type OnnxTensor } from "../formats/onnx.ts";
 import { asFloat32, type StateDict } from "../formats/safetensors.ts";
 import type { LowSizes } from "../method/images.ts";
 import { roundChannels } from "../method/rounds.ts";
@@ -45,14 +46,16 @@ export interface GraphOptions {
   readonly output: "logits" | "probabilities";
   /** Images a run; any number when absent. */
   readonly batch?: number | undefined;
+  /** Stores weights as halves, for a file of half the size; what is computed stays float32. */
+  readonly half?: boolean;
 }
 
 /** [B, channels, imageSize, imageSize] → logits or probabilities [B, outputs] */
 export function graphOf(options: GraphOptions): OnnxGraph {
-  const { network, state, imageSize, input = imageInput, low, output, batch } = options;
+  const { network, state, imageSize, input = imageInput, low, output, batch, half = false } = options;
   const { name, channels } = input;
   const declaration = declare(network, low?.lowInput ?? imageSize, channels);
-  const layers = new Exporting(state, declaration);
+  const layers = new Exporting(state, declaration, half);
   const logits = network(layers, low === undefined ? name : layers.lowResolution(name, imageSize, low));
   layers.finish(logits, output);
   const images = batch ?? "batch";
@@ -70,11 +73,13 @@ export class Exporting implements Layers<Value> {
   readonly initializers: OnnxTensor[] = [];
   readonly #state: StateDict;
   readonly #cut: Declaration["cut"];
+  readonly #half: boolean;
 
   /** @param declaration of the same network, for the sizes of maps */
-  constructor(state: StateDict, { cut }: Pick<Declaration, "cut">) {
+  constructor(state: StateDict, { cut }: Pick<Declaration, "cut">, half = false) {
     this.#state = state;
     this.#cut = cut;
+    this.#half = half;
   }
 
   convBnRelu(x: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
@@ -93,7 +98,7 @@ export class Exporting implements Layers<Value> {
     const { kernel, stride = 1, groups = 1 } = spec;
     const { shape, weight, bias } = this.#folded(names, spec);
     const constants = [
-      this.#constant(`${names.conv}.weight`, shape, weight),
+      this.#weight(`${names.conv}.weight`, shape, weight),
       this.#constant(`${names.conv}.bias`, [bias.length], bias),
     ];
     return this.#node("Conv", [x, ...constants], {
@@ -134,9 +139,11 @@ export class Exporting implements Layers<Value> {
   }
 
   linear(x: Value, name: string, _outputs: number): Value {
-    const constants = [`${name}.weight`, `${name}.bias`].map((parameter) =>
-      this.#constant(parameter, this.#state.get(parameter)!.shape, this.#values(parameter)),
-    );
+    const [weight, bias] = [`${name}.weight`, `${name}.bias`];
+    const constants = [
+      this.#weight(weight, this.#state.get(weight)!.shape, this.#values(weight)),
+      this.#constant(bias, this.#state.get(bias)!.shape, this.#values(bias)),
+    ];
     return this.#node("Gemm", [x, ...constants], { transB: 1 });
   }
 
@@ -199,6 +206,13 @@ export class Exporting implements Layers<Value> {
   #constant(name: string, shape: readonly number[], values: OnnxTensor["values"]): Value {
     this.initializers.push({ name, shape, values });
     return name;
+  }
+
+  /** A constant, or halves and the node that makes float32 of them, which ONNX Runtime computes once. */
+  #weight(name: string, shape: readonly number[], values: Float32Array): Value {
+    if (!this.#half) return this.#constant(name, shape, values);
+    this.initializers.push({ name, shape, values: toHalf(values) });
+    return this.#node("Cast", [name], { to: elementType.float32 });
   }
 
   /** The list that the next node takes. */

@@ -34,11 +34,11 @@ export interface OnnxNode {
   readonly attributes: Readonly<Record<string, number | string | readonly number[]>>;
 }
 
-/** A constant of the graph; not copied. */
+/** A constant of the graph; not copied. The bits of halves (half.ts) are unsigned shorts. */
 export interface OnnxTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly values: Float32Array | BigInt64Array;
+  readonly values: Float32Array | BigInt64Array | Uint16Array;
 }
 
 /** A float32 input or output. A dimension that is a text may have any size, the same wherever that text occurs. */
@@ -111,10 +111,16 @@ function encodeAttribute(value: number | string | readonly number[]): Uint8Array
   return [...value.map((one) => int(8, one)), int(20, attributeType.ints)];
 }
 
-const elementType = { float32: 1, int64: 7 } as const;
+/** As TensorProto.DataType has them. */
+export const elementType = { float32: 1, int64: 7, float16: 10 } as const;
+
+function elementTypeOf(values: OnnxTensor["values"]): number {
+  if (values instanceof Float32Array) return elementType.float32;
+  return values instanceof Uint16Array ? elementType.float16 : elementType.int64;
+}
 
 function encodeTensor({ name, shape, values }: OnnxTensor): Uint8Array[] {
-  const type = values instanceof Float32Array ? elementType.float32 : elementType.int64;
+  const type = elementTypeOf(values);
   const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return [...shape.map((size) => int(1, size)), int(2, type), text(8, name), bytes(9, raw)];
 }

@@ -32,7 +32,9 @@ const scale = z
 
 export const acquireSchema = z
   .strictObject({
-    load: checkpoint("run folder or checkpoint to use; with --engine onnx, a folder of patchdrop export"),
+    load: checkpoint(
+      "run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to use; with --engine onnx, a folder of patchdrop export",
+    ),
     ...engineGroup,
     out: folder("folder for the results; must not exist yet"),
     bands: shownAs("r,g,b", bands)

@@ -27,7 +27,7 @@ interface Targets {
 /** What `patchdrop eval` takes. */
 export const evalSchema = z
   .strictObject({
-    load: checkpoint("run folder or checkpoint to evaluate"),
+    load: checkpoint("run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to evaluate"),
     ...choiceGroup,
     target_patches: z
       .number()

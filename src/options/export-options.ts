@@ -10,7 +10,7 @@ const { data_dir, dataset } = dataGroup;
 const { threads, torch } = deviceGroup;
 
 export const exportSchema = z.strictObject({
-  load: checkpoint("run folder or checkpoint to export"),
+  load: checkpoint("run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to export"),
   out: folder("folder to write"),
   batch: whole(1).optional().describe("fixed batch size of the models; any number when absent"),
   images: whole(1)

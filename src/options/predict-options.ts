@@ -11,7 +11,9 @@ const { num_workers } = dataGroup;
 
 export const predictSchema = z
   .strictObject({
-    load: checkpoint("run folder or checkpoint to predict with; with --engine onnx, a folder of patchdrop export"),
+    load: checkpoint(
+      "run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to predict with; with --engine onnx, a folder of patchdrop export",
+    ),
     ...engineGroup,
     out: file("file for the lines; standard output when absent").optional(),
     format: z.enum(["jsonl", "csv"]).default("jsonl").describe("JSON Lines, or a table"),

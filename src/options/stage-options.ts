@@ -31,7 +31,7 @@ const { batch_size, max_epochs, test_interval, lr, schedule } = trainingGroup;
 const everyStage = { ...modelGroup, ...dataGroup, ...trainingGroup, ...deviceGroup };
 
 /** A checkpoint that a stage starts from. */
-const startingPoint = (what: string) => checkpoint(`${what}: run folder or checkpoint`);
+const startingPoint = (what: string) => checkpoint(`${what}: run folder, checkpoint, or patchdrop:NAME`);
 
 export const schemas = {
   classifier_training: z.strictObject({

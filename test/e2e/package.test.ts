@@ -1,6 +1,16 @@
 /** The package as it is published: unpacked into an empty project, its examples run and its types hold. */
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,13 +50,43 @@ beforeAll(async () => {
 afterAll(() => rmSync(project, { recursive: true, force: true }));
 
 it("holds what a user needs and nothing else", () => {
-  const places = new Set(packed.map((path) => path.split("/")[0]));
+  // The page is there when it was built, which packing does unless its scripts are left out.
+  const places = new Set(packed.filter((path) => !path.startsWith("demo/dist/")).map((path) => path.split("/")[0]));
   expect([...places].sort()).toEqual(
-    ["CHANGELOG.md", "LICENSE", "README.md", "configs", "dist", "docs", "examples", "package.json"].sort(),
+    ["CHANGELOG.md", "LICENSE", "README.md", "configs", "dist", "docs", "examples", "models", "package.json"].sort(),
   );
-  for (const needed of ["dist/cli/patchdrop.js", "dist/index.js", "dist/index.d.ts", "dist/data/decode-worker.js"]) {
+  for (const needed of [
+    "dist/cli/patchdrop.js",
+    "dist/index.js",
+    "dist/index.d.ts",
+    "dist/data/decode-worker.js",
+    "models/aid/README.md",
+  ]) {
     expect(packed).toContain(needed);
   }
+});
+
+it("serves the page until Ctrl-C", { timeout: runTimeoutMs }, async () => {
+  // As if it had been built.
+  const page = at("node_modules", "patchdrop", "demo", "dist");
+  mkdirSync(page, { recursive: true });
+  writeFileSync(join(page, "index.html"), "<p>the page</p>");
+  const main = at("node_modules", "patchdrop", "dist", "cli", "main.js");
+  const program = spawn(process.execPath, [main, "demo", "--port", "0"], { env, stdio: ["ignore", "pipe", "ignore"] });
+  const ended = once(program, "exit");
+  const [address] = (await once(program.stdout, "data")).map(String);
+  expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/\n$/);
+  expect(await (await fetch(address.trim())).text()).toBe("<p>the page</p>");
+  program.kill("SIGINT");
+  expect(await ended).toEqual([null, "SIGINT"]);
+});
+
+it("has trained weights, which are opened by their name", { timeout: runTimeoutMs }, () => {
+  const listed = node("node_modules/patchdrop/dist/cli/main.js", "models");
+  expect(listed).toContain("patchdrop:cifar10\n");
+  const networks = node("node_modules/patchdrop/dist/cli/main.js", "convert", "patchdrop:cifar10", "--list");
+  expect(networks).toMatch(/^resnet_hr: \d+ tensors, /m);
+  expect(networks.split("\n")[0]).toBe(realpathSync(at("node_modules", "patchdrop", "models", "cifar10")));
 });
 
 it("trains on images of one's own, and says what the run sees in a file", { timeout: runTimeoutMs }, () => {

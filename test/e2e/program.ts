@@ -51,7 +51,7 @@ function makeBuild(target: string): void {
   for (const needed of [
     "package.json",
     "LICENSE",
-    ...files.filter((name) => name !== "dist" && !name.startsWith("!")),
+    ...files.filter((name) => name !== "dist" && !name.startsWith("!") && existsSync(join(root, name))),
   ]) {
     cpSync(join(root, needed), join(folder, needed), { recursive: true });
   }

@@ -91,7 +91,7 @@ describe("the schema", () => {
     expect(schema.properties.common.properties.penalty.description).toBe("reward of a wrong answer");
     expect(schema.properties.common.properties.load.description).not.toContain("required");
     expect(byStage.get("pretrain")!.ckpt_hr_cl.description).toBe(
-      "high-resolution classifier, the judge: run folder or checkpoint; the name of an earlier stage of this file stands for its run folder (required, here or in common)",
+      "high-resolution classifier, the judge: run folder, checkpoint, or patchdrop:NAME; the name of an earlier stage of this file stands for its run folder (required, here or in common)",
     );
   });
 });

@@ -1,11 +1,12 @@
 /** Every layer as ONNX nodes computes what libtorch's layer does, with batch norm whose statistics are not 0 and 1. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { Exporting } from "../../src/export/graph.ts";
+import { Exporting, graphOf } from "../../src/export/graph.ts";
 import { runOnnx } from "../../src/export/parity.ts";
 import { encodeOnnx } from "../../src/formats/onnx.ts";
+import { float32Tensor } from "../../src/formats/safetensors.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import type { ConvolutionSpec, Layers } from "../../src/nn/layers.ts";
+import type { ConvolutionSpec, Layers, Network } from "../../src/nn/layers.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
 import { scope } from "../../src/tensor/scope.ts";
@@ -55,6 +56,20 @@ const cases: Record<string, Case> = {
   add: (layers, x) => layers.add(layers.globalAveragePool(x), layers.linear(layers.globalAveragePool(x), "fc", 3)),
   block: (layers, x) => layers.block(() => layers.averagePool(x, 3)),
 };
+
+it("stores weights as halves where that is asked for, and biases as they are", async () => {
+  const third = Math.fround(1 / 3);
+  const state = new Map([
+    ["fc.weight", float32Tensor([2, 3], Float32Array.of(third, 0, 0, 0, -2, 0))],
+    ["fc.bias", float32Tensor([2], Float32Array.of(third, 0))],
+  ]);
+  const network: Network = (layers, x) => layers.linear(layers.globalAveragePool(x), "fc", 2);
+  const graph = graphOf({ network, state, imageSize: 1, output: "logits", half: true });
+  const bytes = encodeOnnx(graph, { producer: "test", producerVersion: "0", metadata: new Map() });
+  const got = await runOnnx(bytes, Float32Array.of(1, 5, 9), 1);
+  // The half next to 1/3 is 0x3555, which is 1365 / 4096; -2 is a half.
+  expect([...got]).toEqual([Math.fround(1365 / 4096 + third), -10]);
+});
 
 describe("a layer as ONNX nodes", () => {
   it.each(Object.entries(cases))("%s", async (name, network) => {

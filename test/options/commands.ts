@@ -12,6 +12,7 @@ export const needed: Readonly<Record<CommandName, Readonly<Record<string, string
   headroom: { load: "run" },
   predict: { load: "run" },
   acquire: { load: "run", out: "results" },
+  demo: {},
   export: { load: "run", out: "models" },
   report: {},
   run: {},

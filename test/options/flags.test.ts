@@ -112,6 +112,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--load <run> required", "--out <folder> required", "--batch <n>", "--images <n> = 8", ...model],
     ...["--data_dir <folder>", dataset, fill, "--threads <n>", "--torch <folder>"],
   ],
+  demo: ["--port <n> = 4173"],
   report: [
     ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no_sweep", ...choice],
     ...[...evaluation, ...runData, ...device],

@@ -201,7 +201,6 @@ const values: Readonly<Record<string, Values>> = {
   "eval target_patches": from(0),
   target_accuracy: share,
   sweep: onOff,
-  dry_run: onOff,
   judge: text,
   judges: {
     takes: [],
@@ -243,6 +242,14 @@ const values: Readonly<Record<string, Values>> = {
   input: text,
   output: text,
   workers: whole(1),
+  port: {
+    takes: [0, 4173, 65_535],
+    refuses: [
+      [-1, "must be at least 0"],
+      [65_536, "must be at most 65535"],
+      [80.5, "must be a whole number"],
+    ],
+  },
 };
 
 describe.each(commandNames)("%s", (command) => {
