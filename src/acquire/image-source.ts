@@ -5,6 +5,7 @@
 
 import { stat } from "node:fs/promises";
 import { decodePixels } from "../data/decode.ts";
+import { DecodeMemory } from "../data/decode-memory.ts";
 import type { Pixels } from "../data/resize.ts";
 import { fault } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
@@ -37,9 +38,13 @@ export class ImageSource implements PatchSource {
   }
 
   /** @throws input: not a picture that can be read */
-  static async open(path: string, sizes: LowResolution, ledger: Ledger): Promise<ImageSource> {
+  static async open(
+    path: string,
+    sizes: LowResolution,
+    { ledger, max_image_bytes }: { ledger: Ledger; max_image_bytes?: number | undefined },
+  ): Promise<ImageSource> {
     try {
-      const [{ size }, image] = await Promise.all([stat(path), decodePixels(path)]);
+      const [{ size }, image] = await Promise.all([stat(path), decodePixels(path, new DecodeMemory(max_image_bytes))]);
       ledger.request("whole_file");
       ledger.received("whole_file", size);
       return new ImageSource(path, size, image, sizes);

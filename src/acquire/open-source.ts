@@ -16,10 +16,10 @@ import type { RenderingOptions } from "./rendering.ts";
 export async function openSource(
   argument: string,
   sizes: LowResolution,
-  options: RenderingOptions & HttpOptions,
+  options: RenderingOptions & HttpOptions & { max_image_bytes?: number | undefined },
 ): Promise<PatchSource> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1].toLowerCase();
-  if (scheme === undefined && !(await isTiff(argument))) return ImageSource.open(argument, sizes, options.ledger);
+  if (scheme === undefined && !(await isTiff(argument))) return ImageSource.open(argument, sizes, options);
   if (scheme !== undefined && scheme !== "http" && scheme !== "https") {
     const next = "give a path, or an https address (of a bucket: a presigned one)";
     throw fault("usage", { where: "image", rule: "must be a path or an http or https address", got: argument, next });

@@ -97,9 +97,13 @@ function checkCommand(flags: CommandFlags): Command {
         import("../options/data-options.ts"),
         import("../data/check.ts"),
       ]);
-      const { data_dir: dataDir, workers } = parseWith(checkSchema, given, "data check");
+      const {
+        data_dir: dataDir,
+        workers,
+        max_image_bytes: maxImageBytes,
+      } = parseWith(checkSchema, given, "data check");
       const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
-      const checked = await checkData({ dataDir, parallel: workers, onProgress });
+      const checked = await checkData({ dataDir, parallel: workers, maxImageBytes, onProgress });
       const { images, unreadable } = checked;
       const lines = unreadable.map(({ path, reason }) => `${path}: ${reason}`);
       lines.push(`${images - unreadable.length} of ${images} images can be read`);

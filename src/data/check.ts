@@ -4,6 +4,7 @@ import type { SkippedFile } from "./bad-files.ts";
 import { splitsOf } from "./dataset.ts";
 import { findDataset, readersFrom } from "./dataset-registry.ts";
 import { decodeImage } from "./decode.ts";
+import { DecodeMemory } from "./decode-memory.ts";
 import { type ListedImage, lookAt } from "./image-list.ts";
 import { inOrder } from "./in-order.ts";
 
@@ -18,6 +19,8 @@ export interface CheckDataOptions {
   dataDir: string;
   /** Number of images that are decoded at the same time. */
   parallel?: number;
+  /** Most bytes that decoding one image may take, and all under way together. */
+  maxImageBytes?: number | undefined;
   onProgress?: (done: number, total: number) => void;
 }
 
@@ -28,36 +31,37 @@ const decodedSize = 8;
 
 /** @throws input, unsafe: a data set that can't be listed */
 export async function checkData(options: CheckDataOptions): Promise<CheckedData> {
-  const { dataDir, parallel = defaultParallel, onProgress } = options;
+  const { dataDir, parallel = defaultParallel, maxImageBytes, onProgress } = options;
+  const memory = new DecodeMemory(maxImageBytes);
   const { reader } = await findDataset(
     dataDir,
     (await readersFrom()).filter(({ reader }) => reader.list !== undefined),
   );
   const listed = splitsOf(await lookAt(await reader.list!(dataDir))).flat();
   const failed: ListedImage[] = [];
-  const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image) });
+  const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image, memory) });
   let done = 0;
   for await (const { image, reason } of inOrder(listed, parallel, work)) {
     if (reason !== undefined) failed.push(image);
     onProgress?.(++done, listed.length);
   }
-  return { images: listed.length, unreadable: await withReasons(failed) };
+  return { images: listed.length, unreadable: await withReasons(failed, memory) };
 }
 
 /** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */
-async function withReasons(failed: readonly ListedImage[]): Promise<SkippedFile[]> {
+async function withReasons(failed: readonly ListedImage[], memory: DecodeMemory): Promise<SkippedFile[]> {
   const unreadable: SkippedFile[] = [];
   for (const image of failed) {
-    const reason = await reasonUnreadable(image);
+    const reason = await reasonUnreadable(image, memory);
     if (reason !== undefined) unreadable.push({ path: image.path, reason });
   }
   return unreadable;
 }
 
-async function reasonUnreadable({ path, size }: ListedImage): Promise<string | undefined> {
+async function reasonUnreadable({ path, size }: ListedImage, memory: DecodeMemory): Promise<string | undefined> {
   if (size === undefined) return "there is no such file";
   if (size === 0) return "an empty file";
-  return decodeImage(path, decodedSize).then(
+  return decodeImage(path, decodedSize, memory).then(
     () => undefined,
     (error: Error) => error.message,
   );

@@ -18,6 +18,8 @@ export interface ReadOptions {
   readonly skipBad?: number | undefined;
   /** Number of image files that are decoded at the same time. */
   readonly parallel?: number | undefined;
+  /** Most bytes that decoding one image may take, and all under way together; 512 MiB when absent. */
+  readonly maxImageBytes?: number | undefined;
   /** Where decoded images are kept for the next run. */
   readonly cacheDir?: string | undefined;
   /** Takes a line of text now and then. */

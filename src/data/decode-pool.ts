@@ -8,6 +8,7 @@ import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { fault } from "../errors.ts";
+import { DecodeMemory, forgetHeldMemory } from "./decode-memory.ts";
 import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
 import type { Augmentation, TransformName } from "./transforms.ts";
 
@@ -19,7 +20,9 @@ export interface DecodePoolOptions {
   imageSize: number;
   transform: TransformName;
   /** All processors when absent. */
-  threads?: number;
+  threads?: number | undefined;
+  /** Most bytes that decoding one image may take, and all under way together. */
+  maxImageBytes?: number | undefined;
 }
 
 /** Images of a batch. */
@@ -41,14 +44,16 @@ interface Decoding {
 }
 
 export class DecodePool {
-  readonly #options: Required<DecodePoolOptions>;
+  readonly #options: { readonly imageSize: number; readonly transform: TransformName; readonly threads: number };
+  readonly #maxImageBytes: number | undefined;
   readonly #underway = new Map<number, Decoding>();
   #workers: Worker[] = [];
   #idle: NodeJS.Timeout | undefined;
   #tasks = 0;
 
-  constructor({ imageSize, transform, threads = availableParallelism() }: DecodePoolOptions) {
+  constructor({ imageSize, transform, threads = availableParallelism(), maxImageBytes }: DecodePoolOptions) {
     this.#options = { imageSize, transform, threads: Math.max(threads, 1) };
+    this.#maxImageBytes = maxImageBytes;
   }
 
   /**
@@ -59,7 +64,10 @@ export class DecodePool {
   decode(images: BatchImages, out: Uint8Array): Promise<readonly UnreadableImage[]> {
     clearTimeout(this.#idle);
     const { threads } = this.#options;
-    if (this.#workers.length === 0) this.#workers = Array.from({ length: threads }, (_, thread) => this.#start(thread));
+    if (this.#workers.length === 0) {
+      const memory = new DecodeMemory(this.#maxImageBytes);
+      this.#workers = Array.from({ length: threads }, (_, thread) => this.#start(thread, memory));
+    }
     const taken = new Int32Array(new SharedArrayBuffer(4 * (1 + threads)));
     const task: DecodeTask = { id: this.#tasks++, ...images, out, taken };
     return new Promise((resolve, reject) => {
@@ -71,9 +79,9 @@ export class DecodePool {
     });
   }
 
-  #start(thread: number): Worker {
+  #start(thread: number, { maxImageBytes, shared }: DecodeMemory): Worker {
     const { imageSize, transform } = this.#options;
-    const workerData: DecodeSetup = { thread, imageSize, transform };
+    const workerData: DecodeSetup = { thread, imageSize, transform, maxImageBytes, sharedMemory: shared };
     const worker = new Worker(new URL(workerFile, import.meta.url), { workerData });
     worker.on("message", (reply: DecodeReply) => this.#finish(reply));
     worker.on("error", (error) => this.#fail(thread, error.message));
@@ -104,6 +112,7 @@ export class DecodePool {
     const rule = "crashed the thread that decodes it";
     const error = fault("system", { where, rule, got, next: "check the file" });
     this.#underway.clear();
+    forgetHeldMemory();
     for (const { reject } of decodings) reject(error);
     this.#end();
   }

@@ -4,8 +4,8 @@
  */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { decodePixels } from "./decode.ts";
-import type { Pixels } from "./resize.ts";
+import { type HeldPixels, holdPixels } from "./decode.ts";
+import { DecodeMemory } from "./decode-memory.ts";
 import type { Augmentation } from "./transforms.ts";
 import { drawsOf, type TransformName, transforms } from "./transforms.ts";
 
@@ -15,6 +15,9 @@ export interface DecodeSetup {
   readonly thread: number;
   readonly imageSize: number;
   readonly transform: TransformName;
+  readonly maxImageBytes: number;
+  /** Of {@link DecodeMemory}. */
+  readonly sharedMemory: SharedArrayBuffer;
 }
 
 /** Some images of a batch; all threads get the same. */
@@ -45,10 +48,11 @@ export interface DecodeReply {
 /** Image n of the task, being decoded. */
 interface Taken {
   readonly n: number;
-  readonly decoded: Promise<Pixels | Error>;
+  readonly decoded: Promise<HeldPixels | Error>;
 }
 
-const { thread, imageSize, transform } = workerData as DecodeSetup;
+const { thread, imageSize, transform, maxImageBytes, sharedMemory } = workerData as DecodeSetup;
+const memory = new DecodeMemory(maxImageBytes, sharedMemory);
 const imageBytes = imageSize * imageSize * 3;
 const port = parentPort!;
 
@@ -62,18 +66,19 @@ async function work({ id, paths, slots, augmentation, out, taken }: DecodeTask):
   const unreadable: UnreadableImage[] = [];
   const take = (): Taken | undefined => {
     const n = Atomics.add(taken, 0, 1);
-    return n < paths.length ? { n, decoded: decodePixels(paths[n]).catch((error: Error) => error) } : undefined;
+    return n < paths.length ? { n, decoded: holdPixels(paths[n], memory).catch((error: Error) => error) } : undefined;
   };
   for (let next = take(); next !== undefined; ) {
     const { n, decoded } = next;
     const slot = slots[n];
-    const pixels = await decoded;
+    const held = await decoded;
     taken[1 + thread] = n + 1;
     next = take(); // sharp decodes it on another thread while this one transforms
-    if (pixels instanceof Error) unreadable.push({ slot, reason: pixels.message });
+    if (held instanceof Error) unreadable.push({ slot, reason: held.message });
     else {
       const place = out.subarray(slot * imageBytes, (slot + 1) * imageBytes);
-      transforms[transform](pixels, imageSize, place, draws?.(slot));
+      transforms[transform](held.pixels, imageSize, place, draws?.(slot));
+      held.release();
     }
   }
   port.postMessage({ id, unreadable } satisfies DecodeReply);

@@ -2,6 +2,7 @@
 
 import { type SkippedFile, tooManyBad } from "./bad-files.ts";
 import { decodeImage } from "./decode.ts";
+import { DecodeMemory } from "./decode-memory.ts";
 import { cacheKey, readCached, writeCached } from "./image-cache.ts";
 import type { ListedImage } from "./image-list.ts";
 
@@ -21,6 +22,8 @@ export interface DecodeListOptions {
   onProgress?: (progress: DecodeProgress) => void;
   /** Where decoded images are kept for the next run; absent: nowhere. */
   cacheDir?: string;
+  /** Most bytes that decoding one image may take, and all under way together. */
+  maxImageBytes?: number | undefined;
 }
 
 export interface DecodedImages {
@@ -49,9 +52,10 @@ export async function decodeAll(listed: readonly ListedImage[], options: DecodeL
 async function decodeList(listed: readonly ListedImage[], options: DecodeListOptions): Promise<DecodedImages> {
   const { imageSize, skipBad = 0, parallel = defaultParallel, onProgress } = options;
   const imageBytes = imageSize * imageSize * 3;
+  const memory = new DecodeMemory(options.maxImageBytes);
   const images = new Uint8Array(listed.length * imageBytes);
   const decode = async (index: number): Promise<void> => {
-    images.set(await decodeListed(listed[index], imageSize), index * imageBytes);
+    images.set(await decodeListed(listed[index], imageSize, memory), index * imageBytes);
   };
   const failed: number[] = [];
   let next = 0;
@@ -82,10 +86,14 @@ async function decodeAgain(
   return bad;
 }
 
-async function decodeListed({ path, size }: ListedImage, imageSize: number): Promise<Uint8Array> {
+async function decodeListed(
+  { path, size }: ListedImage,
+  imageSize: number,
+  memory: DecodeMemory,
+): Promise<Uint8Array> {
   if (size === undefined) throw new Error("a link to a file that is not there");
   if (size === 0) throw new Error("an empty file");
-  return decodeImage(path, imageSize);
+  return decodeImage(path, imageSize, memory);
 }
 
 /** Moves the images together where some are missing, in place. */

@@ -40,6 +40,8 @@ export interface OpenDataOptions extends DataPlace {
   skipBad?: number | undefined;
   /** Number of image files that are decoded at the same time. */
   parallel?: number | undefined;
+  /** Most bytes that decoding one image may take, and all under way together; 512 MiB when absent. */
+  maxImageBytes?: number | undefined;
   /** Where decoded images are kept for the next run. */
   cacheDir?: string | undefined;
   /** Takes a line of text now and then: how far decoding or a download is, which file was left out and why. */
@@ -62,8 +64,8 @@ export async function openDataSplits(options: OpenDataOptions): Promise<DataSpli
   }
   if (options.download) await fetchMissing(name, reader, options);
   const dataDir = reader.files === undefined ? "" : await existing(options.dataDir);
-  const { cacheDir = join(cacheFolder(), "images"), seed, skipBad, parallel } = options;
-  return reader.open({ dataDir, imageSize, transform, seed, skipBad, parallel, cacheDir, say });
+  const { cacheDir = join(cacheFolder(), "images"), seed, skipBad, parallel, maxImageBytes } = options;
+  return reader.open({ dataDir, imageSize, transform, seed, skipBad, parallel, maxImageBytes, cacheDir, say });
 }
 
 /**
@@ -92,6 +94,7 @@ export interface DataFlags {
   readonly seed?: number | undefined;
   readonly skip_bad?: number | undefined;
   readonly num_workers?: number | undefined;
+  readonly max_image_bytes?: number | undefined;
   readonly download?: boolean | undefined;
 }
 
@@ -111,6 +114,7 @@ export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: st
     seed: flags.seed,
     skipBad: flags.skip_bad,
     parallel: flags.num_workers,
+    maxImageBytes: flags.max_image_bytes,
     download: flags.download,
     say,
     preferred: isDatasetName(model.dataset) ? model.dataset : undefined,

@@ -16,11 +16,11 @@ import { checkpointOptions } from "./experiment-schema.ts";
  * one, and the stage that is shown with a sweep. All stages must have run folders.
  */
 export function evalOptions({ name, stage, options }: ExperimentStage, { stages, gallery }: Experiment): EvalOptions {
-  const { data_dir, skip_bad, num_workers, device, precision, threads, torch } = options;
+  const { data_dir, skip_bad, num_workers, max_image_bytes, device, precision, threads, torch } = options;
   const own = readRunConfig(options.cv_dir);
   const isBeside = (other: ExperimentStage) => isLowBeside(readRunConfig(other.options.cv_dir), own);
   const low = stage === "classifier_training" ? undefined : stages.find(isBeside);
-  const asTrained = { data_dir, skip_bad, num_workers, device, precision, threads, torch };
+  const asTrained = { data_dir, skip_bad, num_workers, max_image_bytes, device, precision, threads, torch };
   const beside = { ckpt_lr_cl: low?.options.cv_dir, sweep: name === gallery };
   return evalSchema.parse(toJson({ load: options.cv_dir, ...asTrained, ...beside }));
 }

@@ -1,6 +1,7 @@
 /** The options of `patchdrop acquire`. */
 import { z } from "zod";
 import { plainChoiceGroup } from "./choice-group.ts";
+import { maxImageBytes } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { engineGroup, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, folder, shownAs } from "./option.ts";
@@ -44,6 +45,7 @@ export const acquireSchema = z
       .optional()
       .describe("values that become black and white (default for bytes: 0,255)"),
     allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
+    max_image_bytes: maxImageBytes,
     price_per_km2: price.describe("price of a square kilometre at full resolution"),
     min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
     egress_per_gb: price.describe("price of 10^9 bytes from the server"),

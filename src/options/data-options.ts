@@ -1,5 +1,6 @@
 /** The options of `patchdrop data`. */
 import { z } from "zod";
+import { maxImageBytes } from "./data-group.ts";
 import { folder, whole } from "./option.ts";
 
 /** As many as keep libuv's four threads busy. */
@@ -15,6 +16,7 @@ export const fmowSchema = z.strictObject({
 export const checkSchema = z.strictObject({
   data_dir: folder("folder of class folders, or of train.csv and test.csv"),
   workers: workers.describe("number of images to decode at once"),
+  max_image_bytes: maxImageBytes,
 });
 
 export const splitSchema = z.strictObject({

@@ -7,7 +7,7 @@ import { engineGroup, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { runFill } from "./policy-group.ts";
 
-const { num_workers } = dataGroup;
+const { num_workers, max_image_bytes } = dataGroup;
 
 export const predictSchema = z
   .strictObject({
@@ -23,6 +23,7 @@ export const predictSchema = z
     masked: folder("folder for a PNG of each image as the classifier saw it").optional(),
     batch_size: whole(1).default(64).describe("images per batch; results do not depend on it"),
     num_workers,
+    max_image_bytes,
     ...plainChoiceGroup,
     fill: runFill,
     ...deviceGroup,

@@ -81,7 +81,8 @@ async function* describedBatches(
   options: PredictOptions,
 ): AsyncGenerator<(Prediction | Unreadable)[]> {
   const { model, transform } = run;
-  const pool = new DecodePool({ imageSize: model.imageSize, transform, threads: options.num_workers });
+  const { num_workers: threads, max_image_bytes: maxImageBytes } = options;
+  const pool = new DecodePool({ imageSize: model.imageSize, transform, threads, maxImageBytes });
   const decode = (batch: readonly string[]) => decodeBatch(batch, pool, model.imageSize);
   let began = performance.now();
   for await (const batch of inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode)) {
