@@ -40,20 +40,30 @@ export async function showImages(
   reporter: Reporter = silentReporter,
 ): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
-  return withEvaluatedRun(checkpoint, options, { reporter }, async ({ run, split, seed }) => {
-    const { imageSize, grid } = run.model;
-    const chosen = choice ?? choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
-    const images = new Uint8Array(indices.length * imageSize ** 2 * 3);
-    const read = await readImages(split, indices, images);
-    const found = await look(
-      run,
-      images,
-      decidedBy(run, chosen, seed, (i) => read[i]),
-    );
-    return Array.from(read, (index, i) => {
-      const own = { ...found(i), image: row(images, i, images.length / read.length) };
-      return shown(run, split, index, own);
-    });
+  return withEvaluatedRun(checkpoint, options, { reporter }, ({ run, split, seed }) => {
+    const chosen = choice ?? choiceOf(options, run.model.grid.patches, () => calibratedChoice(checkpoint.path));
+    return shownBy({ run, split, seed, choice: chosen }, indices);
+  });
+}
+
+/** A run with what it is shown, and how it chooses. */
+export interface Showing {
+  readonly run: OpenedRun;
+  readonly split: Dataset;
+  /** Of random choices. */
+  readonly seed: number;
+  readonly choice: Choice;
+}
+
+/** What the run does with the images `indices` of the split. */
+export async function shownBy({ run, split, seed, choice }: Showing, indices: Uint32Array): Promise<Shown[]> {
+  const images = new Uint8Array(indices.length * run.model.imageSize ** 2 * 3);
+  const read = await readImages(split, indices, images);
+  const deciding = decidedBy(run, choice, seed, (i) => read[i]);
+  const found = await look(run, images, deciding);
+  return Array.from(read, (index, i) => {
+    const own = { ...found(i), image: row(images, i, images.length / read.length) };
+    return shown(run, split, index, own);
   });
 }
 

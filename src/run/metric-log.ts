@@ -1,6 +1,8 @@
 /**
  * A run's numbers, twice: `metrics.jsonl` (one record a line: the source for tables and curves) and a TensorBoard event
- * file with the same scalars under the reference's tags, `<split>_<metric>`, the epoch being the step.
+ * file. That has the same scalars, the epoch being the step, under the reference's tags, `<split>_<metric>`, and under tags
+ * that TensorBoard shows in groups, `<metric>/<split>`; and what is for looking at alone: numbers of single training steps,
+ * `<metric>/train_step`, hyperparameters and images.
  */
 
 import { createHash, type Hash } from "node:crypto";
@@ -13,7 +15,13 @@ import { type Fault, fault } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
 import { cutFile, LogFile } from "../files/log-file.ts";
 import { readBytes, readBytesIfAny } from "../files/read.ts";
-import { encodeFileVersion, encodeScalars } from "../formats/tensorboard-events.ts";
+import {
+  encodeFileVersion,
+  encodeHyperparameters,
+  encodeImage,
+  encodeScalars,
+  type PngImage,
+} from "../formats/tensorboard-events.ts";
 import { sha256 } from "../utils/sha256.ts";
 
 /** The numbers of one split ("train", "val", "test") in one epoch. A number that is not finite is kept as NaN. */
@@ -22,6 +30,16 @@ export interface MetricRecord {
   readonly split: string;
   readonly [metric: string]: number | string;
 }
+
+/** Of one training step, a number for each metric. */
+export interface StepRecord {
+  /** Steps of the run so far, this one included. */
+  readonly step: number;
+  readonly metrics: Readonly<Record<string, number | undefined>>;
+}
+
+/** What TensorBoard lists of a run beside its numbers. */
+export type Hyperparameters = ReadonlyMap<string, number | boolean | string>;
 
 export const metricsName = "metrics.jsonl";
 
@@ -66,26 +84,42 @@ export class MetricLog {
   readonly #events: HashedLog;
   readonly #eventsName: string;
 
-  /** Continues the logs that `folder` has, or starts them. Throws "system". */
-  constructor(folder: string) {
+  /** Continues the logs that `folder` has, or starts them, the event file with the hyperparameters. Throws "system". */
+  constructor(folder: string, hyperparameters: Hyperparameters = new Map()) {
     const events = readdirSync(folder).filter((name) => name.startsWith(eventsPrefix));
     const host = hostname().replace(/[^\w.-]/g, "_");
     this.#eventsName = events.sort().at(-1) ?? `${eventsPrefix}${Math.floor(Date.now() / 1000)}.${host}`;
     this.#metrics = new HashedLog(join(folder, metricsName));
     this.#events = new HashedLog(join(folder, this.#eventsName));
-    if (this.#events.length === 0) this.#events.append(encodeFileVersion(Date.now() / 1000));
+    if (this.#events.length > 0) return;
+    this.#events.append(encodeFileVersion(now()));
+    if (hyperparameters.size > 0) this.#events.append(encodeHyperparameters(now(), hyperparameters));
   }
 
   /** Appends a record to both logs; the line also gets `time`, in seconds since 1970. Throws "system". */
   append(record: MetricRecord): void {
-    const time = Date.now() / 1000;
+    const time = now();
     this.#metrics.append(new TextEncoder().encode(`${JSON.stringify({ ...record, time })}\n`));
     const scalars = new Map<string, number>();
     for (const [metric, value] of Object.entries(record)) {
       if (metric === "epoch" || typeof value !== "number") continue;
       scalars.set(`${record.split}_${referenceNames.get(metric) ?? metric}`, value);
+      scalars.set(`${metric}/${record.split}`, value);
     }
     this.#events.append(encodeScalars(time, record.epoch, scalars));
+  }
+
+  /** Appends the numbers of a training step to the event file. Throws "system". */
+  appendStep({ step, metrics }: StepRecord): void {
+    const known = Object.entries(metrics).flatMap(([metric, value]) =>
+      value === undefined ? [] : [[`${metric}/train_step`, value] as const],
+    );
+    this.#events.append(encodeScalars(now(), step, new Map(known)));
+  }
+
+  /** Appends an image of an epoch to the event file. Throws "system". */
+  appendImage(epoch: number, tag: string, image: PngImage): void {
+    this.#events.append(encodeImage(now(), epoch, tag, image));
   }
 
   /** Forces the logs to the disk and returns what a checkpoint is to say of them. Throws "system". */
@@ -102,6 +136,11 @@ export class MetricLog {
     this.#metrics.close();
     this.#events.close();
   }
+}
+
+/** In seconds since 1970. */
+function now(): number {
+  return Date.now() / 1000;
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   withChecksum,
   writeCheckpoint,
 } from "../checkpoints/checkpoint.ts";
-import { compareConfigs, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
+import { compareConfigs, freeOptions, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
 import {
   checkpointsName,
   configName,
@@ -33,7 +33,8 @@ import {
   writeFileAtomic,
 } from "../files/atomic.ts";
 import { assertUnlocked, type Release, takeLock } from "../files/lock.ts";
-import { cutLogs, MetricLog, type MetricRecord } from "./metric-log.ts";
+import type { PngImage } from "../formats/tensorboard-events.ts";
+import { cutLogs, type Hyperparameters, MetricLog, type MetricRecord, type StepRecord } from "./metric-log.ts";
 
 const lockName = "run.lock";
 
@@ -71,7 +72,7 @@ export class RunFolder {
     this.config = config;
     this.#release = release;
     this.#keep = Math.max(2, keep);
-    this.#log = new MetricLog(path);
+    this.#log = new MetricLog(path, hyperparametersOf(config));
     this.#saved = listCheckpoints(path);
   }
 
@@ -131,7 +132,7 @@ export class RunFolder {
     return folder;
   }
 
-  /** Appends numbers to `metrics.jsonl` and, as `<split>_<metric>`, to the event file. Throws "system". */
+  /** Appends numbers to `metrics.jsonl` and to the event file. Throws "system". */
   log(record: MetricRecord): void {
     this.#log.append(record);
   }
@@ -144,6 +145,16 @@ export class RunFolder {
     } catch {
       // What made the run fail says more.
     }
+  }
+
+  /** Appends the numbers of a training step to the event file. Throws "system". */
+  logStep(record: StepRecord): void {
+    this.#log.appendStep(record);
+  }
+
+  /** Appends an image to the event file. Throws "system". */
+  logImage(epoch: number, tag: string, image: PngImage): void {
+    this.#log.appendImage(epoch, tag, image);
   }
 
   /** Closes the logs and gives the folder free. */
@@ -159,6 +170,16 @@ export class RunFolder {
     for (const { name } of old) removeFolderAtomic(join(this.path, checkpointsName, name));
     this.#saved = this.#saved.filter((saved) => !old.includes(saved));
   }
+}
+
+/** What of a run's options bears on what it learns. */
+function hyperparametersOf({ stage, options }: RunConfig): Hyperparameters {
+  const values = new Map<string, number | boolean | string>([["stage", stage]]);
+  for (const [name, value] of Object.entries(options)) {
+    if (value === null || value === undefined || freeOptions.includes(name)) continue;
+    values.set(name, typeof value === "object" ? JSON.stringify(value) : value);
+  }
+  return values;
 }
 
 /** Runs `start` with the folder's lock taken, and gives the lock back where it fails. */

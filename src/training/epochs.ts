@@ -6,6 +6,7 @@ import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluateMasks, everyPatch } from "../evaluation/evaluate-masks.ts";
+import { exampleSheet, type Sheet } from "../evaluation/example-sheet.ts";
 import { decidedBy, masksBy } from "../evaluation/masks.ts";
 import { toJson } from "../files/json.ts";
 import { openLearners } from "../inference/open-run.ts";
@@ -84,7 +85,8 @@ export async function learnEpochs(
       isBest,
     );
   };
-  const training = { learning, runner, loader, schedule, reporter, epochs };
+  const logStep = run.logStep.bind(run);
+  const training = { learning, runner, loader, schedule, reporter, epochs, logStep };
   try {
     for (let epoch = start.epoch; !isOver({ epoch, sinceBest }, options); epoch++) {
       const from = epoch === start.epoch ? start : { step: 0 };
@@ -93,12 +95,13 @@ export async function learnEpochs(
       if (trained.stopped !== undefined) return { run: run.path, stopped: trained.stopped, test };
 
       const isDue = (epoch + 1) % interval === 0 || epoch + 1 === epochs;
-      const tested = isDue ? await testAfter(learning, setting).catch(stoppedBy) : undefined;
-      if (tested instanceof Stopped) {
+      const outcome = isDue ? await testAfter(learning, setting).catch(stoppedBy) : undefined;
+      if (outcome instanceof Stopped) {
         // The resumed epoch has no step left, and begins with its test.
         saveInside(loader.batchesPerEpoch, trained.accumulated);
-        return { run: run.path, stopped: tested.signal, test };
+        return { run: run.path, stopped: outcome.signal, test };
       }
+      const tested = outcome?.metrics;
       test = tested ?? test;
 
       const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
@@ -106,6 +109,7 @@ export async function learnEpochs(
       run.log({ epoch: epoch + 1, split: "train", ...trained.metrics, lr, ...besides });
       if (tested !== undefined) {
         run.log({ epoch: epoch + 1, split: tests, ...tested });
+        if (outcome?.examples !== undefined) run.logImage(epoch + 1, `examples/${tests}`, outcome.examples);
         reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, { train: trained.metrics, [tests]: tested }));
         noteCurriculum(learning, setting, epoch);
         warnIfFlat(tested, tests, reporter);
@@ -166,14 +170,23 @@ function testSplitOf({ data }: Pick<Setting, "data">): "val" | "test" {
   return data.val === undefined ? "test" : "val";
 }
 
-/** The metrics of a test with the networks as they are now: used as whoever opens the checkpoint will use them. */
-async function testAfter({ networks: learners, rewarding }: Learning, setting: Setting): Promise<Metrics> {
+interface TestOutcome {
+  readonly metrics: Metrics;
+  /** What a policy takes of some of the images. */
+  readonly examples?: Sheet;
+}
+
+/** A test with the networks as they are now: used as whoever opens the checkpoint will use them. */
+async function testAfter({ networks: learners, rewarding }: Learning, setting: Setting): Promise<TestOutcome> {
   const { description, reporter, data } = setting;
+  const split = data[testSplitOf({ data })]!;
+  const { choice } = description;
   const run = openLearners({ learners, description }, setting);
   try {
-    const mask = run.hasPolicy ? masksBy(decidedBy(run, description.choice, 0)) : everyPatch;
-    const [verdict] = await evaluateMasks(data[testSplitOf({ data })]!, { run, rewarding, reporter }, [mask]);
-    return verdict.metrics.metrics();
+    const mask = run.hasPolicy ? masksBy(decidedBy(run, choice, 0)) : everyPatch;
+    const [verdict] = await evaluateMasks(split, { run, rewarding, reporter }, [mask]);
+    const metrics = verdict.metrics.metrics();
+    return run.hasPolicy ? { metrics, examples: await exampleSheet({ run, split, seed: 0, choice }) } : { metrics };
   } finally {
     await run.free();
   }

@@ -1,8 +1,9 @@
 /** One epoch of training: steps, the numbers that they leave on the device, saving inside a long epoch, stopping. */
 import type { Loader } from "../data/loader.ts";
 import { fault } from "../errors.ts";
-import { MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
+import { type BatchResult, MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
 import type { Position, Schedule } from "../nn/schedules.ts";
+import type { StepRecord } from "../run/metric-log.ts";
 import { allFinite } from "../tensor/ops.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Reporter } from "../utils/reporter.ts";
@@ -14,6 +15,8 @@ import type { StepRunner } from "./step-runner.ts";
  * heap fragmented (native/heap.ts).
  */
 export const stepsBetweenLooks = { cpu: 1, cuda: 32 } as const;
+/** Steps of an epoch whose own numbers are logged, at most. */
+const stepsLogged = 20;
 /** An epoch that takes longer is also saved inside. */
 const saveEveryMs = 10 * 60_000;
 
@@ -33,15 +36,18 @@ export interface Training {
   schedule: Schedule;
   reporter: Reporter;
   epochs: number;
+  /** Takes the numbers of some of the steps, evenly spread; none where they are not wanted. */
+  logStep?: (record: StepRecord) => void;
 }
 
 /** Trains from a step of an epoch to its end, or until a signal asks for a stop; then everything is saved. */
 export async function trainEpoch(
-  { learning, runner, loader, schedule, reporter, epochs }: Training,
+  training: Training,
   epoch: number,
   from: { step: number; metrics?: MetricState },
   saveInside: (step: number, metrics: MetricAccumulator) => void,
 ): Promise<EpochOutcome> {
+  const { learning, runner, loader, schedule, reporter, epochs } = training;
   const metrics = new MetricAccumulator(from.metrics);
   const pending: PendingStep[] = [];
   const before = loader.imagesBefore(from.step);
@@ -56,7 +62,7 @@ export async function trainEpoch(
     return { metrics: metrics.metrics(), accumulated: metrics, imagesPerSecond };
   };
   const look = () => {
-    collect(pending, metrics, epoch);
+    collect(pending, metrics, epoch, stepLog(training, epoch));
     progress.update(loader.imagesBefore(step), shown(metrics.metrics()));
   };
   const settle = () => {
@@ -96,7 +102,12 @@ interface PendingStep {
 }
 
 /** Reads the waiting steps' numbers back and adds them up. @throws kind "notFinite" naming the first bad step. */
-function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: number): void {
+function collect(
+  pending: PendingStep[],
+  metrics: MetricAccumulator,
+  epoch: number,
+  log: (step: number, result: BatchResult) => void,
+): void {
   for (const { numbers, step, indices } of pending) {
     const read = (tensor: Tensor | undefined) => tensor?.toFloat32();
     const loss = numbers.loss.item();
@@ -116,8 +127,23 @@ function collect(pending: PendingStep[], metrics: MetricAccumulator, epoch: numb
       });
     }
     metrics.add({ loss, ...result });
+    log(step, { loss, ...result });
   }
   pending.length = 0;
+}
+
+/** What logs a step of an epoch: every so many steps, that step's numbers alone, so that a resumed run logs the same. */
+function stepLog({ loader, schedule, logStep }: Training, epoch: number): (step: number, result: BatchResult) => void {
+  const { batchesPerEpoch } = loader;
+  const interval = Math.ceil(batchesPerEpoch / stepsLogged);
+  return (step, result) => {
+    if (logStep === undefined || (step + 1) % interval !== 0) return;
+    const own = new MetricAccumulator();
+    own.add(result);
+    const { accuracy, loss, reward, sparsity } = own.metrics();
+    const position = { epoch, step: epoch * batchesPerEpoch + step };
+    logStep({ step: position.step + 1, metrics: { accuracy, loss, reward, sparsity, lr: schedule(position) } });
+  };
 }
 
 function free(numbers: StepNumbers): void {

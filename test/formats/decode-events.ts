@@ -7,6 +7,10 @@ export interface ScalarEvent {
   step: number;
   fileVersion?: string;
   scalars: Record<string, number>;
+  /** PNG files, by tag. */
+  images?: Record<string, Uint8Array>;
+  /** Of the event that has them. */
+  hyperparameters?: Record<string, number | boolean | string>;
 }
 
 export function decodeEvents(file: Uint8Array): ScalarEvent[] {
@@ -30,15 +34,41 @@ function decodeEvent(data: Uint8Array): ScalarEvent {
     if (field === 1) event.wallTime = view(value).getFloat64(0, true);
     else if (field === 2) event.step = value as number;
     else if (field === 3) event.fileVersion = new TextDecoder().decode(value as Uint8Array);
-    else if (field === 5) for (const [, scalar] of fields(value as Uint8Array)) addScalar(event, scalar as Uint8Array);
+    else if (field === 5) for (const [, one] of fields(value as Uint8Array)) addValue(event, one as Uint8Array);
     else throw new Error(`event field ${field}`);
   }
   return event;
 }
 
-function addScalar(event: ScalarEvent, data: Uint8Array): void {
+function addValue(event: ScalarEvent, data: Uint8Array): void {
   const values = new Map(fields(data));
-  event.scalars[new TextDecoder().decode(values.get(1) as Uint8Array)] = view(values.get(2)).getFloat32(0, true);
+  const tag = text(values.get(1));
+  if (values.has(4)) event.images = { ...event.images, [tag]: inside(values, [4, 4]) };
+  else if (values.has(9)) event.hyperparameters = decodeHyperparameters(inside(values, [9, 1, 2]));
+  else event.scalars[tag] = view(values.get(2)).getFloat32(0, true);
+}
+
+/** The bytes that lie at these fields, each in the one before. */
+function inside(values: ReadonlyMap<number, number | Uint8Array>, path: readonly number[]): Uint8Array {
+  const [first, ...rest] = path;
+  const found = values.get(first) as Uint8Array;
+  return rest.length === 0 ? found : inside(new Map(fields(found)), rest);
+}
+
+function decodeHyperparameters(content: Uint8Array): Record<string, number | boolean | string> {
+  const session = inside(new Map(fields(content)), [3]);
+  const entries = Array.from(fields(session), ([, entry]) => new Map(fields(entry as Uint8Array)));
+  return Object.fromEntries(entries.map((entry) => [text(entry.get(1)), decodeValue(entry.get(2) as Uint8Array)]));
+}
+
+function decodeValue(data: Uint8Array): number | boolean | string {
+  const [[field, value]] = fields(data);
+  if (field === 2) return view(value).getFloat64(0, true);
+  return field === 3 ? text(value) : value === 1;
+}
+
+function text(value: number | Uint8Array | undefined): string {
+  return new TextDecoder().decode(value as Uint8Array);
 }
 
 /** Field number and value of a message: a number for a varint, else the bytes. */

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { crc32c, encodeFileVersion, encodeScalars, maskedCrc32c } from "../../src/formats/tensorboard-events.ts";
+import {
+  crc32c,
+  encodeFileVersion,
+  encodeHyperparameters,
+  encodeImage,
+  encodeScalars,
+  maskedCrc32c,
+} from "../../src/formats/tensorboard-events.ts";
 import { decodeEvents } from "./decode-events.ts";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
@@ -43,6 +50,34 @@ describe("event records", () => {
     );
   });
 
+  // scripts/generate-event-records.py, of tensorboard 2.21
+  it("hold an image as TensorBoard's own writer writes it", () => {
+    const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a); // a PNG file's first bytes
+    expect(hex(encodeImage(1700000001.5, 3, "examples/test", { width: 5, height: 2, png }))).toBe(
+      [
+        "300000000000000095f5d05f0900006040fc54d94110032a230a210a0d6578616d706c65732f7465737422100802",
+        "10051803220889504e470d0a1a0a9834abac",
+      ].join(""),
+    );
+  });
+
+  it("hold hyperparameters as TensorBoard's own writer writes them", () => {
+    const values = new Map<string, number | boolean | string>([
+      ["curriculum", true],
+      ["lr", 0.5],
+      ["model", "R8_Scenes"],
+      ["turns", false],
+    ]);
+    expect(hex(encodeHyperparameters(1700000001.5, values))).toBe(
+      [
+        "82000000000000007b3fc35f0900006040fc54d9412a770a750a1c5f68706172616d735f2f73657373696f6e5f73",
+        "746172745f696e666f4a550a530a0768706172616d7312481a460a100a0a637572726963756c756d120220010a0f",
+        "0a026c72120911000000000000e03f0a140a056d6f64656c120b1a0952385f5363656e65730a0b0a057475726e73",
+        "12022000f9894a79",
+      ].join(""),
+    );
+  });
+
   it("are read back one after the other", () => {
     const bytes = Buffer.concat([encodeFileVersion(1), encodeScalars(2, 0, new Map([["test_reward", 0]]))]);
     expect(decodeEvents(bytes)).toEqual([
@@ -52,6 +87,6 @@ describe("event records", () => {
   });
 
   it("need a whole step", () => {
-    expect(() => encodeScalars(1, -1, new Map())).toThrow("encodeScalars: the step must be a whole number ≥ 0, got -1");
+    expect(() => encodeScalars(1, -1, new Map())).toThrow("event file: the step must be a whole number ≥ 0, got -1");
   });
 });

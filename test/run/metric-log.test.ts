@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { cutFile, LogFile } from "../../src/files/log-file.ts";
 import { MetricLog, readMetrics } from "../../src/run/metric-log.ts";
+import { decodeEvents } from "../formats/decode-events.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 let dir: string;
@@ -67,6 +68,33 @@ describe("MetricLog", () => {
     const [events] = readdirSync(dir).filter((name) => name.startsWith("events."));
     expect(readFileSync(join(dir, events), "latin1").match(/test_[a-z_]+/g)).toEqual([
       ...["test_accuracy", "test_variance", "test_unique_policies", "test_commonest_policy"],
+    ]);
+  });
+
+  it("has every number in a group of its metric too, steps and images beside them, and hyperparameters once", () => {
+    const png = Uint8Array.of(1, 2, 3);
+    const log = new MetricLog(
+      dir,
+      new Map<string, number | boolean | string>([
+        ["lr", 0.5],
+        ["turns", false],
+        ["model", "R8"],
+      ]),
+    );
+    log.appendStep({ step: 3, metrics: { loss: 2, reward: undefined } });
+    log.append({ epoch: 1, split: "test", accuracy: 0.5, patches_std: 1.5 });
+    log.appendImage(1, "examples/test", { width: 5, height: 2, png });
+    log.close();
+    new MetricLog(dir, new Map([["lr", 0.25]])).close();
+    const [events] = readdirSync(dir).filter((name) => name.startsWith("events."));
+    const [version, first, ...others] = decodeEvents(readFileSync(join(dir, events)));
+    expect(version.fileVersion).toBe("brain.Event:2");
+    expect(first.hyperparameters).toEqual({ lr: 0.5, turns: false, model: "R8" });
+    const both = { test_accuracy: 0.5, "accuracy/test": 0.5, test_variance: 1.5, "patches_std/test": 1.5 };
+    expect(others).toEqual([
+      { wallTime: expect.any(Number), step: 3, scalars: { "loss/train_step": 2 } },
+      { wallTime: expect.any(Number), step: 1, scalars: both },
+      { wallTime: expect.any(Number), step: 1, scalars: {}, images: { "examples/test": png } },
     ]);
   });
 });

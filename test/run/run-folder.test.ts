@@ -218,11 +218,12 @@ describe("RunFolder.resume", () => {
     run.log({ epoch: 3, split: "test", accuracy: 0.75, reward: -1, S: 8.5 });
     run.close();
     expect(readMetrics(dir).map(({ epoch, split }) => `${epoch} ${split}`)).toEqual(["1 train", "2 train", "3 test"]);
+    const test = { test_accuracy: 0.75, test_reward: -1, test_S: 8.5 };
     expect(decodeEvents(readFileSync(events)).map(({ step, scalars }) => [step, scalars])).toEqual([
-      [0, {}],
-      [1, { train_accuracy: 0.125 }],
-      [2, { train_accuracy: 0.25 }],
-      [3, { test_accuracy: 0.75, test_reward: -1, test_S: 8.5 }],
+      ...[0, 0].map((step) => [step, {}]), // the version, and the hyperparameters
+      [1, { train_accuracy: 0.125, "accuracy/train": 0.125 }],
+      [2, { train_accuracy: 0.25, "accuracy/train": 0.25 }],
+      [3, { ...test, "accuracy/test": 0.75, "reward/test": -1, "S/test": 8.5 }],
     ]);
   });
 

@@ -6,6 +6,7 @@ import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import type { Position } from "../../src/nn/schedules.ts";
+import type { StepRecord } from "../../src/run/metric-log.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
 import type { StepNumbers } from "../../src/training/learning.ts";
 import type { StepRunner } from "../../src/training/step-runner.ts";
@@ -48,10 +49,11 @@ interface Case {
   networks?: Training["learning"]["networks"];
   from?: { step: number; metrics?: MetricState };
   stopping?: Reporter["stopping"];
+  logStep?: Training["logStep"];
 }
 
 /** Trains the second epoch of three. */
-async function epoch({ steps, window = 1, networks = new Map(), from = { step: 0 }, stopping }: Case) {
+async function epoch({ steps, window = 1, networks = new Map(), from = { step: 0 }, stopping, logStep }: Case) {
   const loader = new Loader(noiseDataset(2 * steps.length), { batchSize: 2 });
   const happened: string[] = [];
   const positions: Position[] = [];
@@ -90,7 +92,7 @@ async function epoch({ steps, window = 1, networks = new Map(), from = { step: 0
     positions.push(position);
     return position.step / 8;
   };
-  const training = { learning: { networks }, runner, loader, schedule, reporter, epochs: 3 };
+  const training = { learning: { networks }, runner, loader, schedule, reporter, epochs: 3, logStep };
   const states: MetricState[] = [];
   const saveInside = (step: number, metrics: MetricAccumulator) => {
     happened.push(`saved after ${step}`);
@@ -138,6 +140,22 @@ describe("an epoch", () => {
     expect(found).not.toHaveProperty("stopped");
     // Masks of two patches and of one, two each, over eight images: 6/8.
     expect(told).toEqual(Array(2).fill({ accuracy: "75.0%", loss: "3.000", patches: "0.75", reward: "0.625" }));
+  });
+
+  it("logs at most twenty steps, evenly spread, each with its own numbers, wherever it began", async () => {
+    const steps = Array.from({ length: 41 }, (_, n) => () => ({ loss: scalar(n), correct: perImage(1, n % 2) }));
+    const logged = async (from: number) => {
+      const records: StepRecord[] = [];
+      const logStep = (record: StepRecord) => void records.push(record);
+      await (await epoch({ steps, window: 4, from: { step: from }, logStep })).outcome;
+      return records;
+    };
+    const all = await logged(0);
+    // Every third of 41 steps; 41 of the first epoch lie before them. The schedule is an eighth of the steps before.
+    expect(all.map(({ step }) => step)).toEqual(Array.from({ length: 13 }, (_, n) => 41 + 3 * (n + 1)));
+    expect(all[1]).toEqual({ step: 47, metrics: { accuracy: 1, loss: 5, lr: 46 / 8 } });
+    expect(all[0].metrics.accuracy).toBe(0.5);
+    expect(await logged(20)).toEqual(all.filter(({ step }) => step > 41 + 20));
   });
 
   it("with no step left is as fast as nothing", async () => {
