@@ -68,12 +68,18 @@ function checkCommand(): Command {
     )
     .action(async ({ json = false, ...given }: Flags) => {
       const { data_dir: dataDir, workers } = parseWith(checkSchema, given, "data check");
-      const { checkData } = await import("../data/check.ts");
+      const [{ checkData }, { passedOverText }] = await Promise.all([
+        import("../data/check.ts"),
+        import("../data/image-list.ts"),
+      ]);
       const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
       const checked = await checkData({ dataDir, parallel: workers, onProgress });
-      const { images, unreadable } = checked;
-      const lines = unreadable.map(({ path, reason }) => `${path}: ${reason}`);
-      lines.push(`${images - unreadable.length} of ${images} images can be read`);
+      const { images, unreadable, passedOver } = checked;
+      const lines = [
+        ...unreadable.map(({ path, reason }) => `${path}: ${reason}`),
+        ...[passedOverText(passedOver) ?? []].flat(),
+        `${images - unreadable.length} of ${images} images can be read`,
+      ];
       process.stdout.write(`${json ? JSON.stringify(checked, null, 2) : lines.join("\n")}\n`);
       if (unreadable.length > 0) process.exitCode = exitCodes.input;
     });

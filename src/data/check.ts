@@ -4,13 +4,16 @@ import type { SkippedFile } from "./bad-files.ts";
 import { splitsOf } from "./dataset.ts";
 import { findDataset, readersFrom } from "./dataset-registry.ts";
 import { decodeImage } from "./decode.ts";
-import { type ListedImage, lookAt } from "./image-list.ts";
+import { type ListedImage, lookAt, type PassedOver } from "./image-list.ts";
 import { inOrder } from "./in-order.ts";
+import { existing } from "./open.ts";
 
 export interface CheckedData {
   readonly images: number;
   /** In the list's order: training, test, validation. */
   readonly unreadable: readonly SkippedFile[];
+  /** Undefined where nothing was. */
+  readonly passedOver?: PassedOver | undefined;
 }
 
 export interface CheckDataOptions {
@@ -30,10 +33,11 @@ const decodedSize = 8;
 export async function checkData(options: CheckDataOptions): Promise<CheckedData> {
   const { dataDir, parallel = defaultParallel, onProgress } = options;
   const { reader } = await findDataset(
-    dataDir,
+    await existing(dataDir),
     (await readersFrom()).filter(({ reader }) => reader.list !== undefined),
   );
-  const listed = splitsOf(await lookAt(await reader.list!(dataDir))).flat();
+  const files = await reader.list!(dataDir);
+  const listed = splitsOf(await lookAt(files)).flat();
   const failed: ListedImage[] = [];
   const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image) });
   let done = 0;
@@ -41,7 +45,7 @@ export async function checkData(options: CheckDataOptions): Promise<CheckedData>
     if (reason !== undefined) failed.push(image);
     onProgress?.(++done, listed.length);
   }
-  return { images: listed.length, unreadable: await withReasons(failed) };
+  return { images: listed.length, unreadable: await withReasons(failed), passedOver: files.passedOver };
 }
 
 /** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */
@@ -56,7 +60,6 @@ async function withReasons(failed: readonly ListedImage[]): Promise<SkippedFile[
 
 async function reasonUnreadable({ path, size }: ListedImage): Promise<string | undefined> {
   if (size === undefined) return "there is no such file";
-  if (size === 0) return "an empty file";
   return decodeImage(path, decodedSize).then(
     () => undefined,
     (error: Error) => error.message,

@@ -22,6 +22,7 @@ export async function decodePixels(path: string): Promise<Pixels> {
     // A pipe may never end, and a device never does. What is not there, sharp says better.
     const found = await stat(path).catch(() => undefined);
     if (found?.isFile() === false) throw new Error("not a file, but a folder, a pipe or a device");
+    if (found?.size === 0) throw new Error("an empty file");
     const image = sharp(path, { limitInputPixels: mostPixels, failOn: "error" });
     const refused = reasonToRefuse(await image.metadata());
     if (refused !== undefined) throw new Error(refused);

@@ -4,9 +4,10 @@
  * reveals a damaged file. A cache that can't be read or written is ignored.
  */
 
-import { type FileHandle, mkdir, open, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
+import { makeFolder } from "../files/atomic.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { ListedImage } from "./image-list.ts";
 
@@ -53,7 +54,7 @@ async function readBytes(file: FileHandle, length: number): Promise<Uint8Array> 
 export async function writeCached(folder: string, key: string, images: Uint8Array): Promise<void> {
   const temporary = join(folder, `${key}.${process.pid}.part`);
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     await writeFile(temporary, [images, Buffer.from(sha256(images), "hex")]);
     await rename(temporary, join(folder, `${key}.images`));
   } catch {

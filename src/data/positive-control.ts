@@ -7,11 +7,11 @@
  */
 
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { type Fault, fault, PatchDropError, within } from "../errors.ts";
-import { makeFolderAtomic } from "../files/atomic.ts";
+import { makeFolder, makeFolderAtomic } from "../files/atomic.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { Random } from "../utils/random.ts";
 import { cifar10Classes } from "./cifar-classes.ts";
@@ -201,7 +201,7 @@ async function writeScenes(
 ): Promise<void> {
   const { seed, say } = options;
   const onWritten = nowAndThen(say, (done: number) => `${split}: ${done} of ${chosen.length} scenes`);
-  for (const name of cifar10Classes) await mkdir(join(folder, split, name), { recursive: true });
+  for (const name of cifar10Classes) makeFolder(join(folder, split, name));
   const object = new Uint8Array(imageBytes(dataset));
   for (const [n, index] of chosen.entries()) {
     await readImages(dataset, Uint32Array.of(index), object);

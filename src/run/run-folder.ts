@@ -4,7 +4,7 @@
  * wherever it is cut, `last` names a checkpoint that loads.
  */
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Checkpoint,
@@ -87,7 +87,7 @@ export class RunFolder {
     return holding(path, (release) => {
       const saved: SavedConfig = { format: 1, ...config, created: new Date().toISOString() };
       writeConfig(path, saved);
-      mkdirSync(join(path, checkpointsName), { recursive: true });
+      makeFolder(join(path, checkpointsName));
       return new RunFolder(path, saved, release, keep);
     });
   }
@@ -101,7 +101,7 @@ export class RunFolder {
     return holding(path, (release) => {
       const notes = compareConfigs(path, saved, config);
       const now = { ...saved, ...config };
-      mkdirSync(join(path, checkpointsName), { recursive: true });
+      makeFolder(join(path, checkpointsName));
       removeTemporaries(path);
       removeTemporaries(join(path, checkpointsName));
       const checkpoint = newestWhole(path, notes);

@@ -4,10 +4,11 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import type { Fault } from "../../errors.ts";
+import { makeFolder } from "../../files/atomic.ts";
 import { reasonToRefuse } from "../byte-pictures.ts";
 import type { Region, Size } from "../resize.ts";
 import { type Box, isFault, readBoxes } from "./annotation.ts";
@@ -115,7 +116,7 @@ async function cropBox(box: Box, index: number, { image, name, size, folders }: 
   if (await exists(target)) return { ...crop, kept: true };
   const bytes = await cut(image, region).catch(() => undefined);
   if (bytes === undefined) return { fault: notAnImage(image) };
-  await mkdir(dirname(target), { recursive: true });
+  makeFolder(dirname(target));
   // Forced to the disk before it gets its name: what has a name is whole.
   const temporary = join(unfinished, randomUUID());
   await writeFile(temporary, bytes, { flush: true });

@@ -4,10 +4,12 @@
  * that has its final name is complete, and the lists come out the same. Memory does not grow with the number of images.
  */
 
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Fault, fault, type PatchDropError, sentence } from "../../errors.ts";
+import { makeFolder } from "../../files/atomic.ts";
 import { inOrder } from "../in-order.ts";
+import { existing } from "../open.ts";
 import { type Crop, cropImage, type Outcome, type SkipReason } from "./crop-image.ts";
 import { CropLists } from "./lists.ts";
 import { type FmowImage, fmowImages, fmowSplits } from "./tree.ts";
@@ -51,9 +53,10 @@ const mostListed = 10;
 export async function cropFmow(options: CropFmowOptions): Promise<CropCounts> {
   const { output, input, parallel = defaultParallel } = options;
   const unfinished = join(output, ".unfinished");
+  await existing(input, "--input");
   try {
     await rm(unfinished, { recursive: true, force: true });
-    await mkdir(unfinished, { recursive: true });
+    makeFolder(unfinished);
     const lists = await CropLists.start(unfinished);
     try {
       const work = async (image: FmowImage) => ({ image, outcomes: await cropImage(image, { output, unfinished }) });
