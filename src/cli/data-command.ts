@@ -26,13 +26,16 @@ function splitCommand(allFlags: CommandFlags): Command {
   const command = new Command("split").summary("Divide a folder of class folders.").description(aboutSplit);
   addFlags(command, allFlags["data split"]);
   return addExamples(command, splitExamples).action(async (flags: Flags) => {
-    const [{ parseWith }, { splitSchema }, { splitFolder }] = await Promise.all([
+    const [{ parseWith }, { splitSchema }, { splitFolder }, { passedOverText }] = await Promise.all([
       import("../options/parse.ts"),
       import("../options/data-options.ts"),
       import("../data/split-folder.ts"),
+      import("../data/image-list.ts"),
     ]);
     const { data_dir: dataDir, test_fraction: share } = parseWith(splitSchema, flags, "data split");
-    const { classes, train, test } = await splitFolder(dataDir, share);
+    const { classes, train, test, passedOver } = await splitFolder(dataDir, share);
+    const others = passedOverText(passedOver);
+    if (others !== undefined) say(others);
     process.stdout.write(`${classes} classes; train.csv: ${train} images, test.csv: ${test}\n`);
   });
 }
@@ -92,10 +95,11 @@ function checkCommand(flags: CommandFlags): Command {
   addFlags(command, flags["data check"]);
   return addExamples(command.option("--json", "print JSON"), checkExamples).action(
     async ({ json = false, ...given }: Flags) => {
-      const [{ parseWith }, { checkSchema }, { checkData }] = await Promise.all([
+      const [{ parseWith }, { checkSchema }, { checkData }, { passedOverText }] = await Promise.all([
         import("../options/parse.ts"),
         import("../options/data-options.ts"),
         import("../data/check.ts"),
+        import("../data/image-list.ts"),
       ]);
       const {
         data_dir: dataDir,
@@ -104,9 +108,12 @@ function checkCommand(flags: CommandFlags): Command {
       } = parseWith(checkSchema, given, "data check");
       const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
       const checked = await checkData({ dataDir, parallel: workers, maxImageBytes, onProgress });
-      const { images, unreadable } = checked;
-      const lines = unreadable.map(({ path, reason }) => `${path}: ${reason}`);
-      lines.push(`${images - unreadable.length} of ${images} images can be read`);
+      const { images, unreadable, passedOver } = checked;
+      const lines = [
+        ...unreadable.map(({ path, reason }) => `${path}: ${reason}`),
+        ...[passedOverText(passedOver) ?? []].flat(),
+        `${images - unreadable.length} of ${images} images can be read`,
+      ];
       process.stdout.write(`${json ? JSON.stringify(checked, null, 2) : lines.join("\n")}\n`);
       if (unreadable.length > 0) process.exitCode = exitCodes.input;
     },

@@ -5,13 +5,16 @@ import { splitsOf } from "./dataset.ts";
 import { findDataset, readersFrom } from "./dataset-registry.ts";
 import { decodeImage } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
-import { type ListedImage, lookAt } from "./image-list.ts";
+import { type ListedImage, lookAt, type PassedOver } from "./image-list.ts";
 import { inOrder } from "./in-order.ts";
+import { existing } from "./open.ts";
 
 export interface CheckedData {
   readonly images: number;
   /** In the list's order: training, test, validation. */
   readonly unreadable: readonly SkippedFile[];
+  /** Undefined where nothing was. */
+  readonly passedOver?: PassedOver | undefined;
 }
 
 export interface CheckDataOptions {
@@ -34,10 +37,11 @@ export async function checkData(options: CheckDataOptions): Promise<CheckedData>
   const { dataDir, parallel = defaultParallel, maxImageBytes, onProgress } = options;
   const memory = new DecodeMemory(maxImageBytes);
   const { reader } = await findDataset(
-    dataDir,
+    await existing(dataDir),
     (await readersFrom()).filter(({ reader }) => reader.list !== undefined),
   );
-  const listed = splitsOf(await lookAt(await reader.list!(dataDir))).flat();
+  const files = await reader.list!(dataDir);
+  const listed = splitsOf(await lookAt(files)).flat();
   const failed: ListedImage[] = [];
   const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image, memory) });
   let done = 0;
@@ -45,7 +49,7 @@ export async function checkData(options: CheckDataOptions): Promise<CheckedData>
     if (reason !== undefined) failed.push(image);
     onProgress?.(++done, listed.length);
   }
-  return { images: listed.length, unreadable: await withReasons(failed, memory) };
+  return { images: listed.length, unreadable: await withReasons(failed, memory), passedOver: files.passedOver };
 }
 
 /** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */
@@ -60,7 +64,6 @@ async function withReasons(failed: readonly ListedImage[], memory: DecodeMemory)
 
 async function reasonUnreadable({ path, size }: ListedImage, memory: DecodeMemory): Promise<string | undefined> {
   if (size === undefined) return "there is no such file";
-  if (size === 0) return "an empty file";
   return decodeImage(path, decodedSize, memory).then(
     () => undefined,
     (error: Error) => error.message,

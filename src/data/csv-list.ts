@@ -44,7 +44,8 @@ export async function isCsvList(dataDir: string): Promise<boolean> {
 /**
  * Lists the splits in the order of their lines. The classes are the lines of a `classes.txt` beside the lists, or fMoW's
  * 62 in a folder named fMoW; otherwise they are the labels from 0 to the largest, and each must occur.
- * @throws input: lists that are not there or not as above, with line and column; unsafe: a location outside
+ * @throws input: lists that are not there or not as above, with line and column, or that give an image two labels; unsafe: a
+ *   location outside
  */
 export async function listCsv(dataDir: string, { allowOutside = false }: CsvListOptions = {}): Promise<ImageList> {
   const folder = await findLists(dataDir);
@@ -53,11 +54,37 @@ export async function listCsv(dataDir: string, { allowOutside = false }: CsvList
     throw fault("input", { where: dataDir, rule, next: "check --data_dir" });
   }
   const named = await namedClasses(folder);
+  const lists = await listsIn(folder);
   const lines = new Lines({ roots: [folder, dataDir], inside: allowOutside ? undefined : dataDir, classes: named });
-  const splits = await mapSplits(await listsIn(folder), (list) => lines.read(list));
+  const splits = await mapSplits(lists, (list) => lines.read(list));
   lines.throwFaults();
   const classes = named ?? countedClasses(folder, splitsOf(splits).flat());
-  return { classes, ...(await mapSplits(splits, findImages)) };
+  const images = await mapSplits(splits, findImages);
+  refuseContradictions(splitsOf(splits).flat(), splitsOf(images).flat());
+  return { classes, ...images };
+}
+
+/**
+ * One of two labels of an image is wrong, and no reader can say which.
+ * @param images those of the lines
+ * @throws input: the two lines of each such image
+ */
+function refuseContradictions(lines: readonly Line[], images: readonly ListedImage[]): void {
+  const firsts = new Map<string, Line>();
+  const faults: Fault[] = [];
+  for (const [i, line] of lines.entries()) {
+    const { path } = images[i];
+    const first = firsts.get(path) ?? line;
+    firsts.set(path, first);
+    if (first.label === line.label || faults.length === mostListed) continue;
+    const rule = `must give ${path} the label ${first.label}, as ${placeOf(first)} does`;
+    faults.push({ where: placeOf(line), rule, got: line.label, next: "correct one of the two lines" });
+  }
+  if (faults.length > 0) throw fault("input", faults);
+}
+
+function placeOf({ file, number }: Line): string {
+  return `${file}:${number}`;
 }
 
 async function listsIn(folder: string): Promise<DataSplits<string>> {
@@ -93,6 +120,9 @@ async function namedClasses(folder: string): Promise<readonly string[] | undefin
 
 /** A line of a list: the image is the first of the places at which there is a file. */
 interface Line {
+  readonly file: string;
+  /** Counted from 1. */
+  readonly number: number;
   readonly label: number;
   readonly places: readonly string[];
 }
@@ -126,12 +156,13 @@ class Lines {
     const lines: Line[] = [];
     const before = this.#faults.length;
     let columns: Columns | undefined;
-    for await (const { record, where } of parseCsv(file)) {
+    for await (const { record, number } of parseCsv(file)) {
       const isFirst = columns === undefined;
+      const where = `${file}:${number}`;
       columns ??= findColumns(record, where);
       if (isFirst && isHeader(record)) continue;
       const line = this.#line(record, columns, where);
-      if (line !== undefined) lines.push(line);
+      if (line !== undefined) lines.push({ file, number, ...line });
     }
     if (lines.length === 0 && this.#faults.length === before) {
       this.#refuse({ where: file, rule: "must list at least one image" });
@@ -151,7 +182,7 @@ class Lines {
     if (kind === "unsafe") this.#kind = kind;
   }
 
-  #line(record: readonly string[], columns: Columns, where: string): Line | undefined {
+  #line(record: readonly string[], columns: Columns, where: string): Pick<Line, "label" | "places"> | undefined {
     if (record.length !== columns.count) {
       return this.#refuse({ where, rule: `must have ${columns.count} columns`, got: record.length });
     }
@@ -191,8 +222,10 @@ function spellings(location: string): readonly string[] {
   return [...slashed, ...slashed.flatMap((one) => [one.normalize("NFC"), one.normalize("NFD")])];
 }
 
-/** The lines of a file as fields, and where each stands. Throws "input" with the line for what is not CSV. */
-async function* parseCsv(file: string): AsyncGenerator<{ readonly record: readonly string[]; readonly where: string }> {
+/** The lines of a file as fields, and their numbers. Throws "input" with the line for what is not CSV. */
+async function* parseCsv(
+  file: string,
+): AsyncGenerator<{ readonly record: readonly string[]; readonly number: number }> {
   const parser = parse({
     bom: true,
     info: true,
@@ -203,7 +236,7 @@ async function* parseCsv(file: string): AsyncGenerator<{ readonly record: readon
   const source = createReadStream(file).on("error", (error) => parser.destroy(error));
   try {
     for await (const { record, info } of source.pipe(parser) as AsyncIterable<{ record: string[]; info: Info }>) {
-      yield { record, where: `${file}:${info.lines}` };
+      yield { record, number: info.lines };
     }
   } catch (error) {
     const got = (error as Error).message;

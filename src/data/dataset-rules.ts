@@ -127,6 +127,21 @@ export function checkSplits({ train, test, val }: DataSplits, model: TakenImages
   if (faults.length > 0) throw fault("usage", faults);
 }
 
+/**
+ * Checks that there is something to tell apart: whoever always gives the one answer is always right.
+ * @throws input: training images of one class
+ */
+export function checkLearnable({ train: { name, classes, labels } }: DataSplits): void {
+  const [only] = labels;
+  if (labels.some((label) => label !== only)) return;
+  throw fault("input", {
+    where: `data set ${name}`,
+    rule: "must have training images of two classes or more, else there is nothing to learn",
+    got: `${labels.length} of ${classes[only]} alone`,
+    next: "give a folder, or a label in the lists, to each of the things that are to be told apart",
+  });
+}
+
 /** A data set whose images are not of the model's size. */
 export function sizeFault(has: number, takes: number): Pick<Fault, "rule" | "next"> {
   const rule = `has images of ${has} × ${has}, the model takes ${takes} × ${takes}`;

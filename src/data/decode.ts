@@ -30,6 +30,7 @@ export async function holdPixels(path: string, memory: DecodeMemory): Promise<He
     // A pipe may never end, and a device never does. What is not there, sharp says better.
     const found = await stat(path).catch(() => undefined);
     if (found?.isFile() === false) throw new Error("not a file, but a folder, a pipe or a device");
+    if (found?.size === 0) throw new Error("an empty file");
     // Bytes are limited, not pixels.
     const image = sharp(path, { limitInputPixels: false, failOn: "error", sequentialRead: true });
     const bytes = assertTaken(await image.metadata(), memory);

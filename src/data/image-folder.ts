@@ -12,7 +12,15 @@ import type { DatasetReader, ReadOptions } from "./dataset-reader.ts";
 import { DecodePool } from "./decode-pool.ts";
 import { type DecodeListOptions, type DecodeProgress, decodeAll } from "./decoded-images.ts";
 import { FileList } from "./file-list.ts";
-import { type ImageList, isImageFolder, type ListedFiles, type ListedImage, listFiles, lookAt } from "./image-list.ts";
+import {
+  type ImageList,
+  isImageFolder,
+  type ListedFiles,
+  type ListedImage,
+  listFiles,
+  lookAt,
+  passedOverText,
+} from "./image-list.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { normalizationFor } from "./normalizations.ts";
 import { StreamingDataset } from "./streaming-dataset.ts";
@@ -24,6 +32,8 @@ export interface ImageFolderOptions extends DecodeListOptions {
   transform?: TransformName;
   /** Told about each unreadable file that is left out: at once, or when it is first met. */
   onSkip?: (file: SkippedFile) => void;
+  /** Told in words what lies in the folder and is no image by its name. */
+  onPassedOver?: (text: string) => void;
   /** Most bytes that the decoded images may take in memory. */
   memoryLimit?: number;
 }
@@ -33,6 +43,8 @@ const defaultMemoryLimit = 256 * 2 ** 20;
 /** @throws input: folders that are not as {@link listFiles} takes them; unreadable files, see {@link openListed} */
 export async function openImageFolder(options: ImageFolderOptions): Promise<DataSplits> {
   const files = await listFiles(options.dataDir);
+  const passedOver = passedOverText(files.passedOver);
+  if (passedOver !== undefined) options.onPassedOver?.(`${options.dataDir}: ${passedOver}`);
   if (fitsMemory(files, options)) return keep(await lookAt(files), options);
   return stream(files, options);
 }
@@ -109,5 +121,6 @@ export function withReports(options: ReadOptions): ImageFolderOptions {
     ...options,
     onProgress: nowAndThen(say, ({ done, total }: DecodeProgress) => `decoded ${done} of ${total} images`),
     onSkip: ({ path, reason }) => say?.(`skipped ${path}: ${reason}`),
+    onPassedOver: (text) => say?.(text),
   };
 }

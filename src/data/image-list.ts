@@ -18,15 +18,21 @@ export interface ListedImage {
   readonly modifiedMs: number | undefined;
 }
 
+/** What lies among the images of a folder and is none by its name: how many of each kind, in words. */
+export type PassedOver = Readonly<Record<string, number>>;
+
 export interface ImageList extends DataSplits<readonly ListedImage[]> {
   /** Sorted by name, in the order of code units; é is one of them (NFC), whichever way the folder's name spells it. */
   readonly classes: readonly string[];
+  /** Of class folders, where there is something; lists say which images are meant. */
+  readonly passedOver?: PassedOver | undefined;
 }
 
 /** The splits by name alone: a million files are listed in a second, since none of them is looked at. */
 export interface ListedFiles extends DataSplits<FileList> {
   /** As in {@link ImageList}. */
   readonly classes: readonly string[];
+  readonly passedOver?: PassedOver | undefined;
 }
 
 /** A split as it lies in the data folder. */
@@ -35,20 +41,31 @@ interface ClassFolders {
   readonly classes: readonly string[];
   /** The name of each class's folder as it is spelled there: archives unpacked on macOS may spell é as e and an accent (NFD). */
   readonly spelled: ReadonlyMap<string, string>;
+  /** Names that lie beside the class folders. */
+  readonly others: readonly string[];
+}
+
+/** The images of a folder that is not divided into splits. */
+export interface UndividedFiles {
+  readonly classes: readonly string[];
+  readonly files: FileList;
+  readonly passedOver: PassedOver;
 }
 
 /** Number of files or folders that are looked at at the same time. */
 const parallel = 64;
 const splitNames = ["train", "test", "val"] as const;
+/** Number of kinds of files that are named where some are passed over. */
+const mostKinds = 5;
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 
 /** True if there is a `train` folder with a folder in it. */
 export async function isImageFolder(dataDir: string): Promise<boolean> {
-  return (await subfolders(join(dataDir, "train"))).length > 0;
+  return (await visibleIn(join(dataDir, "train"))).folders.length > 0;
 }
 
 /**
- * Lists the splits, files sorted by name within each class. Hidden files and other extensions are skipped.
+ * Lists the splits, files sorted by name within each class. Hidden files are skipped; other extensions, too, and counted.
  * @throws input: no `train`, no test split, class folders that differ or are empty
  */
 export async function listFiles(dataDir: string): Promise<ListedFiles> {
@@ -63,12 +80,31 @@ export async function listFiles(dataDir: string): Promise<ListedFiles> {
   }
   checkSameClasses(splitsOf(found));
   const faults: Fault[] = [];
-  const splits = await mapSplits(found, ({ folder, spelled }) => {
+  const passedOver = new Map<string, number>();
+  const splits = await mapSplits(found, ({ folder, spelled, others }) => {
     const folders = classes.map((name) => spelled.get(name)!);
-    return listSplit(dataDir, basename(folder), folders, faults);
+    for (const name of others) add(passedOver, `${kindOf(name)} beside the class folders`);
+    return listSplit({ dataDir, split: basename(folder), folders }, { faults, passedOver });
   });
   if (faults.length > 0) throw fault("input", faults);
-  return { classes, ...splits };
+  return { classes, passedOver: passedOver.size === 0 ? undefined : Object.fromEntries(passedOver), ...splits };
+}
+
+/** "passed over: 12 .bmp, 1 .txt; …", the commonest first; undefined where there is nothing. */
+export function passedOverText(passedOver: PassedOver = {}): string | undefined {
+  const sorted = Object.entries(passedOver).sort(([, a], [, b]) => b - a);
+  if (sorted.length === 0) return undefined;
+  const shown = sorted.slice(0, mostKinds).map(([kind, number]) => `${number.toLocaleString("en")} ${kind}`);
+  const more = sorted.length > mostKinds ? `, and ${sorted.length - mostKinds} other kinds` : "";
+  return `passed over: ${shown.join(", ")}${more}; images lie in class folders and end in ${[...extensions].join(", ")}`;
+}
+
+function add(passedOver: Map<string, number>, kind: string): void {
+  passedOver.set(kind, 1 + (passedOver.get(kind) ?? 0));
+}
+
+function kindOf(name: string): string {
+  return extname(name).toLowerCase() || "files or folders without an ending";
 }
 
 /** True if there are two folders or more with an image in them, as of classes, and none is a split. */
@@ -83,8 +119,9 @@ export async function isUndivided(dataDir: string): Promise<boolean> {
  * Lists the images of a folder of class folders that is not divided into splits, sorted by name within each class.
  * @throws input: fewer than two class folders; one that is empty, or looks like a split
  */
-export async function listUndivided(dataDir: string): Promise<{ classes: readonly string[]; files: FileList }> {
-  const { classes, spelled } = classesOf(await subfolders(dataDir), dataDir);
+export async function listUndivided(dataDir: string): Promise<UndividedFiles> {
+  const visible = await visibleIn(dataDir);
+  const { classes, spelled } = classesOf(visible.folders, dataDir);
   const split = splitNames.find((name) => spelled.has(name));
   if (split !== undefined) {
     const rule = "must be a folder of class folders that is not divided yet";
@@ -96,9 +133,11 @@ export async function listUndivided(dataDir: string): Promise<{ classes: readonl
   }
   const faults: Fault[] = [];
   const folders = classes.map((name) => spelled.get(name)!);
-  const files = await listSplit(dataDir, "", folders, faults);
+  const passedOver = new Map<string, number>();
+  for (const name of visible.others) add(passedOver, `${kindOf(name)} beside the class folders`);
+  const files = await listSplit({ dataDir, split: "", folders }, { faults, passedOver });
   if (faults.length > 0) throw fault("input", faults);
-  return { classes, files };
+  return { classes, files, passedOver: Object.fromEntries(passedOver) };
 }
 
 /** As {@link listFiles}, and looks at each file. */
@@ -106,14 +145,15 @@ export async function listImages(dataDir: string): Promise<ImageList> {
   return lookAt(await listFiles(dataDir));
 }
 
-export async function lookAt({ classes, ...splits }: ListedFiles): Promise<ImageList> {
-  return { classes, ...(await mapSplits(splits, lookAtSplit)) };
+export async function lookAt({ classes, passedOver, ...splits }: ListedFiles): Promise<ImageList> {
+  return { classes, passedOver, ...(await mapSplits(splits, lookAtSplit)) };
 }
 
 async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
   const look = async (name: string): Promise<ClassFolders> => {
     const folder = join(dataDir, name);
-    return { folder, ...classesOf(await subfolders(folder), folder) };
+    const { folders, others } = await visibleIn(folder);
+    return { folder, others, ...classesOf(folders, folder) };
   };
   const train = await look("train");
   // Without the first of the two, the second is what there is to test on.
@@ -123,7 +163,7 @@ async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
 }
 
 /** @throws input: two folders of one class, which look alike in any list of them */
-function classesOf(folders: readonly string[], where: string): Omit<ClassFolders, "folder"> {
+function classesOf(folders: readonly string[], where: string): Pick<ClassFolders, "classes" | "spelled"> {
   const spelled = new Map<string, string>();
   for (const folder of folders) {
     const name = folder.normalize("NFC");
@@ -137,17 +177,18 @@ function classesOf(folders: readonly string[], where: string): Omit<ClassFolders
   return { classes: [...spelled.keys()].sort(), spelled };
 }
 
-async function subfolders(folder: string): Promise<string[]> {
+/** The folders in a folder and the other names there, hidden ones left out; none of either where it is not there. */
+async function visibleIn(folder: string): Promise<{ readonly folders: string[]; readonly others: string[] }> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return [];
     throw fault("system", { where: folder, rule: "must be readable", got: error.message }, error);
   });
-  const kept: string[] = [];
-  for (const name of names) {
-    const found = name.startsWith(".") ? undefined : await stat(join(folder, name)).catch(() => undefined);
-    if (found?.isDirectory()) kept.push(name);
+  const [folders, others]: [string[], string[]] = [[], []];
+  for (const name of names.filter((name) => !name.startsWith("."))) {
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    (found?.isDirectory() ? folders : others).push(name);
   }
-  return kept;
+  return { folders, others };
 }
 
 function checkSameClasses(splits: readonly ClassFolders[]): void {
@@ -162,18 +203,20 @@ function checkSameClasses(splits: readonly ClassFolders[]): void {
   if (faults.length > 0) throw fault("input", faults);
 }
 
-/** @param folders of the classes, in their order */
+/**
+ * @param folders of the classes, in their order
+ * @param found gets what is wrong and what is passed over
+ */
 async function listSplit(
-  dataDir: string,
-  split: string,
-  folders: readonly string[],
-  faults: Fault[],
+  { dataDir, split, folders }: { dataDir: string; split: string; folders: readonly string[] },
+  { faults, passedOver }: { faults: Fault[]; passedOver: Map<string, number> },
 ): Promise<FileList> {
   const parts: FileList[] = [];
   const read = async (name: string) => ({ name, files: await readdir(join(dataDir, split, name)) });
   for await (const { name, files } of inOrder(folders, parallel, read)) {
     const visible = files.filter((file) => !file.startsWith("."));
-    const kept = visible.filter((file) => extensions.has(extname(file).toLowerCase())).sort();
+    const kept = visible.filter(isImageName).sort();
+    for (const other of visible.filter((file) => !isImageName(file))) add(passedOver, kindOf(other));
     if (kept.length === 0) {
       const rule = `must hold at least one image (${[...extensions].join(", ")})`;
       faults.push({ where: join(dataDir, split, name), rule, got: `${visible.length} other files or folders` });
@@ -182,6 +225,10 @@ async function listSplit(
     parts.push(FileList.of(dataDir, names, new Int32Array(kept.length).fill(parts.length)));
   }
   return FileList.concat(dataDir, parts);
+}
+
+function isImageName(file: string): boolean {
+  return extensions.has(extname(file).toLowerCase());
 }
 
 async function lookAtSplit(files: FileList): Promise<ListedImage[]> {

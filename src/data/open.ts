@@ -133,14 +133,14 @@ async function fetchMissing(name: DatasetName, reader: DatasetReader, { dataDir,
   await reader.fetch(dataDir, say);
 }
 
-/** The folder, if it is one that can be read. @throws usage: none is named; input: it is not there */
-export async function existing(dataDir: string | undefined): Promise<string> {
+/** The folder that a flag names, if it can be read. @throws usage: none is named; input: it is not there */
+export async function existing(dataDir: string | undefined, flag = "--data_dir"): Promise<string> {
   if (dataDir === undefined) {
     const next = "give it, or use --dataset synthetic, which needs no files";
-    throw fault("usage", { where: "--data_dir", rule: "must name the folder of the data set", next });
+    throw fault("usage", { where: flag, rule: "must name the folder of the data set", next });
   }
   const found = await stat(dataDir).catch((error: NodeJS.ErrnoException) => error);
   if (!(found instanceof Error)) return dataDir;
   const got = found.code === "ENOENT" ? "no such folder" : found.message;
-  throw fault("input", { where: dataDir, rule: "must be a folder that can be read", got, next: "check --data_dir" });
+  throw fault("input", { where: dataDir, rule: "must be a folder that can be read", got, next: `check ${flag}` });
 }

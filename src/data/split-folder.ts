@@ -8,7 +8,7 @@ import { fault } from "../errors.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { csvLine } from "./csv-line.ts";
 import type { FileList } from "./file-list.ts";
-import { listUndivided } from "./image-list.ts";
+import { listUndivided, type PassedOver } from "./image-list.ts";
 import { existing } from "./open.ts";
 import { heldOut } from "./validation.ts";
 
@@ -17,6 +17,8 @@ export interface SplitCounts {
   readonly classes: number;
   readonly train: number;
   readonly test: number;
+  /** What lies in the folder and is no image by its name. */
+  readonly passedOver: PassedOver;
 }
 
 const names = ["classes.txt", "test.csv", "train.csv"] as const;
@@ -34,7 +36,7 @@ export async function splitFolder(dataDir: string, share: number): Promise<Split
     const next = "delete it to divide the folder anew";
     throw fault("usage", { where: join(dataDir, there), rule: "must not be there yet", next });
   }
-  const { classes, files } = await listUndivided(dataDir);
+  const { classes, files, passedOver } = await listUndivided(dataDir);
   const broken = classes.find((name) => /[\r\n]/.test(name));
   if (broken !== undefined) {
     throw fault("input", {
@@ -58,7 +60,7 @@ export async function splitFolder(dataDir: string, share: number): Promise<Split
     "train.csv": list((index) => !isTest.has(index)),
   };
   for (const name of names) writeFileAtomic(join(dataDir, name), Buffer.from(contents[name]));
-  return { classes: classes.length, train: files.length - isTest.size, test: isTest.size };
+  return { classes: classes.length, train: files.length - isTest.size, test: isTest.size, passedOver };
 }
 
 interface Divided {

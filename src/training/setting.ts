@@ -6,7 +6,7 @@ import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
-import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
+import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
 import { withoutFold } from "../data/folds.ts";
 import { openDataFor } from "../data/open.ts";
 import { withValidation } from "../data/validation.ts";
@@ -48,6 +48,7 @@ export async function prepare(
   const torch = startLibtorch(options);
   const opened = given ?? (await openDataFor(model, options, reporter.note));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
+  checkLearnable(opened);
   const held = withValidation(opened, options.val_fraction);
   checkPatience(options, held);
   const data = withoutFold(held, "fold" in options ? options.fold : undefined);

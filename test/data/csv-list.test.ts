@@ -85,7 +85,7 @@ describe("listCsv", () => {
   it("looks beside the list first, then in the data folder", async () => {
     const files = {
       "fMoW/train.csv": "0,a.jpg\n0,b.jpg\n0,c.jpg\n0,../d.jpg\n",
-      "fMoW/test.csv": "61,a.jpg\n",
+      "fMoW/test.csv": "61,t.jpg\n",
       "fMoW/a.jpg": "beside",
       "a.jpg": "above",
       "b.jpg": "above",
@@ -146,6 +146,19 @@ describe("listCsv", () => {
     ]);
   });
 
+  it("refuses an image under two labels, with both lines, whichever way it is spelled", async () => {
+    const files = {
+      "train.csv": "label,location\n0,a.jpg\n1,b.jpg\n1,./a.jpg\n0,a.jpg\n",
+      "test.csv": "0,b.jpg\n",
+      "a.jpg": "",
+    };
+    const next = "correct one of the two lines";
+    expect((await refusal(files)).lines).toEqual([
+      `D/train.csv:4: must give D/a.jpg the label 0, as D/train.csv:2 does, got 1; ${next}`,
+      `D/test.csv:1: must give D/b.jpg the label 1, as D/train.csv:3 does, got 0; ${next}`,
+    ]);
+  });
+
   describe("classes", () => {
     const classesOf = async (files: Record<string, string>) => (await listCsv(await make(files))).classes;
 
@@ -161,7 +174,7 @@ describe("listCsv", () => {
     });
 
     it("are fMoW's in a folder of that name, however few occur", async () => {
-      expect(await classesOf({ "fMoW/train.csv": "5,a.jpg\n", "fMoW/test.csv": "7,a.jpg\n" })).toEqual(fmowCategories);
+      expect(await classesOf({ "fMoW/train.csv": "5,a.jpg\n", "fMoW/test.csv": "7,b.jpg\n" })).toEqual(fmowCategories);
     });
 
     it("are those of classes.txt, also where some do not occur", async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -63,6 +64,14 @@ describe("checkData", () => {
     ]);
   });
 
+  it("does not take a pipe for an empty file", async () => {
+    const dataDir = await make({ "train/cat/1.jpg": image, "test/cat/1.jpg": image });
+    const pipe = join(dataDir, "test/cat/2.jpg");
+    execFileSync("mkfifo", [pipe]);
+    const { unreadable } = await checkData({ dataDir });
+    expect(unreadable).toEqual([{ path: pipe, reason: "not a file, but a folder, a pipe or a device" }]);
+  });
+
   it("finds those of csv lists", async () => {
     const dataDir = await make({
       "train.csv": "0,a.jpg\n1,no.jpg\n",
@@ -75,6 +84,13 @@ describe("checkData", () => {
       unreadable: [{ path: join(dataDir, "no.jpg"), reason: "there is no such file" }],
     });
   });
+});
+
+it("names a folder that is not there", async () => {
+  const dataDir = join(folder, "nowhere");
+  await expect(checkData({ dataDir })).rejects.toThrow(
+    `${dataDir}: must be a folder that can be read, got no such folder; check --data_dir`,
+  );
 });
 
 describe("patchdrop data check", () => {
@@ -97,6 +113,27 @@ describe("patchdrop data check", () => {
     expect(lines[1]).toBe(`${join(dataDir, "train/dog/1.jpg")}: an empty file`);
     expect(lines[3]).toBe("3 of 6 images can be read");
     expect(exitCode).toBe(3);
+  });
+
+  it("counts what is no image by its name", async () => {
+    const dataDir = await make({
+      "train/cat/1.jpg": image,
+      "train/cat/2.bmp": "",
+      "train/cat/3.BMP": "",
+      "train/cat/.hidden": "",
+      "train/cat/more/4.jpg": image,
+      "train/5.jpg": image,
+      "test/cat/1.jpg": image,
+      "test/cat/README": "",
+    });
+    const [output] = await run("--data_dir", dataDir);
+    expect(output).toBe(
+      [
+        "passed over: 2 .bmp, 2 files or folders without an ending, 1 .jpg beside the class folders; images lie in class folders and end in .jpg, .jpeg, .png, .webp, .tif, .tiff",
+        "2 of 2 images can be read",
+        "",
+      ].join("\n"),
+    );
   });
 
   it("prints JSON, and ends with 0 where all is well", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { checkClasses, checkDataset, checkSplits } from "../../src/data/dataset-rules.ts";
+import { checkClasses, checkDataset, checkLearnable, checkSplits } from "../../src/data/dataset-rules.ts";
 import { refusal } from "../refusal.ts";
 
 /** A data set that is no class of ours. */
@@ -119,6 +119,22 @@ describe("checkSplits", () => {
       "data set plain: has images of 2 × 2, the model takes 32 × 32; choose another model or data set",
       "data set plain: must have the 3 bands that the model takes, got red, green, blue, infrared",
     ]);
+  });
+});
+
+describe("checkLearnable", () => {
+  it("takes two classes, also where the test has one", () => {
+    checkLearnable({ train: plain, test: { ...plain, labels: Int32Array.of(1, 1, 1) } });
+  });
+
+  it("refuses training images of one class, however many have names", () => {
+    const train = { ...plain, labels: Int32Array.of(1, 1, 1) };
+    expect(failure(() => checkLearnable({ train, test: plain }))).toEqual({
+      kind: "input",
+      lines: [
+        "data set plain: must have training images of two classes or more, else there is nothing to learn, got 3 of dog alone; give a folder, or a label in the lists, to each of the things that are to be told apart",
+      ],
+    });
   });
 });
 

@@ -29,7 +29,10 @@ const linesOf = (folder: string, list: string) => readFileSync(join(folder, list
 describe("splitFolder", () => {
   it("lists each image once, and as many of each class for testing as are nearest to the share", async () => {
     const folder = makeFlat({ meadow: 10, 'say "sea", river': 7 });
-    expect(await splitFolder(folder, 0.2)).toEqual({ classes: 2, train: 14, test: 3 }); // 2 of 10 and 1.4 of 7
+    writeFileSync(join(folder, "LICENSE.txt"), "");
+    writeFileSync(join(folder, "meadow", "meadow.xml"), "");
+    const passedOver = { ".txt beside the class folders": 1, ".xml": 1 };
+    expect(await splitFolder(folder, 0.2)).toEqual({ classes: 2, train: 14, test: 3, passedOver }); // 2 of 10 and 1.4 of 7
     expect(linesOf(folder, "classes.txt")).toEqual(["meadow", 'say "sea", river']);
     const [header, ...test] = linesOf(folder, "test.csv");
     expect(header).toBe("label,location");

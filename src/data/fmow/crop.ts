@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { type Fault, fault, type PatchDropError, sentence } from "../../errors.ts";
 import { makeMissing } from "../../utils/make-missing.ts";
 import { inOrder } from "../in-order.ts";
+import { existing } from "../open.ts";
 import { type Crop, cropImage, type Outcome, type SkipReason } from "./crop-image.ts";
 import { CropLists } from "./lists.ts";
 import { type FmowImage, fmowImages, fmowSplits } from "./tree.ts";
@@ -52,6 +53,7 @@ const mostListed = 10;
 export async function cropFmow(options: CropFmowOptions): Promise<CropCounts> {
   const { output, input, parallel = defaultParallel } = options;
   const unfinished = join(output, ".unfinished");
+  await existing(input, "--input");
   try {
     await rm(unfinished, { recursive: true, force: true });
     makeMissing(unfinished);
