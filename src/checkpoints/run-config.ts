@@ -47,7 +47,18 @@ export const savedConfigSchema = z.object({
  * their weights say, wherever they lie.
  */
 export const freeOptions: readonly string[] = [
-  ...["cv_dir", "resume", "data_dir", "download", "skip_bad", "num_workers", "max_image_bytes", "test_interval", "torch", "threads"],
+  ...[
+    "cv_dir",
+    "resume",
+    "data_dir",
+    "download",
+    "skip_bad",
+    "num_workers",
+    "max_image_bytes",
+    "test_interval",
+    "torch",
+    "threads",
+  ],
   ...["patience", "cuda_graph", "parallel", "sigma", "judges"],
 ];
 

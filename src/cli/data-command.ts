@@ -67,7 +67,11 @@ function checkCommand(): Command {
       "\nExamples:\n  patchdrop data check --data_dir data\n  patchdrop data check --data_dir data --json",
     )
     .action(async ({ json = false, ...given }: Flags) => {
-      const { data_dir: dataDir, workers, max_image_bytes: maxImageBytes } = parseWith(checkSchema, given, "data check");
+      const {
+        data_dir: dataDir,
+        workers,
+        max_image_bytes: maxImageBytes,
+      } = parseWith(checkSchema, given, "data check");
       const { checkData } = await import("../data/check.ts");
       const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
       const checked = await checkData({ dataDir, parallel: workers, maxImageBytes, onProgress });

@@ -86,11 +86,7 @@ async function decodeAgain(
   return bad;
 }
 
-async function decodeListed(
-  { path, size }: ListedImage,
-  imageSize: number,
-  memory: DecodeMemory,
-): Promise<Uint8Array> {
+async function decodeListed({ path, size }: ListedImage, imageSize: number, memory: DecodeMemory): Promise<Uint8Array> {
   if (size === undefined) throw new Error("a link to a file that is not there");
   if (size === 0) throw new Error("an empty file");
   return decodeImage(path, imageSize, memory);

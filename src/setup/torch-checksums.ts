@@ -20,16 +20,11 @@ export const torchChecksums: Readonly<Record<string, string | undefined>> = {
     "63a68fa59de8f87acc7e85a5478bb2dddbb3392b7593ec3e78827c793c4b73fd",
   "torch-2.11.0-cp314-cp314-manylinux_2_28_aarch64.whl":
     "2bb3cc54bd0dea126b0060bb1ec9de0f9c7f7342d93d436646516b0330cd5be7",
-  "torch-2.11.0-cp310-cp310-macosx_11_0_arm64.whl":
-    "2c0d7fcfbc0c4e8bb5ebc3907cbc0c6a0da1b8f82b1fc6e14e914fa0b9baf74e",
-  "torch-2.11.0-cp311-cp311-macosx_11_0_arm64.whl":
-    "7b6a60d48062809f58595509c524b88e6ddec3ebe25833d6462eeab81e5f2ce4",
-  "torch-2.11.0-cp312-cp312-macosx_11_0_arm64.whl":
-    "4b5866312ee6e52ea625cd211dcb97d6a2cdc1131a5f15cc0d87eec948f6dd34",
-  "torch-2.11.0-cp313-cp313-macosx_11_0_arm64.whl":
-    "1e6debd97ccd3205bbb37eb806a9d8219e1139d15419982c09e23ef7d4369d18",
-  "torch-2.11.0-cp314-cp314-macosx_11_0_arm64.whl":
-    "01018087326984a33b64e04c8cb5c2795f9120e0d775ada1f6638840227b04d7",
+  "torch-2.11.0-cp310-cp310-macosx_11_0_arm64.whl": "2c0d7fcfbc0c4e8bb5ebc3907cbc0c6a0da1b8f82b1fc6e14e914fa0b9baf74e",
+  "torch-2.11.0-cp311-cp311-macosx_11_0_arm64.whl": "7b6a60d48062809f58595509c524b88e6ddec3ebe25833d6462eeab81e5f2ce4",
+  "torch-2.11.0-cp312-cp312-macosx_11_0_arm64.whl": "4b5866312ee6e52ea625cd211dcb97d6a2cdc1131a5f15cc0d87eec948f6dd34",
+  "torch-2.11.0-cp313-cp313-macosx_11_0_arm64.whl": "1e6debd97ccd3205bbb37eb806a9d8219e1139d15419982c09e23ef7d4369d18",
+  "torch-2.11.0-cp314-cp314-macosx_11_0_arm64.whl": "01018087326984a33b64e04c8cb5c2795f9120e0d775ada1f6638840227b04d7",
   "torch-2.15.0-cp311-cp311-manylinux_2_28_x86_64.whl":
     "48c2d861134c0b5697c7602cb5ffa68f62a2989fdcd1717e593356f67996ca1e",
   "torch-2.15.0-cp312-cp312-manylinux_2_28_x86_64.whl":
@@ -46,12 +41,8 @@ export const torchChecksums: Readonly<Record<string, string | undefined>> = {
     "a46cf67c6b574311ecdc24364a5c3a694c60dd3619043f594cfebb8f0b283ea4",
   "torch-2.15.0-cp314-cp314-manylinux_2_28_aarch64.whl":
     "59c3a521000ab76a11785276b3d56752e03ca2751658798a94c8f1032f93cf41",
-  "torch-2.15.0-cp311-cp311-macosx_14_0_arm64.whl":
-    "e808b63d616a43b326e1a5677d45a2e5babe7a8ce27edb03ddb48e7dd9b6d663",
-  "torch-2.15.0-cp312-cp312-macosx_14_0_arm64.whl":
-    "593e5fd0c204284890d1c3dff643be34e549e1d24523e13402510f960d4da438",
-  "torch-2.15.0-cp313-cp313-macosx_14_0_arm64.whl":
-    "fbefd73b521d3c75c5a1d7c77056b2c6339b81468d14d4e33c55f525418a5855",
-  "torch-2.15.0-cp314-cp314-macosx_14_0_arm64.whl":
-    "0d2b2d9674fa0b9b3f50e83231aa6545a0b19e437a52f0af939a224faaa45515",
+  "torch-2.15.0-cp311-cp311-macosx_14_0_arm64.whl": "e808b63d616a43b326e1a5677d45a2e5babe7a8ce27edb03ddb48e7dd9b6d663",
+  "torch-2.15.0-cp312-cp312-macosx_14_0_arm64.whl": "593e5fd0c204284890d1c3dff643be34e549e1d24523e13402510f960d4da438",
+  "torch-2.15.0-cp313-cp313-macosx_14_0_arm64.whl": "fbefd73b521d3c75c5a1d7c77056b2c6339b81468d14d4e33c55f525418a5855",
+  "torch-2.15.0-cp314-cp314-macosx_14_0_arm64.whl": "0d2b2d9674fa0b9b3f50e83231aa6545a0b19e437a52f0af939a224faaa45515",
 };
