@@ -76,7 +76,8 @@ export class CogSource implements PatchSource {
       factor,
     };
     const taken = dateOf(await tiff.text(first, "DateTime"));
-    return new CogSource(bytes, readers, { georeference: await readGeoreference(tiff, first), taken, sizes });
+    const georeference = await readGeoreference(tiff, first, full);
+    return new CogSource(bytes, readers, { georeference, taken, sizes });
   }
 
   get where(): string {

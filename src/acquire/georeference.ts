@@ -6,6 +6,7 @@
  */
 
 import proj4 from "proj4";
+import type { Size } from "../data/resize.ts";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import type { Tiff, TiffDirectory } from "../formats/tiff.ts";
 
@@ -26,16 +27,35 @@ const geoKeys = { rasterType: 1025, geographic: 2048, projected: 3072 } as const
 const pixelIsPoint = 2;
 const userDefined = 32_767;
 const mostValues = 4096;
+const mostDegrees = 720;
 
-/** @throws input: no georeference, or one that is not supported here */
-export async function readGeoreference(tiff: Tiff, directory: TiffDirectory): Promise<Georeference> {
+/** @param size of the image, in pixels. @throws input: no georeference, or one that is not supported here, or not on the Earth */
+export async function readGeoreference(tiff: Tiff, directory: TiffDirectory, size: Size): Promise<Georeference> {
   const { where } = tiff.file;
   const keys = keysOf(await tiff.numbers(directory, "GeoKeyDirectory", mostValues));
   const affine = await affineOf(tiff, directory);
   const epsg = keys.get(geoKeys.projected) ?? keys.get(geoKeys.geographic);
   if (affine === undefined || epsg === undefined) throw notThere(where);
   const half = keys.get(geoKeys.rasterType) === pixelIsPoint ? 0.5 : 0;
-  return georeference(epsg, shifted(affine, -half), where);
+  const place = georeference(epsg, shifted(affine, -half), where);
+  for (const [x, y] of [
+    [0, 0],
+    [size.width, 0],
+    [0, size.height],
+    [size.width, size.height],
+  ]) {
+    if (!isOnEarth(place, x, y)) throw notOnEarth(where, affine);
+  }
+  return place;
+}
+
+/** Whether a point has degrees. What is a little too far north, or once more round the Earth, is let pass. */
+function isOnEarth(place: Georeference, x: number, y: number): boolean {
+  try {
+    return place.toWgs84(x, y).every((degrees) => Math.abs(degrees) <= mostDegrees);
+  } catch {
+    return false; // proj4 takes finite numbers only
+  }
 }
 
 /** @throws input: a coordinate system that is not supported here; `where` names the file */
@@ -43,6 +63,15 @@ export function georeference(epsg: number, affine: Affine, where: string): Geore
   const [a, b, c, d, e, f] = affine;
   const inverse = inverseOf(epsg, where);
   return { epsg, affine, toWgs84: (x, y) => inverse([a * x + b * y + c, d * x + e * y + f]) };
+}
+
+function notOnEarth(where: string, affine: Affine): PatchDropError {
+  return fault("input", {
+    where: `${where}: georeference`,
+    rule: "must map the corners of the image to degrees on the Earth",
+    got: affine.join(" "),
+    next: "write it anew with `gdal_translate -of COG -a_ullr WEST NORTH EAST SOUTH IN.tif OUT.tif`",
+  });
 }
 
 function notThere(where: string): PatchDropError {

@@ -5,10 +5,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { cornersOf } from "../../src/acquire/geojson.ts";
 import { Ledger } from "../../src/acquire/ledger.ts";
 import { openSource } from "../../src/acquire/open-source.ts";
 import type { RenderingOptions } from "../../src/acquire/rendering.ts";
+import { Random } from "../../src/utils/random.ts";
 import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
+import { damaged, expectRefusal, mutations } from "../fuzz.ts";
 import { blockScene, boxOf, type Scene, writeScene } from "./scenes.ts";
 import { serveFile } from "./server.ts";
 
@@ -132,6 +135,7 @@ it.each(["big-endian-planes-uint16.tif", "int16-deflate.tif"])(
 function plainScene(
   level: Pick<PlainLevel, "bands" | "photometric" | "pixel" | "fields">,
   sides = [128, 64, 32],
+  other: readonly PlainField[] = [],
 ): Buffer {
   const place: PlainField[] = [
     [33550, "double", [10, 10, 0]],
@@ -143,7 +147,8 @@ function plainScene(
     const pixel: PlainLevel["pixel"] = (x, y) => level.pixel(whole(x), whole(y));
     return { ...level, width: side, height: side, pixel };
   });
-  levels[0].fields = [...(level.fields ?? []), ...place];
+  const isOther = ([tag]: PlainField) => other.some(([one]) => one === tag);
+  levels[0].fields = [...(level.fields ?? []), ...place.filter((field) => !isOther(field)), ...other];
   return plainTiff(levels, 32);
 }
 
@@ -245,6 +250,45 @@ it("what does not fit is a line that says what to do", async () => {
   const server = await serveFile(png);
   await expect(open(server.url)).rejects.toThrow(/scene\.tif: must begin as a TIFF file, with II or MM/);
   await server.close();
+});
+
+it.each([
+  ["a scale that is not a number", 33550, [Number.NaN, 10, 0]],
+  ["a scale beyond all numbers", 33550, [1e308, 1e308, 0]],
+  ["a corner at infinity", 33922, [0, 0, 0, Number.POSITIVE_INFINITY, 4_000_000, 0]],
+])("%s is no place on the Earth", async (_, tag, values) => {
+  const fields: PlainField[] = [[tag, "double", values]];
+  writeFileSync(
+    at("place.tif"),
+    plainScene({ bands: 3, photometric: 2, pixel: () => [1, 2, 3] }, [128, 64, 32], fields),
+  );
+  await expect(open(at("place.tif"))).rejects.toMatchObject({
+    kind: "input",
+    message: expect.stringMatching(
+      /place\.tif: georeference: must map the corners of the image to degrees on the Earth/,
+    ),
+  });
+});
+
+it("damaged files are refused as the user's, and never as a bug of ours", { timeout: 120_000 }, async () => {
+  const random = new Random(3, "cog-fuzz");
+  const whole = plainScene({ bands: 3, photometric: 2, pixel: (x, y) => [x, y, 7] });
+  for (let n = 0; n < mutations / 10; n++) {
+    writeFileSync(at("damaged.tif"), damaged(whole, random));
+    try {
+      const { source } = await open(at("damaged.tif"));
+      try {
+        await source.readLow([window(0, 0)]);
+        await source.readPatches([{ x: 120, y: 120, width: 8, height: 8 }]);
+        // What is written of it must be numbers.
+        expect(JSON.stringify(cornersOf(window(0, 0), source.georeference!))).not.toContain("null");
+      } finally {
+        await source.close();
+      }
+    } catch (error) {
+      expectRefusal(error);
+    }
+  }
 });
 
 it("a picture is read as a whole, and says what that costs", async () => {

@@ -11,7 +11,7 @@ const model = ["--model <name>", "--variant <2019|2020>", "--img_size <n>", "--l
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
 const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folder>";
 /** Of commands that use the data of a run unless told otherwise. */
-const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", "--num_workers <n>"];
+const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", "--num_workers <n>", "--max_image_bytes <n>"];
 const choice = ["--policy <threshold|topk|sample|calibrated>", "--budget <n>", "--threshold <n>"];
 const plainChoice = ["--policy <threshold|topk|calibrated>", "--budget <n>", "--threshold <n>"];
 const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train|val> = test", "--seed <n>"];
@@ -19,6 +19,7 @@ const fill = "--fill <zero|lr>";
 
 const everyStage = [
   ...[...model, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", "--num_workers <n>"],
+  "--max_image_bytes <n>",
   ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
   ...[
     "--seed <n> = 1",
@@ -95,7 +96,7 @@ const flags: Record<CommandName, readonly string[]> = {
   predict: [
     ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", "--format <jsonl|csv> = jsonl"],
     ...["--top <n> = 5", "--resume", "--overlay <folder>", "--masked <folder>", "--batch_size <n> = 64"],
-    ...["--num_workers <n>", ...plainChoice, fill, ...device],
+    ...["--num_workers <n>", "--max_image_bytes <n>", ...plainChoice, fill, ...device],
   ],
   acquire: [
     ...[
@@ -105,7 +106,13 @@ const flags: Record<CommandName, readonly string[]> = {
       "--bands <r,g,b>",
       "--scale <black,white>",
     ],
-    ...["--allow_full_file", "--price_per_km2 <n>", "--min_area_km2 <n>", "--egress_per_gb <n>"],
+    ...[
+      "--allow_full_file",
+      "--max_image_bytes <n>",
+      "--price_per_km2 <n>",
+      "--min_area_km2 <n>",
+      "--egress_per_gb <n>",
+    ],
     ...["--top <n> = 5", "--batch_size <n> = 64", ...plainChoice, fill, ...device],
   ],
   export: [
@@ -131,7 +138,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--input <folder> required", "--output <folder> required", "--workers <n> = 8", "--skip_bad <n> = 0"],
   ],
   "data split": ["--data_dir <folder> required", "--test_fraction <n> = 0.2"],
-  "data check": ["--data_dir <folder> required", "--workers <n> = 8"],
+  "data check": ["--data_dir <folder> required", "--workers <n> = 8", "--max_image_bytes <n>"],
 };
 
 it.each(Object.entries(flags) as [CommandName, string[]][])("%s", async (command, expected) => {

@@ -96,6 +96,7 @@ const values: Readonly<Record<string, Values>> = {
   download: onOff,
   skip_bad: whole(0),
   num_workers: whole(0),
+  max_image_bytes: whole(1),
   budgets: {
     takes: [],
     refuses: ["0", "2,", "2,4,4", "2.5", "a"].map((list) => [list, notBudgets] as const),
