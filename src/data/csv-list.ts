@@ -223,7 +223,9 @@ function spellings(location: string): readonly string[] {
 }
 
 /** The lines of a file as fields, and their numbers. Throws "input" with the line for what is not CSV. */
-async function* parseCsv(file: string): AsyncGenerator<{ readonly record: readonly string[]; readonly number: number }> {
+async function* parseCsv(
+  file: string,
+): AsyncGenerator<{ readonly record: readonly string[]; readonly number: number }> {
   const parser = parse({
     bom: true,
     info: true,

@@ -29,25 +29,30 @@ const scale = z
   })
   .refine(([black, white]) => black !== white, "must be two values that differ, such as 0,3000");
 
-export const acquireSchema = z.strictObject({
-  load: checkpoint("run folder or checkpoint to use"),
-  out: folder("folder for the results; must not exist yet"),
-  bands: shownAs("r,g,b", bands)
-    .optional()
-    .describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
-  scale: shownAs("black,white", scale)
-    .optional()
-    .describe("values that become black and white (default for bytes: 0,255)"),
-  allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
-  price_per_km2: price.describe("price of a square kilometre at full resolution"),
-  min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
-  egress_per_gb: price.describe("price of 10^9 bytes from the server"),
-  top,
-  batch_size: batch_size.describe("windows per batch; results do not depend on it"),
-  ...plainChoiceGroup,
-  fill: runFill,
-  ...deviceGroup,
-});
+export const acquireSchema = z
+  .strictObject({
+    load: checkpoint("run folder or checkpoint to use"),
+    out: folder("folder for the results; must not exist yet"),
+    bands: shownAs("r,g,b", bands)
+      .optional()
+      .describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
+    scale: shownAs("black,white", scale)
+      .optional()
+      .describe("values that become black and white (default for bytes: 0,255)"),
+    allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
+    price_per_km2: price.describe("price of a square kilometre at full resolution"),
+    min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
+    egress_per_gb: price.describe("price of 10^9 bytes from the server"),
+    top,
+    batch_size: batch_size.describe("windows per batch; results do not depend on it"),
+    ...plainChoiceGroup,
+    fill: runFill,
+    ...deviceGroup,
+  })
+  .refine(({ min_area_km2: least, price_per_km2: price }) => least === undefined || price !== undefined, {
+    path: ["min_area_km2"],
+    message: "needs --price_per_km2, the price of what is ordered",
+  });
 
 export type AcquireOptions = z.infer<typeof acquireSchema>;
 

@@ -38,6 +38,10 @@ export const predictSchema = z
   .refine(({ engine, device }) => engine !== "onnx" || device === "cpu", {
     path: ["device"],
     message: "must be cpu with --engine onnx",
+  })
+  .refine(({ engine, torch }) => engine !== "onnx" || torch === undefined, {
+    path: ["torch"],
+    message: "must be left out with --engine onnx, which works without it",
   });
 
 export type PredictOptions = z.infer<typeof predictSchema>;
