@@ -19,7 +19,10 @@ export async function openSource(
   options: RenderingOptions & HttpOptions & { max_image_bytes?: number | undefined },
 ): Promise<PatchSource> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1].toLowerCase();
-  if (scheme === undefined && !(await isTiff(argument))) return ImageSource.open(argument, sizes, options);
+  if (scheme === undefined && !(await isTiff(argument))) {
+    refuseRendering(argument, options);
+    return ImageSource.open(argument, sizes, options);
+  }
   if (scheme !== undefined && scheme !== "http" && scheme !== "https") {
     const next = "give a path, or an https address (of a bucket: a presigned one)";
     throw fault("usage", { where: "image", rule: "must be a path or an http or https address", got: argument, next });
@@ -32,6 +35,18 @@ export async function openSource(
     await bytes.close();
     throw error;
   }
+}
+
+/** Of a picture that is no TIFF, the decoder says which bands are which colours. @throws usage */
+function refuseRendering(where: string, { bands, scale }: RenderingOptions): void {
+  const faults = Object.entries({ bands, scale })
+    .filter(([, values]) => values !== undefined)
+    .map(([flag, values]) => ({
+      where: `--${flag}`,
+      rule: `must be left out for ${where}, which is no TIFF`,
+      got: values,
+    }));
+  if (faults.length > 0) throw fault("usage", faults);
 }
 
 /** By the byte order at the file's beginning, whatever the name. @throws input: not a file that can be read */

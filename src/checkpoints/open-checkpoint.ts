@@ -9,7 +9,7 @@ import { type Checkpoint, readCheckpoint, readState, stateName } from "./checkpo
 import { readForeignCheckpoint, unknownRun, unnamedNetwork } from "./foreign-checkpoint.ts";
 import { placeOf } from "./packaged.ts";
 import type { SavedConfig } from "./run-config.ts";
-import { checkpointsName, configName, linkedName, listCheckpoints } from "./saved-checkpoints.ts";
+import { checkpointsName, configName, linkedName, listCheckpoints, readRunConfig } from "./saved-checkpoints.ts";
 
 /**
  * Opens the checkpoint that a user names: a checkpoint folder; a run folder, whose `best` is taken, else its `last`; or a
@@ -65,7 +65,11 @@ function find(path: string): string {
     throw wrong(path, `is neither a run folder (no ${configName}) nor a checkpoint (no ${stateName})`, anyFolder);
   }
   const name = linkedName(path, "best") ?? linkedName(path, "last");
-  if (name !== undefined) return join(path, checkpointsName, name);
+  if (name !== undefined) {
+    // Where a run folder no longer says what its checkpoint says, one of the two was changed.
+    if (existsSync(join(path, configName))) readRunConfig(path);
+    return join(path, checkpointsName, name);
+  }
   const newest = listCheckpoints(path).at(-1);
   if (newest === undefined) throw wrong(path, "the run has made no checkpoint yet", "let it train longer");
   const next = `give ${join(path, checkpointsName, newest.name)}`;

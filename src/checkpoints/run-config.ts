@@ -68,6 +68,9 @@ function formerOptions({ reward }: JsonObject): JsonObject {
   return { ...added, ...(reward === undefined ? {} : { estimator: "self_critical" }) };
 }
 
+/** Where another run can go: an experiment's stages lie in the folder that it was given. */
+export const elsewhere = "another folder (--cv_dir; of patchdrop run: --out)";
+
 /**
  * Throws "locked" with every option, stage or data set that differs, old → new. The data may lie elsewhere, as long as they
  * are the same; there may be more epochs or fewer, unless the learning rate's schedule depends on their number. Returns a note
@@ -91,7 +94,7 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
   const changed = changes(fixed(saved), fixed(given));
   if (changed.length > 0) {
     const rule = "must be resumed with its own options and data";
-    const next = "give the old values, or start another run in another --cv_dir";
+    const next = `give the old values, or start another run in ${elsewhere}`;
     const lines = changed.map(([name, change]): Fault => ({ where: `  ${name}`, rule: change }));
     throw fault("locked", [{ where, rule, next }, ...lines]);
   }

@@ -57,10 +57,16 @@ export function readRunConfig(path: string): SavedConfig {
     const next = "leave out --resume to start one, or give the --cv_dir of a run";
     throw fault("input", { where: path, rule: `there is no run to resume (no ${configName})`, next });
   }
-  const value = readJson(file, "start a new run in another --cv_dir");
+  const value = readJson(file, restored(path));
   const config = parseAs(savedConfigSchema, value, file);
   // Before 0.2.0 it had none.
   const hasChecksum = isJsonObject(value) && "sha256" in value;
-  if (hasChecksum) verifyChecksum(value, file, "restore it; state.json of each checkpoint holds the same as config");
+  if (hasChecksum) verifyChecksum(value, file, restored(path));
   return config;
+}
+
+/** What to do about a configuration that is not as it was written. */
+function restored(path: string): string {
+  const checkpoint = join(path, checkpointsName, linkedName(path, "last") ?? "");
+  return `restore it: state.json of a checkpoint holds the same as config; or name a checkpoint by itself, such as ${checkpoint}`;
 }

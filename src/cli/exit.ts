@@ -27,5 +27,10 @@ export function endBy(signal: NodeJS.Signals): never {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   }
-  process.exit(128 + constants.signals[signal]);
+  process.exit(signalExitCode(signal));
+}
+
+/** What a shell says of a process that this signal ended. */
+export function signalExitCode(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
 }

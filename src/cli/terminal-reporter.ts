@@ -7,7 +7,7 @@ import { endBy } from "./exit.ts";
  * A person's and a system's wish that the program ends, and those that batch systems and closed terminals send: USR1 is what
  * `sbatch --signal` is usually told to send before the time is up.
  */
-const stops = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+export const stops = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
 /** Reports to stderr; `quiet` leaves only errors. Signals ask for a stop; a second one stops at once. */
 export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {

@@ -1,6 +1,8 @@
 /** A data set whose images lie in memory as one array of bytes: CIFAR, small class folders and the synthetic scenes. */
 
 import { fault } from "../errors.ts";
+import { kindOf } from "../utils/kind-of.ts";
+import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { checkRead, type Dataset, type InMemory, imageBytes, type Normalization, rgb } from "./dataset.ts";
 import { checkDataset } from "./dataset-rules.ts";
@@ -35,6 +37,11 @@ export interface MemoryImages {
   readonly augmented?: boolean | undefined;
 }
 
+const imageKeys = Object.keys({
+  ...{ name: true, classes: true, imageSize: true, labels: true, images: true },
+  ...{ normalization: true, bands: true, transform: true, augmented: true },
+} satisfies Record<keyof MemoryImages, true>);
+
 /**
  * One split of a data set, from images in memory:
  *
@@ -63,10 +70,11 @@ export class MemoryDataset implements Dataset {
 
   /** @throws usage: as {@link checkDataset}, all faults at once; bytes that are not as many images as there are labels */
   constructor(given: MemoryImages) {
+    refuseUnknown(given, imageKeys, "MemoryDataset");
     const { name, classes, imageSize, labels, images, normalization } = given;
     this.name = name;
     this.classes = classes;
-    this.length = labels.length;
+    this.length = labels?.length;
     this.imageSize = imageSize;
     this.bands = given.bands ?? rgb;
     this.labels = labels;
@@ -101,7 +109,7 @@ export class MemoryDataset implements Dataset {
     throw fault("usage", {
       where: `data set ${this.name}: images`,
       rule,
-      got: isBytes ? images.length : typeof images,
+      got: isBytes ? images.length : kindOf(images),
     });
   }
 

@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fault } from "../errors.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
+import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import type { DataSplits } from "./dataset.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
 import {
@@ -48,6 +49,11 @@ export interface OpenDataOptions extends DataPlace {
   say?: ((text: string) => void) | undefined;
 }
 
+const optionNames = Object.keys({
+  ...{ dataDir: true, dataset: true, download: true, preferred: true },
+  ...{ imageSize: true, seed: true, transform: true, skipBad: true, parallel: true, cacheDir: true, say: true },
+} satisfies Record<keyof OpenDataOptions, true>);
+
 /** Images of this side get CIFAR's transform unless another is named. */
 const cifarSize = 32;
 
@@ -57,11 +63,13 @@ const cifarSize = 32;
  *   unsafe: a list that leads out of the folder; system: a download that fails
  */
 export async function openDataSplits(options: OpenDataOptions): Promise<DataSplits> {
+  refuseUnknown(options, optionNames, "openDataSplits");
   const { imageSize, transform = imageSize === cifarSize ? "cifar" : "imagenet", say } = options;
   const { name, reader } = await namedOrFound(options);
   if (reader.imageSize !== undefined && reader.imageSize !== imageSize) {
     throw fault("usage", { where: `--dataset ${name}`, ...sizeFault(reader.imageSize, imageSize) });
   }
+  if (reader.files === undefined && options.dataDir !== undefined) throw unneeded(name, options.dataDir);
   if (options.download) await fetchMissing(name, reader, options);
   const dataDir = reader.files === undefined ? "" : await existing(options.dataDir);
   const { cacheDir = join(cacheFolder(), "images"), seed, skipBad, parallel, maxImageBytes } = options;
@@ -119,6 +127,11 @@ export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: st
     say,
     preferred: isDatasetName(model.dataset) ? model.dataset : undefined,
   });
+}
+
+function unneeded(name: DatasetName, dataDir: string) {
+  const rule = `must be left out with --dataset ${name}, which needs no files`;
+  return fault("usage", { where: "--data_dir", rule, got: dataDir, next: "or give --dataset folder, csv or cifar10" });
 }
 
 async function fetchMissing(name: DatasetName, reader: DatasetReader, { dataDir, say }: OpenDataOptions) {

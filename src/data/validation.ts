@@ -17,14 +17,17 @@ import { SubsetDataset } from "./subset.ts";
  */
 export function withValidation(data: DataSplits, share: number): DataSplits {
   if (share === 0) return data;
-  if (data.val !== undefined) {
-    const rule = "must be 0 for data with a validation split of their own";
-    throw fault("usage", { where: "--val_fraction", rule, got: share, next: "leave out the flag, or the split" });
-  }
+  if (data.val !== undefined) refuseTwoValidations(share);
   const divided = dividedBy(data, share);
   if (divided !== undefined) return divided;
   const rule = "must leave images for training and for validation";
   throw fault("usage", { where: "--val_fraction", rule, got: `${share} of ${data.train.length} images` });
+}
+
+/** @throws usage */
+export function refuseTwoValidations(share: number): never {
+  const rule = "must be 0 for data with a validation split of their own";
+  throw fault("usage", { where: "--val_fraction", rule, got: share, next: "leave out the flag, or the split" });
 }
 
 /** What a run did not learn from, by its options. */

@@ -2,16 +2,19 @@
  * Evaluates a trained run on one split: a policy against the baselines of the method (evaluate-policy.ts), or a
  * classifier by itself.
  */
-import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { fault } from "../errors.ts";
 import { networksIn } from "../inference/open-run.ts";
-import type { EvalOptions } from "../options/eval-options.ts";
+import { refuseChoice } from "../options/choice-options.ts";
+import { type EvalOptions, evalSchema } from "../options/eval-options.ts";
+import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { evaluateMasks, everyPatch } from "./evaluate-masks.ts";
 import { evaluatePolicy } from "./evaluate-policy.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluationRow, RunEvaluation } from "./evaluation.ts";
+
+/** Options that change nothing of a classifier by itself, beside those that say how to choose. */
+const ofPolicies = ["target_patches", "target_accuracy", "sweep", "ckpt_lr_cl", "ckpt_hr_cl"] as const;
 
 /**
  * Evaluates the checkpoint of `options.load`.
@@ -22,24 +25,19 @@ import type { EvaluationRow, RunEvaluation } from "./evaluation.ts";
 export function evaluateRun(
   options: EvalOptions,
   reporter: Reporter = silentReporter,
-  { details = options.sweep, data }: { details?: boolean } & Pick<EvaluationContext, "data"> = {},
+  context: { details?: boolean } & Pick<EvaluationContext, "data"> = {},
 ): Promise<RunEvaluation> {
+  refuseUnknown(options, Object.keys(evalSchema.shape), "evaluateRun");
+  refuseUnknown(context, ["details", "data"], "evaluateRun");
+  const { details = options.sweep, data } = context;
   const checkpoint = openCheckpoint(options.load, reporter.note);
-  if (!networksIn(checkpoint).includes("agent")) refuseChoice(checkpoint, options);
+  if (!networksIn(checkpoint).includes("agent")) refuseChoice(options, checkpoint.path, ofPolicies);
   return withEvaluatedRun(checkpoint, options, { reporter, data }, async (evaluated) => {
     const described = describe(evaluated, options);
     if (!evaluated.run.hasPolicy) return { ...described, rows: [await classifierRow(evaluated)] };
     const { details: found, ...rest } = await evaluatePolicy(evaluated, options);
     return { ...described, ...rest, details: details ? found : undefined };
   });
-}
-
-/** A run of one classifier chooses nothing. @throws usage: a flag that says how to choose */
-function refuseChoice({ path }: Checkpoint, options: EvalOptions): void {
-  const flags = ["policy", "budget", "threshold", "target_patches", "target_accuracy", "sweep"] as const;
-  const given = flags.find((flag) => options[flag] !== undefined && options[flag] !== false);
-  if (given === undefined) return;
-  throw fault("usage", { where: `--${given}`, rule: "needs a run with a policy", got: path });
 }
 
 function describe({ checkpoint, run, split: { name, length } }: EvaluatedRun, { split }: EvalOptions) {

@@ -34,7 +34,7 @@ export async function planRuns(
   runs: readonly { readonly experiment: Experiment; readonly folder: string }[],
   reporter: Reporter,
 ): Promise<PlannedStage[]> {
-  for (const { experiment, folder } of runs) assertRunnable(experiment, folder);
+  for (const { experiment, folder } of runs) await assertRunnable(experiment, folder);
   const temporary = mkdtempSync(path.join(tmpdir(), "patchdrop-dry-run-"));
   const known = new Map<string, Rehearsed | string>();
   try {

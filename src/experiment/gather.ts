@@ -32,12 +32,14 @@ export interface PageWords {
   readonly title: string;
   readonly summary: string;
   readonly command: string;
+  /** Of the runs, see {@link curvesOf}. */
+  readonly curves: readonly StageRecords[];
 }
 
 /** @param pictured whether images of a run are shown */
 export async function gatherPage(
   runs: readonly EvaluatedRun[],
-  { title, summary, command }: PageWords,
+  { title, summary, command, curves }: PageWords,
   pictured: (run: EvaluatedRun) => boolean,
   reporter: Reporter,
 ): Promise<PageInput> {
@@ -61,7 +63,7 @@ export async function gatherPage(
     title,
     summary,
     table: { rows: tableOf(runs) },
-    stages: runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint)),
+    stages: [...curves],
     headrooms: runs.flatMap(({ name, evaluation }) => {
       const table = readHeadroom(evaluation.checkpoint);
       return table === undefined ? [] : [{ name, table }];

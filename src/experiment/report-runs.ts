@@ -7,6 +7,7 @@ import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import { type RunEvaluation, splitWords } from "../evaluation/evaluation.ts";
 import { assertWritable, writeFileAtomic } from "../files/atomic.ts";
+import { refuseChoice } from "../options/choice-options.ts";
 import { evalSchema } from "../options/eval-options.ts";
 import { parseWith } from "../options/parse.ts";
 import type { ReportOptions } from "../options/report-options.ts";
@@ -44,8 +45,11 @@ export async function reportRuns(
   assertWritable(out);
   const found = named([...new Set(paths.flatMap(runsAt))]);
   const opened = found.map((run) => ({ ...run, checkpoint: openCheckpoint(run.path) }));
+  if (opened.every(({ checkpoint }) => !checkpoint.networks.has("agent"))) {
+    refuseChoice(options, opened.map(({ name }) => name).join(", "), ["ckpt_lr_cl"]);
+  }
   // Logs that have changed are refused now and not after the evaluations.
-  for (const { name, checkpoint } of opened) curvesOf(name, checkpoint.path);
+  const curves = opened.flatMap(({ name, checkpoint }) => curvesOf(name, checkpoint.path));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };
   });
@@ -54,7 +58,7 @@ export async function reportRuns(
     reporter.note(`${run.name}: evaluation`);
     runs.push({ ...run, evaluation: await evaluateRun(run.options, reporter, { details: true }) });
   }
-  const page = await gatherPage(runs, { title, summary: summaryOf(runs), command }, () => true, reporter);
+  const page = await gatherPage(runs, { title, summary: summaryOf(runs), command, curves }, () => true, reporter);
   writeFileAtomic(out, Buffer.from(await renderPage(page)));
   return { page: out, evaluations: Object.fromEntries(runs.map(({ name, evaluation }) => [name, evaluation])) };
 }

@@ -10,9 +10,9 @@ import { withoutEmptyFolders } from "./empty-folders.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
 import { resultsName } from "./experiment-schema.ts";
-import { type EvaluatedRun, gatherPage, tableOf } from "./gather.ts";
+import { curvesOf, type EvaluatedRun, gatherPage, tableOf } from "./gather.ts";
 import { evalOptions, evaluationKey } from "./stage-evaluation.ts";
-import { assertData, assertInOrder, isBegun, isDone, secondsOf } from "./stage-run.ts";
+import { assertData, assertInOrder, assertOptions, isBegun, isDone, secondsOf } from "./stage-run.ts";
 
 export interface ExperimentResult {
   /** One table over all stages, in their order, the baselines of each policy behind it. */
@@ -39,7 +39,7 @@ export async function runExperiment(
   command: string,
   reporter: Reporter = silentReporter,
 ): Promise<ExperimentResult> {
-  assertRunnable(experiment, folder);
+  await assertRunnable(experiment, folder);
   const stopped = await withoutEmptyFolders(folder, () => trainStages(experiment, reporter));
   if (stopped !== undefined) return { ...unfinished, stopped };
   try {
@@ -51,10 +51,11 @@ export async function runExperiment(
 }
 
 /** @throws what {@link runExperiment} throws before it trains: see there */
-export function assertRunnable({ stages }: Experiment, folder: string): void {
+export async function assertRunnable({ stages }: Experiment, folder: string): Promise<void> {
   assertResultsOf("one seed", folder);
   assertInOrder(stages);
   assertData(stages);
+  await assertOptions(stages);
 }
 
 /** Trains what is not done. Returns the signal that ended it early, if one did. */
@@ -84,8 +85,11 @@ async function evaluateExperiment(
   const seconds = byStage(({ options }) => secondsOf(options.load));
   const result = { rows: tableOf(runs), evaluations: byStage(({ evaluation }) => evaluation), seconds };
   const { title, summary, gallery } = experiment;
-  const render = async () =>
-    renderPage(await gatherPage(runs, { title, summary, command }, ({ name }) => name === gallery, reporter));
+  const render = async () => {
+    const curves = runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint));
+    const words = { title, summary, command, curves };
+    return renderPage(await gatherPage(runs, words, ({ name }) => name === gallery, reporter));
+  };
   const results = { command, made_from: experimentKey(experiment, { keys, seconds }), ...result, keys };
   return { ...result, page: await publish({ folder, known, results, render }, reporter) };
 }

@@ -59,7 +59,7 @@ export async function runSeeds(
   reporter: Reporter = silentReporter,
 ): Promise<SeedsResult> {
   assertResultsOf("several seeds", folder);
-  for (const one of seeds) assertRunnable(one.experiment, one.folder);
+  for (const one of seeds) await assertRunnable(one.experiment, one.folder);
   const results: ExperimentResult[] = [];
   for (const one of seeds) {
     reporter.note(`seed ${one.seed}`);

@@ -10,6 +10,7 @@ import { toJson } from "../files/json.ts";
 import { foundOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
 import { readMetrics } from "../run/metric-log.ts";
 import { isOver } from "../training/epochs.ts";
+import { optionFaults } from "../training/option-faults.ts";
 import type { ExperimentStage } from "./experiment-file.ts";
 import { checkpointOptions } from "./experiment-schema.ts";
 
@@ -81,6 +82,19 @@ export function assertData(stages: readonly ExperimentStage[]): void {
       [...missing].map((where) => ({ where, ...rule })),
     );
   }
+}
+
+/**
+ * Refuses options of stages that are not done, before the first one trains.
+ * @throws kind "usage" with all of them
+ */
+export async function assertOptions(stages: readonly ExperimentStage[]): Promise<void> {
+  const faults: Fault[] = [];
+  for (const { name, options } of stages.filter((stage) => !isDone(stage))) {
+    const own = await optionFaults(options);
+    faults.push(...own.map((one) => ({ ...one, where: `stages.${name}: ${one.where}` })));
+  }
+  if (faults.length > 0) throw fault("usage", faults);
 }
 
 /** The stages whose checkpoints a stage is given. */

@@ -130,9 +130,24 @@ export function removeTemporaries(folder: string): void {
 
 /** An error of kind "system" that gives the reason, the bytes needed and the bytes free where `path` lies. */
 export function systemFault(what: string, path: string, needed: number, error: unknown): PatchDropError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  // The place is said already; what Node names may be a temporary file that nobody knows.
+  const reason = message.replace(/ '[^']*'( -> '[^']*')?$/, "");
+  if (!holdsFiles(dirname(path))) {
+    const rule = `${what} (${reason}): it lies in a file system that holds no files`;
+    return fault("system", { where: path, rule, next: "give a place on a disk" }, error);
+  }
   const space = needed === 0 ? "" : `; ${needed} bytes needed, ${freeBytes(dirname(path))} free`;
   return fault("system", { where: path, rule: `${what} (${reason})${space}`, next: remedyFor(error) }, error);
+}
+
+/** Whether there is room for files at all where a folder is: /proc and its like have none. */
+function holdsFiles(folder: string): boolean {
+  try {
+    return statfsSync(folder).blocks > 0;
+  } catch {
+    return true; // the failure itself says more
+  }
 }
 
 /** Writes all of `bytes`: one call of the system may take only some of them. */

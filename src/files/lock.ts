@@ -238,7 +238,7 @@ function lockedFault(path: string, holder: Holder): PatchDropError {
     where: path,
     rule: `the run folder is in use by ${nameOf(holder)}`,
     next: isOutOfReach(holder)
-      ? "if that process has ended, delete this file; else give another --cv_dir"
-      : "wait for it to end, or give another --cv_dir",
+      ? "if that process has ended, delete this file; else give another folder"
+      : "wait for it to end, or give another folder",
   });
 }

@@ -9,21 +9,24 @@ import { asTested, type Choice } from "../method/budget.ts";
 import { makeGrid } from "../method/grid.ts";
 import { type Learner, loadNetwork, type NetworkName, networkNames } from "../models/networks.ts";
 import { choosePrecision } from "../nn/precision.ts";
-import { calibratedChoice, choiceOf, notCalibrated } from "../options/choice-options.ts";
+import { calibratedChoice, choiceOf, notCalibrated, refuseChoice } from "../options/choice-options.ts";
 import { parseWith } from "../options/parse.ts";
 import { type PredictOptions, predictSchema } from "../options/predict-options.ts";
 import type { Device } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
+import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { describeRun, modelIn, unfinishedCurriculum } from "./describe-run.ts";
 import { LibtorchEngine, type Place } from "./libtorch-engine.ts";
 import { OpenedRun } from "./opened-run.ts";
 
+const openOptionNames = [
+  ...(["engine", "policy", "budget", "threshold", "fill"] as const),
+  ...(["device", "precision", "threads", "torch"] as const),
+];
+
 /** Which run, how it chooses, and what computes it. */
-export type OpenOptions = Pick<
-  PredictOptions,
-  "load" | "engine" | "policy" | "budget" | "threshold" | "fill" | "device" | "precision" | "threads" | "torch"
->;
+export type OpenOptions = Pick<PredictOptions, "load" | (typeof openOptionNames)[number]>;
 
 /**
  * Opens a trained run: `await openPredictor("runs/finetune")`.
@@ -34,6 +37,7 @@ export async function openPredictor(
   load: string,
   options: Partial<Omit<OpenOptions, "load">> = {},
 ): Promise<OpenedRun> {
+  refuseUnknown(options, openOptionNames, "openPredictor");
   return openRun(parseWith(predictSchema, { ...options, load }, "predict"));
 }
 
@@ -49,6 +53,7 @@ async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise
   const checkpoint = openCheckpoint(options.load, note);
   const description = describeRun(checkpoint, { fill: options.fill });
   const { grid } = modelIn(description);
+  if (!networksIn(checkpoint).includes("agent")) refuseChoice(options, checkpoint.path);
   const unfinished = unfinishedCurriculum(checkpoint, grid);
   if (unfinished !== undefined) note(`${checkpoint.path}: ${unfinished}, and decides all here`);
   const choice = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
@@ -116,6 +121,7 @@ export function openLearners(
 async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): Promise<OpenedRun> {
   const [{ openExported }, { OnnxEngine }] = await Promise.all([import("./exported.ts"), import("./onnx-engine.ts")]);
   const exported = openExported(load);
+  if (!exported.networks.has("agent")) refuseChoice(flags, load);
   const description = { ...exported.description, fill: fill ?? exported.description.fill };
   const { patches } = makeGrid(description.imageSize, description.patchSize);
   const choice = choiceOf(flags, patches, () => {

@@ -13,6 +13,7 @@ import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
 import { mostInRound } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
+import { kindOf } from "../utils/kind-of.ts";
 import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
 import { type Asked, type Decided, lookInRounds, wantedOf } from "./look-in-rounds.ts";
@@ -180,6 +181,7 @@ export class OpenedRun {
     const count = low.length / (3 * lowSize ** 2);
     const there = acquired?.mask ?? new Uint8Array(count * grid.patches);
     this.#checkMask(there, count);
+    if (acquired !== undefined) this.#check({ images: acquired.images, low });
     // Nothing of the images is seen where nothing is acquired.
     const images = () => acquired?.images ?? new Uint8Array(3 * count * imageSize ** 2);
     return this.#holding(this.rounds === 1 ? { low } : { images: images(), low }, (batch) =>
@@ -203,8 +205,11 @@ export class OpenedRun {
   /**
    * What the classifier sees of images under a mask, as bytes [B, S, S, 3]: where a patch was dropped, the mean colour or the
    * low resolution. A classifier of the low resolution sees nothing else.
+   * @throws usage: bytes or a mask of another length
    */
   seen(images: Uint8Array, mask: Uint8Array): Uint8Array {
+    this.#check({ images });
+    this.#checkMask(mask, images.length / (3 * this.model.imageSize ** 2));
     const { imageSize, lowSize, grid } = this.model;
     const { fill, normalization } = this.description;
     const low = () => enlargePixels(lowPixels(images, imageSize, lowSize), lowSize, imageSize);
@@ -231,9 +236,11 @@ export class OpenedRun {
   }
 
   #checkMask(mask: Uint8Array, count: number): void {
-    const wrong = mask.findIndex((taken) => taken !== 0 && taken !== 1);
-    if (!(mask instanceof Uint8Array) || wrong >= 0) {
-      throw fault("usage", { where: "mask", rule: "must be a Uint8Array of 0 and 1", got: mask[wrong] });
+    const isBytes = mask instanceof Uint8Array;
+    const wrong = isBytes ? mask.findIndex((taken) => taken > 1) : -1;
+    if (!isBytes || wrong >= 0) {
+      const got = isBytes ? mask[wrong] : kindOf(mask);
+      throw fault("usage", { where: "mask", rule: "must be a Uint8Array of 0 and 1", got });
     }
     const expected = count * this.model.grid.patches;
     if (mask.length !== expected) {
@@ -262,7 +269,7 @@ export class OpenedRun {
 
 /** How many images the bytes are. */
 function countImages(where: string, bytes: Uint8Array, size: number): number {
-  if (!(bytes instanceof Uint8Array)) throw fault("usage", { where, rule: "must be a Uint8Array", got: typeof bytes });
+  if (!(bytes instanceof Uint8Array)) throw fault("usage", { where, rule: "must be a Uint8Array", got: kindOf(bytes) });
   const each = 3 * size ** 2;
   if (bytes.length > 0 && bytes.length % each === 0) return bytes.length / each;
   const rule = `must be whole images of ${size} × ${size} pixels, ${each} bytes each`;

@@ -124,8 +124,8 @@ export class Parameters {
   load(state: StateDict, where: string): void {
     const wrong = mismatches(this.declaration, state);
     if (wrong !== undefined) {
-      const next = "use a checkpoint of this model, or another --model";
-      throw fault("input", { where, rule: "must have the tensors of this model and no others", got: wrong, next });
+      const rule = "must have the tensors of this model and no others";
+      throw fault("input", { where, rule, got: wrong, next: adviceFor(this.declaration, state) });
     }
     const read = ({ entry }: Slot, target: Float32Array) => {
       const values = finiteFloat32(state.get(entry.name)!, `${where}: ${entry.name}`);
@@ -217,6 +217,16 @@ function toOIHW(values: Float32Array, [outputs, inputs, height, width]: readonly
     for (let i = 0; i < inputs; i++)
       for (let p = 0; p < area; p++) result[(o * inputs + i) * area + p] = values[(o * area + p) * inputs + i];
   return result;
+}
+
+/** Where all that is missing is there behind a prefix which other names have not, the names are wrong, and not the model. */
+function adviceFor({ entries }: Declaration, state: StateDict): string {
+  const missing = entries.flatMap(({ name }) => (state.has(name) ? [] : [name]));
+  const prefixed = missing.map((name) => [...state.keys()].find((other) => other.endsWith(`.${name}`)));
+  const [first] = prefixed;
+  if (first === undefined || prefixed.includes(undefined)) return "use a checkpoint of this model, or another --model";
+  const prefix = first.slice(0, -missing[0].length);
+  return `${missing.length} names begin with ${prefix} or another prefix that the others lack: save all without it`;
 }
 
 /** In words, the commonest first: a file of another program is most often wrong in one way throughout. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { maxImageBytes } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
-import { engineGroup, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
+import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, folder, shownAs } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
@@ -56,7 +56,12 @@ export const acquireSchema = z
     ...deviceGroup,
   })
   .refine(...onnxInFp32)
-  .refine(...onnxOnCpu);
+  .refine(...onnxOnCpu)
+  .refine(...onnxAlone)
+  .refine(({ min_area_km2: least, price_per_km2: price }) => least === undefined || price !== undefined, {
+    path: ["min_area_km2"],
+    message: "needs --price_per_km2, the price of what is ordered",
+  });
 
 export type AcquireOptions = z.infer<typeof acquireSchema>;
 

@@ -31,6 +31,18 @@ export function choiceOf(flags: ChoiceFlags, patches: number, calibrated: () => 
   return { policy, budget };
 }
 
+/** What chooses nothing takes no flag that says how to choose. @param where the run @throws usage */
+export function refuseChoice(
+  flags: Readonly<Record<string, unknown>>,
+  where: string,
+  more: readonly string[] = [],
+): void {
+  const isGiven = (flag: string) => flags[flag] !== undefined && flags[flag] !== false;
+  const given = ["policy", "budget", "threshold", ...more].find(isGiven);
+  if (given === undefined) return;
+  throw wrong(`--${given}`, "needs a run with a policy", where);
+}
+
 function wrong(where: string, rule: string, got: unknown) {
   return fault("usage", { where, rule, got });
 }

@@ -12,6 +12,7 @@ interface Computing {
   readonly engine: string;
   readonly precision: string;
   readonly device: string;
+  readonly torch?: string | undefined;
 }
 type Refinement = [holds: (given: Computing) => boolean, otherwise: { path: string[]; message: string }];
 
@@ -22,4 +23,8 @@ export const onnxInFp32: Refinement = [
 export const onnxOnCpu: Refinement = [
   ({ engine, device }) => engine !== "onnx" || device === "cpu",
   { path: ["device"], message: "must be cpu with --engine onnx" },
+];
+export const onnxAlone: Refinement = [
+  ({ engine, torch }) => engine !== "onnx" || torch === undefined,
+  { path: ["torch"], message: "must be left out with --engine onnx, which works without it" },
 ];

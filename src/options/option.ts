@@ -14,9 +14,9 @@ interface OptionMetadata {
 
 const metadata = z.registry<OptionMetadata>();
 
-/** A text that the help shows as `<placeholder>`. */
+/** A text that the help shows as `<placeholder>`; an empty one is a shell's variable that was not set. */
 export function text(placeholder: string, description: string): z.ZodString {
-  return shownAs(placeholder, z.string().describe(description));
+  return shownAs(placeholder, z.string().min(1, "must not be empty").describe(description));
 }
 
 /** The schema, whose value the help shows as `<placeholder>`. */

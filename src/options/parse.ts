@@ -1,6 +1,7 @@
 /** Checks what a command line or a file gives against a schema, and puts everything that is wrong into words. */
-import type { z } from "zod";
+import { z } from "zod";
 import { type Fault, fault } from "../errors.ts";
+import { didYouMean } from "../utils/closest.ts";
 
 /**
  * The options of `command` as its schema gives them; `prefix` precedes each name in an error.
@@ -9,11 +10,15 @@ import { type Fault, fault } from "../errors.ts";
 export function parseWith<T>(schema: z.ZodType<T>, given: Record<string, unknown>, command: string, prefix = "--"): T {
   const result = schema.safeParse(given);
   if (result.success) return result.data;
-  const next = `see \`patchdrop ${command} --help\``;
-  const faults = faultsOf(result.error, given, prefix, `must be an option of ${command}`);
+  const help = `see \`patchdrop ${command} --help\``;
+  const unknown = `must be an option of ${command}`;
+  const known = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  const nearest = ({ where, rule }: Fault) =>
+    rule === unknown ? didYouMean(where.slice(prefix.length), known) : undefined;
+  const faults = faultsOf(result.error, given, prefix, unknown);
   throw fault(
     "usage",
-    faults.map((one) => ({ ...one, next })),
+    faults.map((one) => ({ ...one, next: nearest(one) ?? help })),
   );
 }
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
-import { engineGroup, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
+import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { runFill } from "./policy-group.ts";
 
@@ -33,6 +33,7 @@ export const predictSchema = z
     message: "needs --out, the file to continue",
   })
   .refine(...onnxInFp32)
-  .refine(...onnxOnCpu);
+  .refine(...onnxOnCpu)
+  .refine(...onnxAlone);
 
 export type PredictOptions = z.infer<typeof predictSchema>;

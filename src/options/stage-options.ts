@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { foldRule, mostFolds, parseFold } from "../data/folds.ts";
-import { fault } from "../errors.ts";
+import { type Fault, fault } from "../errors.ts";
 import { defined } from "../utils/defined.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
@@ -159,7 +159,74 @@ export function parseOptions<S extends StageName>(
 ): StageOptions<S> {
   const named = defined(given);
   const all = given.resume === true ? { ...optionsOfRun(stage, given.cv_dir), ...named } : named;
-  return parseWith(parsers[stage], all, stage, prefix);
+  return together(parseWith(parsers[stage], all, stage, prefix), prefix);
+}
+
+/** Options of which one says when another may be given. */
+interface Combined extends Pick<StageOptions, "patience" | "schedule"> {
+  readonly stream_id?: "HR" | "LR" | undefined;
+  readonly random_masks?: number | undefined;
+  readonly estimator?: string | undefined;
+  readonly rounds?: number | undefined;
+  readonly judges?: readonly string[] | undefined;
+  readonly reward?: string | undefined;
+  readonly price?: number | undefined;
+  readonly target_patches?: number | undefined;
+}
+
+/**
+ * The options, where they go together.
+ * @throws usage: those that do not, all at once; which they are can be said before there are data, models or checkpoints
+ */
+function together<T extends Combined>(options: T, prefix = "--"): T {
+  const faults = [cutCycle(options), masksOfLow(options), ...valuesAlone(options), pricedTarget(options)].filter(
+    (one) => one !== undefined,
+  );
+  if (faults.length === 0) return options;
+  throw fault(
+    "usage",
+    faults.map((one) => ({ ...one, where: `${prefix}${one.where}` })),
+  );
+}
+
+/** A cycle that is cut has never slowed down. */
+function cutCycle({ patience, schedule }: Combined): Fault | undefined {
+  if (patience === undefined || schedule !== "onecycle") return undefined;
+  const rule = "must be left out with --schedule onecycle, whose learning rate falls at the end";
+  return { where: "patience", rule, got: patience, next: "give --schedule constant, or fewer --max_epochs" };
+}
+
+function masksOfLow({ stream_id, random_masks = 0 }: Combined): Fault | undefined {
+  if (stream_id !== "LR" || random_masks === 0) return undefined;
+  const next = "leave it out: the low resolution has no patches to drop";
+  return { where: "random_masks", rule: "needs --stream_id HR", got: random_masks, next };
+}
+
+/**
+ * What only values can do: a sampled policy's rounds would have to be sampled together, which no estimator here does, and a
+ * judge of each fold is for a policy that learns what a judge's mistakes are worth.
+ */
+function valuesAlone({ estimator, rounds = 1, judges }: Combined): Fault[] {
+  if (estimator === undefined || estimator === "values") return [];
+  const next = (flag: string) => `give --estimator values --reward priced, or leave --${flag} out`;
+  const many = { where: "rounds", rule: `must be 1 with --estimator ${estimator}`, got: rounds, next: next("rounds") };
+  const judged = { where: "judges", rule: "needs --estimator values", got: `--estimator ${estimator}` };
+  return [...(rounds > 1 ? [many] : []), ...(judges === undefined ? [] : [{ ...judged, next: next("judges") }])];
+}
+
+/** A price that is driven must be one that is paid, and more than nothing to begin with: it changes by shares of itself. */
+function pricedTarget({ target_patches: got, estimator, reward, price }: Combined): Fault | undefined {
+  if (got === undefined) return undefined;
+  const where = "target_patches";
+  if (estimator === "values") {
+    const next = "leave it out, and give it to eval afterwards: values serve every number of patches";
+    return { where, rule: "must not be given with --estimator values", got, next };
+  }
+  if (reward !== "priced") {
+    const next = "give --reward priced, or leave --target_patches out";
+    return { where, rule: "needs --reward priced", got: `--reward ${reward}`, next };
+  }
+  return price === 0 ? { where: "price", rule: "must be above 0 with --target_patches", got: price } : undefined;
 }
 
 function optionsOfRun(stage: StageName, folder: unknown): Record<string, unknown> {
@@ -185,5 +252,5 @@ export const foundOptionNames = [...modelOptionNames, "fill", "policy_head", "ro
  */
 export function withModelDefaults<S extends StageName>(stage: S, options: StageOptions<S>): ResolvedStageOptions<S> {
   const defaults = defaultsFor(options.model ?? "", schemas[stage].shape);
-  return parseWith(resolvers[stage], { ...defaults, ...defined(options) }, stage);
+  return together(parseWith(resolvers[stage], { ...defaults, ...defined(options) }, stage));
 }

@@ -14,7 +14,7 @@ import {
   withChecksum,
   writeCheckpoint,
 } from "../checkpoints/checkpoint.ts";
-import { compareConfigs, freeOptions, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
+import { compareConfigs, elsewhere, freeOptions, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
 import {
   checkpointsName,
   configName,
@@ -199,7 +199,7 @@ function occupied(path: string): PatchDropError {
   return fault("locked", {
     where: path,
     rule: `the folder must be new or empty; ${isRun ? "it holds a run, which is" : "what it holds is"} never overwritten`,
-    next: isRun ? "continue it with --resume, or give another --cv_dir" : "give another --cv_dir",
+    next: isRun ? `continue it with --resume, or give ${elsewhere}` : `give ${elsewhere}`,
   });
 }
 
@@ -229,7 +229,7 @@ function newestWhole(path: string, notes: string[]): (Checkpoint & CheckpointRec
   }
   if (damaged.size === 0) return undefined;
   const rule = "none of the run's checkpoints is whole";
-  const next = "start a new run in another --cv_dir";
+  const next = `start a new run in ${elsewhere}`;
   throw fault("input", [{ where: path, rule, next }, ...[...damaged.values()].flat()]);
 }
 

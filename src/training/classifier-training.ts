@@ -1,5 +1,4 @@
 /** Stage 1: a classifier, by cross-entropy, on high-resolution images or on the low-resolution view of them. */
-import { fault } from "../errors.ts";
 import { lowResolution, maskPatches } from "../method/images.ts";
 import { randomMaskDraws, randomMasks } from "../method/random-masks.ts";
 import { classification } from "../method/task.ts";
@@ -16,10 +15,6 @@ import { startPretrained } from "./pretrained.ts";
 import { type Setting, startNetworks } from "./setting.ts";
 
 export async function classifierTraining(options: ClassifierOptions, setting: Setting): Promise<Learning> {
-  if (options.stream_id === "LR" && options.random_masks > 0) {
-    const next = "leave it out: the low resolution has no patches to drop";
-    throw fault("usage", { where: "--random_masks", rule: "needs --stream_id HR", got: options.random_masks, next });
-  }
   const name: NetworkName = options.stream_id === "LR" ? "resnet_lr" : "resnet_hr";
   const { [name]: classifier } = startNetworks(setting, options.seed, { [name]: "fresh" } as Record<
     typeof name,

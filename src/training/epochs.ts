@@ -65,7 +65,9 @@ export async function learnEpochs(
   const start = startOf(setting.checkpoint, learning);
   if (start.epoch >= epochs) reporter.note(`${run.path}: all ${epochs} epochs are already done`);
   else if (isOver(start, options))
-    reporter.note(`${run.path}: already stopped after epoch ${start.epoch} of ${epochs}`);
+    reporter.note(
+      `${run.path}: already stopped after epoch ${start.epoch} of ${epochs}, with no better test in ${start.sinceBest}; a larger --patience lets it go on`,
+    );
   const loader = trainingLoader(setting.data.train, options);
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];

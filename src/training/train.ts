@@ -8,9 +8,11 @@ import {
   type ResolvedStageOptions,
   type StageName,
   type StageOptions,
+  schemas,
   withModelDefaults,
 } from "../options/stage-options.ts";
 import { RunFolder } from "../run/run-folder.ts";
+import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { withFill } from "./choose-fill.ts";
 import { withModel } from "./choose-model.ts";
@@ -44,8 +46,11 @@ const stages: Stages = { classifier_training: classifierTraining, pretrain, fine
 export async function train<S extends StageName>(
   stage: S,
   given: StageOptions<S>,
-  { reporter = silentReporter, data }: TrainContext = {},
+  context: TrainContext = {},
 ): Promise<StageResult> {
+  refuseUnknown(given, Object.keys(schemas[stage].shape), `train ${stage}`);
+  refuseUnknown(context, ["reporter", "data"], `train ${stage}`);
+  const { reporter = silentReporter, data } = context;
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);
   const chosen = withFill(await withModel(given, reporter, data), reporter);
   const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));

@@ -9,6 +9,7 @@ import { dirname, resolve } from "node:path";
 export function makeMissing(path: string): void {
   const missing: string[] = [];
   for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.push(at);
+  if (missing.length === 0) mkdirSync(path, { recursive: true }); // refuses what is there and no folder
   for (const folder of missing.reverse()) {
     try {
       mkdirSync(folder);

@@ -499,7 +499,7 @@ describe("run folders", () => {
       expectError(
         await train(),
         8,
-        `${hr()}: the folder must be new or empty; it holds a run, which is never overwritten; continue it with --resume, or give another --cv_dir`,
+        `${hr()}: the folder must be new or empty; it holds a run, which is never overwritten; continue it with --resume, or give another folder (--cv_dir; of patchdrop run: --out)`,
       );
       expect(tensorFiles(join(hr(), "last"))).toEqual(before);
     },
@@ -513,7 +513,7 @@ describe("run folders", () => {
       expectError(
         ended,
         8,
-        `${hr()}: must be resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
+        `${hr()}: must be resumed with its own options and data; give the old values, or start another run in another folder (--cv_dir; of patchdrop run: --out)`,
         "  batch_size: 8 → 4",
         "  lr: 0.1 → 0.5",
       );
@@ -552,7 +552,7 @@ describe("run folders", () => {
       await until(() => existsSync(join(run, "run.lock")));
       const lines = [
         new RegExp(
-          `^${join(run, "run.lock")}: the run folder is in use by process ${child.pid}; wait for it to end, or give another --cv_dir$`,
+          `^${join(run, "run.lock")}: the run folder is in use by process ${child.pid}; wait for it to end, or give another folder$`,
         ),
       ];
       expectError(await patchdrop(args), 8, ...lines);

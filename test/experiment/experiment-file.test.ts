@@ -183,7 +183,7 @@ describe("stages", () => {
     const judged = (judges: string) => `stages:
   a: { stage: classifier_training, fold: 1/2 }
   b: { stage: classifier_training, fold: 2/2 }
-  policy: { stage: pretrain, ckpt_hr_cl: a, judges: ${judges} }
+  policy: { stage: pretrain, ckpt_hr_cl: a, estimator: values, judges: ${judges} }
 `;
     for (const judges of ["[a, b]", '"a,b"', '"a, b"']) {
       expect(read(judged(judges)).stages[2].options).toMatchObject({ judges: [join("out", "a"), join("out", "b")] });

@@ -80,7 +80,7 @@ describe("takeLock", () => {
         expect.objectContaining({
           kind: "locked",
           exitCode: 8,
-          message: `${path}: the run folder is in use by process ${pid}; wait for it to end, or give another --cv_dir`,
+          message: `${path}: the run folder is in use by process ${pid}; wait for it to end, or give another folder`,
         }),
       );
       expect(performance.now() - start).toBeLessThan(500);
@@ -132,7 +132,7 @@ describe("takeLock", () => {
       kind: "locked",
       message:
         `${path}: the run folder is in use by a process that its damaged lock does not name; ` +
-        "if that process has ended, delete this file; else give another --cv_dir",
+        "if that process has ended, delete this file; else give another folder",
     });
     const flipped = Array.from(whole.keys(), (at) => whole.with(at, whole[at] ^ 0x80)).filter(isUnreadable);
     // The first brace, the last one, and the quotes and name of the process id among them.
@@ -153,7 +153,7 @@ describe("takeLock", () => {
     const pid = JSON.parse(readFileSync(path, "utf8")).pid;
     expect(() => takeLock(path)).toThrow(
       `${path}: the run folder is in use by process ${pid} on node-7; ` +
-        "if that process has ended, delete this file; else give another --cv_dir",
+        "if that process has ended, delete this file; else give another folder",
     );
   });
 

@@ -46,7 +46,13 @@ const positive: Values = {
     ["x", "must be a number"],
   ],
 };
-const text: Values = { takes: ["some words", "7"], refuses: [[7, "must be text"]] };
+const text: Values = {
+  takes: ["some words", "7"],
+  refuses: [
+    [7, "must be text"],
+    ["", "must not be empty"],
+  ],
+};
 const svg: Values = {
   takes: ["x.svg", "a/b.SVG"],
   refuses: ["x.png", "svg", ""].map((name) => [name, "must end in .svg, as the chart is one"] as const),
@@ -237,7 +243,7 @@ const values: Readonly<Record<string, Values>> = {
   },
   allow_full_file: onOff,
   price_per_km2: from(0),
-  min_area_km2: from(0),
+  min_area_km2: { ...from(0), beside: { price_per_km2: 12 } },
   egress_per_gb: from(0),
   // Folders of images.
   input: text,
@@ -285,7 +291,9 @@ describe.each(commandNames)("%s", (command) => {
   });
 
   it("has no option but its own", async () => {
-    const message = `usage: --bugdet: must be an option of ${command}, got 4; see \`patchdrop ${command} --help\``;
+    const next =
+      "budget" in (await schemaOf(command)).shape ? "did you mean budget?" : `see \`patchdrop ${command} --help\``;
+    const message = `usage: --bugdet: must be an option of ${command}, got 4; ${next}`;
     expect(await refusal(() => parsed(command, { bugdet: 4 }))).toBe(message);
   });
 });

@@ -121,7 +121,7 @@ describe("a run that is resumed", () => {
     writeFileSync(join(dir, "checkpoints"), "a file");
     const error = refusal(() => RunFolder.resume(dir, config));
     expect(error.kind).toBe("system");
-    expect(error.message).toMatch(/\/run: could not be used \(EEXIST: .*\); check the disk and the path$/);
+    expect(error.message).toMatch(/\/run\/checkpoints: could not be made \(EEXIST: .*\); check the disk and the path$/);
     expect(existsSync(join(dir, "run.lock"))).toBe(false);
   });
 

@@ -70,7 +70,7 @@ describe("RunFolder.create", () => {
     expect(sha256).toBe(createHash("sha256").update(JSON.stringify(rest)).digest("hex"));
     expect(refusal(() => RunFolder.create(dir, config)).message).toBe(
       `${join(dir, "run.lock")}: the run folder is in use by process ${process.pid}; ` +
-        "wait for it to end, or give another --cv_dir",
+        "wait for it to end, or give another folder",
     );
     run.close();
     expect(readdirSync(dir).sort()).toEqual([
@@ -87,11 +87,11 @@ describe("RunFolder.create", () => {
     expect(error.exitCode).toBe(8);
     expect(error.message).toBe(
       `${dir}: the folder must be new or empty; it holds a run, which is never overwritten; ` +
-        "continue it with --resume, or give another --cv_dir",
+        "continue it with --resume, or give another folder (--cv_dir; of patchdrop run: --out)",
     );
     writeFileSync(join(parent, "thesis.txt"), "");
     expect(refusal(() => RunFolder.create(parent, config)).message).toBe(
-      `${parent}: the folder must be new or empty; what it holds is never overwritten; give another --cv_dir`,
+      `${parent}: the folder must be new or empty; what it holds is never overwritten; give another folder (--cv_dir; of patchdrop run: --out)`,
     );
   });
 
@@ -276,7 +276,8 @@ describe("RunFolder.resume", () => {
     expect([error.exitCode, error.message]).toEqual([
       3,
       `${join(dir, "config.json")}: does not match its own checksum; ` +
-        "restore it; state.json of each checkpoint holds the same as config",
+        "restore it: state.json of a checkpoint holds the same as config; or name a checkpoint by itself, such as " +
+        join(dir, "checkpoints", "ckpt_E_1_A_0.500_R_0.25"),
     ]);
   });
 
@@ -321,7 +322,7 @@ describe("RunFolder.resume", () => {
     const error = refusal(() => RunFolder.resume(dir, other));
     expect(error.exitCode).toBe(8);
     expect(error.message.split("\n")).toEqual([
-      `${dir}: must be resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
+      `${dir}: must be resumed with its own options and data; give the old values, or start another run in another folder (--cv_dir; of patchdrop run: --out)`,
       '  stage: "pretrain" → "finetune"',
       "  lr: 0.001 → 0.01",
       "  schedule.epochs: [150,250] → [150]",
@@ -356,7 +357,7 @@ describe("RunFolder.resume", () => {
     );
     writeFileSync(join(dir, "config.json"), "{");
     expect(refusal(() => RunFolder.resume(dir, config)).message).toMatch(
-      /config\.json: must be JSON, got .*; start a new run in another --cv_dir$/,
+      /config\.json: must be JSON, got .*; restore it: state\.json of a checkpoint holds the same as config; or name a checkpoint by itself, such as .*checkpoints$/,
     );
     writeFileSync(join(dir, "config.json"), '{"format": 2, "dataset": {}}');
     const lines = refusal(() => RunFolder.resume(dir, config)).message.split("\n");

@@ -75,7 +75,7 @@ describe("a run with --target_patches", () => {
     ["the paper's reward", { reward: "quadratic" }, "--target_patches: needs --reward priced, got --reward quadratic"],
     ["values", { estimator: "values" }, "--target_patches: must not be given with --estimator values, got 4"],
     ["all patches", { target_patches: 16 }, "--target_patches: must be below the 16 patches, got 16"],
-    ["no price", { price: 0 }, "--price: must be above 0 to begin with, got 0"],
+    ["no price", { price: 0 }, "--price: must be above 0 with --target_patches, got 0"],
   ])("is refused with %s", async (_, more, said) => {
     await expect(pretrained("refused", more)).rejects.toThrow(said);
   });

@@ -326,7 +326,9 @@ describe("patience", () => {
     expect((await epochsOf({ options: { patience: 2 }, progress: waited })).epochs).toEqual([[5, 2]]);
     const over = await epochsOf({ options: { patience: 1 }, progress: waited });
     expect(over.epochs).toEqual([]);
-    expect(over.last).toMatch(/: already stopped after epoch 4 of 6$/);
+    expect(over.last).toMatch(
+      /: already stopped after epoch 4 of 6, with no better test in 1; a larger --patience lets it go on$/,
+    );
   });
 
   it("is endless when it is not given", async () => {

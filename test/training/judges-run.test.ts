@@ -122,7 +122,7 @@ describe("a policy whose images are judged by those who do not know them", () =>
     const { kind, message } = await resumed(judgesOf("one", "other two"));
     expect([kind, ...message.split("\n")]).toEqual([
       "locked",
-      `${runs.at("policy")}: must be resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
+      `${runs.at("policy")}: must be resumed with its own options and data; give the old values, or start another run in another folder (--cv_dir; of patchdrop run: --out)`,
       `  judges: weights of fold 2/2: "${hash("two")}" → "${hash("other two")}"`,
     ]);
     expect((await resumed(judgesOf("one", "gone"))).message).toContain(`${runs.at("gone")}: does not exist`);

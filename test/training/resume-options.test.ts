@@ -41,7 +41,7 @@ async function refused(name: string, more: Given): Promise<string[]> {
   expect(readFileSync(join(copy, "config.json"), "utf8")).toBe(before);
   const [first, ...changes] = error.message.split("\n");
   expect(first).toBe(
-    `${copy}: must be resumed with its own options and data; give the old values, or start another run in another --cv_dir`,
+    `${copy}: must be resumed with its own options and data; give the old values, or start another run in another folder (--cv_dir; of patchdrop run: --out)`,
   );
   return changes;
 }
