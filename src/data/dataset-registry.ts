@@ -6,7 +6,6 @@
 import { dirname, resolve } from "node:path";
 import { fault } from "../errors.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
-import { isUndivided } from "./image-list.ts";
 
 interface Entry {
   readonly name: string;
@@ -64,6 +63,7 @@ export async function findDataset(dataDir: string, among: readonly NamedReader[]
   const rule = `must hold ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
   const free = among.filter(({ reader }) => reader.files === undefined);
   const divide = `divide its images: patchdrop data split --data_dir ${dataDir}`;
+  const { isUndivided } = await import("./image-list.ts");
   const first = (await isUndivided(dataDir)) ? divide : "check --data_dir";
   const next = [first, ...free.map(({ name }) => `or use --dataset ${name}`)].join(", ");
   throw fault("input", { where: dataDir, rule, next });

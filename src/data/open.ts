@@ -51,7 +51,8 @@ export interface OpenDataOptions extends DataPlace {
 
 const optionNames = Object.keys({
   ...{ dataDir: true, dataset: true, download: true, preferred: true },
-  ...{ imageSize: true, seed: true, transform: true, skipBad: true, parallel: true, cacheDir: true, say: true },
+  ...{ imageSize: true, seed: true, transform: true, skipBad: true, parallel: true },
+  ...{ maxImageBytes: true, cacheDir: true, say: true },
 } satisfies Record<keyof OpenDataOptions, true>);
 
 /** Images of this side get CIFAR's transform unless another is named. */

@@ -100,7 +100,9 @@ describe("RunFolder.create", () => {
     RunFolder.create(dir, config).close();
     const error = refusal(() => RunFolder.create(join(dir, "config.json/sub"), config));
     expect(error.exitCode).toBe(5);
-    expect(error.message).toMatch(/config\.json\/sub: could not be made \(ENOTDIR: .*\); check the disk and the path$/);
+    expect(error.message).toMatch(
+      /config\.json\/sub: could not be made \(ENOTDIR: .*\); a name on the way to it is a file: give another folder$/,
+    );
   });
 });
 
