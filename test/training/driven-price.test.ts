@@ -13,7 +13,7 @@ import { type Given, SmallRuns, stopAfter } from "./small-runs.ts";
 const runs = new SmallRuns();
 let data_dir: string;
 const driven = { reward: "priced", price: 0.02, target_patches: 4, curriculum: false, lr: 1e-2, schedule: "constant" };
-const pretrained = (name: string, more: Given = {}, context: TrainContext = {}) =>
+const pretrained = async (name: string, more: Given = {}, context: TrainContext = {}) =>
   runs.train("pretrain", name, { data_dir, ckpt_hr_cl: runs.at("hr"), ...driven, ...more }, context);
 
 beforeAll(async () => {
