@@ -701,6 +701,39 @@ describe("streams", () => {
     runTimeoutMs,
   );
 
+  // Loading the commands opens about a hundred files at once.
+  it(
+    "too few open files to load anything are said in one line",
+    () => {
+      const script = `ulimit -n 64; ${shellCommand} models`;
+      const { status, stderr } = spawnSync("bash", ["-c", script], { env: shellEnvironment, encoding: "utf8" });
+      expect(stderr).toMatch(
+        /^error: \S+\.js: could not be used \(EMFILE: too many open files, open '\S+'\); raise the limit on open files .*\n$/,
+      );
+      expect(status).toBe(5);
+    },
+    runTimeoutMs,
+  );
+
+  // A mount of one's own needs a kernel that lets a user have one.
+  const canMount = spawnSync("unshare", ["-rm", "true"]).status === 0;
+  it.skipIf(!canMount)(
+    "a read-only file system is said to be one, not a folder that is missing",
+    () => {
+      mkdirSync(at("read-only"));
+      const place = at("read-only", "a", "b");
+      const script = `mount -t tmpfs -o ro none '${at("read-only")}' && ${shellCommand} classifier_training ${quick.join(" ")} --data_dir '${data}' --cv_dir '${place}'`;
+      const given = ["-rm", "bash", "-c", script];
+      const { status, stderr } = spawnSync("unshare", given, { env: shellEnvironment, encoding: "utf8" });
+      const made = at("read-only", "a");
+      expect(stderr.split("\n").at(-2)).toBe(
+        `error: ${place}: could not be made (EROFS: read-only file system, mkdir '${made}'); give a writable folder`,
+      );
+      expect(status).toBe(5);
+    },
+    runTimeoutMs,
+  );
+
   it(
     "a training whose stderr is closed goes on",
     () => {
