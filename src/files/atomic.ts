@@ -59,6 +59,13 @@ export function makeFolder(path: string): void {
   }
 }
 
+/** The folder, or the nearest above it that is there. */
+function existing(path: string): string {
+  let at = resolve(path);
+  while (!existsSync(at)) at = dirname(at);
+  return at;
+}
+
 function makeMissing(path: string): void {
   const missing: string[] = [];
   for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.push(at);
@@ -160,7 +167,7 @@ export function systemFault(what: string, path: string, needed: number, error: u
 /** Whether there is room for files at all where a folder is: /proc and its like have none. */
 function holdsFiles(folder: string): boolean {
   try {
-    return statfsSync(folder).blocks > 0;
+    return statfsSync(existing(folder)).blocks > 0;
   } catch {
     return true; // the failure itself says more
   }
