@@ -50,7 +50,8 @@ const parallel = 64;
 /** Number of kinds of files that are named where some are passed over. */
 const mostKinds = 5;
 /** What to do where a split really has no image of a class. */
-const lists = "add images of it, or name all in train.csv and test.csv with a classes.txt, where a split may lack a class";
+const lists =
+  "add images of it, or name all in train.csv and test.csv with a classes.txt, where a split may lack a class";
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 
 /** True if there is a `train` folder with a folder in it. */
@@ -159,7 +160,14 @@ function checkSameClasses(splits: readonly ClassFolders[]): void {
     const own = new Set(classes);
     const missing = all.filter((name) => !own.has(name));
     if (missing.length === 0) return [];
-    return [{ where: folder, rule: `${names} must have the same classes`, got: `no folder for ${missing.join(", ")}`, next: lists }];
+    return [
+      {
+        where: folder,
+        rule: `${names} must have the same classes`,
+        got: `no folder for ${missing.join(", ")}`,
+        next: lists,
+      },
+    ];
   });
   if (faults.length > 0) throw fault("input", faults);
 }
