@@ -58,20 +58,12 @@ export async function acquire(
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
     const source = await openSource(scene, policy.model, { ...options, ledger, wholeFile });
     try {
-      refusePrice(source, options);
       acquired = await new Acquisition(source, policy, { options, ledger }).write(folder, reporter);
     } finally {
       await source.close();
     }
   });
   return acquired!;
-}
-
-/** What has no area costs nothing by area. @throws usage */
-function refusePrice({ where, georeference }: PatchSource, { price_per_km2: price }: Choices): void {
-  if (price === undefined || georeference !== undefined) return;
-  const rule = `must be left out for ${where}, which does not say where it lies and so has no area`;
-  throw fault("usage", { where: "--price_per_km2", rule, got: price });
 }
 
 /** A batch of windows with what was acquired for them. */

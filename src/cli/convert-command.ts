@@ -49,6 +49,7 @@ export function convertCommand(): Command {
     if (list === (to !== undefined)) {
       throw fault("usage", { where: "convert", rule: "needs a file to write, or --list without one" });
     }
+    refuseUnused(list ? { network, force } : { json }, list);
     if (to !== undefined) {
       const written = convertCheckpoint(from, to, { network, force });
       process.stdout.write(`${to}\n${written.map((one) => `  ${totals(one)}\n`).join("")}`);
@@ -60,6 +61,17 @@ export function convertCommand(): Command {
     const text = json ? JSON.stringify({ path, networks: listed }, null, 2) : [path, ...listed.map(asText)].join("\n");
     process.stdout.write(`${text}\n`);
   });
+}
+
+/** @param flags those that change nothing with `--list`, or without it */
+function refuseUnused(flags: Readonly<Record<string, string | boolean | undefined>>, list: boolean): void {
+  const given = Object.entries(flags).filter(([, value]) => value !== undefined && value !== false);
+  const rule = list ? "must be left out with --list" : "needs --list";
+  if (given.length === 0) return;
+  throw fault(
+    "usage",
+    given.map(([flag, got]) => ({ where: `--${flag}`, rule, got })),
+  );
 }
 
 function totals({ name, tensors, elements, bytes }: NetworkListing): string {

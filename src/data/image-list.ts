@@ -57,6 +57,9 @@ const parallel = 64;
 const splitNames = ["train", "test", "val"] as const;
 /** Number of kinds of files that are named where some are passed over. */
 const mostKinds = 5;
+/** What to do where a split really has no image of a class. */
+const lists =
+  "add images of it, or name all in train.csv and test.csv with a classes.txt, where a split may lack a class";
 const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 
 /** True if there is a `train` folder with a folder in it. */
@@ -198,7 +201,14 @@ function checkSameClasses(splits: readonly ClassFolders[]): void {
     const own = new Set(classes);
     const missing = all.filter((name) => !own.has(name));
     if (missing.length === 0) return [];
-    return [{ where: folder, rule: `${names} must have the same classes`, got: `no folder for ${missing.join(", ")}` }];
+    return [
+      {
+        where: folder,
+        rule: `${names} must have the same classes`,
+        got: `no folder for ${missing.join(", ")}`,
+        next: lists,
+      },
+    ];
   });
   if (faults.length > 0) throw fault("input", faults);
 }
@@ -219,7 +229,8 @@ async function listSplit(
     for (const other of visible.filter((file) => !isImageName(file))) add(passedOver, kindOf(other));
     if (kept.length === 0) {
       const rule = `must hold at least one image (${[...extensions].join(", ")})`;
-      faults.push({ where: join(dataDir, split, name), rule, got: `${visible.length} other files or folders` });
+      const where = join(dataDir, split, name);
+      faults.push({ where, rule, got: `${visible.length} other files or folders`, next: lists });
     }
     const names = kept.map((file) => join(split, name, file));
     parts.push(FileList.of(dataDir, names, new Int32Array(kept.length).fill(parts.length)));

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { readState } from "../checkpoints/checkpoint.ts";
 import type { StageName } from "../options/stage-options.ts";
+import { nearestExisting } from "../utils/make-missing.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import type { Experiment, ExperimentStage } from "./experiment-file.ts";
 import { type Rehearsed, rehearse } from "./rehearse.ts";
@@ -90,7 +91,7 @@ function totalText(plan: readonly PlannedStage[], folder: string): string {
   const steps = sum(({ left, stepsPerEpoch }) => Math.round(left * stepsPerEpoch));
   const seconds = sum(({ left, stepsPerEpoch, secondsPerStep }) => left * stepsPerEpoch * secondsPerStep);
   const bytes = checkpointsAtMost * sum((one) => one.bytes);
-  const { bavail, bsize } = statfsSync(existing(path.resolve(folder)));
+  const { bavail, bsize } = statfsSync(nearestExisting(folder));
   return [
     `in all ${steps} steps, about ${duration(seconds)}, without tests after epochs and the evaluation at the end`,
     `disk: up to ${size(bytes)} of ${size(bavail * bsize)} that are free`,
@@ -99,11 +100,6 @@ function totalText(plan: readonly PlannedStage[], folder: string): string {
 
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
-/** The nearest folder that is there. */
-function existing(folder: string): string {
-  return existsSync(folder) ? folder : existing(path.dirname(folder));
 }
 
 /** "40 s", "12 min", "3.5 h" */

@@ -24,7 +24,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fault, type PatchDropError } from "../errors.ts";
-import { makeMissing } from "../utils/make-missing.ts";
+import { makeMissing, nearestExisting } from "../utils/make-missing.ts";
 import { remedyFor } from "../utils/system-error.ts";
 
 /** Begins the name of every temporary file, so that what a crash left can be found: {@link removeTemporaries}. */
@@ -144,7 +144,7 @@ export function systemFault(what: string, path: string, needed: number, error: u
 /** Whether there is room for files at all where a folder is: /proc and its like have none. */
 function holdsFiles(folder: string): boolean {
   try {
-    return statfsSync(folder).blocks > 0;
+    return statfsSync(nearestExisting(folder)).blocks > 0;
   } catch {
     return true; // the failure itself says more
   }

@@ -5,6 +5,13 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
+/** The folder, or the nearest above it that is there. */
+export function nearestExisting(path: string): string {
+  let at = resolve(path);
+  while (!existsSync(at)) at = dirname(at);
+  return at;
+}
+
 /** Makes a folder and those above it, where they are missing. Throws what Node throws. */
 export function makeMissing(path: string): void {
   const missing: string[] = [];

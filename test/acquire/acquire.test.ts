@@ -201,6 +201,24 @@ it("a picture has no place on the Earth: no order, no geometry, no saving of byt
   ).toBe(0);
 });
 
+it("what a picture has no use for is not ignored", async () => {
+  const picture = at("plain.png");
+  await sharp(scene.pixels, { raw: { width: 101, height: 75, channels: 3 } })
+    .png()
+    .toFile(picture);
+  const said = (given: object) =>
+    expect(acquire(picture, brightPolicy, { ...choices, out: at("refused"), ...given })).rejects;
+  await said({ bands: [3, 2, 1], scale: [0, 100] }).toMatchObject({
+    kind: "usage",
+    message: [
+      `--bands: must be left out for ${picture}, which is no TIFF, got 3,2,1`,
+      `--scale: must be left out for ${picture}, which is no TIFF, got 0,100`,
+    ].join("\n"),
+  });
+  expect(readdirSync(folder)).not.toContain("refused");
+  rmSync(picture);
+});
+
 it("what goes wrong leaves nothing, and nothing is written over", async () => {
   const before = readdirSync(folder).sort();
   const stopping = { ...silentReporter, stopping: () => "SIGINT" as const };

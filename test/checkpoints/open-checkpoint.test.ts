@@ -1,11 +1,17 @@
 /** Which network of a checkpoint is meant, which checkpoint of a folder, and what names its weights. */
 
 import { createHash } from "node:crypto";
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { networksHash, shortHash } from "../../src/checkpoints/networks-hash.ts";
-import { networkOf, openCheckpoint, savedNetwork } from "../../src/checkpoints/open-checkpoint.ts";
+import {
+  configOfCheckpoint,
+  networkOf,
+  openCheckpoint,
+  pathOfCheckpoint,
+  savedNetwork,
+} from "../../src/checkpoints/open-checkpoint.ts";
 import { compareConfigs, type RunConfig } from "../../src/checkpoints/run-config.ts";
 import { linkedName, listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
 import type { JsonObject } from "../../src/files/json.ts";
@@ -51,6 +57,19 @@ describe("openCheckpoint", () => {
     rmSync(at("run", "config.json"));
     mkdirSync(at("run", "checkpoints"));
     expect(message()).toBe(`${at("run")}: the run has made no checkpoint yet; let it train longer`);
+  });
+
+  it("refuses a run folder whose configuration was changed, and not a checkpoint in it", () => {
+    runWith(1);
+    const file = at("run", "config.json");
+    const text = readFileSync(file, "utf8");
+    writeFileSync(file, text.replace(/"created": "2/, '"created": "3'));
+    const checkpoint = at("run", "checkpoints", save(1).name);
+    const next = `restore it: state.json of a checkpoint holds the same as config; or name a checkpoint by itself, such as ${checkpoint}`;
+    for (const open of [openCheckpoint, configOfCheckpoint, pathOfCheckpoint]) {
+      expect(refusal(() => open(at("run"))).message).toBe(`${file}: does not match its own checksum; ${next}`);
+      open(checkpoint);
+    }
   });
 
   it("names the newest checkpoint of a run without links", () => {

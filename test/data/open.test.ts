@@ -86,6 +86,18 @@ describe("openDataSplits", () => {
     expect(new Set(image)).toEqual(new Set([255]));
   });
 
+  it("says what it passes over among class folders", async () => {
+    const dataDir = await newFolder();
+    for (const name of ["train/a/1.png", "train/a/2.bmp", "train/notes.txt", "test/a/1.png"]) {
+      await mkdir(join(dataDir, name, ".."), { recursive: true });
+      await writeFile(join(dataDir, name), "");
+    }
+    const said: string[] = [];
+    await openDataSplits({ dataDir, imageSize: 14, say: (text) => said.push(text) });
+    const images = "images lie in class folders and end in .jpg, .jpeg, .png, .webp, .tif, .tiff";
+    expect(said).toEqual([`${dataDir}: passed over: 1 .txt beside the class folders, 1 .bmp; ${images}`]);
+  });
+
   it("says what it looked for", async () => {
     const dataDir = await newFolder();
     const error = await failure({ dataDir, imageSize: 32 });
@@ -120,6 +132,14 @@ describe("openDataSplits", () => {
   it("refuses CIFAR and the scenes for a model of another size", async () => {
     const error = await failure({ dataset: "synthetic", imageSize: 112 });
     expect(error.message).toContain("--dataset synthetic: has images of 32 × 32, the model takes 112 × 112");
+    expect(error.exitCode).toBe(2);
+  });
+
+  it("refuses a folder beside a data set that needs none, and would not be looked at", async () => {
+    const error = await failure({ dataset: "synthetic", dataDir: folder, imageSize: 32 });
+    expect(error.message).toBe(
+      `--data_dir: must be left out with --dataset synthetic, which needs no files, got ${folder}; or give --dataset folder, csv or cifar10`,
+    );
     expect(error.exitCode).toBe(2);
   });
 

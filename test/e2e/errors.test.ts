@@ -366,14 +366,14 @@ describe("data", () => {
       expectError(
         await train(place),
         3,
-        `${join(place, "test")}: train and test must have the same classes, got no folder for class1`,
+        `${join(place, "test")}: train and test must have the same classes, got no folder for class1; add images of it, or name all in train.csv and test.csv with a classes.txt, where a split may lack a class`,
       );
       mkdirSync(join(place, "test", "class1"));
       expectError(
         await train(place),
         3,
         new RegExp(
-          `^${join(place, "test", "class1")}: must hold at least one image \\(\\.jpg, .*\\), got 0 other files or folders$`,
+          `^${join(place, "test", "class1")}: must hold at least one image \\(\\.jpg, .*\\), got 0 other files or folders; add images of it, .*$`,
         ),
       );
     },

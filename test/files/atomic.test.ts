@@ -1,4 +1,13 @@
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
@@ -159,6 +168,17 @@ describe("makeFolder", () => {
       expect(() => makeFolder(place)).toThrow(`${place}: could not be made (E`);
     }
   });
+
+  it("refuses a file in its place", () => {
+    writeFileSync(join(folder, "file"), "");
+    expect(() => makeFolder(join(folder, "file"))).toThrow("/file: could not be made (EEXIST: ");
+  });
+});
+
+it.runIf(existsSync("/proc/self"))("says of a file system without files that it is one", () => {
+  expect(() => writeFolderAtomic("/proc/x", new Map())).toThrow(
+    /^\/proc\/x: could not be written \(ENOENT: no such file or directory, mkdir\): it lies in a file system that holds no files; give a place on a disk$/,
+  );
 });
 
 describe("removal", () => {

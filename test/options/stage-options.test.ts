@@ -98,6 +98,52 @@ describe("defaults by model", () => {
   });
 });
 
+describe("options that do not go together", () => {
+  const values = (flag: string) => `give --estimator values --reward priced, or leave --${flag} out`;
+  const lowNext = "leave it out: the low resolution has no patches to drop";
+  const cycle = "must be left out with --schedule onecycle, whose learning rate falls at the end";
+  const cycleNext = "give --schedule constant, or fewer --max_epochs";
+
+  it.each<[StageName, Record<string, unknown>, { where: string; rule: string; got: unknown; next: string }[]]>([
+    [
+      "classifier_training",
+      { stream_id: "LR", random_masks: 0.5 },
+      [{ where: "random_masks", rule: "needs --stream_id HR", got: 0.5, next: lowNext }],
+    ],
+    ["finetune", { patience: 3, schedule: "onecycle" }, [{ where: "patience", rule: cycle, got: 3, next: cycleNext }]],
+    [
+      "pretrain",
+      { rounds: 4, judges: ["a", "b"], patience: 2, schedule: "onecycle" },
+      [
+        { where: "patience", rule: cycle, got: 2, next: cycleNext },
+        { where: "rounds", rule: "must be 1 with --estimator self_critical", got: 4, next: values("rounds") },
+        { where: "judges", rule: "needs --estimator values", got: "--estimator self_critical", next: values("judges") },
+      ],
+    ],
+  ])("are refused all at once, where they stand: %s with %j", (stage, given, faults) => {
+    const at = (prefix: string) => faults.map((one) => ({ ...one, where: `${prefix}${one.where}` }));
+    expect(faultsOf(() => parseOptions(stage, { ...needed[stage], ...given }, "x.yaml: "))).toEqual(at("x.yaml: "));
+    expect(faultsOf(() => parseOptions(stage, { ...needed[stage], ...given }))).toEqual(at("--"));
+  });
+
+  it("are taken one without the other", () => {
+    for (const given of [
+      { patience: 3 },
+      { schedule: "onecycle" },
+      { rounds: 1 },
+      { rounds: 4, estimator: "values" },
+    ]) {
+      expect(parseOptions("pretrain", { ...needed.pretrain, ...given })).toMatchObject(given);
+    }
+    expect(parseOptions("classifier_training", { random_masks: 0.5 })).toMatchObject({ random_masks: 0.5 });
+  });
+
+  it("are refused where they come from a checkpoint", () => {
+    const options = of("R32_C10", { ...parseOptions("pretrain", needed.pretrain), rounds: 4 });
+    expect(faultsOf(() => withModelDefaults("pretrain", options))).toMatchObject([{ where: "--rounds", got: 4 }]);
+  });
+});
+
 describe("parseOptions", () => {
   it.each(["pretrain", "finetune", "finetune2stream"] as const)(
     "of %s refuses an alpha that learns nothing",

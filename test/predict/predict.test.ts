@@ -127,6 +127,17 @@ it("refuses bytes that are no whole images, and masks of other images", async ()
     kind: "usage",
     message: "low: must be as many images as the others, 2, got 1",
   });
+  // A program in JavaScript gives what it likes.
+  const floats = new Float32Array(two.length) as never;
+  await expect(run.predict(floats)).rejects.toThrow("images: must be a Uint8Array, got Float32Array");
+  await expect(run.classify(two, new Float32Array(32) as never, low)).rejects.toThrow(
+    "mask: must be a Uint8Array of 0 and 1, got Float32Array",
+  );
+  await expect(run.classify(two, new Uint8Array(32).fill(2, 5), low)).rejects.toThrow("of 0 and 1, got 2");
+  expect(() => run.seen(images(1, 32), new Uint8Array(32))).toThrow(
+    "mask: must have 16 patches, as the images, got 32",
+  );
+  expect(() => run.seen(floats, new Uint8Array(32))).toThrow("images: must be a Uint8Array, got Float32Array");
   expect(await run.classify(two, new Uint8Array(32), low)).toHaveLength(2 * 3);
   await run.free();
 });

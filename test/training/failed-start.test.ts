@@ -106,6 +106,11 @@ describe("a run that cannot be opened", () => {
     expect(message).toContain("resnet_hr: must know the 2 classes of the data, got 3");
   });
 
+  it("leaves no tensor: a choice of patches where nothing chooses", async () => {
+    const message = await cleanRefusal(() => openPredictor(run("hr"), { threads: 1, budget: 3 }));
+    expect(message).toMatch(/^--budget: needs a run with a policy, got .*hr/);
+  });
+
   it("leaves no tensor: to evaluate, for a file of weights of another model", async () => {
     const data_dir = await runs.makeFolder();
     const message = await cleanRefusal(() => evaluate(run("agent.safetensors"), { model: "R8_Scenes", data_dir }));

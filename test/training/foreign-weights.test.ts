@@ -92,6 +92,14 @@ describe("a classifier", () => {
     expect(files(what)).toEqual(files("from plain"));
   });
 
+  it("with a prefix before some of its names is told what is wrong with them", async () => {
+    const some = [...plain].map(([name, tensor]) => [name.startsWith("fc.") ? `head.${name}` : name, tensor] as const);
+    writeFileSync(runs.at("some.safetensors"), encodeSafetensors(new Map(some)));
+    await expect(evaluated("some.safetensors")).rejects.toThrow(
+      "got 2 missing, e.g. fc.weight; 2 unknown, e.g. head.fc.weight; 2 names begin with head. or another prefix that the others lack: save all without it",
+    );
+  });
+
   it("of a file that holds its average too is evaluated without it, and starts without it, and both say so", async () => {
     const average = new Map([["fc.bias", plain.get("fc.bias")!]]);
     const path = runs.at("timm.pth");

@@ -15,15 +15,14 @@ import type { Network } from "../../src/nn/layers.ts";
 import { Optimizer } from "../../src/nn/optimizer.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
-import { type ClassifierOptions, parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
+import { parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, full, zeros } from "../../src/tensor/tensor.ts";
-import { classifierStep, classifierTraining } from "../../src/training/classifier-training.ts";
+import { classifierStep } from "../../src/training/classifier-training.ts";
 import { finetuneStep } from "../../src/training/finetune.ts";
 import { FoldJudges } from "../../src/training/fold-judges.ts";
 import type { Batch, StepNumbers } from "../../src/training/learning.ts";
 import { pretrainStep } from "../../src/training/pretrain.ts";
-import type { Setting } from "../../src/training/setting.ts";
 import { valueStep } from "../../src/training/value-step.ts";
 import { Random } from "../../src/utils/random.ts";
 import { noiseBatch, stageCase, tinyModel } from "./cases.ts";
@@ -154,13 +153,6 @@ describe("random masks", () => {
     expect(correct).toHaveLength(2);
     expect(mask).toEqual(Array(2 * grid.patches).fill(1));
     for (const used of [policy.parameters, classifier.parameters, optimizer]) used.free();
-  });
-
-  it("are refused for the low resolution, which has no patches", async () => {
-    const options = { ...parseOptions("classifier_training", { stream_id: "LR", random_masks: 0.5 }) };
-    await expect(classifierTraining(options as ClassifierOptions, {} as Setting)).rejects.toThrow(
-      "--random_masks: needs --stream_id HR, got 0.5; leave it out: the low resolution has no patches to drop",
-    );
   });
 });
 
