@@ -6,12 +6,13 @@ import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { fault } from "../errors.ts";
 import { networksIn } from "../inference/open-run.ts";
+import { confusionsOf } from "../method/class-metrics.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { evaluateMasks, everyPatch } from "./evaluate-masks.ts";
 import { evaluatePolicy } from "./evaluate-policy.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "./evaluated-run.ts";
-import type { EvaluationRow, RunEvaluation } from "./evaluation.ts";
+import type { ClassDetails, EvaluationRow, RunEvaluation } from "./evaluation.ts";
 
 /**
  * Evaluates the checkpoint of `options.load`.
@@ -28,7 +29,10 @@ export function evaluateRun(
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(checkpoint, options);
   return withEvaluatedRun(checkpoint, options, { reporter, data }, async (evaluated) => {
     const described = describe(evaluated, options);
-    if (!evaluated.run.hasPolicy) return { ...described, rows: [await classifierRow(evaluated)] };
+    if (!evaluated.run.hasPolicy) {
+      const { row, details: found } = await evaluateClassifier(evaluated);
+      return { ...described, rows: [row], classifierDetails: details ? found : undefined };
+    }
     const { details: found, ...rest } = await evaluatePolicy(evaluated, options);
     return { ...described, ...rest, details: details ? found : undefined };
   });
@@ -49,11 +53,18 @@ function describe({ checkpoint, run, split: { name, length } }: EvaluatedRun, { 
 }
 
 /** A run of one classifier. */
-async function classifierRow(evaluated: EvaluatedRun): Promise<EvaluationRow> {
+async function evaluateClassifier(evaluated: EvaluatedRun): Promise<{ row: EvaluationRow; details: ClassDetails }> {
   const { run, split } = evaluated;
-  const [{ metrics }] = await evaluateMasks(split, evaluated, [everyPatch]);
+  const [{ metrics, classes, predictions }] = await evaluateMasks(split, evaluated, [everyPatch]);
   const { accuracy } = metrics.metrics();
-  return run.seesHigh
-    ? { name: "HR classifier, all patches", kind: "baseline", accuracy, patches: run.model.grid.patches }
-    : { name: "LR classifier, no patches", kind: "baseline", accuracy, patches: 0 };
+  const [name, patches] = run.seesHigh
+    ? ["HR classifier, all patches", run.model.grid.patches]
+    : ["LR classifier, no patches", 0];
+  const byClass = classes.results().map((result, label) => {
+    return { name: split.classes[label], images: result.images, accuracy: result.accuracy, patches };
+  });
+  return {
+    row: { name, kind: "baseline", accuracy, patches },
+    details: { classes: byClass, confusions: confusionsOf(split.labels, predictions) },
+  };
 }
