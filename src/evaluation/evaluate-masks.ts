@@ -15,6 +15,7 @@ import { countPatches } from "../method/grid.ts";
 import { type BatchResult, MetricAccumulator } from "../method/metrics.ts";
 import { type RewardOptions, reward } from "../method/reward.ts";
 import { classification } from "../method/task.ts";
+import { argmax, cast } from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
 import { type Reporter, Stopped } from "../utils/reporter.ts";
@@ -68,6 +69,8 @@ export interface Verdict {
   readonly classes: ClassAccumulator;
   /** 1 for an image that is classified correctly, [N]. */
   readonly right: Uint8Array;
+  /** The labels that the classifier chose, [N]. */
+  readonly predictions: Int32Array;
   /** Patches taken, [N]. */
   readonly counts: Uint16Array;
 }
@@ -86,22 +89,24 @@ export async function evaluateMasks(
     metrics: new MetricAccumulator(),
     classes: new ClassAccumulator(run.classes.length, patches),
     right: new Uint8Array(images),
+    predictions: new Int32Array(images),
     counts: new Uint16Array(images),
   }));
   await forEachBatch(split, evaluating, { ...passing, passes: masks.length }, async (held, batch, passed) => {
     const { first, labels } = batch;
     const looked = { held, first, count: labels.length, patches };
     // Masks that agree on a whole batch, as baselines do on none and on all patches, are classified once.
-    const known = new Map<string, BatchResult>();
+    const known = new Map<string, PredictedBatch>();
     for (const [n, maskOf] of masks.entries()) {
       const taken = await maskOf(looked);
       const key = Buffer.from(taken).toString("latin1");
       const result = known.get(key) ?? resultOf(evaluating, await held.logits(taken), labels, taken);
       known.set(key, result);
-      const { metrics, classes, right, counts } = verdicts[n];
+      const { metrics, classes, right, predictions, counts } = verdicts[n];
       metrics.add(result);
       classes.add(labels, result.correct, taken);
       right.set(result.correct, first);
+      predictions.set(result.predictions, first);
       counts.set(countsOf(taken, patches), first);
       await passed();
     }
@@ -132,21 +137,27 @@ function countsOf(masks: Uint8Array, patches: number): Uint16Array {
   return Uint16Array.from({ length: masks.length / patches }, (_, b) => of(b));
 }
 
+interface PredictedBatch extends BatchResult {
+  /** The labels that the classifier chose, [B]. */
+  readonly predictions: Int32Array;
+}
+
 /** What the metrics take of a batch; of a classifier alone, neither masks nor rewards. */
 function resultOf(
   { run, rewarding }: Evaluating,
   scores: Float32Array,
   labels: Int32Array,
   masks: Uint8Array,
-): BatchResult {
+): PredictedBatch {
   return scope(() => {
     const logits = fromArray(scores, [labels.length, run.classes.length]);
     const targets = fromArray(BigInt64Array.from(labels, BigInt), [labels.length]);
     const right = classification.right(logits, targets);
-    if (rewarding === undefined) return { correct: right.toFloat32() };
+    const predictions = cast(argmax(logits, 1), "int32").toInt32();
+    if (rewarding === undefined) return { correct: right.toFloat32(), predictions };
     const mask = fromArray(Float32Array.from(masks), [labels.length, masks.length / labels.length]);
     const earned = reward({ right, mask, logits, targets }, rewarding);
-    return { correct: right.toFloat32(), mask: mask.toFloat32(), reward: earned.toFloat32() };
+    return { correct: right.toFloat32(), predictions, mask: mask.toFloat32(), reward: earned.toFloat32() };
   });
 }
 

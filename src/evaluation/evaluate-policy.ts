@@ -9,6 +9,8 @@ import { choiceFile, type Measured, writeChoice } from "../checkpoints/stored-ch
 import type { Dataset } from "../data/dataset.ts";
 import { assertWritable } from "../files/atomic.ts";
 import { asTested, type Choice, type Looked, meanEntropy } from "../method/budget.ts";
+import { confusionsOf } from "../method/class-metrics.ts";
+import { rewardName } from "../method/reward.ts";
 import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { bootstrapMeans } from "../utils/bootstrap.ts";
@@ -44,6 +46,7 @@ export async function evaluatePolicy(
   const rows = rowsOf(
     [own, ...others.slice(0, masks.length)],
     `policy (${checkpoint.config.stage})${suffixOf(choice)}`,
+    evaluated.rewarding && rewardName(evaluated.rewarding),
   );
   const lowAlone = await lowAccuracy(evaluated, options);
   if (lowAlone !== undefined) {
@@ -91,15 +94,16 @@ function suffixOf(choice: Choice): string {
   return isAsTested ? "" : `, ${choiceText(choice)}`;
 }
 
-function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
+function rowsOf(verdicts: readonly Verdict[], policy: string, rewardName: string | undefined): EvaluationRow[] {
   const baselines = baselineNames.map((name) => name + sameNumber);
   const names = [policy, ...baselines, ...rivalNames.map((name) => name + sameMean), "all patches"];
   const [{ right: own }, ...others] = verdicts;
   const differences = others.map(({ right }) => Float32Array.from(own, (mine, i) => mine - right[i]));
   const gains = bootstrapMeans(differences);
-  return names.map((name, i) =>
-    i === 0 ? rowOf(name, "policy", verdicts[i]) : { ...rowOf(name, "baseline", verdicts[i]), gain: gains[i - 1] },
-  );
+  return names.map((name, i) => {
+    const row = { ...rowOf(name, i === 0 ? "policy" : "baseline", verdicts[i]), rewardName };
+    return i === 0 ? row : { ...row, gain: gains[i - 1] };
+  });
 }
 
 function rowOf(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict): EvaluationRow {
@@ -172,11 +176,12 @@ class Noted implements Looked {
 }
 
 function detailsOf(split: Dataset, looked: Looked, verdict: Verdict, seed: number): PolicyDetails {
-  const { metrics, classes, right, counts } = verdict;
+  const { metrics, classes, right, predictions, counts } = verdict;
   const { distinct_masks: distinctMasks = 0, commonest_mask: commonestMask = 0 } = metrics.metrics();
   const imagesByPatches = Array.from({ length: looked.patches + 1 }, (_, n) => counts.filter((c) => c === n).length);
   return {
     classes: classes.results().map((result, label) => ({ name: split.classes[label], ...result })),
+    confusions: confusionsOf(split.labels, predictions),
     health: { entropyBits: meanEntropy(looked), distinctMasks, commonestMask, imagesByPatches },
     examples: findExamples(right, counts, seed),
   };

@@ -4,6 +4,7 @@
  */
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { networksIn } from "../inference/open-run.ts";
+import { confusionsOf } from "../method/class-metrics.ts";
 import { refuseChoice } from "../options/choice-options.ts";
 import { type EvalOptions, evalSchema } from "../options/eval-options.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
@@ -11,7 +12,7 @@ import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { evaluateMasks, everyPatch } from "./evaluate-masks.ts";
 import { evaluatePolicy } from "./evaluate-policy.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "./evaluated-run.ts";
-import type { EvaluationRow, RunEvaluation } from "./evaluation.ts";
+import type { ClassDetails, EvaluationRow, RunEvaluation } from "./evaluation.ts";
 
 /** Options that change nothing of a classifier by itself, beside those that say how to choose. */
 const ofPolicies = ["target_patches", "target_accuracy", "sweep", "ckpt_lr_cl", "ckpt_hr_cl"] as const;
@@ -34,7 +35,10 @@ export function evaluateRun(
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(options, checkpoint.path, ofPolicies);
   return withEvaluatedRun(checkpoint, options, { reporter, data }, async (evaluated) => {
     const described = describe(evaluated, options);
-    if (!evaluated.run.hasPolicy) return { ...described, rows: [await classifierRow(evaluated)] };
+    if (!evaluated.run.hasPolicy) {
+      const { row, details: found } = await evaluateClassifier(evaluated);
+      return { ...described, rows: [row], classifierDetails: details ? found : undefined };
+    }
     const { details: found, ...rest } = await evaluatePolicy(evaluated, options);
     return { ...described, ...rest, details: details ? found : undefined };
   });
@@ -47,11 +51,18 @@ function describe({ checkpoint, run, split: { name, length } }: EvaluatedRun, { 
 }
 
 /** A run of one classifier. */
-async function classifierRow(evaluated: EvaluatedRun): Promise<EvaluationRow> {
+async function evaluateClassifier(evaluated: EvaluatedRun): Promise<{ row: EvaluationRow; details: ClassDetails }> {
   const { run, split } = evaluated;
-  const [{ metrics }] = await evaluateMasks(split, evaluated, [everyPatch]);
+  const [{ metrics, classes, predictions }] = await evaluateMasks(split, evaluated, [everyPatch]);
   const { accuracy } = metrics.metrics();
-  return run.seesHigh
-    ? { name: "HR classifier, all patches", kind: "baseline", accuracy, patches: run.model.grid.patches }
-    : { name: "LR classifier, no patches", kind: "baseline", accuracy, patches: 0 };
+  const [name, patches] = run.seesHigh
+    ? ["HR classifier, all patches", run.model.grid.patches]
+    : ["LR classifier, no patches", 0];
+  const byClass = classes.results().map((result, label) => {
+    return { name: split.classes[label], images: result.images, accuracy: result.accuracy, patches };
+  });
+  return {
+    row: { name, kind: "baseline", accuracy, patches },
+    details: { classes: byClass, confusions: confusionsOf(split.labels, predictions) },
+  };
 }

@@ -3,7 +3,7 @@
 import type { Measured, StoredChoice } from "../checkpoints/stored-choice.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import type { Choice } from "../method/budget.ts";
-import type { ClassResult } from "../method/class-metrics.ts";
+import type { ClassResult, Confusion } from "../method/class-metrics.ts";
 import type { Interval } from "../utils/bootstrap.ts";
 import type { Examples } from "./examples.ts";
 import type { SweepSeries } from "./sweep.ts";
@@ -23,6 +23,8 @@ export interface EvaluationRow {
   /** Number of distinct masks. */
   distinctMasks?: number | undefined;
   reward?: number | undefined;
+  /** Which one that is, see `rewardName`. */
+  rewardName?: string | undefined;
   /** Of a baseline: the policy's accuracy above it, with its paired interval of 95 %. */
   gain?: Interval | undefined;
 }
@@ -42,7 +44,10 @@ export interface RunEvaluation {
   /** How the policy's patches were chosen, where a flag said it. */
   choice?: EvaluatedChoice | undefined;
   sweep?: PolicySweep | undefined;
+  /** Of a policy. */
   details?: PolicyDetails | undefined;
+  /** The same of a classifier, as far as it has such. */
+  classifierDetails?: ClassDetails | undefined;
 }
 
 export interface EvaluatedChoice {
@@ -61,8 +66,16 @@ export interface PolicySweep {
   series: SweepSeries[];
 }
 
+/** What there is to say about any run, class by class. */
+export interface ClassDetails {
+  /** By label, [K]. */
+  classes: readonly (Pick<ClassResult, "images" | "accuracy" | "patches"> & { name: string })[];
+  /** Which classes are taken for which; unknown to evaluations of before. */
+  confusions?: readonly Confusion[];
+}
+
 /** What there is to say about a policy beyond the rows of a table. */
-export interface PolicyDetails {
+export interface PolicyDetails extends ClassDetails {
   /** By label, [K]. */
   classes: readonly (ClassResult & { name: string })[];
   health: PolicyHealth;

@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import type { PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
+import type { EvaluationRow, PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
 import { sameNumber } from "../evaluation/masks.ts";
 import { sameMean } from "../evaluation/rivals.ts";
 import { showImages } from "../evaluation/show-images.ts";
@@ -14,7 +14,7 @@ import type { EvalOptions } from "../options/eval-options.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
 import type { MetricRecord, StageRecords } from "../report/learning-curves.ts";
 import type { PageInput, RunFacts } from "../report/page.ts";
-import type { PolicyReport } from "../report/policies.ts";
+import type { Compared, PolicyReport } from "../report/policies.ts";
 import { sweepChart } from "../report/sweep-table.ts";
 import type { TradeoffSeries } from "../report/tradeoff.ts";
 import { metricsName, readMetrics } from "../run/metric-log.ts";
@@ -63,12 +63,19 @@ export async function gatherPage(
     title,
     summary,
     table: { rows: tableOf(runs) },
-    stages: [...curves],
+    stages: curves.map((stage) => {
+      const own = runs.find(({ name }) => name === stage.name);
+      return { ...stage, rewardName: own?.evaluation.rows[0].rewardName };
+    }),
     headrooms: runs.flatMap(({ name, evaluation }) => {
       const table = readHeadroom(evaluation.checkpoint);
       return table === undefined ? [] : [{ name, table }];
     }),
     policies,
+    classes: runs.flatMap(({ name, evaluation: { details, classifierDetails } }) => {
+      const found = details ?? classifierDetails;
+      return found === undefined ? [] : [{ name, classes: found.classes, confusions: found.confusions ?? [] }];
+    }),
     runs: runs.map(factsOf),
     command,
     generated: new Date(),
@@ -114,14 +121,21 @@ function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): Policy
 }
 
 /** The policy beside the best of what needs no policy; of an evaluation of before, beside the best mask of the same number. */
-function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline"> {
+function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline" | "sameNumber"> {
+  const best = (suffix: string) => {
+    const compared = rows.filter(({ name }) => name.endsWith(suffix));
+    return compared.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
+  };
   const suffix = rows.some(({ name }) => name.endsWith(sameMean)) ? sameMean : sameNumber;
-  const compared = rows.filter(({ name }) => name.endsWith(suffix));
-  const best = compared.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
   return {
     accuracy: rows[0].accuracy,
-    bestBaseline: { name: best.name.slice(0, -suffix.length), accuracy: best.accuracy, gain: best.gain },
+    bestBaseline: comparedWith(best(suffix), suffix),
+    sameNumber: comparedWith(best(sameNumber), sameNumber),
   };
+}
+
+function comparedWith({ name, accuracy, gain }: EvaluationRow, suffix: string): Compared {
+  return { name: name.slice(0, name.length - suffix.length), accuracy, gain };
 }
 
 const groups: readonly (readonly [keyof PolicyDetails["examples"], string])[] = [

@@ -10,6 +10,29 @@ export interface ClassResult {
   readonly patchUse: readonly number[];
 }
 
+/** How often images of one class were taken for another. */
+export interface Confusion {
+  readonly label: number;
+  readonly prediction: number;
+  readonly images: number;
+}
+
+/** Every pair of thirty classes: more are not listed. */
+const mostConfusions = 30 * 29;
+
+/** Those that there were, the commonest first. Both arguments are [N]. */
+export function confusionsOf(labels: ArrayLike<number>, predictions: ArrayLike<number>): Confusion[] {
+  const counts = new Map<string, Confusion>();
+  for (let i = 0; i < labels.length; i++) {
+    const [label, prediction] = [labels[i], predictions[i]];
+    if (label === prediction) continue;
+    const key = `${label} ${prediction}`;
+    counts.set(key, { label, prediction, images: (counts.get(key)?.images ?? 0) + 1 });
+  }
+  const order = (a: Confusion, b: Confusion) => b.images - a.images || a.label - b.label || a.prediction - b.prediction;
+  return [...counts.values()].sort(order).slice(0, mostConfusions);
+}
+
 export class ClassAccumulator {
   readonly #images: Float64Array;
   readonly #right: Float64Array;

@@ -32,6 +32,8 @@ interface RewardNumbers {
 interface Rule {
   /** What it is, for the help. */
   readonly words: string;
+  /** Which of the numbers it depends on, as words. */
+  depends?(numbers: RewardNumbers): string;
   /** Each image's reward, [B]. */
   earned(outcome: Outcome, numbers: RewardNumbers): Tensor;
 }
@@ -41,6 +43,7 @@ export const rewards = {
   /** 1 − (|a|/P)² when right, else the penalty. */
   quadratic: {
     words: "the paper's",
+    depends: ({ penalty }) => `penalty ${penalty}`,
     earned({ right, mask }, { penalty }) {
       const share = ops.mean(mask, [1]);
       const earned = ops.shift(ops.neg(ops.mul(share, share)), 1);
@@ -55,6 +58,7 @@ export const rewards = {
   /** The label's probability − price·|a|: what a mask tells the classifier, less what it costs. */
   priced: {
     words: "the label's probability minus --price a patch",
+    depends: ({ price = 0 }) => `price ${price}`,
     earned({ logits, targets, mask }, { price = 0 }) {
       const labels = ops.view(targets, [-1, 1]);
       const probability = ops.view(ops.gather(ops.softmax(logits, 1), 1, labels), [-1]);
@@ -77,6 +81,12 @@ export function rewardingOf(
   driven?: DrivenPrice,
 ): RewardOptions {
   return { kind, penalty, price: driven?.price ?? price };
+}
+
+/** The same text for the same reward: "quadratic, penalty -5". */
+export function rewardName({ kind, ...numbers }: RewardOptions): string {
+  const rule: Rule = rewards[kind];
+  return [kind, ...(rule.depends === undefined ? [] : [rule.depends(numbers)])].join(", ");
 }
 
 /** R(a) of what came of masks, [B]. */

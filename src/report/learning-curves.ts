@@ -23,6 +23,8 @@ export interface MetricRecord {
 export interface StageRecords {
   /** E.g. "pretrain". */
   readonly name: string;
+  /** Which reward it learned by, see `rewardName`; none of a classifier. */
+  readonly rewardName?: string | undefined;
   readonly records: readonly MetricRecord[];
 }
 
@@ -86,7 +88,9 @@ async function metricChart(stage: StageRecords, metric: Metric): Promise<Markup[
     y: { label: null, domain: range(points), nice: true, grid: true, ticks: 5 },
     marks: curves.flatMap(({ points, style }) => seriesMarks(plot, points, withSymbols(style, points.length))),
   }));
-  return [html`<figure><figcaption>${metric.title}</figcaption>${svg}</figure>`];
+  const which =
+    metric.key === "reward" && stage.rewardName !== undefined ? ` (${stage.rewardName.replace(" -", " −")})` : "";
+  return [html`<figure><figcaption>${metric.title}${which}</figcaption>${svg}</figure>`];
 }
 
 /** A value that is not finite stays in as a gap of the line. */

@@ -2,10 +2,11 @@
  * The report of a run, or of several: one HTML page with everything in it. It loads nothing, needs no script, follows
  * the reader's light or dark scheme and prints. Made from plain data; where that comes from is not known here.
  */
+import { classSection, confusionSection, type RunClasses } from "./by-class.ts";
 import { type HeadroomTable, headroomSection } from "./headroom-table.ts";
 import { html, Markup } from "./html.ts";
 import { learningCurves, type StageRecords } from "./learning-curves.ts";
-import { type PolicyReport, policySections, type Section } from "./policies.ts";
+import { exampleSection, type PolicyReport, policySections, type Section } from "./policies.ts";
 import { styleSheet } from "./style.ts";
 import { htmlTable, type ResultTable } from "./table.ts";
 
@@ -36,6 +37,8 @@ export interface PageInput extends PageFrame {
   readonly headrooms: readonly { readonly name: string; readonly table: HeadroomTable }[];
   /** None for no sections. */
   readonly policies: readonly PolicyReport[];
+  /** Of policies and classifiers; none for no sections. */
+  readonly classes: readonly RunClasses[];
   readonly runs: readonly RunFacts[];
   /** The command line that made the results. */
   readonly command: string;
@@ -55,6 +58,9 @@ export async function renderPage(input: PageInput): Promise<string> {
     { heading: "Results", content: htmlTable(input.table) },
     ...(await headroomSections(input)),
     ...(await policySections(input.policies)),
+    ...(await classSection(input.policies, input.classes)),
+    ...confusionSection(input.classes),
+    ...(await exampleSection(input.policies)),
     ...(curves === undefined ? [] : [{ heading: "Learning curves", content: curves }]),
     { heading: "How this was made", content: origin(input) },
   ];
@@ -87,6 +93,7 @@ export function framed({ title, summary, generated }: PageFrame, sections: reado
 <h1>${title}</h1>
 <p class="summary">${summary}</p>
 <p class="about">${about}</p>
+${contents(sections)}
 </header>
 <div class="cards">
 ${sections.map(card)}
@@ -99,8 +106,23 @@ ${sections.map(card)}
   return page.toString();
 }
 
+function contents(sections: readonly Section[]): Markup {
+  const links = sections.map(({ heading }) => html`<li><a href="#${anchor(heading)}">${heading}</a></li>`);
+  return html`<nav class="contents" aria-label="Contents"><ul>${links}</ul></nav>`;
+}
+
+/** "Can looking pay?" is "can-looking-pay". */
+function anchor(heading: string): string {
+  return (
+    heading
+      .toLowerCase()
+      .match(/[a-z0-9]+/g)
+      ?.join("-") ?? ""
+  );
+}
+
 function card({ heading, content, width }: Section): Markup {
-  return html`<section class="card ${width ?? "whole"}">
+  return html`<section class="card ${width ?? "whole"}" id="${anchor(heading)}">
 <h2>${heading}</h2>
 ${content}
 </section>`;

@@ -86,6 +86,12 @@ export function wholeTicks(values: readonly number[]): number[] {
   return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
 }
 
+/** A chart for a page, drawn for a broad one and, with less width, for a phone, where a broad one's text would be too small. */
+export async function atBothWidths(draw: (width: "broad" | "slim") => Promise<Markup>): Promise<Markup> {
+  const [broad, slim] = await Promise.all([draw("broad"), draw("slim")]);
+  return html`<div class="broad">${broad}</div><div class="slim">${slim}</div>`;
+}
+
 /** Draws a chart. `label` is its alternative text; a chart without one is decoration and hidden from screen readers. */
 export async function drawn(label: string, options: (plot: PlotModule) => PlotOptions): Promise<Markup> {
   const [plot, { parseHTML }] = await Promise.all([import("@observablehq/plot"), import("linkedom")]);

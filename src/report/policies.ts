@@ -1,6 +1,6 @@
 /**
  * What a page shows of policies, several of them side by side: accuracy against patches, where the patches lie, whether
- * the policy looks at its images at all, and all that class by class.
+ * the policy looks at its images at all, and images. Classes: by-class.ts.
  */
 import type { Interval } from "../utils/bootstrap.ts";
 import { type GalleryGroup, gallery } from "./gallery.ts";
@@ -35,12 +35,17 @@ export interface HealthReport {
   /** Share of the images classified correctly, 0 … 1. */
   readonly accuracy: number;
   /** The best of what needs no policy, with the same mean number of patches: one fixed mask, a cascade. */
-  readonly bestBaseline: {
-    readonly name: string;
-    readonly accuracy: number;
-    /** The policy's accuracy above it, with a paired interval of 95 %; unknown to older evaluations. */
-    readonly gain?: Interval;
-  };
+  readonly bestBaseline: Compared;
+  /** The best of what takes as many patches of each image as the policy, elsewhere: fixed masks, random ones. */
+  readonly sameNumber: Compared;
+}
+
+/** What a policy is compared with. */
+export interface Compared {
+  readonly name: string;
+  readonly accuracy: number;
+  /** The policy's accuracy above it, with a paired interval of 95 %; unknown to older evaluations. */
+  readonly gain?: Interval;
 }
 
 export interface PolicyReport {
@@ -67,18 +72,19 @@ export interface Section {
 /** Of two or more policies each has its name above what is shown of it. */
 export async function policySections(policies: readonly PolicyReport[]): Promise<Section[]> {
   if (policies.length === 0) return [];
-  const examples = await Promise.all(
-    policies
-      .filter((policy) => policy.gallery.length > 0)
-      .map((policy) => titled(policies, policy, gallery(policy.gallery))),
-  );
   return [
     ...(await tradeoffs(policies)),
     { heading: "Which patches", content: patchUse(policies), ...widthOf(policies, "narrow") },
     { heading: "Does the policy look?", content: await health(policies) },
-    { heading: "By class", content: await byClass(policies) },
-    ...(examples.length > 0 ? [{ heading: "Examples", content: html`${examples}` }] : []),
   ];
+}
+
+/** Images of those policies that have some. */
+export async function exampleSection(policies: readonly PolicyReport[]): Promise<Section[]> {
+  const shown = policies.filter((policy) => policy.gallery.length > 0);
+  if (shown.length === 0) return [];
+  const examples = await Promise.all(shown.map((policy) => titled(policies, policy, gallery(policy.gallery))));
+  return [{ heading: "Examples", content: html`${examples}` }];
 }
 
 /** Of one policy, its chart and its heat map have room beside each other. */
@@ -91,7 +97,9 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
   const swept = policies.filter(({ tradeoff }) => tradeoff.length > 0);
   if (swept.length === 0) return [];
   const heading = "Accuracy against patches";
-  const note = html`<p class="note">${howToRead}</p>`;
+  const names = swept.map(({ name }) => name);
+  const whose = names.length === 1 ? `The line is that of ${names[0]}.` : `The lines are those of ${names.join(", ")}.`;
+  const note = html`<p class="note">${whose} ${howToRead}</p>`;
   if (policies.length === 1) {
     return [{ heading, content: html`${await tradeoffChart(swept[0].tradeoff)}${note}`, width: "wide" }];
   }
@@ -109,7 +117,7 @@ const howToRead =
 export const large = { width: 760, height: 360 };
 
 /** A column a policy, under its name. */
-function sideBySide(policies: readonly PolicyReport[], show: (policy: PolicyReport) => Markup): Markup {
+export function sideBySide(policies: readonly PolicyReport[], show: (policy: PolicyReport) => Markup): Markup {
   return html`<div class="side">${policies.map((policy) => html`<div>${nameOf(policies, policy)}${show(policy)}</div>`)}</div>`;
 }
 
@@ -137,16 +145,15 @@ const healthLines: readonly (readonly [string, (policy: PolicyReport) => string]
   ["distinct masks", ({ health: { distinctMasks } }) => distinctMasks.toLocaleString("en")],
   ["images with the commonest mask", ({ health: { commonestMask } }) => `${percent(commonestMask)} %`],
   ["entropy of a mask", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
-  [
-    "gain over what needs no policy",
-    ({ health: { accuracy, bestBaseline } }) => {
-      const { name, accuracy: its, gain } = bestBaseline;
-      const points = 100 * (accuracy - its);
-      const signed = gain === undefined ? `${points > 0 ? "+" : ""}${decimals(points, 1)}` : gainText(gain);
-      return `${signed.replaceAll("-", "−")} points (${name}: ${percent(its)} %)`;
-    },
-  ],
+  ["gain over what needs no policy", ({ health }) => gainOver(health, health.bestBaseline)],
+  ["gain by where they lie", ({ health }) => gainOver(health, health.sameNumber)],
 ];
+
+function gainOver({ accuracy }: HealthReport, { name, accuracy: its, gain }: Compared): string {
+  const points = 100 * (accuracy - its);
+  const signed = gain === undefined ? `${points > 0 ? "+" : ""}${decimals(points, 1)}` : gainText(gain);
+  return `${signed.replaceAll("-", "−")} points (${name}: ${percent(its)} %)`;
+}
 
 async function health(policies: readonly PolicyReport[]): Promise<Markup> {
   const blocks = await Promise.all(
@@ -160,16 +167,42 @@ async function health(policies: readonly PolicyReport[]): Promise<Markup> {
 <p class="note">Entropy is 0 bits where the policy is certain of every patch, and one bit per patch where it tosses coins.</p>`;
 }
 
-/** Looking is only worth something where it wins: different masks alone may be noise. */
-function healthVerdict({ health, patchUse: { length } }: PolicyReport): string {
-  const { commonestMask, distinctMasks, entropyBits, bestBaseline } = health;
+/**
+ * Looking is only worth something where it wins: different masks alone may be noise, and so may a gain whose interval
+ * reaches zero.
+ */
+function healthVerdict(policy: PolicyReport): string {
+  const { bestBaseline, sameNumber } = policy.health;
+  const objection = objectionOf(policy);
+  const isKnown = bestBaseline.gain !== undefined && sameNumber.gain !== undefined;
+  if (!isKnown) return `${objection ?? "It looks."} Whether that wins is not known: the evaluation has no intervals.`;
+  const won = [bestBaseline, sameNumber].map(isCertain);
+  if (objection !== undefined)
+    return `${objection} ${won.every(Boolean) ? "What it takes wins all the same." : rival(policy)}`;
+  if (won.every(Boolean)) return "It does: different images get different patches, and that wins.";
+  if (won[0])
+    return "It wins by how many patches it takes, not by where they lie: as many in fixed places are as good.";
+  return `It looks, but nothing is won by it. ${rival(policy)}`;
+}
+
+/** What is said of what the policy does not beat. */
+function rival({ health: { bestBaseline, sameNumber } }: PolicyReport): string {
+  const isBetter = [bestBaseline, sameNumber].some(({ gain }) => gain !== undefined && gain.high < 0);
+  return `What needs no policy is ${isBetter ? "better" : "as good"}.`;
+}
+
+/** What speaks against a policy's having learned to look. */
+function objectionOf({ health, patchUse: { length } }: PolicyReport): string | undefined {
+  const { commonestMask, distinctMasks, entropyBits } = health;
   if (entropyBits > length * unsure) return "It has hardly learned: of most patches it is as good as undecided.";
   if (distinctMasks === 1) return "It does not look: every image gets the same patches.";
   if (commonestMask >= flat.nearlyAll) return "It hardly looks: nearly all images get the same patches.";
   if (commonestMask >= flat.half || distinctMasks < length) return "It looks a little: a few masks serve most images.";
-  const isCertain = bestBaseline.gain === undefined || bestBaseline.gain.low > 0;
-  if (!isCertain) return "It looks, but nothing is won by it: what needs no policy is as good.";
-  return "It does: different images get different patches, and that wins.";
+  return undefined;
+}
+
+function isCertain({ gain }: Compared): boolean {
+  return gain !== undefined && gain.low > 0;
 }
 
 /** How many images had how many patches taken, as bars. */
@@ -180,7 +213,7 @@ function patchCounts({ health: { imagesByPatches } }: PolicyReport): Promise<Mar
     .filter(({ share }) => share > 0)
     .map(({ patches, share }) => `${patches}: ${decimals(share, 1)} %`);
   return drawn(`Share of images by number of patches. ${spoken.join(", ")}`, (plot) => ({
-    width: 360,
+    width: 320,
     height: 170,
     style: textStyle,
     marginLeft: 40,
@@ -199,72 +232,4 @@ function patchCounts({ health: { imagesByPatches } }: PolicyReport): Promise<Mar
       plot.ruleY([0], { stroke: "var(--rule)" }),
     ],
   }));
-}
-
-/** More classes than this are not all drawn: those with the fewest and the most patches are. */
-const mostDrawn = 12;
-
-function drawnClasses(classes: readonly ClassReport[]): readonly ClassReport[] {
-  const some = classes.filter(({ images }) => images > 0);
-  if (some.length <= mostDrawn) return some;
-  const order = some.sort((a, b) => a.patches - b.patches);
-  return [...order.slice(0, mostDrawn / 2), ...order.slice(-mostDrawn / 2)];
-}
-
-async function byClass(policies: readonly PolicyReport[]): Promise<Markup> {
-  return html`${sideBySide(policies, classUse)}
-<p class="note">Share of the class's images for which each patch was taken, in %, and S, the mean number of its patches.</p>
-${await classCharts(policies)}
-${classTable(policies)}`;
-}
-
-/** A class of the first policy a row, accuracy and S of each policy. */
-function classTable(policies: readonly PolicyReport[]): Markup {
-  const heads = policies.map(({ name }) => html`<th scope="colgroup" colspan="2">${name}</th>`);
-  const columns = policies.map(() => html`<th scope="col">accuracy %</th><th scope="col">S</th>`);
-  const shown = policies[0].classes.filter(({ images }) => images > 0);
-  const rows = shown.map(({ name, images }) => {
-    const cells = policies.map(({ classes }) => {
-      const own = classes.find((one) => one.name === name);
-      return html`<td>${own === undefined ? "–" : percent(own.accuracy)}</td><td>${decimals(own?.patches, 2)}</td>`;
-    });
-    return html`<tr><th scope="row">${name}</th><td>${images.toLocaleString("en")}</td>${cells}</tr>`;
-  });
-  const over = policies.length > 1 ? html`<tr><th colspan="2"></th>${heads}</tr>` : new Markup("");
-  return html`<div class="scroll"><table class="plain classes">
-<thead>${over}<tr><th scope="col">class</th><th scope="col">images</th>${columns}</tr></thead>
-<tbody>
-${rows}
-</tbody>
-</table></div>`;
-}
-
-function classUse({ classes, columns }: PolicyReport): Markup {
-  const figures = drawnClasses(classes).map(({ name, patches, patchUse: use }) => {
-    const map = heatMap(use, columns, `${name}: share of its images for which each patch was taken`);
-    return html`<figure><figcaption>${name} <span class="count">S ${decimals(patches, 2)}</span></figcaption>${map}</figure>`;
-  });
-  return html`<div class="maps">${figures}</div>${chosenOf(classes)}`;
-}
-
-function chosenOf({ length }: readonly ClassReport[]): Markup {
-  const text = `Of ${length} classes, the ${mostDrawn / 2} with the fewest patches and the ${mostDrawn / 2} with the most.`;
-  return length > mostDrawn ? html`<p class="note">${text}</p>` : new Markup("");
-}
-
-/** A chart a class: of one policy with its baselines, of several with each policy's line. */
-async function classCharts(policies: readonly PolicyReport[]): Promise<Markup> {
-  const swept = policies.filter(({ tradeoff }) => tradeoff.length > 0);
-  if (swept.length === 0) return new Markup("");
-  const classes = drawnClasses(swept[0].classes);
-  const charts = classes.map((one) => ({ title: one.name, series: classSeries(swept, one) }));
-  return html`<h3>Accuracy in % against the mean number of patches</h3>${await tradeoffCharts(charts)}`;
-}
-
-function classSeries(swept: readonly PolicyReport[], { name, tradeoff }: ClassReport): readonly TradeoffSeries[] {
-  if (swept.length === 1) return tradeoff;
-  return swept.flatMap((policy) => {
-    const own = policy.classes.find((one) => one.name === name);
-    return own === undefined ? [] : [{ ...own.tradeoff[0], label: policy.name }];
-  });
 }

@@ -1,23 +1,38 @@
 /**
- * The page's style sheet, and its colours, which a chart in a file of its own has too.
+ * The page's style sheet, and its colours, of which a chart in a file of its own has the light ones.
  */
 
 /**
- * Colours as variables: light by default and on paper, dark on a screen that asks for it. `--ink` on `--surface` and
- * `--muted` on `--surface` keep a contrast of 4.5 to 1 or more in both.
+ * Colours of a light page and of paper, and of a screen that asks for dark. `ink` on `surface` and `muted` on `surface` keep a
+ * contrast of 4.5 to 1 or more in both.
  */
-export const colours = `
-:root {
-  color-scheme: light dark;
-  --page: #f6f6f3; --surface: #ffffff; --ink: #1d2530; --muted: #5f6975; --rule: #dfe1e0;
-  --accent: #0b5f87; --accent-soft: #e9f2f6; --heat: #08506f; --heat-light: #ffffff; --wrong: #a3342a;
+const light = {
+  ...{ page: "#f6f6f3", surface: "#ffffff", ink: "#1d2530", muted: "#5f6975", rule: "#dfe1e0" },
+  ...{ accent: "#0b5f87", "accent-soft": "#e9f2f6", heat: "#08506f", "heat-light": "#ffffff", wrong: "#a3342a" },
+};
+const dark: typeof light = {
+  ...{ page: "#13171b", surface: "#1b2026", ink: "#e4e7ea", muted: "#9aa5b0", rule: "#323a43" },
+  ...{ accent: "#77bde4", "accent-soft": "#20303b", heat: "#77bde4", "heat-light": "#13171b", wrong: "#f0958a" },
+};
+
+/** A drawing that is to be a file of its own: light, and in colours that programs know which know no style sheets. */
+export function plainColours(svg: string): string {
+  const known = new Map(Object.entries(light));
+  return svg
+    .replace(/<style>.*?<\/style>/gs, "")
+    .replace(/var\(--plot-background\)/g, light.surface)
+    .replace(/var\(--([\w-]+)\)/g, (whole, name) => known.get(name) ?? whole)
+    .replaceAll("currentColor", light.ink);
 }
-@media screen and (prefers-color-scheme: dark) {
-  :root {
-    --page: #13171b; --surface: #1b2026; --ink: #e4e7ea; --muted: #9aa5b0; --rule: #323a43;
-    --accent: #77bde4; --accent-soft: #20303b; --heat: #77bde4; --heat-light: #13171b; --wrong: #f0958a;
-  }
+
+function variables(palette: typeof light): string {
+  const pairs = Object.entries(palette).map(([name, value]) => `--${name}: ${value};`);
+  return `:root { color-scheme: light dark; ${pairs.join(" ")} }`;
 }
+
+const colours = `
+${variables(light)}
+@media screen and (prefers-color-scheme: dark) { ${variables(dark)} }
 `;
 
 export const styleSheet = `${colours}* { box-sizing: border-box; }
@@ -30,6 +45,8 @@ h3 { font-size: 1rem; margin-bottom: 0.75rem; }
 p { margin: 0; }
 a { color: var(--accent); }
 ul { margin: 0; padding-left: 1.25rem; }
+.contents { margin-top: 1.5rem; font-size: 0.95rem; }
+.contents ul { display: flex; flex-wrap: wrap; gap: 0.35rem 1.5rem; padding: 0; list-style: none; }
 .summary { font-size: 1.2rem; margin-top: 0.75rem; max-width: 46rem; }
 .about, .legend { color: var(--muted); max-width: 46rem; }
 .about { margin-top: 0.75rem; }
@@ -62,13 +79,14 @@ tr > :last-child { padding-right: 0.75rem; }
 svg { max-width: 100%; height: auto; display: block; }
 figure { margin: 0; }
 .key { display: flex; flex-wrap: wrap; gap: 0.15rem 1.25rem; font-size: 0.875rem; color: var(--muted); }
-.card svg + .key { margin-top: 0.75rem; }
+.card .slim + .key { margin-top: 0.75rem; }
 .entry { display: inline-flex; align-items: center; gap: 0.4rem; }
 .entry svg { flex: none; }
 .stage { margin-top: 1.5rem; }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(13.5rem, 1fr)); gap: 1.25rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: 1.25rem; }
 
-.charts svg, .wide > svg { width: 100%; }
+.charts svg, .broad svg, .slim svg { width: 100%; }
+.slim { display: none; }
 .charts figcaption { color: var(--muted); font-size: 0.875rem; }
 .key + .charts { margin-top: 0.75rem; }
 
@@ -83,9 +101,22 @@ figure { margin: 0; }
 .health { display: flex; flex-wrap: wrap; gap: 1rem 3.5rem; align-items: center; }
 .health dl { grid-template-columns: fit-content(60%) 1fr; }
 .health svg { flex: 1 1 15rem; min-width: 0; width: 100%; max-width: 26rem; }
-.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); gap: 1.25rem 1rem; align-items: end; }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--map, 8rem)), 1fr)); gap: 1.25rem 1rem; align-items: end; }
 .maps figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 0.5rem; font-size: 0.875rem; margin-bottom: 0.35rem; }
 .scroll { overflow-x: auto; }
+.classes + .note, .scroll + .note { margin-top: 0.75rem; }
+details + details { margin-top: 0.75rem; }
+summary { cursor: pointer; font-weight: 600; }
+summary + * { margin-top: 0.75rem; }
+.matrix { width: auto; border-collapse: separate; border-spacing: 1px; font-size: 0.75rem; }
+.matrix th, .matrix td { padding: 0.1rem 0.2rem; border: 0; text-align: center; min-width: 1.75rem; height: 1.6rem; }
+.matrix tr > :last-child { padding-right: 0.2rem; }
+.matrix tbody th { text-align: left; padding-right: 0.75rem; white-space: nowrap; font-size: 0.8rem; position: sticky; left: 0; background: var(--surface); max-width: 11rem; overflow: hidden; text-overflow: ellipsis; }
+.matrix thead th { font-size: 0.75rem; }
+.matrix .own { background: color-mix(in srgb, var(--accent) var(--share), var(--surface)); }
+.matrix .other { background: color-mix(in srgb, var(--wrong) var(--share), var(--surface)); }
+.matrix .much { color: var(--heat-light); }
+.matrix b { color: var(--muted); font-weight: 600; }
 .note + h3, .charts + h3, .key + h3, .scroll + h3, dl + h3 { margin-top: 2rem; }
 .titled + .titled { margin-top: 2.5rem; }
 
@@ -101,6 +132,9 @@ h4 { font-size: 0.95rem; font-weight: 600; margin: 2rem 0 0; }
 .panels img { width: 100%; display: block; }
 .enlarged { image-rendering: pixelated; }
 .panels svg { width: 100%; }
+/* Beside three pictures a map is small: its numbers must be large, and where there are many, they are left out. */
+.panels .heat text { font-size: 18px; }
+.panels .many text { display: none; }
 .dropped { fill: var(--surface); fill-opacity: 0.78; }
 .halo, .taken { fill: none; stroke-linejoin: round; }
 .halo { stroke: #ffffff; }
@@ -120,18 +154,20 @@ footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
   .card { padding: 1.25rem 1rem; }
   .cards { grid-template-columns: minmax(0, 1fr); }
   .card { grid-column: 1 / -1; }
-  /* A name takes a line of its own, its numbers the next. */
-  .results { font-size: 0.9rem; }
-  .results tr { display: grid; grid-template-columns: 4fr 3fr 3fr 4fr 4fr; border-bottom: 1px solid var(--rule); }
+  /* A name takes a line of its own; its numbers follow, each with what it is. */
+  .results thead { display: none; }
+  .results tr { display: flex; flex-wrap: wrap; gap: 0.1rem 1.1rem; padding: 0.5rem 0.75rem; border-bottom: 1px solid var(--rule); }
   .results tbody tr:last-child { border-bottom: 0; }
-  .results tr > *, .results tr > :last-child { min-width: 0; border-bottom: 0; padding: 0.25rem 0.4rem; }
-  .results thead th { font-size: 0.75rem; }
-  .results thead th:first-child { display: none; }
-  .results tbody th { grid-column: 1 / -1; padding: 0.5rem 0.75rem 0; }
-  .over-seeds { font-size: 0.8rem; }
-  .over-seeds tr { grid-template-columns: 8fr 9fr 14fr; }
-  .over-seeds tr > *, .over-seeds tr > :last-child { padding: 0.25rem 0.2rem; }
-  .policy > td:nth-child(2) { box-shadow: inset 3px 0 var(--accent); }
+  .results tr > *, .results tr > :last-child { border-bottom: 0; padding: 0; }
+  .results tbody th { flex: 1 0 100%; }
+  .results td::before { content: attr(data-name) "\\00a0"; color: var(--muted); font-weight: 400; }
+  .results .none { display: none; }
+  .policy { background: var(--accent-soft); box-shadow: inset 3px 0 var(--accent); }
+  .policy > th { box-shadow: none; }
+  .broad { display: none; }
+  .slim { display: block; }
+  .health dl { grid-template-columns: 1fr; gap: 0; }
+  .health dd { margin-bottom: 0.4rem; }
   .gallery { gap: 2rem; }
   .panels { grid-template-columns: repeat(2, 1fr); gap: 0.9rem; }
 }

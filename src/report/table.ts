@@ -17,6 +17,8 @@ export interface ResultRow {
   readonly distinctMasks?: number;
   /** Mean reward. */
   readonly reward?: number;
+  /** Which one that is, e.g. "quadratic, penalty -1"; unknown to older evaluations. */
+  readonly rewardName?: string;
   /** Of a baseline: the policy's accuracy above it, with an interval of 95 %. */
   readonly gain?: Interval;
 }
@@ -59,14 +61,26 @@ const gain = {
   isOptional: true,
 };
 
-const columns: readonly Column<ResultRow>[] = [
+const columnsBefore: readonly Column<ResultRow>[] = [
   { ...accuracy, cell: (row) => percent(row.accuracy) },
   { ...patches, cell: (row) => decimals(row.patches, 2) },
   { header: "V", meaning: "standard deviation of that number over images", cell: (row) => decimals(row.patchesStd, 2) },
   { header: "masks", meaning: "different masks", cell: (row) => decimals(row.distinctMasks, 0) },
-  { header: "reward", meaning: "mean reward", cell: (row) => decimals(row.reward, 3) },
-  { ...gain, meaning: `${gain.meaning}, with a paired interval of 95 %` },
 ];
+
+/** What the policies of a table earned: a column for each reward, since no two of them can be compared. */
+function rewardColumns(rows: readonly ResultRow[]): Column<ResultRow>[] {
+  const names = [...new Set(rows.flatMap(({ reward, rewardName = "" }) => (reward === undefined ? [] : rewardName)))];
+  if (names.length === 0) return [rewardColumn("reward", "")];
+  return names.map((name, n) => rewardColumn(names.length > 1 ? `reward ${n + 1}` : "reward", name));
+}
+
+function rewardColumn(header: string, name: string): Column<ResultRow> {
+  const meaning = name === "" ? "mean reward" : `mean reward: ${name}`;
+  return { header, meaning, cell: (row) => decimals((row.rewardName ?? "") === name ? row.reward : undefined, 3) };
+}
+
+const gainColumn: Column<ResultRow> = { ...gain, meaning: `${gain.meaning}, with a paired interval of 95 %` };
 
 const seedsColumns: readonly Column<SeedsRow>[] = [
   { ...accuracy, cell: (row) => plusMinus(row.accuracy, percent) },
@@ -98,7 +112,8 @@ function plusMinus({ mean, high }: Interval, shown: (value: number) => string): 
 }
 
 function columnsOf(table: ResultTable | SeedsTable) {
-  return "seeds" in table ? filled(seedsColumns, table.rows) : filled(columns, table.rows);
+  if ("seeds" in table) return filled(seedsColumns, table.rows);
+  return filled([...columnsBefore, ...rewardColumns(table.rows), gainColumn], table.rows);
 }
 
 function filled<Row>(columns: readonly Column<Row>[], rows: readonly Row[]) {
@@ -122,10 +137,15 @@ export function htmlTable(table: ResultTable | SeedsTable): Markup {
   const foot = footOf(table);
   const header = columns.map((column) => html`<th scope="col">${column.header}</th>`);
   const rows = table.rows.map(({ name, kind }, i) => {
-    const cells = columns.map((column) => html`<td>${column.cells[i].replaceAll("-", "−")}</td>`);
+    const cells = columns.map(({ header, cells }) => {
+      const kind = cells[i] === none ? html` class="none"` : "";
+      return html`<td${kind} data-name="${header}">${cells[i].replaceAll("-", "−")}</td>`;
+    });
     return html`<tr class="${kind}"><th scope="row">${name}</th>${cells}</tr>`;
   });
-  const meanings = columns.map(({ header, meaning }) => html`<span><b>${header}</b> ${meaning}</span>`);
+  const meanings = columns.map(
+    ({ header, meaning }) => html`<span><b>${header}</b> ${meaning.replace(" -", " −")}</span>`,
+  );
   return html`<table class="${"seeds" in table ? "results over-seeds" : "results"}">
 <thead><tr><th scope="col"><span class="unseen">way to classify</span></th>${header}</tr></thead>
 <tbody>

@@ -1,7 +1,8 @@
 /** Accuracy against the number of patches: of policies, and of what they are compared with, on the same axes. */
 import type { Markish, SymbolType } from "@observablehq/plot";
-import { html, Markup } from "./html.ts";
+import { html, type Markup } from "./html.ts";
 import {
+  atBothWidths,
   drawn,
   legendEntry,
   legendSymbol,
@@ -13,7 +14,7 @@ import {
   textStyle,
   wholeTicks,
 } from "./plot.ts";
-import { colours } from "./style.ts";
+import { plainColours } from "./style.ts";
 import { decimals } from "./table.ts";
 
 /** One line of the chart, or one level. */
@@ -42,10 +43,15 @@ export interface ChartSize {
   readonly small?: boolean;
 }
 
+/** On a phone. */
+const slim = { width: 320, height: 280 };
+
 /** The chart with its legend. */
 export async function tradeoffChart(series: readonly TradeoffSeries[], size: ChartSize = {}): Promise<Markup> {
   const styled = styledSeries(series);
-  return html`${await chart("Accuracy against the mean number of patches", styled, size)}<p class="key">${await legend(styled)}</p>`;
+  const title = "Accuracy against the mean number of patches";
+  const both = await atBothWidths((width) => chart(title, styled, width === "broad" ? size : slim));
+  return html`${both}<p class="key">${await legend(styled)}</p>`;
 }
 
 /** Charts of the same series under titles of their own, with one legend. Names are escaped. */
@@ -61,7 +67,7 @@ export async function tradeoffCharts(
   return html`<p class="key">${entries}</p><div class="charts">${await Promise.all(figures)}</div>`;
 }
 
-/** The chart as the text of an SVG file of its own, light or dark as its reader asks. */
+/** The chart as the text of an SVG file of its own, light, whatever opens it. */
 export async function tradeoffFile(title: string, series: readonly TradeoffSeries[]): Promise<string> {
   const styled = styledSeries(series);
   const [width, height, line] = [640, 400, 22];
@@ -71,20 +77,19 @@ export async function tradeoffFile(title: string, series: readonly TradeoffSerie
     named.map(async ({ label, style, drawn: { length } }, i) => {
       const [x, y] = [44 + (i % 2) * 290, 50 + height + line * Math.floor(i / 2)];
       const symbol = await legendSymbol(style, length > 1);
-      return html`<g transform="translate(${x} ${y})">${symbol}<text x="42" y="11" class="quiet">${label}</text></g>`;
+      return html`<g transform="translate(${x} ${y})">${symbol}<text x="42" y="11" fill="var(--muted)">${label}</text></g>`;
     }),
   );
   const whole = 62 + height + line * Math.ceil(named.length / 2);
-  const style = `${colours}svg { font: 13px system-ui, sans-serif; } text { fill: var(--ink); } .quiet { fill: var(--muted); }`;
-  return html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${whole}" width="${width}" height="${whole}">
+  const file = html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${whole}" width="${width}" height="${whole}" font-family="system-ui, sans-serif" font-size="13">
 <title>${title}</title>
-<style>${new Markup(style)}</style>
-<rect width="${width}" height="${whole}" style="fill: var(--surface)"/>
-<text x="44" y="26" style="font-size: 16px; font-weight: 650">${title}</text>
+<rect width="${width}" height="${whole}" fill="var(--surface)"/>
+<text x="44" y="26" font-size="16" font-weight="650" fill="var(--ink)">${title}</text>
 <g transform="translate(0 36)">${svg}</g>
 ${entries}
 </svg>
-`.toString();
+`;
+  return plainColours(file.toString());
 }
 
 function styledSeries(series: readonly TradeoffSeries[]): Styled[] {

@@ -55,7 +55,8 @@ export function samplePolicy(changes: Partial<PolicyReport> = {}): PolicyReport 
       commonestMask: 0.25,
       imagesByPatches: [0, 4, 4, 0, 0],
       accuracy: 0.75,
-      bestBaseline: { name: "centre patches", accuracy: 0.5 },
+      bestBaseline: { name: "one fixed mask", accuracy: 0.5, gain: { mean: 0.25, low: 0.125, high: 0.375 } },
+      sameNumber: { name: "centre patches", accuracy: 0.625, gain: { mean: 0.125, low: 0.0625, high: 0.1875 } },
     },
     gallery: [{ title: "Cheapest", items: [sampleItem()] }],
     ...changes,
@@ -118,6 +119,19 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
     ],
     headrooms: [],
     policies: [samplePolicy()],
+    classes: [
+      {
+        name: "finetune",
+        classes: [
+          { name: "cat", images: 4, accuracy: 0.75, patches: 1.54 },
+          { name: "dog", images: 4, accuracy: 0.75, patches: 1.54 },
+        ],
+        confusions: [
+          { label: 0, prediction: 1, images: 1 },
+          { label: 1, prediction: 0, images: 1 },
+        ],
+      },
+    ],
     runs: [
       {
         name: "finetune",
