@@ -93,5 +93,5 @@ it.each([
   ],
   [{ rounds: 17 }, "--rounds: must be at most the 16 patches, got 17"],
 ])("%o is refused", async (more, message) => {
-  await expect(pretrained("refused", more)).rejects.toThrow(message);
+  await expect(async () => pretrained("refused", more)).rejects.toThrow(message);
 });
