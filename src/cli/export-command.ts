@@ -30,6 +30,8 @@ export function exportCommand(): Command {
     .addHelpText("after", examples)
     .action(async (flags: Flags) => {
       const options = parseWith(exportSchema, flags, "export");
+      const { assertOnnxRuntime } = await import("../inference/onnx-runtime.ts");
+      assertOnnxRuntime();
       const { exportRun } = await import("../export/export-run.ts");
       const { checkpoint, images, networks, warning } = await exportRun(options);
       if (warning !== undefined) process.stderr.write(`${checkpoint}: ${warning}\n`);

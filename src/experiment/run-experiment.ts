@@ -5,7 +5,7 @@ import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { renderPage } from "../report/page.ts";
 import { train } from "../training/train.ts";
-import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
+import { type Reporter, Stopped, type StopSignal, silentReporter } from "../utils/reporter.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
 import { resultsName } from "./experiment-schema.ts";
@@ -21,7 +21,7 @@ export interface ExperimentResult {
   seconds: Record<string, number>;
   /** The written page. */
   page: string;
-  stopped?: NodeJS.Signals;
+  stopped?: StopSignal;
 }
 
 const unfinished = { rows: [], evaluations: {}, seconds: {}, page: "" };
@@ -57,7 +57,7 @@ export function assertRunnable({ stages }: Experiment, folder: string): void {
 }
 
 /** Trains what is not done. Returns the signal that ended it early, if one did. */
-async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<NodeJS.Signals | undefined> {
+async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<StopSignal | undefined> {
   for (const stage of stages) {
     if (isDone(stage)) {
       reporter.note(`${stage.name}: already done, in ${stage.options.cv_dir}`);

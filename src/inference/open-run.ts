@@ -17,6 +17,7 @@ import { startLibtorch } from "../tensor/start.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { describeRun, modelIn, unfinishedCurriculum } from "./describe-run.ts";
 import { LibtorchEngine, type Place } from "./libtorch-engine.ts";
+import { assertOnnxRuntime } from "./onnx-runtime.ts";
 import { OpenedRun } from "./opened-run.ts";
 
 /** Which run, how it chooses, and what computes it. */
@@ -114,6 +115,7 @@ export function openLearners(
 
 /** ONNX Runtime is loaded only where it computes, and libtorch is not opened then. */
 async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): Promise<OpenedRun> {
+  assertOnnxRuntime();
   const [{ openExported }, { OnnxEngine }] = await Promise.all([import("./exported.ts"), import("./onnx-engine.ts")]);
   const exported = openExported(load);
   const description = { ...exported.description, fill: fill ?? exported.description.fill };
