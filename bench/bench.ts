@@ -17,7 +17,16 @@ import { listGpus } from "../src/native/gpus.ts";
 import { cpuFeatures, hasBf16 } from "../src/utils/cpu.ts";
 import { version } from "../src/utils/version.ts";
 import { check, type Place, store } from "./baseline.ts";
-import { Bench, bestOf, type CaseResult, type Comparison, lossTolerance, type Measured, median, ratios } from "./measure.ts";
+import {
+  Bench,
+  bestOf,
+  type CaseResult,
+  type Comparison,
+  lossTolerance,
+  type Measured,
+  median,
+  ratios,
+} from "./measure.ts";
 import { operationsOf, peakGflops } from "./operations.ts";
 import { type BenchModel, benchModels, lastLine, type Stage, stages, type Unit, units } from "./side.ts";
 

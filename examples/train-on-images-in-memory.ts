@@ -22,13 +22,13 @@ const normalization = { mean: [0.4, 0.4, 0.4], std: [0.2, 0.2, 0.2] };
 // Not mirrored: that would make one class the other.
 const about = { name: "squares", classes, imageSize: size, normalization, augmented: false };
 const data = {
-  train: new MemoryDataset({ ...about, ...squares(280) }),
-  test: new MemoryDataset({ ...about, ...squares(70) }),
+  train: new MemoryDataset({ ...about, ...squares(96) }),
+  test: new MemoryDataset({ ...about, ...squares(24) }),
 };
 
 // After an hour a training saves and returns, and the other calls throw `Stopped`.
 const reporter = stopOn(AbortSignal.timeout(3_600_000), consoleReporter());
-const common = { model: "R8_Scenes", batch_size: 32, max_epochs: 3 };
+const common = { model: "R8_Scenes", batch_size: 16, max_epochs: 3 };
 const whole = await train("classifier_training", { ...common, cv_dir: "runs/hr" }, { data, reporter });
 const policy = { ...common, cv_dir: "runs/policy", ckpt_hr_cl: whole.run, curriculum: false };
 const { run: load } = await train("pretrain", policy, { data, reporter });

@@ -53,5 +53,7 @@ it("takes the faster of PyTorch's two for its best, and fp32 where bf16 was left
   expect(bestOf({ ...others, "best-bf16": bf16! })).toBe(bf16);
   expect(bestOf({ ...others, "best-bf16": measured(399) })).toBe(others["best-fp32"]);
   expect(bestOf(others)).toBe(others["best-fp32"]);
-  expect(check([{ ...result(800), sides: others }], place, [])).toBe("R32_C10 pretrain 512: nothing stored for this processor\n");
+  expect(check([{ ...result(800), sides: others }], place, [])).toBe(
+    "R32_C10 pretrain 512: nothing stored for this processor\n",
+  );
 });
