@@ -14,10 +14,19 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { finish } from "../src/cli/exit.ts";
 import { fault } from "../src/errors.ts";
 import { listGpus } from "../src/native/gpus.ts";
-import { cpuFeatures } from "../src/utils/cpu.ts";
+import { cpuFeatures, hasBf16 } from "../src/utils/cpu.ts";
 import { version } from "../src/utils/version.ts";
 import { check, type Place, store } from "./baseline.ts";
-import { Bench, type CaseResult, type Comparison, lossTolerance, type Measured, median, ratios } from "./measure.ts";
+import {
+  Bench,
+  bestOf,
+  type CaseResult,
+  type Comparison,
+  lossTolerance,
+  type Measured,
+  median,
+  ratios,
+} from "./measure.ts";
 import { operationsOf, peakGflops } from "./operations.ts";
 import { type BenchModel, benchModels, lastLine, type Stage, stages, type Unit, units } from "./side.ts";
 
@@ -95,7 +104,9 @@ async function run(options: Options): Promise<void> {
   const { device, cudaGraph: graph, steps = unit === "step" ? 20 : 3 } = options;
   const torch = torchOf(python);
   say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} ${unit}s a side`);
-  const bench = new Bench({ python, threads, device, graph, unit });
+  const bf16 = device === "cuda" || hasBf16();
+  if (!bf16) say("PyTorch in bf16 is left out: this processor would emulate it, which is never the faster");
+  const bench = new Bench({ python, threads, device, graph, unit, bf16 });
   const result: Result = { cases: [], firstLosses: {}, startSeconds: startSeconds(), peakGflops: {} };
   for (const model of models) {
     for (const stage of chosen) {
@@ -195,8 +206,8 @@ function table(cases: readonly CaseResult[]): string {
     ...(ofEpochs ? ["c: epoch/steps"] : []),
   ];
   const rows = cases.map((measured) => {
-    const { stage, model, batch, sides, best } = measured;
-    const [a, b, c] = [sides.reference, sides[best], sides.patchdrop];
+    const { stage, model, batch, sides } = measured;
+    const [a, b, c] = [sides.reference, bestOf(sides), sides.patchdrop];
     const { overReference, overBest } = ratios(measured);
     const peaks = [a, b, c].map(({ peakRssBytes }) => (peakRssBytes / 2 ** 20).toFixed(0));
     const gflops = (c.imagesPerSecond * operationsOf(stage, model)) / 1e9;

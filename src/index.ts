@@ -1,6 +1,16 @@
 /** The library: what `import { … } from "patchdrop"` offers. Names only; nothing is computed here. */
-export { acquireRun } from "./acquire/acquire-run.ts";
 export type { Acquired } from "./acquire/tally.ts";
+export {
+  type AcquireRunOptions,
+  acquireRun,
+  type EvaluateOptions,
+  type ExportRunOptions,
+  evaluateRun,
+  exportRun,
+  type TrainOptions,
+  train,
+} from "./api/calls.ts";
+export { type OnnxOptions, openOnnxPredictor } from "./api/open-onnx.ts";
 export type { Checkpoint } from "./checkpoints/checkpoint.ts";
 export type { RunDescription } from "./checkpoints/description.ts";
 export { openCheckpoint } from "./checkpoints/open-checkpoint.ts";
@@ -12,11 +22,12 @@ export { type OpenDataOptions, openDataSplits } from "./data/open.ts";
 export { readImage } from "./data/read-image.ts";
 export type { Augmentation, TransformName } from "./data/transforms.ts";
 export { type ErrorKind, exitCodes, type Fault, PatchDropError } from "./errors.ts";
-export { evaluateRun } from "./evaluation/evaluate-run.ts";
-export type { EvaluationRow, RunEvaluation } from "./evaluation/evaluation.ts";
+export type { EvaluationRow, PolicyDetails, PolicySweep, RunEvaluation } from "./evaluation/evaluation.ts";
 export { type Experiment, type ExperimentStage, readExperiment } from "./experiment/experiment-file.ts";
 export { type ExperimentResult, runExperiment } from "./experiment/run-experiment.ts";
 export { readSeeds, runSeeds, type SeededExperiment, type SeedsResult } from "./experiment/run-seeds.ts";
+export type { ExportedNetwork, RunExport } from "./export/export-run.ts";
+export type { Asked } from "./inference/look-in-rounds.ts";
 export { type OpenOptions, openPredictor } from "./inference/open-run.ts";
 export type { OpenedRun, Predicted } from "./inference/opened-run.ts";
 export { type Choice, choosePatches, thresholdForAccuracy, thresholdForPatches } from "./method/budget.ts";
@@ -41,5 +52,13 @@ export { type EvalOptions, parseEvalOptions } from "./options/eval-options.ts";
 export { parseOptions, type StageName, type StageOptions, stageNames } from "./options/stage-options.ts";
 export { type MetricRecord, readMetrics } from "./run/metric-log.ts";
 export type { StageResult } from "./training/epochs.ts";
-export { train } from "./training/train.ts";
-export { type Reporter, type ReporterBar, silentReporter } from "./utils/reporter.ts";
+export type { TrainContext } from "./training/train.ts";
+export { consoleReporter } from "./utils/console-reporter.ts";
+export {
+  type Reporter,
+  type ReporterBar,
+  Stopped,
+  type StopSignal,
+  silentReporter,
+  stopOn,
+} from "./utils/reporter.ts";

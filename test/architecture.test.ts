@@ -55,6 +55,7 @@ const mayImport: Record<string, readonly string[]> = {
   report: ["utils", "method"],
   predict: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "report"],
   acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict"],
+  api: [...["utils", "method", "data", "options", "inference", "evaluation", "training", "export", "acquire"]],
   experiment: ["utils", "files", "checkpoints", "run", "options", "evaluation", "headroom", "training", "report"],
 };
 

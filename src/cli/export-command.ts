@@ -27,12 +27,14 @@ export function exportCommand(allFlags: CommandFlags): Command {
   const command = new Command("export").summary(summary).description(about);
   addFlags(command, allFlags.export);
   return addExamples(command, examples).action(async (flags: Flags) => {
-    const [{ parseWith }, { exportSchema }, { exportRun }] = await Promise.all([
+    const [{ parseWith }, { exportSchema }, { assertOnnxRuntime }] = await Promise.all([
       import("../options/parse.ts"),
       import("../options/export-options.ts"),
-      import("../export/export-run.ts"),
+      import("../inference/onnx-runtime.ts"),
     ]);
     const options = parseWith(exportSchema, flags, "export");
+    assertOnnxRuntime();
+    const { exportRun } = await import("../export/export-run.ts");
     const { checkpoint, images, networks, warning } = await exportRun(options);
     if (warning !== undefined) process.stderr.write(`${checkpoint}: ${warning}\n`);
     const lines = networks.map(

@@ -1,43 +1,18 @@
 /** How a command talks to a person while it works: a bar or lines on stderr, and signals turned into a request to stop. */
-import { createProgress } from "../utils/progress.ts";
-import type { Reporter } from "../utils/reporter.ts";
+import { consoleReporter } from "../utils/console-reporter.ts";
+import { type Reporter, type StopSignal, stopSignals } from "../utils/reporter.ts";
 import { endBy } from "./exit.ts";
-
-/**
- * A person's and a system's wish that the program ends, and those that batch systems and closed terminals send: USR1 is what
- * `sbatch --signal` is usually told to send before the time is up.
- */
-export const stops = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
 /** Reports to stderr; `quiet` leaves only errors. Signals ask for a stop; a second one stops at once. */
 export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
-  let stopping: NodeJS.Signals | undefined;
-  let bar: ReturnType<typeof createProgress> | undefined;
-  const note = (text: string) => {
-    if (quiet) return;
-    if (bar === undefined) process.stderr.write(`${text}\n`);
-    else bar.note(text);
-  };
-  for (const signal of stops) {
+  let stopping: StopSignal | undefined;
+  const reporter = consoleReporter({ quiet });
+  for (const signal of stopSignals) {
     process.removeAllListeners(signal).on(signal, () => {
       if (stopping !== undefined) endBy(signal);
       stopping = signal;
-      note(`${signal}: stopping after this step; press Ctrl-C again to stop at once`);
+      reporter.note(`${signal}: stopping after this step; press Ctrl-C again to stop at once`);
     });
   }
-  return {
-    note,
-    stopping: () => stopping,
-    progress(label, total, done = 0) {
-      const own = createProgress({ label, total, before: done, quiet });
-      bar = own;
-      return {
-        update: (done, numbers) => own.update(done, numbers),
-        stop() {
-          own.stop();
-          bar = undefined;
-        },
-      };
-    },
-  };
+  return { ...reporter, stopping: () => stopping };
 }

@@ -5,7 +5,7 @@ import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { renderPage } from "../report/page.ts";
 import { train } from "../training/train.ts";
-import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
+import { type Reporter, Stopped, type StopSignal, silentReporter } from "../utils/reporter.ts";
 import { withoutEmptyFolders } from "./empty-folders.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
@@ -22,7 +22,7 @@ export interface ExperimentResult {
   seconds: Record<string, number>;
   /** The written page. */
   page: string;
-  stopped?: NodeJS.Signals;
+  stopped?: StopSignal;
 }
 
 const unfinished = { rows: [], evaluations: {}, seconds: {}, page: "" };
@@ -59,7 +59,7 @@ export async function assertRunnable({ stages }: Experiment, folder: string): Pr
 }
 
 /** Trains what is not done. Returns the signal that ended it early, if one did. */
-async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<NodeJS.Signals | undefined> {
+async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<StopSignal | undefined> {
   for (const stage of stages) {
     if (isDone(stage)) {
       reporter.note(`${stage.name}: already done, in ${stage.options.cv_dir}`);

@@ -4,7 +4,7 @@ import type { PolicySweep } from "../evaluation/evaluation.ts";
 import { renderSeedsPage } from "../report/seeds-page.ts";
 import type { SeedsTable } from "../report/table.ts";
 import { defined } from "../utils/defined.ts";
-import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { type Reporter, type StopSignal, silentReporter } from "../utils/reporter.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
 import { type Experiment, readExperiment } from "./experiment-file.ts";
@@ -25,7 +25,7 @@ export interface SeededExperiment {
 export interface SeedsResult extends SeedsTable {
   /** The written page. */
   readonly page: string;
-  readonly stopped?: NodeJS.Signals;
+  readonly stopped?: StopSignal;
 }
 
 /** Reads an experiment file once for each seed, two or more that differ; their folders lie in `folder`. @throws as {@link readExperiment} */

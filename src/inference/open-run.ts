@@ -18,6 +18,7 @@ import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { describeRun, modelIn, unfinishedCurriculum } from "./describe-run.ts";
 import { LibtorchEngine, type Place } from "./libtorch-engine.ts";
+import { assertOnnxRuntime } from "./onnx-runtime.ts";
 import { OpenedRun } from "./opened-run.ts";
 
 const openOptionNames = [
@@ -119,6 +120,7 @@ export function openLearners(
 
 /** ONNX Runtime is loaded only where it computes, and libtorch is not opened then. */
 async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): Promise<OpenedRun> {
+  assertOnnxRuntime();
   const [{ openExported }, { OnnxEngine }] = await Promise.all([import("./exported.ts"), import("./onnx-engine.ts")]);
   const exported = openExported(load);
   if (!exported.networks.has("agent")) refuseChoice(flags, load);

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { fault } from "../errors.ts";
-import { cacheFolder } from "../utils/cache-folder.ts";
+import { cacheFolder, type Environment } from "../utils/cache-folder.ts";
 import { inspectLibtorch, type LibtorchFolder, supportedVersions } from "./inspect.ts";
 
 /** Where a libtorch was given or looked for. */
@@ -29,7 +29,7 @@ export interface FoundLibtorch extends LibtorchFolder {
 export interface FindOptions {
   /** `--torch`: a `torch` package, a folder that contains one, a `libtorch` folder, or its `lib`. */
   torch?: string | undefined;
-  env?: NodeJS.ProcessEnv;
+  env?: Environment;
 }
 
 /**
@@ -73,7 +73,7 @@ export function searchLibtorch({ torch, env = process.env }: FindOptions = {}): 
 }
 
 /** The folder below which `patchdrop setup` keeps one libtorch a folder. */
-export function libtorchCache(env: NodeJS.ProcessEnv = process.env): string {
+export function libtorchCache(env: Environment = process.env): string {
   return path.join(cacheFolder(env), "libtorch");
 }
 
@@ -81,7 +81,7 @@ export function libtorchCache(env: NodeJS.ProcessEnv = process.env): string {
 type Place = Pick<Attempt, "source" | "path"> & { readonly why?: string };
 
 /** Where to look, in order. A place that was given is the only one. */
-function* places(torch: string | undefined, env: NodeJS.ProcessEnv): Generator<Place> {
+function* places(torch: string | undefined, env: Environment): Generator<Place> {
   if (torch !== undefined) yield { source: "--torch", path: path.resolve(torch) };
   else if (env.PATCHDROP_TORCH) yield { source: "PATCHDROP_TORCH", path: path.resolve(env.PATCHDROP_TORCH) };
   else {
@@ -100,7 +100,7 @@ print(spec.origin if spec is not None and spec.origin else "")
 `;
 
 /** The `torch` package that the active Python would import (found, not imported). */
-function pythonPlace(env: NodeJS.ProcessEnv): Place {
+function pythonPlace(env: Environment): Place {
   const python = activePython(env);
   // "/" as the working folder: `python -c` imports from there first, and a data folder may hold anything.
   const run = spawnSync(python, ["-c", findTorch], { cwd: "/", env, encoding: "utf8", timeout: pythonTimeoutMs });
@@ -116,12 +116,12 @@ function pythonPlace(env: NodeJS.ProcessEnv): Place {
 }
 
 /** The Python whose packages are used: the active virtual environment's, else the first on PATH. */
-export function activePython(env: NodeJS.ProcessEnv = process.env): string {
+export function activePython(env: Environment = process.env): string {
   return env.VIRTUAL_ENV ? path.join(env.VIRTUAL_ENV, "bin", "python3") : "python3";
 }
 
 /** What `patchdrop setup` fetched, newest version first, with CUDA before without. */
-function* cachedPlaces(env: NodeJS.ProcessEnv): Generator<Place> {
+function* cachedPlaces(env: Environment): Generator<Place> {
   const cache = libtorchCache(env);
   const names = listFolders(cache).filter((name) => name.endsWith(`-${process.platform}-${process.arch}`));
   if (names.length === 0) yield { source: "cache", path: cache, why: "holds nothing for this platform" };

@@ -15,7 +15,7 @@ import { states } from "../models/networks.ts";
 import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
 import type { ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
 import type { RunFolder } from "../run/run-folder.ts";
-import { type Reporter, Stopped } from "../utils/reporter.ts";
+import { type Reporter, Stopped, type StopSignal } from "../utils/reporter.ts";
 import type { Learning } from "./learning.ts";
 import type { Setting } from "./setting.ts";
 import { stepRunner } from "./step-runner.ts";
@@ -27,7 +27,7 @@ export interface StageResult {
   /** The run folder. */
   run: string;
   /** Set when a signal ended the run early; everything is saved. */
-  stopped?: NodeJS.Signals | undefined;
+  stopped?: StopSignal | undefined;
 }
 
 /** Saved besides the networks: from here a resumed run continues. */

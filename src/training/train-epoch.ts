@@ -6,7 +6,7 @@ import type { Position, Schedule } from "../nn/schedules.ts";
 import type { StepRecord } from "../run/metric-log.ts";
 import { allFinite } from "../tensor/ops.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Reporter } from "../utils/reporter.ts";
+import type { Reporter, StopSignal } from "../utils/reporter.ts";
 import type { Learning, StepNumbers } from "./learning.ts";
 import type { StepRunner } from "./step-runner.ts";
 
@@ -25,7 +25,7 @@ export interface EpochOutcome {
   accumulated: MetricAccumulator;
   /** Absent when nothing was left to train. */
   imagesPerSecond: number | undefined;
-  stopped?: NodeJS.Signals;
+  stopped?: StopSignal;
 }
 
 /** What stays the same from epoch to epoch. */

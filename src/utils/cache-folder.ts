@@ -2,11 +2,14 @@
 import os from "node:os";
 import path from "node:path";
 
+/** Environment variables, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
  * The per-user cache: `$PATCHDROP_CACHE`, else the platform's own place (XDG Base Directory on Linux, Library/Caches on
  * macOS) with `patchdrop` below it. The folder need not exist.
  */
-export function cacheFolder(env: NodeJS.ProcessEnv = process.env): string {
+export function cacheFolder(env: Environment = process.env): string {
   if (env.PATCHDROP_CACHE) return path.resolve(env.PATCHDROP_CACHE);
   if (process.platform === "darwin") return path.join(os.homedir(), "Library", "Caches", "patchdrop");
   // XDG: a relative path is invalid and must be ignored.

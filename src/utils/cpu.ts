@@ -14,6 +14,11 @@ export function cpuFeatures(cpuinfo: string = readCpuinfo()): CpuFeature[] {
   return interesting.filter((feature) => words.has(feature));
 }
 
+/** Whether this processor computes in bfloat16; else it is emulated. Not known where the system reports no features. */
+export function hasBf16(features: readonly CpuFeature[] = cpuFeatures()): boolean {
+  return features.some((feature) => feature.endsWith("bf16"));
+}
+
 /**
  * bf16 where it was measured to be faster (docs/performance.md): with AMX, and with AMD's AVX-512 bf16, which runs at twice
  * fp32's rate. Intel's AVX-512 bf16 alone reaches three quarters of fp32's rate; without either, bf16 is emulated.

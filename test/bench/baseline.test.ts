@@ -1,7 +1,7 @@
 /** The check of measured ratios against those that were measured before. */
 import { expect, it } from "vitest";
 import { check, type Place, type Stored } from "../../bench/baseline.ts";
-import type { CaseResult, Measured } from "../../bench/measure.ts";
+import { bestOf, type CaseResult, type Measured } from "../../bench/measure.ts";
 
 const place: Place = { processor: "A", processors: 2, threads: 2, device: "cpu", unit: "step" };
 const stored: Stored = {
@@ -25,7 +25,7 @@ function result(imagesPerSecond: number, batch = 512): CaseResult {
     "best-bf16": measured(640),
     patchdrop: measured(imagesPerSecond),
   };
-  return { stage: "pretrain", model: "R32_C10", batch, sides, best: "best-bf16" };
+  return { stage: "pretrain", model: "R32_C10", batch, sides };
 }
 
 it("shows the ratios beside the stored ones", () => {
@@ -46,4 +46,14 @@ it("says what it has nothing to compare with", () => {
   expect(check([result(1)], { ...place, processor: "B" }, [stored])).toBe(nothing);
   expect(check([result(1)], { ...place, unit: "epoch" }, [stored])).toBe(nothing);
   expect(check([result(1, 1024)], place, [stored])).toBe(nothing.replace("512", "1024"));
+});
+
+it("takes the faster of PyTorch's two for its best, and fp32 where bf16 was left out", () => {
+  const { "best-bf16": bf16, ...others } = result(800).sides;
+  expect(bestOf({ ...others, "best-bf16": bf16! })).toBe(bf16);
+  expect(bestOf({ ...others, "best-bf16": measured(399) })).toBe(others["best-fp32"]);
+  expect(bestOf(others)).toBe(others["best-fp32"]);
+  expect(check([{ ...result(800), sides: others }], place, [])).toBe(
+    "R32_C10 pretrain 512: nothing stored for this processor\n",
+  );
 });

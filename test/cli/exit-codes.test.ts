@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { signalExitCode } from "../../src/cli/exit.ts";
-import { stops } from "../../src/cli/terminal-reporter.ts";
 import { exitCodes } from "../../src/errors.ts";
+import { stopSignals } from "../../src/utils/reporter.ts";
 
 const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
 
@@ -20,7 +20,7 @@ it.runIf(process.platform === "linux")(
   "the table has each kind of error and each signal, in the order of the codes",
   () => {
     const kinds = Object.entries(exitCodes).map(([kind, code]) => [code, kind] as const);
-    const signals = stops.map((signal) => [signalExitCode(signal), signal] as const);
+    const signals = stopSignals.map((signal) => [signalExitCode(signal), signal] as const);
     const wanted = [[0, "–"] as const, ...kinds, ...signals].toSorted(([a], [b]) => a - b);
     expect(rows().map(([code, name]) => [code, name])).toEqual(wanted);
   },

@@ -4,7 +4,7 @@ import { formatReport } from "../../src/cli/doctor-command.ts";
 import { type FoundLibtorch, findLibtorch } from "../../src/native/find.ts";
 import { requiredSymbols } from "../../src/native/symbols.ts";
 import { adviceFor, examine, type Report } from "../../src/setup/examine.ts";
-import { cpuFeatures, defaultPrecision } from "../../src/utils/cpu.ts";
+import { cpuFeatures, defaultPrecision, hasBf16 } from "../../src/utils/cpu.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { writeFake } from "./fake-libtorch.ts";
 
@@ -31,6 +31,9 @@ describe("the processor", () => {
 
   test("ARM, and systems that do not tell", () => {
     expect(cpuFeatures("processor\t: 0\nFeatures\t: fp asimd sve bf16 i8mm\n")).toEqual(["asimd", "sve", "bf16"]);
+    // Any of the three computes in it, also where fp32 is the faster.
+    for (const has of ["avx512_bf16", "amx_bf16", "bf16"] as const) expect(hasBf16(["asimd", has])).toBe(true);
+    expect(hasBf16(["avx2", "avx512f"])).toBe(false);
     expect(cpuFeatures("")).toEqual([]);
     expect(defaultPrecision("")).toBe("fp32");
   });

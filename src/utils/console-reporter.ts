@@ -1,0 +1,31 @@
+/** Progress for a person to read, on stderr. */
+import { createProgress } from "./progress.ts";
+import type { Reporter } from "./reporter.ts";
+
+/**
+ * Reports to stderr: a bar on a terminal, a line a minute elsewhere, and notes. Asks for no stop: signals are the program's,
+ * see `stopOn`.
+ * @param quiet says nothing at all
+ */
+export function consoleReporter({ quiet = false }: { readonly quiet?: boolean } = {}): Reporter {
+  let bar: ReturnType<typeof createProgress> | undefined;
+  return {
+    note(text) {
+      if (quiet) return;
+      if (bar === undefined) process.stderr.write(`${text}\n`);
+      else bar.note(text);
+    },
+    stopping: () => undefined,
+    progress(label, total, done = 0) {
+      const own = createProgress({ label, total, before: done, quiet });
+      bar = own;
+      return {
+        update: (done, numbers) => own.update(done, numbers),
+        stop() {
+          own.stop();
+          bar = undefined;
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,28 @@
+/** How work reports and is stopped, for programs. */
+import { expect, it, vi } from "vitest";
+import { consoleReporter } from "../../src/utils/console-reporter.ts";
+import { type Reporter, silentReporter, stopOn } from "../../src/utils/reporter.ts";
+
+it("asks for a stop once the signal is aborted, and before that when the reporter does", () => {
+  const controller = new AbortController();
+  let own: ReturnType<Reporter["stopping"]>;
+  const reporter = stopOn(controller.signal, { ...silentReporter, stopping: () => own });
+  expect(reporter.stopping()).toBeUndefined();
+  own = "SIGHUP";
+  expect(reporter.stopping()).toBe("SIGHUP");
+  controller.abort();
+  expect(reporter.stopping()).toBe("SIGTERM");
+});
+
+it("writes notes to stderr and asks for no stop; nothing when it is quiet", ({ onTestFinished }) => {
+  const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  onTestFinished(() => write.mockRestore());
+  const reporter = consoleReporter();
+  reporter.note("one");
+  const bar = reporter.progress("training", 10);
+  reporter.note("two");
+  bar.stop();
+  consoleReporter({ quiet: true }).note("three");
+  expect(write.mock.calls.map(([text]) => text)).toEqual(["one\n", "two\n"]);
+  expect(reporter.stopping()).toBeUndefined();
+});
