@@ -27,6 +27,7 @@ export interface EvaluationRow {
   gain?: Interval | undefined;
 }
 
+/** All that an evaluation says, as `patchdrop eval --json` prints it. */
 export interface RunEvaluation {
   checkpoint: string;
   stage: string;
@@ -54,6 +55,7 @@ export interface EvaluatedChoice {
   file?: string | undefined;
 }
 
+/** Accuracy against the number of patches, of the policy and of all baselines. */
 export interface PolicySweep {
   rule: "threshold" | "topk";
   /** Names, [K]. */

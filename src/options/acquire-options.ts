@@ -49,6 +49,7 @@ export const acquireSchema = z.strictObject({
   ...deviceGroup,
 });
 
+/** Options of `patchdrop acquire` that were checked. */
 export type AcquireOptions = z.infer<typeof acquireSchema>;
 
 /** Checks the flags of `patchdrop acquire`; `load` and `out` must be among them. @throws usage, all faults at once */
