@@ -23,6 +23,7 @@ export const exitCodes = {
   internal: 70,
 } as const;
 
+/** What kind of error it is: a key of {@link exitCodes}. */
 export type ErrorKind = keyof typeof exitCodes;
 
 /** What went wrong, in the order in which the message says it. */

@@ -80,6 +80,7 @@ export const descriptionSchema = fields.superRefine((said, context) => {
 
 type Described = z.infer<typeof descriptionSchema>;
 
+/** What one must know of a run to apply it to images; part of every checkpoint. Sizes are sides in pixels. */
 export interface RunDescription extends Readonly<Omit<Described, "bands" | "classes" | "normalization">> {
   readonly bands: readonly string[];
   readonly classes: readonly string[];

@@ -39,6 +39,7 @@ const choiceSchema = z.object({
   checkpoint: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
+/** How patches are to be chosen, as it was calibrated: stored beside the checkpoint. */
 export type StoredChoice = z.infer<typeof choiceSchema> & ThresholdChoice;
 export type Measured = z.infer<typeof measured>;
 

@@ -13,7 +13,7 @@ const about = [
     "patches dropped → logits) and, for a run with two streams, lr_classifier.onnx (normalized image → logits). All take the",
     "high-resolution image: the low resolution is made inside. The policy of a run that decides in rounds takes five channels: the",
     "image as far as it is there, which patches are, and the classifier's doubt. The files' metadata say sizes,",
-    "normalization, classes and what the five channels are.",
+    "normalization, classes and what the five channels are. Needs the package onnxruntime-web (npm install onnxruntime-web).",
   ].join(" "),
 ].join("\n");
 

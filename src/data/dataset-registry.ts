@@ -21,7 +21,9 @@ const entries = [
   { name: "folder", load: async () => (await import("./image-folder.ts")).imageFolderReader },
 ] as const satisfies readonly Entry[];
 
+/** A data set, as `--dataset` names it. */
 export type DatasetName = (typeof entries)[number]["name"];
+/** What `--dataset` takes. */
 export const datasetNames: readonly DatasetName[] = entries.map(({ name }) => name);
 
 export function isDatasetName(name: string): name is DatasetName {

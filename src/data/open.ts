@@ -30,6 +30,7 @@ export interface DataPlace {
   download?: boolean | undefined;
 }
 
+/** Which data set is opened, and how its images are read. */
 export interface OpenDataOptions extends DataPlace {
   /** Side of the images that the model takes. */
   imageSize: number;

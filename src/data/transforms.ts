@@ -20,6 +20,7 @@ import {
   shorterSideTo,
 } from "./resize.ts";
 
+/** How a picture of any size becomes the image of a network. */
 export type TransformName = "cifar" | "imagenet" | "fmow";
 
 /** Where an image's random numbers come from: the stream of the epoch, at the image's own block. */

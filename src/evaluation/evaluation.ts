@@ -29,6 +29,7 @@ export interface EvaluationRow {
   gain?: Interval | undefined;
 }
 
+/** All that an evaluation says, as `patchdrop eval --json` prints it. */
 export interface RunEvaluation {
   checkpoint: string;
   stage: string;
@@ -59,6 +60,7 @@ export interface EvaluatedChoice {
   file?: string | undefined;
 }
 
+/** Accuracy against the number of patches, of the policy and of all baselines. */
 export interface PolicySweep {
   rule: "threshold" | "topk";
   /** Names, [K]. */

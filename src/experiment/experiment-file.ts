@@ -30,12 +30,14 @@ import {
   setByExperiment,
 } from "./experiment-schema.ts";
 
+/** One stage of an experiment file, its options checked. */
 export interface ExperimentStage {
   readonly name: string;
   readonly stage: StageName;
   readonly options: StageOptions;
 }
 
+/** An experiment file that was read and checked. */
 export interface Experiment {
   readonly title: string;
   readonly summary: string;

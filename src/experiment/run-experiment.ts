@@ -14,6 +14,7 @@ import { curvesOf, type EvaluatedRun, gatherPage, tableOf } from "./gather.ts";
 import { evalOptions, evaluationKey } from "./stage-evaluation.ts";
 import { assertData, assertInOrder, assertOptions, isBegun, isDone, secondsOf } from "./stage-run.ts";
 
+/** What comes of an experiment; empty but for `stopped` where a signal ended it early. */
 export interface ExperimentResult {
   /** One table over all stages, in their order, the baselines of each policy behind it. */
   rows: EvaluationRow[];

@@ -22,6 +22,7 @@ export interface SeededExperiment {
   readonly command: string;
 }
 
+/** What the seeds say together: means, and their intervals. */
 export interface SeedsResult extends SeedsTable {
   /** The written page. */
   readonly page: string;

@@ -26,6 +26,7 @@ import { exportNetwork, type Role } from "./export-network.ts";
 import { imageInput, roundInput } from "./graph.ts";
 import { metadataOf } from "./metadata.ts";
 
+/** One model that was written. */
 export interface ExportedNetwork {
   readonly file: string;
   readonly network: string;
@@ -34,6 +35,7 @@ export interface ExportedNetwork {
   readonly difference: number;
 }
 
+/** What an export wrote, and what it was compared on. */
 export interface RunExport {
   readonly checkpoint: string;
   /** The images that the networks were compared on. */

@@ -45,6 +45,7 @@ export function areTwoStreams(networks: { has(name: NetworkName): boolean }): bo
   return networks.has("resnet_hr") && networks.has("resnet_lr");
 }
 
+/** A trained run, ready for images: made by `openPredictor` or `openOnnxPredictor`, and to be freed. */
 export class OpenedRun {
   readonly description: RunDescription;
   /** Sides in pixels, and the patches. */

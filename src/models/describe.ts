@@ -5,6 +5,7 @@ import type { Network } from "../nn/layers.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { allModels, type Model, type Variant } from "./registry.ts";
 
+/** How large a network is. */
 export interface NetworkSize {
   /** Learnable numbers. */
   parameters: number;
@@ -12,6 +13,7 @@ export interface NetworkSize {
   multiplyAdds: number;
 }
 
+/** A model as `patchdrop models` lists it. */
 export interface ModelDescription {
   name: string;
   variant: Variant;
@@ -25,6 +27,7 @@ export interface ModelDescription {
 
 const classesOf = { cifar10: 10, cifar100: 100, fmow: 62, imagenet: 1000, synthetic: 10 } as const;
 
+/** All models of the registry, with all their variants. */
 export function describeModels(): ModelDescription[] {
   return allModels().map(describe);
 }

@@ -31,6 +31,7 @@ export interface ModelOptions {
   policy_head?: PolicyHead | undefined;
 }
 
+/** A model with its sizes: the networks, and how an image is cut into patches. */
 export interface Model {
   readonly name: string;
   readonly variant: Variant;
@@ -160,6 +161,7 @@ const entries: readonly Entry[] = [
   },
 ];
 
+/** What `--model` takes. */
 export const modelNames: readonly string[] = entries.map(({ name }) => name);
 
 /** Every model in every form that it has, at its own sizes. */

@@ -20,12 +20,14 @@ export interface Attempt {
   readonly why: string;
 }
 
+/** The libtorch that would be loaded, and where it was found. */
 export interface FoundLibtorch extends LibtorchFolder {
   readonly source: TorchSource;
   /** The places that were looked at before, in order. */
   readonly tried: readonly Attempt[];
 }
 
+/** Where to look for libtorch. */
 export interface FindOptions {
   /** `--torch`: a `torch` package, a folder that contains one, a `libtorch` folder, or its `lib`. */
   torch?: string | undefined;

@@ -63,6 +63,7 @@ export const acquireSchema = z
     message: "needs --price_per_km2, the price of what is ordered",
   });
 
+/** Options of `patchdrop acquire` that were checked. */
 export type AcquireOptions = z.infer<typeof acquireSchema>;
 
 /** Checks the flags of `patchdrop acquire`; `load` and `out` must be among them. @throws usage, all faults at once */

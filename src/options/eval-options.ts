@@ -72,6 +72,7 @@ export const evalSchema = z
     path: ["chart"],
     message: "needs --sweep, whose chart it is",
   });
+/** Options of `patchdrop eval` that were checked, with their defaults. */
 export type EvalOptions = z.infer<typeof evalSchema>;
 
 /** Checks the flags of `patchdrop eval`; `load` must be among them. @throws usage, all faults at once */

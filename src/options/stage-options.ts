@@ -24,7 +24,9 @@ import {
 } from "./policy-group.ts";
 import { trainingGroup } from "./training-group.ts";
 
+/** The four stages, as their commands are called. */
 export const stageNames = ["classifier_training", "pretrain", "finetune", "finetune2stream"] as const;
+/** One of the four stages. */
 export type StageName = (typeof stageNames)[number];
 
 const { batch_size, max_epochs, test_interval, lr, schedule } = trainingGroup;

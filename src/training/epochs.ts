@@ -21,6 +21,7 @@ import type { Setting } from "./setting.ts";
 import { stepRunner } from "./step-runner.ts";
 import { shown, stepsBetweenLooks, trainEpoch } from "./train-epoch.ts";
 
+/** What a training that ended, or was stopped, says of itself. */
 export interface StageResult {
   /** The last test's metrics. */
   test?: Metrics | undefined;

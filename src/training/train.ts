@@ -25,6 +25,7 @@ import { noteHeldOut } from "./note-held-out.ts";
 import { pretrain } from "./pretrain.ts";
 import { prepare, type Setting } from "./setting.ts";
 
+/** What a training takes besides its options. */
 export interface TrainContext {
   /** Hears of progress, and says when to stop; nobody when absent. */
   readonly reporter?: Reporter;

@@ -5,6 +5,7 @@
  * `sbatch --signal` is usually told to send before the time is up.
  */
 export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+/** A signal that asks for a stop. */
 export type StopSignal = (typeof stopSignals)[number];
 
 /** Hears of the progress of work, and is asked between its steps whether it is to end. */
@@ -17,6 +18,7 @@ export interface Reporter {
   stopping(): StopSignal | undefined;
 }
 
+/** How far one long step is. */
 export interface ReporterBar {
   /** @param done images so far; @param numbers the few that matter, as they are to be shown */
   update(done: number, numbers?: Record<string, string>): void;

@@ -31,11 +31,20 @@ function run(program: string, args: readonly string[], more: NodeJS.ProcessEnv =
 const node = (args: readonly string[], more?: NodeJS.ProcessEnv) => run(process.execPath, args, more);
 const write = (name: string, value: unknown) => writeFileSync(at(name), `${JSON.stringify(value)}\n`);
 
+/** Why npm cannot be had here; "" where it did what it was told. @throws where it can, and says that the package is wrong */
+function whyNot({ status, error, stderr }: SpawnSyncReturns<string>): string {
+  if (status === 0) return "";
+  const line =
+    error?.message ?? /^npm error .*\b(ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONN\w+|ETIMEDOUT)\b.*/m.exec(stderr)?.[0];
+  if (line === undefined) throw new Error(stderr);
+  return `npm cannot install here: ${line}`;
+}
+
 /** Packs and installs; from npm's cache where it has what the lock names. Why not, where it cannot; "" otherwise. */
 function install(): string {
   // Without its scripts: the build is there, and other tests run it.
   const packed = run("npm", ["pack", packageFolder, "--ignore-scripts", "--json", "--pack-destination", project]);
-  if (packed.status !== 0) return `npm pack: ${packed.error?.message ?? packed.stderr}`;
+  if (packed.status !== 0) return whyNot(packed);
   const [{ filename }] = JSON.parse(packed.stdout) as { filename: string }[];
   const own = { name: "own", private: true, type: "module", dependencies: { patchdrop: `file:${filename}` } };
   const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as Lock;
@@ -43,8 +52,7 @@ function install(): string {
   const locked = { "": own, ...Object.fromEntries(needed) };
   write("package.json", own);
   write("package-lock.json", { name: "own", lockfileVersion: 3, requires: true, packages: locked });
-  const installed = run("npm", ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"]);
-  return installed.status === 0 ? "" : `npm install: ${installed.error?.message ?? installed.stderr}`;
+  return whyNot(run("npm", ["install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"]));
 }
 
 let cannot = "";
