@@ -114,7 +114,7 @@ const howToRead =
   "Along a policy's line its most probable patches are added, from none to all; the baselines take the same number of " +
   "each image. Thin lines: the classifier with all patches, and the low-resolution classifier.";
 /** A chart that stands alone in its line. */
-export const large = { width: 760, height: 360 };
+export const large = { width: 680, height: 340 };
 
 /** A column a policy, under its name. */
 export function sideBySide(policies: readonly PolicyReport[], show: (policy: PolicyReport) => Markup): Markup {

@@ -86,7 +86,7 @@ figure { margin: 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: 1.25rem; }
 
 .charts svg, .broad svg, .slim svg { width: 100%; }
-.slim { display: none; }
+.slim { display: none; max-width: 30rem; }
 .charts figcaption { color: var(--muted); font-size: 0.875rem; }
 .key + .charts { margin-top: 0.75rem; }
 
@@ -147,13 +147,15 @@ pre { margin: 0 0 1.5rem; padding: 0.9rem 1.1rem; background: var(--page); borde
 dl.facts { grid-template-columns: repeat(auto-fill, minmax(7rem, max-content) minmax(8rem, 1fr)); }
 footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
 
+@media screen and (max-width: 60rem) {
+  .cards { grid-template-columns: minmax(0, 1fr); }
+  .card { grid-column: 1 / -1; }
+}
 @media screen and (max-width: 46rem) {
   main { padding: 2rem 1rem 3rem; }
   h1 { font-size: 1.7rem; }
   .summary { font-size: 1.08rem; }
   .card { padding: 1.25rem 1rem; }
-  .cards { grid-template-columns: minmax(0, 1fr); }
-  .card { grid-column: 1 / -1; }
   /* A name takes a line of its own; its numbers follow, each with what it is. */
   .results thead { display: none; }
   .results tr { display: flex; flex-wrap: wrap; gap: 0.1rem 1.1rem; padding: 0.5rem 0.75rem; border-bottom: 1px solid var(--rule); }

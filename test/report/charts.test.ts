@@ -1,8 +1,9 @@
 import { parseHTML } from "linkedom";
+import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { heatMap } from "../../src/report/heat-map.ts";
 import { learningCurves, type MetricRecord } from "../../src/report/learning-curves.ts";
-import { tradeoffChart } from "../../src/report/tradeoff.ts";
+import { tradeoffChart, tradeoffFile } from "../../src/report/tradeoff.ts";
 import { samplePage, sampleTradeoff } from "./sample.ts";
 
 /** What the tests read of a drawn page. */
@@ -91,6 +92,19 @@ describe("tradeoffChart", () => {
     expect(all(parsed(chart), "script")).toEqual([]);
     expect(chart.toString()).not.toContain("<script");
     expect(all(parsed(chart), "svg")[0].getAttribute("aria-label")).toContain(label);
+  });
+});
+
+describe("a chart in a file of its own", () => {
+  it("is drawn in colours that a program without style sheets knows", async () => {
+    const text = await tradeoffFile("Accuracy <1>", sampleTradeoff);
+    expect(text).not.toMatch(/var\(|currentColor|<style/);
+    // 640 × 400 with margins of 44 left, 20 right, 30 above and 40 below, 36 pixels down: 8 patches lie at x = 332, 75 % at
+    // y = 231, where the policy's middle point is, in the accent's colour.
+    const { data, info } = await sharp(Buffer.from(text)).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+    const at = (x: number, y: number) => Array.from(data.subarray(3 * (y * info.width + x)).subarray(0, 3));
+    expect(at(2, 2)).toEqual([0xff, 0xff, 0xff]);
+    expect(at(332, 231)).toEqual([0x0b, 0x5f, 0x87]);
   });
 });
 

@@ -48,7 +48,8 @@ describe("renderPage", () => {
     expect(text).not.toMatch(/https?:\/\/|@import|url\(/);
     const page = parsed(text);
     expect(all(page, "script, link, iframe, object, embed, base")).toEqual([]);
-    const sources = [...all(page, "[src]").map(attribute("src")), ...all(page, "[href]").map(attribute("href"))];
+    const addresses = [...all(page, "[src]").map(attribute("src")), ...all(page, "[href]").map(attribute("href"))];
+    const sources = addresses.filter((address) => !address?.startsWith("#"));
     expect(sources).toHaveLength(3); // low resolution, masked, and the image below the outlines
     for (const source of sources) expect(source).toMatch(/^data:image\/png;base64,/);
     const [policy] = all(page, 'meta[http-equiv="Content-Security-Policy"]');
@@ -64,7 +65,7 @@ describe("renderPage", () => {
     const section = all(page, "section").find((one) => one.textContent.includes(heading))!;
     expect(section.textContent).toContain("Looking can pay: 3.5 points by looking in rounds.");
     expect(section.textContent).toContain("3,000 images of cifar10, val");
-    expect(all(section, "svg[aria-label]")).toHaveLength(1);
+    expect(all(section, "svg[aria-label]")).toHaveLength(2); // for a broad page, and for a phone
     for (const name of ["how many", "rounds", "where", "best fixed mask", "50.0 % without a patch, 87.5 % with all"]) {
       expect(section.textContent).toContain(name);
     }
@@ -79,9 +80,9 @@ describe("renderPage", () => {
     expect(images).toHaveLength(2);
     for (const image of images) expect(image.getAttribute("alt")).toMatch(/\w{3}/);
     const charts = all(page, "svg").filter((svg) => svg.getAttribute("aria-hidden") !== "true");
-    // Trade-off, patch use, patches of an image; two classes' use and trade-off; the item's probabilities and its
+    // Trade-off (for a broad page, and for a phone), patch use, patches of an image; two classes' use and trade-off; the item's probabilities and its
     // outlined image; two learning curves.
-    expect(charts).toHaveLength(3 + 4 + 2 + 2);
+    expect(charts).toHaveLength(4 + 4 + 2 + 2);
     for (const chart of charts) {
       expect(chart.getAttribute("role")).toBe("img");
       expect(chart.getAttribute("aria-label")).toMatch(/\w{3}/);
@@ -112,8 +113,21 @@ describe("renderPage", () => {
     expect(all(page, "time")[0].getAttribute("datetime")).toBe("2026-11-23T09:54:31.000Z");
   });
 
+  it("begins with a list of its sections, each of which is where the list says", async () => {
+    const page = parsed(await renderPage(samplePage({ headrooms: [{ name: "hr", table: sampleHeadroom }] })));
+    const links = all(page, "nav a").map((link) => [link.textContent, link.getAttribute("href")]);
+    expect(links.slice(0, 3)).toEqual([
+      ["Results", "#results"],
+      ["Can looking pay?", "#can-looking-pay"],
+      ["Accuracy against patches", "#accuracy-against-patches"],
+    ]);
+    const sections = all(page, "section[id]");
+    const places = sections.map((one) => [all(one, "h2")[0].textContent, `#${one.getAttribute("id")}`]);
+    expect(links).toEqual(places);
+  });
+
   it("leaves out the sections that have nothing to show", async () => {
-    const bare = samplePage({ stages: [], policies: [] });
+    const bare = samplePage({ stages: [], policies: [], classes: [] });
     const headings = all(parsed(await renderPage(bare)), "h2").map((heading) => heading.textContent);
     expect(headings).toEqual(["Results", "How this was made"]);
     const full = all(parsed(await renderPage(samplePage())), "h2").map((heading) => heading.textContent);
@@ -123,6 +137,7 @@ describe("renderPage", () => {
       "Which patches",
       "Does the policy look?",
       "By class",
+      "Which classes are confused",
       "Examples",
       "Learning curves",
       "How this was made",

@@ -37,12 +37,14 @@ it("has title, summary, table, chart, the seeds' pages and the command", async (
   expect(texts(".policy > *")).toEqual(["policy (b)", "90.0 ± 1.2", "7.20 ± 0.50"]);
   expect(texts(".note")[0]).toMatch(/^Means over 2 seeds \(3, 12\) with intervals of 95 % over the seeds/);
   expect(texts(".note")[1]).toMatch(/^The policy of b: /);
-  const links = all("a").map((link) => [link.textContent, link.getAttribute("href")]);
+  const links = all("main ul a")
+    .filter((link) => !link.getAttribute("href")?.startsWith("#"))
+    .map((link) => [link.textContent, link.getAttribute("href")]);
   expect(links).toEqual([
     ["seed 3", "seed3/index.html"],
     ["seed 12", "seed12/index.html"],
   ]);
-  expect(all('svg[role="img"]')).toHaveLength(1);
+  expect(all('svg[role="img"]')).toHaveLength(2); // one for a broad page, one for a phone
   expect(texts("pre")).toEqual(["patchdrop run x.yaml --seeds 3,12"]);
   expect(texts("time")).toEqual(["2026-11-27 09:54 UTC"]);
 });

@@ -54,7 +54,27 @@ describe("textTable", () => {
     ]);
     expect(
       htmlTable({ rows: rows.map((row) => ({ ...row, gain: { mean: -0.01, low: -0.02, high: 0 } })) }).toString(),
-    ).toContain("<td>−1.0 (−2.0 … 0.0)</td>");
+    ).toContain('">−1.0 (−2.0 … 0.0)</td>');
+  });
+
+  it("has a column for each reward, so that no two are compared", () => {
+    const row = (name: string, reward: number, rewardName: string) => ({
+      ...{ name, kind: "policy" as const, accuracy: 0.5, reward, rewardName },
+    });
+    const rows = [row("a", 0.25, "quadratic, penalty -1"), row("b", 1.125, "linear"), row("c", 1.5, "linear")];
+    expect(
+      textTable({ rows })
+        .split("\n")
+        .map((line) => line.slice(-18)),
+    ).toEqual([
+      "reward 1  reward 2",
+      "--------  --------",
+      ...["   0.250         –", "       –     1.125", "       –     1.500", ""],
+    ]);
+    const text = htmlTable({ rows }).toString();
+    expect(text).toContain("<b>reward 1</b> mean reward: quadratic, penalty −1<");
+    expect(text).toContain("<b>reward 2</b> mean reward: linear<");
+    expect(htmlTable({ rows: rows.slice(1) }).toString()).toContain("<b>reward</b> mean reward: linear<");
   });
 
   it("passes no control character on to the terminal", () => {
@@ -112,8 +132,10 @@ describe("a table over seeds", () => {
 
   it("says the same below the page's table", () => {
     const text = htmlTable(overSeeds).toString();
-    expect(text).toContain('<tr class="policy"><th scope="row">policy (pretrain)</th><td>84.5 ± 0.6</td>');
-    expect(text).toContain("<td>+1.0 (−0.2 … +2.2)</td>");
+    expect(text).toContain(
+      '<tr class="policy"><th scope="row">policy (pretrain)</th><td data-name="accuracy %">84.5 ± 0.6</td>',
+    );
+    expect(text).toContain('">+1.0 (−0.2 … +2.2)</td>');
     expect(text).toContain(`<p class="note">${foot.replace("'", "&#39;")}</p>`);
   });
 
@@ -127,8 +149,10 @@ describe("a table over seeds", () => {
 describe("htmlTable", () => {
   it("marks the policy's row, and writes a true minus", () => {
     const text = htmlTable(table).toString();
-    expect(text).toContain('<tr class="policy"><th scope="row">policy after finetuning</th><td>91.4</td>');
-    expect(text).toContain("<td>−0.021</td></tr>");
+    expect(text).toContain(
+      '<tr class="policy"><th scope="row">policy after finetuning</th><td data-name="accuracy %">91.4</td>',
+    );
+    expect(text).toContain('<td data-name="reward">−0.021</td></tr>');
     expect(text).toContain('<tr class="baseline"><th scope="row">HR classifier, all patches</th>');
   });
 });
