@@ -27,7 +27,17 @@ export function remedyFor(error: unknown): string {
 
 /** An error of the system that nobody foresaw, as one of kind "system"; any other error as it is. */
 export function withoutSystemErrors(error: unknown): unknown {
-  if (!(error instanceof Error) || !("syscall" in error)) return error;
+  if (!(error instanceof Error)) return error;
+  // Of a file that it may not open, Node's loader says at times that there is none.
+  if ("code" in error && error.code === "ERR_MODULE_NOT_FOUND") {
+    const next = "raise the limit on open files (ulimit -n 1024) if it is low, or install the program anew";
+    return fault(
+      "system",
+      { where: "patchdrop", rule: `must be installed as a whole (${error.message})`, next },
+      error,
+    );
+  }
+  if (!("syscall" in error)) return error;
   const where = "path" in error ? String(error.path) : "patchdrop";
   return fault("system", { where, rule: `could not be used (${error.message})`, next: remedyFor(error) }, error);
 }
