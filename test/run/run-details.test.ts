@@ -219,8 +219,8 @@ describe("the logs", () => {
     // Text is no scalar, nor is the epoch, which is the step.
     expect(written.map(({ step, scalars }) => [step, scalars])).toEqual([
       [0, {}],
-      [1, { train_accuracy: 0.5 }],
-      [2, { train_accuracy: 0.5 }],
+      [1, { train_accuracy: 0.5, "accuracy/train": 0.5 }],
+      [2, { train_accuracy: 0.5, "accuracy/train": 0.5 }],
     ]);
   });
 
