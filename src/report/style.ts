@@ -151,7 +151,7 @@ footer { color: var(--muted); font-size: 0.875rem; margin-top: 1.5rem; }
   .cards { grid-template-columns: minmax(0, 1fr); }
   .card { grid-column: 1 / -1; }
 }
-@media screen and (max-width: 46rem) {
+@media screen and (max-width: 50rem) {
   main { padding: 2rem 1rem 3rem; }
   h1 { font-size: 1.7rem; }
   .summary { font-size: 1.08rem; }

@@ -297,6 +297,7 @@ describe("report", () => {
       "Which patches",
       "Does the policy look?",
       "By class",
+      "Which classes are confused",
       "Examples",
       "Learning curves",
       "How this was made",
