@@ -95,7 +95,9 @@ function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, { n
 
 /** The options of the run that made the checkpoint, overridden by those that were given. */
 function settingsOf({ config }: Checkpoint, options: EvalOptions) {
-  return { ...unsaid, ...config.options, ...defined(options) } as DataFlags &
+  // Where the scenes are asked for, the folder of the run's own images is not meant.
+  const own = options.dataset === "synthetic" ? { ...config.options, data_dir: undefined } : config.options;
+  return { ...unsaid, ...own, ...defined(options) } as DataFlags &
     LeftOut & {
       seed: number;
       reward: RewardOptions["kind"];

@@ -180,12 +180,12 @@ describe("eval --json", () => {
   );
 
   it.each([
-    ["pretrain", "pretrain"],
-    ["finetune", "finetune"],
-    ["two", "finetune2stream"],
+    ["pretrain", "pretrain", "quadratic, penalty -0.5"],
+    ["finetune", "finetune", "quadratic, penalty -5"],
+    ["two", "finetune2stream", "quadratic, penalty -5"],
   ])(
     "of %s gives accuracy, S, V, masks and reward that the training logged, and fair baselines",
-    async (name, stage) => {
+    async (name, stage, rewardName) => {
       const evaluation = await evaluate(name, "--ckpt_lr_cl", runFolder("lr"));
       const logged = loggedTest(runFolder(name), linked(runFolder(name), "best"));
       const policy = rowOf(evaluation, "policy");
@@ -197,6 +197,7 @@ describe("eval --json", () => {
         patchesStd: logged.patches_std,
         distinctMasks: logged.distinct_masks,
         reward: expect.closeTo(Number(logged.reward), 6),
+        rewardName,
       });
       for (const other of ["random patches", "centre patches", "central columns", "central rows"]) {
         expect(rowOf(evaluation, other).patches).toBe(policy.patches);
