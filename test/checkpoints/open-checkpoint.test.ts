@@ -89,7 +89,7 @@ describe("openCheckpoint", () => {
     ]);
     const long = refusal(() => openCheckpoint(at("x".repeat(300))));
     expect(long.kind).toBe("system");
-    expect(long.message).toMatch(/x: could not be read \(ENAMETOOLONG: .*\); check the disk and the path$/);
+    expect(long.message).toMatch(/x: could not be read \(ENAMETOOLONG: .*\); give a shorter name$/);
   });
 });
 
