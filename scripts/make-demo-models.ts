@@ -17,7 +17,7 @@ import type { Evaluation, Sample, SetDescription } from "../demo/description.ts"
 import { openCheckpoint } from "../src/checkpoints/open-checkpoint.ts";
 import type { Dataset } from "../src/data/dataset.ts";
 import { type DataFlags, openDataFor } from "../src/data/open.ts";
-import { fault, PatchDropError, sentences } from "../src/errors.ts";
+import { fault } from "../src/errors.ts";
 import type { ExperimentResult } from "../src/experiment/run-experiment.ts";
 import { exportRun } from "../src/export/export-run.ts";
 import { removeFolderAtomic, writeFolderAtomic } from "../src/files/atomic.ts";
@@ -25,6 +25,7 @@ import { modelOf } from "../src/inference/describe-run.ts";
 import { type Exported, openExported } from "../src/inference/exported.ts";
 import { exportSchema } from "../src/options/export-options.ts";
 import { Random } from "../src/utils/random.ts";
+import { endingInOneLine } from "./ending-in-one-line.ts";
 
 const demoModels = fileURLToPath(new URL("../demo/models/", import.meta.url));
 /** A visitor's phone has to fetch them. */
@@ -41,13 +42,7 @@ interface Given {
   readonly threads: number | undefined;
 }
 
-try {
-  await main(given());
-} catch (error) {
-  if (!(error instanceof PatchDropError)) throw error;
-  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
-  process.exitCode = error.exitCode;
-}
+await endingInOneLine(() => main(given()));
 
 function given(): Given {
   const text = { type: "string" } as const;

@@ -26,7 +26,7 @@ import {
 import type { Dataset } from "../src/data/dataset.ts";
 import { type DataFlags, openDataFor } from "../src/data/open.ts";
 import { withValidation } from "../src/data/validation.ts";
-import { fault, PatchDropError, sentences } from "../src/errors.ts";
+import { fault } from "../src/errors.ts";
 import { makeFolder, writeFileAtomic } from "../src/files/atomic.ts";
 import { toHalf } from "../src/formats/half.ts";
 import { asFloat32, type StateDict, type TensorData } from "../src/formats/safetensors.ts";
@@ -35,6 +35,7 @@ import { openPredictor } from "../src/inference/open-run.ts";
 import type { OpenedRun } from "../src/inference/opened-run.ts";
 import { countPatches } from "../src/method/grid.ts";
 import { row } from "../src/utils/rows.ts";
+import { endingInOneLine } from "./ending-in-one-line.ts";
 
 const imagesAtOnce = 50;
 
@@ -45,13 +46,7 @@ interface Given {
   readonly half: string | undefined;
 }
 
-try {
-  await makePackagedModel(given());
-} catch (error) {
-  if (!(error instanceof PatchDropError)) throw error;
-  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
-  process.exitCode = error.exitCode;
-}
+await endingInOneLine(() => makePackagedModel(given()));
 
 function given(): Given {
   const text = { type: "string" } as const;
