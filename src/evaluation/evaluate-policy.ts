@@ -11,6 +11,7 @@ import { asTested, type Choice, type Looked, meanEntropy } from "../method/budge
 import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { bootstrapMeans } from "../utils/bootstrap.ts";
+import { untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { type Calibrated, Calibration, type Target } from "./calibrate.ts";
 import { evaluateMasks, everyPatch, imageByImage, type MasksOf, type Verdict } from "./evaluate-masks.ts";
@@ -40,10 +41,8 @@ export async function evaluatePolicy(
   const swept = await sweepMasks(run, source, rivals, points);
   const others = await evaluateMasks(split, evaluated, [...masks, ...swept]);
 
-  const rows = rowsOf(
-    [own, ...others.slice(0, masks.length)],
-    `policy (${checkpoint.config.stage})${suffixOf(choice)}`,
-  );
+  const name = `policy (${checkpoint.config.stage})${suffixOf(choice)}`;
+  const rows = await untilStopped(evaluated.reporter, rowsOf([own, ...others.slice(0, masks.length)], name));
   const lowAlone = await lowAccuracy(evaluated, options);
   if (lowAlone !== undefined) {
     rows.push({ name: "LR classifier, no patches", kind: "baseline", accuracy: lowAlone, patches: 0 });
@@ -87,12 +86,12 @@ function suffixOf(choice: Choice): string {
   return isAsTested ? "" : `, ${choiceText(choice)}`;
 }
 
-function rowsOf(verdicts: readonly Verdict[], policy: string): EvaluationRow[] {
+async function rowsOf(verdicts: readonly Verdict[], policy: string): Promise<EvaluationRow[]> {
   const baselines = baselineNames.map((name) => name + sameNumber);
   const names = [policy, ...baselines, ...rivalNames.map((name) => name + sameMean), "all patches"];
   const [{ right: own }, ...others] = verdicts;
   const differences = others.map(({ right }) => Float32Array.from(own, (mine, i) => mine - right[i]));
-  const gains = bootstrapMeans(differences);
+  const gains = await bootstrapMeans(differences);
   return names.map((name, i) =>
     i === 0 ? rowOf(name, "policy", verdicts[i]) : { ...rowOf(name, "baseline", verdicts[i]), gain: gains[i - 1] },
   );

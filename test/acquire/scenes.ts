@@ -8,6 +8,9 @@ import { Random } from "../../src/utils/random.ts";
 /** UTM zone 33 north, half a metre a pixel. */
 export const utm33 = { epsg: 32_633, affine: [0.5, 0, 380_000, 0, -0.5, 5_820_000], geographic: false };
 
+/** What limits an acquisition, so far away that no scene of a test comes near. */
+export const limits = { allow_full_file: false, max_pixels: 1e9, max_output_bytes: 1e9, max_file_bytes: 1e9 };
+
 /** Bytes [height, width, 3]. */
 export interface Scene {
   readonly width: number;
@@ -34,7 +37,7 @@ export async function writeScene(path: string, scene: Scene, options: Partial<Ra
   for (let at = 0; at < scene.pixels.length; at += 7 * width * 3) {
     await raster.write(scene.pixels.subarray(at, at + 7 * width * 3));
   }
-  raster.finish();
+  await raster.finish();
 }
 
 /** The pixels of a box; beyond the edge, those of the edge. */

@@ -92,7 +92,9 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   acquire: [
     ...["--load <run> required", "--out <folder> required", "--bands <r,g,b>", "--scale <black,white>"],
-    ...["--allow_full_file", "--price_per_km2 <n>", "--min_area_km2 <n>", "--egress_per_gb <n>"],
+    ...["--allow_full_file", "--max_pixels <n> = 2000000000", "--max_output_bytes <n> = 10000000000"],
+    ...["--max_file_bytes <n> = 10000000000"],
+    ...["--price_per_km2 <n>", "--min_area_km2 <n>", "--egress_per_gb <n>"],
     ...["--top <n> = 5", "--batch_size <n> = 64", ...plainChoice, fill, ...device],
   ],
   export: [

@@ -253,7 +253,7 @@ describe("downloadFile", () => {
       response.writeHead(206, { "content-range": "bytes 5-9/10" }).end("56789");
     });
     await writeFile(join(folder, "file.bin.part"), "abc");
-    const error = await failure(downloadFile({ url, path: join(folder, "file.bin") }));
+    const error = await failure(downloadFile({ url, path: join(folder, "file.bin"), sha256 }));
     expect(error.message).toBe(`${url}: must continue at byte 3, got bytes 5-9/10`);
   });
 
