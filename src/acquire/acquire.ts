@@ -58,9 +58,10 @@ export async function acquire(
   }
   const ledger = new Ledger();
   let acquired: Acquired | undefined;
+  const ended = new AbortController();
   await makeFolderAtomic(resolve(options.out), async (folder) => {
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
-    const access = { ...options, ledger, wholeFile, mostBytes: options.max_file_bytes };
+    const access = { ...options, ledger, wholeFile, mostBytes: options.max_file_bytes, signal: ended.signal };
     const source = await untilStopped(reporter, openSource(scene, policy.model, access));
     try {
       checkSize(source, options.max_pixels);
@@ -68,7 +69,8 @@ export async function acquire(
     } finally {
       await source.close();
     }
-  });
+    // Nothing that was left behind by a stop goes on.
+  }).finally(() => ended.abort());
   return acquired!;
 }
 

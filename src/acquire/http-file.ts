@@ -38,6 +38,8 @@ export interface HttpOptions {
   readonly pauseMs?: number;
   /** The least that is put up with. */
   readonly pace?: Pace;
+  /** Ends what is under way when it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /** Enough for a COG's header: GDAL reads the same number. */
@@ -189,12 +191,12 @@ export class HttpFile implements ByteSource {
     purpose: Purpose,
     use: (answer: Answer) => Promise<T>,
   ): Promise<T> {
-    const { ledger, timeoutMs, pace } = this.#options;
+    const { ledger, timeoutMs, pace, signal } = this.#options;
     ledger.request(purpose);
     const next = "check the address, and whether its signature has expired";
     // "Range not satisfiable": the file has become shorter.
     const statuses = this.#version === undefined ? [] : [416];
-    return ask({ ...range, url: this.#url, where: this.where, timeoutMs, pace, statuses, next }, use);
+    return ask({ ...range, url: this.#url, where: this.where, timeoutMs, pace, signal, statuses, next }, use);
   }
 
   #arrived(purpose: Purpose): (bytes: number) => void {
@@ -202,9 +204,9 @@ export class HttpFile implements ByteSource {
   }
 
   #persist<T>(purpose: Purpose, work: () => Promise<T>, received = () => 0): Promise<T> {
-    const { ledger, pace, pauseMs = firstPauseMs } = this.#options;
+    const { ledger, pace, signal, pauseMs = firstPauseMs } = this.#options;
     const gaveUp = (error: ConnectionError, why: GaveUp) => this.#gaveUp(purpose, error, why);
-    return persist(work, { received, vainRequests, pauseMs, pace, again: () => ledger.retries++, gaveUp });
+    return persist(work, { received, vainRequests, pauseMs, pace, signal, again: () => ledger.retries++, gaveUp });
   }
 
   #gaveUp(purpose: Purpose, error: ConnectionError, why: GaveUp): PatchDropError {

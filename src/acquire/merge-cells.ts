@@ -31,18 +31,17 @@ export async function mergeCells(cells: readonly CellPlace[]): Promise<Ring[][]>
     await turn();
     polygons.number(cell);
   }
-  const sides = new Map<string, Side[]>();
+  const sides = new Map<number, Side[]>();
   for (const cell of cells) {
     await turn();
     for (const side of polygons.outerSides(cell)) {
-      const key = String(side.from);
-      const others = sides.get(key);
-      if (others === undefined) sides.set(key, [side]);
+      const others = sides.get(polygons.keyOf(side.from));
+      if (others === undefined) sides.set(polygons.keyOf(side.from), [side]);
       else others.push(side);
     }
   }
   const merged: { outer: Ring[]; holes: Ring[] }[] = [];
-  for (const { ring, polygon } of walk(sides)) {
+  for (const { ring, polygon } of walk(sides, (corner) => polygons.keyOf(corner))) {
     await turn();
     merged[polygon] ??= { outer: [], holes: [] };
     merged[polygon][turnsRight(ring) ? "outer" : "holes"].push(ring);
@@ -62,6 +61,11 @@ class Polygons {
     this.#columns = end("column");
     this.#numbers = new Int32Array(this.#columns * end("row")).fill(-1);
     for (const { column, row } of cells) this.#numbers[row * this.#columns + column] = -2;
+  }
+
+  /** Of a corner: no other has the same. */
+  keyOf([x, y]: Corner): number {
+    return y * (this.#columns + 1) + x;
   }
 
   /** Numbers a cell, and all that are connected with it, unless they have a number. */
@@ -103,8 +107,11 @@ class Polygons {
 }
 
 /** Joins sides to rings. When a walk comes to a corner for the second time, what lies between is a ring of its own. */
-function* walk(sides: Map<string, Side[]>): Generator<{ ring: Ring; polygon: number }> {
-  const take = (from: string, polygon?: number): Side | undefined => {
+function* walk(
+  sides: Map<number, Side[]>,
+  keyOf: (corner: Corner) => number,
+): Generator<{ ring: Ring; polygon: number }> {
+  const take = (from: number, polygon?: number): Side | undefined => {
     const left = sides.get(from) ?? [];
     const at = Math.max(
       0,
@@ -119,12 +126,12 @@ function* walk(sides: Map<string, Side[]>): Generator<{ ring: Ring; polygon: num
       const { polygon } = first;
       const path: Corner[] = [first.from];
       const places = new Map([[start, 0]]);
-      for (let side = first; ; side = take(String(side.to), polygon)!) {
-        const corner = String(side.to);
+      for (let side = first; ; side = take(keyOf(side.to), polygon)!) {
+        const corner = keyOf(side.to);
         const seen = places.get(corner);
         if (seen !== undefined) {
           const ring = path.splice(seen);
-          for (const one of ring) places.delete(String(one));
+          for (const one of ring) places.delete(keyOf(one));
           yield { ring: [...ring, side.to], polygon };
           if (seen === 0) break;
         }

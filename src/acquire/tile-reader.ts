@@ -105,7 +105,7 @@ export class TileReader {
           ? { samples: parts[i], stride: 1, offset: 0 }
           : { samples: parts[0], stride: layout.samples, offset: band },
       );
-      return render(planes, layout.tileWidth * layout.tileHeight, scale);
+      return await render(planes, layout.tileWidth * layout.tileHeight, scale);
     } catch (error) {
       const where = `${this.#cache.source.where}: tile ${tile} of ${layout.width} × ${layout.height} pixels`;
       const got = (error as Error).message;

@@ -60,6 +60,8 @@ export interface Asked {
   readonly timeoutMs?: number | undefined;
   /** The least that is put up with. */
   readonly pace?: Pace | undefined;
+  /** Ends the connection when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
   /** Status codes that are accepted besides 200 and 206. */
   readonly statuses?: readonly number[];
   /** What to do if the server refuses. */
@@ -84,7 +86,8 @@ export interface Answer {
 export async function ask<T>(asked: Asked, use: (answer: Answer) => Promise<T>): Promise<T> {
   const watchdog = new Watchdog(asked.timeoutMs ?? silenceMs, asked.pace ?? leastPace);
   try {
-    const response = await send(asked, watchdog.signal);
+    const signals = [watchdog.signal, ...(asked.signal === undefined ? [] : [asked.signal])];
+    const response = await send(asked, AbortSignal.any(signals));
     checkAnswer(response, asked);
     const chunks: Answer["chunks"] = (length, arrived) =>
       chunksOf(response, asked.where, length, (bytes) => {
@@ -213,6 +216,8 @@ export interface Persistence {
   readonly pauseMs: number;
   /** The least that is put up with. */
   readonly pace?: Pace | undefined;
+  /** Nothing is repeated once it is aborted. */
+  readonly signal?: AbortSignal | undefined;
   /** Called when a request is repeated. */
   again?(): void;
   /** The error to end with, given the last one, and what all connections together were. */
@@ -230,7 +235,7 @@ export async function persist<T>(work: () => Promise<T>, how: Persistence): Prom
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof ConnectionError)) throw error;
+      if (!(error instanceof ConnectionError) || how.signal?.aborted) throw error;
       const count = await how.received();
       vain = count > most ? 0 : vain + 1;
       most = Math.max(most, count);
@@ -238,7 +243,7 @@ export async function persist<T>(work: () => Promise<T>, how: Persistence): Prom
       if (isTooSlow(count)) throw await how.gaveUp(error, "too slow");
       how.again?.();
       const wait = error instanceof BusyError ? error.waitMs : 0;
-      await delay(Math.min(longestPauseMs, Math.max(how.pauseMs * 2 ** vain, wait)));
+      await delay(Math.min(longestPauseMs, Math.max(how.pauseMs * 2 ** vain, wait)), undefined, { signal: how.signal });
     }
   }
 }
