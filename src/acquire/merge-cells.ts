@@ -23,17 +23,20 @@ interface Side {
   readonly polygon: number;
 }
 
+/** Some milliseconds of work. */
+const cellsBetweenTurns = 1000;
+
 /** Each polygon's outer ring, then its holes. Every cell corner on the way is kept, so that maps can bend the sides. */
 export async function mergeCells(cells: readonly CellPlace[]): Promise<Ring[][]> {
   const turn = pacer();
   const polygons = new Polygons(cells);
-  for (const cell of cells) {
-    await turn();
+  for (const [n, cell] of cells.entries()) {
+    if (n % cellsBetweenTurns === 0) await turn();
     polygons.number(cell);
   }
   const sides = new Map<number, Side[]>();
-  for (const cell of cells) {
-    await turn();
+  for (const [n, cell] of cells.entries()) {
+    if (n % cellsBetweenTurns === 0) await turn();
     for (const side of polygons.outerSides(cell)) {
       const others = sides.get(polygons.keyOf(side.from));
       if (others === undefined) sides.set(polygons.keyOf(side.from), [side]);

@@ -262,7 +262,8 @@ async function connectionFault(
   error: ConnectionError,
   why: GaveUp,
 ): Promise<PatchDropError> {
-  const kept = (await sizeOf(part)) ?? 0;
+  const goesOn = isChecked(options) || (await keptVersion(part)) !== undefined;
+  const kept = goesOn ? ((await sizeOf(part)) ?? 0) : 0;
   return fault(
     "system",
     {

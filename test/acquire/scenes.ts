@@ -2,6 +2,7 @@
 
 import type { PatchPolicy } from "../../src/acquire/patch-policy.ts";
 import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
+import { encodeHeader } from "../../src/formats/tiff-writer.ts";
 import { makeGrid, patchAt } from "../../src/method/grid.ts";
 import { Random } from "../../src/utils/random.ts";
 
@@ -28,6 +29,16 @@ export function blockScene(width: number, height: number, share = 0.25): Scene {
     return random.integer(60) + (bright[Math.floor(y / 8) * columns + Math.floor(x / 8)] ? 190 : 10);
   });
   return { width, height, pixels };
+}
+
+/** A scene without any data, and its overview of 1:4: a header, however large the scene. */
+export function sparseScene(width: number, height: number, tileSize: number): Uint8Array {
+  const levels = [1, 4].map((factor) => {
+    const size = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
+    const tiles = Math.ceil(size.width / tileSize) * Math.ceil(size.height / tileSize);
+    return { ...size, byteCounts: Array<number>(tiles).fill(0) };
+  });
+  return encodeHeader({ levels, tileSize, georeference: utm33 });
 }
 
 export async function writeScene(path: string, scene: Scene, options: Partial<RasterOptions> = {}): Promise<void> {
