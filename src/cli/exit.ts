@@ -23,6 +23,12 @@ export function finish(error: unknown, debug: boolean): never {
   process.exit(code);
 }
 
+/**
+ * A person's and a system's wish that the program ends, and those that batch systems and closed terminals send: USR1 is what
+ * `sbatch --signal` is usually told to send before the time is up.
+ */
+export const stops = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+
 /** Exit code of a process that a signal ended. */
 export function signalExitCode(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];

@@ -1,6 +1,7 @@
 /** `patchdrop setup`: fetches libtorch once, or says which one is used. */
 import { Command } from "commander";
 import type { SetupProgress } from "../setup/pip.ts";
+import { signalExitCode, stops } from "./exit.ts";
 
 const summary = "Fetch libtorch (PyTorch's C++ library), once, into the user's cache.";
 
@@ -42,6 +43,8 @@ export function setupCommand(): Command {
     .addHelpText("after", examples)
     .action(async ({ torchVersion, ...options }: SetupFlags) => {
       const { setupLibtorch } = await import("../setup/setup.ts");
+      // In an orderly way, so that pip ends too; what was fetched so far is removed by the next setup.
+      for (const signal of stops) process.on(signal, () => process.exit(signalExitCode(signal)));
       const show = progressPrinter(process.stderr);
       const { found, fetched, shadowedBy } = await setupLibtorch({
         ...options,

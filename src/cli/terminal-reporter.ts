@@ -1,13 +1,7 @@
 /** How a command talks to a person while it works: a bar or lines on stderr, and signals turned into a request to stop. */
 import { createProgress } from "../utils/progress.ts";
 import type { Reporter } from "../utils/reporter.ts";
-import { signalExitCode } from "./exit.ts";
-
-/**
- * A person's and a system's wish that the program ends, and those that batch systems and closed terminals send: USR1 is what
- * `sbatch --signal` is usually told to send before the time is up.
- */
-const stops = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+import { signalExitCode, stops } from "./exit.ts";
 
 /** Reports to stderr; `quiet` leaves only errors. Signals ask for a stop; a second one stops at once. */
 export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
