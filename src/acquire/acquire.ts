@@ -1,6 +1,6 @@
 /**
  * `patchdrop acquire`: a policy looks at the low resolution of a scene, window by window, and only the patches that it chose
- * are read. The scene is processed by rows of windows; memory does not grow with its height.
+ * are read. The scene is processed by rows of windows; memory grows with its width, and little with its height.
  */
 
 import { existsSync } from "node:fs";
