@@ -19,6 +19,7 @@ import { z } from "zod";
 import { fault, type PatchDropError } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { createFileAtomic, systemFault, temporaryPrefix } from "./atomic.ts";
+import { isRunning, processStart } from "./owner.ts";
 
 const holderSchema = z.object({
   pid: z.int().positive(),
@@ -184,7 +185,7 @@ function holderOf(bytes: Buffer): Holder | undefined {
 
 /** Whether the holder has certainly ended. Of one that is out of reach nobody here can tell. */
 function isGone({ holder }: Found): boolean {
-  return holder === undefined || !(holder === "unknown" || isOutOfReach(holder) || isRunning(holder));
+  return holder === undefined || !(holder === "unknown" || isOutOfReach(holder) || isAlive(holder));
 }
 
 /** Whether there is no process here to ask about. */
@@ -192,14 +193,8 @@ function isOutOfReach(holder: Holder | undefined): boolean {
   return holder === "unknown" || (holder !== undefined && holder.host !== hostname());
 }
 
-function isRunning({ pid, start }: Exclude<Holder, "unknown">): boolean {
-  try {
-    process.kill(pid, 0); // signal 0 only asks whether the process exists
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
-  const now = processStart(pid);
-  return start === null || now === undefined || now === start;
+function isAlive({ pid, start }: Exclude<Holder, "unknown">): boolean {
+  return isRunning(pid, (now) => start === null || now === start);
 }
 
 /** Whether a lock has gone untouched for `limitMs`, by this process's own clock: clocks of two hosts may differ. */
@@ -211,21 +206,6 @@ function silence(limitMs: number): IsGone {
     seen.set(mark, { touchedMs, sinceMs: performance.now() });
     return false;
   };
-}
-
-/**
- * The boot's id and the clock ticks from boot to the process's start, from Linux's /proc (proc(5): field 22 of stat,
- * counted behind the command's closing bracket, since a command may hold spaces). Undefined on other systems.
- */
-export function processStart(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-    return ticks === undefined ? undefined : `${boot}/${ticks}`;
-  } catch {
-    return undefined;
-  }
 }
 
 function nameOf(holder: Holder): string {
