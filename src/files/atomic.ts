@@ -48,8 +48,8 @@ export function createFileAtomic(path: string, bytes: Uint8Array): boolean {
 }
 
 /**
- * Makes a folder and those above it, where they are missing. Node's own recursion does not end in a file system that says of
- * a new folder that there is no such place, as /proc does. Throws "system".
+ * Makes a folder and those above it, where they are missing, and their names durable. Node's own recursion does not end in a
+ * file system that says of a new folder that there is no such place, as /proc does. Throws "system".
  */
 export function makeFolder(path: string): void {
   try {
@@ -69,6 +69,16 @@ function makeMissing(path: string): void {
       // Another process may have made it meanwhile.
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
+    syncNameOf(folder);
+  }
+}
+
+/** A folder above that may be written but not read cannot be opened, and is left to the system. */
+function syncNameOf(folder: string): void {
+  try {
+    syncFolder(dirname(folder));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
   }
 }
 
@@ -215,8 +225,8 @@ function writeNew(path: string, bytes: Uint8Array): void {
   }
 }
 
-/** Makes the names in a folder durable, not only the files that they name. */
-function syncFolder(path: string): void {
+/** Makes the names in a folder durable, not only the files that they name. Throws what Node throws. */
+export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
     fsyncSync(folder);
