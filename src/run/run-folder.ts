@@ -140,10 +140,13 @@ export class RunFolder {
     this.#log.append(record);
   }
 
-  /** Closes the logs and gives the folder free. */
+  /** Closes the logs and gives the folder free. Throws "system". */
   close(): void {
-    this.#log.close();
-    this.#release();
+    try {
+      this.#log.close();
+    } finally {
+      this.#release();
+    }
   }
 
   #removeOldest(): void {

@@ -54,6 +54,7 @@ export const acquireCommand = (from: string) => (out: string) => [
 
 export const targets: readonly Target[] = [
   stage("classifier_training", [], ["classifier_training", "--schedule", "onecycle"]),
+  stage("low_classifier", [], ["classifier_training", "--stream_id", "LR", "--clip", "1"]),
   stage("pretrain", ["classifier_training"], ["pretrain", "--ckpt_hr_cl", uncut("classifier_training")]),
   stage(
     "finetune",
@@ -62,8 +63,8 @@ export const targets: readonly Target[] = [
   ),
   stage(
     "finetune2stream",
-    ["finetune"],
-    ["finetune2stream", "--load", uncut("finetune"), "--ckpt_lr_cl", uncut("classifier_training"), "--fill", "lr"],
+    ["finetune", "low_classifier"],
+    ["finetune2stream", "--load", uncut("finetune"), "--ckpt_lr_cl", uncut("low_classifier"), "--fill", "lr"],
   ),
   { name: "run", needs: [], command: runCommand, again: runCommand, result: experimentResult },
   {
