@@ -39,7 +39,8 @@ disk.record((mark) => {
 
 /** The lock names this process: in a state that is restored, one that had its process id and is gone. */
 const start = processStart(process.pid) ?? "";
-const gone = (bytes: Buffer) => Buffer.from(bytes.toString("latin1").replaceAll(start, start.replace(/\d$/, "x")), "latin1");
+const gone = (bytes: Buffer) =>
+  Buffer.from(bytes.toString("latin1").replaceAll(start, start.replace(/\d$/, "x")), "latin1");
 
 /** What is wrong with a state; undefined for nothing. */
 function fault({ mark: saved }: CrashState, dir: string): string | undefined {
@@ -55,7 +56,8 @@ function fault({ mark: saved }: CrashState, dir: string): string | undefined {
     const step = Number(checkpoint?.progress.epoch ?? 0);
     if (step !== saved && step !== saved + 1) return `save ${saved} had returned, and ${step} was found`;
     if (opened > saved + 1) return `save ${saved} had returned, and ${opened} was opened`;
-    if (checkpoint !== undefined && !isDeepStrictEqual(checkpoint.networks, save(step).networks)) return "other weights";
+    if (checkpoint !== undefined && !isDeepStrictEqual(checkpoint.networks, save(step).networks))
+      return "other weights";
     const told = notes.filter((note) => !note.startsWith('there was no link "last"'));
     if (told.length > 0) return told.join("; ");
     const logged = readMetrics(dir).map(({ epoch }) => epoch);

@@ -30,9 +30,13 @@ const data = await makeImageFolder(join(folder, "data"), { classes: 2, train: 8,
 
 function learn(dir: string, resume: boolean, reporter: Reporter = silentReporter) {
   const shape = { model: "R8_Scenes", batch_size: 8, max_epochs: 2, test_interval: 1, threads: 1, precision: "fp32" };
-  return train("classifier_training", parseOptions("classifier_training", { ...shape, data_dir: data, cv_dir: dir, resume }), {
-    reporter,
-  });
+  return train(
+    "classifier_training",
+    parseOptions("classifier_training", { ...shape, data_dir: data, cv_dir: dir, resume }),
+    {
+      reporter,
+    },
+  );
 }
 
 const writing = ["openSync", "mkdirSync", "renameSync", "symlinkSync", "linkSync"];
@@ -136,7 +140,9 @@ async function faultOf(dir: string, one: Planned): Promise<string | undefined> {
   } catch (error) {
     return `could not be continued: ${String(error)}; it had ended with ${ended}`;
   }
-  return isDeepStrictEqual(trained(dir), expected) ? undefined : `differs from the whole one; it had ended with ${ended}`;
+  return isDeepStrictEqual(trained(dir), expected)
+    ? undefined
+    : `differs from the whole one; it had ended with ${ended}`;
 }
 
 await tryAll("failing-calls", run, async (index): Promise<Trial | undefined> => {

@@ -66,7 +66,7 @@ async function attempt(target: Target, random: Random, index: number): Promise<T
   if (!isDeepStrictEqual(target.result(out), result)) return wrong("differs from the uncut one");
   rmSync(out, { recursive: true, force: true });
   const kills = cuts.filter(({ ended }) => ended.signal === "SIGKILL").length;
-  return { what: target.name, outcome: "equal", most: { "kills in one": kills, "cuts in one": cuts.length } };
+  return { what: target.name, outcome: "equal", sum: { cuts: cuts.length, "by SIGKILL": kills } };
 }
 
 await tryAll("kills", run, (index, random) => attempt(tried[index % tried.length], random, index));

@@ -70,7 +70,9 @@ export class ModelDisk {
   *states(): Generator<CrashState> {
     const seen = new Set<string>();
     for (let before = 0; before <= this.#events.length; before++) {
-      const mark = this.#events.slice(0, before).reduce((last, event) => (event.kind === "mark" ? event.mark : last), 0);
+      const mark = this.#events
+        .slice(0, before)
+        .reduce((last, event) => (event.kind === "mark" ? event.mark : last), 0);
       for (const { lost, torn } of this.#losses(before)) {
         const state = { before, lost, torn, mark };
         const hash = this.#hash(state);
@@ -201,7 +203,8 @@ export class ModelDisk {
   /** The effects among the first `before` events that no sync has made durable. */
   #unsynced(before: number): number[] {
     const events = this.#events.slice(0, before);
-    const isDurable = (at: number, of: Node) => events.slice(at).some((later) => later.kind === "sync" && later.of === of);
+    const isDurable = (at: number, of: Node) =>
+      events.slice(at).some((later) => later.kind === "sync" && later.of === of);
     return events.flatMap((event, at) =>
       event.kind === "sync" || event.kind === "mark" || isDurable(at, event.of) ? [] : [at],
     );

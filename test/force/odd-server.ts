@@ -65,7 +65,8 @@ const expected = acquired(first);
 
 /** What is wrong with how it ended; undefined for nothing. */
 function faultOf({ code, signal, stderr }: Ended, out: string): string | undefined {
-  if (code === 0) return isDeepStrictEqual(acquired(out), expected) ? undefined : "other results than from a good server";
+  if (code === 0)
+    return isDeepStrictEqual(acquired(out), expected) ? undefined : "other results than from a good server";
   if (existsSync(out)) return `ended with ${code}, and there are results`;
   if (signal === "SIGKILL") return `had not ended after ${limitMs} ms`;
   if (code === null || code === exitCodes.internal) return `ended with ${code ?? signal}: ${stderr}`;
@@ -73,7 +74,11 @@ function faultOf({ code, signal, stderr }: Ended, out: string): string | undefin
 }
 
 /** Sends SIGTERM some time after the first request; milliseconds until the end. */
-async function stopped({ child, ended }: ReturnType<typeof start>, server: FileServer, random: Random): Promise<number> {
+async function stopped(
+  { child, ended }: ReturnType<typeof start>,
+  server: FileServer,
+  random: Random,
+): Promise<number> {
   while (server.ranges.length === 0 && child.exitCode === null) await delay(20);
   await delay(random.uniform() * 5000);
   const began = performance.now();
@@ -87,18 +92,22 @@ await tryAll("odd-server", run, async (index, random): Promise<Trial> => {
   const kind = names[index % names.length];
   const stops = Math.floor(index / names.length) % 2 === 0 && kind === "a byte a second at times";
   const answers: readonly Answer[] = kinds[kind];
-  const server = await serveFile(content, ...Array.from({ length: 1000 }, () => answers[random.integer(answers.length)]));
+  const server = await serveFile(
+    content,
+    ...Array.from({ length: 1000 }, () => answers[random.integer(answers.length)]),
+  );
   const out = join(lab, `odd-${index}`);
   rmSync(out, { recursive: true, force: true });
-  const running = start(acquireCommand(server.url)(out), limitMs);
+  const running = start([...acquireCommand(server.url)(out), "--quiet"], limitMs);
   const stopMs = stops ? await stopped(running, server, random) : undefined;
   const ended = await running.ended;
   await server.close();
   const late = stopMs !== undefined && stopMs > toStopMs ? `ended ${Math.round(stopMs)} ms after SIGTERM` : undefined;
   const wrong = faultOf(ended, out) ?? late;
-  rmSync(out, { recursive: true, force: true });
+  if (wrong === undefined) rmSync(out, { recursive: true, force: true });
   const what = stops ? `${kind}, SIGTERM` : kind;
   const most = { seconds: ended.ms / 1000, ...(stopMs !== undefined && { "ms to stop": stopMs }) };
-  const outcome = wrong !== undefined ? "wrong" : ended.code === 0 ? "as from a good server" : `exit code ${ended.code}`;
+  const outcome =
+    wrong !== undefined ? "wrong" : ended.code === 0 ? "as from a good server" : `exit code ${ended.code}`;
   return { what, outcome, wrong, most };
 });

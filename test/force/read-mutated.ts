@@ -17,7 +17,10 @@ const readers = (await makeReaders(folder)).filter(({ name }) => only === undefi
 if (readers.length === 0) throw new Error(`no reader ${only}`);
 
 /** Milliseconds that an input took, and what was wrong with how it ended. */
-async function tryInput({ wrap, read }: Reader, bytes: Buffer): Promise<{ ms: number; wrong: string | undefined; taken: boolean }> {
+async function tryInput(
+  { wrap, read }: Reader,
+  bytes: Buffer,
+): Promise<{ ms: number; wrong: string | undefined; taken: boolean }> {
   const input = wrap?.(bytes) ?? bytes;
   const began = performance.now();
   try {
@@ -46,13 +49,14 @@ async function tryBlock(index: number): Promise<Trial> {
     taken += tried.taken ? 1 : 0;
     const slow = tried.ms > longestMs ? `took ${Math.round(tried.ms)} ms` : undefined;
     const fault = tried.wrong ?? slow;
-    if (fault !== undefined) wrong.push(`input ${n}, ${bytes.length} bytes, base64 ${bytes.toString("base64").slice(0, 400)}: ${fault}`);
+    if (fault !== undefined)
+      wrong.push(`input ${n}, ${bytes.length} bytes, base64 ${bytes.toString("base64").slice(0, 400)}: ${fault}`);
   }
   const grown = mostResidentMib() - before;
   if (grown > mostMib) wrong.push(`${Math.round(grown)} MiB more`);
-  const most = { "slowest ms": slowestMs, "MiB in all": mostResidentMib(), "taken of a block": taken };
+  const most = { "slowest ms": slowestMs, "MiB in all": mostResidentMib() };
   const outcome = wrong.length === 0 ? "read or refused" : "wrong";
-  return { what: reader.name, outcome, wrong: wrong[0], inputs: Number(block), most };
+  return { what: reader.name, outcome, wrong: wrong[0], inputs: Number(block), most, sum: { read: taken } };
 }
 
 process.on("message", async (index: number) => process.send?.(await tryBlock(index)));

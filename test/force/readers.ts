@@ -155,7 +155,11 @@ function runReaders(run: string): Reader[] {
     };
     return { name, seeds: [whole], read: restoring };
   };
-  const summed = (one: Reader): Reader => ({ ...one, name: `${one.name} with a right checksum`, wrap: withRightChecksum });
+  const summed = (one: Reader): Reader => ({
+    ...one,
+    name: `${one.name} with a right checksum`,
+    wrap: withRightChecksum,
+  });
   const stateFile = reader("state.json", join(checkpoint, "state.json"), () => readState(checkpoint));
   const configFile = reader("config.json", join(run, configName), () => readRunConfig(run));
   const logOnly = join(run, "..", "log");
@@ -197,7 +201,16 @@ stages:
   pretrain: { stage: pretrain, ckpt_hr_cl: hr, beta: 0.1 }
 gallery: pretrain
 `;
-const line = { path: "a.png", class: "x", probability: 1, mask: "01", patches: 1, pixels: 0.5, ms: 1, checkpoint: "0123" };
+const line = {
+  path: "a.png",
+  class: "x",
+  probability: 1,
+  mask: "01",
+  patches: 1,
+  pixels: 0.5,
+  ms: 1,
+  checkpoint: "0123",
+};
 
 function fileReaders(folder: string): Reader[] {
   const list = join(folder, "list");
@@ -233,7 +246,12 @@ function fileReaders(folder: string): Reader[] {
     },
     {
       name: "zip archive",
-      seeds: [zip([{ name: "a/b", bytes: bytesOf("hello hello") }, { name: "c", bytes: bytesOf("") }])],
+      seeds: [
+        zip([
+          { name: "a/b", bytes: bytesOf("hello hello") },
+          { name: "c", bytes: bytesOf("") },
+        ]),
+      ],
       read: asFile(join(folder, "x.zip"), unpack),
     },
     {
@@ -247,10 +265,12 @@ function fileReaders(folder: string): Reader[] {
 async function pictureReaders(folder: string): Promise<Reader[]> {
   const { width, height, pixels } = blockScene(48, 40);
   const image = () => sharp(pixels, { raw: { width, height, channels: 3 } });
-  const seeds = await Promise.all([
-    ...[image().png(), image().jpeg(), image().jpeg({ progressive: true }), image().webp()],
-    ...[image().tiff(), image().gif(), image().png({ palette: true }), image().png({ progressive: true })],
-  ].map((one) => one.toBuffer()));
+  const seeds = await Promise.all(
+    [
+      ...[image().png(), image().jpeg(), image().jpeg({ progressive: true }), image().webp()],
+      ...[image().tiff(), image().gif(), image().png({ palette: true }), image().png({ progressive: true })],
+    ].map((one) => one.toBuffer()),
+  );
   const scene = join(folder, "scene.tif");
   await writeScene(scene, blockScene(96, 64));
   const sizes = { imageSize: 32, lowSize: 8 };

@@ -20,6 +20,8 @@ export interface Trial {
   readonly inputs?: number | undefined;
   /** A figure of which the largest is kept, by its name with its unit, such as "slowest ms". */
   readonly most?: Readonly<Record<string, number>> | undefined;
+  /** A figure that is added up. */
+  readonly sum?: Readonly<Record<string, number>> | undefined;
 }
 
 export interface Given {
@@ -44,6 +46,7 @@ const recordedSchema = z.object({
   wrong: z.string().optional(),
   inputs: z.int().optional(),
   most: z.record(z.string(), z.number()).optional(),
+  sum: z.record(z.string(), z.number()).optional(),
 });
 type Recorded = z.infer<typeof recordedSchema>;
 
@@ -53,7 +56,11 @@ export function given(defaults: { count: number; seconds: number }): Given {
   const { values } = parseArgs({
     options: { seed: text, from: text, count: text, seconds: text, record: text, only: text },
   });
-  const number = (value: string | undefined, otherwise: number) => z.coerce.number().min(0).parse(value ?? otherwise);
+  const number = (value: string | undefined, otherwise: number) =>
+    z.coerce
+      .number()
+      .min(0)
+      .parse(value ?? otherwise);
   return {
     seed: number(values.seed, 1),
     from: number(values.from, 0),
@@ -84,7 +91,9 @@ export async function tryAll(name: string, run: Given, attempt: Attempt): Promis
   const wrong = tried.filter((one) => one.wrong !== undefined).length;
   const earlier = before === 0 ? "" : `, ${before} of them in an earlier run`;
   console.log(`${name}: ${inputsOf(tried)} tried, ${wrong} wrong; seed ${run.seed}, ${seconds} s${earlier}`);
-  console.log(`${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, ${availableParallelism()} CPUs, Node ${process.version}`);
+  console.log(
+    `${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, ${availableParallelism()} CPUs, Node ${process.version}`,
+  );
   if (wrong > 0) process.exitCode = 1;
 }
 
@@ -102,8 +111,16 @@ function summarize(trials: readonly Recorded[]): void {
     const own = trials.filter((one) => one.what === what);
     const outcomes = [...new Set(own.map(({ outcome }) => outcome))].sort();
     const counts = outcomes.map((outcome) => `${inputsOf(own.filter((one) => one.outcome === outcome))} ${outcome}`);
-    const names = [...new Set(own.flatMap(({ most = {} }) => Object.keys(most)))];
-    const largest = names.map((name) => `${name} ${Math.max(...own.map(({ most = {} }) => most[name] ?? 0)).toFixed(1)}`);
-    console.log(`${what}: ${[...counts, ...largest].join(", ")}`);
+    const most = figures(own, "most", (values) => Math.max(...values));
+    const sums = figures(own, "sum", (values) => values.reduce((all, value) => all + value, 0));
+    console.log(`${what}: ${[...counts, ...sums, ...most].join(", ")}`);
   }
+}
+
+function figures(trials: readonly Recorded[], kind: "most" | "sum", of: (values: number[]) => number): string[] {
+  const names = new Set(trials.flatMap((one) => Object.keys(one[kind] ?? {})));
+  return [...names].map((name) => {
+    const value = of(trials.flatMap((one) => one[kind]?.[name] ?? []));
+    return `${name} ${Number.isInteger(value) ? value : value.toFixed(1)}`;
+  });
 }
