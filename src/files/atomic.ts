@@ -55,12 +55,21 @@ export function createFileAtomic(path: string, bytes: Uint8Array): boolean {
   }
 }
 
-/** Makes a folder and those above it, where they are missing. Throws "system". */
+/** Makes a folder and those above it, where they are missing, and their names durable. Throws "system". */
 export function makeFolder(path: string): void {
   try {
-    makeMissing(path);
+    for (const folder of makeMissing(path)) syncNameOf(folder);
   } catch (error) {
     throw systemFault("could not be made", path, 0, error);
+  }
+}
+
+/** A folder above that may be written but not read cannot be opened, and is left to the system. */
+function syncNameOf(folder: string): void {
+  try {
+    syncFolder(dirname(folder));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
   }
 }
 
@@ -238,8 +247,8 @@ function writeNew(path: string, bytes: Uint8Array): void {
   }
 }
 
-/** Makes the names in a folder durable, not only the files that they name. */
-function syncFolder(path: string): void {
+/** Makes the names in a folder durable, not only the files that they name. Throws what Node throws. */
+export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
     fsyncSync(folder);

@@ -42,7 +42,7 @@ interface Found {
 
 type IsGone = (found: Found) => boolean;
 
-/** Releases the lock; a second call does nothing. */
+/** Releases the lock; a second call does nothing. Throws "system". */
 export type Release = () => void;
 
 /** Takes the lock file `path`. Throws "locked", with the holder's process id, where a living process has it; "system". */
@@ -102,7 +102,7 @@ function enter(path: string, gone: IsGone): { readonly release: Release } | { re
   const mark = sha256(bytes);
   return {
     release() {
-      if (read(path)?.mark === mark) rmSync(path, { force: true });
+      if (read(path)?.mark === mark) remove(path);
     },
   };
 }
@@ -123,6 +123,15 @@ function succeed(dead: readonly Found[], own: string): boolean {
   }
   rmSync(own, { force: true });
   return false;
+}
+
+/** Throws "system". */
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    throw systemFault("could not be removed", path, 0, error);
+  }
 }
 
 /** Throws "system", and then `own` does not stay as if this process had the lock. */
