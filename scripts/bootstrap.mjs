@@ -11,7 +11,8 @@ import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const oldestNode = 20;
+/** What package.json states too. */
+const oldestNode = [20, 9];
 const pageStamp = "node_modules/.patchdrop-demo";
 
 /** What can be asked for: the steps to do first, and the program that is then run with the remaining arguments. */
@@ -40,9 +41,9 @@ async function main([what = "", ...rest]) {
 }
 
 function checkNode() {
-  const [major] = process.versions.node.split(".").map(Number);
-  if (major >= oldestNode) return;
-  stop(2, `Node ${oldestNode} or newer is needed, this is ${process.versions.node}; see https://nodejs.org`);
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])) return;
+  stop(2, `Node ${oldestNode.join(".")} or newer is needed, this is ${process.versions.node}; see https://nodejs.org`);
 }
 
 /** `npm ci`, if node_modules is missing or was made from another package-lock.json. */

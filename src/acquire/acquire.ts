@@ -1,6 +1,6 @@
 /**
  * `patchdrop acquire`: a policy looks at the low resolution of a scene, window by window, and only the patches that it chose
- * are read. The scene is processed by rows of windows; memory does not grow with its height.
+ * are read. The scene is processed by rows of windows; memory grows with its width, and little with its height.
  */
 
 import { existsSync } from "node:fs";
@@ -13,7 +13,7 @@ import { countPatches, maskBits } from "../method/grid.ts";
 import { enlargePixels } from "../method/pixels.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { likeliest, rounded } from "../predict/lines.ts";
-import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
+import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row as rowOf } from "../utils/rows.ts";
 import { orderFeature } from "./geojson.ts";
 import { Ledger } from "./ledger.ts";
@@ -31,6 +31,9 @@ type Choices = Pick<
   | "bands"
   | "scale"
   | "allow_full_file"
+  | "max_pixels"
+  | "max_output_bytes"
+  | "max_file_bytes"
   | "price_per_km2"
   | "min_area_km2"
   | "egress_per_gb"
@@ -41,7 +44,8 @@ type Choices = Pick<
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
  * @param scene path or http(s) address
- * @throws usage: a folder that exists; what openSource and PatchSource throw; system; Stopped, and then writes nothing
+ * @throws usage: a folder that exists; what openSource and PatchSource throw; resource: a scene or
+ *   results that are larger than the options allow; system; Stopped, and then writes nothing
  */
 export async function acquire(
   scene: string,
@@ -54,16 +58,28 @@ export async function acquire(
   }
   const ledger = new Ledger();
   let acquired: Acquired | undefined;
+  const ended = new AbortController();
   await makeFolderAtomic(resolve(options.out), async (folder) => {
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
-    const source = await openSource(scene, policy.model, { ...options, ledger, wholeFile });
+    const access = { ...options, ledger, wholeFile, mostBytes: options.max_file_bytes, signal: ended.signal };
+    const source = await untilStopped(reporter, openSource(scene, policy.model, access));
     try {
-      acquired = await new Acquisition(source, policy, { options, ledger }).write(folder, reporter);
+      checkSize(source, options.max_pixels);
+      acquired = await new Acquisition(source, policy, { options, ledger, reporter }).write(folder);
     } finally {
       await source.close();
     }
-  });
+    // Nothing that was left behind by a stop goes on.
+  }).finally(() => ended.abort());
   return acquired!;
+}
+
+/** @throws resource */
+function checkSize({ where, width, height }: PatchSource, mostPixels: number): void {
+  if (width * height <= mostPixels) return;
+  const got = `${width} × ${height}`;
+  const next = "cut it into smaller ones, or raise --max_pixels";
+  throw fault("resource", { where, rule: `must have at most ${mostPixels} pixels`, got, next });
 }
 
 /** A batch of windows with what was acquired for them. */
@@ -89,33 +105,36 @@ class Acquisition {
   readonly #source: PatchSource;
   readonly #policy: PatchPolicy;
   readonly #options: Choices;
+  readonly #reporter: Reporter;
   readonly #scene: Scene;
   readonly #tally: Tally;
 
-  constructor(source: PatchSource, policy: PatchPolicy, { options, ledger }: { options: Choices; ledger: Ledger }) {
+  constructor(
+    source: PatchSource,
+    policy: PatchPolicy,
+    { options, ledger, reporter }: { options: Choices; ledger: Ledger; reporter: Reporter },
+  ) {
     this.#source = source;
     this.#policy = policy;
     this.#options = options;
+    this.#reporter = reporter;
     this.#scene = sceneOf(source, policy.model.grid);
     this.#tally = new Tally(source, policy, ledger);
   }
 
   /** Goes through the scene and writes all files. */
-  async write(folder: string, reporter: Reporter): Promise<Acquired> {
+  async write(folder: string): Promise<Acquired> {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
-    const outputs = new Outputs(folder, this.#source);
-    const bar = reporter.progress("acquire", columns * rows);
+    const outputs = new Outputs(folder, this.#source, this.#options.max_output_bytes);
+    const bar = this.#reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {
         await this.#row(row, outputs);
         bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });
-        await new Promise(setImmediate);
-        const signal = reporter.stopping();
-        if (signal !== undefined) throw new Stopped(signal);
       }
       const acquired = this.#tally.acquired({ price_per_km2, min_area_km2, egress_per_gb });
-      outputs.finish(acquired, this.#order(acquired));
+      await this.#unlessStopped(this.#order(acquired).then((order) => outputs.finish(acquired, order)));
       return acquired;
     } finally {
       bar.stop();
@@ -128,19 +147,20 @@ class Acquisition {
     const { lowSize } = this.#policy.model;
     const { batch_size: size } = this.#options;
     const windows = windowsOf(this.#scene, row);
-    const low = await this.#tally.timed("look", () => this.#source.readLow(windows));
+    const low = await this.#tally.timed("look", () => this.#unlessStopped(this.#source.readLow(windows)));
     const strip = new Strip(this.#scene, row);
-    strip.enlarge(low, lowSize);
+    await strip.enlarge(low, lowSize);
     const lowBytes = lowSize * lowSize * 3;
     for (let column = 0; column < windows.length; column += size) {
       const some = windows.slice(column, column + size);
       const seen = low.subarray(column * lowBytes, (column + some.length) * lowBytes);
       const batch = this.#batchOf(some, seen);
       const decided = await this.#inRounds(batch, seen, strip);
+      await breathe(this.#reporter);
       const classes = await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen));
       await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
     }
-    await this.#tally.timed("write", () => outputs.rows(strip.pixels));
+    await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
   }
 
   /** Nothing is acquired yet. @param low [B, L, L, 3] */
@@ -166,7 +186,10 @@ class Acquisition {
     const { patches } = this.#policy.model.grid;
     return lookInRounds(
       { rounds: this.#policy.rounds, count: windows.length, patches },
-      (mask) => this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask })),
+      async (mask) => {
+        await breathe(this.#reporter);
+        return this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }));
+      },
       (further, round) => {
         const asking = windows.filter((_, i) => rowOf(further, i, patches).includes(1)).length;
         const chosen = cells.flatMap((some, i) =>
@@ -181,7 +204,7 @@ class Acquisition {
   /** Reads the chosen patches into the batch and the strip. */
   async #acquire(chosen: readonly Chosen[], { images, mask, costs }: Batch, strip: Strip): Promise<void> {
     const { imageSize, grid } = this.#policy.model;
-    const patches = await this.#source.readPatches(chosen.map(({ cell }) => cell.box));
+    const patches = await this.#unlessStopped(this.#source.readPatches(chosen.map(({ cell }) => cell.box)));
     for (const [n, { cell, i }] of chosen.entries()) {
       const { pixels, bytes } = patches[n];
       const { x, y } = cell.box;
@@ -191,6 +214,10 @@ class Acquisition {
       mask[i * grid.patches + cell.patch] = 1;
       costs.set(cell, bytes);
     }
+  }
+
+  #unlessStopped<T>(work: Promise<T>): Promise<T> {
+    return untilStopped(this.#reporter, work);
   }
 
   /** One line per window, one feature per cell. */
@@ -231,7 +258,7 @@ class Acquisition {
   }
 
   /** The chosen cells, merged; an order needs a georeference. */
-  #order({ source, cells, area_km2 }: Acquired): JsonObject | undefined {
+  async #order({ source, cells, area_km2 }: Acquired): Promise<JsonObject | undefined> {
     const { georeference: place } = this.#source;
     if (place === undefined) return undefined;
     const { grid } = this.#policy.model;

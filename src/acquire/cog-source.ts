@@ -32,6 +32,11 @@ interface Overview {
   readonly directory: TiffDirectory;
 }
 
+export interface CogOptions extends RenderingOptions {
+  /** Ends what is under way when it is aborted. */
+  readonly signal?: AbortSignal;
+}
+
 export class CogSource implements PatchSource {
   readonly georeference: Georeference;
   readonly taken: Date | undefined;
@@ -40,17 +45,24 @@ export class CogSource implements PatchSource {
   readonly #low: TileReader;
   readonly #factor: number;
   readonly #sizes: LowResolution;
+  readonly #signal: AbortSignal | undefined;
 
   private constructor(
     bytes: ByteSource,
     readers: { full: TileReader; low: TileReader; factor: number },
-    about: { georeference: Georeference; taken: Date | undefined; sizes: LowResolution },
+    about: {
+      georeference: Georeference;
+      taken: Date | undefined;
+      sizes: LowResolution;
+      signal: AbortSignal | undefined;
+    },
   ) {
     this.#bytes = bytes;
     this.#full = readers.full;
     this.#low = readers.low;
     this.#factor = readers.factor;
     this.#sizes = about.sizes;
+    this.#signal = about.signal;
     this.georeference = about.georeference;
     this.taken = about.taken;
   }
@@ -59,7 +71,7 @@ export class CogSource implements PatchSource {
    * Reads the header: everything that can be wrong with the file's kind shows here.
    * @throws input: no such file, without overviews or georeference, or in strips; usage: bands that need a choice
    */
-  static async open(bytes: ByteSource, sizes: LowResolution, options: RenderingOptions): Promise<CogSource> {
+  static async open(bytes: ByteSource, sizes: LowResolution, options: CogOptions): Promise<CogSource> {
     const cache = new RangeCache(bytes);
     const tiff = await Tiff.open({ where: bytes.where, size: bytes.size, read: headerReader(cache) });
     const [first] = tiff.directories;
@@ -77,7 +89,7 @@ export class CogSource implements PatchSource {
     };
     const taken = dateOf(await tiff.text(first, "DateTime"));
     const georeference = await readGeoreference(tiff, first, full);
-    return new CogSource(bytes, readers, { georeference, taken, sizes });
+    return new CogSource(bytes, readers, { georeference, taken, sizes, signal: options.signal });
   }
 
   get where(): string {
@@ -109,6 +121,7 @@ export class CogSource implements PatchSource {
     const low = new Uint8Array(windows.length * lowSize * lowSize * 3);
     const one = lowSize * lowSize * 3;
     for (const [i, part] of parts.entries()) {
+      this.#signal?.throwIfAborted();
       pickLow(await this.#low.read(part), this.#factor, this.#sizes, low.subarray(i * one, (i + 1) * one));
     }
     return low;
@@ -119,6 +132,7 @@ export class CogSource implements PatchSource {
     await this.#full.prefetch(parts);
     const patches: Patch[] = [];
     for (const [i, part] of parts.entries()) {
+      this.#signal?.throwIfAborted();
       const pixels = widened(await this.#full.read(part), boxes[i]);
       patches.push({ pixels, bytes: this.#full.pay(part) });
     }

@@ -5,6 +5,7 @@
 
 import type { JsonObject, JsonValue } from "../files/json.ts";
 import type { Grid } from "../method/grid.ts";
+import { pacer } from "../utils/pacer.ts";
 import type { Georeference, Position } from "./georeference.ts";
 import { type CellPlace, mergeCells } from "./merge-cells.ts";
 import type { Window } from "./patch-source.ts";
@@ -50,20 +51,24 @@ export function cornersOf({ x, y, width, height }: Window, place: Georeference):
 }
 
 /** One feature: the chosen cells merged. @param grid that of a window, whose patches are the cells */
-export function orderFeature(
+export async function orderFeature(
   cells: readonly CellPlace[],
   { grid: { patchWidth, patchHeight }, size, place }: { grid: Grid; size: Size; place: Georeference },
   properties: JsonObject,
-): JsonObject {
-  const polygons = mergeCells(cells).map((rings) =>
-    rings.map((ring, n) => {
+): Promise<JsonObject> {
+  const turn = pacer();
+  const polygons: JsonValue[][] = [];
+  for (const rings of await mergeCells(cells)) {
+    await turn();
+    const outlines = rings.map((ring, n) => {
       const positions = ring.slice(1).map(([column, row]) => {
         return place.toWgs84(Math.min(column * patchWidth, size.width), Math.min(row * patchHeight, size.height));
       });
       // Outer rings counterclockwise, holes clockwise.
       return closed(isCounterclockwise(positions) === (n === 0) ? positions : positions.reverse());
-    }),
-  );
+    });
+    polygons.push(outlines);
+  }
   return { type: "Feature", geometry: { type: "MultiPolygon", coordinates: polygons }, properties };
 }
 

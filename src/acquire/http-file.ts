@@ -6,7 +6,22 @@
 import { open, unlink } from "node:fs/promises";
 import { fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
-import { type Answer, ask, type ConnectionError, checkAddress, persist, rangeOf, wrongAnswer } from "../utils/http.ts";
+import {
+  type Answer,
+  ask,
+  type ConnectionError,
+  changeOf,
+  checkAddress,
+  type FileVersion,
+  type GaveUp,
+  isIdentified,
+  leastPace,
+  type Pace,
+  persist,
+  rangeOf,
+  versionOf,
+  wrongAnswer,
+} from "../utils/http.ts";
 import { type ByteSource, LocalFile } from "./byte-source.ts";
 import type { Ledger, Purpose } from "./ledger.ts";
 import type { ByteRange } from "./plan.ts";
@@ -15,10 +30,16 @@ export interface HttpOptions {
   readonly ledger: Ledger;
   /** Where the whole file goes if the server only sends all of it; if absent, such a server is an error. */
   readonly wholeFile?: string | undefined;
+  /** What the whole file may have at most, in bytes. */
+  readonly mostBytes?: number;
   /** Give up on a connection that is silent for this long. */
   readonly timeoutMs?: number;
   /** The pause before a repeated request; it doubles with each one that brought nothing. */
   readonly pauseMs?: number;
+  /** The least that is put up with. */
+  readonly pace?: Pace;
+  /** Ends what is under way when it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /** Enough for a COG's header: GDAL reads the same number. */
@@ -33,7 +54,7 @@ export class HttpFile implements ByteSource {
   first = new Uint8Array();
   readonly #url: string;
   readonly #options: HttpOptions;
-  #tag: string | null = null;
+  #version: FileVersion | undefined;
 
   private constructor(url: string, options: HttpOptions) {
     this.#url = url;
@@ -45,7 +66,8 @@ export class HttpFile implements ByteSource {
 
   /**
    * Reads the file's beginning, which tells its size.
-   * @throws usage: not an address; input: the server refuses, sends no ranges or wrong ones; system: no connection lasts
+   * @throws usage: not an address; input: the server refuses, sends no ranges or wrong ones, or would not show that the
+   *   file changes; resource: a whole file that is too large; system: no connection lasts, or is too slow
    */
   static async open(url: string, options: HttpOptions): Promise<ByteSource> {
     checkAddress(url);
@@ -72,42 +94,58 @@ export class HttpFile implements ByteSource {
   async close(): Promise<void> {}
 
   /** The whole file, where the server sends it and it is wanted. */
-  #begin(): Promise<LocalFile | undefined> {
-    return this.#ask({ start: 0, end: firstBytes }, "header", async ({ response, chunks }) => {
+  async #begin(): Promise<LocalFile | undefined> {
+    const begun = await this.#ask({ start: 0, end: firstBytes }, "header", async ({ response, chunks }) => {
       if (response.status !== 206) return this.#whole({ response, chunks });
+      if (!isIdentified(versionOf(response))) return this.#unidentified();
       const range = rangeOf(response);
       if (range?.start !== 0 || !Number.isSafeInteger(range.size) || range.end !== Math.min(firstBytes, range.size)) {
         const rule = "must send the first bytes and say how long the file is";
         throw wrongAnswer(this.where, rule, response.headers.get("content-range"));
       }
       this.size = range.size;
-      this.#tag = response.headers.get("etag");
+      this.#version = versionOf(response);
       const parts: Uint8Array[] = [];
       for await (const chunk of chunks(range.end, this.#arrived("header"))) parts.push(chunk);
       this.first = Buffer.concat(parts);
       return undefined;
+    });
+    return begun === "unidentified" ? this.#ask({ start: 0 }, "whole_file", (answer) => this.#whole(answer)) : begun;
+  }
+
+  /** Of a server that does not tell one version of a file from another, only one answer is sure not to mix them. */
+  #unidentified(): "unidentified" {
+    if (this.#options.wholeFile !== undefined) return "unidentified";
+    throw fault("input", {
+      where: this.where,
+      rule: "the server must say which version of a file it sends (ETag or Last-Modified), so that two are not mixed",
+      got: "neither",
+      next: "use another server, or read the whole file with --allow_full_file",
     });
   }
 
   /** Takes an answer that is the whole file. */
   async #whole({ response, chunks }: Answer): Promise<LocalFile> {
     const { wholeFile } = this.#options;
-    const length = response.headers.get("content-length");
+    const { size } = versionOf(response);
     if (wholeFile === undefined) {
       throw fault("input", {
         where: this.where,
         rule: "the server must send parts of a file (range requests)",
-        got: `all of it${length === null ? "" : `, ${length} bytes`}`,
+        got: `all of it${size === null ? "" : `, ${size} bytes`}`,
         next: "use another server, or read the whole file with --allow_full_file",
       });
     }
+    this.#checkLength(size ?? 0);
     const written = (bytes: number) => (error: unknown) => {
       throw systemFault("could not be written", wholeFile, bytes, error);
     };
     const sink = await open(wholeFile, "w").catch(written(0));
     try {
-      const expected = length === null ? undefined : Number(length);
-      for await (const chunk of chunks(expected, this.#arrived("whole_file"))) {
+      let done = 0;
+      for await (const chunk of chunks(size ?? undefined, this.#arrived("whole_file"))) {
+        done += chunk.length;
+        this.#checkLength(done);
         await sink.writeFile(chunk).catch(written(chunk.length));
       }
     } finally {
@@ -119,25 +157,46 @@ export class HttpFile implements ByteSource {
     return file;
   }
 
+  /** @throws resource */
+  #checkLength(bytes: number): void {
+    const { mostBytes = Number.POSITIVE_INFINITY } = this.#options;
+    if (bytes <= mostBytes) return;
+    const rule = `the whole file must have at most ${mostBytes} bytes`;
+    throw fault("resource", { where: this.where, rule, got: `${bytes} or more`, next: "raise --max_file_bytes" });
+  }
+
   /** One connection for a range, whose bytes go to `take`. */
   #part(range: ByteRange, purpose: Purpose, take: (chunk: Uint8Array) => void): Promise<void> {
     return this.#ask(range, purpose, async ({ response, chunks }) => {
+      this.#checkUnchanged(response);
       const expected = `bytes ${range.start}-${range.end - 1}/${this.size}`;
       const got = response.status === 206 ? response.headers.get("content-range") : `HTTP ${response.status}`;
       if (got !== expected) throw wrongAnswer(this.where, `must send ${expected}`, got);
-      const tag = response.headers.get("etag");
-      if (tag !== this.#tag) {
-        throw wrongAnswer(this.where, `must not change while it is read: its ETag was ${this.#tag}`, tag);
-      }
       for await (const chunk of chunks(range.end - range.start, this.#arrived(purpose))) take(chunk);
     });
   }
 
-  #ask<T>(range: ByteRange, purpose: Purpose, use: (answer: Answer) => Promise<T>): Promise<T> {
-    const { ledger, timeoutMs } = this.#options;
+  /** @throws input */
+  #checkUnchanged(response: Response): void {
+    // What says nothing about a part is refused as such.
+    if (response.status !== 206 && response.status !== 416) return;
+    const change = this.#version && changeOf(this.#version, versionOf(response));
+    if (change === undefined) return;
+    const rule = `must not change while it is read: ${change.was}`;
+    throw fault("input", { where: this.where, rule, got: change.got, next: "it was replaced: run the command again" });
+  }
+
+  #ask<T>(
+    range: Pick<ByteRange, "start"> & Partial<ByteRange>,
+    purpose: Purpose,
+    use: (answer: Answer) => Promise<T>,
+  ): Promise<T> {
+    const { ledger, timeoutMs, pace, signal } = this.#options;
     ledger.request(purpose);
     const next = "check the address, and whether its signature has expired";
-    return ask({ ...range, url: this.#url, where: this.where, timeoutMs, next }, use);
+    // "Range not satisfiable": the file has become shorter.
+    const statuses = this.#version === undefined ? [] : [416];
+    return ask({ ...range, url: this.#url, where: this.where, timeoutMs, pace, signal, statuses, next }, use);
   }
 
   #arrived(purpose: Purpose): (bytes: number) => void {
@@ -145,13 +204,18 @@ export class HttpFile implements ByteSource {
   }
 
   #persist<T>(purpose: Purpose, work: () => Promise<T>, received = () => 0): Promise<T> {
-    const { ledger, pauseMs = firstPauseMs } = this.#options;
-    const gaveUp = (error: ConnectionError) => this.#gaveUp(purpose, error);
-    return persist(work, { received, vainRequests, pauseMs, again: () => ledger.retries++, gaveUp });
+    const { ledger, pace, signal, pauseMs = firstPauseMs } = this.#options;
+    const gaveUp = (error: ConnectionError, why: GaveUp) => this.#gaveUp(purpose, error, why);
+    return persist(work, { received, vainRequests, pauseMs, pace, signal, again: () => ledger.retries++, gaveUp });
   }
 
-  #gaveUp(purpose: Purpose, error: ConnectionError): PatchDropError {
-    const rule = `must send what is asked for (${purpose.replace("_", " ")}), ${vainRequests} requests brought nothing`;
+  #gaveUp(purpose: Purpose, error: ConnectionError, why: GaveUp): PatchDropError {
+    const { bytesPerSecond } = this.#options.pace ?? leastPace;
+    const said = {
+      "in vain": `${vainRequests} requests brought nothing`,
+      "too slow": `${bytesPerSecond} bytes a second or more`,
+    };
+    const rule = `must send what is asked for (${purpose.replace("_", " ")}), ${said[why]}`;
     const next = "check the network and the address, and run the command again";
     return fault("system", { where: this.where, rule, got: error.message, next }, error);
   }

@@ -7,7 +7,9 @@ import { stat } from "node:fs/promises";
 import { decodePixels } from "../data/decode.ts";
 import { DecodeMemory } from "../data/decode-memory.ts";
 import type { Pixels } from "../data/resize.ts";
-import { fault } from "../errors.ts";
+import { fault, PatchDropError } from "../errors.ts";
+import { pacer } from "../utils/pacer.ts";
+import { mustBeSame } from "./byte-source.ts";
 import type { Ledger } from "./ledger.ts";
 import {
   type LowResolution,
@@ -28,6 +30,7 @@ export class ImageSource implements PatchSource {
   readonly lowFrom = "the picture's own pixels";
   readonly #image: Pixels;
   readonly #sizes: LowResolution;
+  readonly #turn = pacer();
   #paid = false;
 
   private constructor(where: string, bytes: number, image: Pixels, sizes: LowResolution) {
@@ -44,11 +47,17 @@ export class ImageSource implements PatchSource {
     { ledger, max_image_bytes }: { ledger: Ledger; max_image_bytes?: number | undefined },
   ): Promise<ImageSource> {
     try {
-      const [{ size }, image] = await Promise.all([stat(path), decodePixels(path, new DecodeMemory(max_image_bytes))]);
+      const before = await stat(path, { bigint: true });
+      const [decoded] = await Promise.allSettled([decodePixels(path, new DecodeMemory(max_image_bytes))]);
+      mustBeSame(path, before, await stat(path, { bigint: true }));
+      if (decoded.status === "rejected") throw decoded.reason;
+      const image = decoded.value;
+      const size = Number(before.size);
       ledger.request("whole_file");
       ledger.received("whole_file", size);
       return new ImageSource(path, size, image, sizes);
     } catch (error) {
+      if (error instanceof PatchDropError) throw error;
       const got = (error as Error).message;
       throw fault("input", { where: path, rule: "must be an image file that can be read", got }, error);
     }
@@ -66,13 +75,19 @@ export class ImageSource implements PatchSource {
     const one = this.#sizes.lowSize ** 2 * 3;
     const low = new Uint8Array(windows.length * one);
     for (const [i, window] of windows.entries()) {
+      await this.#turn();
       pickLow(this.#cut(within(window, this)), 1, this.#sizes, low.subarray(i * one, (i + 1) * one));
     }
     return low;
   }
 
   async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
-    return boxes.map((box) => ({ pixels: widened(this.#cut(within(box, this)), box), bytes: this.#pay() }));
+    const patches: Patch[] = [];
+    for (const box of boxes) {
+      await this.#turn();
+      patches.push({ pixels: widened(this.#cut(within(box, this)), box), bytes: this.#pay() });
+    }
+    return patches;
   }
 
   async close(): Promise<void> {}

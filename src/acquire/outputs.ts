@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import { fault } from "../errors.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
 import { LogFile } from "../files/log-file.ts";
@@ -32,11 +33,13 @@ export class Outputs {
   readonly #predictions: LogFile;
   readonly #patches: LogFile;
   readonly #masked: RasterFile;
+  readonly #mostBytes: number;
   #features = 0;
 
-  /** @throws system */
-  constructor(folder: string, source: PatchSource) {
+  /** @param mostBytes that may be written @throws system */
+  constructor(folder: string, source: PatchSource, mostBytes: number) {
     this.#folder = folder;
+    this.#mostBytes = mostBytes;
     this.#source = source;
     const { width, height, georeference } = source;
     this.#masked = new RasterFile(join(folder, fileNames.masked), {
@@ -51,23 +54,35 @@ export class Outputs {
 
   prediction(line: WindowPrediction): void {
     append(this.#predictions, `${JSON.stringify(line)}\n`);
+    this.#checkSize();
   }
 
   cells(decided: readonly DecidedCell[]): void {
     const features = decided.map((one) => JSON.stringify(cellFeature(one, this.#source.georeference)));
     append(this.#patches, (this.#features > 0 ? ",\n" : "") + features.join(",\n"));
     this.#features += features.length;
+    this.#checkSize();
   }
 
   /** Rows of the scene, [n, width, 3]. */
   async rows(pixels: Uint8Array): Promise<void> {
     await this.#masked.write(pixels);
+    this.#checkSize();
+  }
+
+  /** @throws resource */
+  #checkSize(): void {
+    const bytes = this.#predictions.length + this.#patches.length + this.#masked.bytes;
+    if (bytes <= this.#mostBytes) return;
+    const rule = `what is written of it must have at most ${this.#mostBytes} bytes`;
+    const next = "cut the scene into smaller ones, or raise --max_output_bytes";
+    throw fault("resource", { where: this.#source.where, rule, got: `${bytes} so far`, next });
   }
 
   /** Ends the files that grew, and writes those that are JSON. */
-  finish(acquired: Acquired, order: JsonObject | undefined): void {
+  async finish(acquired: Acquired, order: JsonObject | undefined): Promise<void> {
     append(this.#patches, "\n]}\n");
-    this.#masked.finish();
+    await this.#masked.finish();
     for (const file of [this.#predictions, this.#patches]) file.sync();
     this.#json(fileNames.savings, acquired);
     if (order !== undefined) this.#json(fileNames.order, { type: "FeatureCollection", features: [order] });

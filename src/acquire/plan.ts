@@ -56,13 +56,15 @@ export function mergeRanges(
 /** The parts of `wanted` (in order, not overlapping) that the ranges `held` do not cover. */
 export function subtractRanges(wanted: readonly ByteRange[], held: readonly ByteRange[]): ByteRange[] {
   const had = mergeRanges(held, { gap: 0, longest: Number.POSITIVE_INFINITY });
+  let first = 0;
   return wanted.flatMap(({ start, end }) => {
     const left: ByteRange[] = [];
     let at = start;
-    for (const one of had) {
-      if (one.end <= at || one.start >= end) continue;
-      if (one.start > at) left.push({ start: at, end: one.start });
-      at = one.end;
+    // What ends before this range ends before all that follow.
+    while (first < had.length && had[first].end <= start) first++;
+    for (let n = first; n < had.length && had[n].start < end; n++) {
+      if (had[n].start > at) left.push({ start: at, end: had[n].start });
+      at = had[n].end;
     }
     if (at < end) left.push({ start: at, end });
     return left;

@@ -7,6 +7,7 @@ import { closeSync, fsyncSync, openSync, readSync, unlinkSync } from "node:fs";
 import { inOrder } from "../data/in-order.ts";
 import { systemFault, writeAll } from "../files/atomic.ts";
 import { encodeHeader, encodeTile, type WrittenTiff } from "../formats/tiff-writer.ts";
+import { pacer } from "../utils/pacer.ts";
 import type { Size } from "./scene.ts";
 
 const channels = 3;
@@ -49,7 +50,7 @@ export class RasterFile {
   }
 
   /** Writes the file when all rows have come. @throws system */
-  finish(): void {
+  async finish(): Promise<void> {
     const header = encodeHeader({
       levels: this.#levels,
       tileSize: this.#tileSize,
@@ -59,7 +60,7 @@ export class RasterFile {
       const file = openSync(this.#path, "wx");
       try {
         writeAll(file, header);
-        for (const level of this.#levels.toReversed()) level.copyTo(file);
+        for (const level of this.#levels.toReversed()) await level.copyTo(file);
         fsyncSync(file);
       } finally {
         closeSync(file);
@@ -69,6 +70,11 @@ export class RasterFile {
     } finally {
       this.close();
     }
+  }
+
+  /** Of packed tiles so far. */
+  get bytes(): number {
+    return this.#levels.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Discards what was not finished. */
@@ -92,6 +98,8 @@ class Level implements Size {
   readonly width: number;
   readonly height: number;
   readonly byteCounts: number[] = [];
+  /** Their sum. */
+  bytes = 0;
   readonly #options: LevelOptions;
   readonly #path: string;
   #spool: number | undefined;
@@ -107,7 +115,7 @@ class Level implements Size {
     this.height = height;
     this.#options = options;
     this.#path = path;
-    this.#held = new Uint8Array(options.tileSize * width * channels);
+    this.#held = new Uint8Array(Math.min(options.tileSize, height) * width * channels);
     try {
       this.#spool = openSync(path, "wx+");
       unlinkSync(path);
@@ -127,7 +135,7 @@ class Level implements Size {
       if (this.#rows === this.#options.tileSize || this.#written === this.height) await this.#packRow();
     }
     const { coarser } = this.#options;
-    if (coarser !== undefined) await coarser.write(this.#halved(rows, coarser.width));
+    if (coarser !== undefined) await coarser.write(await this.#halved(rows, coarser.width));
   }
 
   /** Packs the held rows as a row of tiles; what lies beyond the edge is black. */
@@ -142,6 +150,7 @@ class Level implements Size {
         throw systemFault("could not be written", this.#path, packed.length, error);
       }
       this.byteCounts.push(packed.length);
+      this.bytes += packed.length;
     }
     this.#rows = 0;
   }
@@ -158,7 +167,7 @@ class Level implements Size {
   }
 
   /** Half as many rows and columns; a last one without partner counts twice. */
-  #halved(rows: Uint8Array, width: number): Uint8Array {
+  async #halved(rows: Uint8Array, width: number): Promise<Uint8Array> {
     const rowBytes = this.width * channels;
     const whole = this.#upper === undefined ? rows : Buffer.concat([this.#upper, rows]);
     const count = whole.length / rowBytes;
@@ -167,7 +176,9 @@ class Level implements Size {
     this.#upper = pairs * 2 < count ? new Uint8Array(whole.subarray(pairs * 2 * rowBytes)) : undefined;
     const out = new Uint8Array(pairs * width * channels);
     const nearest = this.#options.resampling === "nearest";
+    const turn = pacer();
     for (let y = 0; y < pairs; y++) {
+      await turn();
       const upper = 2 * y * rowBytes;
       const lower = Math.min(2 * y + 1, count - 1) * rowBytes;
       for (let x = 0; x < width; x++) {
@@ -183,9 +194,11 @@ class Level implements Size {
     return out;
   }
 
-  copyTo(file: number): void {
+  async copyTo(file: number): Promise<void> {
     const buffer = new Uint8Array(copiedBytes);
+    const turn = pacer();
     for (let at = 0; ; ) {
+      await turn();
       const count = readSync(this.#spool!, buffer, 0, buffer.length, at);
       if (count === 0) return;
       writeAll(file, buffer.subarray(0, count));

@@ -2,6 +2,7 @@
 
 import { fault } from "../errors.ts";
 import { photometric, type Samples, type TileLayout } from "../formats/tiff-tiles.ts";
+import { pacer } from "../utils/pacer.ts";
 
 export interface RenderingOptions {
   /** Three bands, counted from 1, in the order red, green, blue. */
@@ -60,19 +61,24 @@ function scaleOf(
   });
 }
 
+/** Some milliseconds of work. */
+const pixelsBetweenTurns = 2 ** 18;
+
 /**
  * Bytes [pixels, 3] of a tile's samples.
  * @param planes for each of red, green, blue: its samples, how many samples a pixel has there, and which of them it is
  */
-export function render(
+export async function render(
   planes: readonly { samples: Samples; stride: number; offset: number }[],
   pixels: number,
   [black, white]: Rendering["scale"],
-): Uint8Array {
+): Promise<Uint8Array> {
   const out = new Uint8Array(3 * pixels);
   const factor = 255 / (white - black);
+  const turn = pacer();
   for (const [channel, { samples, stride, offset }] of planes.entries()) {
     for (let i = 0; i < pixels; i++) {
+      if (i % pixelsBetweenTurns === 0) await turn();
       const value = Math.round((samples[i * stride + offset] - black) * factor);
       // What is not a number is black, like a missing value.
       out[3 * i + channel] = value > 0 ? Math.min(value, 255) : 0;

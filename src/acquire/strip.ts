@@ -1,5 +1,6 @@
 /** A row of windows as pixels: the low resolution enlarged, and over it the patches that were acquired. */
 
+import { pacer } from "../utils/pacer.ts";
 import type { Window } from "./patch-source.ts";
 import type { Cell, Scene } from "./scene.ts";
 
@@ -18,10 +19,12 @@ export class Strip {
   }
 
   /** Fills it with the low resolution, each pixel repeated over its block. @param low [windows, lowSize, lowSize, 3] */
-  enlarge(low: Uint8Array, lowSize: number): void {
+  async enlarge(low: Uint8Array, lowSize: number): Promise<void> {
     const { width, grid } = this.#scene;
     const at = (i: number) => Math.floor((i * lowSize) / grid.imageSize);
+    const turn = pacer();
     for (let y = 0; y < this.pixels.length / (3 * width); y++) {
+      await turn();
       for (let x = 0; x < width; x++) {
         const window = Math.floor(x / grid.imageSize);
         const from = 3 * ((window * lowSize + at(y)) * lowSize + at(x % grid.imageSize));

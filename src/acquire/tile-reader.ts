@@ -2,6 +2,7 @@
 
 import { fault } from "../errors.ts";
 import { decodeTile, type TileLayout } from "../formats/tiff-tiles.ts";
+import { pacer } from "../utils/pacer.ts";
 import type { Purpose } from "./ledger.ts";
 import type { Raster, Window } from "./patch-source.ts";
 import { type ByteRange, tilesOf } from "./plan.ts";
@@ -19,6 +20,7 @@ export class TileReader {
   /** The one used longest ago first. */
   readonly #decoded = new Map<number, Uint8Array>();
   readonly #paid = new Set<number>();
+  readonly #turn = pacer();
 
   constructor(layout: TileLayout, cache: RangeCache, purpose: Purpose, rendering: Rendering) {
     this.layout = layout;
@@ -29,9 +31,12 @@ export class TileReader {
 
   /** Bytes of all tiles, of the bands that are looked at. */
   get bytes(): number {
+    const { columns, rows, separate, byteCounts } = this.layout;
+    const starts = separate ? this.#rendering.bands.map((band) => band * columns * rows) : [0];
     let sum = 0;
-    const { columns, rows } = this.layout;
-    for (let tile = 0; tile < columns * rows; tile++) sum += this.#bytesOf(tile);
+    for (const start of starts) {
+      for (let place = start; place < start + columns * rows; place++) sum += byteCounts[place];
+    }
     return sum;
   }
 
@@ -57,6 +62,7 @@ export class TileReader {
     const { tileWidth, tileHeight, columns } = this.layout;
     const pixels = new Uint8Array(3 * window.width * window.height);
     for (const tile of tilesOf(this.layout, window)) {
+      await this.#turn();
       const bytes = await this.#rgb(tile);
       const [left, top] = [(tile % columns) * tileWidth, Math.floor(tile / columns) * tileHeight];
       const from = Math.max(window.x, left);
@@ -99,7 +105,7 @@ export class TileReader {
           ? { samples: parts[i], stride: 1, offset: 0 }
           : { samples: parts[0], stride: layout.samples, offset: band },
       );
-      return render(planes, layout.tileWidth * layout.tileHeight, scale);
+      return await render(planes, layout.tileWidth * layout.tileHeight, scale);
     } catch (error) {
       const where = `${this.#cache.source.where}: tile ${tile} of ${layout.width} × ${layout.height} pixels`;
       const got = (error as Error).message;

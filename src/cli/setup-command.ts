@@ -1,7 +1,9 @@
 /** `patchdrop setup`: fetches libtorch once, or says which one is used. */
 import { Command } from "commander";
 import type { SetupProgress } from "../setup/pip.ts";
+import { stopSignals } from "../utils/reporter.ts";
 import { addExamples } from "./command-examples.ts";
+import { endBy } from "./exit.ts";
 
 const summary = "Fetch libtorch (PyTorch's C++ library), once, into the user's cache.";
 
@@ -42,6 +44,8 @@ export function setupCommand(): Command {
     .option("--torch <folder>", "use the PyTorch in this folder, and only check it");
   return addExamples(command, examples).action(async ({ torch_version: torchVersion, ...options }: SetupFlags) => {
     const { setupLibtorch } = await import("../setup/setup.ts");
+    // In an orderly way, so that pip ends too; what was fetched so far is removed by the next setup.
+    for (const signal of stopSignals) process.on(signal, () => endBy(signal));
     const show = progressPrinter(process.stderr);
     const { found, fetched, shadowedBy } = await setupLibtorch({
       ...options,

@@ -7,6 +7,7 @@
 import { type FileHandle, open, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
+import { temporaryName } from "../files/atomic.ts";
 import { makeMissing } from "../utils/make-missing.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { ListedImage } from "./image-list.ts";
@@ -52,7 +53,7 @@ async function readBytes(file: FileHandle, length: number): Promise<Uint8Array> 
 }
 
 export async function writeCached(folder: string, key: string, images: Uint8Array): Promise<void> {
-  const temporary = join(folder, `${key}.${process.pid}.part`);
+  const temporary = temporaryName(join(folder, `${key}.images`));
   try {
     makeMissing(folder);
     await writeFile(temporary, [images, Buffer.from(sha256(images), "hex")]);

@@ -18,7 +18,7 @@ import { classification } from "../method/task.ts";
 import { argmax, cast } from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray } from "../tensor/tensor.ts";
-import { type Reporter, Stopped } from "../utils/reporter.ts";
+import { breathe, type Reporter, untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 
 /** Images per batch; results do not depend on it. */
@@ -173,24 +173,25 @@ export async function forEachBatch(
   const count = images?.length ?? split.length;
   const loader = new Loader(split, { batchSize: Math.min(batchSize, count), images });
   const bar = reporter.progress(label, count * Math.max(passes, 1));
+  const batches = loader.batches(0);
   let done = 0;
   let first = 0;
-  const breathe = async ({ labels }: Batch) => {
+  const advance = async ({ labels }: Batch) => {
     done += labels.length;
     bar.update(done);
-    await new Promise(setImmediate);
-    const signal = reporter.stopping();
-    if (signal !== undefined) throw new Stopped(signal);
+    await breathe(reporter);
   };
   try {
-    for await (const batch of loader.batches(0)) {
+    for (;;) {
+      const { done: ended, value: batch } = await untilStopped(reporter, batches.next());
+      if (ended) break;
       const held = run.hold({ images: batch.images });
       try {
-        await body(held, { labels: batch.labels, first }, () => breathe(batch));
+        await body(held, { labels: batch.labels, first }, () => advance(batch));
       } finally {
         held.free();
       }
-      if (passes === 0) await breathe(batch);
+      if (passes === 0) await advance(batch);
       first += batch.labels.length;
     }
   } finally {

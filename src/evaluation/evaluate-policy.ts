@@ -14,6 +14,7 @@ import { rewardName } from "../method/reward.ts";
 import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { bootstrapMeans } from "../utils/bootstrap.ts";
+import { untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { type Calibrated, Calibration, type Target } from "./calibrate.ts";
 import { evaluateMasks, everyPatch, imageByImage, type MasksOf, type Verdict } from "./evaluate-masks.ts";
@@ -43,10 +44,13 @@ export async function evaluatePolicy(
   const swept = await sweepMasks(run, source, rivals, points);
   const others = await evaluateMasks(split, evaluated, [...masks, ...swept]);
 
-  const rows = rowsOf(
-    [own, ...others.slice(0, masks.length)],
-    `policy (${checkpoint.config.stage})${suffixOf(choice)}`,
-    evaluated.rewarding && rewardName(evaluated.rewarding),
+  const rows = await untilStopped(
+    evaluated.reporter,
+    rowsOf(
+      [own, ...others.slice(0, masks.length)],
+      `policy (${checkpoint.config.stage})${suffixOf(choice)}`,
+      evaluated.rewarding && rewardName(evaluated.rewarding),
+    ),
   );
   const lowAlone = await lowAccuracy(evaluated, options);
   if (lowAlone !== undefined) {
@@ -94,12 +98,16 @@ function suffixOf(choice: Choice): string {
   return isAsTested ? "" : `, ${choiceText(choice)}`;
 }
 
-function rowsOf(verdicts: readonly Verdict[], policy: string, rewardName: string | undefined): EvaluationRow[] {
+async function rowsOf(
+  verdicts: readonly Verdict[],
+  policy: string,
+  rewardName: string | undefined,
+): Promise<EvaluationRow[]> {
   const baselines = baselineNames.map((name) => name + sameNumber);
   const names = [policy, ...baselines, ...rivalNames.map((name) => name + sameMean), "all patches"];
   const [{ right: own }, ...others] = verdicts;
   const differences = others.map(({ right }) => Float32Array.from(own, (mine, i) => mine - right[i]));
-  const gains = bootstrapMeans(differences);
+  const gains = await bootstrapMeans(differences);
   return names.map((name, i) => {
     const row = { ...rowOf(name, i === 0 ? "policy" : "baseline", verdicts[i]), rewardName };
     return i === 0 ? row : { ...row, gain: gains[i - 1] };

@@ -14,7 +14,7 @@ import type { NetworkName } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { defined } from "../utils/defined.ts";
-import type { Reporter } from "../utils/reporter.ts";
+import { type Reporter, untilStopped } from "../utils/reporter.ts";
 import type { Evaluating } from "./evaluate-masks.ts";
 
 export interface EvaluatedRun extends Evaluating {
@@ -84,8 +84,8 @@ function noneHeldOut({ path }: Checkpoint): never {
 }
 
 /** The data set that the options name. */
-function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, { note }: Reporter): Promise<DataSplits> {
-  if (!isOnGivenData(checkpoint, flags)) return openDataFor(model, flags, note);
+function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, reporter: Reporter): Promise<DataSplits> {
+  if (!isOnGivenData(checkpoint, flags)) return untilStopped(reporter, openDataFor(model, flags, reporter.note));
   throw fault("usage", {
     where: "--data_dir",
     rule: `must be given: ${checkpoint.path} was trained on data of a program, ${checkpoint.config.dataset.name}`,

@@ -5,7 +5,7 @@ import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { renderPage } from "../report/page.ts";
 import { train } from "../training/train.ts";
-import { type Reporter, Stopped, type StopSignal, silentReporter } from "../utils/reporter.ts";
+import { type Reporter, Stopped, type StopSignal, silentReporter, stoppedBy } from "../utils/reporter.ts";
 import { withoutEmptyFolders } from "./empty-folders.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
@@ -67,7 +67,9 @@ async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<
       continue;
     }
     reporter.note(`${stage.name}: ${stage.stage}`);
-    const { stopped } = await train(stage.stage, { ...stage.options, resume: isBegun(stage.options) }, { reporter });
+    const options = { ...stage.options, resume: isBegun(stage.options) };
+    const trained = await train(stage.stage, options, { reporter }).catch(stoppedBy);
+    const stopped = trained instanceof Stopped ? trained.signal : trained.stopped;
     if (stopped !== undefined) return stopped;
   }
   return undefined;

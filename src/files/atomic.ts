@@ -22,13 +22,20 @@ import {
   symlinkSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fault, type PatchDropError } from "../errors.ts";
 import { makeMissing, nearestExisting } from "../utils/make-missing.ts";
 import { remedyFor } from "../utils/system-error.ts";
+import { hasEnded, ownerMark } from "./owner.ts";
 
-/** Begins the name of every temporary file, so that what a crash left can be found: {@link removeTemporaries}. */
+/**
+ * Begins the name of every temporary file; its process ends it. So what a crash left can be found, by whoever has the folder to
+ * itself ({@link removeTemporaries}) and by whoever writes there next.
+ */
 export const temporaryPrefix = ".patchdrop-tmp-";
+const ownMark = ownerMark();
+/** Folders in which this process has looked for what others left. */
+const lookedThrough = new Set<string>();
 
 /** Writes a file, or replaces it. Throws "system" with the bytes needed and free, and then changes nothing. */
 export function writeFileAtomic(path: string, bytes: Uint8Array): void {
@@ -48,12 +55,25 @@ export function createFileAtomic(path: string, bytes: Uint8Array): boolean {
   }
 }
 
-/** Makes a folder and those above it, where they are missing. Throws "system". */
+/** Makes a folder and those above it, where they are missing, and their names durable. Throws "system". */
 export function makeFolder(path: string): void {
   try {
-    makeMissing(path);
+    makeDurable(path);
   } catch (error) {
     throw systemFault("could not be made", path, 0, error);
+  }
+}
+
+function makeDurable(path: string): void {
+  for (const folder of makeMissing(path)) syncNameOf(folder);
+}
+
+/** A folder above that may be written but not read cannot be opened, and is left to the system. */
+function syncNameOf(folder: string): void {
+  try {
+    syncFolder(dirname(folder));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
   }
 }
 
@@ -91,7 +111,7 @@ export function writeFolderAtomic(path: string, files: ReadonlyMap<string, Uint8
 export async function makeFolderAtomic(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = temporaryName(path);
   try {
-    makeMissing(dirname(path));
+    makeDurable(dirname(path));
     mkdirSync(temporary);
     await make(temporary);
     syncFolder(temporary);
@@ -201,8 +221,24 @@ function copyNew(file: string, name: string): boolean {
   }
 }
 
-function temporaryName(path: string): string {
-  return join(dirname(path), `${temporaryPrefix}${basename(path)}-${randomUUID()}`);
+/**
+ * A new name beside `path`, which says whose it is. What processes that have ended left in that folder is removed first; of those
+ * that live, or run elsewhere, nothing is.
+ */
+export function temporaryName(path: string): string {
+  const folder = resolve(dirname(path));
+  if (!lookedThrough.has(folder)) removeOrphans(folder);
+  lookedThrough.add(folder);
+  return join(dirname(path), `${temporaryPrefix}${basename(path)}-${ownMark}-${randomUUID().slice(0, 8)}`);
+}
+
+function removeOrphans(folder: string): void {
+  try {
+    for (const name of readdirSync(folder)) {
+      const mark = name.startsWith(temporaryPrefix) ? /-([^-]+)-[0-9a-f]{8}$/.exec(name)?.[1] : undefined;
+      if (mark !== undefined && hasEnded(mark)) discard(join(folder, name));
+    }
+  } catch {} // what is wrong with the folder shows when something is written there
 }
 
 function writeNew(path: string, bytes: Uint8Array): void {
@@ -215,8 +251,8 @@ function writeNew(path: string, bytes: Uint8Array): void {
   }
 }
 
-/** Makes the names in a folder durable, not only the files that they name. */
-function syncFolder(path: string): void {
+/** Makes the names in a folder durable, not only the files that they name. Throws what Node throws. */
+export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
     fsyncSync(folder);

@@ -19,6 +19,7 @@ import { z } from "zod";
 import { fault, type PatchDropError } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { createFileAtomic, systemFault, temporaryPrefix } from "./atomic.ts";
+import { isRunning, processStart } from "./owner.ts";
 
 const holderSchema = z.object({
   pid: z.int().positive(),
@@ -41,7 +42,7 @@ interface Found {
 
 type IsGone = (found: Found) => boolean;
 
-/** Releases the lock; a second call does nothing. */
+/** Releases the lock; a second call does nothing. Throws "system". */
 export type Release = () => void;
 
 /** Takes the lock file `path`. Throws "locked", with the holder's process id, where a living process has it; "system". */
@@ -101,7 +102,7 @@ function enter(path: string, gone: IsGone): { readonly release: Release } | { re
   const mark = sha256(bytes);
   return {
     release() {
-      if (read(path)?.mark === mark) rmSync(path, { force: true });
+      if (read(path)?.mark === mark) remove(path);
     },
   };
 }
@@ -122,6 +123,15 @@ function succeed(dead: readonly Found[], own: string): boolean {
   }
   rmSync(own, { force: true });
   return false;
+}
+
+/** Throws "system". */
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    throw systemFault("could not be removed", path, 0, error);
+  }
 }
 
 /** Throws "system", and then `own` does not stay as if this process had the lock. */
@@ -184,7 +194,7 @@ function holderOf(bytes: Buffer): Holder | undefined {
 
 /** Whether the holder has certainly ended. Of one that is out of reach nobody here can tell. */
 function isGone({ holder }: Found): boolean {
-  return holder === undefined || !(holder === "unknown" || isOutOfReach(holder) || isRunning(holder));
+  return holder === undefined || !(holder === "unknown" || isOutOfReach(holder) || isAlive(holder));
 }
 
 /** Whether there is no process here to ask about. */
@@ -192,14 +202,8 @@ function isOutOfReach(holder: Holder | undefined): boolean {
   return holder === "unknown" || (holder !== undefined && holder.host !== hostname());
 }
 
-function isRunning({ pid, start }: Exclude<Holder, "unknown">): boolean {
-  try {
-    process.kill(pid, 0); // signal 0 only asks whether the process exists
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
-  const now = processStart(pid);
-  return start === null || now === undefined || now === start;
+function isAlive({ pid, start }: Exclude<Holder, "unknown">): boolean {
+  return isRunning(pid, (now) => start === null || now === start);
 }
 
 /** Whether a lock has gone untouched for `limitMs`, by this process's own clock: clocks of two hosts may differ. */
@@ -211,21 +215,6 @@ function silence(limitMs: number): IsGone {
     seen.set(mark, { touchedMs, sinceMs: performance.now() });
     return false;
   };
-}
-
-/**
- * The boot's id and the clock ticks from boot to the process's start, from Linux's /proc (proc(5): field 22 of stat,
- * counted behind the command's closing bracket, since a command may hold spaces). Undefined on other systems.
- */
-export function processStart(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
-    return ticks === undefined ? undefined : `${boot}/${ticks}`;
-  } catch {
-    return undefined;
-  }
 }
 
 function nameOf(holder: Holder): string {

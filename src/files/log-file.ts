@@ -46,8 +46,13 @@ export class LogFile {
     }
   }
 
+  /** Throws "system". */
   close(): void {
-    closeSync(this.#file);
+    try {
+      closeSync(this.#file);
+    } catch (error) {
+      throw systemFault("could not be written", this.path, 0, error);
+    }
   }
 }
 

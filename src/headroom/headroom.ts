@@ -34,7 +34,7 @@ import { bootstrapMean, type Interval } from "../utils/bootstrap.ts";
 import { defined } from "../utils/defined.ts";
 import { meanOf } from "../utils/mean.ts";
 import { Random } from "../utils/random.ts";
-import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { bestOfNeighbours } from "./neighbours.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
@@ -196,7 +196,8 @@ class Measure {
     budgets: readonly number[],
     judge: OpenedRun | undefined,
   ): Promise<Pick<Headroom, "none" | "all" | "budgets">> {
-    const { note } = this.#run.reporter;
+    const { reporter } = this.#run;
+    const { note } = reporter;
     note("headroom: searching the best fixed masks");
     const { order, best } = await this.#findFixedMasks(budgets);
     note("headroom: deciding how many patches, and in rounds");
@@ -209,7 +210,7 @@ class Measure {
     const chosen = new Map(counts.map((k, n) => [k, scores[n]]));
     const judged = await this.#scores(this.#judging, nested);
     const fixed = fixedCurve(judged, new Map(budgets.map((budget, b) => [budget, best[b].scores])));
-    const staged = (planAt: PlanAt, shares: readonly number[], budget: number): Way => {
+    const staged = (planAt: PlanAt, shares: readonly number[], budget: number): Promise<Way> => {
       const stagesOf = (scoresOf: (k: number) => MaskScores) =>
         countsOf(shares, this.#patches).map((k) => ({ patches: k, ...scoresOf(k) }));
       const plans = atBudget(
@@ -229,17 +230,18 @@ class Measure {
     const libraries = budgets.map((budget, b) => this.#library(budget, best[b].mask));
     const where = await this.#byNeighbours(libraries);
     const label = judge && (await this.#byLabel(libraries, judge));
+    const waysAt = async (budget: number, b: number): Promise<BudgetHeadroom> => ({
+      budget,
+      fixed: meanOf(fixed(budget)),
+      many: await staged(decideAtOnce, atOnceShares, budget),
+      rounds: await staged(decideInRounds, roundShares, budget),
+      where: await wayOf({ patches: budget, right: where[b] }, fixed),
+      label: label && (await wayOf({ patches: budget, right: label[b].right }, () => label[b].fixed)),
+    });
     return {
       none: meanOf(judged[0].right),
       all: meanOf(judged[this.#patches].right),
-      budgets: budgets.map((budget, b) => ({
-        budget,
-        fixed: meanOf(fixed(budget)),
-        many: staged(decideAtOnce, atOnceShares, budget),
-        rounds: staged(decideInRounds, roundShares, budget),
-        where: wayOf({ patches: budget, right: where[b] }, fixed),
-        label: label && wayOf({ patches: budget, right: label[b].right }, () => label[b].fixed),
-      })),
+      budgets: await untilStopped(reporter, Promise.all(budgets.map(waysAt))),
     };
   }
 
@@ -272,13 +274,14 @@ class Measure {
 
   /** Right answers at each budget where each image has the mask of a library that served its neighbours best, [N]. */
   async #byNeighbours(libraries: readonly (readonly Uint8Array[])[]): Promise<Float64Array[]> {
-    const { run } = this.#run;
+    const { run, reporter } = this.#run;
     const known = firstOf(this.#choosing, most.known);
     const [ofKnown, own] = [await this.#lowProbabilities(known), await this.#lowProbabilities(this.#judging)];
     const result: Float64Array[] = [];
     for (const library of libraries) {
       const worth = (await this.#scores(known, library)).map(({ label }) => label);
-      const picked = bestOfNeighbours({ worth, known: ofKnown, classes: run.classes.length }, own);
+      const served = { worth, known: ofKnown, classes: run.classes.length };
+      const picked = await untilStopped(reporter, bestOfNeighbours(served, own));
       const [right] = await this.#rightWith([(i) => library[picked[i]]], run);
       result.push(right);
     }
@@ -329,7 +332,7 @@ function fixedCurve(nested: readonly MaskScores[], best: ReadonlyMap<number, Mas
   };
 }
 
-function wayOf({ patches, right }: Outcome, fixed: (patches: number) => Float64Array): Way {
+async function wayOf({ patches, right }: Outcome, fixed: (patches: number) => Float64Array): Promise<Way> {
   const rival = fixed(patches);
-  return { patches, accuracy: meanOf(right), gain: bootstrapMean(right.map((one, i) => one - rival[i])) };
+  return { patches, accuracy: meanOf(right), gain: await bootstrapMean(right.map((one, i) => one - rival[i])) };
 }

@@ -5,6 +5,7 @@
  * Shapes: N images judged, M images known, K classes, L masks.
  */
 
+import { pacer } from "../utils/pacer.ts";
 import { row } from "../utils/rows.ts";
 
 /** Neighbours that are asked. */
@@ -19,13 +20,16 @@ export interface Library {
 }
 
 /** The mask of each image, as its number in the library, [N]. @param low as {@link Library.known}, of the images [N, K] */
-export function bestOfNeighbours({ worth, known, classes }: Library, low: Float32Array): Uint16Array {
-  const count = low.length / classes;
-  return Uint16Array.from({ length: count }, (_, i) => {
+export async function bestOfNeighbours({ worth, known, classes }: Library, low: Float32Array): Promise<Uint16Array> {
+  const best = new Uint16Array(low.length / classes);
+  const turn = pacer();
+  for (let i = 0; i < best.length; i++) {
+    await turn();
     const near = nearest(row(low, i, classes), known, classes);
     const values = worth.map((ofMask) => near.reduce((sum, m) => sum + ofMask[m], 0));
-    return values.indexOf(Math.max(...values));
-  });
+    best[i] = values.indexOf(Math.max(...values));
+  }
+  return best;
 }
 
 /** By the Hellinger distance of the two distributions. */

@@ -4,7 +4,7 @@ import { plainChoiceGroup } from "./choice-group.ts";
 import { maxImageBytes } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
-import { checkpoint, folder, shownAs } from "./option.ts";
+import { checkpoint, folder, shownAs, whole } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 import { predictSchema } from "./predict-options.ts";
@@ -46,6 +46,9 @@ export const acquireSchema = z
       .describe("values that become black and white (default for bytes: 0,255)"),
     allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
     max_image_bytes: maxImageBytes,
+    max_pixels: whole(1).default(2e9).describe("refuse a scene of more pixels"),
+    max_output_bytes: whole(1).default(1e10).describe("stop where more than this would be written"),
+    max_file_bytes: whole(1).default(1e10).describe("with --allow_full_file: refuse a larger file"),
     price_per_km2: price.describe("price of a square kilometre at full resolution"),
     min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
     egress_per_gb: price.describe("price of 10^9 bytes from the server"),

@@ -11,7 +11,7 @@ import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun, Predicted } from "../inference/opened-run.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
-import { type Reporter, Stopped, silentReporter } from "../utils/reporter.ts";
+import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { findImages } from "./find-images.ts";
 import { csvLines, jsonLines, likeliest, type Prediction, rounded, type Unreadable } from "./lines.ts";
@@ -45,7 +45,7 @@ export async function predict(
   { input, output }: PredictStreams,
   reporter: Reporter = silentReporter,
 ): Promise<PredictCounts> {
-  const found = await findImages(args, input);
+  const found = await untilStopped(reporter, findImages(args, input));
   const run = await openRun(options, reporter);
   try {
     const { checkpoint, classes } = run;
@@ -55,14 +55,12 @@ export async function predict(
     const bar = reporter.progress("predict", recovered.paths.size + paths.length, recovered.paths.size);
     const counts = { images: recovered.paths.size, unreadable: recovered.unreadable };
     try {
-      for await (const said of describedBatches(paths, run, options)) {
+      for await (const said of describedBatches(paths, { run, options, reporter })) {
         await results.write(said.map(format.line).join(""));
         counts.images += said.length;
         counts.unreadable += said.filter((one) => "error" in one).length;
         bar.update(counts.images);
-        await new Promise(setImmediate);
-        const signal = reporter.stopping();
-        if (signal !== undefined) throw new Stopped(signal);
+        await breathe(reporter);
       }
     } finally {
       bar.stop();
@@ -77,18 +75,20 @@ export async function predict(
 /** What is said of the images, batch by batch; pictures are written before. */
 async function* describedBatches(
   paths: readonly string[],
-  run: OpenedRun,
-  options: PredictOptions,
+  { run, options, reporter }: { run: OpenedRun; options: PredictOptions; reporter: Reporter },
 ): AsyncGenerator<(Prediction | Unreadable)[]> {
   const { model, transform } = run;
   const { num_workers: threads, max_image_bytes: maxImageBytes } = options;
   const pool = new DecodePool({ imageSize: model.imageSize, transform, threads, maxImageBytes });
   const decode = (batch: readonly string[]) => decodeBatch(batch, pool, model.imageSize);
   let began = performance.now();
-  for await (const batch of inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode)) {
+  const batches = inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode);
+  for (;;) {
+    const { done, value: batch } = await untilStopped(reporter, batches.next());
+    if (done) return;
     const predicted = await run.predict(batch.bytes);
     const ms = (performance.now() - began) / batch.paths.length;
-    await writePictures(batch, predicted, run, options);
+    await untilStopped(reporter, writePictures(batch, predicted, run, options));
     yield describe(batch, predicted, { run, top: options.top, ms });
     began = performance.now();
   }

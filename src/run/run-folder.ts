@@ -29,7 +29,9 @@ import {
   makeFolder,
   removeFolderAtomic,
   removeTemporaries,
+  syncFolder,
   systemFault,
+  temporaryPrefix,
   writeFileAtomic,
 } from "../files/atomic.ts";
 import { assertUnlocked, type Release, takeLock } from "../files/lock.ts";
@@ -73,19 +75,21 @@ export class RunFolder {
     this.#release = release;
     this.#keep = Math.max(2, keep);
     this.#log = new MetricLog(path, hyperparametersOf(config));
+    // The first checkpoint speaks of the logs: their names must not be lost where it is kept.
+    syncFolder(path);
     this.#saved = listCheckpoints(path);
   }
 
-  /** Starts a run in a new or empty folder. Throws "locked" where it holds anything, "system". */
+  /**
+   * Starts a run in a new or empty folder, or in one where a run was cut before it had begun. Throws "locked" where it holds
+   * anything else, "system".
+   */
   static create(path: string, config: RunConfig, { keep = 3 }: RunOptions = {}): RunFolder {
-    try {
-      makeFolder(path);
-      if (readdirSync(path).length > 0) throw occupied(path);
-    } catch (error) {
-      if (error instanceof PatchDropError) throw error;
-      throw systemFault("could not be made", path, 0, error);
-    }
+    makeFolder(path);
+    assertFree(path);
     return holding(path, (release) => {
+      assertFree(path); // a rival may have had the lock until now
+      removeTemporaries(path);
       const saved: SavedConfig = { format: 1, ...config, created: new Date().toISOString() };
       writeConfig(path, saved);
       makeFolder(join(path, checkpointsName));
@@ -157,10 +161,13 @@ export class RunFolder {
     this.#log.appendImage(epoch, tag, image);
   }
 
-  /** Closes the logs and gives the folder free. */
+  /** Closes the logs and gives the folder free. Throws "system". */
   close(): void {
-    this.#log.close();
-    this.#release();
+    try {
+      this.#log.close();
+    } finally {
+      this.#release();
+    }
   }
 
   #removeOldest(): void {
@@ -190,6 +197,16 @@ function holding<T>(path: string, start: (release: Release) => T): T {
   } catch (error) {
     release();
     throw error instanceof Error && "syscall" in error ? systemFault("could not be used", path, 0, error) : error;
+  }
+}
+
+/** Throws "locked" where a folder holds more than a run that was cut before it had begun: its lock, unfinished files. */
+function assertFree(path: string): void {
+  const isLeft = (name: string) => name === lockName || name.startsWith(temporaryPrefix);
+  try {
+    if (!readdirSync(path).every(isLeft)) throw occupied(path);
+  } catch (error) {
+    throw error instanceof PatchDropError ? error : systemFault("could not be used", path, 0, error);
   }
 }
 

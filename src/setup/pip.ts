@@ -226,6 +226,9 @@ function run(
   return new Promise((resolve) => {
     // "/" as the working folder: `python -m` imports from the working folder first.
     const child = spawn(program, args, { cwd: "/", env, stdio: ["ignore", "pipe", "pipe"] });
+    // What it was to fetch, nobody waits for any more.
+    const end = () => void child.kill();
+    process.once("exit", end);
     const lines: string[] = [];
     const keep = (line: string) => {
       onLine(line);
@@ -235,7 +238,11 @@ function run(
     };
     createInterface(child.stdout).on("line", keep);
     createInterface(child.stderr).on("line", keep);
-    child.on("error", (error) => resolve({ code: null, output: error.message }));
-    child.on("close", (code) => resolve({ code, output: lines.join("\n") }));
+    const ended = (code: number | null, output: string) => {
+      process.off("exit", end);
+      resolve({ code, output });
+    };
+    child.on("error", (error) => ended(null, error.message));
+    child.on("close", (code) => ended(code, lines.join("\n")));
   });
 }

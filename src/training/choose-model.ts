@@ -10,7 +10,7 @@ import {
   type StageOptions,
 } from "../options/stage-options.ts";
 import { defined } from "../utils/defined.ts";
-import type { Reporter } from "../utils/reporter.ts";
+import { type Reporter, untilStopped } from "../utils/reporter.ts";
 
 /**
  * The options with their model and its variant.
@@ -19,9 +19,10 @@ import type { Reporter } from "../utils/reporter.ts";
  */
 export async function withModel<S extends StageName>(
   options: StageOptions<S>,
-  { note }: Reporter,
+  reporter: Reporter,
   data: DataSplits | undefined,
 ): Promise<StageOptions<S>> {
+  const { note } = reporter;
   if (options.model !== undefined) return { ...options, variant: options.variant ?? "2019" };
   const given: Record<string, unknown> = defined(options);
   for (const flag of checkpointOptionNames) {
@@ -33,7 +34,8 @@ export async function withModel<S extends StageName>(
     return { ...options, ...model, ...given };
   }
   const variant = options.variant ?? "2019";
-  const { model, note: why } = modelForData(data === undefined ? await describeData(options) : factsOf(data), variant);
+  const facts = data === undefined ? await untilStopped(reporter, describeData(options)) : factsOf(data);
+  const { model, note: why } = modelForData(facts, variant);
   note(why ?? `--model ${model}, made for these data`);
   return { ...options, model, variant };
 }

@@ -15,7 +15,7 @@ import { states } from "../models/networks.ts";
 import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
 import type { ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
 import type { RunFolder } from "../run/run-folder.ts";
-import { type Reporter, Stopped, type StopSignal } from "../utils/reporter.ts";
+import { type Reporter, Stopped, type StopSignal, stoppedBy } from "../utils/reporter.ts";
 import type { Learning } from "./learning.ts";
 import type { Setting } from "./setting.ts";
 import { stepRunner } from "./step-runner.ts";
@@ -210,12 +210,6 @@ type Rank = readonly [decided: number | undefined, score: number | undefined];
 function isBetter([decided = 0, score = 0]: Rank, [bestDecided = 0, bestScore]: Rank): boolean {
   if (bestScore === undefined || decided !== bestDecided) return bestScore === undefined || decided > bestDecided;
   return score > bestScore;
-}
-
-/** A stop is an outcome; other errors are thrown on. */
-function stoppedBy(error: unknown): Stopped {
-  if (error instanceof Stopped) return error;
-  throw error;
 }
 
 function saveCheckpoint(run: RunFolder, { networks, optimizer }: Learning, progress: Progress, isBest: boolean): void {

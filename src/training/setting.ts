@@ -21,7 +21,7 @@ import { choosePrecision } from "../nn/precision.ts";
 import type { ResolvedStageOptions } from "../options/stage-options.ts";
 import type { Device } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
-import type { Reporter } from "../utils/reporter.ts";
+import { type Reporter, untilStopped } from "../utils/reporter.ts";
 import { version } from "../utils/version.ts";
 
 export interface Setting extends Place {
@@ -46,7 +46,7 @@ export async function prepare(
   const model = findModel(options);
   const device = options.device as Device;
   const torch = startLibtorch(options);
-  const opened = given ?? (await openDataFor(model, options, reporter.note));
+  const opened = given ?? (await untilStopped(reporter, openDataFor(model, options, reporter.note)));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
   checkLearnable(opened);
   const held = withValidation(opened, options.val_fraction);

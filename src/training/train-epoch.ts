@@ -6,7 +6,7 @@ import type { Position, Schedule } from "../nn/schedules.ts";
 import type { StepRecord } from "../run/metric-log.ts";
 import { allFinite } from "../tensor/ops.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Reporter, StopSignal } from "../utils/reporter.ts";
+import { type Reporter, Stopped, type StopSignal, stoppedBy, untilStopped } from "../utils/reporter.ts";
 import type { Learning, StepNumbers } from "./learning.ts";
 import type { StepRunner } from "./step-runner.ts";
 
@@ -70,8 +70,22 @@ export async function trainEpoch(
     runner.release();
     checkWeights(learning, epoch, step);
   };
+  const save = () => {
+    settle();
+    saveInside(step, metrics);
+    saved = performance.now();
+  };
+  const steps = runner.steps(epoch, from.step)[Symbol.asyncIterator]();
   try {
-    for await (const { indices, take } of runner.steps(epoch, from.step)) {
+    for (;;) {
+      const next = await untilStopped(reporter, steps.next()).catch(stoppedBy);
+      if (next instanceof Stopped) {
+        // Stopped while the next images were read.
+        if (step > from.step) save();
+        return { ...outcome(), stopped: next.signal };
+      }
+      if (next.done) break;
+      const { indices, take } = next.value;
       const position: Position = { epoch, step: epoch * loader.batchesPerEpoch + step };
       pending.push({ numbers: take(schedule(position)), step, indices: indices.slice() });
       step += 1;
@@ -81,9 +95,7 @@ export async function trainEpoch(
       const stopped = reporter.stopping();
       const due = performance.now() - saved > saveEveryMs;
       if ((stopped !== undefined || due) && step < loader.batchesPerEpoch) {
-        settle();
-        saveInside(step, metrics);
-        saved = performance.now();
+        save();
         if (stopped !== undefined) return { ...outcome(), stopped };
       }
     }

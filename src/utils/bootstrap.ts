@@ -1,4 +1,5 @@
 /** Intervals by the bootstrap: how far a mean would move with other images of the same kind (Efron, 1979). */
+import { pacer } from "./pacer.ts";
 import { Random } from "./random.ts";
 
 export interface Interval {
@@ -14,17 +15,19 @@ const resamples = 1000;
  * a paired interval.
  * @param values one an image, [N]
  */
-export function bootstrapMean(values: ArrayLike<number>, seed = 1): Interval {
-  return bootstrapMeans([values], seed)[0];
+export async function bootstrapMean(values: ArrayLike<number>, seed = 1): Promise<Interval> {
+  return (await bootstrapMeans([values], seed))[0];
 }
 
 /** The same of several numbers of the same images, which are drawn together: each [N]. */
-export function bootstrapMeans(all: readonly ArrayLike<number>[], seed = 1): Interval[] {
+export async function bootstrapMeans(all: readonly ArrayLike<number>[], seed = 1): Promise<Interval[]> {
   const [{ length }] = all;
   const random = new Random(seed, "bootstrap", length);
   const means = all.map(() => new Float64Array(resamples));
   const drawn = new Uint32Array(length);
+  const turn = pacer();
   for (let n = 0; n < resamples; n++) {
+    await turn();
     for (let i = 0; i < length; i++) drawn[i] = random.integer(length);
     for (const [v, values] of all.entries()) {
       let total = 0;

@@ -5,10 +5,25 @@
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { z } from "zod";
 import { fault, PatchDropError } from "../errors.ts";
-import { type Answer, ask, ConnectionError, checkAddress, persist, rangeOf } from "./http.ts";
+import {
+  type Answer,
+  ask,
+  ConnectionError,
+  changeOf,
+  checkAddress,
+  type FileVersion,
+  type GaveUp,
+  isIdentified,
+  type Pace,
+  persist,
+  rangeOf,
+  strongTag,
+  versionOf,
+} from "./http.ts";
 import { makeMissing } from "./make-missing.ts";
 
 export interface DownloadProgress {
@@ -30,6 +45,8 @@ export interface DownloadOptions {
   onProgress?: (progress: DownloadProgress) => void;
   /** Give up on a connection that is silent for this long. */
   timeoutMs?: number;
+  /** The least that is put up with. */
+  pace?: Pace;
 }
 
 /** Give up after this many connections in a row that brought no new byte. */
@@ -63,6 +80,7 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
         next: "nothing was kept; try again or give another address",
       });
     }
+    await rm(versionPath(part), { force: true });
     await rename(part, options.path);
     await syncFolder(dirname(options.path));
   } catch (error) {
@@ -71,29 +89,55 @@ export async function downloadFile(options: DownloadOptions): Promise<void> {
 }
 
 /** Fetches until the whole file is in `part`. */
-function fetchAll(options: DownloadOptions, part: string): Promise<void> {
-  const version: Version = {};
+async function fetchAll(options: DownloadOptions, part: string): Promise<void> {
+  const known = isChecked(options) ? undefined : await keptVersion(part);
+  // Without a checksum nobody would notice that the rest is another file's.
+  if (known === undefined && !isChecked(options)) await rm(part, { force: true });
+  const version: Version = { known };
   return persist(() => fetchRest(options, part, version), {
     received: async () => (await sizeOf(part)) ?? 0,
     vainRequests,
     pauseMs,
-    gaveUp: (error) => connectionFault(options, part, error),
+    pace: options.pace,
+    gaveUp: (error, why) => connectionFault(options, part, error, why),
   });
 }
 
-/** The version of the file that the bytes in `part` belong to, as far as this run knows: its ETag, if that is a strong one. */
+function isChecked({ sha256, md5 }: DownloadOptions): boolean {
+  return sha256 !== undefined || md5 !== undefined;
+}
+
+/** The version of the file that the bytes in `part` belong to, as far as it is known. */
 interface Version {
-  tag?: string | undefined;
+  known: FileVersion | undefined;
+}
+
+/** Says beside a part which version of the file it is of, for the next run. */
+const versionPath = (part: string) => `${part}.version`;
+const versionSchema = z.object({
+  etag: z.string().nullable(),
+  lastModified: z.string().nullable(),
+  size: z.number().nullable(),
+});
+
+/** The version that an earlier run's part is of; undefined unless a change of the file would show. */
+async function keptVersion(part: string): Promise<FileVersion | undefined> {
+  try {
+    const version = versionSchema.parse(JSON.parse(await readFile(versionPath(part), "utf8")));
+    return isIdentified(version) ? version : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** One connection: asks for the bytes that `part` lacks and appends them. */
 async function fetchRest(options: DownloadOptions, part: string, version: Version): Promise<void> {
-  const { url, timeoutMs } = options;
+  const { url, timeoutMs, pace } = options;
   const have = (await sizeOf(part)) ?? 0;
   if (have > 0 && have === options.size) return;
   const asked = {
-    ...{ url, where: url, start: have, timeoutMs, statuses: [416] },
-    ifRange: have > 0 ? version.tag : undefined,
+    ...{ url, where: url, start: have, timeoutMs, pace, statuses: [416] },
+    ifRange: have > 0 && version.known !== undefined ? strongTag(version.known) : undefined,
     next: "check the address, or give another one",
   };
   await ask(asked, async (answer) => {
@@ -104,11 +148,12 @@ async function fetchRest(options: DownloadOptions, part: string, version: Versio
       return;
     }
     const start = startOf(options, response, have);
-    const tag = strongTag(response);
-    if (start > 0 && version.tag !== undefined && tag !== version.tag) {
+    const now = versionOf(response);
+    if (start > 0 && version.known !== undefined && changeOf(version.known, now) !== undefined) {
       throw await startOver(part, "another file than before");
     }
-    version.tag = tag;
+    version.known = now;
+    if (start === 0 && !isChecked(options)) await writeFile(versionPath(part), JSON.stringify(now));
     await append(options, part, { start, answer });
   });
 }
@@ -117,12 +162,6 @@ async function fetchRest(options: DownloadOptions, part: string, version: Versio
 async function startOver(part: string, found: string): Promise<ConnectionError> {
   await rm(part, { force: true });
   return new ConnectionError(`the server has ${found}`);
-}
-
-/** The ETag; a weak one (W/) may stand for other bytes and does not count. */
-function strongTag(response: Response): string | undefined {
-  const tag = response.headers.get("etag");
-  return tag === null || tag.startsWith("W/") ? undefined : tag;
 }
 
 /** At which byte the answer begins: where it was asked to, or at 0 if the server sends the whole file. */
@@ -223,13 +262,15 @@ async function connectionFault(
   options: DownloadOptions,
   part: string,
   error: ConnectionError,
+  why: GaveUp,
 ): Promise<PatchDropError> {
-  const kept = (await sizeOf(part)) ?? 0;
+  const goesOn = isChecked(options) || (await keptVersion(part)) !== undefined;
+  const kept = goesOn ? ((await sizeOf(part)) ?? 0) : 0;
   return fault(
     "system",
     {
       where: options.url,
-      rule: "must be downloaded completely",
+      rule: `must be downloaded completely${why === "too slow" ? ", and not so slowly" : ""}`,
       got: error.message,
       next: kept > 0 ? `run the command again to continue after ${kept} bytes` : "check the network and the address",
     },

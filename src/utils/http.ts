@@ -1,12 +1,12 @@
 /**
  * Files on HTTP servers: one request for a part of a file, watched, and the loop that repeats requests as long as they bring
  * something. Whatever a server does, the result is what was asked for or a one-line error. The range that an answer states is
- * checked by the callers. Source: RFC 9110, sections 8.8.3 (ETag), 13.1.5 (If-Range), 14 (ranges) and 15.
+ * checked by the callers. Source: RFC 9110, sections 8.8 (ETag, Last-Modified), 13.1.5 (If-Range), 14 (ranges) and 15.
  */
 
 import { setTimeout as delay } from "node:timers/promises";
 import { fault, type PatchDropError } from "../errors.ts";
-import { Watchdog } from "./watchdog.ts";
+import { type LeastPace, Watchdog } from "./watchdog.ts";
 
 /** A connection that could not be made, broke, or went silent: worth another attempt. */
 export class ConnectionError extends Error {
@@ -27,6 +27,14 @@ class BusyError extends ConnectionError {
 
 const silenceMs = 30_000;
 const longestPauseMs = 30_000;
+
+/** How slow a server may be, and for how long it may be so over all connections together. */
+export interface Pace extends LeastPace {
+  readonly patienceMs: number;
+}
+
+/** Far below any line that a large file can be read over, also where six requests share it. */
+export const leastPace: Pace = { bytesPerSecond: 256, windowMs: 30_000, patienceMs: 120_000 };
 
 /** @throws usage: not an http(s) address, or one with a password in it */
 export function checkAddress(address: string): void {
@@ -50,6 +58,10 @@ export interface Asked {
   readonly ifRange?: string | undefined;
   /** Give up on a connection that is silent for this long. */
   readonly timeoutMs?: number | undefined;
+  /** The least that is put up with. */
+  readonly pace?: Pace | undefined;
+  /** Ends the connection when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
   /** Status codes that are accepted besides 200 and 206. */
   readonly statuses?: readonly number[];
   /** What to do if the server refuses. */
@@ -72,13 +84,14 @@ export interface Answer {
  * @throws ConnectionError: worth another attempt; input: a refusal, or a body that was changed in transit
  */
 export async function ask<T>(asked: Asked, use: (answer: Answer) => Promise<T>): Promise<T> {
-  const watchdog = new Watchdog(asked.timeoutMs ?? silenceMs);
+  const watchdog = new Watchdog(asked.timeoutMs ?? silenceMs, asked.pace ?? leastPace);
   try {
-    const response = await send(asked, watchdog.signal);
+    const signals = [watchdog.signal, ...(asked.signal === undefined ? [] : [asked.signal])];
+    const response = await send(asked, AbortSignal.any(signals));
     checkAnswer(response, asked);
     const chunks: Answer["chunks"] = (length, arrived) =>
       chunksOf(response, asked.where, length, (bytes) => {
-        watchdog.reset();
+        watchdog.arrived(bytes);
         arrived?.(bytes);
       });
     return await use({ response, chunks });
@@ -121,6 +134,47 @@ export function rangeOf({ headers }: Response): { start: number; end: number; si
   return start === undefined ? undefined : { start: Number(start), end: Number(last) + 1, size: Number(size) };
 }
 
+/** What a server says about which version of a file it sends. */
+export interface FileVersion {
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+  /** Of the whole file, in bytes; null if it is not said. */
+  readonly size: number | null;
+}
+
+/** The version that an answer is of. */
+export function versionOf(response: Response): FileVersion {
+  const { headers, status } = response;
+  const [, total = ""] = /^bytes \S+\/(\d+)$/.exec(headers.get("content-range") ?? "") ?? [];
+  const length = status === 200 ? (headers.get("content-length") ?? "") : total;
+  return {
+    etag: headers.get("etag"),
+    lastModified: headers.get("last-modified"),
+    size: length === "" ? null : Number(length),
+  };
+}
+
+/** An ETag that stands for the very bytes; a weak one (W/) may stand for others too. */
+export function strongTag({ etag }: FileVersion): string | undefined {
+  return etag === null || etag.startsWith("W/") ? undefined : etag;
+}
+
+/** Whether the server says anything by which a change could be noticed but the length. */
+export function isIdentified({ etag, lastModified }: FileVersion): boolean {
+  return etag !== null || lastModified !== null;
+}
+
+/** What shows that two answers are of two versions of a file; undefined where nothing does. */
+export function changeOf(before: FileVersion, now: FileVersion): { was: string; got: string } | undefined {
+  const differ = (name: string, old: string | number | null, current: string | number | null) =>
+    old === current ? undefined : { was: `its ${name} was ${old ?? "not given"}`, got: `${current ?? "nothing"}` };
+  const bySize = before.size === null || now.size === null ? undefined : differ("length", before.size, now.size);
+  const byTag = differ("ETag", before.etag, now.etag);
+  // Servers behind one address may have copied the file at different times; a strong ETag knows better.
+  const byDate = strongTag(before) ? undefined : differ("Last-Modified", before.lastModified, now.lastModified);
+  return bySize ?? byTag ?? byDate;
+}
+
 async function* chunksOf(
   response: Response,
   where: string,
@@ -151,6 +205,8 @@ function reasonOf(error: unknown): string {
   return error.cause instanceof Error && error.cause.message !== "" ? error.cause.message : error.message;
 }
 
+export type GaveUp = "in vain" | "too slow";
+
 export interface Persistence {
   /** How many bytes are here. */
   received(): number | Promise<number>;
@@ -158,27 +214,46 @@ export interface Persistence {
   readonly vainRequests: number;
   /** The pause before a repeated request; it doubles with each one that brought nothing. */
   readonly pauseMs: number;
+  /** The least that is put up with. */
+  readonly pace?: Pace | undefined;
+  /** Nothing is repeated once it is aborted. */
+  readonly signal?: AbortSignal | undefined;
   /** Called when a request is repeated. */
   again?(): void;
-  /** The error to end with. */
-  gaveUp(error: ConnectionError): PatchDropError | Promise<PatchDropError>;
+  /** The error to end with, given the last one, and what all connections together were. */
+  gaveUp(error: ConnectionError, why: GaveUp): PatchDropError | Promise<PatchDropError>;
 }
 
-/** Repeats `work`, over as many connections as it takes, as long as they bring something. @throws what `work` and `gaveUp` say */
+/**
+ * Repeats `work`, over as many connections as it takes, as long as they bring something and together are not too slow.
+ * @throws what `work` and `gaveUp` say
+ */
 export async function persist<T>(work: () => Promise<T>, how: Persistence): Promise<T> {
   let most = await how.received();
+  const isTooSlow = slowness(how.pace ?? leastPace, most);
   for (let vain = 0; ; ) {
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof ConnectionError)) throw error;
+      if (!(error instanceof ConnectionError) || how.signal?.aborted) throw error;
       const count = await how.received();
       vain = count > most ? 0 : vain + 1;
       most = Math.max(most, count);
-      if (vain === how.vainRequests) throw await how.gaveUp(error);
+      if (vain === how.vainRequests) throw await how.gaveUp(error, "in vain");
+      if (isTooSlow(count)) throw await how.gaveUp(error, "too slow");
       how.again?.();
       const wait = error instanceof BusyError ? error.waitMs : 0;
-      await delay(Math.min(longestPauseMs, Math.max(how.pauseMs * 2 ** vain, wait)));
+      await delay(Math.min(longestPauseMs, Math.max(how.pauseMs * 2 ** vain, wait)), undefined, { signal: how.signal });
     }
   }
+}
+
+/** Says, told how many bytes are here, whether for longer than `patienceMs` they have come too slowly. */
+function slowness({ bytesPerSecond, patienceMs }: Pace, count: number): (count: number) => boolean {
+  let last = { count, at: performance.now() };
+  return (count) => {
+    const now = performance.now();
+    if (count - last.count >= (bytesPerSecond * (now - last.at)) / 1000) last = { count, at: now };
+    return now - last.at > patienceMs;
+  };
 }

@@ -12,8 +12,8 @@ export function nearestExisting(path: string): string {
   return at;
 }
 
-/** Makes a folder and those above it, where they are missing. Throws what Node throws. */
-export function makeMissing(path: string): void {
+/** Makes a folder and those above it, where they are missing; returns those, the outermost first. Throws what Node throws. */
+export function makeMissing(path: string): readonly string[] {
   const missing: string[] = [];
   for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.push(at);
   if (missing.length === 0) mkdirSync(path, { recursive: true }); // refuses what is there and no folder
@@ -25,4 +25,5 @@ export function makeMissing(path: string): void {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
   }
+  return missing;
 }

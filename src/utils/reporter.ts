@@ -51,3 +51,40 @@ export class Stopped extends Error {
     this.signal = signal;
   }
 }
+
+/** For work that has something to save: a stop is an outcome; other errors are thrown on. */
+export function stoppedBy(error: unknown): Stopped {
+  if (error instanceof Stopped) return error;
+  throw error;
+}
+
+/** Between two steps of long work: lets signals in. @throws Stopped when one asked for it */
+export async function breathe(reporter: Reporter): Promise<void> {
+  await new Promise(setImmediate);
+  const signal = reporter.stopping();
+  if (signal !== undefined) throw new Stopped(signal);
+}
+
+/** How soon a stop ends waiting. */
+const lookEveryMs = 50;
+
+/**
+ * Waits for work that looks for no stop itself, such as a server's answer or a folder being read. Once stopped, nobody
+ * waits for it any more, and whatever becomes of it is ignored.
+ * @throws Stopped when a signal asked for it; what the work throws
+ */
+export async function untilStopped<T>(reporter: Reporter, work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  let watch: NodeJS.Timeout | undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    watch = setInterval(() => {
+      const signal = reporter.stopping();
+      if (signal !== undefined) reject(new Stopped(signal));
+    }, lookEveryMs);
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    clearInterval(watch);
+  }
+}

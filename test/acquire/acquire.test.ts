@@ -14,7 +14,7 @@ import type { PatchPolicy } from "../../src/acquire/patch-policy.ts";
 import { Stopped, silentReporter } from "../../src/utils/reporter.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 import { findNginx, startNginx } from "./nginx.ts";
-import { blockScene, boxOf, brightPolicy, type Scene, writeScene } from "./scenes.ts";
+import { blockScene, boxOf, brightPolicy, limits, type Scene, writeScene } from "./scenes.ts";
 import { type FileServer, serveFile } from "./server.ts";
 
 let folder: string;
@@ -33,7 +33,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const choices = { allow_full_file: false, top: 2, batch_size: 3 };
+const choices = { ...limits, top: 2, batch_size: 3 };
 const json = (...names: string[]) => JSON.parse(readFileSync(at(...names), "utf8"));
 
 /** Whether the policy takes a cell: by its pixels 0 and 4 along both sides, of which the edge repeats the last block. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { acquire } from "../../src/acquire/acquire.ts";
-import { blockScene, brightPolicy, writeScene } from "./scenes.ts";
+import { blockScene, brightPolicy, limits, writeScene } from "./scenes.ts";
 
 const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
 vi.mock(import("node:fs"), async (original) => {
@@ -14,7 +14,7 @@ vi.mock(import("node:fs"), async (original) => {
 
 let folder: string;
 const at = (name: string) => join(folder, name);
-const choices = { allow_full_file: false, top: 2, batch_size: 64 };
+const choices = { ...limits, top: 2, batch_size: 64 };
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "patchdrop-disk-"));

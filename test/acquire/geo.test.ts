@@ -81,13 +81,13 @@ it.each<[string, string[], number[][]]>([
   ["a hole that touches the outside in a corner", ["###", "#.#", "##."], [[8, -1]]],
   ["two holes that touch", ["####", "#.##", "##.#", "####"], [[16, -1, -1]]],
   ["an island in a hole", ["#####", "#...#", "#.#.#", "#...#", "#####"], [[25, -9], [1]]],
-])("merges %s", (_, picture, areas) => {
-  expect(mergeCells(cellsOf(picture)).map((rings) => rings.map(signedArea))).toEqual(areas);
+])("merges %s", async (_, picture, areas) => {
+  expect((await mergeCells(cellsOf(picture))).map((rings) => rings.map(signedArea))).toEqual(areas);
 });
 
-it("keeps every corner of a cell on the way", () => {
+it("keeps every corner of a cell on the way", async () => {
   expect(
-    mergeCells([
+    await mergeCells([
       { column: 1, row: 2 },
       { column: 2, row: 2 },
     ]),
@@ -106,12 +106,12 @@ it("keeps every corner of a cell on the way", () => {
   ]);
 });
 
-it("outlines have the cells' area, one outer ring each, and no corner twice", () => {
+it("outlines have the cells' area, one outer ring each, and no corner twice", async () => {
   const pictures = fc.array(fc.array(fc.constantFrom("#", "."), { minLength: 6, maxLength: 6 }), { maxLength: 7 });
-  fc.assert(
-    fc.property(pictures, (marks) => {
+  await fc.assert(
+    fc.asyncProperty(pictures, async (marks) => {
       const cells = cellsOf(marks.map((line) => line.join("")));
-      const polygons = mergeCells(cells);
+      const polygons = await mergeCells(cells);
       expect(polygons.flat().reduce((sum, ring) => sum + signedArea(ring), 0)).toBe(cells.length);
       for (const [outer, ...holes] of polygons) {
         expect(signedArea(outer)).toBeGreaterThan(0);
@@ -151,8 +151,8 @@ it("a cell is a polygon, counterclockwise, and says what was decided", () => {
   expect(cellFeature(decided, undefined)).toMatchObject({ geometry: null });
 });
 
-it("an order is one MultiPolygon, cut off at the edge of the scene", () => {
-  const order = orderFeature(
+it("an order is one MultiPolygon, cut off at the edge of the scene", async () => {
+  const order = await orderFeature(
     cellsOf(["#.", ".#"]),
     { grid: makeGrid(16, 8), size: { width: 12, height: 16 }, place },
     { cells: 2 },
@@ -186,7 +186,7 @@ it("an order is one MultiPolygon, cut off at the edge of the scene", () => {
   });
   // South up: still counterclockwise.
   const turned = georeference(4326, [0.1, 0, 10, 0, 0.1, 50], "x.tif");
-  const { geometry } = orderFeature(
+  const { geometry } = await orderFeature(
     [{ column: 0, row: 0 }],
     { grid: makeGrid(16, 8), size: { width: 8, height: 8 }, place: turned },
     {},

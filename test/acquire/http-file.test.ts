@@ -2,10 +2,11 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import { HttpFile } from "../../src/acquire/http-file.ts";
 import { Ledger } from "../../src/acquire/ledger.ts";
 import { RangeCache } from "../../src/acquire/range-cache.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { type Answer, type FileServer, regular, serveFile } from "./server.ts";
 
 const content = Uint8Array.from({ length: 100_000 }, (_, n) => (n * n) >> 3);
@@ -107,7 +108,11 @@ it.each<[string, Answer, RegExp]>([
     says(({ end }) => ({ "content-range": `bytes 0-${end}/100000` })),
     /must send bytes 500-599\/100000, got/,
   ],
-  ["another size", says(() => ({ "content-range": "bytes 500-599/100001" })), /got bytes 500-599\/100001/],
+  [
+    "another size",
+    says(() => ({ "content-range": "bytes 500-599/100001" })),
+    /must not change while it is read: its length was 100000, got 100001; it was replaced: run the command again$/,
+  ],
   ["the whole file", whole, /must send bytes 500-599\/100000, got HTTP 200/],
   [
     "another version",
@@ -177,4 +182,127 @@ it("the cache fetches each byte once, neighbours together, and gives right bytes
     const part = await small.read(range(start, end), "low");
     expect(Buffer.compare(part, content.subarray(start, end))).toBe(0);
   }
+});
+
+describe("a file that is replaced while it is read", () => {
+  const day = (n: number) => `Mon, 0${n} Nov 2026 10:00:00 GMT`;
+  /** A file of this version, whose server says so by these headers alone. */
+  const version =
+    (headers: Record<string, string>, size = content.length): Answer =>
+    (_, response, { start, end }) => {
+      const range = { "content-range": `bytes ${start}-${end - 1}/${size}`, "content-length": `${end - start}` };
+      response.writeHead(206, { ...range, ...headers }).end(content.subarray(start, end));
+    };
+
+  it.each<[string, Answer, Answer, string]>([
+    [
+      "by its date",
+      version({ "last-modified": day(2) }),
+      version({ "last-modified": day(3) }),
+      `its Last-Modified was ${day(2)}, got ${day(3)}`,
+    ],
+    [
+      "by its length",
+      version({ "last-modified": day(2) }),
+      version({ "last-modified": day(2) }, 99_999),
+      "its length was 100000, got 99999",
+    ],
+    [
+      "by its ETag",
+      version({ etag: '"1"', "last-modified": day(2) }),
+      version({ etag: '"2"', "last-modified": day(2) }),
+      String.raw`its ETag was "1", got \"2\"`,
+    ],
+    [
+      "by being shorter than what is asked for",
+      version({ "last-modified": day(2) }),
+      (_, response) => void response.writeHead(416, { "content-range": "bytes */400" }).end(),
+      "its length was 100000, got 400",
+    ],
+  ])("is refused: %s", async (_, first, then, said) => {
+    const { file } = await opened(first, then);
+    await expect(file.fetch({ start: 500, end: 600 }, "low")).rejects.toMatchObject({
+      kind: "input",
+      message: `${file.where}: must not change while it is read: ${said}; it was replaced: run the command again`,
+    });
+  });
+
+  it("is read on where it is the same, also without an ETag", async () => {
+    const { file } = await opened(version({ "last-modified": day(2) }));
+    const part = await file.fetch({ start: 500, end: 600 }, "low");
+    expect(Buffer.compare(part, content.subarray(500, 600))).toBe(0);
+  });
+
+  it("would not be noticed with neither: refused, or read in one answer", async () => {
+    const anonymous = version({});
+    await expect(opened(anonymous)).rejects.toMatchObject({
+      kind: "input",
+      message: expect.stringMatching(
+        /must say which version of a file it sends \(ETag or Last-Modified\), .*, got neither; .*--allow_full_file$/,
+      ),
+    });
+    await server.close();
+    server = await serveFile(content, anonymous, whole);
+    const folder = temporaryFolder(onTestFinished);
+    const options = { ledger: new Ledger(), wholeFile: join(folder, "whole"), pauseMs: 1 };
+    const file = await HttpFile.open(server.url, options);
+    expect(server.ranges).toEqual(["0-16383", "whole"]);
+    const part = await file.fetch({ start: 99_000, end: 100_000 }, "high");
+    expect(Buffer.compare(part, content.subarray(99_000))).toBe(0);
+    await file.close();
+  });
+});
+
+describe("a server that is too slow", () => {
+  const pace = { bytesPerSecond: 100_000, windowMs: 50, patienceMs: 150 };
+  /** Promises all, and sends a byte every 5 ms. */
+  const drip: Answer = (_, response, { start, end }) => {
+    const range = `bytes ${start}-${end - 1}/${content.length}`;
+    response.writeHead(206, { "content-range": range, "content-length": end - start, etag: '"1"' });
+    let at = start;
+    const timer = setInterval(() => response.write(content.subarray(at, ++at)), 5);
+    response.on("close", () => clearInterval(timer));
+  };
+
+  it("is asked again for the rest, which counts as a retry", async () => {
+    server = await serveFile(content, regular, drip, regular);
+    const ledger = new Ledger();
+    const file = await HttpFile.open(server.url, { ledger, pauseMs: 1, pace });
+    const part = await file.fetch({ start: 40_000, end: 50_000 }, "high");
+    expect(Buffer.compare(part, content.subarray(40_000, 50_000))).toBe(0);
+    expect(ledger.retries).toBe(1);
+    expect(Number(server.ranges[2].split("-")[0])).toBeGreaterThan(40_000);
+  });
+
+  it("is given up", async () => {
+    server = await serveFile(content, regular, drip);
+    const file = await HttpFile.open(server.url, { ledger: new Ledger(), pauseMs: 1, pace });
+    await expect(file.fetch({ start: 40_000, end: 50_000 }, "high")).rejects.toMatchObject({
+      kind: "system",
+      message: expect.stringMatching(
+        /must send what is asked for \(high\), 100000 bytes a second or more, got only \d+ bytes came in 50 ms; check the network/,
+      ),
+    });
+  });
+});
+
+it.each<[string, Answer]>([
+  ["as the server says", whole],
+  [
+    "as it comes",
+    (_, response) => {
+      response.writeHead(200, { "transfer-encoding": "chunked" }).end(content);
+    },
+  ],
+])("a whole file that is too large is refused, %s", async (_, answer) => {
+  server = await serveFile(content, answer);
+  const folder = temporaryFolder(onTestFinished);
+  const options = { ledger: new Ledger(), wholeFile: join(folder, "whole"), mostBytes: 99_999, pauseMs: 1 };
+  await expect(HttpFile.open(server.url, options)).rejects.toMatchObject({
+    kind: "resource",
+    message: expect.stringMatching(
+      /the whole file must have at most 99999 bytes, got 100000 or more; raise --max_file_bytes$/,
+    ),
+  });
+  await expect(HttpFile.open(server.url, { ...options, mostBytes: 100_000 })).resolves.toMatchObject({ size: 100_000 });
 });

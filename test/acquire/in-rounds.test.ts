@@ -13,7 +13,7 @@ import { type Acquired, roundLines } from "../../src/acquire/tally.ts";
 import { makeGrid, maskBits } from "../../src/method/grid.ts";
 import { Random } from "../../src/utils/random.ts";
 import { row } from "../../src/utils/rows.ts";
-import { type Scene, writeScene } from "./scenes.ts";
+import { limits, type Scene, writeScene } from "./scenes.ts";
 import { serveFile } from "./server.ts";
 
 let folder: string;
@@ -81,7 +81,7 @@ const curious: Wish = (there, image) =>
     ? { "0000": "1000", "1000": "0001", "1001": "0100", "1101": "0010" }[there]
     : undefined;
 
-const choices = { allow_full_file: false, top: 1, batch_size: 2 };
+const choices = { ...limits, top: 1, batch_size: 2 };
 const linesOf = (out: string) =>
   readFileSync(at(out, "predictions.jsonl"), "utf8")
     .trimEnd()

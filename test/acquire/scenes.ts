@@ -2,11 +2,15 @@
 
 import type { PatchPolicy } from "../../src/acquire/patch-policy.ts";
 import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
+import { encodeHeader } from "../../src/formats/tiff-writer.ts";
 import { makeGrid, patchAt } from "../../src/method/grid.ts";
 import { Random } from "../../src/utils/random.ts";
 
 /** UTM zone 33 north, half a metre a pixel. */
 export const utm33 = { epsg: 32_633, affine: [0.5, 0, 380_000, 0, -0.5, 5_820_000], geographic: false };
+
+/** What limits an acquisition, so far away that no scene of a test comes near. */
+export const limits = { allow_full_file: false, max_pixels: 1e9, max_output_bytes: 1e9, max_file_bytes: 1e9 };
 
 /** Bytes [height, width, 3]. */
 export interface Scene {
@@ -27,6 +31,16 @@ export function blockScene(width: number, height: number, share = 0.25): Scene {
   return { width, height, pixels };
 }
 
+/** A scene without any data, and its overview of 1:4: a header, however large the scene. */
+export function sparseScene(width: number, height: number, tileSize: number): Uint8Array {
+  const levels = [1, 4].map((factor) => {
+    const size = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
+    const tiles = Math.ceil(size.width / tileSize) * Math.ceil(size.height / tileSize);
+    return { ...size, byteCounts: Array<number>(tiles).fill(0) };
+  });
+  return encodeHeader({ levels, tileSize, georeference: utm33 });
+}
+
 export async function writeScene(path: string, scene: Scene, options: Partial<RasterOptions> = {}): Promise<void> {
   const { width, height } = scene;
   const raster = new RasterFile(path, { width, height, georeference: utm33, tileSize: 16, overviews: 2, ...options });
@@ -34,7 +48,7 @@ export async function writeScene(path: string, scene: Scene, options: Partial<Ra
   for (let at = 0; at < scene.pixels.length; at += 7 * width * 3) {
     await raster.write(scene.pixels.subarray(at, at + 7 * width * 3));
   }
-  raster.finish();
+  await raster.finish();
 }
 
 /** The pixels of a box; beyond the edge, those of the edge. */

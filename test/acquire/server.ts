@@ -10,7 +10,7 @@ export type Answer = (
 
 export interface FileServer {
   readonly url: string;
-  /** Ranges in the order of the requests, "0-99". */
+  /** Ranges in the order of the requests, "0-99"; "whole" where none was asked for. */
   readonly ranges: string[];
   /** Bytes of bodies that were handed to the connection. */
   readonly sent: number;
@@ -28,8 +28,10 @@ export async function serveFile(content: Uint8Array, ...answers: Answer[]): Prom
   };
   const all = answers.length === 0 ? [normal] : answers;
   const server: Server = createServer((request, response) => {
-    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "")!.map(Number);
-    state.ranges.push(`${from}-${to}`);
+    const [, from, to] = (/^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? "") ?? ["", 0, content.length - 1]).map(
+      Number,
+    );
+    state.ranges.push(request.headers.range === undefined ? "whole" : `${from}-${to}`);
     const answer = all[Math.min(state.ranges.length, all.length) - 1];
     (answer === regular ? normal : answer)(request, response, { start: from, end: Math.min(to + 1, content.length) });
   });

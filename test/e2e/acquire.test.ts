@@ -1,14 +1,14 @@
 /** `patchdrop acquire` as a user meets it: a trained run, a server, a folder; and inputs that are wrong. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Prediction } from "../../src/predict/lines.ts";
-import { blockScene, boxOf, writeScene } from "../acquire/scenes.ts";
+import { blockScene, boxOf, sparseScene, writeScene } from "../acquire/scenes.ts";
 import { type Answer, serveFile } from "../acquire/server.ts";
 import { makeImageFolder } from "./images.ts";
-import { patchdrop, runTimeoutMs, succeed } from "./program.ts";
+import { patchdrop, runTimeoutMs, start, succeed, until } from "./program.ts";
 
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
@@ -172,3 +172,24 @@ it("says what is wrong with its flags, the file, the server and the run", { time
   expect(readdirSync(folder).sort()).toEqual(before);
   expect(existsSync(at("bad"))).toBe(false);
 });
+
+it.each(["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"] as const)(
+  "of a scene of a few thousand bytes and 64 million pixels ends at %s, and leaves nothing",
+  async (signal) => {
+    writeFileSync(at("wide.tif"), sparseScene(1_000_000, 64, 4096));
+    const before = readdirSync(folder).sort();
+    const { child, ended } = start(["acquire", at("wide.tif"), "--load", at("policy"), ...quick, "--out", at("wide")]);
+    await until(() => readdirSync(folder).some((name) => name.startsWith(".patchdrop-tmp-wide-")));
+    // Somewhere between opening the scene and its last window.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(child.exitCode).toBeNull();
+    const began = performance.now();
+    child.kill(signal);
+    const { code, stderr } = await ended;
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(code).toBe(128 + constants.signals[signal]);
+    expect(stderr).toContain(`stopped by ${signal}\n`);
+    expect(readdirSync(folder).sort()).toEqual(before);
+  },
+  runTimeoutMs,
+);

@@ -2,14 +2,14 @@
  * The promise of a run folder: on one machine, on the CPU, with the same number of threads, a run that is cut
  * anywhere and resumed ends with the same bits as one that was not.
  */
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
 import { makeImageFolder } from "./images.ts";
 import { type Ended, runTimeoutMs, start, succeed, until } from "./program.ts";
-import { linked, tensorFiles, timelessMetrics } from "./runs.ts";
+import { linked, outcome, tensorFiles, timelessMetrics } from "./runs.ts";
 
 // 33 images: four steps of 8 an epoch, and one image that is left out, since batch norm cannot train on it alone.
 const counts = { classes: 3, train: 11, test: 3 };
@@ -75,23 +75,6 @@ beforeAll(async () => {
   for (const name of Object.keys(trainings)) await succeed(argumentsOf(name, runFolder(name)));
 }, 5 * runTimeoutMs);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-/** What must be the same, to the last bit and digit. */
-function outcome(run: string) {
-  const saved = (link: "best" | "last") => {
-    const { progress, files } = readState(join(run, link));
-    const { seconds: _, ...position } = progress;
-    const hashes = Object.fromEntries(Object.entries(files).map(([name, { sha256 }]) => [name, sha256]));
-    return { name: linked(run, link), position, hashes };
-  };
-  const events = readdirSync(run).find((name) => name.startsWith("events.out.tfevents."));
-  return {
-    best: saved("best"),
-    last: saved("last"),
-    metrics: timelessMetrics(run),
-    eventBytes: statSync(join(run, events!)).size,
-  };
-}
 
 /** Names of the last checkpoint's files whose bytes are not those of the other run. */
 function differingFiles(run: string, other: string): string[] {

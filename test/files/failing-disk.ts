@@ -7,6 +7,8 @@ export interface Disk {
   failAt: number;
   /** As in ENOSPC. */
   code: string;
+  /** Whether nothing can be removed. */
+  failRemovals?: boolean;
 }
 
 /** `real`, but that the call `disk.failAt` fails, and that one write takes at most `mostBytes`. */
@@ -20,8 +22,13 @@ export function failingFs(real: typeof import("node:fs"), disk: Disk, mostBytes 
     };
   const write = (file: number, bytes: Uint8Array, offset = 0, length = bytes.byteLength - offset): number =>
     real.writeSync(file, bytes, offset, Math.min(mostBytes, length));
+  const remove: typeof real.rmSync = (path, options) => {
+    if (disk.failRemovals !== true) return real.rmSync(path, options);
+    throw Object.assign(new Error(`${disk.code}: injected, rm`), { code: disk.code, syscall: "rm" });
+  };
   return {
     ...real,
+    rmSync: remove,
     openSync: failing(real.openSync),
     fsyncSync: failing(real.fsyncSync),
     mkdirSync: failing(real.mkdirSync),

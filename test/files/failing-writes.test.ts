@@ -7,7 +7,7 @@ import { takeLock } from "../../src/files/lock.ts";
 import { cutFile, LogFile } from "../../src/files/log-file.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
-const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC" }));
+const disk = vi.hoisted(() => ({ calls: 0, failAt: 0, code: "ENOSPC", failRemovals: false }));
 vi.mock(import("node:fs"), async (original) => {
   const { failingFs } = await import("./failing-disk.ts");
   return failingFs(await original(), disk, 3) as typeof import("node:fs");
@@ -19,6 +19,7 @@ beforeEach((context) => {
 });
 afterEach(() => {
   disk.failAt = 0;
+  disk.failRemovals = false;
 });
 
 const at = (...names: string[]) => join(folder, ...names);
@@ -52,18 +53,19 @@ describe("makeFolderAtomic", () => {
   });
 
   it("leaves the whole folder or nothing, whichever call fails", async () => {
-    // mkdir of the parent and of the folder, open and fsync of it, rename, open and fsync of the parent
-    for (let call = 1; call <= 7; call++) {
+    // mkdir of the parent, open and fsync of the folder above it; mkdir, open and fsync of the folder, rename, open and
+    // fsync of the parent
+    for (let call = 1; call <= 9; call++) {
       failNext(call);
       await expect(makeFolderAtomic(at("deep", "c"), make)).rejects.toThrow(
         "/deep/c: could not be written (ENOSPC: injected, write); free some space and run it again; ",
       );
       disk.failAt = 0;
       const left = existsSync(at("deep")) ? readdirSync(at("deep")) : [];
-      expect(left, `call ${call}`).toEqual(call > 5 ? ["c"] : []);
+      expect(left, `call ${call}`).toEqual(call > 7 ? ["c"] : []);
       rmSync(at("deep"), { recursive: true, force: true });
     }
-    failNext(8);
+    failNext(10);
     await makeFolderAtomic(at("deep", "c"), make);
   });
 });
@@ -144,6 +146,19 @@ describe("a lock that cannot be written", () => {
     disk.failAt = 0;
     expect(readdirSync(folder)).toEqual([]);
     takeLock(at("run.lock"))();
+  });
+});
+
+describe("a lock that cannot be removed", () => {
+  it("is said to stay, in one line", () => {
+    const release = takeLock(at("run.lock"));
+    Object.assign(disk, { failRemovals: true, code: "EIO" });
+    expect(release).toThrow(
+      expect.objectContaining({
+        kind: "system",
+        message: `${at("run.lock")}: could not be removed (EIO: injected, rm); check the disk and the path`,
+      }),
+    );
   });
 });
 

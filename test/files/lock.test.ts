@@ -13,7 +13,8 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { assertUnlocked, processStart, takeLock, withLock } from "../../src/files/lock.ts";
+import { assertUnlocked, takeLock, withLock } from "../../src/files/lock.ts";
+import { processStart } from "../../src/files/owner.ts";
 
 /** After `diesAt` calls that change something, every one fails, as in a process that is gone. */
 const disk = vi.hoisted(() => ({ calls: 0, diesAt: Number.POSITIVE_INFINITY, knowsLinks: true }));

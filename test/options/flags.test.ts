@@ -109,6 +109,9 @@ const flags: Record<CommandName, readonly string[]> = {
     ...[
       "--allow_full_file",
       "--max_image_bytes <n>",
+      "--max_pixels <n> = 2000000000",
+      "--max_output_bytes <n> = 10000000000",
+      "--max_file_bytes <n> = 10000000000",
       "--price_per_km2 <n>",
       "--min_area_km2 <n>",
       "--egress_per_gb <n>",

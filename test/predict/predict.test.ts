@@ -286,13 +286,40 @@ it("a file is neither overwritten nor mixed with another run's lines", async () 
 });
 
 it("a stop leaves whole lines of whole batches", async () => {
-  const reporter: Reporter = { ...silentReporter, stopping: () => "SIGINT" };
+  let signal: ReturnType<Reporter["stopping"]>;
+  const reporter: Reporter = {
+    ...silentReporter,
+    // As soon as the first batch is written.
+    progress: () => ({
+      update() {
+        signal = "SIGINT";
+      },
+      stop() {},
+    }),
+    stopping: () => signal,
+  };
   const given = { load: at("two"), batch_size: 5, out: at("stopped.jsonl") };
   await expect(say([images()], given, { reporter })).rejects.toEqual(new Stopped("SIGINT"));
   expect(parsed(readFileSync(given.out, "utf8")).length).toBe(5);
   const { counts } = await say([images()], { ...given, resume: true });
   expect(counts).toEqual({ images: 12, unreadable: 0 });
   expect(new Set(parsed(readFileSync(given.out, "utf8")).map(({ path }) => path)).size).toBe(12);
+});
+
+it("a stop ends the wait for a list of paths", async () => {
+  const input = new PassThrough();
+  const options = predictSchema.parse({ ...computing, load: at("two") });
+  const work = predict(
+    ["-"],
+    options,
+    { input, output: new PassThrough() },
+    {
+      ...silentReporter,
+      stopping: () => "SIGTERM",
+    },
+  );
+  await expect(work).rejects.toEqual(new Stopped("SIGTERM"));
+  input.end();
 });
 
 it("a file of weights alone does not say what it is of", async () => {

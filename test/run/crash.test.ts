@@ -74,7 +74,10 @@ it("loads `last` after a death at any call of the file system", () => {
     if (disk.calls < diesAt) break;
     cuts++;
     rmSync(join(dir, "run.lock"), { force: true }); // it names this process, which lives on here
-    if (!existsSync(join(dir, "config.json"))) continue; // cut before the run began
+    if (!existsSync(join(dir, "config.json"))) {
+      RunFolder.create(dir, config).close(); // cut before the run began: it begins now
+      continue;
+    }
 
     const { run, checkpoint, notes } = RunFolder.resume(dir, config, { keep: 2 });
     const step = Number(checkpoint?.progress.epoch ?? 0);

@@ -2,22 +2,17 @@
  * Who frees what: the rule of scope.ts, and that no stage's step leaves anything behind in a thousand repetitions, neither
  * tensors (counted) nor other memory of the process.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitCodes } from "../../src/errors.ts";
 import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
-import { kept } from "../../src/tensor/captured.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { keep, scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
-import { uniformsOf } from "../../src/training/step-runner.ts";
-import { Random } from "../../src/utils/random.ts";
 import { refusal } from "../refusal.ts";
-import { noiseBatch, type StageCase, stageCase } from "./cases.ts";
+import { type StageCase, stageCase } from "./cases.ts";
+import { residentBytes, runStep } from "./repeated-step.ts";
 
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
@@ -107,34 +102,7 @@ const steps = 1000;
 const warmUpSteps = 300;
 const mostGrowthBytes = 20 * 2 ** 20;
 const limitMs = 600_000;
-const batchSize = 4;
 const cpu = { device: "cpu", precision: "fp32" } as const;
-
-/** Runs one step as `runEpochs` does: the numbers outlive the step's scope, are read, and are freed. */
-function runStep({ learning }: StageCase, index: number): void {
-  const numbers = scope(() => {
-    const noise = noiseBatch(new Random(2, "images", index), batchSize);
-    const { uniformsPerImage: perImage } = learning;
-    const uniforms = fromArray(uniformsOf(1, 0, index, batchSize * perImage), [batchSize, perImage]);
-    return kept(learning.step({ ...noise, uniforms, epoch: 0 }, 1e-4));
-  });
-  expect(Number.isFinite(numbers.loss.item())).toBe(true);
-  for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
-}
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
-
-/**
- * Memory of the process that is its own. Pages of mapped files (libtorch's code) do not count where the system tells them
- * apart: it drops and reads them again as it likes.
- */
-function residentBytes(): number {
-  collectGarbage();
-  const status = existsSync("/proc/self/status") ? readFileSync("/proc/self/status", "utf8") : "";
-  const anonymous = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1];
-  return anonymous === undefined ? process.memoryUsage.rss() : Number(anonymous) * 1024;
-}
 
 describe(`${steps} steps`, () => {
   let atStart = 0;

@@ -50,10 +50,20 @@ interface Case {
   from?: { step: number; metrics?: MetricState };
   stopping?: Reporter["stopping"];
   logStep?: Training["logStep"];
+  /** The images of this step never come. */
+  missing?: number;
 }
 
 /** Trains the second epoch of three. */
-async function epoch({ steps, window = 1, networks = new Map(), from = { step: 0 }, stopping, logStep }: Case) {
+async function epoch({
+  steps,
+  window = 1,
+  networks = new Map(),
+  from = { step: 0 },
+  stopping,
+  logStep,
+  missing,
+}: Case) {
   const loader = new Loader(noiseDataset(2 * steps.length), { batchSize: 2 });
   const happened: string[] = [];
   const positions: Position[] = [];
@@ -69,6 +79,7 @@ async function epoch({ steps, window = 1, networks = new Map(), from = { step: 0
           rates.push(rate);
           return steps[step++]();
         };
+        if (step === missing) await new Promise(() => {});
         yield { indices, take };
         indices.fill(99); // valid until the next step
       }
@@ -264,5 +275,28 @@ describe("what a bar shows", () => {
 
   it("is looked at after each step on a CPU, and on a GPU seldom", () => {
     expect(stepsBetweenLooks).toEqual({ cpu: 1, cuda: 32 });
+  });
+});
+
+describe("a stop while the next images are read", () => {
+  /** Asked for some time after the first look. */
+  const later = () => {
+    let asked = 0;
+    return () => (++asked > 5 ? ("SIGTERM" as const) : undefined);
+  };
+
+  it("saves behind the last step that was taken", async () => {
+    const steps = Array(4).fill(takes(1));
+    const { outcome, happened, states } = await epoch({ steps, window: 3, stopping: later(), missing: 2 });
+    expect(await outcome).toMatchObject({ stopped: "SIGTERM", metrics: { accuracy: 0.5, loss: 2 } });
+    expect(happened).toEqual(["released", "saved after 2", "bar ended"]);
+    expect(states).toHaveLength(1);
+  });
+
+  it("has nothing to save where no step was taken", async () => {
+    const steps = Array(4).fill(takes(1));
+    const { outcome, happened } = await epoch({ steps, from: { step: 1 }, stopping: later(), missing: 1 });
+    expect((await outcome).stopped).toBe("SIGTERM");
+    expect(happened).toEqual(["bar ended"]);
   });
 });

@@ -221,6 +221,61 @@ describe("downloadFile", () => {
     expect(requests.length).toBe(4); // three in vain
   });
 
+  describe("of which no checksum is known", () => {
+    const day = (n: number) => `Mon, 0${n} Nov 2026 10:00:00 GMT`;
+    const dated = (date: string, answer: Answer): Answer => {
+      return (request, response) => answer(request, response.setHeader("last-modified", date));
+    };
+    const silent: Answer = (request) => request.socket.destroy();
+
+    it("starts over when the date says that the server has another file", async () => {
+      const url = await serve(dated(day(2), cutAfter(30_000)), dated(day(3), whole));
+      await downloadFile({ url, path: target(), onProgress });
+      expect(requests).toEqual([undefined, "bytes=30000-", undefined]);
+      expect((await readFile(target())).equals(content)).toBe(true);
+    });
+
+    it("goes on in the next run where it is the same file", async () => {
+      const url = await serve(dated(day(2), cutAfter(30_000)), silent, silent, silent, dated(day(2), whole));
+      const error = await failure(downloadFile({ url, path: target(), onProgress }));
+      expect(error.message).toContain("; run the command again to continue after 30000 bytes");
+      await downloadFile({ url, path: target() });
+      expect(requests.slice(4)).toEqual(["bytes=30000-"]);
+      expect((await readFile(target())).equals(content)).toBe(true);
+      expect(await readdir(join(folder, "deep"))).toEqual(["file.bin"]);
+    });
+
+    it("starts over in the next run where it is another file", async () => {
+      const url = await serve(dated(day(2), cutAfter(30_000)), silent, silent, silent, dated(day(3), whole));
+      await failure(downloadFile({ url, path: target(), onProgress }));
+      await downloadFile({ url, path: target() });
+      expect(requests.slice(4)).toEqual(["bytes=30000-", undefined]);
+      expect((await readFile(target())).equals(content)).toBe(true);
+    });
+
+    it("starts over in the next run where nothing tells which file it was", async () => {
+      const url = await serve(cutAfter(30_000), silent, silent, silent, whole);
+      const error = await failure(downloadFile({ url, path: target(), onProgress }));
+      expect(error.message).toContain("; check the network and the address");
+      await downloadFile({ url, path: target() });
+      expect(requests.slice(4)).toEqual([undefined]);
+    });
+  });
+
+  it("gives up on a server that is too slow, whatever it brings", async () => {
+    const url = await serve((_, response) => {
+      response.writeHead(200, { "content-length": 1e6 });
+      const timer = setInterval(() => response.write("x"), 5);
+      response.on("close", () => clearInterval(timer));
+    });
+    const pace = { bytesPerSecond: 10_000, windowMs: 50, patienceMs: 200 };
+    const error = await failure(downloadFile({ url, path: target(), pace }));
+    expect(error.message).toMatch(
+      /must be downloaded completely, and not so slowly, got only \d+ bytes came in 50 ms; /,
+    );
+    expect(error.exitCode).toBe(5);
+  });
+
   it("gives up on a server that falls silent", async () => {
     const url = await serve((_, response) => void response.writeHead(200).write("x"));
     const error = await failure(downloadFile({ url, path: target(), timeoutMs: 50 }));
@@ -253,7 +308,7 @@ describe("downloadFile", () => {
       response.writeHead(206, { "content-range": "bytes 5-9/10" }).end("56789");
     });
     await writeFile(join(folder, "file.bin.part"), "abc");
-    const error = await failure(downloadFile({ url, path: join(folder, "file.bin") }));
+    const error = await failure(downloadFile({ url, path: join(folder, "file.bin"), sha256 }));
     expect(error.message).toBe(`${url}: must continue at byte 3, got bytes 5-9/10`);
   });
 
