@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import sharp from "sharp";
 import type { Evaluation, Sample, SetDescription } from "../demo/description.ts";
 import { openCheckpoint } from "../src/checkpoints/open-checkpoint.ts";
+import { fail } from "../src/cli/failure.ts";
 import type { Dataset } from "../src/data/dataset.ts";
 import { type DataFlags, openDataFor } from "../src/data/open.ts";
 import { fault } from "../src/errors.ts";
@@ -25,7 +26,6 @@ import { modelOf } from "../src/inference/describe-run.ts";
 import { type Exported, openExported } from "../src/inference/exported.ts";
 import { exportSchema } from "../src/options/export-options.ts";
 import { Random } from "../src/utils/random.ts";
-import { endingInOneLine } from "./ending-in-one-line.ts";
 
 const demoModels = fileURLToPath(new URL("../demo/models/", import.meta.url));
 /** A visitor's phone has to fetch them. */
@@ -42,7 +42,11 @@ interface Given {
   readonly threads: number | undefined;
 }
 
-await endingInOneLine(() => main(given()));
+try {
+  await main(given());
+} catch (error) {
+  fail(error);
+}
 
 function given(): Given {
   const text = { type: "string" } as const;

@@ -23,6 +23,7 @@ import {
   weightsHash,
   writeChoice,
 } from "../src/checkpoints/stored-choice.ts";
+import { fail } from "../src/cli/failure.ts";
 import type { Dataset } from "../src/data/dataset.ts";
 import { type DataFlags, openDataFor } from "../src/data/open.ts";
 import { withValidation } from "../src/data/validation.ts";
@@ -35,7 +36,6 @@ import { openPredictor } from "../src/inference/open-run.ts";
 import type { OpenedRun } from "../src/inference/opened-run.ts";
 import { countPatches } from "../src/method/grid.ts";
 import { row } from "../src/utils/rows.ts";
-import { endingInOneLine } from "./ending-in-one-line.ts";
 
 const imagesAtOnce = 50;
 
@@ -46,7 +46,11 @@ interface Given {
   readonly half: string | undefined;
 }
 
-await endingInOneLine(() => makePackagedModel(given()));
+try {
+  await makePackagedModel(given());
+} catch (error) {
+  fail(error);
+}
 
 function given(): Given {
   const text = { type: "string" } as const;

@@ -7,17 +7,16 @@
  * CIFAR_FOLDER holds CIFAR-10 in any of its layouts, or class folders. The same seed makes the same pixels.
  */
 import { parseArgs } from "node:util";
+import { fail } from "../dist/cli/failure.js";
 import { makePositiveControl } from "../dist/data/positive-control.js";
-import { fault, PatchDropError, sentences } from "../dist/errors.js";
+import { fault } from "../dist/errors.js";
 
 try {
   const { input, output, ...numbers } = given();
   await makePositiveControl({ input, output, ...numbers, say: (line) => process.stderr.write(`${line}\n`) });
   process.stdout.write(`${output}: ${numbers.train} + ${numbers.test} scenes\n`);
 } catch (error) {
-  if (!(error instanceof PatchDropError)) throw error;
-  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
-  process.exitCode = error.exitCode;
+  fail(error);
 }
 
 function given() {

@@ -11,7 +11,9 @@ import { seed } from "./training-group.ts";
 
 /** Where and how a run is evaluated; `report` takes these too. */
 export const evaluationGroup = {
-  ckpt_lr_cl: checkpoint("low-resolution classifier, as a further baseline: run folder or checkpoint").optional(),
+  ckpt_lr_cl: checkpoint(
+    "low-resolution classifier, as a further baseline: run folder, checkpoint, or patchdrop:NAME",
+  ).optional(),
   split: z
     .enum(["test", "train", "val"])
     .default("test")
@@ -45,7 +47,9 @@ export const evalSchema = z
       .default(false)
       .describe("accuracy against the number of patches, of the policy and all baselines, and by class"),
     chart: svgFile("SVG file for the chart of --sweep").optional(),
-    ckpt_hr_cl: checkpoint("high-resolution classifier, if not the one of --load: run folder or checkpoint").optional(),
+    ckpt_hr_cl: checkpoint(
+      "high-resolution classifier, if not the one of --load: run folder, checkpoint, or patchdrop:NAME",
+    ).optional(),
     ...evaluationGroup,
     ...runModelGroup,
     ...runDataGroup,

@@ -13,7 +13,7 @@ const budgets = distinctNumbers("k,k,…", notBudgets, { minimum: 1 });
 
 /** What `patchdrop headroom` takes. */
 export const headroomSchema = z.strictObject({
-  load: checkpoint("classifier, best one trained with --random_masks: run folder or checkpoint"),
+  load: checkpoint("classifier, best one trained with --random_masks: run folder, checkpoint, or patchdrop:NAME"),
   budgets: budgets.optional().describe("numbers of patches to ask about; an eighth to a half of them when absent"),
   split: evaluationGroup.split
     .unwrap()
