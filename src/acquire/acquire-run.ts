@@ -1,8 +1,7 @@
 /** Acquires with a trained run: the only file here that knows the networks. */
 
 import { openRun } from "../inference/open-run.ts";
-import { type AcquireOptions, acquireSchema } from "../options/acquire-options.ts";
-import { refuseUnknown } from "../utils/refuse-unknown.ts";
+import type { AcquireOptions } from "../options/acquire-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { acquire } from "./acquire.ts";
 import type { Acquired } from "./tally.ts";
@@ -13,7 +12,6 @@ import type { Acquired } from "./tally.ts";
  * @throws what openRun and acquire throw
  */
 export async function acquireRun(scene: string, options: AcquireOptions, reporter?: Reporter): Promise<Acquired> {
-  refuseUnknown(options, Object.keys(acquireSchema.shape), "acquireRun");
   const run = await openRun(options, reporter);
   try {
     return await acquire(scene, run, options, reporter);

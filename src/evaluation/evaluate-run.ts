@@ -6,7 +6,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { networksIn } from "../inference/open-run.ts";
 import { confusionsOf } from "../method/class-metrics.ts";
 import { refuseChoice } from "../options/choice-options.ts";
-import { type EvalOptions, evalSchema } from "../options/eval-options.ts";
+import type { EvalOptions } from "../options/eval-options.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { evaluateMasks, everyPatch } from "./evaluate-masks.ts";
@@ -28,7 +28,6 @@ export function evaluateRun(
   reporter: Reporter = silentReporter,
   context: { details?: boolean } & Pick<EvaluationContext, "data"> = {},
 ): Promise<RunEvaluation> {
-  refuseUnknown(options, Object.keys(evalSchema.shape), "evaluateRun");
   refuseUnknown(context, ["details", "data"], "evaluateRun");
   const { details = options.sweep, data } = context;
   const checkpoint = openCheckpoint(options.load, reporter.note);

@@ -8,7 +8,6 @@ import {
   type ResolvedStageOptions,
   type StageName,
   type StageOptions,
-  schemas,
   withModelDefaults,
 } from "../options/stage-options.ts";
 import { RunFolder } from "../run/run-folder.ts";
@@ -49,7 +48,6 @@ export async function train<S extends StageName>(
   given: StageOptions<S>,
   context: TrainContext = {},
 ): Promise<StageResult> {
-  refuseUnknown(given, Object.keys(schemas[stage].shape), `train ${stage}`);
   refuseUnknown(context, ["reporter", "data"], `train ${stage}`);
   const { reporter = silentReporter, data } = context;
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);

@@ -1,11 +1,9 @@
 import { expect, it } from "vitest";
-import { acquireRun } from "../../src/acquire/acquire-run.ts";
+import { acquireRun, evaluateRun, train } from "../../src/api/calls.ts";
 import { MemoryDataset } from "../../src/data/memory-dataset.ts";
 import { openDataSplits } from "../../src/data/open.ts";
-import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { openPredictor } from "../../src/inference/open-run.ts";
 import { parseOptions } from "../../src/options/stage-options.ts";
-import { train } from "../../src/training/train.ts";
 import { refuseUnknown } from "../../src/utils/refuse-unknown.ts";
 
 it("names all that are unknown, with the nearest that there is", () => {
@@ -25,7 +23,7 @@ it.each<[string, () => Promise<unknown>, string]>([
   [
     "train",
     call((options) => train("classifier_training", options), { ...stage, max_epoch: 3 }),
-    `train classifier_training: max_epoch: ${rule}; did you mean max_epochs?`,
+    "--max_epoch: must be an option of classifier_training, got 3; did you mean max_epochs?",
   ],
   [
     "train's context",
@@ -40,7 +38,7 @@ it.each<[string, () => Promise<unknown>, string]>([
   [
     "evaluateRun",
     call((options) => evaluateRun(options), { load: "x", sweeps: true }),
-    `evaluateRun: sweeps: ${rule}; did you mean sweep?`,
+    "--sweeps: must be an option of eval, got true; did you mean sweep?",
   ],
   [
     "openPredictor",
@@ -50,7 +48,7 @@ it.each<[string, () => Promise<unknown>, string]>([
   [
     "acquireRun",
     call((options) => acquireRun("x.tif", options), { load: "x", out: "o", band: "1,1,1" }),
-    `acquireRun: band: ${rule}; did you mean bands?`,
+    "--band: must be an option of acquire, got 1,1,1; did you mean bands?",
   ],
   [
     "openDataSplits",
