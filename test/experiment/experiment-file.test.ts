@@ -270,7 +270,11 @@ describe("YAML that is taken by no experiment, in one line of ours, and none of 
     ["a directive", "%MINE 1\n---\ntitle: Scenes", "Unknown directive %MINE at line 1, column 1; leave it out"],
     ["a list as a key", "title: x\n? [a, b]\n: 1", "keys with values, or a list, as a key at line 2, column 3"],
     ["keys as a key", "common:\n  ? { a: 1 }\n  : 1", "keys with values, or a list, as a key at line 2, column 5"],
-    ["a name for a list as a key", "title: &a [x]\n*a : 1", "keys with values, or a list, as a key at line 2, column 1"],
+    [
+      "a name for a list as a key",
+      "title: &a [x]\n*a : 1",
+      "keys with values, or a list, as a key at line 2, column 1",
+    ],
     ["a name that is not there", "title: *a", "Unresolved alias (the anchor must be set before the alias): a"],
     ["two documents", "title: a\n---\ntitle: b", undefined],
   ])("%s", (_, text, got) => {
@@ -278,6 +282,8 @@ describe("YAML that is taken by no experiment, in one line of ours, and none of 
     const faults = faultsOf(`${text}\n`);
     expect(warn).not.toHaveBeenCalled();
     warn.mockRestore();
-    expect(faults).toEqual([got === undefined ? expect.stringMatching(/^must be YAML, got /) : `must be YAML, got ${got}`]);
+    expect(faults).toEqual([
+      got === undefined ? expect.stringMatching(/^must be YAML, got /) : `must be YAML, got ${got}`,
+    ]);
   });
 });
