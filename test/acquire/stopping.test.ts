@@ -154,4 +154,4 @@ it("merging a hundred thousand polygons lets signals in", async () => {
   const { lateMs, longestMs } = await stopped(0, async () => expect(await mergeCells(cells)).toHaveLength(100_000));
   expect(lateMs).toBeGreaterThan(0);
   expect(longestMs).toBeLessThan(promisedMs);
-}, 60_000);
+}, 240_000);
