@@ -1,7 +1,7 @@
 /** A file whose bytes are read by ranges, wherever it is; and one on this machine. */
 
 import type { BigIntStats } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import type { Ledger, Purpose } from "./ledger.ts";
@@ -31,6 +31,21 @@ export function mustBeSame(where: string, before: FileStamp, now: FileStamp): vo
   throw fault("input", { where, rule, got: changed, next: "run the command again when the file is complete" });
 }
 
+/**
+ * Opens a file to be read. A pipe would hold up the thread that opens it until someone writes there, also past the end of the
+ * command: nothing but a file is opened.
+ * @throws input
+ */
+export async function openToRead(path: string, where: string = path): Promise<FileHandle> {
+  try {
+    if (!(await stat(path)).isFile()) throw new Error("not a file, but a folder, a pipe or a device");
+    return await open(path, "r");
+  } catch (error) {
+    const got = (error as Error).message;
+    throw fault("input", { where, rule: "must be an image file that can be read", got }, error);
+  }
+}
+
 /** A file on this machine. If there is a ledger, reads count in it as requests. */
 export class LocalFile implements ByteSource {
   readonly where: string;
@@ -49,13 +64,8 @@ export class LocalFile implements ByteSource {
 
   /** @throws input: no such file, or one that can't be read */
   static async open(path: string, ledger?: Ledger, where: string = path): Promise<LocalFile> {
-    try {
-      const file = await open(path, "r");
-      return new LocalFile(where, await file.stat({ bigint: true }), file, ledger);
-    } catch (error) {
-      const got = (error as Error).message;
-      throw fault("input", { where, rule: "must be an image file that can be read", got }, error);
-    }
+    const file = await openToRead(path, where);
+    return new LocalFile(where, await file.stat({ bigint: true }), file, ledger);
   }
 
   async fetch({ start, end }: ByteRange, purpose: Purpose): Promise<Uint8Array> {

@@ -1,8 +1,8 @@
 /** Which kind of source an argument names: an address, a TIFF file or another picture. */
 
-import { open } from "node:fs/promises";
 import { fault } from "../errors.ts";
-import { LocalFile } from "./byte-source.ts";
+import { systemFault } from "../files/atomic.ts";
+import { LocalFile, openToRead } from "./byte-source.ts";
 import { CogSource } from "./cog-source.ts";
 import { HttpFile, type HttpOptions } from "./http-file.ts";
 import { ImageSource } from "./image-source.ts";
@@ -49,18 +49,15 @@ function refuseRendering(where: string, { bands, scale }: RenderingOptions): voi
   if (faults.length > 0) throw fault("usage", faults);
 }
 
-/** By the byte order at the file's beginning, whatever the name. @throws input: not a file that can be read */
+/** By the byte order at the file's beginning, whatever the name. @throws input: not a file that can be opened; system */
 async function isTiff(path: string): Promise<boolean> {
+  const file = await openToRead(path);
   try {
-    const file = await open(path, "r");
-    try {
-      const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-      return ["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(buffer.toString("latin1"));
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    const got = (error as Error).message;
-    throw fault("input", { where: path, rule: "must be an image file that can be read", got }, error);
+    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0).catch((error) => {
+      throw systemFault("could not be read", path, 0, error);
+    });
+    return ["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(buffer.toString("latin1"));
+  } finally {
+    await file.close();
   }
 }

@@ -35,6 +35,8 @@ export class Outputs {
   readonly #masked: RasterFile;
   readonly #mostBytes: number;
   #features = 0;
+  /** Bytes of the small files so far. */
+  #small = 0;
 
   /** @param mostBytes that may be written @throws system */
   constructor(folder: string, source: PatchSource, mostBytes: number) {
@@ -72,7 +74,7 @@ export class Outputs {
 
   /** @throws resource */
   #checkSize(): void {
-    const bytes = this.#predictions.length + this.#patches.length + this.#masked.bytes;
+    const bytes = this.#predictions.length + this.#patches.length + this.#masked.bytes + this.#small;
     if (bytes <= this.#mostBytes) return;
     const rule = `what is written of it must have at most ${this.#mostBytes} bytes`;
     const next = "cut the scene into smaller ones, or raise --max_output_bytes";
@@ -91,8 +93,10 @@ export class Outputs {
   }
 
   #json(name: string, content: object): void {
-    const text = `${JSON.stringify(content, undefined, 2)}\n`;
-    writeFileAtomic(join(this.#folder, name), new TextEncoder().encode(text));
+    const bytes = new TextEncoder().encode(`${JSON.stringify(content, undefined, 2)}\n`);
+    this.#small += bytes.length;
+    this.#checkSize();
+    writeFileAtomic(join(this.#folder, name), bytes);
   }
 
   close(): void {

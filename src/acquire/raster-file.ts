@@ -30,6 +30,7 @@ export class RasterFile {
   readonly #tileSize: number;
   readonly #georeference: WrittenTiff["georeference"];
   readonly #levels: Level[] = [];
+  #headerBytes = 0;
 
   /** @throws system */
   constructor(path: string, options: RasterOptions) {
@@ -56,6 +57,7 @@ export class RasterFile {
       tileSize: this.#tileSize,
       georeference: this.#georeference,
     });
+    this.#headerBytes = header.length;
     try {
       const file = openSync(this.#path, "wx");
       try {
@@ -72,9 +74,9 @@ export class RasterFile {
     }
   }
 
-  /** Of packed tiles so far. */
+  /** Of packed tiles so far; of the whole file once it is finished. */
   get bytes(): number {
-    return this.#levels.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#levels.reduce((sum, { bytes }) => sum + bytes, this.#headerBytes);
   }
 
   /** Discards what was not finished. */

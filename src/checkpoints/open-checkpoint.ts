@@ -1,9 +1,10 @@
 /** Finding the checkpoint that a user means: a run folder, one of its checkpoints, a file, or `patchdrop:NAME`. Reads only. */
 
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
+import { isThere } from "../files/read.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { type Checkpoint, readCheckpoint, readState, stateName } from "./checkpoint.ts";
 import { readForeignCheckpoint, unknownRun, unnamedNetwork } from "./foreign-checkpoint.ts";
@@ -22,7 +23,7 @@ export function openCheckpoint(named: string, note?: (text: string) => void): Ch
   const path = placeOf(named);
   if (!isFolder(path)) {
     const folder = dirname(path);
-    if (existsSync(join(folder, stateName))) throw wrong(path, "a checkpoint is a folder", `give ${folder}`);
+    if (isThere(join(folder, stateName))) throw wrong(path, "a checkpoint is a folder", `give ${folder}`);
     return readForeignCheckpoint(path, note);
   }
   const { networks, optimizer, progress, config, path: folder } = readCheckpoint(find(path));
@@ -60,14 +61,14 @@ export function savedNetwork(checkpoint: Checkpoint, name: string): { state: Sta
 
 /** The checkpoint folder that a run or checkpoint folder stands for. */
 function find(path: string): string {
-  if (existsSync(join(path, stateName))) return path;
-  if (!existsSync(join(path, configName)) && !existsSync(join(path, checkpointsName))) {
+  if (isThere(join(path, stateName))) return path;
+  if (!isThere(join(path, configName)) && !isThere(join(path, checkpointsName))) {
     throw wrong(path, `is neither a run folder (no ${configName}) nor a checkpoint (no ${stateName})`, anyFolder);
   }
   const name = linkedName(path, "best") ?? linkedName(path, "last");
   if (name !== undefined) {
     // Where a run folder no longer says what its checkpoint says, one of the two was changed.
-    if (existsSync(join(path, configName))) readRunConfig(path);
+    if (isThere(join(path, configName))) readRunConfig(path);
     return join(path, checkpointsName, name);
   }
   const newest = listCheckpoints(path).at(-1);

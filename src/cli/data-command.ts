@@ -26,7 +26,7 @@ function splitCommand(allFlags: CommandFlags): Command {
   const command = new Command("split").summary("Divide a folder of class folders.").description(aboutSplit);
   addFlags(command, allFlags["data split"]);
   return addExamples(command, splitExamples).action(async (flags: Flags) => {
-    const [{ parseWith }, { splitSchema }, { splitFolder }, { passedOverText }] = await Promise.all([
+    const [{ parseWith }, { splitSchema }, { splitFolder }, { leftOutTexts }] = await Promise.all([
       import("../options/parse.ts"),
       import("../options/data-options.ts"),
       import("../data/split-folder.ts"),
@@ -34,8 +34,7 @@ function splitCommand(allFlags: CommandFlags): Command {
     ]);
     const { data_dir: dataDir, test_fraction: share } = parseWith(splitSchema, flags, "data split");
     const { classes, train, test, passedOver } = await splitFolder(dataDir, share);
-    const others = passedOverText(passedOver);
-    if (others !== undefined) say(others);
+    for (const text of leftOutTexts({ passedOver })) say(text);
     process.stdout.write(`${classes} classes; train.csv: ${train} images, test.csv: ${test}\n`);
   });
 }
@@ -95,7 +94,7 @@ function checkCommand(flags: CommandFlags): Command {
   addFlags(command, flags["data check"]);
   return addExamples(command.option("--json", "print JSON"), checkExamples).action(
     async ({ json = false, ...given }: Flags) => {
-      const [{ parseWith }, { checkSchema }, { checkData }, { passedOverText }] = await Promise.all([
+      const [{ parseWith }, { checkSchema }, { checkData }, { leftOutTexts }] = await Promise.all([
         import("../options/parse.ts"),
         import("../options/data-options.ts"),
         import("../data/check.ts"),
@@ -108,10 +107,10 @@ function checkCommand(flags: CommandFlags): Command {
       } = parseWith(checkSchema, given, "data check");
       const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
       const checked = await checkData({ dataDir, parallel: workers, maxImageBytes, onProgress });
-      const { images, unreadable, passedOver } = checked;
+      const { images, unreadable } = checked;
       const lines = [
         ...unreadable.map(({ path, reason }) => `${path}: ${reason}`),
-        ...[passedOverText(passedOver) ?? []].flat(),
+        ...leftOutTexts(checked),
         `${images - unreadable.length} of ${images} images can be read`,
       ];
       process.stdout.write(`${json ? JSON.stringify(checked, null, 2) : lines.join("\n")}\n`);

@@ -1,6 +1,6 @@
 /** The program `patchdrop`: what it does with a command line, and how it ends. */
 import { understood } from "./arguments.ts";
-import { endBy, finish } from "./exit.ts";
+import { finish } from "./exit.ts";
 import { commandFlags } from "./flags.ts";
 import { patchdropProgram } from "./program.ts";
 
@@ -8,8 +8,6 @@ import { patchdropProgram } from "./program.ts";
 process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 5));
 // A terminal that was closed must not keep a run from saving.
 process.stderr.on("error", () => undefined);
-// Node would open its debugger, to whoever is on this machine. A command that can stop in an orderly way takes this over.
-process.on("SIGUSR1", () => endBy("SIGUSR1"));
 
 try {
   const program = patchdropProgram(await commandFlags());

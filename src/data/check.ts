@@ -5,16 +5,14 @@ import { splitsOf } from "./dataset.ts";
 import { findDataset, readersFrom } from "./dataset-registry.ts";
 import { decodeImage } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
-import { type ListedImage, lookAt, type PassedOver } from "./image-list.ts";
+import { type LeftOut, type ListedImage, lookAt } from "./image-list.ts";
 import { inOrder } from "./in-order.ts";
 import { existing } from "./open.ts";
 
-export interface CheckedData {
+export interface CheckedData extends LeftOut {
   readonly images: number;
   /** In the list's order: training, test, validation. */
   readonly unreadable: readonly SkippedFile[];
-  /** Undefined where nothing was. */
-  readonly passedOver?: PassedOver | undefined;
 }
 
 export interface CheckDataOptions {
@@ -49,7 +47,8 @@ export async function checkData(options: CheckDataOptions): Promise<CheckedData>
     if (reason !== undefined) failed.push(image);
     onProgress?.(++done, listed.length);
   }
-  return { images: listed.length, unreadable: await withReasons(failed, memory), passedOver: files.passedOver };
+  const { passedOver, otherFolders } = files;
+  return { images: listed.length, unreadable: await withReasons(failed, memory), passedOver, otherFolders };
 }
 
 /** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */

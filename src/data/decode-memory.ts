@@ -47,16 +47,35 @@ function beforeKept({ format, channels, depth, isProgressive, chromaSubsampling 
   return format === "png" || format === "tiff" ? whole : whole + codecBytes;
 }
 
-/** What is shared between threads. */
+/**
+ * What is shared between threads: the number of the count that holds, then the counts. A thread that ends may hold some of a
+ * count, or have its turn, for ever: then the next one, of nothing, holds for all.
+ */
 const fields = { nextTicket: 0, served: 1, usedKib: 2 } as const;
+const countLength = Object.keys(fields).length;
+/** After as many crashes the first is used again; nobody is still decoding since then. */
+const counts = 64;
 const pollMs = 5;
 
-/** That of this process; threads are given it, since each would have its own. */
-let ofProcess = new SharedArrayBuffer(4 * 3);
+/** A budget of which nothing is taken. */
+export function newBudget(): SharedArrayBuffer {
+  return new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT * (1 + countLength * counts));
+}
 
-/** After the end of a thread that may have held some of it. */
-export function forgetHeldMemory(): void {
-  ofProcess = new SharedArrayBuffer(4 * 3);
+/** Where the count of that number begins. */
+function placeOf(count: number): number {
+  return 1 + countLength * (count % counts);
+}
+
+/** That of this process; threads are given it, since each would have its own. */
+const ofProcess = newBudget();
+
+/** After the end of a thread that may have held some of it. Whoever waits for it, on any thread, then waits no longer. */
+export function forgetHeldMemory(budget: SharedArrayBuffer = ofProcess): void {
+  const state = new Int32Array(budget);
+  const next = 1 + Atomics.load(state, 0);
+  state.fill(0, placeOf(next), placeOf(next) + countLength);
+  Atomics.store(state, 0, next);
 }
 
 /** The limit for one image, and the budget: as many bytes for all images under way together. */
@@ -79,15 +98,22 @@ export class DecodeMemory {
    */
   async take(bytes: number): Promise<() => void> {
     const kib = Math.ceil(bytes / 1024);
-    const ticket = Atomics.add(this.#state, fields.nextTicket, 1);
-    while (Atomics.load(this.#state, fields.served) !== ticket || !this.#has(kib)) await sleep(pollMs);
-    Atomics.add(this.#state, fields.usedKib, kib);
-    Atomics.add(this.#state, fields.served, 1);
-    return () => void Atomics.sub(this.#state, fields.usedKib, kib);
+    for (;;) {
+      const count = Atomics.load(this.#state, 0);
+      const at = placeOf(count);
+      const isForgotten = () => Atomics.load(this.#state, 0) !== count;
+      const ticket = Atomics.add(this.#state, at + fields.nextTicket, 1);
+      const isNext = () => Atomics.load(this.#state, at + fields.served) === ticket;
+      while (!isForgotten() && !(isNext() && this.#has(kib, at))) await sleep(pollMs);
+      if (isForgotten()) continue;
+      Atomics.add(this.#state, at + fields.usedKib, kib);
+      Atomics.add(this.#state, at + fields.served, 1);
+      return () => void Atomics.sub(this.#state, at + fields.usedKib, kib);
+    }
   }
 
-  #has(kib: number): boolean {
-    const used = Atomics.load(this.#state, fields.usedKib);
+  #has(kib: number, at: number): boolean {
+    const used = Atomics.load(this.#state, at + fields.usedKib);
     return used === 0 || (used + kib) * 1024 <= this.maxImageBytes;
   }
 }

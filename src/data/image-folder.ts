@@ -17,9 +17,9 @@ import {
   isImageFolder,
   type ListedFiles,
   type ListedImage,
+  leftOutTexts,
   listFiles,
   lookAt,
-  passedOverText,
 } from "./image-list.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { normalizationFor } from "./normalizations.ts";
@@ -32,7 +32,7 @@ export interface ImageFolderOptions extends DecodeListOptions {
   transform?: TransformName;
   /** Told about each unreadable file that is left out: at once, or when it is first met. */
   onSkip?: (file: SkippedFile) => void;
-  /** Told in words what lies in the folder and is no image by its name. */
+  /** Told in words what lies in the folder and is not read: what is no image by its name, other folders. */
   onPassedOver?: (text: string) => void;
   /** Most bytes that the decoded images may take in memory. */
   memoryLimit?: number;
@@ -43,8 +43,7 @@ const defaultMemoryLimit = 256 * 2 ** 20;
 /** @throws input: folders that are not as {@link listFiles} takes them; unreadable files, see {@link openListed} */
 export async function openImageFolder(options: ImageFolderOptions): Promise<DataSplits> {
   const files = await listFiles(options.dataDir);
-  const passedOver = passedOverText(files.passedOver);
-  if (passedOver !== undefined) options.onPassedOver?.(`${options.dataDir}: ${passedOver}`);
+  for (const text of leftOutTexts(files)) options.onPassedOver?.(`${options.dataDir}: ${text}`);
   if (fitsMemory(files, options)) return keep(await lookAt(files), options);
   return stream(files, options);
 }

@@ -4,10 +4,11 @@
  */
 
 import { readdir, stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { basename, join } from "node:path";
 import { type Fault, fault } from "../errors.ts";
 import { type DataSplits, mapSplits, splitsOf } from "./dataset.ts";
 import { FileList } from "./file-list.ts";
+import { imageEndings, isImageName, type PassedOver, passedOverText, passOver } from "./image-names.ts";
 import { inOrder } from "./in-order.ts";
 
 export interface ListedImage {
@@ -18,21 +19,23 @@ export interface ListedImage {
   readonly modifiedMs: number | undefined;
 }
 
-/** What lies among the images of a folder and is none by its name: how many of each kind, in words. */
-export type PassedOver = Readonly<Record<string, number>>;
-
-export interface ImageList extends DataSplits<readonly ListedImage[]> {
-  /** Sorted by name, in the order of code units; é is one of them (NFC), whichever way the folder's name spells it. */
-  readonly classes: readonly string[];
+/** What lies in a data folder and is not read. */
+export interface LeftOut {
   /** Of class folders, where there is something; lists say which images are meant. */
   readonly passedOver?: PassedOver | undefined;
+  /** Names of folders beside the splits; undefined where there are none. */
+  readonly otherFolders?: readonly string[] | undefined;
+}
+
+export interface ImageList extends DataSplits<readonly ListedImage[]>, LeftOut {
+  /** Sorted by name, in the order of code units; é is one of them (NFC), whichever way the folder's name spells it. */
+  readonly classes: readonly string[];
 }
 
 /** The splits by name alone: a million files are listed in a second, since none of them is looked at. */
-export interface ListedFiles extends DataSplits<FileList> {
+export interface ListedFiles extends DataSplits<FileList>, LeftOut {
   /** As in {@link ImageList}. */
   readonly classes: readonly string[];
-  readonly passedOver?: PassedOver | undefined;
 }
 
 /** A split as it lies in the data folder. */
@@ -55,12 +58,13 @@ export interface UndividedFiles {
 /** Number of files or folders that are looked at at the same time. */
 const parallel = 64;
 const splitNames = ["train", "test", "val"] as const;
-/** Number of kinds of files that are named where some are passed over. */
-const mostKinds = 5;
+/** What others call "val". */
+const namesOfVal = ["valid", "validation"];
+/** Number of folders that are named where some are passed over. */
+const mostFolders = 5;
 /** What to do where a split really has no image of a class. */
 const lists =
   "add images of it, or name all in train.csv and test.csv with a classes.txt, where a split may lack a class";
-const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
 
 /** True if there is a `train` folder with a folder in it. */
 export async function isImageFolder(dataDir: string): Promise<boolean> {
@@ -86,28 +90,30 @@ export async function listFiles(dataDir: string): Promise<ListedFiles> {
   const passedOver = new Map<string, number>();
   const splits = await mapSplits(found, ({ folder, spelled, others }) => {
     const folders = classes.map((name) => spelled.get(name)!);
-    for (const name of others) add(passedOver, `${kindOf(name)} beside the class folders`);
+    for (const name of others) passOver(passedOver, name, besideClasses);
     return listSplit({ dataDir, split: basename(folder), folders }, { faults, passedOver });
   });
   if (faults.length > 0) throw fault("input", faults);
-  return { classes, passedOver: passedOver.size === 0 ? undefined : Object.fromEntries(passedOver), ...splits };
+  const counts = passedOver.size === 0 ? undefined : Object.fromEntries(passedOver);
+  return { classes, passedOver: counts, otherFolders: await foldersBeside(dataDir), ...splits };
 }
 
-/** "passed over: 12 .bmp, 1 .txt; …", the commonest first; undefined where there is nothing. */
-export function passedOverText(passedOver: PassedOver = {}): string | undefined {
-  const sorted = Object.entries(passedOver).sort(([, a], [, b]) => b - a);
-  if (sorted.length === 0) return undefined;
-  const shown = sorted.slice(0, mostKinds).map(([kind, number]) => `${number.toLocaleString("en")} ${kind}`);
-  const more = sorted.length > mostKinds ? `, and ${sorted.length - mostKinds} other kinds` : "";
-  return `passed over: ${shown.join(", ")}${more}; images lie in class folders and end in ${[...extensions].join(", ")}`;
+const besideClasses = " beside the class folders";
+
+/** A line each: what was passed over among the images, "passed over: 12 .bmp, 1 .txt; …", and beside the splits. */
+export function leftOutTexts({ passedOver = {}, otherFolders = [] }: LeftOut): string[] {
+  const files = passedOverText(passedOver, "images lie in class folders and end in");
+  return [files, otherFoldersText(otherFolders)].filter((text) => text !== undefined);
 }
 
-function add(passedOver: Map<string, number>, kind: string): void {
-  passedOver.set(kind, 1 + (passedOver.get(kind) ?? 0));
-}
-
-function kindOf(name: string): string {
-  return extname(name).toLowerCase() || "files or folders without an ending";
+function otherFoldersText(folders: readonly string[]): string | undefined {
+  if (folders.length === 0) return undefined;
+  const shown = folders.slice(0, mostFolders).map((name) => `${name}/`);
+  const more = folders.length > mostFolders ? [`${folders.length - mostFolders} others`] : [];
+  const named = new Intl.ListFormat("en-GB").format([...shown, ...more]);
+  const meant = folders.find((name) => namesOfVal.includes(name));
+  const next = meant === undefined ? "" : `; to choose by the images in ${meant}/, call it val/`;
+  return `passed over beside train/: ${named}; images lie in train/, test/ and val/${next}`;
 }
 
 /** True if there are two folders or more with an image in them, as of classes, and none is a split. */
@@ -137,7 +143,7 @@ export async function listUndivided(dataDir: string): Promise<UndividedFiles> {
   const faults: Fault[] = [];
   const folders = classes.map((name) => spelled.get(name)!);
   const passedOver = new Map<string, number>();
-  for (const name of visible.others) add(passedOver, `${kindOf(name)} beside the class folders`);
+  for (const name of visible.others) passOver(passedOver, name, besideClasses);
   const files = await listSplit({ dataDir, split: "", folders }, { faults, passedOver });
   if (faults.length > 0) throw fault("input", faults);
   return { classes, files, passedOver: Object.fromEntries(passedOver) };
@@ -148,8 +154,8 @@ export async function listImages(dataDir: string): Promise<ImageList> {
   return lookAt(await listFiles(dataDir));
 }
 
-export async function lookAt({ classes, passedOver, ...splits }: ListedFiles): Promise<ImageList> {
-  return { classes, passedOver, ...(await mapSplits(splits, lookAtSplit)) };
+export async function lookAt({ classes, passedOver, otherFolders, ...splits }: ListedFiles): Promise<ImageList> {
+  return { classes, passedOver, otherFolders, ...(await mapSplits(splits, lookAtSplit)) };
 }
 
 async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
@@ -162,7 +168,19 @@ async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
   // Without the first of the two, the second is what there is to test on.
   const [test, val] = [await look("test"), await look("val")].filter(({ classes }) => classes.length > 0);
   if (test !== undefined) return { train, test, val };
-  throw fault("input", { where: dataDir, rule: "must hold test images in test/<class>/ or val/<class>/" });
+  const meant = (await foldersBeside(dataDir))?.find((name) => namesOfVal.includes(name));
+  throw fault("input", {
+    where: dataDir,
+    rule: "must hold test images in test/<class>/ or val/<class>/",
+    ...(meant !== undefined && { got: `${meant}/`, next: `rename it to val/` }),
+  });
+}
+
+/** Names of the folders beside the splits; undefined where there are none. */
+async function foldersBeside(dataDir: string): Promise<string[] | undefined> {
+  const splits: readonly string[] = splitNames;
+  const others = (await visibleIn(dataDir)).folders.filter((name) => !splits.includes(name));
+  return others.length === 0 ? undefined : others.sort();
 }
 
 /** @throws input: two folders of one class, which look alike in any list of them */
@@ -182,14 +200,15 @@ function classesOf(folders: readonly string[], where: string): Pick<ClassFolders
 
 /** The folders in a folder and the other names there, hidden ones left out; none of either where it is not there. */
 async function visibleIn(folder: string): Promise<{ readonly folders: string[]; readonly others: string[] }> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT" || error.code === "ENOTDIR") return [];
     throw fault("system", { where: folder, rule: "must be readable", got: error.message }, error);
   });
   const [folders, others]: [string[], string[]] = [[], []];
-  for (const name of names.filter((name) => !name.startsWith("."))) {
-    const found = await stat(join(folder, name)).catch(() => undefined);
-    (found?.isDirectory() ? folders : others).push(name);
+  for (const entry of entries.filter(({ name }) => !name.startsWith("."))) {
+    // A link, or one of a file system that does not say, is what it leads to.
+    const found = entry.isFile() ? entry : await stat(join(folder, entry.name)).catch(() => undefined);
+    (found?.isDirectory() ? folders : others).push(entry.name);
   }
   return { folders, others };
 }
@@ -226,9 +245,9 @@ async function listSplit(
   for await (const { name, files } of inOrder(folders, parallel, read)) {
     const visible = files.filter((file) => !file.startsWith("."));
     const kept = visible.filter(isImageName).sort();
-    for (const other of visible.filter((file) => !isImageName(file))) add(passedOver, kindOf(other));
+    for (const other of visible.filter((file) => !isImageName(file))) passOver(passedOver, other);
     if (kept.length === 0) {
-      const rule = `must hold at least one image (${[...extensions].join(", ")})`;
+      const rule = `must hold at least one image (${imageEndings})`;
       const where = join(dataDir, split, name);
       faults.push({ where, rule, got: `${visible.length} other files or folders`, next: lists });
     }
@@ -236,10 +255,6 @@ async function listSplit(
     parts.push(FileList.of(dataDir, names, new Int32Array(kept.length).fill(parts.length)));
   }
   return FileList.concat(dataDir, parts);
-}
-
-function isImageName(file: string): boolean {
-  return extensions.has(extname(file).toLowerCase());
 }
 
 async function lookAtSplit(files: FileList): Promise<ListedImage[]> {

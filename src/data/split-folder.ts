@@ -8,7 +8,8 @@ import { fault } from "../errors.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { csvLine } from "./csv-line.ts";
 import type { FileList } from "./file-list.ts";
-import { listUndivided, type PassedOver } from "./image-list.ts";
+import { listUndivided } from "./image-list.ts";
+import type { PassedOver } from "./image-names.ts";
 import { existing } from "./open.ts";
 import { heldOut } from "./validation.ts";
 

@@ -10,6 +10,7 @@
  */
 
 import { fault } from "../errors.ts";
+import { pacer } from "../utils/pacer.ts";
 import { Random } from "../utils/random.ts";
 import type { Normalization } from "./dataset.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
@@ -179,20 +180,7 @@ function patchesOf({ row, column, size }: Plate): Uint8Array {
 export class SyntheticDataset extends MemoryDataset {
   readonly #best: readonly Uint8Array[];
 
-  /** @throws usage: a length that is not in 1..1,000,000 */
-  constructor(seed: number, split: "train" | "test", length: number) {
-    if (!Number.isSafeInteger(length) || length < 1 || length > longestSplit) {
-      const rule = `must be an integer in 1..${longestSplit}`;
-      throw fault("usage", { where: `synthetic ${split} length`, rule, got: length });
-    }
-    const labels = Int32Array.from({ length }, (_, index) => index % classes.length);
-    const images = new Uint8Array(length * bytesPerImage);
-    const best: Uint8Array[] = [];
-    for (let index = 0; index < length; index++) {
-      const scene = makeScene(new Random(seed, "synthetic", split, index));
-      drawScene(scene, labels[index], new Uint8ClampedArray(images.buffer, index * bytesPerImage, bytesPerImage));
-      best.push(patchesOf(scene.target));
-    }
+  private constructor(labels: Int32Array, images: Uint8Array, best: readonly Uint8Array[]) {
     // Not augmented: a mirrored pattern is another class, and a shifted one shows its spots to the low resolution.
     super({
       name: "synthetic",
@@ -204,6 +192,25 @@ export class SyntheticDataset extends MemoryDataset {
       augmented: false,
     });
     this.#best = best;
+  }
+
+  /** Generates it, which takes seconds; signals are let in. @throws usage: a length that is not in 1..1,000,000 */
+  static async make(seed: number, split: "train" | "test", length: number): Promise<SyntheticDataset> {
+    if (!Number.isSafeInteger(length) || length < 1 || length > longestSplit) {
+      const rule = `must be an integer in 1..${longestSplit}`;
+      throw fault("usage", { where: `synthetic ${split} length`, rule, got: length });
+    }
+    const labels = Int32Array.from({ length }, (_, index) => index % classes.length);
+    const images = new Uint8Array(length * bytesPerImage);
+    const best: Uint8Array[] = [];
+    const turn = pacer();
+    for (let index = 0; index < length; index++) {
+      const scene = makeScene(new Random(seed, "synthetic", split, index));
+      drawScene(scene, labels[index], new Uint8ClampedArray(images.buffer, index * bytesPerImage, bytesPerImage));
+      best.push(patchesOf(scene.target));
+      await turn();
+    }
+    return new SyntheticDataset(labels, images, best);
   }
 
   /** The mask, [16] of 0 and 1, that a policy of accuracy 1 and the fewest patches chooses for an image. */
@@ -229,19 +236,19 @@ export interface SyntheticSplits {
 }
 
 /** Generates both splits, from streams of their own: no test scene is in the training set. */
-export function makeSynthetic({
+export async function makeSynthetic({
   seed = 0,
   trainLength = 8000,
   testLength = 2000,
-}: SyntheticOptions = {}): SyntheticSplits {
+}: SyntheticOptions = {}): Promise<SyntheticSplits> {
   return {
-    train: new SyntheticDataset(seed, "train", trainLength),
-    test: new SyntheticDataset(seed, "test", testLength),
+    train: await SyntheticDataset.make(seed, "train", trainLength),
+    test: await SyntheticDataset.make(seed, "test", testLength),
   };
 }
 
 export const syntheticReader: DatasetReader = {
   imageSize,
   classes,
-  open: async ({ seed }) => makeSynthetic({ seed }),
+  open: ({ seed }) => makeSynthetic({ seed }),
 };

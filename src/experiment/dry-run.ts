@@ -1,8 +1,9 @@
 /** What `patchdrop run` would do, without doing it: which stages, how many steps, how much disk, about how long. */
-import { existsSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { readState } from "../checkpoints/checkpoint.ts";
+import { isThere } from "../files/read.ts";
 import type { StageName } from "../options/stage-options.ts";
 import { nearestExisting } from "../utils/make-missing.ts";
 import type { Reporter } from "../utils/reporter.ts";
@@ -61,7 +62,7 @@ function plannedStage(stage: ExperimentStage, rehearsed: PlannedStage["rehearsed
   const shared = { run, stage: stage.stage, epochs, rehearsed };
   if (rehearsed === undefined) return { ...shared, state: "done", left: 0 };
   const last = path.join(run, "last");
-  if (!existsSync(last)) return { ...shared, state: isBegun(stage.options) ? "goes on" : "starts", left: epochs };
+  if (!isThere(last)) return { ...shared, state: isBegun(stage.options) ? "goes on" : "starts", left: epochs };
   const { epoch, step = 0 } = readState(last).progress;
   const part = typeof rehearsed === "string" ? 0 : Number(step) / rehearsed.stepsPerEpoch;
   return { ...shared, state: "goes on", left: epochs - Number(epoch) - part };

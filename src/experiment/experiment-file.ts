@@ -10,7 +10,7 @@
  */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { parse } from "yaml";
+import { type Document, isAlias, isCollection, isNode, LineCounter, parseDocument, visit, YAMLWarning } from "yaml";
 import { placeOf } from "../checkpoints/packaged.ts";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
@@ -232,20 +232,41 @@ function sayable(one: Fault): Fault {
   return { ...one, got: isEmpty ? "nothing" : Array.isArray(got) ? "a list" : "keys with values" };
 }
 
+/** @throws usage: no YAML, or what the library would warn of in words of its own, such as a tag that it does not know */
 function parseYaml(file: string): unknown {
-  let text: string;
+  const text = textOf(file);
   try {
-    text = readRegular(file).toString("utf8");
+    const lines = new LineCounter();
+    const document = parseDocument(text, { lineCounter: lines });
+    const [wrong] = [...document.errors, ...document.warnings];
+    if (wrong !== undefined) throw wrong;
+    checkKeys(document, lines);
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    // What follows shows the place, over several lines.
+    const [got] = cause instanceof Error ? cause.message.split(/:?\n/) : [cause];
+    const next = cause instanceof YAMLWarning ? "leave it out" : undefined;
+    throw fault("usage", { where: file, rule: "must be YAML", got, next }, cause);
+  }
+}
+
+/** @throws Error: a list or a mapping as a key, of which JavaScript would make a text */
+function checkKeys(document: Document, lines: LineCounter): void {
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isCollection(isAlias(key) ? key.resolve(document) : key)) return;
+      const { line, col } = lines.linePos(isNode(key) ? (key.range?.[0] ?? 0) : 0);
+      throw new Error(`keys with values, or a list, as a key at line ${line}, column ${col}`);
+    },
+  });
+}
+
+function textOf(file: string): string {
+  try {
+    return readRegular(file).toString("utf8");
   } catch (cause) {
     const got = cause instanceof Error && "code" in cause ? cause.code : cause;
     const next = "see configs/ for examples";
     throw fault("input", { where: file, rule: "must be a file that can be read", got, next }, cause);
-  }
-  try {
-    return parse(text, { maxAliasCount: 100 });
-  } catch (cause) {
-    // What follows shows the place, over several lines.
-    const [got] = cause instanceof Error ? cause.message.split(/:?\n/) : [cause];
-    throw fault("usage", { where: file, rule: "must be YAML", got }, cause);
   }
 }

@@ -7,6 +7,7 @@ import { compareConfigs } from "../checkpoints/run-config.ts";
 import { configName, readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type Fault, fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
+import { isThere } from "../files/read.ts";
 import { foundOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
 import { readMetrics } from "../run/metric-log.ts";
 import { isOver } from "../training/epochs.ts";
@@ -16,13 +17,13 @@ import { checkpointOptions } from "./experiment-schema.ts";
 
 /** Whether a stage's training was begun, so that it can be resumed. */
 export function isBegun({ cv_dir }: StageOptions): boolean {
-  return existsSync(path.join(cv_dir, configName));
+  return isThere(path.join(cv_dir, configName));
 }
 
 /** Whether a stage has trained to its end. @throws kind "locked" when it did so with other options, or went on longer. */
 export function isDone({ stage, options }: ExperimentStage): boolean {
   const last = path.join(options.cv_dir, "last");
-  if (!existsSync(last)) return false;
+  if (!isThere(last)) return false;
   const { progress, config } = readState(last);
   const { epoch, sinceBest = 0 } = progress;
   if (!isOver({ epoch: Number(epoch), sinceBest: Number(sinceBest) }, options)) return false;
@@ -119,7 +120,7 @@ export function beganAt(run: string): string {
 
 /** When the checkpoint that a run folder stands for was tested, in seconds since 1970; undefined where no log says it. */
 function bestMadeAt({ cv_dir }: StageOptions): number | undefined {
-  const { progress } = readState(path.join(cv_dir, existsSync(path.join(cv_dir, "best")) ? "best" : "last"));
+  const { progress } = readState(path.join(cv_dir, isThere(path.join(cv_dir, "best")) ? "best" : "last"));
   const tests = readMetrics(cv_dir).filter(({ split, epoch }) => split !== "train" && epoch === progress.epoch);
   const time = tests.at(-1)?.time;
   return typeof time === "number" ? time : undefined;

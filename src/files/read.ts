@@ -22,6 +22,15 @@ export function readBytesIfAny(path: string): Buffer | undefined {
   }
 }
 
+/** Whether there is something of that name. Throws "system" where the disk does not say, which does not mean that there is not. */
+export function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw systemFault("could not be read", path, 0, error);
+  }
+}
+
 /** A pipe may never end, and a device never does. Throws what Node throws, and an Error for these. */
 export function readRegular(path: string): Buffer {
   const found = statSync(path);

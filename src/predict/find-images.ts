@@ -6,23 +6,27 @@
 
 import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { extname, isAbsolute, join, sep } from "node:path";
+import { isAbsolute, join, sep } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { imageEndings, isImageName, passedOverText, passOver } from "../data/image-names.ts";
 import { fault } from "../errors.ts";
 
-/** What counts as an image in folders and patterns; hidden files never do. A file that is named may end as it likes. */
-const extensions = new Set([".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"]);
-
 /**
- * Paths in the order of the arguments, each once; those of a folder or pattern sorted.
+ * Paths in the order of the arguments, each once; those of a folder or pattern sorted. There, what counts as an image its name
+ * says, and hidden files never do; a file that is named may end as it likes.
  * @param list has the paths that `-` stands for, one a line
+ * @param note hears what a folder or pattern has that is no image by its name
  * @throws input: a folder, pattern or list without images; system: a folder that can't be read
  */
-export async function findImages(args: readonly string[], list: Readable): Promise<string[]> {
+export async function findImages(
+  args: readonly string[],
+  list: Readable,
+  note: (text: string) => void = () => {},
+): Promise<string[]> {
   const found = new Set<string>();
   for (const argument of args) {
-    for await (const path of argument === "-" ? linesOf(list) : await pathsOf(argument)) found.add(path);
+    for await (const path of argument === "-" ? linesOf(list) : await pathsOf(argument, note)) found.add(path);
   }
   return [...found];
 }
@@ -38,28 +42,44 @@ async function* linesOf(list: Readable): AsyncGenerator<string> {
   throw fault("input", { where: "-", rule: "must have the path of at least one image, one a line", got: "nothing" });
 }
 
-async function pathsOf(argument: string): Promise<readonly string[]> {
+async function pathsOf(argument: string, note: (text: string) => void): Promise<readonly string[]> {
+  const search = await searchFor(argument);
+  return search === undefined ? [argument] : imagesOf(argument, search, note);
+}
+
+/** A folder, and the segments of a pattern that is looked for below it. */
+interface Search {
+  readonly root: string;
+  readonly segments: readonly string[];
+}
+
+/** Undefined where the argument is the path of a file. */
+async function searchFor(argument: string): Promise<Search | undefined> {
   const there = await stat(argument).catch(() => undefined);
-  if (there?.isDirectory()) return imagesAt(argument, argument, ["**"]);
-  if (there !== undefined || !isPattern(argument)) return [argument];
+  if (there?.isDirectory()) return { root: argument, segments: ["**"] };
+  if (there !== undefined || !isPattern(argument)) return undefined;
   const segments = argument.split(sep).filter((segment) => segment !== "");
   const plain = segments.findIndex(isPattern);
   const root = join(isAbsolute(argument) ? sep : "", ...segments.slice(0, plain));
-  return imagesAt(argument, root, segments.slice(plain));
+  return { root, segments: segments.slice(plain) };
 }
 
 function isPattern(text: string): boolean {
   return /[*?]/.test(text);
 }
 
-async function imagesAt(argument: string, root: string, segments: readonly string[]): Promise<string[]> {
-  const images: string[] = [];
+async function imagesOf(argument: string, { root, segments }: Search, note: (text: string) => void): Promise<string[]> {
   const whole = segments.at(-1) === "**" ? [...segments, "*"] : segments;
-  for await (const path of walk(root, whole)) {
-    if (extensions.has(extname(path).toLowerCase())) images.push(path);
-  }
-  if (images.length > 0) return images.sort();
-  const next = `their names end in ${[...extensions].join(", ")}`;
+  const found = new Set<string>();
+  for await (const path of walk(root, whole)) found.add(path);
+  const passedOver = new Map<string, number>();
+  const sorted = [...found].sort();
+  for (const path of sorted) if (!isImageName(path)) passOver(passedOver, path);
+  const text = passedOverText(Object.fromEntries(passedOver), "images end in");
+  if (text !== undefined) note(`${argument}: ${text}`);
+  const images = sorted.filter(isImageName);
+  if (images.length > 0) return images;
+  const next = `their names end in ${imageEndings}`;
   throw fault("input", { where: argument, rule: "must stand for at least one image", next });
 }
 

@@ -45,7 +45,10 @@ export async function predict(
   { input, output }: PredictStreams,
   reporter: Reporter = silentReporter,
 ): Promise<PredictCounts> {
-  const found = await untilStopped(reporter, findImages(args, input));
+  const found = await untilStopped(
+    reporter,
+    findImages(args, input, (text) => reporter.note(text)),
+  );
   const run = await openRun(options, reporter);
   try {
     const { checkpoint, classes } = run;

@@ -1,4 +1,5 @@
 /** A file on this machine that changes while it is read: no scene is made of two versions. */
+import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
   readdirSync,
@@ -67,4 +68,16 @@ it("an acquisition of a scene that is rewritten on the way makes nothing", async
     message: expect.stringMatching(/scene\.tif: must not change while it is read/),
   });
   expect(readdirSync(folder)).toEqual(["scene.tif"]);
+});
+
+it("a pipe, a device or a folder is refused, not waited for: whoever waits for a pipe cannot end", async () => {
+  const folder = temporaryFolder(onTestFinished);
+  const pipe = join(folder, "scene.tif");
+  execFileSync("mkfifo", [pipe]);
+  for (const path of [pipe, "/dev/zero", folder]) {
+    const message = `${path}: must be an image file that can be read, got not a file, but a folder, a pipe or a device`;
+    const choices = { ...limits, top: 1, batch_size: 64, out: join(folder, "out") };
+    await expect(acquire(path, brightPolicy, choices)).rejects.toMatchObject({ kind: "input", message });
+    await expect(LocalFile.open(path)).rejects.toMatchObject({ kind: "input", message });
+  }
 });

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { HttpFile } from "../../src/acquire/http-file.ts";
 import { Ledger } from "../../src/acquire/ledger.ts";
 import { RangeCache } from "../../src/acquire/range-cache.ts";
@@ -44,6 +44,9 @@ const says =
 const whole: Answer = (_, response) => {
   response.writeHead(200, { "content-length": content.length }).end(content);
 };
+
+// Node loads what fetch is made of with its first call, on a busy machine for longer than these tests wait for a server.
+beforeAll(async () => void (await fetch("data:,")));
 
 it("opening tells the size and brings the beginning", async () => {
   const { file, ledger } = await opened();

@@ -125,11 +125,13 @@ describe("patchdrop data check", () => {
       "train/5.jpg": image,
       "test/cat/1.jpg": image,
       "test/cat/README": "",
+      "validation/cat/1.jpg": image,
     });
     const [output] = await run("--data_dir", dataDir);
     expect(output).toBe(
       [
         "passed over: 2 .bmp, 2 files or folders without an ending, 1 .jpg beside the class folders; images lie in class folders and end in .jpg, .jpeg, .png, .webp, .tif, .tiff",
+        "passed over beside train/: validation/; images lie in train/, test/ and val/; to choose by the images in validation/, call it val/",
         "2 of 2 images can be read",
         "",
       ].join("\n"),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { beforeEach, describe, expect, it } from "vitest";
 import { decodePixels, holdPixels } from "../../src/data/decode.ts";
-import { bytesToDecode, DecodeMemory } from "../../src/data/decode-memory.ts";
+import { bytesToDecode, DecodeMemory, forgetHeldMemory, newBudget } from "../../src/data/decode-memory.ts";
 import { DecodePool } from "../../src/data/decode-pool.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
@@ -75,7 +75,7 @@ it("is refused on the threads too, and leaves the others their memory", async ()
 
 describe("the budget", () => {
   it("is shared, and given in turn: a small image does not pass a large one that waits", async () => {
-    const shared = new SharedArrayBuffer(12);
+    const shared = newBudget();
     const [one, other] = [new DecodeMemory(102_400, shared), new DecodeMemory(102_400, shared)];
     const began: string[] = [];
     const take = (memory: DecodeMemory, name: string, bytes: number) =>
@@ -97,7 +97,7 @@ describe("the budget", () => {
   it("holds for pixels until they have been used", async () => {
     const path = join(folder, "a.png");
     writeFileSync(path, await picture().png().toBuffer());
-    const memory = new DecodeMemory(100_000, new SharedArrayBuffer(12));
+    const memory = new DecodeMemory(100_000, newBudget());
     const { release } = await holdPixels(path, memory);
     let held = true;
     const second = holdPixels(path, memory).then((next) => {
@@ -108,5 +108,35 @@ describe("the budget", () => {
     held = false;
     release();
     (await second).release();
+  });
+
+  it("forgets what a thread held that has ended, also for those who wait already, behind one that ended as it waited", async () => {
+    const budget = newBudget();
+    const memory = () => new DecodeMemory(102_400, budget);
+    const release = await memory().take(102_400);
+    const ended = memory().take(1024); // its turn would come first
+    const waiting = memory().take(102_400);
+    forgetHeldMemory(budget);
+    const again = await ended;
+    again();
+    const last = await waiting;
+    release(); // of what was forgotten: nothing is free by that
+    const behind = memory().take(102_400);
+    const beforeLast = await Promise.race([behind.then(() => true), new Promise((resolve) => setTimeout(resolve, 50))]);
+    expect(beforeLast).toBeUndefined();
+    last();
+    (await behind)();
+  });
+
+  it("is not lost to a pool where a thread of another one crashes", async () => {
+    const paths = [join(folder, "a.png")];
+    writeFileSync(paths[0], await picture().png().toBuffer());
+    const pool = () => new DecodePool({ imageSize: 8, transform: "cifar", threads: 1, maxImageBytes: 60_000 });
+    const [one, other] = [pool(), pool()];
+    const images = { paths, slots: Uint32Array.of(0), augmentation: undefined };
+    const out = () => new Uint8Array(new SharedArrayBuffer(8 * 8 * 3));
+    expect(await one.decode(images, out())).toEqual([]);
+    await expect(other.decode(images, out().subarray(1))).rejects.toThrow("crashed the thread");
+    expect(await one.decode(images, out())).toEqual([]);
   });
 });

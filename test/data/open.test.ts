@@ -98,6 +98,32 @@ describe("openDataSplits", () => {
     expect(said).toEqual([`${dataDir}: passed over: 1 .txt beside the class folders, 1 .bmp; ${images}`]);
   });
 
+  it("says which folders it passes over beside the splits, and what one that others call so is to be called", async () => {
+    const dataDir = await newFolder();
+    const put = async (...names: string[]) => {
+      for (const name of names) {
+        await mkdir(join(dataDir, name, ".."), { recursive: true });
+        await writeFile(join(dataDir, name), "");
+      }
+    };
+    await put("train/a/1.png", "valid/a/1.png", ".cache/a/1.png");
+    expect((await failure({ dataDir, imageSize: 14 })).message).toBe(
+      `${dataDir}: must hold test images in test/<class>/ or val/<class>/, got valid/; rename it to val/`,
+    );
+    const said: string[] = [];
+    const open = () => openDataSplits({ dataDir, imageSize: 14, say: (text) => said.push(text) });
+    await put("test/a/1.png");
+    await open();
+    await rm(join(dataDir, "valid"), { recursive: true });
+    await put(...["f", "b", "c", "d", "e", "g", "h"].map((name) => `${name}/1.png`));
+    await open();
+    const images = "images lie in train/, test/ and val/";
+    expect(said).toEqual([
+      `${dataDir}: passed over beside train/: valid/; ${images}; to choose by the images in valid/, call it val/`,
+      `${dataDir}: passed over beside train/: b/, c/, d/, e/, f/ and 2 others; ${images}`,
+    ]);
+  });
+
   it("says what it looked for", async () => {
     const dataDir = await newFolder();
     const error = await failure({ dataDir, imageSize: 32 });

@@ -40,8 +40,8 @@ describe("a synthetic scene", () => {
     }
   });
 
-  it("depends on the class only within the patches of the best policy, and in each of them", () => {
-    const { train } = makeSynthetic(small);
+  it("depends on the class only within the patches of the best policy, and in each of them", async () => {
+    const { train } = await makeSynthetic(small);
     for (let index = 0; index < 20; index++) {
       const best = new Set([...train.bestPolicy(index)].flatMap((taken, patch) => (taken === 1 ? [patch] : [])));
       const differing = new Set<number>();
@@ -52,8 +52,8 @@ describe("a synthetic scene", () => {
     }
   });
 
-  it("can't be told by fewer patches: without one, at least two classes look alike", () => {
-    const { train } = makeSynthetic(small);
+  it("can't be told by fewer patches: without one, at least two classes look alike", async () => {
+    const { train } = await makeSynthetic(small);
     for (let index = 0; index < 20; index++) {
       const images = Array.from({ length: 10 }, (_, label) => draw(index, label));
       const best = train.bestPolicy(index);
@@ -83,8 +83,16 @@ describe("a synthetic scene", () => {
 });
 
 describe("makeSynthetic", () => {
-  it("needs 10/7 patches on average: one at 16 of 28 places, two side by side at 12", () => {
-    const { train } = makeSynthetic({ ...small, trainLength: 2000 });
+  it("lets signals in while it is made", async () => {
+    let turns = 0;
+    const clock = setInterval(() => turns++, 1);
+    await makeSynthetic(); // half a second and more, by turns of a twentieth
+    clearInterval(clock);
+    expect(turns).toBeGreaterThan(3);
+  });
+
+  it("needs 10/7 patches on average: one at 16 of 28 places, two side by side at 12", async () => {
+    const { train } = await makeSynthetic({ ...small, trainLength: 2000 });
     const counts = [0, 0, 0];
     for (let index = 0; index < train.length; index++) {
       counts[train.bestPolicy(index).reduce((sum, one) => sum + one, 0)]++;
@@ -95,8 +103,8 @@ describe("makeSynthetic", () => {
     expect(train.bestMeanPatches).toBe((counts[1] + 2 * counts[2]) / 2000);
   });
 
-  it("puts the target everywhere: no fixed patch holds it in more than a tenth of the scenes", () => {
-    const { train } = makeSynthetic({ ...small, trainLength: 1500 });
+  it("puts the target everywhere: no fixed patch holds it in more than a tenth of the scenes", async () => {
+    const { train } = await makeSynthetic({ ...small, trainLength: 1500 });
     const use = new Float64Array(patches);
     for (let index = 0; index < train.length; index++) {
       train.bestPolicy(index).forEach((taken, patch) => {
@@ -108,12 +116,12 @@ describe("makeSynthetic", () => {
     expect(Math.min(...use)).toBeGreaterThan(2 / 28 - 0.027);
   });
 
-  it("must not be mirrored or shifted in training", () => {
-    expect(makeSynthetic(small).train.augmented).toBe(false);
+  it("must not be mirrored or shifted in training", async () => {
+    expect((await makeSynthetic(small)).train.augmented).toBe(false);
   });
 
-  it("has every class equally often, and other scenes in each split", () => {
-    const { train, test } = makeSynthetic(small);
+  it("has every class equally often, and other scenes in each split", async () => {
+    const { train, test } = await makeSynthetic(small);
     expect([...train.labels.subarray(0, 12)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     const [a, b] = [new Uint8Array(bytesPerImage), new Uint8Array(bytesPerImage)];
     train.read(Uint32Array.of(0), a);
@@ -121,14 +129,14 @@ describe("makeSynthetic", () => {
     expect(a).not.toEqual(b);
   });
 
-  it("keeps its bytes from version to version, since results are compared over them", () => {
-    const { train, test } = makeSynthetic(small);
+  it("keeps its bytes from version to version, since results are compared over them", async () => {
+    const { train, test } = await makeSynthetic(small);
     expect(train.fingerprint).toBe("bde74db564b8149725dc822b663cd2db90e595b1044516e509f934062ede31ae");
     expect(test.fingerprint).toBe("5dd94bc5b2aba6006229b05b3e3f9a7f3baebe721505e987faf1df7b6037f3b7");
   });
 
-  it("is normalized to about mean 0 and deviation 1", () => {
-    const { train } = makeSynthetic(small);
+  it("is normalized to about mean 0 and deviation 1", async () => {
+    const { train } = await makeSynthetic(small);
     const images = new Uint8Array(train.length * bytesPerImage);
     const all = Uint32Array.from({ length: train.length }, (_, index) => index);
     train.read(all, images);
@@ -146,8 +154,8 @@ describe("makeSynthetic", () => {
     }
   });
 
-  it.each([0, -1, 1.5, 1e7])("refuses %s images as a usage error", (length) => {
-    expect(() => new SyntheticDataset(0, "train", length)).toThrow(
+  it.each([0, -1, 1.5, 1e7])("refuses %s images as a usage error", async (length) => {
+    await expect(SyntheticDataset.make(0, "train", length)).rejects.toEqual(
       expect.objectContaining({
         message: `synthetic train length: must be an integer in 1..1000000, got ${length}`,
         exitCode: 2,
@@ -158,6 +166,6 @@ describe("makeSynthetic", () => {
 
 datasetConformance(
   "synthetic",
-  async () => makeSynthetic(small).train,
-  async () => makeSynthetic({ ...small, seed: 1 }).train,
+  async () => (await makeSynthetic(small)).train,
+  async () => (await makeSynthetic({ ...small, seed: 1 })).train,
 );

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { PatchDropError } from "../../src/errors.ts";
 import { readExperiment } from "../../src/experiment/experiment-file.ts";
 
@@ -257,4 +257,33 @@ gallery: b
     "stages.a.lr: must be above 0, got 0; see `patchdrop classifier_training --help`",
     "gallery: must be a stage of the file that has a policy (hr), got b",
   ]);
+});
+
+describe("YAML that is taken by no experiment, in one line of ours, and none of the library's", () => {
+  it.each([
+    ["a tag", "title: !mine Scenes", "Unresolved tag: !mine at line 1, column 8; leave it out"],
+    [
+      "a tag of a program",
+      "common: { seed: !!js/function 1 }",
+      "Unresolved tag: tag:yaml.org,2002:js/function at line 1, column 17; leave it out",
+    ],
+    ["a directive", "%MINE 1\n---\ntitle: Scenes", "Unknown directive %MINE at line 1, column 1; leave it out"],
+    ["a list as a key", "title: x\n? [a, b]\n: 1", "keys with values, or a list, as a key at line 2, column 3"],
+    ["keys as a key", "common:\n  ? { a: 1 }\n  : 1", "keys with values, or a list, as a key at line 2, column 5"],
+    [
+      "a name for a list as a key",
+      "title: &a [x]\n*a : 1",
+      "keys with values, or a list, as a key at line 2, column 1",
+    ],
+    ["a name that is not there", "title: *a", "Unresolved alias (the anchor must be set before the alias): a"],
+    ["two documents", "title: a\n---\ntitle: b", undefined],
+  ])("%s", (_, text, got) => {
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    const faults = faultsOf(`${text}\n`);
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+    expect(faults).toEqual([
+      got === undefined ? expect.stringMatching(/^must be YAML, got /) : `must be YAML, got ${got}`,
+    ]);
+  });
 });

@@ -45,6 +45,23 @@ it.each<[string[], string[]]>([
   expect(await found(args)).toEqual(expected);
 });
 
+it("says what a folder or a pattern has that is no image by its name, and nothing of what is hidden or named", async () => {
+  const said: string[] = [];
+  const at = (name: string) => join(folder, name);
+  await findImages([at("deep/d.png"), at("notes.txt"), at("deep"), at("**/n*")], Readable.from([]), (text) =>
+    said.push(text),
+  ).catch(() => undefined);
+  await findImages([at("*"), folder], Readable.from([]), (text) => said.push(text));
+  const images = "images end in .jpg, .jpeg, .png, .webp, .tif, .tiff";
+  // Of "deep", the link "loop": it leads to a folder, and is not followed.
+  expect(said).toEqual([
+    `${at("deep")}: passed over: 1 files or folders without an ending; ${images}`,
+    `${at("**/n*")}: passed over: 1 .txt; ${images}`,
+    `${at("*")}: passed over: 1 .txt; ${images}`,
+    `${folder}: passed over: 1 files or folders without an ending, 1 .txt; ${images}`,
+  ]);
+});
+
 it("a list may end its lines as it likes, and stands where it is named", async () => {
   const list = `${join(folder, "b.png")}\r\n\n${join(folder, "with space.png")}\n${join(folder, "deep/d.png")}`;
   expect(await found(["notes.txt", "-"], list)).toEqual(["notes.txt", "b.png", "with space.png", "deep/d.png"]);

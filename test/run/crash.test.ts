@@ -147,7 +147,8 @@ it("loads `last` after SIGKILL at random times", async () => {
   const dir = join(parent, "run");
   const start = performance.now();
   let kills = 0;
-  for (let reached = 0; kills < 25 && performance.now() - start < 8000; kills++) {
+  // A machine that is busy takes seconds for each: fewer are enough there, but never none.
+  for (let reached = 0; kills < 6 || (kills < 25 && performance.now() - start < 8000); kills++) {
     const child = spawn(process.execPath, [script, JSON.stringify({ config, dir }), kills === 0 ? "" : "resume"]);
     reached = await killAfter(child, Math.random() * 60);
     const { run, checkpoint, notes } = RunFolder.resume(dir, config);
@@ -160,5 +161,4 @@ it("loads `last` after SIGKILL at random times", async () => {
     expect(Buffer.compare(agent?.data ?? new Uint8Array(0), whole)).toBe(0);
     expect(readMetrics(dir).map(({ epoch }) => epoch)).toEqual(Array.from({ length: step }, (_, i) => i + 1));
   }
-  expect(kills).toBeGreaterThan(5);
-}, 40_000);
+}, 120_000);
