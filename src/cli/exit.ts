@@ -24,6 +24,8 @@ export function finish(error: unknown): never {
  */
 export function endBy(signal: NodeJS.Signals): never {
   if (signal === "SIGHUP") {
+    // The signal ends it without a word to those who wait for the end, such as to end a program that was started.
+    process.emit("exit", signalExitCode(signal));
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   }

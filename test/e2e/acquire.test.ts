@@ -8,7 +8,7 @@ import type { Prediction } from "../../src/predict/lines.ts";
 import { blockScene, boxOf, sparseScene, writeScene } from "../acquire/scenes.ts";
 import { type Answer, serveFile } from "../acquire/server.ts";
 import { makeImageFolder } from "./images.ts";
-import { patchdrop, runTimeoutMs, start, succeed, until } from "./program.ts";
+import { patchdrop, runTimeoutMs, shellCode, start, succeed, until } from "./program.ts";
 
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
@@ -185,10 +185,10 @@ it.each(["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"] as const)(
     expect(child.exitCode).toBeNull();
     const began = performance.now();
     child.kill(signal);
-    const { code, stderr } = await ended;
+    const how = await ended;
     expect(performance.now() - began).toBeLessThan(5000);
-    expect(code).toBe(128 + constants.signals[signal]);
-    expect(stderr).toContain(`stopped by ${signal}\n`);
+    expect(shellCode(how)).toBe(128 + constants.signals[signal]);
+    expect(how.stderr).toContain(`stopped by ${signal}\n`);
     expect(readdirSync(folder).sort()).toEqual(before);
   },
   runTimeoutMs,

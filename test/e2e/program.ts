@@ -11,7 +11,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll } from "vitest";
@@ -90,6 +90,14 @@ export interface Ended {
   signal: NodeJS.Signals | null;
   stdout: string;
   stderr: string;
+}
+
+/**
+ * What a shell says of a process that ended. SIGHUP ends the process itself, unless whoever started the tests ignores it (nohup):
+ * then it ends with the same code.
+ */
+export function shellCode({ code, signal }: Ended): number | null {
+  return signal === null ? code : 128 + constants.signals[signal];
 }
 
 /** A process of the program that is under way. */
