@@ -254,7 +254,7 @@ async function sampleTypeOf(tiff: Tiff, directory: TiffDirectory, samples: numbe
     const [format, count] = one.split("/");
     return `${count} bits, ${sampleFormats[Number(format)] ?? `format ${format}`}`;
   };
-  const rule = "all bands must have the same 8, 16 or 32 bits, unsigned or signed, or 32 bits of floating point";
+  const rule = "bands must all be whole numbers of 8, 16 or 32 bits, or all float32";
   throw unread(tiff, "BitsPerSample", { rule, got: [...keys].map(words).join("; "), options: "-ot Float32 " });
 }
 

@@ -1,6 +1,6 @@
 /** The options that say where images come from. */
 import { z } from "zod";
-import { bandsRule, bandsSchema, scaleRule, scaleSchema } from "../checkpoints/description.ts";
+import { bandsRule, scaleDiffers, scaleRule } from "../checkpoints/description.ts";
 import { datasetNames } from "../data/dataset-registry.ts";
 import { folder, shownAs, whole } from "./option.ts";
 
@@ -9,42 +9,31 @@ export const maxImageBytes = whole(1)
   .optional()
   .describe("most bytes that decoding one image may take, and all under way together; 536870912 when absent");
 
-/** "3,2,1" as three numbers; a file may have a list of them. */
+/** A text with commas between its numbers; a file may have a list of them. @param rule what is said of any other value */
+function numbersAs(form: RegExp, rule: string) {
+  const given = z.union([z.string(), z.array(z.number()).readonly()], rule);
+  return given.transform(String).pipe(z.string().regex(form, rule));
+}
+
+/** "3,2,1" as three numbers. */
 export const bands = shownAs(
   "r,g,b",
-  z.union(
-    [
-      z
-        .string()
-        .regex(/^[1-9]\d{0,2}(,[1-9]\d{0,2}){2}$/, bandsRule)
-        .transform((text): readonly [number, number, number] => {
-          const [red, green, blue] = text.split(",").map(Number);
-          return [red, green, blue];
-        })
-        .pipe(bandsSchema),
-      bandsSchema,
-    ],
-    bandsRule,
-  ),
+  numbersAs(/^[1-9]\d{0,2}(,[1-9]\d{0,2}){2}$/, bandsRule).transform((text): readonly [number, number, number] => {
+    const [red, green, blue] = text.split(",").map(Number);
+    return [red, green, blue];
+  }),
 );
 
-/** "0,3000" as two numbers that differ; a file may have a list of them. */
+/** "0,3000" as two numbers that differ. */
 export const scale = shownAs(
   "black,white",
-  z.union(
-    [
-      z
-        .string()
-        .regex(/^-?\d+(\.\d+)?,-?\d+(\.\d+)?$/, scaleRule)
-        .transform((text): readonly [number, number] => {
-          const [black, white] = text.split(",").map(Number);
-          return [black, white];
-        })
-        .pipe(scaleSchema),
-      scaleSchema,
-    ],
-    scaleRule,
-  ),
+  numbersAs(/^-?\d+(\.\d+)?(e[-+]?\d+)?,-?\d+(\.\d+)?(e[-+]?\d+)?$/, scaleRule)
+    .transform((text): readonly [number, number] => {
+      const [black, white] = text.split(",").map(Number);
+      return [black, white];
+    })
+    .refine((values) => values.every(Number.isFinite), scaleRule)
+    .refine(...scaleDiffers),
 );
 
 /** What the values of image files mean, where they are no colours. */
