@@ -331,7 +331,10 @@ it("bands, scale, budgets and seeds are read as numbers", async () => {
     scale: [-10.25, -0.75],
   });
   expect(await parsed("acquire", { scale: "255,0" })).toMatchObject({ scale: [255, 0] });
-  expect(await parsed("predict", { bands: "8,3,2", scale: "0,0.5" })).toMatchObject({ bands: [8, 3, 2], scale: [0, 0.5] });
+  expect(await parsed("predict", { bands: "8,3,2", scale: "0,0.5" })).toMatchObject({
+    bands: [8, 3, 2],
+    scale: [0, 0.5],
+  });
   // As JSON has small numbers, and so a run that is resumed.
   expect(await parsed("eval", { scale: [0, 1e-7] })).toMatchObject({ scale: [0, 1e-7] });
 });
