@@ -62,7 +62,10 @@ export async function prepare(
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
     reporter,
-    description: { ...describeSetting(model, data, fillOf(options)), ...renderingOf(options) },
+    description: {
+      ...describeSetting(model, data, fillOf(options)),
+      ...(given === undefined ? renderingOf(options) : {}),
+    },
     versions: {
       patchdrop: version(),
       node: process.version,
