@@ -3,6 +3,7 @@
  * only the tiles of the patches that are asked for. Source: OGC Cloud Optimized GeoTIFF (21-026).
  */
 
+import { chooseRendering, type RenderingOptions } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { Tiff, type TiffDirectory, tags } from "../formats/tiff.ts";
 import { readTileLayout, type TileLayout } from "../formats/tiff-tiles.ts";
@@ -18,7 +19,6 @@ import {
   within,
 } from "./patch-source.ts";
 import { RangeCache } from "./range-cache.ts";
-import { chooseRendering, type RenderingOptions } from "./rendering.ts";
 import { TileReader } from "./tile-reader.ts";
 
 /** The header is read in blocks of this size, since its parts lie close together. */

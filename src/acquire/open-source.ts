@@ -1,13 +1,14 @@
 /** Which kind of source an argument names: an address, a TIFF file or another picture. */
 
+import { type RenderingOptions, refuseRendering } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
+import { beginsAsTiff } from "../formats/tiff.ts";
 import { LocalFile, openToRead } from "./byte-source.ts";
 import { CogSource } from "./cog-source.ts";
 import { HttpFile, type HttpOptions } from "./http-file.ts";
 import { ImageSource } from "./image-source.ts";
 import type { LowResolution, PatchSource } from "./patch-source.ts";
-import type { RenderingOptions } from "./rendering.ts";
 
 /**
  * Opens a path or an http(s) address.
@@ -20,7 +21,8 @@ export async function openSource(
 ): Promise<PatchSource> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1].toLowerCase();
   if (scheme === undefined && !(await isTiff(argument))) {
-    refuseRendering(argument, options);
+    // Of a picture that is no TIFF, the decoder says which bands are which colours.
+    refuseRendering(options, `must be left out for ${argument}, which is no TIFF`);
     return ImageSource.open(argument, sizes, options);
   }
   if (scheme !== undefined && scheme !== "http" && scheme !== "https") {
@@ -37,18 +39,6 @@ export async function openSource(
   }
 }
 
-/** Of a picture that is no TIFF, the decoder says which bands are which colours. @throws usage */
-function refuseRendering(where: string, { bands, scale }: RenderingOptions): void {
-  const faults = Object.entries({ bands, scale })
-    .filter(([, values]) => values !== undefined)
-    .map(([flag, values]) => ({
-      where: `--${flag}`,
-      rule: `must be left out for ${where}, which is no TIFF`,
-      got: values,
-    }));
-  if (faults.length > 0) throw fault("usage", faults);
-}
-
 /** By the byte order at the file's beginning, whatever the name. @throws input: not a file that can be opened; system */
 async function isTiff(path: string): Promise<boolean> {
   const file = await openToRead(path);
@@ -56,7 +46,7 @@ async function isTiff(path: string): Promise<boolean> {
     const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0).catch((error) => {
       throw systemFault("could not be read", path, 0, error);
     });
-    return ["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(buffer.toString("latin1"));
+    return beginsAsTiff(buffer);
   } finally {
     await file.close();
   }

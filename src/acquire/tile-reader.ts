@@ -1,13 +1,13 @@
 /** One image of a tiled file as pixels: finds a window's tiles, has them fetched, and decodes each once, as long as it is held. */
 
+import { placesOf, type Rendering, renderTile } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
-import { decodeTile, type TileLayout } from "../formats/tiff-tiles.ts";
+import type { TileLayout } from "../formats/tiff-tiles.ts";
 import { pacer } from "../utils/pacer.ts";
 import type { Purpose } from "./ledger.ts";
 import type { Raster, Window } from "./patch-source.ts";
 import { type ByteRange, tilesOf } from "./plan.ts";
 import type { RangeCache } from "./range-cache.ts";
-import { type Rendering, render } from "./rendering.ts";
 
 /** Of decoded tiles, in bytes: a row of windows of a scene 20,000 pixels wide, in tiles of 512. */
 const mostDecoded = 64 * 2 ** 20;
@@ -96,16 +96,9 @@ export class TileReader {
 
   async #decode(tile: number): Promise<Uint8Array> {
     const { layout } = this;
-    const { bands, scale } = this.#rendering;
     const packed = await Promise.all(this.#ranges(tile).map((range) => this.#cache.read(range, this.#purpose)));
     try {
-      const parts = await Promise.all(packed.map((bytes) => decodeTile(bytes, layout)));
-      const planes = bands.map((band, i) =>
-        layout.separate
-          ? { samples: parts[i], stride: 1, offset: 0 }
-          : { samples: parts[0], stride: layout.samples, offset: band },
-      );
-      return await render(planes, layout.tileWidth * layout.tileHeight, scale);
+      return await renderTile(packed, layout, this.#rendering);
     } catch (error) {
       const where = `${this.#cache.source.where}: tile ${tile} of ${layout.width} × ${layout.height} pixels`;
       const got = (error as Error).message;
@@ -113,11 +106,8 @@ export class TileReader {
     }
   }
 
-  /** Where a tile lies: once, or once for each of the three bands. */
   #ranges(tile: number): ByteRange[] {
-    const { columns, rows, separate, offsets, byteCounts } = this.layout;
-    const places = separate ? this.#rendering.bands.map((band) => band * columns * rows + tile) : [tile];
-    return places.map((place) => ({ start: offsets[place], end: offsets[place] + byteCounts[place] }));
+    return placesOf(this.layout, this.#rendering, tile);
   }
 
   #bytesOf(tile: number): number {

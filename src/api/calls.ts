@@ -26,12 +26,7 @@ export type EvaluateOptions = z.input<typeof evalSchema>;
 /** The flags of `patchdrop export`, without their dashes; all but `load` and `out` have defaults. */
 export type ExportRunOptions = z.input<typeof exportSchema>;
 /** The flags of `patchdrop acquire`, without their dashes; all but `load` and `out` have defaults. */
-export type AcquireRunOptions = Omit<z.input<typeof acquireSchema>, "bands" | "scale"> & {
-  /** Which bands are red, green and blue, counted from 1: `[3, 2, 1]` or "3,2,1". */
-  readonly bands?: string | readonly [red: number, green: number, blue: number] | undefined;
-  /** The values that become black and white: `[0, 3000]` or "0,3000". */
-  readonly scale?: string | readonly [black: number, white: number] | undefined;
-};
+export type AcquireRunOptions = z.input<typeof acquireSchema>;
 
 /**
  * Trains one stage: from its start or, with `resume: true`, from where the run in `cv_dir` left off. Whatever ends it, a
@@ -77,9 +72,7 @@ export async function acquireRun(
   options: AcquireRunOptions | AcquireOptions,
   reporter?: Reporter,
 ): Promise<Acquired> {
-  const { bands, scale, ...rest } = options;
-  const texts = { bands: bands && String(bands), scale: scale && String(scale) };
-  return acquireParsed(scene, parseAcquireOptions({ ...rest, ...texts }), reporter);
+  return acquireParsed(scene, parseAcquireOptions(options), reporter);
 }
 
 /**

@@ -5,7 +5,18 @@
 import { z } from "zod";
 import { sidesOf } from "../method/grid.ts";
 
+/** As the option `--bands` has it, too. */
+export const bandsRule = "must be three bands, counted from 1, such as 3,2,1";
+/** As the option `--scale` has it, too. */
+export const scaleRule = "must be the values of black and white, such as 0,3000";
+
+export const scaleDiffers = [
+  ([black, white]: readonly [number, number]) => black !== white,
+  "must be two values that differ, such as 0,3000",
+] as const;
+
 const side = z.int().positive();
+const band = z.int().min(1).max(999);
 /** As the option `--patch_size` has it, too. */
 export const patchSizeSchema = z
   .union(
@@ -17,6 +28,17 @@ export const patchSizeSchema = z
     (size) => typeof size === "number" || sidesOf(size).every((one) => one > 0),
     "must have a width and a height above 0",
   );
+/** What the values of a TIFF's bands mean, where its user had to say it (data/rendering.ts). */
+export const renderingSchema = z.object({
+  /** Red, green and blue, counted from 1. */
+  bands: z.tuple([band, band, band], bandsRule).readonly().optional(),
+  /** The values of black and white. */
+  scale: z
+    .tuple([z.number(), z.number()], scaleRule)
+    .refine(...scaleDiffers)
+    .readonly()
+    .optional(),
+});
 const perChannel = z.array(z.number()).min(1);
 
 const fields = z.object({
@@ -32,6 +54,7 @@ const fields = z.object({
   bands: z.array(z.string()).min(1),
   /** How a picture of any size becomes the model's image (data/transforms.ts). */
   transform: z.enum(["cifar", "imagenet", "fmow"]),
+  rendering: renderingSchema.optional(),
   /** (x / 255 − mean) / std, by channel. */
   normalization: z.object({ mean: perChannel, std: z.array(z.number().positive()).min(1) }),
   /** What dropped patches are filled with: 0 after normalization, or the low resolution. */

@@ -104,9 +104,10 @@ function checkCommand(flags: CommandFlags): Command {
         data_dir: dataDir,
         workers,
         max_image_bytes: maxImageBytes,
+        ...rendering
       } = parseWith(checkSchema, given, "data check");
       const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
-      const checked = await checkData({ dataDir, parallel: workers, maxImageBytes, onProgress });
+      const checked = await checkData({ dataDir, parallel: workers, maxImageBytes, rendering, onProgress });
       const { images, unreadable } = checked;
       const lines = [
         ...unreadable.map(({ path, reason }) => `${path}: ${reason}`),

@@ -29,14 +29,37 @@ const depths: Readonly<Record<string, string | undefined>> = {
   double: "double precision",
 };
 
-/** Why a picture is not read, with what to do, in less than an error's longest value; undefined for one that is. */
-export function reasonToRefuse(picture: Pictured): string | undefined {
+/** What is read, for errors. */
+const read = "where 8-bit RGB or grey is read";
+
+/**
+ * Why a picture is not read, with what to do, in less than an error's longest value; undefined for one that is.
+ * @param hasFlags whether whoever reads it can say what its values mean (rendering.ts)
+ */
+export function reasonToRefuse(picture: Pictured, hasFlags = false): string | undefined {
   const options = [...scaling(picture), ...choosing(picture)];
   if (options.length === 0) return undefined;
   const { channels, space, depth } = picture;
   const bands = [channels, kinds[space] ?? "unnamed", channels === 1 ? "band" : "bands"].join(" ");
-  const found = `${bands} of ${depths[depth] ?? depth}`;
-  return `${found} where 8-bit RGB or grey is read; convert it with \`gdal_translate ${options.join(" ")} IN.tif OUT.tif\``;
+  const conversion = `convert it with \`gdal_translate ${options.join(" ")} IN.tif OUT.tif\``;
+  const next = (hasFlags && flagsFor(picture)) || conversion;
+  return `${bands} of ${depths[depth] ?? depth} ${read}; ${next}`;
+}
+
+/** Why a picture's header is not read: as the decoder says it, but for more bands than it knows. */
+export function reasonOfHeader(message: string): string {
+  const isOfMany = message.includes("exceeds channel limit");
+  return isOfMany ? `more than 5 bands ${read}; give for example --bands 3,2,1 --scale 0,3000` : message;
+}
+
+/** The choices that a TIFF of known kind needs, by the rules of rendering.ts. */
+function flagsFor({ format, space, channels, depth }: Pictured): string | undefined {
+  const kind = kinds[space];
+  if (format !== "tiff" || kind === undefined || kind === "CMYK" || depth === "double") return undefined;
+  const hasColours = kind === "RGB" && (channels === 3 || channels === 4);
+  const bands = hasColours ? [] : [`--bands ${channels < 3 ? "1,1,1" : "3,2,1"}`];
+  const scale = depth === "uchar" ? [] : ["--scale 0,3000"];
+  return `give for example ${[...bands, ...scale].join(" ")}`;
 }
 
 /** Of other than bytes: white is 65535 where a format has 16 bits for finer colours, and in a TIFF whatever was measured. */

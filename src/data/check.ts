@@ -3,11 +3,12 @@
 import type { SkippedFile } from "./bad-files.ts";
 import { splitsOf } from "./dataset.ts";
 import { findDataset, readersFrom } from "./dataset-registry.ts";
-import { decodeImage } from "./decode.ts";
+import { type Decoding, decodeImage } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
 import { type LeftOut, type ListedImage, lookAt } from "./image-list.ts";
 import { inOrder } from "./in-order.ts";
 import { existing } from "./open.ts";
+import type { RenderingOptions } from "./rendering.ts";
 
 export interface CheckedData extends LeftOut {
   readonly images: number;
@@ -22,6 +23,8 @@ export interface CheckDataOptions {
   parallel?: number;
   /** Most bytes that decoding one image may take, and all under way together. */
   maxImageBytes?: number | undefined;
+  /** What the values of the files mean; as the files say when absent. */
+  rendering?: RenderingOptions | undefined;
   onProgress?: (done: number, total: number) => void;
 }
 
@@ -32,8 +35,8 @@ const decodedSize = 8;
 
 /** @throws input, unsafe: a data set that can't be listed */
 export async function checkData(options: CheckDataOptions): Promise<CheckedData> {
-  const { dataDir, parallel = defaultParallel, maxImageBytes, onProgress } = options;
-  const memory = new DecodeMemory(maxImageBytes);
+  const { dataDir, parallel = defaultParallel, maxImageBytes, rendering, onProgress } = options;
+  const decoding = { memory: new DecodeMemory(maxImageBytes), rendering };
   const { reader } = await findDataset(
     await existing(dataDir),
     (await readersFrom()).filter(({ reader }) => reader.list !== undefined),
@@ -41,29 +44,29 @@ export async function checkData(options: CheckDataOptions): Promise<CheckedData>
   const files = await reader.list!(dataDir);
   const listed = splitsOf(await lookAt(files)).flat();
   const failed: ListedImage[] = [];
-  const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image, memory) });
+  const work = async (image: ListedImage) => ({ image, reason: await reasonUnreadable(image, decoding) });
   let done = 0;
   for await (const { image, reason } of inOrder(listed, parallel, work)) {
     if (reason !== undefined) failed.push(image);
     onProgress?.(++done, listed.length);
   }
   const { passedOver, otherFolders } = files;
-  return { images: listed.length, unreadable: await withReasons(failed, memory), passedOver, otherFolders };
+  return { images: listed.length, unreadable: await withReasons(failed, decoding), passedOver, otherFolders };
 }
 
 /** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */
-async function withReasons(failed: readonly ListedImage[], memory: DecodeMemory): Promise<SkippedFile[]> {
+async function withReasons(failed: readonly ListedImage[], decoding: Decoding): Promise<SkippedFile[]> {
   const unreadable: SkippedFile[] = [];
   for (const image of failed) {
-    const reason = await reasonUnreadable(image, memory);
+    const reason = await reasonUnreadable(image, decoding);
     if (reason !== undefined) unreadable.push({ path: image.path, reason });
   }
   return unreadable;
 }
 
-async function reasonUnreadable({ path, size }: ListedImage, memory: DecodeMemory): Promise<string | undefined> {
+async function reasonUnreadable({ path, size }: ListedImage, decoding: Decoding): Promise<string | undefined> {
   if (size === undefined) return "there is no such file";
-  return decodeImage(path, decodedSize, memory).then(
+  return decodeImage(path, decodedSize, decoding).then(
     () => undefined,
     (error: Error) => error.message,
   );

@@ -2,6 +2,7 @@
 
 import type { DataSplits } from "./dataset.ts";
 import type { ListedFiles } from "./image-list.ts";
+import type { RenderingOptions } from "./rendering.ts";
 import type { TransformName } from "./transforms.ts";
 
 /** What a reader is given; it uses what concerns it. */
@@ -20,6 +21,8 @@ export interface ReadOptions {
   readonly parallel?: number | undefined;
   /** Most bytes that decoding one image may take, and all under way together; 512 MiB when absent. */
   readonly maxImageBytes?: number | undefined;
+  /** What the values of image files mean, where they are no colours; as the files say when absent. */
+  readonly rendering?: RenderingOptions | undefined;
   /** Where decoded images are kept for the next run. */
   readonly cacheDir?: string | undefined;
   /** Takes a line of text now and then. */

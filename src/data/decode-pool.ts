@@ -10,6 +10,7 @@ import { Worker } from "node:worker_threads";
 import { fault } from "../errors.ts";
 import { DecodeMemory, forgetHeldMemory } from "./decode-memory.ts";
 import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
+import type { RenderingOptions } from "./rendering.ts";
 import type { Augmentation, TransformName } from "./transforms.ts";
 
 const idleMs = 30_000;
@@ -23,6 +24,8 @@ export interface DecodePoolOptions {
   threads?: number | undefined;
   /** Most bytes that decoding one image may take, and all under way together. */
   maxImageBytes?: number | undefined;
+  /** What the values of the files mean; as the files say when absent. */
+  rendering?: RenderingOptions | undefined;
 }
 
 /** Images of a batch. */
@@ -44,15 +47,15 @@ interface Decoding {
 }
 
 export class DecodePool {
-  readonly #options: { readonly imageSize: number; readonly transform: TransformName; readonly threads: number };
+  readonly #options: Pick<DecodePoolOptions, "imageSize" | "transform" | "rendering"> & { readonly threads: number };
   readonly #maxImageBytes: number | undefined;
   readonly #underway = new Map<number, Decoding>();
   #workers: Worker[] = [];
   #idle: NodeJS.Timeout | undefined;
   #tasks = 0;
 
-  constructor({ imageSize, transform, threads = availableParallelism(), maxImageBytes }: DecodePoolOptions) {
-    this.#options = { imageSize, transform, threads: Math.max(threads, 1) };
+  constructor({ threads = availableParallelism(), maxImageBytes, ...options }: DecodePoolOptions) {
+    this.#options = { ...options, threads: Math.max(threads, 1) };
     this.#maxImageBytes = maxImageBytes;
   }
 
@@ -80,8 +83,8 @@ export class DecodePool {
   }
 
   #start(thread: number, { maxImageBytes, shared }: DecodeMemory): Worker {
-    const { imageSize, transform } = this.#options;
-    const workerData: DecodeSetup = { thread, imageSize, transform, maxImageBytes, sharedMemory: shared };
+    const { imageSize, transform, rendering } = this.#options;
+    const workerData: DecodeSetup = { thread, imageSize, transform, rendering, maxImageBytes, sharedMemory: shared };
     const worker = new Worker(new URL(workerFile, import.meta.url), { workerData });
     worker.on("message", (reply: DecodeReply) => this.#finish(reply));
     worker.on("error", (error) => this.#fail(thread, error.message));

@@ -6,6 +6,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type HeldPixels, holdPixels } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
+import type { RenderingOptions } from "./rendering.ts";
 import type { Augmentation } from "./transforms.ts";
 import { drawsOf, type TransformName, transforms } from "./transforms.ts";
 
@@ -15,6 +16,7 @@ export interface DecodeSetup {
   readonly thread: number;
   readonly imageSize: number;
   readonly transform: TransformName;
+  readonly rendering: RenderingOptions | undefined;
   readonly maxImageBytes: number;
   /** Of {@link DecodeMemory}. */
   readonly sharedMemory: SharedArrayBuffer;
@@ -51,7 +53,7 @@ interface Taken {
   readonly decoded: Promise<HeldPixels | Error>;
 }
 
-const { thread, imageSize, transform, maxImageBytes, sharedMemory } = workerData as DecodeSetup;
+const { thread, imageSize, transform, rendering, maxImageBytes, sharedMemory } = workerData as DecodeSetup;
 const memory = new DecodeMemory(maxImageBytes, sharedMemory);
 const imageBytes = imageSize * imageSize * 3;
 const port = parentPort!;
@@ -66,7 +68,8 @@ async function work({ id, paths, slots, augmentation, out, taken }: DecodeTask):
   const unreadable: UnreadableImage[] = [];
   const take = (): Taken | undefined => {
     const n = Atomics.add(taken, 0, 1);
-    return n < paths.length ? { n, decoded: holdPixels(paths[n], memory).catch((error: Error) => error) } : undefined;
+    if (n >= paths.length) return undefined;
+    return { n, decoded: holdPixels(paths[n], memory, rendering).catch((error: Error) => error) };
   };
   for (let next = take(); next !== undefined; ) {
     const { n, decoded } = next;

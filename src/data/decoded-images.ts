@@ -1,10 +1,11 @@
 /** Decodes a list of images once, for a data set that is kept in memory, or takes them from the cache of decoded images. */
 
 import { type SkippedFile, tooManyBad } from "./bad-files.ts";
-import { decodeImage } from "./decode.ts";
+import { type Decoding, decodeImage } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
 import { cacheKey, readCached, writeCached } from "./image-cache.ts";
 import type { ListedImage } from "./image-list.ts";
+import type { RenderingOptions } from "./rendering.ts";
 
 export interface DecodeProgress {
   /** Images ready. */
@@ -24,6 +25,8 @@ export interface DecodeListOptions {
   cacheDir?: string;
   /** Most bytes that decoding one image may take, and all under way together. */
   maxImageBytes?: number | undefined;
+  /** What the values of the files mean; as the files say when absent. */
+  rendering?: RenderingOptions | undefined;
 }
 
 export interface DecodedImages {
@@ -39,9 +42,9 @@ const mostBeyond = 10;
 
 /** @throws input: more than `skipBad` files that can't be decoded */
 export async function decodeAll(listed: readonly ListedImage[], options: DecodeListOptions): Promise<DecodedImages> {
-  const { imageSize, cacheDir } = options;
+  const { imageSize, cacheDir, rendering } = options;
   if (cacheDir === undefined) return decodeList(listed, options);
-  const key = cacheKey(listed, imageSize);
+  const key = cacheKey(listed, imageSize, rendering);
   const cached = await readCached(cacheDir, key, listed.length * imageSize * imageSize * 3);
   if (cached !== undefined) return { images: cached, skipped: [] };
   const decoded = await decodeList(listed, options);
@@ -52,10 +55,10 @@ export async function decodeAll(listed: readonly ListedImage[], options: DecodeL
 async function decodeList(listed: readonly ListedImage[], options: DecodeListOptions): Promise<DecodedImages> {
   const { imageSize, skipBad = 0, parallel = defaultParallel, onProgress } = options;
   const imageBytes = imageSize * imageSize * 3;
-  const memory = new DecodeMemory(options.maxImageBytes);
+  const decoding = { memory: new DecodeMemory(options.maxImageBytes), rendering: options.rendering };
   const images = new Uint8Array(listed.length * imageBytes);
   const decode = async (index: number): Promise<void> => {
-    images.set(await decodeListed(listed[index], imageSize, memory), index * imageBytes);
+    images.set(await decodeListed(listed[index], imageSize, decoding), index * imageBytes);
   };
   const failed: number[] = [];
   let next = 0;
@@ -86,9 +89,9 @@ async function decodeAgain(
   return bad;
 }
 
-async function decodeListed({ path, size }: ListedImage, imageSize: number, memory: DecodeMemory): Promise<Uint8Array> {
+async function decodeListed({ path, size }: ListedImage, imageSize: number, decoding: Decoding): Promise<Uint8Array> {
   if (size === undefined) throw new Error("a link to a file that is not there");
-  return decodeImage(path, imageSize, memory);
+  return decodeImage(path, imageSize, decoding);
 }
 
 /** Moves the images together where some are missing, in place. */

@@ -5,7 +5,9 @@ import { fault } from "../errors.ts";
 import type { DatasetName } from "./dataset-registry.ts";
 import type { FileList } from "./file-list.ts";
 import { type DataFlags, existing, namedOrFound } from "./open.ts";
+import { isChosen, type RenderingOptions } from "./rendering.ts";
 import type { Size } from "./resize.ts";
+import { openTiff } from "./tiff-picture.ts";
 
 export interface DataFacts {
   readonly dataset: DatasetName;
@@ -23,7 +25,9 @@ const mostLookedAt = 64;
  * longer side: half of those looked at are as large or larger.
  * @throws as `openDataSplits`; input: none of the images looked at can be read
  */
-export async function describeData(flags: Pick<DataFlags, "dataset" | "data_dir" | "download">): Promise<DataFacts> {
+export async function describeData(
+  flags: Pick<DataFlags, "dataset" | "data_dir" | "download" | "bands" | "scale">,
+): Promise<DataFacts> {
   const { dataset, data_dir: dataDir, download } = flags;
   const { name, reader } = await namedOrFound({ dataset, dataDir, download });
   if (reader.list === undefined) {
@@ -32,13 +36,13 @@ export async function describeData(flags: Pick<DataFlags, "dataset" | "data_dir"
   }
   const folder = await existing(dataDir);
   const { classes, train } = await reader.list(folder);
-  return { dataset: name, classes: classes.length, pictures: await typicalSize(train, folder) };
+  return { dataset: name, classes: classes.length, pictures: await typicalSize(train, folder, flags) };
 }
 
-async function typicalSize(files: FileList, dataDir: string): Promise<Size> {
+async function typicalSize(files: FileList, dataDir: string, rendering: RenderingOptions): Promise<Size> {
   const count = Math.min(files.length, mostLookedAt);
   const paths = Array.from({ length: count }, (_, n) => files.path(Math.floor((n * files.length) / count)));
-  const sizes = (await Promise.all(paths.map(sizeOf))).filter((size) => size !== undefined);
+  const sizes = (await Promise.all(paths.map((path) => sizeOf(path, rendering)))).filter((size) => size !== undefined);
   const sorted = sizes.toSorted((a, b) => longerSide(a) - longerSide(b));
   const typical = sorted[Math.floor(sorted.length / 2)];
   if (sorted.length > 0) return typical;
@@ -47,12 +51,19 @@ async function typicalSize(files: FileList, dataDir: string): Promise<Size> {
 }
 
 /** From the header, turned as EXIF says; undefined where it can't be read. */
-async function sizeOf(path: string): Promise<Size | undefined> {
+async function sizeOf(path: string, rendering: RenderingOptions): Promise<Size | undefined> {
+  if (isChosen(rendering)) return sizeOfTiff(path, rendering).catch(() => undefined);
   const read = sharp(path).metadata();
   return read.then(
     ({ autoOrient: { width, height } }) => ({ width, height }),
     () => undefined,
   );
+}
+
+async function sizeOfTiff(path: string, rendering: RenderingOptions): Promise<Size> {
+  const { width, height, close } = await openTiff(path, rendering);
+  await close();
+  return { width, height };
 }
 
 function longerSide({ width, height }: Size): number {

@@ -1,6 +1,6 @@
 /**
  * Decoded images of a folder, kept for the next run: a minute of decoding becomes a second of reading. The name says
- * what the bytes were made of (paths, sizes, times of change, decoder), so a changed folder finds nothing; a checksum
+ * what the bytes were made of (paths, sizes, times of change, decoder, and what the values mean), so a changed folder finds nothing; a checksum
  * reveals a damaged file. A cache that can't be read or written is ignored.
  */
 
@@ -11,6 +11,7 @@ import { temporaryName } from "../files/atomic.ts";
 import { makeMissing } from "../utils/make-missing.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { ListedImage } from "./image-list.ts";
+import { isChosen, type RenderingOptions } from "./rendering.ts";
 
 /** Raised whenever decoding or resizing gives other bytes, or refuses what it took. */
 const decoderVersion = 2;
@@ -18,10 +19,12 @@ const checksumBytes = 32;
 /** A read takes less than 2 GiB. */
 const mostAtOnce = 1 << 30;
 
-export function cacheKey(images: readonly ListedImage[], size: number): string {
+export function cacheKey(images: readonly ListedImage[], size: number, rendering: RenderingOptions = {}): string {
   const { sharp: sharpVersion, vips } = sharp.versions;
   const list = images.map(({ path, size: bytes, modifiedMs }) => JSON.stringify([path, bytes, modifiedMs]));
-  return sha256(JSON.stringify([decoderVersion, sharpVersion, vips, size]), ...list);
+  const { bands, scale } = rendering;
+  const chosen = isChosen(rendering) ? [{ bands, scale }] : [];
+  return sha256(JSON.stringify([decoderVersion, sharpVersion, vips, size, ...chosen]), ...list);
 }
 
 /** The bytes kept under a key, if their number and their checksum are right. */

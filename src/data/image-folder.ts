@@ -100,7 +100,8 @@ async function keep({ classes, ...splits }: ImageList, options: ImageFolderOptio
 
 function stream({ classes, ...splits }: ListedFiles, options: ImageFolderOptions): Promise<DataSplits> {
   const { dataDir, imageSize, transform = "cifar", skipBad = 0, onSkip, parallel, maxImageBytes } = options;
-  const pool = new DecodePool({ imageSize, transform, threads: parallel, maxImageBytes });
+  const { rendering } = options;
+  const pool = new DecodePool({ imageSize, transform, threads: parallel, maxImageBytes, rendering });
   const bad = new BadFiles(skipBad, onSkip);
   const split = (files: FileList): StreamingDataset =>
     new StreamingDataset({ name: basename(dataDir), classes, imageSize, files, transform, pool, bad });

@@ -16,6 +16,7 @@ import {
   readersFrom,
 } from "./dataset-registry.ts";
 import { sizeFault } from "./dataset-rules.ts";
+import { type RenderingOptions, refuseRendering } from "./rendering.ts";
 import type { TransformName } from "./transforms.ts";
 
 /** Which data set is meant, and where it is. */
@@ -44,6 +45,11 @@ export interface OpenDataOptions extends DataPlace {
   parallel?: number | undefined;
   /** Most bytes that decoding one image may take, and all under way together; 512 MiB when absent. */
   maxImageBytes?: number | undefined;
+  /**
+   * What the values of TIFF files mean, where they are no colours: which three bands (counted from 1) are red, green and blue,
+   * and which values black and white.
+   */
+  rendering?: RenderingOptions | undefined;
   /** Where decoded images are kept for the next run. */
   cacheDir?: string | undefined;
   /** Takes a line of text now and then: how far decoding or a download is, which file was left out and why. */
@@ -53,7 +59,7 @@ export interface OpenDataOptions extends DataPlace {
 const optionNames = Object.keys({
   ...{ dataDir: true, dataset: true, download: true, preferred: true },
   ...{ imageSize: true, seed: true, transform: true, skipBad: true, parallel: true },
-  ...{ maxImageBytes: true, cacheDir: true, say: true },
+  ...{ maxImageBytes: true, rendering: true, cacheDir: true, say: true },
 } satisfies Record<keyof OpenDataOptions, true>);
 
 /** Images of this side get CIFAR's transform unless another is named. */
@@ -61,7 +67,7 @@ const cifarSize = 32;
 
 /**
  * Opens the splits: training, test and, where the data have one, validation.
- * @throws usage: no folder named, images of another size than the model's; input: nothing found, or damaged;
+ * @throws usage: no folder named, images of another size than the model's, a rendering of images that are no files; input: nothing found, or damaged;
  *   unsafe: a list that leads out of the folder; system: a download that fails
  */
 export async function openDataSplits(options: OpenDataOptions): Promise<DataSplits> {
@@ -72,10 +78,14 @@ export async function openDataSplits(options: OpenDataOptions): Promise<DataSpli
     throw fault("usage", { where: `--dataset ${name}`, ...sizeFault(reader.imageSize, imageSize) });
   }
   if (reader.files === undefined && options.dataDir !== undefined) throw unneeded(name, options.dataDir);
+  if (reader.list === undefined && options.rendering !== undefined) {
+    refuseRendering(options.rendering, `must be left out with --dataset ${name}, whose images are RGB`);
+  }
   if (options.download) await fetchMissing(name, reader, options);
   const dataDir = reader.files === undefined ? "" : await existing(options.dataDir);
-  const { cacheDir = join(cacheFolder(), "images"), seed, skipBad, parallel, maxImageBytes } = options;
-  return reader.open({ dataDir, imageSize, transform, seed, skipBad, parallel, maxImageBytes, cacheDir, say });
+  const { cacheDir = join(cacheFolder(), "images"), seed, skipBad, parallel, maxImageBytes, rendering } = options;
+  const files = { skipBad, parallel, maxImageBytes, rendering, cacheDir };
+  return reader.open({ dataDir, imageSize, transform, seed, ...files, say });
 }
 
 /**
@@ -98,7 +108,7 @@ export interface ModelInput {
 }
 
 /** The data options of a command, under their flags' names. */
-export interface DataFlags {
+export interface DataFlags extends RenderingOptions {
   readonly dataset?: DatasetName | undefined;
   readonly data_dir?: string | undefined;
   readonly seed?: number | undefined;
@@ -125,6 +135,7 @@ export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: st
     skipBad: flags.skip_bad,
     parallel: flags.num_workers,
     maxImageBytes: flags.max_image_bytes,
+    rendering: { bands: flags.bands, scale: flags.scale },
     download: flags.download,
     say,
     preferred: isDatasetName(model.dataset) ? model.dataset : undefined,

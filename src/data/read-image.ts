@@ -2,21 +2,31 @@
 import { fault } from "../errors.ts";
 import { decodePixels } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
+import type { RenderingOptions } from "./rendering.ts";
 import { type TransformName, transforms } from "./transforms.ts";
+
+/** What an image is for, such as an opened run's `description`. */
+export interface ImageTarget {
+  /** Side in pixels. */
+  readonly imageSize: number;
+  readonly transform: TransformName;
+  /** Which bands of a TIFF are red, green and blue, and which values black and white; as the file says when absent. */
+  readonly rendering?: RenderingOptions | undefined;
+}
 
 /**
  * Decodes a file and applies the test form of a model's transform.
- * @param model what the image is for: its size S in pixels, and its transform
+ * @param target what the image is for; S is its size
  * @param maxImageBytes most bytes that decoding may take; 512 MiB when absent
  * @returns bytes [S, S, 3]
- * @throws input: not an image, cut off, too large, not bytes of RGB or grey
+ * @throws input: not an image, cut off, too large, not bytes of RGB or grey and no rendering that fits
  */
 export async function readImage(
   path: string,
-  { imageSize, transform }: { imageSize: number; transform: TransformName },
+  { imageSize, transform, rendering }: ImageTarget,
   maxImageBytes?: number,
 ): Promise<Uint8Array> {
-  const pixels = await decodePixels(path, new DecodeMemory(maxImageBytes)).catch((error: Error) => {
+  const pixels = await decodePixels(path, new DecodeMemory(maxImageBytes), rendering).catch((error: Error) => {
     throw fault("input", { where: path, rule: "must be an image that can be read", got: error.message }, error);
   });
   const bytes = new Uint8Array(imageSize * imageSize * 3);

@@ -95,8 +95,9 @@ function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, rep
 
 /** The options of the run that made the checkpoint, overridden by those that were given. */
 function settingsOf({ config }: Checkpoint, options: EvalOptions) {
-  // Where the scenes are asked for, the folder of the run's own images is not meant.
-  const own = options.dataset === "synthetic" ? { ...config.options, data_dir: undefined } : config.options;
+  // Where the scenes are asked for, the run's own images are not meant.
+  const unmeant = { data_dir: undefined, bands: undefined, scale: undefined };
+  const own = options.dataset === "synthetic" ? { ...config.options, ...unmeant } : config.options;
   return { ...unsaid, ...own, ...defined(options) } as DataFlags &
     LeftOut & {
       seed: number;

@@ -119,6 +119,8 @@ async function testSetOf(checkpoint: Checkpoint, given: ExportOptions, model: Mo
     ...options,
     data_dir,
     dataset: given.dataset ?? (options.dataset as DataFlags["dataset"]),
+    // Where the scenes are asked for, the run's own images are not meant.
+    ...(given.dataset === "synthetic" ? { bands: undefined, scale: undefined } : {}),
   };
   if (datasetFor(model, flags) !== "synthetic" && data_dir === undefined) return undefined;
   return (await openDataFor(model, flags)).test;

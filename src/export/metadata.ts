@@ -48,7 +48,7 @@ function roundsOf(rounds: number, patches: number): [string, string][] {
 /** Lists are JSON. */
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { choice, rounds } = description;
+  const { choice, rounds, rendering } = description;
   const inRounds = name === "agent" && rounds > 1;
   const { rows, columns, patches } = makeGrid(imageSize, patchSize);
   return new Map([
@@ -69,6 +69,7 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["transform", transformOf(description)],
     ["transform_name", transform],
     ["bands", JSON.stringify(bands)],
+    ...(rendering === undefined ? [] : [["rendering", JSON.stringify(rendering)] as const]),
     ["normalization", "(x / 255 - mean) / std, RGB"],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],

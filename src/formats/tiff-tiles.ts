@@ -1,7 +1,7 @@
 /**
- * How the pixels of a TIFF directory lie in tiles, and a tile's bytes as samples. A tile unpacks to its declared size or is
- * refused; that size is bounded. A colour table is applied here, so that its image is one of three bands to all others.
- * Source: TIFF 6.0, sections 5 (colour tables), 13 (LZW), 14 (predictor), 15 (tiles); its Technical Notes 2 (JPEG) and 3
+ * How the pixels of a TIFF directory lie in tiles, or in strips, which are taken for tiles as wide as the image; and a tile's
+ * bytes as samples. A tile unpacks to its declared size or is refused; that size is bounded. A colour table is applied here, so that its image is one of three bands to all others.
+ * Source: TIFF 6.0, sections 3 (strips), 5 (colour tables), 13 (LZW), 14 (predictor), 15 (tiles); its Technical Notes 2 (JPEG) and 3
  * (floating-point predictor).
  */
 
@@ -73,6 +73,8 @@ const packedExtra = 65_536;
 export interface TileLayout {
   readonly width: number;
   readonly height: number;
+  /** Whether the tiles are strips, of which the last ends with the image. */
+  readonly inStrips: boolean;
   readonly tileWidth: number;
   readonly tileHeight: number;
   readonly columns: number;
@@ -102,9 +104,18 @@ interface Coding {
 
 /**
  * The layout of a directory's tiles.
- * @throws input: strips instead of tiles, a coding that is not read here, sizes or offsets that can't be
+ * @throws input: strips instead of tiles; as {@link readLayout}
  */
 export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Promise<TileLayout> {
+  if (!directory.has(tags.TileWidth)) throw striped(tiff);
+  return readLayout(tiff, directory);
+}
+
+/**
+ * The layout of a directory's tiles or strips. Strips may be as large as the image: whoever decodes them bounds that.
+ * @throws input: a coding that is not read here, sizes or offsets that can't be
+ */
+export async function readLayout(tiff: Tiff, directory: TiffDirectory): Promise<TileLayout> {
   const number = async (tag: Tag, otherwise?: number) => (await tiff.number(directory, tag)) ?? otherwise;
   const size = async (tag: Tag): Promise<number> => {
     const value = await number(tag);
@@ -112,8 +123,10 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
     throw tiff.malformed(tag, `must be 1 to ${mostPixels} pixels`, value ?? "nothing");
   };
   const [width, height] = [await size("ImageWidth"), await size("ImageLength")];
-  if (!directory.has(tags.TileWidth)) throw striped(tiff);
-  const [tileWidth, tileHeight] = [await size("TileWidth"), await size("TileLength")];
+  const inStrips = !directory.has(tags.TileWidth);
+  const tileWidth = inStrips ? width : await size("TileWidth");
+  const tileHeight = inStrips ? Math.min((await number("RowsPerStrip", height))!, height) : await size("TileLength");
+  if (tileHeight < 1) throw tiff.malformed("RowsPerStrip", "must be 1 or more", tileHeight);
   const samples = (await number("SamplesPerPixel", 1))!;
   if (samples < 1 || samples > mostSamples) {
     throw tiff.malformed("SamplesPerPixel", `must be 1 to ${mostSamples}`, samples);
@@ -121,15 +134,17 @@ export async function readTileLayout(tiff: Tiff, directory: TiffDirectory): Prom
   const sample = await sampleTypeOf(tiff, directory, samples);
   const separate = (await choiceOf(tiff, directory, "PlanarConfiguration", [1, 2])) === 2 && samples > 1;
   const tileBytes = tileWidth * tileHeight * (separate ? 1 : samples) * sample.from.BYTES_PER_ELEMENT;
-  if (tileBytes > mostTileBytes) {
+  if (!inStrips && tileBytes > mostTileBytes) {
     throw tiff.malformed("TileWidth", `a tile must unpack to at most ${mostTileBytes} bytes`, tileBytes);
   }
   const [columns, rows] = [Math.ceil(width / tileWidth), Math.ceil(height / tileHeight)];
-  const places = await placesOf(tiff, directory, columns * rows * (separate ? samples : 1), tileBytes);
+  const tiles = columns * rows * (separate ? samples : 1);
+  const places = await placesOf(tiff, directory, { tiles, tileBytes, inStrips });
   const coding = await codingOf(tiff, directory, { samples, together: separate ? 1 : samples, sample });
   return {
     width,
     height,
+    inStrips,
     tileWidth,
     tileHeight,
     columns,
@@ -239,7 +254,7 @@ async function sampleTypeOf(tiff: Tiff, directory: TiffDirectory, samples: numbe
     const [format, count] = one.split("/");
     return `${count} bits, ${sampleFormats[Number(format)] ?? `format ${format}`}`;
   };
-  const rule = "all bands must have the same 8, 16 or 32 bits, unsigned or signed, or 32 bits of floating point";
+  const rule = "bands must all be whole numbers of 8, 16 or 32 bits, or all float32";
   throw unread(tiff, "BitsPerSample", { rule, got: [...keys].map(words).join("; "), options: "-ot Float32 " });
 }
 
@@ -255,32 +270,46 @@ async function compressionOf(tiff: Tiff, directory: TiffDirectory): Promise<stri
   });
 }
 
-async function placesOf(tiff: Tiff, directory: TiffDirectory, tiles: number, tileBytes: number) {
-  if (tiles > mostTiles) throw tiff.malformed("TileOffsets", `must be at most ${mostTiles} tiles`, tiles);
-  const offsets = await tiff.numbers(directory, "TileOffsets", tiles);
-  const byteCounts = await tiff.numbers(directory, "TileByteCounts", tiles);
+interface Tiles {
+  readonly tiles: number;
+  /** Of each, unpacked. */
+  readonly tileBytes: number;
+  readonly inStrips: boolean;
+}
+
+async function placesOf(tiff: Tiff, directory: TiffDirectory, { tiles, tileBytes, inStrips }: Tiles) {
+  const [starts, lengths] = inStrips
+    ? (["StripOffsets", "StripByteCounts"] as const)
+    : (["TileOffsets", "TileByteCounts"] as const);
+  if (tiles > mostTiles) throw tiff.malformed(starts, `must be at most ${mostTiles} tiles`, tiles);
+  const offsets = await tiff.numbers(directory, starts, tiles);
+  const byteCounts = await tiff.numbers(directory, lengths, tiles);
   if (offsets?.length !== tiles || byteCounts?.length !== tiles) {
-    throw tiff.malformed("TileOffsets", `must have a value for each of ${tiles} tiles`, offsets?.length ?? "nothing");
+    const [kind, got] = [inStrips ? "strips" : "tiles", offsets?.length ?? "nothing"];
+    throw tiff.malformed(starts, `must have a value for each of ${tiles} ${kind}`, got);
   }
   const longest = packedFactor * tileBytes + packedExtra;
   for (let tile = 0; tile < tiles; tile++) {
     const [offset, length] = [offsets[tile], byteCounts[tile]];
-    if (length > longest) throw tiff.malformed("TileByteCounts", `must be at most ${longest}`, length);
+    if (length > longest) throw tiff.malformed(lengths, `must be at most ${longest}`, length);
     if (offset + length > tiff.file.size) {
-      throw tiff.malformed(
-        "TileOffsets",
-        `must lie within the file's ${tiff.file.size} bytes`,
-        `${offset} + ${length}`,
-      );
+      const rule = `must lie within the file's ${tiff.file.size} bytes`;
+      throw tiff.malformed(starts, rule, `${offset} + ${length}`);
     }
   }
   return { offsets, byteCounts };
+}
+
+/** The rows that a tile holds: fewer in the last strip than in the others, and as many in every tile. */
+export function rowsIn({ inStrips, tileHeight, height, rows }: TileLayout, tile: number): number {
+  return inStrips && tile % rows === rows - 1 ? height - (rows - 1) * tileHeight : tileHeight;
 }
 
 /**
  * The samples of a tile: [tileHeight, tileWidth, samples], or of one band where bands are separate; of a colour table its
  * colours.
  * @param packed the tile's bytes; none for a tile without data, which is zeros
+ * @param layout with the tile's own height, where that is not the same for all ({@link rowsIn})
  * @throws an Error whose message is the reason
  */
 export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promise<Samples> {

@@ -27,7 +27,10 @@ export const tags = {
   PhotometricInterpretation: 262,
   FillOrder: 266,
   StripOffsets: 273,
+  Orientation: 274,
   SamplesPerPixel: 277,
+  RowsPerStrip: 278,
+  StripByteCounts: 279,
   PlanarConfiguration: 284,
   DateTime: 306,
   Predictor: 317,
@@ -70,6 +73,11 @@ interface Field {
 }
 
 export type TiffDirectory = ReadonlyMap<number, Field>;
+
+/** By the byte order and version at a file's beginning, of which `first` has four bytes or more. */
+export function beginsAsTiff(first: Uint8Array): boolean {
+  return ["II*\0", "MM\0*", "II+\0", "MM\0+"].includes(Buffer.from(first.subarray(0, 4)).toString("latin1"));
+}
 
 export class Tiff {
   readonly directories: readonly TiffDirectory[];

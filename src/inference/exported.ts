@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { parseAs } from "../checkpoints/checkpoint.ts";
-import type { RunDescription } from "../checkpoints/description.ts";
+import { type RunDescription, renderingSchema } from "../checkpoints/description.ts";
 import { shortHash } from "../checkpoints/networks-hash.ts";
 import { fault } from "../errors.ts";
 import { readBytes } from "../files/read.ts";
@@ -52,6 +52,8 @@ const schema = z
     network: z.enum(networkNames, said("must name the network")),
     // Exports of before 0.2.0 had three bands without saying so.
     bands: names.default(["red", "green", "blue"]),
+    // Of runs on images whose values their files do not explain.
+    rendering: json(renderingSchema, "must say which bands and values are which colours").optional(),
     networks: json(z.array(z.enum(networkNames)).min(1), "must be a list of networks"),
     checkpoint_sha256: matching(/^[0-9a-f]{64}$/, "must be a SHA-256"),
     image_size: pixels,
@@ -131,6 +133,7 @@ function descriptionOf(said: Metadata): RunDescription {
     lowSize: said.low_size,
     patchSize: said.patch_size,
     bands: said.bands,
+    ...(said.rendering && { rendering: said.rendering }),
     transform: said.transform_name,
     normalization: { mean: said.mean, std: said.std },
     fill: said.fill === fills.lr ? "lr" : "zero",

@@ -1,35 +1,16 @@
 /** The options of `patchdrop acquire`. */
 import { z } from "zod";
 import { plainChoiceGroup } from "./choice-group.ts";
-import { maxImageBytes } from "./data-group.ts";
+import { bands, maxImageBytes, scale } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
-import { checkpoint, folder, shownAs, whole } from "./option.ts";
+import { checkpoint, folder, whole } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 import { predictSchema } from "./predict-options.ts";
 
 const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
-
-/** "3,2,1" as three numbers. */
-const bands = z
-  .string()
-  .regex(/^[1-9]\d{0,2}(,[1-9]\d{0,2}){2}$/, "must be three bands, counted from 1, such as 3,2,1")
-  .transform((text): [number, number, number] => {
-    const [red, green, blue] = text.split(",").map(Number);
-    return [red, green, blue];
-  });
-
-/** "0,3000" as two numbers that differ. */
-const scale = z
-  .string()
-  .regex(/^-?\d+(\.\d+)?,-?\d+(\.\d+)?$/, "must be the values of black and white, such as 0,3000")
-  .transform((text): [number, number] => {
-    const [black, white] = text.split(",").map(Number);
-    return [black, white];
-  })
-  .refine(([black, white]) => black !== white, "must be two values that differ, such as 0,3000");
 
 export const acquireSchema = z
   .strictObject({
@@ -38,12 +19,8 @@ export const acquireSchema = z
     ),
     ...engineGroup,
     out: folder("folder for the results; must not exist yet"),
-    bands: shownAs("r,g,b", bands)
-      .optional()
-      .describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
-    scale: shownAs("black,white", scale)
-      .optional()
-      .describe("values that become black and white (default for bytes: 0,255)"),
+    bands: bands.optional().describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
+    scale: scale.optional().describe("values that become black and white (default for bytes: 0,255)"),
     allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
     max_image_bytes: maxImageBytes,
     max_pixels: whole(1).default(2e9).describe("refuse a scene of more pixels"),

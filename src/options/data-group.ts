@@ -1,12 +1,54 @@
 /** The options that say where images come from. */
 import { z } from "zod";
+import { bandsRule, scaleDiffers, scaleRule } from "../checkpoints/description.ts";
 import { datasetNames } from "../data/dataset-registry.ts";
-import { folder, whole } from "./option.ts";
+import { folder, shownAs, whole } from "./option.ts";
 
 /** Of whatever decodes pictures. */
 export const maxImageBytes = whole(1)
   .optional()
   .describe("most bytes that decoding one image may take, and all under way together; 536870912 when absent");
+
+/** A text with commas between its numbers; a file may have a list of them. @param rule what is said of any other value */
+function numbersAs(form: RegExp, rule: string) {
+  const given = z.union([z.string(), z.array(z.number()).readonly()], rule);
+  return given.transform(String).pipe(z.string().regex(form, rule));
+}
+
+/** "3,2,1" as three numbers. */
+export const bands = shownAs(
+  "r,g,b",
+  numbersAs(/^[1-9]\d{0,2}(,[1-9]\d{0,2}){2}$/, bandsRule).transform((text): readonly [number, number, number] => {
+    const [red, green, blue] = text.split(",").map(Number);
+    return [red, green, blue];
+  }),
+);
+
+/** "0,3000" as two numbers that differ. */
+export const scale = shownAs(
+  "black,white",
+  numbersAs(/^-?\d+(\.\d+)?(e[-+]?\d+)?,-?\d+(\.\d+)?(e[-+]?\d+)?$/, scaleRule)
+    .transform((text): readonly [number, number] => {
+      const [black, white] = text.split(",").map(Number);
+      return [black, white];
+    })
+    .refine((values) => values.every(Number.isFinite), scaleRule)
+    .refine(...scaleDiffers),
+);
+
+/** What the values of image files mean, where they are no colours. */
+const renderingGroup = {
+  bands: bands
+    .optional()
+    .describe("of TIFF images with other bands than RGB, which are red, green and blue (counted from 1; grey: 1,1,1)"),
+  scale: scale.optional().describe("of TIFF images with other values than bytes, which values become black and white"),
+};
+
+/** For an existing run, to override what it was trained with. */
+export const runRenderingGroup = {
+  bands: renderingGroup.bands.describe("which bands of TIFF images are red, green and blue; as in the run when absent"),
+  scale: renderingGroup.scale.describe("which values of TIFF images become black and white; as in the run when absent"),
+};
 
 export const dataGroup = {
   data_dir: folder("folder or archive of the data set; not needed with --dataset synthetic").optional(),
@@ -17,11 +59,13 @@ export const dataGroup = {
     .optional()
     .describe("number of threads that decode image files; as many as processors when absent"),
   max_image_bytes: maxImageBytes,
+  ...renderingGroup,
 };
 
 /** For an existing run, to override what it was trained with. */
 export const runDataGroup = {
   ...dataGroup,
+  ...runRenderingGroup,
   skip_bad: whole(0)
     .optional()
     .describe("number of unreadable image files to leave out before giving up; the run's when absent"),

@@ -1,7 +1,9 @@
 /** The options of `patchdrop data`. */
 import { z } from "zod";
-import { maxImageBytes } from "./data-group.ts";
+import { dataGroup } from "./data-group.ts";
 import { folder, whole } from "./option.ts";
+
+const { max_image_bytes, bands, scale } = dataGroup;
 
 /** As many as keep libuv's four threads busy. */
 const workers = whole(1).default(8);
@@ -16,7 +18,9 @@ export const fmowSchema = z.strictObject({
 export const checkSchema = z.strictObject({
   data_dir: folder("folder of class folders, or of train.csv and test.csv"),
   workers: workers.describe("number of images to decode at once"),
-  max_image_bytes: maxImageBytes,
+  max_image_bytes,
+  bands,
+  scale,
 });
 
 export const splitSchema = z.strictObject({

@@ -1,13 +1,13 @@
 /** The options of `patchdrop predict`; what is absent is taken from the run. */
 import { z } from "zod";
 import { plainChoiceGroup } from "./choice-group.ts";
-import { dataGroup } from "./data-group.ts";
+import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { runFill } from "./policy-group.ts";
 
-const { num_workers, max_image_bytes } = dataGroup;
+const { num_workers, max_image_bytes, bands, scale } = runDataGroup;
 
 export const predictSchema = z
   .strictObject({
@@ -24,6 +24,8 @@ export const predictSchema = z
     batch_size: whole(1).default(64).describe("images per batch; results do not depend on it"),
     num_workers,
     max_image_bytes,
+    bands,
+    scale,
     ...plainChoiceGroup,
     fill: runFill,
     ...deviceGroup,

@@ -6,7 +6,7 @@ import { deviceGroup } from "./device-group.ts";
 import { evaluationGroup } from "./eval-options.ts";
 import { file, onByDefault, text } from "./option.ts";
 
-const { data_dir, dataset, skip_bad, num_workers, max_image_bytes } = runDataGroup;
+const { data_dir, dataset, skip_bad, num_workers, max_image_bytes, bands, scale } = runDataGroup;
 
 export const reportSchema = z.strictObject({
   out: file("file for the page").default("report.html"),
@@ -22,6 +22,8 @@ export const reportSchema = z.strictObject({
   skip_bad,
   num_workers,
   max_image_bytes,
+  bands,
+  scale,
   ...deviceGroup,
 });
 export type ReportOptions = z.infer<typeof reportSchema>;

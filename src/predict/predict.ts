@@ -7,6 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { DecodePool } from "../data/decode-pool.ts";
 import type { UnreadableImage } from "../data/decode-worker.ts";
 import { inOrder } from "../data/in-order.ts";
+import { overRendering } from "../data/rendering.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun, Predicted } from "../inference/opened-run.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
@@ -80,9 +81,10 @@ async function* describedBatches(
   paths: readonly string[],
   { run, options, reporter }: { run: OpenedRun; options: PredictOptions; reporter: Reporter },
 ): AsyncGenerator<(Prediction | Unreadable)[]> {
-  const { model, transform } = run;
+  const { model, transform, description } = run;
+  const rendering = overRendering(options, description.rendering);
   const { num_workers: threads, max_image_bytes: maxImageBytes } = options;
-  const pool = new DecodePool({ imageSize: model.imageSize, transform, threads, maxImageBytes });
+  const pool = new DecodePool({ imageSize: model.imageSize, transform, threads, maxImageBytes, rendering });
   const decode = (batch: readonly string[]) => decodeBatch(batch, pool, model.imageSize);
   let began = performance.now();
   const batches = inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode);

@@ -9,6 +9,7 @@ import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
 import { withoutFold } from "../data/folds.ts";
 import { openDataFor } from "../data/open.ts";
+import { isChosen, type RenderingOptions } from "../data/rendering.ts";
 import { withValidation } from "../data/validation.ts";
 import { fault } from "../errors.ts";
 import { modelSizes, unfinishedCurriculum } from "../inference/describe-run.ts";
@@ -61,7 +62,10 @@ export async function prepare(
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
     reporter,
-    description: describeSetting(model, data, fillOf(options)),
+    description: {
+      ...describeSetting(model, data, fillOf(options)),
+      ...(given === undefined ? renderingOf(options) : {}),
+    },
     versions: {
       patchdrop: version(),
       node: process.version,
@@ -90,6 +94,11 @@ export function checkPatience(
 function fillOf(options: ResolvedStageOptions): Fill {
   if ("fill" in options) return options.fill;
   return options.random_masks > 0 ? "lr" : "zero";
+}
+
+/** Nothing of a run on images whose colours their files say. */
+function renderingOf({ bands, scale }: RenderingOptions): Pick<RunDescription, "rendering"> {
+  return isChosen({ bands, scale }) ? { rendering: { bands, scale } } : {};
 }
 
 /** What a training on these data says about its networks. */

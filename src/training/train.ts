@@ -16,6 +16,7 @@ import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { withFill } from "./choose-fill.ts";
 import { withModel } from "./choose-model.ts";
 import { withPolicy } from "./choose-policy.ts";
+import { withRendering } from "./choose-rendering.ts";
 import { classifierTraining } from "./classifier-training.ts";
 import { learnEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
@@ -51,7 +52,8 @@ export async function train<S extends StageName>(
   refuseUnknown(context, ["reporter", "data"], `train ${stage}`);
   const { reporter = silentReporter, data } = context;
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);
-  const chosen = withFill(await withModel(given, reporter, data), reporter);
+  const rendered = data === undefined ? withRendering(given, reporter) : given;
+  const chosen = withFill(await withModel(rendered, reporter, data), reporter);
   const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));
   // A run that goes on has said it.
   if (!options.resume) noteHeldOut(options, reporter);

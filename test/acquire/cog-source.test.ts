@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { cornersOf } from "../../src/acquire/geojson.ts";
 import { Ledger } from "../../src/acquire/ledger.ts";
 import { openSource } from "../../src/acquire/open-source.ts";
-import type { RenderingOptions } from "../../src/acquire/rendering.ts";
+import type { RenderingOptions } from "../../src/data/rendering.ts";
 import { Random } from "../../src/utils/random.ts";
 import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
 import { damaged, expectRefusal, mutations } from "../fuzz.ts";

@@ -56,5 +56,5 @@ it("takes bands and scale as numbers, as texts, and as they were parsed", async 
   expect((await acquireRun(runs.at("scene.tif"), parsed)).cells).toEqual(cells);
   expect(existsSync(runs.at("parsed", "patches.geojson"))).toBe(true);
   const { faults } = await refusal(() => acquired("refused", { bands: [3, 2, 0] }));
-  expect(faults[0]).toMatchObject({ where: "--bands", got: "3,2,0" });
+  expect(faults[0]).toMatchObject({ where: "--bands", got: [3, 2, 0] });
 });

@@ -6,8 +6,12 @@ import sharp from "sharp";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { checkData } from "../../src/data/check.ts";
 import { decodePixels } from "../../src/data/decode.ts";
+import { DecodeMemory } from "../../src/data/decode-memory.ts";
 import { cropFmow } from "../../src/data/fmow/crop.ts";
 import { openImageFolder } from "../../src/data/image-folder.ts";
+import { checkSchema } from "../../src/options/data-options.ts";
+import { parseWith } from "../../src/options/parse.ts";
+import { defined } from "../../src/utils/defined.ts";
 import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
 import { makeFolders } from "../make-folders.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -72,27 +76,44 @@ it.each(["grey", "RGB"])("of a PNG of 16 bits drops the low byte: %s", async (ki
 const toBytes = "-ot Byte -scale BLACK WHITE 0 255";
 const toRgb = "-b RED -b GREEN -b BLUE -co PHOTOMETRIC=RGB";
 const notANumber = Number.NaN;
+const [which, grey, values] = ["--bands 3,2,1", "--bands 1,1,1", "--scale 0,3000"];
 
 it.each([
-  ["3 RGB bands of 16 bits with a sign", picture(3, rgb, signed(3)), toBytes],
-  ["3 RGB bands of 16 bits", picture(3, rgb, { samples: "1/16" }), toBytes],
-  ["1 grey band of 16 bits", picture(1, blackIsZero, { samples: "1/16" }), toBytes],
+  ["3 RGB bands of 16 bits with a sign", picture(3, rgb, signed(3)), values],
+  ["3 RGB bands of 16 bits", picture(3, rgb, { samples: "1/16" }), values],
+  ["1 grey band of 16 bits", picture(1, blackIsZero, { samples: "1/16" }), `${grey} ${values}`],
   [
     "3 grey bands of 16 bits",
     picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] }),
-    `${toBytes} ${toRgb}`,
+    `${which} ${values}`,
   ],
-  ["3 RGB bands of floating point", picture(3, rgb, { samples: "3/32", first: notANumber }), toBytes],
-  ["1 grey band of floating point", picture(1, blackIsZero, { samples: "3/32", first: 0.5 }), toBytes],
-  ["2 grey bands of 8 bits", picture(2, blackIsZero, { fields: [extra(0)] }), "-b BAND"],
-  ["3 grey bands of 8 bits", picture(3, blackIsZero, { fields: [extra(0, 0)] }), toRgb],
-  ["4 grey bands of 8 bits", picture(4, blackIsZero, { fields: [extra(0, 0, 0)] }), toRgb],
-  ["5 grey bands of 8 bits", picture(5, blackIsZero, { fields: [extra(0, 0, 0, 0)] }), toRgb],
-  ["5 RGB bands of 8 bits", picture(5, rgb, { fields: [extra(0, 0)] }), toRgb],
-  ["3 unnamed bands of 8 bits", picture(3, 77), toRgb],
-])("refuses a TIFF of %s", async (found, bytes, options) => {
-  const reason = `${found} where 8-bit RGB or grey is read; convert it with \`gdal_translate ${options} IN.tif OUT.tif\``;
+  ["3 RGB bands of floating point", picture(3, rgb, { samples: "3/32", first: notANumber }), values],
+  ["1 grey band of floating point", picture(1, blackIsZero, { samples: "3/32", first: 0.5 }), `${grey} ${values}`],
+  ["2 grey bands of 8 bits", picture(2, blackIsZero, { fields: [extra(0)] }), grey],
+  ["3 grey bands of 8 bits", picture(3, blackIsZero, { fields: [extra(0, 0)] }), which],
+  ["4 grey bands of 8 bits", picture(4, blackIsZero, { fields: [extra(0, 0, 0)] }), which],
+  ["5 grey bands of 8 bits", picture(5, blackIsZero, { fields: [extra(0, 0, 0, 0)] }), which],
+  ["5 RGB bands of 8 bits", picture(5, rgb, { fields: [extra(0, 0)] }), which],
+])("refuses a TIFF of %s, and takes it with what it says to give", async (found, bytes, flags) => {
+  const reason = `${found} where 8-bit RGB or grey is read; give for example ${flags}`;
   expect(await read(bytes)).toBe(reason);
+  const [bands, scale] = ["--bands", "--scale"].map((flag) => flags.split(`${flag} `)[1]?.split(" ")[0]);
+  const { pixels } = await givenOf(bytes, bands, scale);
+  expect(pixels).toHaveLength(12);
+});
+
+/** Its pixels with the flags as a command reads them. */
+async function givenOf(bytes: Buffer, bands: string | undefined, scale: string | undefined) {
+  const path = join(temporaryFolder(onTestFinished), "x.tif");
+  writeFileSync(path, bytes);
+  const rendering = parseWith(checkSchema, { data_dir: "x", ...defined({ bands, scale }) }, "data check");
+  return { pixels: (await decodePixels(path, new DecodeMemory(), rendering)).bytes };
+}
+
+it("refuses a TIFF of colours that none of them says, with how to convert it", async () => {
+  expect(await read(picture(3, 77))).toBe(
+    `3 unnamed bands of 8 bits where 8-bit RGB or grey is read; convert it with \`gdal_translate ${toRgb} IN.tif OUT.tif\``,
+  );
 });
 
 function signed(bands: number): Partial<PlainLevel> {
@@ -101,7 +122,8 @@ function signed(bands: number): Partial<PlainLevel> {
 
 describe("every command that reads pictures refuses them by name", () => {
   const odd = picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] });
-  const reason = `3 grey bands of 16 bits where 8-bit RGB or grey is read; convert it with \`gdal_translate ${toBytes} ${toRgb} IN.tif OUT.tif\``;
+  const found = "3 grey bands of 16 bits where 8-bit RGB or grey is read";
+  const reason = `${found}; give for example ${which} ${values}`;
   const folders = () =>
     makeFolders(temporaryFolder(onTestFinished), {
       "train/a/1.tif": picture(3, rgb),
@@ -129,7 +151,7 @@ describe("every command that reads pictures refuses them by name", () => {
       "train/zoo/zoo_0/zoo_0_0_rgb.jpg": odd,
     });
     await expect(cropFmow({ input, output: join(input, "crops") })).rejects.toThrow(
-      `zoo_0_0_rgb.jpg: must be a picture, got ${reason}`,
+      `zoo_0_0_rgb.jpg: must be a picture, got ${found}; convert it with \`gdal_translate ${toBytes} ${toRgb} IN.tif OUT.tif\``,
     );
   });
 });

@@ -91,7 +91,7 @@ it.each([
 ] as const)("refuses samples of %s", async (_, level, got) => {
   const bytes = plainTiff([{ ...plain, photometric: 1, ...level }], 16);
   await expect(decode(bytes)).rejects.toThrow(
-    `x.tif: BitsPerSample: all bands must have the same 8, 16 or 32 bits, unsigned or signed, or 32 bits of floating point, got ${got}; convert it with \`gdal_translate -of COG -ot Float32 IN.tif OUT.tif\``,
+    `x.tif: BitsPerSample: bands must all be whole numbers of 8, 16 or 32 bits, or all float32, got ${got}; convert it with \`gdal_translate -of COG -ot Float32 IN.tif OUT.tif\``,
   );
 });
 

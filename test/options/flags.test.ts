@@ -11,15 +11,15 @@ const model = ["--model <name>", "--variant <2019|2020>", "--img_size <n>", "--l
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
 const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folder>";
 /** Of commands that use the data of a run unless told otherwise. */
-const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", "--num_workers <n>", "--max_image_bytes <n>"];
+const files = ["--num_workers <n>", "--max_image_bytes <n>", "--bands <r,g,b>", "--scale <black,white>"];
+const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", ...files];
 const choice = ["--policy <threshold|topk|sample|calibrated>", "--budget <n>", "--threshold <n>"];
 const plainChoice = ["--policy <threshold|topk|calibrated>", "--budget <n>", "--threshold <n>"];
 const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train|val> = test", "--seed <n>"];
 const fill = "--fill <zero|lr>";
 
 const everyStage = [
-  ...[...model, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", "--num_workers <n>"],
-  "--max_image_bytes <n>",
+  ...[...model, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", ...files],
   ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
   ...[
     "--seed <n> = 1",
@@ -96,7 +96,7 @@ const flags: Record<CommandName, readonly string[]> = {
   predict: [
     ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", "--format <jsonl|csv> = jsonl"],
     ...["--top <n> = 5", "--resume", "--overlay <folder>", "--masked <folder>", "--batch_size <n> = 64"],
-    ...["--num_workers <n>", "--max_image_bytes <n>", ...plainChoice, fill, ...device],
+    ...[...files, ...plainChoice, fill, ...device],
   ],
   acquire: [
     ...[
@@ -141,7 +141,10 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--input <folder> required", "--output <folder> required", "--workers <n> = 8", "--skip_bad <n> = 0"],
   ],
   "data split": ["--data_dir <folder> required", "--test_fraction <n> = 0.2"],
-  "data check": ["--data_dir <folder> required", "--workers <n> = 8", "--max_image_bytes <n>"],
+  "data check": [
+    ...["--data_dir <folder> required", "--workers <n> = 8"],
+    ...["--max_image_bytes <n>", "--bands <r,g,b>", "--scale <black,white>"],
+  ],
 };
 
 it.each(Object.entries(flags) as [CommandName, string[]][])("%s", async (command, expected) => {

@@ -228,20 +228,23 @@ const values: Readonly<Record<string, Values>> = {
   batch: whole(1),
   images: whole(1),
   title: text,
-  // Scenes.
+  // Scenes, and images of any bands and values. A file of options has lists.
   bands: {
-    takes: [],
-    refuses: ["3,2", "3,2,0", "3,2,1,4", "03,2,1", "3,2,1000", "a,b,c", "", "x3,2,1"].map(
-      (bands) => [bands, notBands] as const,
-    ),
+    takes: [[3, 2, 1]],
+    refuses: [
+      ...["3,2", "3,2,0", "3,2,1,4", "03,2,1", "3,2,1000", "a,b,c", "", "x3,2,1"],
+      ...[[3, 2], [3, 2, 0], [3, 2, 1, 4], [3, 2, 1000], [3, 2, 1.5], ["3", "2", "1"], 321, [1, 2, Number.NaN]],
+    ].map((bands) => [bands, notBands] as const),
   },
   scale: {
-    takes: [],
+    takes: [[0, 3000]],
     refuses: [
-      ...["0", "0,1,2", "0,", ",1", "0,1.", "a,b", "--1,2", "x0,1", "0,1x", "0,.5"].map(
-        (scale) => [scale, notScale] as const,
-      ),
+      ...[
+        ...["0", "0,1,2", "0,", ",1", "0,1.", "a,b", "--1,2", "x0,1", "0,1x", "0,.5"],
+        ...["0,1e", "0,1e999", [0], [0, 1, 2], ["0", "1"], 5, [0, Number.NaN], [0, Number.POSITIVE_INFINITY]],
+      ].map((scale) => [scale, notScale] as const),
       ["5,5.0", "must be two values that differ, such as 0,3000"],
+      [[5, 5], "must be two values that differ, such as 0,3000"],
     ],
   },
   allow_full_file: onOff,
@@ -328,4 +331,10 @@ it("bands, scale, budgets and seeds are read as numbers", async () => {
     scale: [-10.25, -0.75],
   });
   expect(await parsed("acquire", { scale: "255,0" })).toMatchObject({ scale: [255, 0] });
+  expect(await parsed("predict", { bands: "8,3,2", scale: "0,0.5" })).toMatchObject({
+    bands: [8, 3, 2],
+    scale: [0, 0.5],
+  });
+  // As JSON has small numbers, and so a run that is resumed.
+  expect(await parsed("eval", { scale: [0, 1e-7] })).toMatchObject({ scale: [0, 1e-7] });
 });

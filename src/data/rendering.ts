@@ -1,7 +1,7 @@
 /** How a file's bands become the three bytes per pixel that the networks take: which bands, and which values are 0 and 255. */
 
 import { fault } from "../errors.ts";
-import { photometric, type Samples, type TileLayout } from "../formats/tiff-tiles.ts";
+import { decodeTile, photometric, type Samples, type TileLayout } from "../formats/tiff-tiles.ts";
 import { pacer } from "../utils/pacer.ts";
 
 export interface RenderingOptions {
@@ -15,6 +15,24 @@ export interface Rendering {
   /** Counted from 0. */
   readonly bands: readonly [number, number, number];
   readonly scale: readonly [number, number];
+}
+
+/** Whether anything is chosen: without a choice, the decoder of pictures says what the colours are. */
+export function isChosen({ bands, scale }: RenderingOptions): boolean {
+  return bands !== undefined || scale !== undefined;
+}
+
+/** The choices of the first, and of the second where the first has none. */
+export function overRendering(first: RenderingOptions, second: RenderingOptions = {}): RenderingOptions {
+  return { bands: first.bands ?? second.bands, scale: first.scale ?? second.scale };
+}
+
+/** A fault for each choice that is made where none can be. @param rule what must hold of the flags */
+export function refuseRendering({ bands, scale }: RenderingOptions, rule: string, next?: string): void {
+  const faults = Object.entries({ bands, scale })
+    .filter(([, values]) => values !== undefined)
+    .map(([flag, values]) => ({ where: `--${flag}`, rule, got: values, next }));
+  if (faults.length > 0) throw fault("usage", faults);
 }
 
 /** @throws usage: bands or values that need a choice, or a choice that does not fit the file */
@@ -61,6 +79,32 @@ function scaleOf(
   });
 }
 
+/** Where a tile lies in its file: once, or once for each of the three bands. */
+export function placesOf(layout: TileLayout, { bands }: Rendering, tile: number): { start: number; end: number }[] {
+  const { columns, rows, separate, offsets, byteCounts } = layout;
+  const places = separate ? bands.map((band) => band * columns * rows + tile) : [tile];
+  return places.map((place) => ({ start: offsets[place], end: offsets[place] + byteCounts[place] }));
+}
+
+/**
+ * Bytes [tileHeight, tileWidth, 3] of a tile.
+ * @param packed what lies in its places
+ * @throws an Error whose message is the reason
+ */
+export async function renderTile(
+  packed: readonly Uint8Array[],
+  layout: TileLayout,
+  { bands, scale }: Rendering,
+): Promise<Uint8Array> {
+  const parts = await Promise.all(packed.map((bytes) => decodeTile(bytes, layout)));
+  const planes = bands.map((band, i) =>
+    layout.separate
+      ? { samples: parts[i], stride: 1, offset: 0 }
+      : { samples: parts[0], stride: layout.samples, offset: band },
+  );
+  return render(planes, layout.tileWidth * layout.tileHeight, scale);
+}
+
 /** Some milliseconds of work. */
 const pixelsBetweenTurns = 2 ** 18;
 
@@ -68,7 +112,7 @@ const pixelsBetweenTurns = 2 ** 18;
  * Bytes [pixels, 3] of a tile's samples.
  * @param planes for each of red, green, blue: its samples, how many samples a pixel has there, and which of them it is
  */
-export async function render(
+async function render(
   planes: readonly { samples: Samples; stride: number; offset: number }[],
   pixels: number,
   [black, white]: Rendering["scale"],

@@ -1,0 +1,118 @@
+/**
+ * A TIFF picture whose values are no colours, read as they lie in the file, tile by tile: what they mean, the user says
+ * (rendering.ts), with the same result as in `acquire`. The decoder of pictures (libvips) would not do: it converts what it takes
+ * for colours, takes bands beyond the colours for transparency, and reads five at most.
+ */
+
+import { type FileHandle, open } from "node:fs/promises";
+import { fault } from "../errors.ts";
+import { beginsAsTiff, type RandomAccess, Tiff } from "../formats/tiff.ts";
+import { readLayout, rowsIn, type TileLayout } from "../formats/tiff-tiles.ts";
+import { pacer } from "../utils/pacer.ts";
+import {
+  chooseRendering,
+  placesOf,
+  type Rendering,
+  type RenderingOptions,
+  refuseRendering,
+  renderTile,
+} from "./rendering.ts";
+import type { Pixels } from "./resize.ts";
+
+/** A picture whose header has been read. */
+export interface OpenedPicture {
+  /** In pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly format: string;
+  /** What decoding takes at its peak. */
+  readonly bytes: number;
+  /** @throws an Error whose message is the reason */
+  decode(): Promise<Pixels>;
+  close(): Promise<void>;
+}
+
+/** What errors call the file: its path stands before their text. */
+const thisFile = "this TIFF";
+
+/** @throws input, usage: not a TIFF that is read here, bands or values that need a choice or do not fit */
+export async function openTiff(path: string, options: RenderingOptions): Promise<OpenedPicture> {
+  const file = await open(path, "r");
+  try {
+    const access = accessTo(file, (await file.stat()).size);
+    const first = access.size < 4 ? new Uint8Array() : await access.read(0, 4);
+    if (!beginsAsTiff(first)) {
+      const rule = "must be left out for this picture, which is no TIFF";
+      refuseRendering(options, rule, "or convert it with `gdal_translate IN OUT.tif`");
+    }
+    const tiff = await Tiff.open(access);
+    const [directory] = tiff.directories;
+    const layout = await readLayout(tiff, directory);
+    const turned = (await tiff.number(directory, "Orientation")) ?? 1;
+    if (turned !== 1) {
+      const next = "convert it with `gdal_translate IN.tif OUT.tif` if it is not to be turned";
+      throw fault("input", {
+        where: "Orientation",
+        rule: "must be 1 for values, which are not turned",
+        got: turned,
+        next,
+      });
+    }
+    const rendering = chooseRendering(layout, options, thisFile);
+    const decode = () => decodeAll(access, layout, rendering);
+    const { width, height } = layout;
+    return {
+      width,
+      height,
+      format: "tiff",
+      bytes: bytesToRender(layout, rendering),
+      decode,
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+function accessTo(file: FileHandle, size: number): RandomAccess {
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
+      if (bytesRead === 0) throw new Error(`it ends at byte ${offset + at}`);
+      at += bytesRead;
+    }
+    return bytes;
+  };
+  return { where: thisFile, size, read };
+}
+
+/** The picture and one tile under way: packed, unpacked, a copy in which differences are added up, and as pixels. */
+function bytesToRender(layout: TileLayout, rendering: Rendering): number {
+  const { width, height, tileWidth, tileHeight, samples, separate, byteCounts, coding } = layout;
+  const planes = separate ? rendering.bands.length : 1;
+  const unpacked = tileWidth * tileHeight * (separate ? 1 : samples) * coding.sample.from.BYTES_PER_ELEMENT;
+  const packed = byteCounts.reduce((most, count) => Math.max(most, count), 0);
+  return 3 * width * height + planes * (packed + 2 * unpacked) + 3 * tileWidth * tileHeight;
+}
+
+async function decodeAll(file: RandomAccess, layout: TileLayout, rendering: Rendering): Promise<Pixels> {
+  const { width, height, tileWidth, tileHeight, columns, rows } = layout;
+  const bytes = new Uint8Array(3 * width * height);
+  const turn = pacer();
+  for (let tile = 0; tile < columns * rows; tile++) {
+    await turn();
+    const packed: Uint8Array[] = [];
+    for (const { start, end } of placesOf(layout, rendering, tile)) packed.push(await file.read(start, end - start));
+    const own = { ...layout, tileHeight: rowsIn(layout, tile) };
+    const pixels = await renderTile(packed, own, rendering);
+    const [left, top] = [(tile % columns) * tileWidth, Math.floor(tile / columns) * tileHeight];
+    const length = 3 * Math.min(tileWidth, width - left);
+    for (let y = 0; y < own.tileHeight && top + y < height; y++) {
+      const start = 3 * y * tileWidth;
+      bytes.set(pixels.subarray(start, start + length), 3 * ((top + y) * width + left));
+    }
+  }
+  return { bytes, width, height };
+}
