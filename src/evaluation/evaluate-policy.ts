@@ -21,7 +21,7 @@ import { evaluateMasks, everyPatch, imageByImage, type MasksOf, type Verdict } f
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
-import { findFixedOrder } from "./fixed-order.ts";
+import { findFixedMasks } from "./find-fixed-masks.ts";
 import { baselineNames, baselinesOf, type Deciding, decidedBy, sameNumber } from "./masks.ts";
 import { Rivals, rivalNames, sameMean } from "./rivals.ts";
 import { sweepChoices, sweepMasks, sweepSeries } from "./sweep.ts";
@@ -37,8 +37,8 @@ export async function evaluatePolicy(
 
   const noted = new Noted(split.length, grid.patches);
   const [own] = await evaluateMasks(split, evaluated, [noted.noting(decidedBy(run, choice, seed))]);
-  const source = { grid, seed, fixedOrder: await findFixedOrder(evaluated) };
-  const rivals = new Rivals(evaluated, source.fixedOrder);
+  const source = { grid, seed, fixedMasks: await findFixedMasks(evaluated) };
+  const rivals = new Rivals(evaluated, source.fixedMasks);
   const { sparsity = 0 } = own.metrics.metrics();
   const masks = [...baselinesOf(source, noted.masks), ...(await rivals.at(sparsity)), everyPatch];
   const swept = await sweepMasks(run, source, rivals, points);

@@ -2,7 +2,7 @@
 import type { Decided } from "../inference/look-in-rounds.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Choice } from "../method/budget.ts";
-import { centrePatches, countPatches, fixedColumns, fixedRows, type Grid, maskOf, randomMask } from "../method/grid.ts";
+import { centrePatches, countPatches, fixedColumns, fixedRows, type Grid, randomMask } from "../method/grid.ts";
 import { Random } from "../utils/random.ts";
 import { row } from "../utils/rows.ts";
 import { imageByImage, type LookedBatch, type MasksOf } from "./evaluate-masks.ts";
@@ -52,12 +52,12 @@ export const sameNumber = ", same number";
 export interface BaselineSource {
   readonly grid: Grid;
   readonly seed: number;
-  /** All patches, those first that the best fixed masks have: its first k are the mask of k patches. */
-  readonly fixedOrder: readonly number[];
+  /** The best of each number of patches, none first, [P + 1]. */
+  readonly fixedMasks: readonly Uint8Array[];
 }
 
 /** For each image the same number of patches as `policy` takes of it, in the order of {@link baselineNames}. */
-export function baselinesOf({ grid, seed, fixedOrder }: BaselineSource, policy: MasksOf): MasksOf[] {
+export function baselinesOf({ grid, seed, fixedMasks }: BaselineSource, policy: MasksOf): MasksOf[] {
   const withCountOf = (mask: (count: number, i: number) => Uint8Array): MasksOf => {
     return async (batch) => {
       const taken = await policy(batch);
@@ -65,7 +65,7 @@ export function baselinesOf({ grid, seed, fixedOrder }: BaselineSource, policy: 
     };
   };
   return [
-    withCountOf((count) => maskOf(fixedOrder.slice(0, count), grid.patches)),
+    withCountOf((count) => fixedMasks[count]),
     withCountOf((count, i) => randomMask(grid, count, new Random(seed, "random patches", i))),
     withCountOf((count) => centrePatches(grid, count)),
     withCountOf((count) => fixedColumns(grid, count)),

@@ -1,10 +1,9 @@
 /**
  * What a policy must beat at the same mean number of patches: ways that need no policy. One mask for every image, and a
- * cascade: how many patches of that mask's order, decided once from how sure the classifier is without any.
+ * cascade: how many patches, as that mask has for each number, decided once from how sure the classifier is without any.
  *
  * Shapes: B batch, P patches, K classes.
  */
-import { maskOf } from "../method/grid.ts";
 import { softmax } from "../method/planes.ts";
 import { confidences } from "../method/rounds.ts";
 import { Random } from "../utils/random.ts";
@@ -21,14 +20,14 @@ export const sameMean = ", same mean";
 
 export class Rivals {
   readonly #run: EvaluatedRun;
-  readonly #order: readonly number[];
+  readonly #masks: readonly Uint8Array[];
   /** Of the images to choose on. */
   #stages: Promise<Stage[]> | undefined;
 
-  /** @param fixedOrder all patches: the first k are the best fixed mask of k patches */
-  constructor(run: EvaluatedRun, fixedOrder: readonly number[]) {
+  /** @param fixedMasks the best of each number of patches, none first, [P + 1] */
+  constructor(run: EvaluatedRun, fixedMasks: readonly Uint8Array[]) {
     this.#run = run;
-    this.#order = fixedOrder;
+    this.#masks = fixedMasks;
   }
 
   /** Their masks with this mean number of patches, in the order of {@link rivalNames}. */
@@ -42,7 +41,7 @@ export class Rivals {
   /** Between two whole numbers, some images get one patch more. */
   #fixed(patches: number): MasksOf {
     const fewest = Math.floor(patches);
-    return imageByImage((i) => this.#mask(fewest + (this.#chance("fixed mask", i) < patches - fewest ? 1 : 0)));
+    return imageByImage((i) => this.#masks[fewest + (this.#chance("fixed mask", i) < patches - fewest ? 1 : 0)]);
   }
 
   #cascade({ few, many, share }: MixedPlan): MasksOf {
@@ -54,7 +53,7 @@ export class Rivals {
       const first = { patches: 0, confidence, right: none };
       const [less, more] = [few, many].map((plan) => plan([first]));
       const stageOf = (i: number) => (this.#chance("cascade", i) < share ? more : less)[i - batch.first];
-      return imageByImage((i) => this.#mask(counts[stageOf(i)]))(batch);
+      return imageByImage((i) => this.#masks[counts[stageOf(i)]])(batch);
     };
   }
 
@@ -64,16 +63,12 @@ export class Rivals {
 
   async #scored(): Promise<Stage[]> {
     const counts = this.#counts();
-    const masks = counts.map((count) => this.#mask(count));
+    const masks = counts.map((count) => this.#masks[count]);
     const scores = await scoreMasks(choosingImages(this.#run), this.#run, masks, "cascade");
     return scores.map((score, n) => ({ patches: counts[n], ...score }));
   }
 
   #counts(): number[] {
-    return countsOf(atOnceShares, this.#order.length);
-  }
-
-  #mask(count: number): Uint8Array {
-    return maskOf(this.#order.slice(0, count), this.#order.length);
+    return countsOf(atOnceShares, this.#masks.length - 1);
   }
 }

@@ -13,7 +13,7 @@ import { fault } from "../errors.ts";
 import { evaluateMasks, forEachBatch, imageByImage } from "../evaluation/evaluate-masks.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../evaluation/evaluated-run.ts";
 import { exchanged, greedyOrder } from "../evaluation/fixed-mask.ts";
-import { labelWorth } from "../evaluation/fixed-order.ts";
+import { labelWorth } from "../evaluation/find-fixed-masks.ts";
 import { type Images, type MaskScores, scoreMasks } from "../evaluation/score-masks.ts";
 import {
   atBudget,

@@ -10,7 +10,7 @@ import { baselinesOf, decidedBy, masksBy } from "../../src/evaluation/masks.ts";
 import { Rivals } from "../../src/evaluation/rivals.ts";
 import { sweepChoices } from "../../src/evaluation/sweep.ts";
 import { asTested, type Choice } from "../../src/method/budget.ts";
-import { countPatches, maskBits } from "../../src/method/grid.ts";
+import { countPatches, maskBits, maskOf } from "../../src/method/grid.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { madeRun, patches, right, type Truth, wrong } from "./made-run.ts";
@@ -105,18 +105,19 @@ function imageOf({ label, hidden }: Truth): Uint8Array {
 }
 
 describe("what it must beat", () => {
-  const order = Array.from({ length: patches }, (_, k) => k);
+  /** The first patches. */
+  const fixedMasks = Array.from({ length: patches + 1 }, (_, count) => maskOf([...Array(count).keys()], patches));
 
   it("with as many patches of each image is right wherever it is", async () => {
-    const source = { grid: run.run.model.grid, seed: 1, fixedOrder: order };
+    const source = { grid: run.run.model.grid, seed: 1, fixedMasks };
     const all = await found(baselinesOf(source, masksBy(decidedBy(run.run, asTested, 1))));
     expect(all).toEqual(Array(5).fill({ accuracy: 1, patches: expect.closeTo(mean, 6) }));
   });
 
   it("is one mask of the same mean: of six patches, right for the half that needs at most four", async () => {
     const [fixed, between] = await found([
-      (await new Rivals(run, order).at(6))[0],
-      (await new Rivals(run, order).at(7.5))[0],
+      (await new Rivals(run, fixedMasks).at(6))[0],
+      (await new Rivals(run, fixedMasks).at(7.5))[0],
     ]);
     expect(fixed).toEqual({ accuracy: expect.closeTo(0.5, 1), patches: 6 });
     // Half of the images get eight, with which a quarter more is right.
@@ -125,7 +126,7 @@ describe("what it must beat", () => {
   });
 
   it("is a cascade: none for a quarter that seems sure, eight for the others, of which two thirds are right", async () => {
-    const [cascade] = await found([(await new Rivals(run, order).at(6))[1]]);
+    const [cascade] = await found([(await new Rivals(run, fixedMasks).at(6))[1]]);
     expect(cascade.patches).toBeCloseTo(6, 0);
     expect(cascade.accuracy).toBeCloseTo(0.75, 1);
   });

@@ -1,0 +1,62 @@
+/** The best fixed masks for a run's classifier, found on images that are not evaluated. */
+import { centrePatches, fixedColumns, fixedRows, maskOf } from "../method/grid.ts";
+import { Random } from "../utils/random.ts";
+import { choosingSplit } from "./calibrate.ts";
+import type { EvaluatedRun } from "./evaluated-run.ts";
+import { greedyOrder, type Worth } from "./fixed-mask.ts";
+import { type Images, scoreMasks } from "./score-masks.ts";
+
+const searchedImages = 512;
+/** All masks are tried on this share of the images, and this share of them, the best there, on the others too. */
+const halving = { images: 1 / 5, masks: 1 / 4 } as const;
+
+/**
+ * For each number of patches from none to all, the best mask of so many: of those that a greedy search adds one by one, and of
+ * those that anyone would guess, since a search among noisy values may begin with the wrong patch and never come back.
+ * @returns P + 1 masks [P]
+ * @throws Stopped when a signal asks for it
+ */
+export async function findFixedMasks(run: EvaluatedRun): Promise<Uint8Array[]> {
+  const { split } = choosingSplit(run);
+  const { grid } = run.run.model;
+  const all = new Random(run.seed, "fixed mask").shuffle(Uint32Array.from(split.labels.keys()));
+  const images = { split, indices: all.slice(0, searchedImages) };
+  const label = "best fixed mask";
+  const order = await greedyOrder(grid.patches, labelWorth(run, images, label));
+  const candidates = Array.from({ length: grid.patches + 1 }, (_, count) => [
+    maskOf(order.slice(0, count), grid.patches),
+    ...[centrePatches, fixedColumns, fixedRows].map((guess) => guess(grid, count)),
+  ]);
+  const means = await labelMeans(run, images, { masks: candidates.flat(), label });
+  return candidates.map((some, count) => {
+    const own = means.slice(count * some.length, (count + 1) * some.length);
+    return some[own.indexOf(Math.max(...own))];
+  });
+}
+
+/** The mean probability of the images' labels under each mask. */
+async function labelMeans(
+  run: EvaluatedRun,
+  images: Images,
+  { masks, label }: { masks: readonly Uint8Array[]; label: string },
+): Promise<number[]> {
+  const scores = await scoreMasks(images, run, masks, label);
+  return scores.map(({ label }) => label.reduce((sum, value) => sum + value, 0) / label.length);
+}
+
+/**
+ * By the label's mean probability, which changes with every image, where accuracy only counts. Of many masks, those that do
+ * badly on some of the images are not tried on the rest: they are worth nothing.
+ */
+export function labelWorth(run: EvaluatedRun, { split, indices }: Images, label: string): Worth {
+  const meanOn = (masks: readonly Uint8Array[], some: Uint32Array) =>
+    labelMeans(run, { split, indices: some }, { masks, label });
+  return async (masks) => {
+    if (masks.length === 1) return meanOn(masks, indices);
+    const early = await meanOn(masks, indices.slice(0, Math.ceil(halving.images * indices.length)));
+    const limit = early.toSorted((a, b) => b - a)[Math.ceil(halving.masks * masks.length) - 1];
+    const kept = masks.filter((_, n) => early[n] >= limit);
+    const late = new Map((await meanOn(kept, indices)).map((value, n) => [kept[n], value]));
+    return masks.map((mask) => late.get(mask) ?? 0);
+  };
+}
