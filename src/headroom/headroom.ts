@@ -12,8 +12,8 @@ import { checkClasses } from "../data/dataset-rules.ts";
 import { fault } from "../errors.ts";
 import { evaluateMasks, forEachBatch, imageByImage } from "../evaluation/evaluate-masks.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../evaluation/evaluated-run.ts";
-import { exchanged, greedyOrder } from "../evaluation/fixed-mask.ts";
 import { labelWorth } from "../evaluation/find-fixed-masks.ts";
+import { exchanged, greedyOrder } from "../evaluation/fixed-mask.ts";
 import { type Images, type MaskScores, scoreMasks } from "../evaluation/score-masks.ts";
 import {
   atBudget,
