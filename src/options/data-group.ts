@@ -9,25 +9,32 @@ export const maxImageBytes = whole(1)
   .optional()
   .describe("most bytes that decoding one image may take, and all under way together; 536870912 when absent");
 
-/** A text with commas between its numbers; a file may have a list of them. @param rule what is said of any other value */
-function numbersAs(form: RegExp, rule: string) {
-  const given = z.union([z.string(), z.array(z.number()).readonly()], rule);
+const number = z.number();
+
+/**
+ * A text with commas between its numbers; a file or a program may have a list of them.
+ * @param rule what is said of any other value
+ */
+function numbersAs<L extends z.ZodType<readonly number[], readonly number[]>>(list: L, form: RegExp, rule: string) {
+  const given = z.union([z.string(), list], rule);
   return given.transform(String).pipe(z.string().regex(form, rule));
 }
 
 /** "3,2,1" as three numbers. */
 export const bands = shownAs(
   "r,g,b",
-  numbersAs(/^[1-9]\d{0,2}(,[1-9]\d{0,2}){2}$/, bandsRule).transform((text): readonly [number, number, number] => {
-    const [red, green, blue] = text.split(",").map(Number);
-    return [red, green, blue];
-  }),
+  numbersAs(z.tuple([number, number, number]).readonly(), /^[1-9]\d{0,2}(,[1-9]\d{0,2}){2}$/, bandsRule).transform(
+    (text): readonly [number, number, number] => {
+      const [red, green, blue] = text.split(",").map(Number);
+      return [red, green, blue];
+    },
+  ),
 );
 
 /** "0,3000" as two numbers that differ. */
 export const scale = shownAs(
   "black,white",
-  numbersAs(/^-?\d+(\.\d+)?(e[-+]?\d+)?,-?\d+(\.\d+)?(e[-+]?\d+)?$/, scaleRule)
+  numbersAs(z.tuple([number, number]).readonly(), /^-?\d+(\.\d+)?(e[-+]?\d+)?,-?\d+(\.\d+)?(e[-+]?\d+)?$/, scaleRule)
     .transform((text): readonly [number, number] => {
       const [black, white] = text.split(",").map(Number);
       return [black, white];
