@@ -69,7 +69,14 @@ function scaleOf(
   asked: RenderingOptions["scale"],
   where: string,
 ): readonly [number, number] {
-  if (asked !== undefined) return asked;
+  if (asked !== undefined) {
+    // A scale that a run has from pictures of more bits would make one of bytes black, or nearly, without a word.
+    if (type === "uint8" && asked.some((value) => value < 0 || value > 255)) {
+      const rule = `must lie within 0 … 255 for ${where}, whose samples are bytes`;
+      throw fault("usage", { where: "--scale", rule, got: asked.join(","), next: "give --scale 0,255 for it" });
+    }
+    return asked;
+  }
   if (type === "uint8") return colours === photometric.whiteIsZero ? [255, 0] : [0, 255];
   throw fault("usage", {
     where: "--scale",

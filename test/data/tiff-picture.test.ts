@@ -151,6 +151,12 @@ describe("what does not fit is refused", () => {
       "--scale: must say which values of this TIFF are black and white, since its samples are not bytes, got none for uint16; give for example --scale 0,3000",
     ],
     [
+      "bytes by the scale of wider values, which would make them black",
+      row([[10, 20, 30]], rgb),
+      { scale: [0, 65_535] },
+      "--scale: must lie within 0 … 255 for this TIFF, whose samples are bytes, got 0,65535; give --scale 0,255 for it",
+    ],
+    [
       "a band that is not there",
       grey16,
       { bands: [1, 2, 4], scale: [0, 9] },
