@@ -1,5 +1,5 @@
 /** The best fixed masks for a run's classifier, found on images that are not evaluated. */
-import { centrePatches, fixedColumns, fixedRows, maskOf } from "../method/grid.ts";
+import { centrePatches, fixedColumns, fixedRows, type Grid, maskOf } from "../method/grid.ts";
 import { Random } from "../utils/random.ts";
 import { choosingSplit } from "./calibrate.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
@@ -21,17 +21,23 @@ export async function findFixedMasks(run: EvaluatedRun): Promise<Uint8Array[]> {
   const { grid } = run.run.model;
   const all = new Random(run.seed, "fixed mask").shuffle(Uint32Array.from(split.labels.keys()));
   const images = { split, indices: all.slice(0, searchedImages) };
-  const label = "best fixed mask";
-  const order = await greedyOrder(grid.patches, labelWorth(run, images, label));
-  const candidates = Array.from({ length: grid.patches + 1 }, (_, count) => [
-    maskOf(order.slice(0, count), grid.patches),
-    ...[centrePatches, fixedColumns, fixedRows].map((guess) => guess(grid, count)),
-  ]);
-  const means = await labelMeans(run, images, { masks: candidates.flat(), label });
-  return candidates.map((some, count) => {
-    const own = means.slice(count * some.length, (count + 1) * some.length);
-    return some[own.indexOf(Math.max(...own))];
-  });
+  const worth = labelWorth(run, images, "best fixed mask");
+  const { order, values } = await greedyOrder(grid.patches, worth);
+  const best = [maskOf([], grid.patches)];
+  for (const [n, value] of values.entries()) {
+    const found = maskOf(order.slice(0, n + 1), grid.patches);
+    best.push(n + 1 === grid.patches ? found : await better({ mask: found, value }, guessesOf(grid, n + 1), worth));
+  }
+  return best;
+}
+
+const guessesOf = (grid: Grid, count: number) => [centrePatches, fixedColumns, fixedRows].map((of) => of(grid, count));
+
+/** The best of some masks, if it is better than what was found. */
+async function better(found: { mask: Uint8Array; value: number }, others: readonly Uint8Array[], worth: Worth) {
+  const values = await worth(others);
+  const most = Math.max(...values);
+  return most > found.value ? others[values.indexOf(most)] : found.mask;
 }
 
 /** The mean probability of the images' labels under each mask. */

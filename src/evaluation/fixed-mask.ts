@@ -14,9 +14,11 @@ const mostExchanges = 2;
 /**
  * Patches in the order in which each adds most to those before it: the first k are a mask of k patches, and lie within
  * the first k + 1. Takes P + (P − 1) + … + 1 masks.
+ * @returns the order [P], and what the first, the first two, … all of them are worth [P]
  */
-export async function greedyOrder(patches: number, worth: Worth): Promise<number[]> {
+export async function greedyOrder(patches: number, worth: Worth): Promise<{ order: number[]; values: number[] }> {
   const order: number[] = [];
+  const values: number[] = [];
   while (order.length < patches) {
     const left = Array.from({ length: patches }, (_, k) => k).filter((k) => !order.includes(k));
     const best = await bestOf(
@@ -24,8 +26,9 @@ export async function greedyOrder(patches: number, worth: Worth): Promise<number
       worth,
     );
     order.push(left[best.at]);
+    values.push(best.value);
   }
-  return order;
+  return { order, values };
 }
 
 /** The mask with a taken patch exchanged for a dropped one, again and again, while that makes it better. */

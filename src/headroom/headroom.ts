@@ -252,7 +252,7 @@ class Measure {
   async #findFixedMasks(budgets: readonly number[]) {
     const images = firstOf(this.#choosing, most.searching);
     const worth = labelWorth(this.#run, images, "headroom: best fixed mask");
-    const order = await greedyOrder(this.#patches, worth);
+    const { order } = await greedyOrder(this.#patches, worth);
     const masks: Uint8Array[] = [];
     for (const budget of budgets) masks.push(await exchanged(maskOf(order.slice(0, budget), this.#patches), worth));
     const scores = await this.#scores(this.#judging, masks);
