@@ -1,8 +1,8 @@
 /**
  * How the pixels of a TIFF directory lie in tiles, or in strips, which are taken for tiles as wide as the image; and a tile's
- * bytes as samples. A tile unpacks to its declared size or is refused; that size is bounded. A colour table is applied here, so that its image is one of three bands to all others.
- * Source: TIFF 6.0, sections 3 (strips), 5 (colour tables), 13 (LZW), 14 (predictor), 15 (tiles); its Technical Notes 2 (JPEG) and 3
- * (floating-point predictor).
+ * bytes as samples. A tile unpacks to its declared size or is refused; that size is bounded. A colour table is applied here, so
+ * that its image is one of three bands to all others. Source: TIFF 6.0, sections 3 (strips), 5 (colour tables), 13 (LZW), 14
+ * (predictor), 15 (tiles); its Technical Notes 2 (JPEG) and 3 (floating-point predictor).
  */
 
 import zlib from "node:zlib";
