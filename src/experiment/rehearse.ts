@@ -7,7 +7,7 @@ import { PatchDropError } from "../errors.ts";
 import { toJson } from "../files/json.ts";
 import { parseOptions } from "../options/stage-options.ts";
 import { train } from "../training/train.ts";
-import { type Reporter, Stopped } from "../utils/reporter.ts";
+import { breathe, type Reporter } from "../utils/reporter.ts";
 import type { ExperimentStage } from "./experiment-file.ts";
 import { checkpointOptions } from "./experiment-schema.ts";
 import { isBegun } from "./stage-run.ts";
@@ -50,8 +50,7 @@ export async function rehearse(
     if (error instanceof PatchDropError && options.download) return "the data are to be fetched first";
     throw error;
   }
-  const signal = reporter.stopping();
-  if (signal !== undefined) throw new Stopped(signal);
+  await breathe(reporter);
   const config = readRunConfig(cv_dir);
   if (isBegun(options)) {
     const { pretrained } = { pretrained: undefined, ...options };

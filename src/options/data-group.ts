@@ -51,12 +51,6 @@ const renderingGroup = {
   scale: scale.optional().describe("of TIFF images with other values than bytes, which values become black and white"),
 };
 
-/** For an existing run, to override what it was trained with. */
-export const runRenderingGroup = {
-  bands: renderingGroup.bands.describe("which bands of TIFF images are red, green and blue; as in the run when absent"),
-  scale: renderingGroup.scale.describe("which values of TIFF images become black and white; as in the run when absent"),
-};
-
 export const dataGroup = {
   data_dir: folder("folder or archive of the data set; not needed with --dataset synthetic").optional(),
   dataset: z.enum(datasetNames).optional().describe("data set; recognized from --data_dir when absent"),
@@ -72,7 +66,8 @@ export const dataGroup = {
 /** For an existing run, to override what it was trained with. */
 export const runDataGroup = {
   ...dataGroup,
-  ...runRenderingGroup,
+  bands: renderingGroup.bands.describe("which bands of TIFF images are red, green and blue; as in the run when absent"),
+  scale: renderingGroup.scale.describe("which values of TIFF images become black and white; as in the run when absent"),
   skip_bad: whole(0)
     .optional()
     .describe("number of unreadable image files to leave out before giving up; the run's when absent"),
