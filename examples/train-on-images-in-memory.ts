@@ -28,6 +28,7 @@ const data = {
 
 // After an hour a training saves and returns, and the other calls throw `Stopped`.
 const reporter = stopOn(AbortSignal.timeout(3_600_000), consoleReporter());
+// A small network for pictures of 32 × 32 pixels, to be quick.
 const common = { model: "R8_Scenes", batch_size: 16, max_epochs: 3 };
 const whole = await train("classifier_training", { ...common, cv_dir: "runs/hr" }, { data, reporter });
 const policy = { ...common, cv_dir: "runs/policy", ckpt_hr_cl: whole.run, curriculum: false };

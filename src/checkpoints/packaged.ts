@@ -57,7 +57,7 @@ export function refuseToStoreBeside(path: string): void {
   if (!isPackaged(path)) return;
   throw fault("usage", {
     where: path,
-    rule: "is kept as it came: nothing is stored beside it",
+    rule: "comes with the program, so that nothing is stored beside it",
     next: `copy ${placeOf(path)} to a folder of yours, and give that`,
   });
 }

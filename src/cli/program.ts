@@ -1,5 +1,6 @@
 /** The program's subcommands. None of them loads what only its action needs. */
 import { Command } from "commander";
+import { didYouMean } from "../utils/closest.ts";
 import { version } from "../utils/version.ts";
 import { acquireCommand } from "./acquire-command.ts";
 import { withSubcommands } from "./arguments.ts";
@@ -41,8 +42,21 @@ export function patchdropProgram(flags: CommandFlags): Command {
   program.addCommand(completionServer(program), { hidden: true });
   for (const command of withSubcommands(program)) {
     command.exitOverride().helpOption("-h, --help", "print help").configureHelp(helpStyle);
+    command.configureOutput({ outputError: (text, write) => write(inOneLine(text, command)) });
   }
   return addExamples(program, examples);
+}
+
+/** Commander's error, with its suggestion in the same line; it makes none of the options that a command's help passes over. */
+function inOneLine(text: string, { options }: Command): string {
+  const [, unknown] = /unknown option '(--[^']+)'\s*$/.exec(text) ?? [];
+  const meant =
+    unknown &&
+    didYouMean(
+      unknown,
+      options.map(({ long }) => long ?? ""),
+    );
+  return `${[...text.trim().split("\n"), ...(meant ? [`(${meant})`] : [])].join(" ").replace("(Did", "(did")}\n`;
 }
 
 /** The commands in the order of use, as the help lists them. */

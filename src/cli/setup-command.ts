@@ -12,7 +12,7 @@ const about = [
   "",
   [
     "If a suitable PyTorch is already here (--torch, PATCHDROP_TORCH, the active Python, the cache), nothing is",
-    "downloaded. Otherwise pip fetches PyTorch's wheel (0.6 GB; 3 GB with --cuda), or, if there is no pip,",
+    "downloaded. Otherwise pip fetches PyTorch's wheel (0.5 GB; 3 GB with --cuda), or, if there is no pip,",
     "PyTorch's own archive is downloaded. A wheel that is known here by its checksum must have it. The cache is $PATCHDROP_CACHE, else the platform's own place (~/.cache/patchdrop).",
   ].join(" "),
 ].join("\n");

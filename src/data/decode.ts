@@ -107,7 +107,23 @@ async function openColours(path: string): Promise<OpenedPicture> {
   if (refused !== undefined) throw new Error(refused);
   const { width, height, format } = header;
   const bytes = bytesToDecode(header);
-  return { width, height, format, bytes, decode: () => decoded(image), close: async () => {} };
+  const decode = async () => {
+    if (format === "png" && header.depth === "ushort") await refuseDark(path, header.hasAlpha);
+    return decoded(image);
+  };
+  return { width, height, format, bytes, decode, close: async () => {} };
+}
+
+/** Colours of 16 bits end far above what a sensor of 12 bits or fewer counts, of which the high byte alone would be nearly black. */
+const darkest = 4096;
+
+/** @throws an Error: 16 bits whose values are no colours */
+async function refuseDark(path: string, hasAlpha: boolean): Promise<void> {
+  const { channels } = await sharp(path, { limitInputPixels: false, sequentialRead: true }).stats();
+  const largest = Math.max(...channels.slice(0, hasAlpha ? -1 : undefined).map(({ max }) => max));
+  if (largest === 0 || largest >= darkest) return;
+  const next = `store the measured values as TIFF, and give for example --scale 0,${largest}`;
+  throw new Error(`16 bits of which the largest value is ${largest}, nearly black as colours; ${next}`);
 }
 
 async function decoded(image: Sharp): Promise<Pixels> {

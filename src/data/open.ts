@@ -1,7 +1,7 @@
 /** Opens the data set that a command names, or the one in its folder. */
 
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { fault } from "../errors.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
@@ -168,5 +168,7 @@ export async function existing(dataDir: string | undefined, flag = "--data_dir")
   const found = await stat(dataDir).catch((error: NodeJS.ErrnoException) => error);
   if (!(found instanceof Error)) return dataDir;
   const got = found.code === "ENOENT" ? "no such folder" : found.message;
-  throw fault("input", { where: dataDir, rule: "must be a folder that can be read", got, next: `check ${flag}` });
+  // A run remembers the folder as it was given.
+  const next = isAbsolute(dataDir) ? `check ${flag}` : `check ${flag}: it is looked for in ${process.cwd()}`;
+  throw fault("input", { where: dataDir, rule: "must be a folder that can be read", got, next });
 }

@@ -51,7 +51,7 @@ export async function servePage(port: number, folder = pageFolder): Promise<Serv
 function filesByAddress(folder: string): Map<string, string> {
   const index = join(folder, "index.html");
   if (statSync(index, { throwIfNoEntry: false }) === undefined) {
-    const next = "build it in a clone of the repository: npm run demo:build";
+    const next = "in a clone of the repository, npm run demo builds and serves it";
     throw fault("input", { where: index, rule: "is missing: the page has not been built", next });
   }
   const names = readdirSync(folder, { recursive: true, encoding: "utf8" });

@@ -50,6 +50,8 @@ export interface SaveRequest extends CheckpointContents {
 export interface RunOptions {
   /** How many checkpoints stay, at least 2. `best` and `last` always stay. */
   readonly keep?: number;
+  /** Called with the checkpoint that a run would go on from, before anything of the run changes: throws what is wrong with it. */
+  readonly accept?: (checkpoint: Checkpoint) => void;
 }
 
 /** A run that continues: from `checkpoint`, or from its beginning where none was made. */
@@ -101,7 +103,7 @@ export class RunFolder {
    * Goes on with the run in `path`. Throws "locked" where another process holds it or where options or data differ (all
    * of them listed), "input" where there is no run or none of its checkpoints is whole, "system".
    */
-  static resume(path: string, config: RunConfig, { keep = 3 }: RunOptions = {}): ResumedRun {
+  static resume(path: string, config: RunConfig, { keep = 3, accept }: RunOptions = {}): ResumedRun {
     const saved = readRunConfig(path);
     return holding(path, (release) => {
       const notes = compareConfigs(path, saved, config);
@@ -110,6 +112,7 @@ export class RunFolder {
       removeTemporaries(path);
       removeTemporaries(join(path, checkpointsName));
       const checkpoint = newestWhole(path, notes);
+      if (checkpoint !== undefined) accept?.(checkpoint);
       notes.push(...cutLogs(path, checkpoint ?? { logs: {} }));
       writeConfig(path, now);
       return { run: new RunFolder(path, now, release, keep), checkpoint, notes };

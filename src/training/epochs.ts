@@ -5,6 +5,7 @@
 import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader } from "../data/loader.ts";
+import { fault } from "../errors.ts";
 import { evaluateMasks, everyPatch } from "../evaluation/evaluate-masks.ts";
 import { exampleSheet, type Sheet } from "../evaluation/example-sheet.ts";
 import { decidedBy, masksBy } from "../evaluation/masks.ts";
@@ -147,6 +148,18 @@ function stopwatch(before: number): () => number {
 }
 
 /** Brings the optimizer, and a price that is driven, to where the checkpoint has them. */
+/** @throws usage: more epochs are done than are asked for, which the run's options would then deny */
+export function refuseFewerEpochs(
+  { path, progress }: Checkpoint,
+  { max_epochs: got }: Pick<StageOptions, "max_epochs">,
+): void {
+  const { epoch, step } = progress as unknown as Progress;
+  const begun = step > 0 ? epoch + 1 : epoch;
+  if (begun <= got) return;
+  const rule = `must be at least ${begun}, since ${path} has come so far`;
+  throw fault("usage", { where: "--max_epochs", rule, got, next: "leave it out, or give more to go on" });
+}
+
 function startOf(checkpoint: Checkpoint | undefined, { optimizer, price }: Learning): Progress {
   if (checkpoint === undefined) return { epoch: 0, step: 0, seconds: 0 };
   optimizer.load(checkpoint.optimizer, `${checkpoint.path}: optimizer`);

@@ -1,4 +1,5 @@
 /** One stage from its options to its result: what it stands on, what it learns, and the loop around it. */
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { weightsByFold } from "../checkpoints/judge-weights.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
@@ -18,7 +19,7 @@ import { withModel } from "./choose-model.ts";
 import { withPolicy } from "./choose-policy.ts";
 import { withRendering } from "./choose-rendering.ts";
 import { classifierTraining } from "./classifier-training.ts";
-import { learnEpochs, type StageResult } from "./epochs.ts";
+import { learnEpochs, refuseFewerEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
 import type { Learning } from "./learning.ts";
 import { noteHeldOut } from "./note-held-out.ts";
@@ -61,7 +62,8 @@ export async function train<S extends StageName>(
   let [run, learning, failed]: [RunFolder?, Learning?, boolean?] = [];
   try {
     const config = configOf(stage, options, prepared);
-    const resumed = options.resume ? RunFolder.resume(options.cv_dir, config) : undefined;
+    const accept = (checkpoint: Checkpoint) => refuseFewerEpochs(checkpoint, options);
+    const resumed = options.resume ? RunFolder.resume(options.cv_dir, config, { accept }) : undefined;
     run = resumed?.run;
     for (const note of resumed?.notes ?? []) reporter.note(note);
     const setting = { ...prepared, checkpoint: resumed?.checkpoint };

@@ -93,7 +93,7 @@ it("keeps what comes with the program as it came", () => {
   const { kind, message } = refusal(() => refuseToStoreBeside("patchdrop:aid"));
   expect(kind).toBe("usage");
   expect(message).toBe(
-    `patchdrop:aid: is kept as it came: nothing is stored beside it; copy ${packagedFolder("aid")} to a folder of yours, and give that`,
+    `patchdrop:aid: comes with the program, so that nothing is stored beside it; copy ${packagedFolder("aid")} to a folder of yours, and give that`,
   );
 });
 

@@ -73,6 +73,21 @@ it.each(["grey", "RGB"])("of a PNG of 16 bits drops the low byte: %s", async (ki
   expect(await read(png)).toEqual(values.flatMap((value) => Array(3 / channels).fill(value >> 8)));
 });
 
+it.each([false, true])(
+  "of a PNG of 16 bits refuses a sensor's values, which would be nearly black; alpha: %s",
+  async (hasAlpha) => {
+    const ofLargest = async (largest: number) => {
+      const values = hasAlpha ? [0, 7, largest, 0xffff] : [0, 7, largest];
+      const raw = { width: 1, height: 1, channels: hasAlpha ? 4 : 3 } as const;
+      return read(await sharp(Uint16Array.from(values), { raw }).toColourspace("rgb16").png().toBuffer());
+    };
+    expect(await ofLargest(2999)).toBe(
+      "16 bits of which the largest value is 2999, nearly black as colours; store the measured values as TIFF, and give for example --scale 0,2999",
+    );
+    expect(await ofLargest(4096)).toEqual([0, 0, 16]);
+  },
+);
+
 const toBytes = "-ot Byte -scale BLACK WHITE 0 255";
 const toRgb = "-b RED -b GREEN -b BLUE -co PHOTOMETRIC=RGB";
 const notANumber = Number.NaN;

@@ -148,6 +148,8 @@ describe("openDataSplits", () => {
     const absent = await failure({ dataDir, dataset: "cifar10", imageSize: 32 });
     expect(absent.message).toBe(`${dataDir}: must be a folder that can be read, got no such folder; check --data_dir`);
     expect(absent.exitCode).toBe(3);
+    const relative = await failure({ dataDir: "nowhere", dataset: "cifar10", imageSize: 32 });
+    expect(relative.message).toContain(`no such folder; check --data_dir: it is looked for in ${process.cwd()}`);
     const none = await failure({ imageSize: 32 });
     expect(none.message).toContain(
       "--data_dir: must name the folder of the data set; give it, or use --dataset synthetic",

@@ -70,12 +70,17 @@ describe("usage", () => {
     [
       "a misspelt flag",
       ["pretrain", "--batch_sise", "8"],
-      ["unknown option '--batch_sise'", "(Did you mean --batch_size?)"],
+      ["unknown option '--batch_sise' (did you mean --batch_size?)"],
     ],
     [
       "a misspelt flag with hyphens",
       ["pretrain", "--bach-size", "8"],
-      ["unknown option '--bach-size'", "(Did you mean --batch_size?)"],
+      ["unknown option '--bach-size' (did you mean --batch_size?)"],
+    ],
+    [
+      "a misspelt flag of a stage in `run`",
+      ["run", "x.yaml", "--alpa", "1"],
+      ["unknown option '--alpa' (did you mean --alpha?)"],
     ],
     ["a flag without its value", ["pretrain", "--lr"], ["option '--lr <n>' argument missing"]],
     ["an argument too many", ["eval", "runs/hr"], [/^too many arguments for 'eval'\. Expected 0 arguments but got 1/]],
@@ -90,10 +95,10 @@ describe("usage", () => {
       (args): [string, string[], string[]] => [
         `a misspelt command in \`${args.join(" ")}\``,
         args,
-        ["unknown command 'pretrian'", "(Did you mean pretrain?)"],
+        ["unknown command 'pretrian' (did you mean pretrain?)"],
       ],
     ),
-    ["a misspelt subcommand's help", ["data", "fmwo", "--help"], ["unknown command 'fmwo'", "(Did you mean fmow?)"]],
+    ["a misspelt subcommand's help", ["data", "fmwo", "--help"], ["unknown command 'fmwo' (did you mean fmow?)"]],
     [
       "a seed and threads of quickstart as it does those of a stage",
       ["quickstart", "--seed", "-1", "--threads", "abc"],

@@ -2,7 +2,7 @@
  * The promise of a run folder: on one machine, on the CPU, with the same number of threads, a run that is cut
  * anywhere and resumed ends with the same bits as one that was not.
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -173,6 +173,23 @@ describe("two uncut runs", () => {
       expect(timelessMetrics(other)).not.toEqual(timelessMetrics(runFolder(name)));
     },
     3 * runTimeoutMs,
+  );
+
+  it(
+    "--resume with fewer epochs than are done is refused, and changes nothing",
+    async () => {
+      const run = runFolder("lr");
+      const before = [outcome(run), readFileSync(join(run, "config.json"), "utf8")];
+      const { code, stderr } = await start(argumentsOf("lr", run, "--resume", "--max_epochs", "1")).ended;
+      expect({ code, stderr }).toEqual({
+        code: 2,
+        stderr: expect.stringMatching(
+          /^error: --max_epochs: must be at least 3, since .+ has come so far, got 1; leave it out/,
+        ),
+      });
+      expect([outcome(run), readFileSync(join(run, "config.json"), "utf8")]).toEqual(before);
+    },
+    runTimeoutMs,
   );
 
   it(

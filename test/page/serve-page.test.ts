@@ -87,7 +87,7 @@ describe("servePage", () => {
     );
     const none = join(folder, "assets");
     expect(await refused(servePage(0, none))).toBe(
-      `input: ${join(none, "index.html")}: is missing: the page has not been built; build it in a clone of the repository: npm run demo:build`,
+      `input: ${join(none, "index.html")}: is missing: the page has not been built; in a clone of the repository, npm run demo builds and serves it`,
     );
   });
 });
