@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
+import { packagedNames } from "../../src/checkpoints/packaged.ts";
 import { understood, withSubcommands } from "../../src/cli/arguments.ts";
 import { commandFlags } from "../../src/cli/flags.ts";
 import { patchdropProgram } from "../../src/cli/program.ts";
@@ -61,9 +62,10 @@ function commandLines(text: string, indent: number): string[] {
 
 const docs = fileURLToPath(new URL("../../docs", import.meta.url));
 const pages = readdirSync(docs, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".md"));
+const cards = packagedNames.map((name) => `models/${name}/README.md`);
 const texts = [
   ...commands.map((command) => [`${nameOf(command)} --help`, helpOf(command, 80), 2] as const),
-  ...[...pages.map((name) => `docs/${name}`), "README.md"].map(
+  ...[...pages.map((name) => `docs/${name}`), ...cards, "README.md"].map(
     (name) => [name, readFileSync(`${docs}/../${name}`, "utf8"), 4] as const,
   ),
 ];
@@ -103,6 +105,7 @@ async function check(name: CommandName, given: Record<string, unknown>): Promise
 it("finds the command lines of help and pages", () => {
   expect(shown.filter(([place]) => place.startsWith("docs/")).length).toBeGreaterThan(35);
   expect(shown.filter(([place]) => place === "README.md").length).toBeGreaterThan(8);
+  expect(shown.filter(([place]) => place.startsWith("models/")).length).toBeGreaterThan(7);
   expect(shown.filter(([place]) => place.endsWith("--help")).length).toBeGreaterThan(40);
 });
 
