@@ -8,11 +8,14 @@ export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
   let stopping: StopSignal | undefined;
   const reporter = consoleReporter({ quiet });
   for (const signal of stopSignals) {
-    process.removeAllListeners(signal).on(signal, () => {
+    // In this order: a signal that arrives while nobody listens would be lost.
+    const former = process.listeners(signal);
+    process.on(signal, () => {
       if (stopping !== undefined) endBy(signal);
       stopping = signal;
       reporter.note(`${signal}: stopping after this step; press Ctrl-C again to stop at once`);
     });
+    for (const listener of former) process.removeListener(signal, listener);
   }
   return { ...reporter, stopping: () => stopping };
 }

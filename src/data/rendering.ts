@@ -58,7 +58,8 @@ function bandsOf({ samples, photometric: colours }: TileLayout, asked: Rendering
     const rule = `must be left out for ${where}, whose one band has a colour table: its colours are taken`;
     throw fault("usage", { where: "--bands", rule, got: asked.join(",") });
   }
-  if (asked.some((band) => band > samples)) {
+  // A program may give what the commands' schemas would refuse.
+  if (asked.some((band) => !Number.isInteger(band) || band < 1 || band > samples)) {
     throw fault("usage", { where: "--bands", rule: `must be from 1 to ${samples} for ${where}`, got: asked.join(",") });
   }
   return [asked[0] - 1, asked[1] - 1, asked[2] - 1] as const;
@@ -70,6 +71,9 @@ function scaleOf(
   where: string,
 ): readonly [number, number] {
   if (asked !== undefined) {
+    if (asked[0] === asked[1] || !asked.every(Number.isFinite)) {
+      throw fault("usage", { where: "--scale", rule: "must be two values that differ", got: asked.join(",") });
+    }
     // A scale that a run has from pictures of more bits would make one of bytes black, or nearly, without a word.
     if (type === "uint8" && asked.some((value) => value < 0 || value > 255)) {
       const rule = `must lie within 0 … 255 for ${where}, whose samples are bytes`;

@@ -326,7 +326,9 @@ export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promis
   else if (!coding.littleEndian) swapBytes(bytes, Type.BYTES_PER_ELEMENT);
   // A copy, which is aligned.
   const values = new Type(new Uint8Array(bytes).buffer);
-  if (coding.predictor === 2) addUp(values, tileWidth * bands, bands);
+  // Of floats it is the bits, taken as whole numbers, that differ: libtiff's way, which GDAL writes.
+  const stored = values instanceof Float32Array ? new Uint32Array(values.buffer) : values;
+  if (coding.predictor === 2) addUp(stored, tileWidth * bands, bands);
   return coloured(values, coding);
 }
 

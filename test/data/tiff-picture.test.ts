@@ -163,6 +163,18 @@ describe("what does not fit is refused", () => {
       "--bands: must be from 1 to 3 for this TIFF, got 1,2,4",
     ],
     [
+      "bands that are counted from 0, which a program can give",
+      grey16,
+      { bands: [0, 1, 2], scale: [0, 9] },
+      "--bands: must be from 1 to 3 for this TIFF, got 0,1,2",
+    ],
+    [
+      "a scale of one value",
+      grey16,
+      { bands: [1, 2, 3], scale: [5, 5] },
+      "--scale: must be two values that differ, got 5,5",
+    ],
+    [
       "a turned picture",
       row([[1]], blackIsZero, { fields: [[274, "short", [6]]] }),
       { bands: [1, 1, 1] },

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { decodeLzw } from "../../src/formats/lzw.ts";
@@ -145,6 +146,23 @@ it.each([
   expect(values).toEqual(Array.from({ length: 20 * 20 * 3 }, (_, at) => colours[at % 3](entry(at))));
   // libvips reads no planes in tiles.
   if (more.length === 0) expect(Buffer.compare(Buffer.from(values), await sharp(bytes).raw().toBuffer())).toBe(0);
+});
+
+it("differences of floats are those of their bits, as libtiff's horAcc32 adds them up", async () => {
+  const { layout } = await decode(plainTiff([{ ...plain, photometric: 1 }], 16));
+  const rows = [
+    [1.5, 2, 127, -0.25],
+    [0, 255, 3e38, 1e-40],
+  ].map((row) => Float32Array.from(row));
+  const differences = rows.flatMap((row) => {
+    const bits = new Uint32Array(row.buffer);
+    return [...bits].map((value, i) => (i === 0 ? value : value - bits[i - 1]) >>> 0);
+  });
+  const packed = deflateSync(new Uint8Array(Uint32Array.from(differences).buffer));
+  const sample = { name: "float32", from: Float32Array } as const;
+  const coding = { ...layout.coding, compression: "deflate", predictor: 2, littleEndian: true, sample };
+  const tile = { ...layout, tileWidth: 4, tileHeight: 2, samples: 1, separate: false, coding };
+  expect(await decodeTile(packed, tile)).toEqual(Float32Array.from(rows.flatMap((row) => [...row])));
 });
 
 it("a predictor belongs to compressed samples: without compression it is passed over, as libvips does", async () => {
