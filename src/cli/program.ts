@@ -47,16 +47,14 @@ export function patchdropProgram(flags: CommandFlags): Command {
   return addExamples(program, examples);
 }
 
-/** Commander's error, with its suggestion in the same line; it makes none of the options that a command's help passes over. */
+/** Commander's error in one line, also with a suggestion, of which it makes none for options that a command's help passes over. */
 function inOneLine(text: string, { options }: Command): string {
-  const [, unknown] = /unknown option '(--[^']+)'\s*$/.exec(text) ?? [];
-  const meant =
-    unknown &&
-    didYouMean(
-      unknown,
-      options.map(({ long }) => long ?? ""),
-    );
-  return `${[...text.trim().split("\n"), ...(meant ? [`(${meant})`] : [])].join(" ").replace("(Did", "(did")}\n`;
+  const error = text.trim().replaceAll("\n", " ").replace("(Did", "(did");
+  const [, unknown] = /unknown option '(--[^']+)'$/.exec(error) ?? [];
+  if (unknown === undefined) return `${error}\n`;
+  const flags = options.flatMap(({ long }) => long ?? []);
+  const meant = didYouMean(unknown, flags);
+  return meant === undefined ? `${error}\n` : `${error} (${meant})\n`;
 }
 
 /** The commands in the order of use, as the help lists them. */

@@ -147,7 +147,6 @@ function stopwatch(before: number): () => number {
   return () => before + (performance.now() - began) / 1000;
 }
 
-/** Brings the optimizer, and a price that is driven, to where the checkpoint has them. */
 /** @throws usage: more epochs are done than are asked for, which the run's options would then deny */
 export function refuseFewerEpochs(
   { path, progress }: Checkpoint,
@@ -160,6 +159,7 @@ export function refuseFewerEpochs(
   throw fault("usage", { where: "--max_epochs", rule, got, next: "leave it out, or give more to go on" });
 }
 
+/** Brings the optimizer, and a price that is driven, to where the checkpoint has them. */
 function startOf(checkpoint: Checkpoint | undefined, { optimizer, price }: Learning): Progress {
   if (checkpoint === undefined) return { epoch: 0, step: 0, seconds: 0 };
   optimizer.load(checkpoint.optimizer, `${checkpoint.path}: optimizer`);
