@@ -36,8 +36,11 @@ export function packagedFolder(name: PackagedName): string {
   return join(folder, name);
 }
 
-/** The path that a user means: of `patchdrop:NAME` where it lies. @throws input: a name that there is not */
+/** The path that a user means: of `patchdrop:NAME` where it lies. @throws input: a name that there is not; usage: no text */
 export function placeOf(path: string): string {
+  if (typeof path !== "string" || path === "") {
+    throw fault("usage", { where: "checkpoint", rule: "must be a path, or patchdrop:NAME", got: path || "nothing" });
+  }
   if (!isPackaged(path)) return path;
   const name = path.slice(scheme.length);
   const known = packagedNames.find((one) => one === name);

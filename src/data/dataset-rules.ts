@@ -162,8 +162,8 @@ export function checkClasses(
   const count = typeof known === "number" ? known : known.length;
   const next = "give the data that the run was trained on, or train a classifier on these";
   if (count !== classes.length) {
-    const got = typeof known === "number" ? `${count} classes` : counted(known);
-    throw fault("input", { where, rule: `must know the ${counted(classes)} of ${name}`, got, next });
+    const got = typeof known === "number" ? `${count} classes` : `${count}${difference(known, classes)}`;
+    throw fault("input", { where, rule: `must know the ${classes.length} classes of ${name}`, got, next });
   }
   if (typeof known === "number" || areNumbers(known) || areNumbers(classes)) return;
   // Accents may be spelled in two ways; class folders' are composed since 0.2.0.
@@ -177,10 +177,18 @@ export function checkClasses(
   });
 }
 
-/** "30 classes (Airport, BareLand, BaseballField, …)" */
-function counted(classes: readonly string[]): string {
-  const more = classes.length > mostNamed ? ", …" : "";
-  return `${classes.length} classes (${classes.slice(0, mostNamed).join(", ")}${more})`;
+/** ", without Airport and with airplane, automobile, bird, …" */
+function difference(known: readonly string[], classes: readonly string[]): string {
+  const parts = [some("without", classes, known), some("with", known, classes)].filter((part) => part !== undefined);
+  return parts.length === 0 ? "" : `, ${parts.join(" and ")}`;
+}
+
+/** The first of those names that are not among the others. */
+function some(word: string, names: readonly string[], others: readonly string[]): string | undefined {
+  const spelled = new Set(others.map((name) => name.normalize()));
+  const missing = names.filter((name) => !spelled.has(name.normalize()));
+  if (missing.length === 0) return undefined;
+  return `${word} ${missing.slice(0, mostNamed).join(", ")}${missing.length > mostNamed ? ", …" : ""}`;
 }
 
 /** Lists without names call their classes 0, 1, …; another reader of the same images may know their names. */

@@ -1,5 +1,5 @@
 /** One image file as a network gets it outside training. Many files go through decode-pool.ts, on threads of their own. */
-import { fault } from "../errors.ts";
+import { type Fault, fault } from "../errors.ts";
 import { decodePixels } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
 import type { RenderingOptions } from "./rendering.ts";
@@ -19,17 +19,30 @@ export interface ImageTarget {
  * @param target what the image is for; S is its size
  * @param maxImageBytes most bytes that decoding may take; 512 MiB when absent
  * @returns bytes [S, S, 3]
- * @throws input: not an image, cut off, too large, not bytes of RGB or grey and no rendering that fits
+ * @throws usage: a target that is none; input: not an image, cut off, too large, not bytes of RGB or grey and no rendering that fits
  */
-export async function readImage(
-  path: string,
-  { imageSize, transform, rendering }: ImageTarget,
-  maxImageBytes?: number,
-): Promise<Uint8Array> {
+export async function readImage(path: string, target: ImageTarget, maxImageBytes?: number): Promise<Uint8Array> {
+  const faults = targetFaults(target ?? {});
+  if (faults.length > 0) throw fault("usage", faults);
+  const { imageSize, transform, rendering } = target;
   const pixels = await decodePixels(path, new DecodeMemory(maxImageBytes), rendering).catch((error: Error) => {
     throw fault("input", { where: path, rule: "must be an image that can be read", got: error.message }, error);
   });
   const bytes = new Uint8Array(imageSize * imageSize * 3);
   transforms[transform](pixels, imageSize, bytes);
   return bytes;
+}
+
+/** A program's target may be anything, whatever its type promises. */
+function targetFaults({ imageSize, transform }: Partial<ImageTarget>): Fault[] {
+  const faults: Fault[] = [];
+  const next = "give an opened run's description";
+  if (imageSize === undefined || !Number.isSafeInteger(imageSize) || imageSize < 1) {
+    faults.push({ where: "readImage: imageSize", rule: "must be a whole number of at least 1", got: imageSize, next });
+  }
+  if (transform === undefined || !Object.hasOwn(transforms, transform)) {
+    const rule = `must be one of ${Object.keys(transforms).join(", ")}`;
+    faults.push({ where: "readImage: transform", rule, got: transform, next });
+  }
+  return faults;
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { bandsRule, scaleDiffers, scaleRule } from "../checkpoints/description.ts";
 import { datasetNames } from "../data/dataset-registry.ts";
+import { mostThreads } from "../utils/cpu.ts";
 import { folder, shownAs, whole } from "./option.ts";
 
 /** Of whatever decodes pictures. */
@@ -56,7 +57,7 @@ export const dataGroup = {
   dataset: z.enum(datasetNames).optional().describe("data set; recognized from --data_dir when absent"),
   download: z.boolean().default(false).describe("fetch the official CIFAR archive into --data_dir if it is not there"),
   skip_bad: whole(0).default(0).describe("number of unreadable image files to leave out before giving up"),
-  num_workers: whole(0)
+  num_workers: whole(0, mostThreads)
     .optional()
     .describe("number of threads that decode image files; as many as processors when absent"),
   max_image_bytes: maxImageBytes,

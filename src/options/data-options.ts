@@ -1,12 +1,13 @@
 /** The options of `patchdrop data`. */
 import { z } from "zod";
+import { mostThreads } from "../utils/cpu.ts";
 import { dataGroup } from "./data-group.ts";
 import { folder, whole } from "./option.ts";
 
 const { max_image_bytes, bands, scale } = dataGroup;
 
 /** As many as keep libuv's four threads busy. */
-const workers = whole(1).default(8);
+const workers = whole(1, mostThreads).default(8);
 
 export const fmowSchema = z.strictObject({
   input: folder("folder with train/, val/, test/ or seq/ as fMoW-rgb has them"),

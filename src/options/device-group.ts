@@ -1,5 +1,6 @@
 /** The options that say where and how is computed: device, precision, threads. */
 import { z } from "zod";
+import { mostThreads } from "../utils/cpu.ts";
 import { folder, shownAs, whole } from "./option.ts";
 
 const device = z.string().regex(/^(cpu|cuda(:\d+)?)$/, "must be cpu, cuda or cuda:N");
@@ -12,7 +13,7 @@ export const deviceGroup = {
     .describe(
       "arithmetic of the networks; auto takes bf16 where that is faster: on processors with AMX or AMD's AVX-512 bf16, and on GPUs from Ampere on",
     ),
-  threads: whole(1)
+  threads: whole(1, mostThreads)
     .optional()
     .describe("number of libtorch's threads; OMP_NUM_THREADS, or as many as processors, when absent"),
   torch: folder("folder of the PyTorch to use; searched for when absent (see patchdrop doctor)").optional(),

@@ -41,7 +41,7 @@ export const svgFile = (description: string) =>
 export const checkpoint = (description: string) => text("run", description);
 
 /** A whole number. */
-export const whole = (minimum: number) => z.number().int().min(minimum);
+export const whole = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) => z.number().int().min(minimum).max(maximum);
 
 /** Whole numbers that differ, with commas between them, `fewest` or more. @param rule what is said of any other text */
 export function distinctNumbers(placeholder: string, rule: string, { minimum = 0, fewest = 1 }) {

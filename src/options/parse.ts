@@ -34,7 +34,13 @@ export function faultsOf(error: z.ZodError, given: unknown, prefix: string, unkn
       }));
     }
     const found = at(given, issue.path);
-    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found === null ? "nothing" : found }];
+    return [
+      {
+        where: place === "" ? "options" : `${prefix}${place}`,
+        rule: ruleOf(issue, found),
+        got: found === null ? "nothing" : found,
+      },
+    ];
   });
 }
 

@@ -5,7 +5,8 @@
 import { z } from "zod";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { foldRule, mostFolds, parseFold } from "../data/folds.ts";
-import { type Fault, fault } from "../errors.ts";
+import { type Fault, fault, type PatchDropError } from "../errors.ts";
+import { didYouMean } from "../utils/closest.ts";
 import { defined } from "../utils/defined.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
@@ -159,9 +160,20 @@ export function parseOptions<S extends StageName>(
   given: Record<string, unknown>,
   prefix = "--",
 ): StageOptions<S> {
+  if (!stageNames.includes(stage)) throw unknownStage(stage);
   const named = defined(given);
   const all = given.resume === true ? { ...optionsOfRun(stage, given.cv_dir), ...named } : named;
   return together(parseWith(parsers[stage], all, stage, prefix), prefix);
+}
+
+function unknownStage(stage: unknown): PatchDropError {
+  const next = didYouMean(String(stage), stageNames);
+  return fault("usage", {
+    where: "stage",
+    rule: `must be one of ${stageNames.join(", ")}`,
+    got: stage ?? "nothing",
+    next,
+  });
 }
 
 /** Options of which one says when another may be given. */

@@ -38,6 +38,9 @@ function readCpuinfo(): string {
   }
 }
 
+/** More than any machine runs at once. A hundred thousand of libtorch's, or three thousand that decode, end the process. */
+export const mostThreads = 1024;
+
 /** Threads to compute with by default: OMP_NUM_THREADS, else as many as processors. */
 export function defaultThreads(env: NodeJS.ProcessEnv = process.env): number {
   const said = Number.parseInt(env.OMP_NUM_THREADS ?? "", 10);

@@ -2,6 +2,9 @@
 import { existsSync } from "node:fs";
 import { beforeAll, expect, it } from "vitest";
 import { acquireRun, evaluateRun, exportRun, train } from "../../src/api/calls.ts";
+import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
+import { MemoryDataset } from "../../src/data/memory-dataset.ts";
+import { readImage } from "../../src/data/read-image.ts";
 import { parseAcquireOptions } from "../../src/options/acquire-options.ts";
 import { parseEvalOptions } from "../../src/options/eval-options.ts";
 import { parseOptions } from "../../src/options/stage-options.ts";
@@ -43,6 +46,27 @@ it("refuses options that cannot be, all at once, before anything is opened", asy
   expect(faults.map(({ where }) => where)).toEqual(["--target_patches", "--seed"]);
   expect((await refusal(() => exportRun({ load: "nowhere", out: runs.at("none"), batch: 0 }))).kind).toBe("usage");
   expect((await refusal(() => train("pretrain", { ckpt_hr_cl: "nowhere", alpha: 2 }))).kind).toBe("usage");
+});
+
+it("refuses what only a program in JavaScript can get wrong, and names what there is", async () => {
+  const wrong = (call: () => unknown) => refusal(async () => call()).then(({ kind, message }) => `${kind}: ${message}`);
+  // @ts-expect-error a stage that there is not
+  const misspelt = () => train("finetun", {});
+  const stages = "classifier_training, pretrain, finetune, finetune2stream";
+  expect(await wrong(misspelt)).toBe(`usage: stage: must be one of ${stages}, got finetun; did you mean finetune?`);
+  // @ts-expect-error no options
+  expect(await wrong(() => evaluateRun())).toBe("usage: options: must be given; see `patchdrop eval --help`");
+  // @ts-expect-error no checkpoint
+  const unnamed = () => openCheckpoint();
+  expect(await wrong(unnamed)).toBe("usage: checkpoint: must be a path, or patchdrop:NAME, got nothing");
+  // @ts-expect-error no images
+  expect(await wrong(() => new MemoryDataset())).toMatch(
+    /^usage: MemoryDataset: must be given name, classes, .*, got undefined$/,
+  );
+  // @ts-expect-error no target
+  expect(await wrong(() => readImage("image.png"))).toMatch(
+    /^usage: readImage: imageSize: must be .*\nreadImage: transform: must be /,
+  );
 });
 
 it("takes bands and scale as numbers, as texts, and as they were parsed", async () => {

@@ -150,12 +150,14 @@ describe("checkClasses", () => {
     checkClasses(["fore\u0302t"], { name: "folders", classes: ["for\u00eat"] }, "--load");
   });
 
-  it("says how many there are, and some of them", () => {
-    const rule = "--load runs/hr: must know the 4 classes (Airport, BareLand, Beach, …) of AID";
+  it("says how many there are, and some of those that differ", () => {
+    const rule = "--load runs/hr: must know the 4 classes of AID";
     expect(refused(cifar)).toEqual({
       kind: "input",
-      lines: [`${rule}, got 2 classes (airplane, automobile); ${next}`],
+      lines: [`${rule}, got 2, without Airport, BareLand, Beach, … and with airplane, automobile; ${next}`],
     });
+    expect(refused(["Airport", "BareLand", "Bridge"]).lines).toEqual([`${rule}, got 3, without Beach; ${next}`]);
+    expect(refused([...aid.classes, "for\u00eat"]).lines).toEqual([`${rule}, got 5, with for\u00eat; ${next}`]);
     expect(refused(10).lines).toEqual([`${rule}, got 10 classes; ${next}`]);
   });
 

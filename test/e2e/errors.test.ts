@@ -461,7 +461,7 @@ describe("checkpoints", () => {
     "of another number of classes, in words",
     async () => {
       const ended = await patchdrop(["eval", "--load", hr(), "--data_dir", at("two-classes")]);
-      const rule = "must know the 2 classes (class0, class1) of two-classes, got 3 classes (class0, class1, class2)";
+      const rule = "must know the 2 classes of two-classes, got 3, with class2";
       const next = "give the data that the run was trained on, or train a classifier on these";
       expectError(ended, 3, `--load ${hr()}: ${rule}; ${next}`);
     },

@@ -23,6 +23,10 @@ const whole = (minimum: number): Values => ({
     ["x", "must be a number"],
   ],
 });
+const upTo = (maximum: number, { takes, refuses }: Values): Values => ({
+  takes: [...takes.filter((value) => Number(value) <= maximum), maximum],
+  refuses: [...refuses, [maximum + 1, `must be at most ${maximum}`]],
+});
 const from = (minimum: number): Values => ({
   takes: [minimum, minimum + 0.001, 1e9],
   refuses: [
@@ -101,7 +105,7 @@ const values: Readonly<Record<string, Values>> = {
   dataset: oneOf("synthetic", "cifar10", "cifar100", "cifar100_coarse", "csv", "folder"),
   download: onOff,
   skip_bad: whole(0),
-  num_workers: whole(0),
+  num_workers: upTo(1024, whole(0)),
   max_image_bytes: whole(1),
   budgets: {
     takes: [],
@@ -161,7 +165,7 @@ const values: Readonly<Record<string, Values>> = {
     refuses: ["gpu", "cpus", "acpu", "cuda:", "cuda:x", "cuda:1x", "cuda0"].map((name) => [name, notDevice] as const),
   },
   precision: oneOf("auto", "fp32", "bf16"),
-  threads: whole(1),
+  threads: upTo(1024, whole(1)),
   torch: text,
   // What the policy learns from.
   alpha: {
@@ -254,7 +258,7 @@ const values: Readonly<Record<string, Values>> = {
   // Folders of images.
   input: text,
   output: text,
-  workers: whole(1),
+  workers: upTo(1024, whole(1)),
   port: {
     takes: [0, 4173, 65_535],
     refuses: [
