@@ -51,16 +51,3 @@ export function placeOf(path: string): string {
     next: "see patchdrop models, or give a run folder or a checkpoint",
   });
 }
-
-/**
- * Keeps what comes with the program as it came, for everyone who uses it.
- * @throws usage: a checkpoint that comes with the program, beside which something is to be stored
- */
-export function refuseToStoreBeside(path: string): void {
-  if (!isPackaged(path)) return;
-  throw fault("usage", {
-    where: path,
-    rule: "comes with the program, so that nothing is stored beside it",
-    next: `copy ${placeOf(path)} to a folder of yours, and give that`,
-  });
-}

@@ -4,7 +4,7 @@
  */
 
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { refuseToStoreBeside } from "../checkpoints/packaged.ts";
+import { isPackaged } from "../checkpoints/packaged.ts";
 import { choiceFile, type Measured, writeChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { assertWritable } from "../files/atomic.ts";
@@ -76,15 +76,18 @@ async function prepared(evaluated: EvaluatedRun, options: EvalOptions) {
   const { grid } = run.model;
   const asked = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
   const target = targetOf(options);
-  if (target !== undefined) {
-    refuseToStoreBeside(options.load);
-    assertWritable(choiceFile(checkpoint.path));
-  }
+  if (target !== undefined && unstored(options) === undefined) assertWritable(choiceFile(checkpoint.path));
   const calibration = new Calibration(evaluated, options.budget);
   const fitted = target && (await calibration.towards(target));
   const choice = fitted?.choice ?? asked;
   const points = options.sweep ? await sweepChoices(choice, grid, (means) => calibration.thresholds(means)) : [];
   return { choice, fitted, points };
+}
+
+/** Why a calibrated choice is not kept with the checkpoint. */
+function unstored({ load, ckpt_hr_cl }: EvalOptions): string | undefined {
+  if (isPackaged(load)) return "what comes with the program stays as it came";
+  return ckpt_hr_cl === undefined ? undefined : "the classifier of --ckpt_hr_cl is not the checkpoint's";
 }
 
 function targetOf({ target_patches: patches, target_accuracy: accuracy }: EvalOptions): Target | undefined {
@@ -139,7 +142,7 @@ interface Chosen {
   readonly measured: Measured;
 }
 
-/** What is said of the choice, which is stored where it was calibrated for the checkpoint's own networks. */
+/** What is said of the choice, which is stored if nothing stands against it. */
 function evaluatedChoice(
   { checkpoint, data, seed }: EvaluatedRun,
   options: EvalOptions,
@@ -149,7 +152,8 @@ function evaluatedChoice(
   if (fitted === undefined || target === undefined) return suffixOf(choice) === "" ? undefined : { rule: choice };
   const { calibrated } = fitted;
   const said = { rule: choice, target, calibrated };
-  if (options.ckpt_hr_cl !== undefined) return said;
+  const reason = unstored(options);
+  if (reason !== undefined) return { ...said, unstored: reason };
   const about = { target, dataset: data.train.name, seed, calibrated, evaluated: measured };
   return { ...said, file: writeChoice(checkpoint.path, { ...fitted.choice, ...about }) };
 }

@@ -56,8 +56,9 @@ export interface EvaluatedChoice {
   target?: StoredChoice["target"] | undefined;
   /** What the threshold gave on the training images that it was calibrated on. */
   calibrated?: Measured | undefined;
-  /** Where the choice is stored; nowhere if it was calibrated with a classifier that is not the checkpoint's. */
+  /** Where the choice is stored, or why it is not: a classifier that is not the checkpoint's, weights that come with the program. */
   file?: string | undefined;
+  unstored?: string | undefined;
 }
 
 /** Accuracy against the number of patches, of the policy and of all baselines. */

@@ -32,6 +32,8 @@ export const foundRounds = whole(1).default(1);
 /** Of a classifier that learns on masks. */
 export const randomMasks = z.number().min(0).max(1).default(0);
 
+export const defaultPrice = 0.01;
+
 /** What the three policy stages take. */
 export const policyGroup = {
   alpha: z
@@ -51,7 +53,7 @@ export const policyGroup = {
     .describe("accepted so that the authors' command lines work; has no effect, as in their code"),
   estimator: oneOf("how the policy learns from rewards", estimators).default("self_critical"),
   reward: oneOf("what a mask earns", rewards).default("quadratic"),
-  price: z.number().min(0).default(0.01).describe("with --reward priced, what a patch costs"),
+  price: z.number().min(0).default(defaultPrice).describe("with --reward priced, what a patch costs"),
   target_patches: z
     .number()
     .positive()

@@ -14,6 +14,7 @@ import { modelGroup } from "./model-group.ts";
 import { byModel, checkpoint, checkpoints, defaultsFor, file, onByDefault, shownAs } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import {
+  defaultPrice,
   finetuningGroup,
   foundFill,
   foundPolicyHead,
@@ -193,9 +194,8 @@ interface Combined extends Pick<StageOptions, "patience" | "schedule"> {
  * @throws usage: those that do not, all at once; which they are can be said before there are data, models or checkpoints
  */
 function together<T extends Combined>(options: T, prefix = "--"): T {
-  const faults = [cutCycle(options), masksOfLow(options), ...valuesAlone(options), pricedTarget(options)].filter(
-    (one) => one !== undefined,
-  );
+  const found = [cutCycle, masksOfLow, unpaidPrice, pricedTarget].map((check) => check(options));
+  const faults = [...found.filter((one) => one !== undefined), ...valuesAlone(options)];
   if (faults.length === 0) return options;
   throw fault(
     "usage",
@@ -226,6 +226,13 @@ function valuesAlone({ estimator, rounds = 1, judges }: Combined): Fault[] {
   const many = { where: "rounds", rule: `must be 1 with --estimator ${estimator}`, got: rounds, next: next("rounds") };
   const judged = { where: "judges", rule: "needs --estimator values", got: `--estimator ${estimator}` };
   return [...(rounds > 1 ? [many] : []), ...(judges === undefined ? [] : [{ ...judged, next: next("judges") }])];
+}
+
+/** A price that nobody pays changes nothing; the default one stands in every run that was saved. */
+function unpaidPrice({ reward, price: got }: Combined): Fault | undefined {
+  if (reward === undefined || reward === "priced" || got === undefined || got === defaultPrice) return undefined;
+  const next = "give --reward priced, or leave --price out";
+  return { where: "price", rule: `has no effect with --reward ${reward}`, got, next };
 }
 
 /** A price that is driven must be one that is paid, and more than nothing to begin with: it changes by shares of itself. */

@@ -8,7 +8,6 @@ import {
   packagedLines,
   packagedNames,
   placeOf,
-  refuseToStoreBeside,
 } from "../../src/checkpoints/packaged.ts";
 import { readChoice } from "../../src/checkpoints/stored-choice.ts";
 import { finiteFloat32 } from "../../src/formats/safetensors.ts";
@@ -86,15 +85,6 @@ it("names those that there are when a name is none of them", () => {
 
 it("leaves other paths alone, and a folder of that name can be given by another path", () => {
   for (const path of ["runs/finetune", "cifar10", "./patchdrop:cifar10"]) expect(placeOf(path)).toBe(path);
-});
-
-it("keeps what comes with the program as it came", () => {
-  refuseToStoreBeside("runs/finetune");
-  const { kind, message } = refusal(() => refuseToStoreBeside("patchdrop:aid"));
-  expect(kind).toBe("usage");
-  expect(message).toBe(
-    `patchdrop:aid: comes with the program, so that nothing is stored beside it; copy ${packagedFolder("aid")} to a folder of yours, and give that`,
-  );
 });
 
 it("lists each with its accuracy and its card", () => {

@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseHTML } from "linkedom";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { StoredChoice } from "../../src/checkpoints/stored-choice.ts";
+import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
+import { packagedFolder } from "../../src/checkpoints/packaged.ts";
+import { choiceFile, type StoredChoice } from "../../src/checkpoints/stored-choice.ts";
 import type { RunEvaluation } from "../../src/evaluation/evaluation.ts";
 import type { Report } from "../../src/experiment/report-runs.ts";
 import { makeImageFolder } from "./images.ts";
@@ -135,6 +137,24 @@ describe.each(policies)("eval of %s", (name) => {
     const shown = Object.values(examples).flat();
     expect(new Set(shown).size).toBe(shown.length);
   });
+});
+
+it("a choice for weights that come with the program is said, and stored nowhere", {
+  timeout: runTimeoutMs,
+}, async () => {
+  const { classes: names } = openCheckpoint("patchdrop:cifar10").config.description!;
+  const before = readFileSync(choiceFile(packagedFolder("cifar10")));
+  await makeImageFolder(at("ten"), { classes: names.length, train: 2, test: 1 });
+  for (const split of ["train", "test"])
+    for (const [label, name] of names.entries()) renameSync(at("ten", split, `class${label}`), at("ten", split, name));
+  const given = ["--load", "patchdrop:cifar10", "--data_dir", at("ten"), ...machine];
+  const { stdout } = await succeed(["eval", ...given, "--target_patches", "4"]);
+  const [, threshold] = /not stored, since what comes .* as it came: --threshold (\S+) is the same choice/.exec(
+    stdout,
+  )!;
+  const policy = (text: string) => /^ *policy.*$/m.exec(text)?.[0];
+  expect(policy((await succeed(["eval", ...given, "--threshold", threshold])).stdout)).toBe(policy(stdout));
+  expect(readFileSync(choiceFile(packagedFolder("cifar10")))).toEqual(before);
 });
 
 describe("eval with a target", () => {

@@ -188,7 +188,7 @@ const values: Readonly<Record<string, Values>> = {
   "pretrain estimator": oneOf("self_critical", "leave_one_out", "values"),
   rounds: whole(1),
   reward: oneOf("quadratic", "linear", "priced"),
-  price: from(0),
+  price: { ...from(0), beside: { reward: "priced" } },
   policy_head: oneOf("mean", "map"),
   fill: oneOf("zero", "lr"),
   curriculum: onOff,
