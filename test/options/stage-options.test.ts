@@ -102,6 +102,7 @@ describe("options that do not go together", () => {
   const values = (flag: string) => `give --estimator values --reward priced, or leave --${flag} out`;
   const lowNext = "leave it out: the low resolution has no patches to drop";
   const cycle = "must be left out with --schedule onecycle, whose learning rate falls at the end";
+  const priceNext = "give --reward priced, or leave --price out";
   const cycleNext = "give --schedule constant, or fewer --max_epochs";
 
   it.each<[StageName, Record<string, unknown>, { where: string; rule: string; got: unknown; next: string }[]]>([
@@ -109,6 +110,11 @@ describe("options that do not go together", () => {
       "classifier_training",
       { stream_id: "LR", random_masks: 0.5 },
       [{ where: "random_masks", rule: "needs --stream_id HR", got: 0.5, next: lowNext }],
+    ],
+    [
+      "pretrain",
+      { price: 0.02 },
+      [{ where: "price", rule: "has no effect with --reward quadratic", got: 0.02, next: priceNext }],
     ],
     ["finetune", { patience: 3, schedule: "onecycle" }, [{ where: "patience", rule: cycle, got: 3, next: cycleNext }]],
     [
@@ -131,6 +137,8 @@ describe("options that do not go together", () => {
       { patience: 3 },
       { schedule: "onecycle" },
       { rounds: 1 },
+      { price: 0.01 },
+      { price: 0.02, reward: "priced" },
       { rounds: 4, estimator: "values" },
     ]) {
       expect(parseOptions("pretrain", { ...needed.pretrain, ...given })).toMatchObject(given);
