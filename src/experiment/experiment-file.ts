@@ -10,7 +10,17 @@
  */
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { type Document, isAlias, isCollection, isNode, LineCounter, parseDocument, visit, YAMLWarning } from "yaml";
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isNode,
+  isScalar,
+  LineCounter,
+  parseDocument,
+  visit,
+  YAMLWarning,
+} from "yaml";
 import { placeOf } from "../checkpoints/packaged.ts";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
@@ -243,20 +253,24 @@ function parseYaml(file: string): unknown {
     checkKeys(document, lines);
     return document.toJS({ maxAliasCount: 100 });
   } catch (cause) {
-    // What follows shows the place, over several lines.
-    const [got] = cause instanceof Error ? cause.message.split(/:?\n/) : [cause];
+    // What follows shows the place, over several lines; the advice is for programs that call the library.
+    const [said] = cause instanceof Error ? cause.message.split(/:?\n/) : [String(cause)];
+    const got = said.replace(/; please use YAML\.\S+/, "");
     const next = cause instanceof YAMLWarning ? "leave it out" : undefined;
     throw fault("usage", { where: file, rule: "must be YAML", got, next }, cause);
   }
 }
 
-/** @throws Error: a list or a mapping as a key, of which JavaScript would make a text */
+/** @throws Error: a list or a mapping as a key, of which JavaScript would make a text, or a key that objects have already */
 function checkKeys(document: Document, lines: LineCounter): void {
   visit(document, {
     Pair(_, { key }) {
-      if (!isCollection(isAlias(key) ? key.resolve(document) : key)) return;
+      const resolved = isAlias(key) ? key.resolve(document) : key;
+      const isProto = isScalar(resolved) && resolved.value === "__proto__";
+      if (!isProto && !isCollection(resolved)) return;
       const { line, col } = lines.linePos(isNode(key) ? (key.range?.[0] ?? 0) : 0);
-      throw new Error(`keys with values, or a list, as a key at line ${line}, column ${col}`);
+      const what = isProto ? "__proto__" : "keys with values, or a list,";
+      throw new Error(`${what} as a key at line ${line}, column ${col}`);
     },
   });
 }

@@ -15,7 +15,9 @@ export function parseWith<T>(schema: z.ZodType<T>, given: Record<string, unknown
   const known = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
   const nearest = ({ where, rule }: Fault) =>
     rule === unknown ? didYouMean(where.slice(prefix.length), known) : undefined;
-  const faults = faultsOf(result.error, given, prefix, unknown);
+  // A program in JavaScript may give none at all.
+  const named = given instanceof Object ? prefix : "options";
+  const faults = faultsOf(result.error, given, named, unknown);
   throw fault(
     "usage",
     faults.map((one) => ({ ...one, next: nearest(one) ?? help })),
@@ -34,13 +36,7 @@ export function faultsOf(error: z.ZodError, given: unknown, prefix: string, unkn
       }));
     }
     const found = at(given, issue.path);
-    return [
-      {
-        where: place === "" ? "options" : `${prefix}${place}`,
-        rule: ruleOf(issue, found),
-        got: found === null ? "nothing" : found,
-      },
-    ];
+    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found === null ? "nothing" : found }];
   });
 }
 
