@@ -22,7 +22,7 @@ import { classifierTraining } from "./classifier-training.ts";
 import { learnEpochs, refuseFewerEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
 import type { Learning } from "./learning.ts";
-import { noteHeldOut } from "./note-held-out.ts";
+import { noteStart } from "./note-start.ts";
 import { pretrain } from "./pretrain.ts";
 import { prepare, type Setting } from "./setting.ts";
 
@@ -57,7 +57,7 @@ export async function train<S extends StageName>(
   const chosen = withFill(await withModel(rendered, reporter, data), reporter);
   const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));
   // A run that goes on has said it.
-  if (!options.resume) noteHeldOut(options, reporter);
+  if (!options.resume) noteStart(options, reporter);
   const prepared = await prepare(options, reporter, data);
   let [run, learning, failed]: [RunFolder?, Learning?, boolean?] = [];
   try {

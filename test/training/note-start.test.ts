@@ -1,6 +1,6 @@
-/** A stage says where what it starts from held out other images than it does. */
+/** A stage says where what it starts from held out other images than it does, or has not trained to its end. */
 import { beforeAll, expect, it } from "vitest";
-import { type Given, listener, SmallRuns } from "./small-runs.ts";
+import { type Given, listener, memoryData, SmallRuns, stopAfter } from "./small-runs.ts";
 
 const runs = new SmallRuns();
 let data_dir: string;
@@ -32,4 +32,18 @@ it("what to give where the stage holds out fewer, and what is wrong where it hol
     `--ckpt_hr_cl ${runs.at("none")}: held out 0 of the training images, this stage 0.5: ` +
       "it has learned from images that are held out here",
   ]);
+});
+
+it("which run has not ended, and how it would", async () => {
+  await runs.train("classifier_training", "cut", { max_epochs: 2 }, { data: memoryData(), reporter: stopAfter(1) });
+  const { reporter, notes } = listener();
+  await runs.train(
+    "pretrain",
+    "early",
+    { ckpt_hr_cl: runs.at("cut"), max_epochs: 1 },
+    { data: memoryData(), reporter },
+  );
+  expect(notes[0]).toBe(
+    `--ckpt_hr_cl ${runs.at("cut")}: has trained 0 of its 2 epochs: patchdrop classifier_training --cv_dir ${runs.at("cut")} --resume trains the others`,
+  );
 });
