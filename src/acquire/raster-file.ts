@@ -5,9 +5,10 @@
 
 import { closeSync, fsyncSync, openSync, readSync, unlinkSync } from "node:fs";
 import { inOrder } from "../data/in-order.ts";
-import { systemFault, writeAll } from "../files/atomic.ts";
+import { systemFault } from "../files/atomic.ts";
 import { encodeHeader, encodeTile, type WrittenTiff } from "../formats/tiff-writer.ts";
 import { pacer } from "../utils/pacer.ts";
+import { writeAll } from "../utils/write-all.ts";
 import type { Size } from "./scene.ts";
 
 const channels = 3;

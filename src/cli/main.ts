@@ -3,9 +3,9 @@ import { understood } from "./arguments.ts";
 import { finish } from "./exit.ts";
 import { commandFlags } from "./flags.ts";
 import { patchdropProgram } from "./program.ts";
+import { keepStandardOutput } from "./standard-output.ts";
 
-// A reader that goes away (`| head`) ends the program quietly, as it does for any Unix tool.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 5));
+keepStandardOutput();
 // A terminal that was closed must not keep a run from saving.
 process.stderr.on("error", () => undefined);
 

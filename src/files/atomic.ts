@@ -20,12 +20,12 @@ import {
   statfsSync,
   statSync,
   symlinkSync,
-  writeSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fault, type PatchDropError } from "../errors.ts";
 import { makeMissing, nearestExisting } from "../utils/make-missing.ts";
 import { remedyFor } from "../utils/system-error.ts";
+import { writeAll } from "../utils/write-all.ts";
 import { hasEnded, ownerMark } from "./owner.ts";
 
 /**
@@ -168,11 +168,6 @@ function holdsFiles(folder: string): boolean {
   } catch {
     return true; // the failure itself says more
   }
-}
-
-/** Writes all of `bytes`: one call of the system may take only some of them. */
-export function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done);
 }
 
 /** Makes `path` by way of a temporary name, which is removed on failure. */

@@ -1,7 +1,8 @@
 /** A file that only grows: lines or records appended whole, cut back when an append fails or a run is resumed. */
 
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync } from "node:fs";
-import { systemFault, writeAll } from "./atomic.ts";
+import { writeAll } from "../utils/write-all.ts";
+import { systemFault } from "./atomic.ts";
 
 export class LogFile {
   readonly path: string;
