@@ -119,7 +119,7 @@ export class Parameters {
   /**
    * Takes all parameters and buffers from a state dict, whatever program wrote it: all weights come in here.
    * @throws kind "input" saying how many tensors are missing, unknown or of another shape, with `where` as its place;
-   * "notFinite" for NaN and infinity in a tensor
+   * "notFinite" for NaN and infinity in a tensor, and for variances below 0, with which everything is NaN
    */
   load(state: StateDict, where: string): void {
     const wrong = mismatches(this.declaration, state);
@@ -128,7 +128,9 @@ export class Parameters {
       throw fault("input", { where, rule, got: wrong, next: adviceFor(this.declaration, state) });
     }
     const read = ({ entry }: Slot, target: Float32Array) => {
-      const values = finiteFloat32(state.get(entry.name)!, `${where}: ${entry.name}`);
+      const place = `${where}: ${entry.name}`;
+      const values = finiteFloat32(state.get(entry.name)!, place);
+      if (entry.role === "runningVar") checkVariances(values, place);
       target.set(entry.role === "convWeight" ? toOHWI(values, entry.shape) : values);
     };
     this.flat.upload(fill(this.#learned, read));
@@ -145,6 +147,18 @@ export class Parameters {
     this.statistics.free();
     this.gradient?.free();
   }
+}
+
+function checkVariances(values: Float32Array, where: string): void {
+  const at = values.findIndex((value) => value < 0);
+  if (at === -1) return;
+  const got = `${values[at]} as element ${at} of ${values.length}`;
+  throw fault("notFinite", {
+    where,
+    rule: "variances must not be below 0",
+    got,
+    next: "use an earlier or another checkpoint",
+  });
 }
 
 /** The parts of a flat vector by name, convolution weights as [O, I, h, w]. */
