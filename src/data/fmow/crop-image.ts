@@ -51,13 +51,13 @@ export async function cropImage(
   folders: CropFolders,
 ): Promise<readonly Outcome[]> {
   if (image === undefined) return [{ skipped: "no image" }];
-  const boxes = await readAnnotation(annotation);
   const size = await openPicture(image, mostPixels)
     .then((opened) => opened.metadata())
     .catch(() => undefined);
   if (size === undefined) return [{ fault: notAnImage(image) }];
   const refused = reasonToRefuse(size);
   if (refused !== undefined) return [{ fault: { where: image, rule: "must be a picture", got: refused } }];
+  const boxes = await readAnnotation(annotation, size);
   const whole = { image, name, size, folders };
   const outcomes: Outcome[] = [];
   for (const [index, box] of boxes.entries()) {
@@ -70,13 +70,13 @@ export async function cropImage(
   return outcomes;
 }
 
-async function readAnnotation(file: string): Promise<readonly (Box | Fault)[]> {
+async function readAnnotation(file: string, whole: Size): Promise<readonly (Box | Fault)[]> {
   try {
     const { size } = await stat(file);
     if (size > largestAnnotation) {
       return [{ where: file, rule: `must have at most ${largestAnnotation} bytes`, got: size }];
     }
-    return readBoxes(await readFile(file, "utf8"), file);
+    return readBoxes(await readFile(file, "utf8"), file, whole);
   } catch (error) {
     return [{ where: file, rule: "must be readable", got: (error as Error).message }];
   }
