@@ -233,21 +233,26 @@ function toOIHW(values: Float32Array, [outputs, inputs, height, width]: readonly
   return result;
 }
 
-/** Where all that is missing is there behind a prefix which other names have not, the names are wrong, and not the model. */
+/** Where all that is missing is there under no name of the model's, behind a prefix which other names have not, the names are wrong, and not the model. */
 function adviceFor({ entries }: Declaration, state: StateDict): string {
   const missing = entries.flatMap(({ name }) => (state.has(name) ? [] : [name]));
-  const prefixed = missing.map((name) => [...state.keys()].find((other) => other.endsWith(`.${name}`)));
+  const unknown = unknownNames(entries, state);
+  const prefixed = missing.map((name) => unknown.find((other) => other.endsWith(`.${name}`)));
   const [first] = prefixed;
   if (first === undefined || prefixed.includes(undefined)) return "use a checkpoint of this model, or another --model";
   const prefix = first.slice(0, -missing[0].length);
   return `${missing.length} names begin with ${prefix} or another prefix that the others lack: save all without it`;
 }
 
+function unknownNames(entries: readonly Declared[], state: StateDict): string[] {
+  const expected = new Set(entries.map(({ name }) => name));
+  return [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
+}
+
 /** In words, the commonest first: a file of another program is most often wrong in one way throughout. */
 function mismatches({ entries }: Declaration, state: StateDict): string | undefined {
-  const expected = new Set(entries.map(({ name }) => name));
   const missing = entries.filter(({ name }) => !state.has(name)).map(({ name }) => name);
-  const unknown = [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
+  const unknown = unknownNames(entries, state);
   const misshapen = entries.flatMap(({ name, shape }) => {
     const found = state.get(name)?.shape ?? shape;
     return String(found) === String(shape) ? [] : [`${name} [${found}] instead of [${shape}]`];
