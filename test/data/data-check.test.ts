@@ -138,6 +138,14 @@ describe("patchdrop data check", () => {
     );
   });
 
+  it("prints a line each, whatever a file's name holds", async () => {
+    const name = "x\u202egpj.\u001b[31mexe\nerror: all fine.jpg";
+    const dataDir = await make({ "train/cat/1.jpg": image, "test/cat/1.jpg": image, [`test/cat/${name}`]: "" });
+    const [output] = await run("--data_dir", dataDir);
+    const shown = "x\\u202egpj.\\u001b[31mexe\\nerror: all fine.jpg";
+    expect(output).toBe(`${join(dataDir, "test/cat", shown)}: an empty file\n2 of 3 images can be read\n`);
+  });
+
   it("prints JSON, and ends with 0 where all is well", async () => {
     const dataDir = await make({ "train/cat/1.jpg": image, "test/cat/1.jpg": image });
     const [output, exitCode] = await run("--data_dir", dataDir, "--json");
