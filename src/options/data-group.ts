@@ -1,7 +1,8 @@
 /** The options that say where images come from. */
 import { z } from "zod";
-import { bandsRule, scaleDiffers, scaleRule } from "../checkpoints/description.ts";
+import { bandsRule, scaleRule } from "../checkpoints/description.ts";
 import { datasetNames } from "../data/dataset-registry.ts";
+import { scaleDiffers } from "../utils/scale-differs.ts";
 import { folder, shownAs, whole } from "./option.ts";
 
 /** Of whatever decodes pictures. */
