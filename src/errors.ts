@@ -107,9 +107,12 @@ function shown(value: unknown): string {
   return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }
 
-/** Control characters escaped: a file's name may hold them too. */
-function oneLine(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (character) => {
+/** What steers a terminal instead of being shown: control characters, and those that turn the direction of the text around. */
+export const steering = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+
+/** A text in one line that hides nothing: a file's name may hold what steers a terminal. */
+export function oneLine(text: string): string {
+  return text.replaceAll(steering, (character) => {
     return character === "\n" ? "\\n" : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fault, sentence, sentences, within } from "../src/errors.ts";
+import { fault, oneLine, sentence, sentences, within } from "../src/errors.ts";
 
 const inner = fault("system", {
   where: "https://example.org/resnet34.pth",
@@ -56,6 +56,10 @@ describe("an error within another", () => {
       "all: must open (run: must be whole (a: is missing; b: is missing; c: is missing; and 2 more))",
     );
   });
+});
+
+it("shows what would turn the direction of a line around", () => {
+  expect(oneLine("a\u202egpj.exe\u2066\u2069\u0007é→.")).toBe("a\\u202egpj.exe\\u2066\\u2069\\u0007é→.");
 });
 
 describe("what the command line prints of an error", () => {

@@ -4,16 +4,12 @@
  */
 import { z } from "zod";
 import { sidesOf } from "../method/grid.ts";
+import { scaleDiffers } from "../utils/scale-differs.ts";
 
 /** As the option `--bands` has it, too. */
 export const bandsRule = "must be three bands, counted from 1, such as 3,2,1";
 /** As the option `--scale` has it, too. */
 export const scaleRule = "must be the values of black and white, such as 0,3000";
-
-export const scaleDiffers = [
-  ([black, white]: readonly [number, number]) => black !== white,
-  "must be two values that differ, such as 0,3000",
-] as const;
 
 const side = z.int().positive();
 const band = z.int().min(1).max(999);

@@ -1,7 +1,7 @@
 /** `patchdrop data`: a folder divided into training and test images, crops from fMoW's large images, a check of a data set's files. */
 import { Command } from "commander";
 import type { CropCounts } from "../data/fmow/crop.ts";
-import { exitCodes } from "../errors.ts";
+import { exitCodes, oneLine } from "../errors.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { addExamples } from "./command-examples.ts";
 import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
@@ -110,8 +110,7 @@ function checkCommand(flags: CommandFlags): Command {
       const checked = await checkData({ dataDir, parallel: workers, maxImageBytes, rendering, onProgress });
       const { images, unreadable } = checked;
       const lines = [
-        ...unreadable.map(({ path, reason }) => `${path}: ${reason}`),
-        ...leftOutTexts(checked),
+        ...[...unreadable.map(({ path, reason }) => `${path}: ${reason}`), ...leftOutTexts(checked)].map(oneLine),
         `${images - unreadable.length} of ${images} images can be read`,
       ];
       process.stdout.write(`${json ? JSON.stringify(checked, null, 2) : lines.join("\n")}\n`);
@@ -121,5 +120,5 @@ function checkCommand(flags: CommandFlags): Command {
 }
 
 function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${oneLine(line)}\n`);
 }

@@ -46,10 +46,26 @@ export function reasonToRefuse(picture: Pictured, hasFlags = false): string | un
   return `${bands} of ${depths[depth] ?? depth} ${read}; ${next}`;
 }
 
-/** Why a picture's header is not read: as the decoder says it, but for more bands than it knows. */
-export function reasonOfHeader(message: string): string {
-  const isOfMany = message.includes("exceeds channel limit");
-  return isOfMany ? `more than 5 bands ${read}; give for example --bands 3,2,1 --scale 0,3000` : message;
+/** What the decoder's words mean, where they do not say what to do. */
+const meanings: readonly (readonly [words: RegExp, meaning: string])[] = [
+  [/exceeds channel limit/, `more than 5 bands ${read}; give for example --bands 3,2,1 --scale 0,3000`],
+  [
+    /samples out of range/,
+    `bands of more than 32 bits ${read}; convert it with \`gdal_translate -ot Byte -scale BLACK WHITE 0 255 IN.tif OUT.tif\``,
+  ],
+  [
+    /(\w+) compression support is not configured/,
+    "packed by $1, which is not read; pack it anew with `gdal_translate -co COMPRESS=DEFLATE IN.tif OUT.tif`",
+  ],
+];
+
+/** Why the decoder does not read a picture of a known format, with what to do. */
+export function reasonOfDecoder(message: string): string {
+  const [line] = message.split("\n", 1);
+  const [found] = meanings.filter(([words]) => words.test(message));
+  if (found !== undefined) return found[1].replace("$1", found[0].exec(message)?.[1] ?? "");
+  const words = line.replace(/^Input file has corrupt header:\s*/, "") || "its header";
+  return `cut or damaged (${words}); copy it again`;
 }
 
 /** The choices that a TIFF of known kind needs, by the rules of rendering.ts. */

@@ -50,8 +50,8 @@ export async function checkData(options: CheckDataOptions): Promise<CheckedData>
     if (reason !== undefined) failed.push(image);
     onProgress?.(++done, listed.length);
   }
-  const { passedOver, otherFolders } = files;
-  return { images: listed.length, unreadable: await withReasons(failed, decoding), passedOver, otherFolders };
+  const { passedOver, otherFolders, warnings } = files;
+  return { images: listed.length, unreadable: await withReasons(failed, decoding), passedOver, otherFolders, warnings };
 }
 
 /** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */

@@ -25,6 +25,8 @@ const fmowFolder = "fMoW";
 const listNames = ["train.csv", "test.csv"] as const;
 const validationList = "val.csv";
 const mostListed = 10;
+/** Number of classes that a warning names. */
+const mostNamed = 3;
 /** Bytes of a line: a path has at most 4096 on Linux. */
 const longestLine = 1 << 16;
 /** Number of files whose size and time are looked up at the same time. */
@@ -61,7 +63,38 @@ export async function listCsv(dataDir: string, { allowOutside = false }: CsvList
   const classes = named ?? countedClasses(folder, splitsOf(splits).flat());
   const images = await mapSplits(splits, findImages);
   refuseContradictions(splitsOf(splits).flat(), splitsOf(images).flat());
-  return { classes, ...images };
+  const warnings = [...unlearnable(lists.train, images.train, classes), ...sharedImages(lists, images)];
+  return { classes, warnings: warnings.length === 0 ? undefined : warnings, ...images };
+}
+
+/** Said where training images lack a class. */
+function unlearnable(list: string, images: readonly ListedImage[], classes: readonly string[]): readonly string[] {
+  const labels = new Set(images.map(({ label }) => label));
+  const lacking = classes.filter((_, label) => !labels.has(label));
+  if (lacking.length === 0) return [];
+  const named = [...lacking.slice(0, mostNamed), ...(lacking.length > mostNamed ? ["…"] : [])].join(", ");
+  return [`warning: ${list} has no image of ${lacking.length} of the ${classes.length} classes: ${named}`];
+}
+
+/**
+ * Said where two lists name the same image: what is chosen or tested by it was learned from.
+ * @throws input: all test images are training images
+ */
+function sharedImages(lists: DataSplits<string>, images: DataSplits<readonly ListedImage[]>): readonly string[] {
+  const files = splitsOf(lists);
+  const paths = splitsOf(images).map((split) => new Set(split.map(({ path }) => path)));
+  const shared = (a: number, b: number) => [...paths[b]].filter((path) => paths[a].has(path)).length;
+  const [train, test] = files;
+  if (shared(0, 1) === paths[1].size) {
+    const next = "list images that were held out: `patchdrop data split` divides a folder of class folders";
+    throw fault("input", { where: test, rule: `must list images that ${train} does not, but all are in both`, next });
+  }
+  const pairs = files.flatMap((_, b) => files.slice(0, b).map((_, a) => [a, b] as const));
+  return pairs.flatMap(([a, b]) => {
+    const count = shared(a, b);
+    const of = `${count} of the ${paths[b].size} images of ${files[b]}`;
+    return count === 0 ? [] : [`warning: ${of} stand in ${basename(files[a])} too`];
+  });
 }
 
 /**
@@ -113,9 +146,18 @@ async function namedClasses(folder: string): Promise<readonly string[] | undefin
     .trim()
     .split(/\r?\n/);
   const empty = names.findIndex((name) => name.trim() === "");
+  if (empty !== -1) throw fault("input", { where: `${file}:${empty + 1}`, rule: "must name a class" });
   // As the names of class folders (image-list.ts).
-  if (empty === -1) return names.map((name) => name.trim().normalize("NFC"));
-  throw fault("input", { where: `${file}:${empty + 1}`, rule: "must name a class" });
+  const classes = names.map((name) => name.trim().normalize("NFC"));
+  const twin = classes.findIndex((name, i) => classes.indexOf(name) !== i);
+  if (twin === -1) return classes;
+  const rule = `must name another class than line ${classes.indexOf(classes[twin]) + 1}`;
+  throw fault("input", {
+    where: `${file}:${twin + 1}`,
+    rule,
+    got: classes[twin],
+    next: "give each label its own name",
+  });
 }
 
 /** A line of a list: the image is the first of the places at which there is a file. */
@@ -247,8 +289,17 @@ async function* parseCsv(
   }
 }
 
+/** What other programs put in the place of commas. */
+const separators: Readonly<Record<string, string>> = { ";": "semicolons", "\t": "tabs" };
+
 /** From the names in a header; without one, the label comes first. */
 function findColumns(first: readonly string[], where: string): Columns {
+  const [only] = first;
+  const separator = first.length === 1 ? Object.keys(separators).find((one) => only.includes(one)) : undefined;
+  if (separator !== undefined) {
+    const rule = "must have its columns separated by commas";
+    throw fault("input", { where, rule, got: separators[separator], next: "save the list with commas" });
+  }
   const names = columnNames(first);
   if (!hasNames(names)) return { label: 0, location: 1, count: 2 };
   const [label, location] = [names.indexOf("label"), names.indexOf("location")];

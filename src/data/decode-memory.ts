@@ -42,9 +42,10 @@ function beforeKept({ format, channels, depth, isProgressive, chromaSubsampling 
     const planes = chromaSubsampling === "4:2:0" ? 1.5 : channels;
     return isProgressive ? coefficientBytes * planes : 0;
   }
-  if (format === "png" && !isProgressive) return 0;
   const whole = channels * (depthBytes[depth] ?? 4);
-  return format === "png" || format === "tiff" ? whole : whole + codecBytes;
+  // Of 16 bits all are decoded, before the upper 8 are kept.
+  if (format === "png") return (isProgressive ? whole : 0) + (depth === "ushort" ? 2 * keptBytes : 0);
+  return format === "tiff" ? whole : whole + codecBytes;
 }
 
 /**

@@ -4,17 +4,13 @@
  * (byte-pictures.ts), unless the user has said what its values mean (tiff-picture.ts). Resizing is our own (resize.ts).
  */
 
-import { stat } from "node:fs/promises";
-import sharp, { type Sharp } from "sharp";
-import { reasonOfHeader, reasonToRefuse } from "./byte-pictures.ts";
+import type { Sharp } from "sharp";
+import { reasonOfDecoder, reasonToRefuse } from "./byte-pictures.ts";
 import { bytesToDecode, DecodeMemory } from "./decode-memory.ts";
+import { openPicture } from "./open-picture.ts";
 import { isChosen, type RenderingOptions } from "./rendering.ts";
 import { type Pixels, resizeAndCrop } from "./resize.ts";
 import { type OpenedPicture, openTiff } from "./tiff-picture.ts";
-
-// Several images are decoded at the same time, each once: more threads for each, and a cache, would only cost.
-sharp.concurrency(1);
-sharp.cache(false);
 
 /** Pixels, and the share of the memory that they hold. */
 export interface HeldPixels {
@@ -34,10 +30,6 @@ export async function holdPixels(
   rendering: RenderingOptions = {},
 ): Promise<HeldPixels> {
   try {
-    // A pipe may never end, and a device never does. What is not there, sharp says better.
-    const found = await stat(path).catch(() => undefined);
-    if (found?.isFile() === false) throw new Error("not a file, but a folder, a pipe or a device");
-    if (found?.size === 0) throw new Error("an empty file");
     const picture = isChosen(rendering) ? await openTiff(path, rendering) : await openColours(path);
     try {
       return await held(picture, memory);
@@ -99,40 +91,47 @@ function assertTaken({ width, height, format, bytes }: OpenedPicture, { maxImage
 
 async function openColours(path: string): Promise<OpenedPicture> {
   // Bytes are limited, not pixels.
-  const image = sharp(path, { limitInputPixels: false, failOn: "error", sequentialRead: true });
-  const header = await image.metadata().catch((error: Error) => {
-    throw new Error(reasonOfHeader(error.message), { cause: error });
-  });
+  const image = await openPicture(path, false);
+  const header = await image.metadata().catch(explained);
   const refused = reasonToRefuse(header, true);
   if (refused !== undefined) throw new Error(refused);
   const { width, height, format } = header;
   const bytes = bytesToDecode(header);
-  const decode = async () => {
-    if (format === "png" && header.depth === "ushort") await refuseDark(path, header.hasAlpha);
-    return decoded(image);
-  };
+  const isFine = format === "png" && header.depth === "ushort";
+  const decode = () => (isFine ? decodedFine(image) : decoded(image, "uchar"));
   return { width, height, format, bytes, decode, close: async () => {} };
+}
+
+function explained(error: Error): never {
+  throw new Error(reasonOfDecoder(error.message), { cause: error });
+}
+
+async function decoded(image: Sharp, depth: "uchar" | "ushort"): Promise<Pixels> {
+  const { data, info } = await image
+    .autoOrient()
+    .toColourspace(depth === "uchar" ? "srgb" : "rgb16")
+    .removeAlpha()
+    .raw({ depth })
+    .toBuffer({ resolveWithObject: true })
+    .catch(explained);
+  if (info.channels !== 3) throw new Error(`${info.channels} channels instead of 3`);
+  return { bytes: data, width: info.width, height: info.height };
 }
 
 /** Colours of 16 bits end far above what a sensor of 12 bits or fewer counts, of which the high byte alone would be nearly black. */
 const darkest = 4096;
 
-/** @throws an Error: 16 bits whose values are no colours */
-async function refuseDark(path: string, hasAlpha: boolean): Promise<void> {
-  const { channels } = await sharp(path, { limitInputPixels: false, sequentialRead: true }).stats();
-  const largest = Math.max(...channels.slice(0, hasAlpha ? -1 : undefined).map(({ max }) => max));
-  if (largest === 0 || largest >= darkest) return;
+/** The high bytes of colours of 16 bits. @throws an Error: values that are no colours */
+async function decodedFine(image: Sharp): Promise<Pixels> {
+  const { bytes: whole, ...size } = await decoded(image, "ushort");
+  const values = new Uint16Array(whole.buffer, whole.byteOffset, whole.length / 2);
+  const bytes = new Uint8Array(values.length);
+  let largest = 0;
+  for (let at = 0; at < values.length; at++) {
+    bytes[at] = values[at] >> 8;
+    if (values[at] > largest) largest = values[at];
+  }
+  if (largest === 0 || largest >= darkest) return { bytes, ...size };
   const next = `store the measured values as TIFF, and give for example --scale 0,${largest}`;
   throw new Error(`16 bits of which the largest value is ${largest}, nearly black as colours; ${next}`);
-}
-
-async function decoded(image: Sharp): Promise<Pixels> {
-  const { data, info } = await image
-    .autoOrient()
-    .toColourspace("srgb")
-    .removeAlpha()
-    .raw({ depth: "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  if (info.channels !== 3) throw new Error(`${info.channels} channels instead of 3`);
-  return { bytes: data, width: info.width, height: info.height };
 }

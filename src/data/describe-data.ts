@@ -1,10 +1,10 @@
 /** What can be said about a data set before it is opened: enough to choose a model for it. Only image headers are read. */
 
-import sharp from "sharp";
 import { fault } from "../errors.ts";
 import type { DatasetName } from "./dataset-registry.ts";
 import type { FileList } from "./file-list.ts";
 import { type DataFlags, existing, namedOrFound } from "./open.ts";
+import { openPicture } from "./open-picture.ts";
 import { isChosen, type RenderingOptions } from "./rendering.ts";
 import type { Size } from "./resize.ts";
 import { openTiff } from "./tiff-picture.ts";
@@ -53,11 +53,12 @@ async function typicalSize(files: FileList, dataDir: string, rendering: Renderin
 /** From the header, turned as EXIF says; undefined where it can't be read. */
 async function sizeOf(path: string, rendering: RenderingOptions): Promise<Size | undefined> {
   if (isChosen(rendering)) return sizeOfTiff(path, rendering).catch(() => undefined);
-  const read = sharp(path).metadata();
-  return read.then(
-    ({ autoOrient: { width, height } }) => ({ width, height }),
-    () => undefined,
-  );
+  return openPicture(path, false)
+    .then((image) => image.metadata())
+    .then(
+      ({ autoOrient: { width, height } }) => ({ width, height }),
+      () => undefined,
+    );
 }
 
 async function sizeOfTiff(path: string, rendering: RenderingOptions): Promise<Size> {

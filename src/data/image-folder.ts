@@ -15,6 +15,7 @@ import { FileList } from "./file-list.ts";
 import {
   type ImageList,
   isImageFolder,
+  type LeftOut,
   type ListedFiles,
   type ListedImage,
   leftOutTexts,
@@ -32,7 +33,7 @@ export interface ImageFolderOptions extends DecodeListOptions {
   transform?: TransformName;
   /** Told about each unreadable file that is left out: at once, or when it is first met. */
   onSkip?: (file: SkippedFile) => void;
-  /** Told in words what lies in the folder and is not read: what is no image by its name, other folders. */
+  /** Told in words what lies in the folder and is not read (what is no image by its name, other folders), and warnings. */
   onPassedOver?: (text: string) => void;
   /** Most bytes that the decoded images may take in memory. */
   memoryLimit?: number;
@@ -43,7 +44,7 @@ const defaultMemoryLimit = 256 * 2 ** 20;
 /** @throws input: folders that are not as {@link listFiles} takes them; unreadable files, see {@link openListed} */
 export async function openImageFolder(options: ImageFolderOptions): Promise<DataSplits> {
   const files = await listFiles(options.dataDir);
-  for (const text of leftOutTexts(files)) options.onPassedOver?.(`${options.dataDir}: ${text}`);
+  sayLeftOut(files, options);
   if (fitsMemory(files, options)) return keep(await lookAt(files), options);
   return stream(files, options);
 }
@@ -53,12 +54,17 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
  * @throws input: more than `skipBad` unreadable files; the data set's `read` throws it where the images are not kept
  */
 export async function openListed(list: ImageList, options: ImageFolderOptions): Promise<DataSplits> {
+  sayLeftOut(list, options);
   if (fitsMemory(list, options)) return keep(list, options);
   return stream(await pack(list, options.dataDir), options);
 }
 
+function sayLeftOut(found: LeftOut, { dataDir, onPassedOver }: ImageFolderOptions): void {
+  for (const text of leftOutTexts(found)) onPassedOver?.(`${dataDir}: ${text}`);
+}
+
 /** The list by name alone, relative to `dataDir`. */
-export async function pack({ classes, ...splits }: ImageList, dataDir: string): Promise<ListedFiles> {
+export async function pack({ classes, warnings, ...splits }: ImageList, dataDir: string): Promise<ListedFiles> {
   const packed = (images: readonly ListedImage[]): FileList => {
     const names = images.map(({ path }) => relative(dataDir, path));
     return FileList.of(
@@ -67,7 +73,7 @@ export async function pack({ classes, ...splits }: ImageList, dataDir: string): 
       Int32Array.from(images, ({ label }) => label),
     );
   };
-  return { classes, ...(await mapSplits(splits, packed)) };
+  return { classes, warnings, ...(await mapSplits(splits, packed)) };
 }
 
 function fitsMemory(

@@ -19,12 +19,14 @@ export interface ListedImage {
   readonly modifiedMs: number | undefined;
 }
 
-/** What lies in a data folder and is not read. */
+/** What lies in a data folder and is not read, and what else its user should know of it. */
 export interface LeftOut {
   /** Of class folders, where there is something; lists say which images are meant. */
   readonly passedOver?: PassedOver | undefined;
   /** Names of folders beside the splits; undefined where there are none. */
   readonly otherFolders?: readonly string[] | undefined;
+  /** What may be meant so and may be a mistake, a line each. */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 export interface ImageList extends DataSplits<readonly ListedImage[]>, LeftOut {
@@ -58,6 +60,8 @@ export interface UndividedFiles {
 /** Number of files or folders that are looked at at the same time. */
 const parallel = 64;
 const splitNames = ["train", "test", "val"] as const;
+/** As csv-list.ts reads them. */
+const listNames = splitNames.map((name) => `${name}.csv`);
 /** What others call "val". */
 const namesOfVal = ["valid", "validation"];
 /** Number of folders that are named where some are passed over. */
@@ -95,15 +99,23 @@ export async function listFiles(dataDir: string): Promise<ListedFiles> {
   });
   if (faults.length > 0) throw fault("input", faults);
   const counts = passedOver.size === 0 ? undefined : Object.fromEntries(passedOver);
-  return { classes, passedOver: counts, otherFolders: await foldersBeside(dataDir), ...splits };
+  const { folders, others } = await besideSplits(dataDir);
+  return { classes, passedOver: counts, otherFolders: folders, warnings: strayLists(others), ...splits };
+}
+
+/** Lists that are not read, since one of the two that there must be is not there. */
+function strayLists(files: readonly string[]): readonly string[] | undefined {
+  const found = files.filter((name) => listNames.includes(name)).sort();
+  if (found.length === 0 || (found.includes("train.csv") && found.includes("test.csv"))) return undefined;
+  return [`warning: passed over: ${found.join(", ")}; lists are read where train.csv and test.csv are both there`];
 }
 
 const besideClasses = " beside the class folders";
 
-/** A line each: what was passed over among the images, "passed over: 12 .bmp, 1 .txt; …", and beside the splits. */
-export function leftOutTexts({ passedOver = {}, otherFolders = [] }: LeftOut): string[] {
+/** A line each: what was passed over among the images, "passed over: 12 .bmp, 1 .txt; …", and beside the splits; warnings. */
+export function leftOutTexts({ passedOver = {}, otherFolders = [], warnings = [] }: LeftOut): string[] {
   const files = passedOverText(passedOver, "images lie in class folders and end in");
-  return [files, otherFoldersText(otherFolders)].filter((text) => text !== undefined);
+  return [files, otherFoldersText(otherFolders), ...warnings].filter((text) => text !== undefined);
 }
 
 function otherFoldersText(folders: readonly string[]): string | undefined {
@@ -154,8 +166,14 @@ export async function listImages(dataDir: string): Promise<ImageList> {
   return lookAt(await listFiles(dataDir));
 }
 
-export async function lookAt({ classes, passedOver, otherFolders, ...splits }: ListedFiles): Promise<ImageList> {
-  return { classes, passedOver, otherFolders, ...(await mapSplits(splits, lookAtSplit)) };
+export async function lookAt({
+  classes,
+  passedOver,
+  otherFolders,
+  warnings,
+  ...splits
+}: ListedFiles): Promise<ImageList> {
+  return { classes, passedOver, otherFolders, warnings, ...(await mapSplits(splits, lookAtSplit)) };
 }
 
 async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
@@ -168,7 +186,7 @@ async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
   // Without the first of the two, the second is what there is to test on.
   const [test, val] = [await look("test"), await look("val")].filter(({ classes }) => classes.length > 0);
   if (test !== undefined) return { train, test, val };
-  const meant = (await foldersBeside(dataDir))?.find((name) => namesOfVal.includes(name));
+  const meant = (await besideSplits(dataDir)).folders?.find((name) => namesOfVal.includes(name));
   throw fault("input", {
     where: dataDir,
     rule: "must hold test images in test/<class>/ or val/<class>/",
@@ -176,11 +194,12 @@ async function findSplits(dataDir: string): Promise<DataSplits<ClassFolders>> {
   });
 }
 
-/** Names of the folders beside the splits; undefined where there are none. */
-async function foldersBeside(dataDir: string): Promise<string[] | undefined> {
+/** Names of the folders beside the splits, undefined where there are none, and of the files there. */
+async function besideSplits(dataDir: string): Promise<{ folders: string[] | undefined; others: readonly string[] }> {
   const splits: readonly string[] = splitNames;
-  const others = (await visibleIn(dataDir)).folders.filter((name) => !splits.includes(name));
-  return others.length === 0 ? undefined : others.sort();
+  const { folders, others } = await visibleIn(dataDir);
+  const beside = folders.filter((name) => !splits.includes(name));
+  return { folders: beside.length === 0 ? undefined : beside.sort(), others };
 }
 
 /** @throws input: two folders of one class, which look alike in any list of them */

@@ -3,6 +3,7 @@
 import { fault } from "../errors.ts";
 import { decodeTile, photometric, type Samples, type TileLayout } from "../formats/tiff-tiles.ts";
 import { pacer } from "../utils/pacer.ts";
+import { scaleDiffers } from "../utils/scale-differs.ts";
 
 export interface RenderingOptions {
   /** Three bands, counted from 1, in the order red, green, blue. */
@@ -71,8 +72,10 @@ function scaleOf(
   where: string,
 ): readonly [number, number] {
   if (asked !== undefined) {
-    if (asked[0] === asked[1] || !asked.every(Number.isFinite)) {
-      throw fault("usage", { where: "--scale", rule: "must be two values that differ", got: asked.join(",") });
+    const [differs, rule] = scaleDiffers;
+    // A program may give what the commands' schemas would refuse.
+    if (!differs(asked) || !asked.every(Number.isFinite)) {
+      throw fault("usage", { where: "--scale", rule, got: asked.join(",") });
     }
     // A scale that a run has from pictures of more bits would make one of bytes black, or nearly, without a word.
     if (type === "uint8" && asked.some((value) => value < 0 || value > 255)) {

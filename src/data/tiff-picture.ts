@@ -9,6 +9,7 @@ import { fault } from "../errors.ts";
 import { beginsAsTiff, type RandomAccess, Tiff } from "../formats/tiff.ts";
 import { readLayout, rowsIn, type TileLayout } from "../formats/tiff-tiles.ts";
 import { pacer } from "../utils/pacer.ts";
+import { assertFile } from "./open-picture.ts";
 import {
   chooseRendering,
   placesOf,
@@ -37,6 +38,7 @@ const thisFile = "this TIFF";
 
 /** @throws input, usage: not a TIFF that is read here, bands or values that need a choice or do not fit */
 export async function openTiff(path: string, options: RenderingOptions): Promise<OpenedPicture> {
+  await assertFile(path);
   const file = await open(path, "r");
   try {
     const access = accessTo(file, (await file.stat()).size);

@@ -6,6 +6,7 @@ import { lowResolution } from "../method/images.ts";
 import { softmax } from "../method/planes.ts";
 import type { Model } from "../models/registry.ts";
 import type { Network } from "../nn/layers.ts";
+import { loadWeights } from "../nn/load-weights.ts";
 import { Parameters } from "../nn/parameters.ts";
 import { forward } from "../nn/training.ts";
 import * as ops from "../tensor/ops.ts";
@@ -67,7 +68,7 @@ export async function exportNetwork(
   };
   let expected: Float32Array;
   try {
-    parameters.load(state, where);
+    loadWeights({ network, parameters }, state, where);
     expected = scope(byLibtorch);
   } finally {
     parameters.free();

@@ -171,6 +171,10 @@ export function decodeSafetensors(
     if ("rule" in entry) faults.push({ ...entry, where: named(where, name) });
     else entries.push(entry);
   }
+  if (faults.length > 1 && faults.every(({ rule, got }) => rule === faults[0].rule && got === faults[0].got)) {
+    const [first, ...others] = faults;
+    throw inputFault([{ ...first, where: `${first.where} and ${others.length} more tensors` }]);
+  }
   // Holes are looked for only if every entry is valid: a bad one would make its neighbours look wrong too.
   if (faults.length === 0) faults.push(...coverageFaults(entries, bytes.byteLength - dataStart, where));
   if (faults.length > 0) throw inputFault(faults);
@@ -257,7 +261,10 @@ function readMetadata(header: ReadonlyMap<string, unknown>, where: string): Map<
 /** One tensor's entry, checked by itself: dtype, shape, and that its offsets span exactly its elements. */
 function readEntry(name: string, value: unknown): Entry | Omit<Fault, "where"> {
   const { dtype, shape, data_offsets: offsets } = value as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
-  if (!isDtype(dtype)) return { rule: `dtype must be one of ${Object.keys(elementBytes).join(", ")}`, got: dtype };
+  if (!isDtype(dtype)) {
+    const next = "save it in one of these: `tensor.float()`";
+    return { rule: `dtype must be one of ${Object.keys(elementBytes).join(", ")}`, got: dtype, next };
+  }
   if (!isSizes(shape))
     return { rule: "shape must be a list of at most 64 whole numbers ≥ 0", got: JSON.stringify(shape) };
   if (!isSizes(offsets) || offsets.length !== 2) {

@@ -9,6 +9,7 @@ import zlib from "node:zlib";
 import sharp from "sharp";
 import { fault, type PatchDropError } from "../errors.ts";
 import { decodeLzw } from "./lzw.ts";
+import { pictureFormatOf } from "./picture-format.ts";
 import { type Tag, type Tiff, type TiffDirectory, tags } from "./tiff.ts";
 
 export type Samples = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array;
@@ -362,8 +363,9 @@ async function unpack(packed: Uint8Array, size: number, layout: TileLayout): Pro
 async function decodePicture(
   picture: Uint8Array,
   size: number,
-  { tileWidth, tileHeight }: TileLayout,
+  { tileWidth, tileHeight, coding: { compression } }: TileLayout,
 ): Promise<Uint8Array> {
+  if (pictureFormatOf(picture) !== compression) throw new Error(`a tile is no ${compression}`);
   const { data, info } = await sharp(picture, { limitInputPixels: tileWidth * tileHeight })
     .toColourspace(size === tileWidth * tileHeight ? "b-w" : "srgb")
     .raw()

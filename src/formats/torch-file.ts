@@ -11,7 +11,7 @@ import { PickleTuple, type PickleValue } from "./pickle-values.ts";
 import type { TensorData } from "./safetensors.ts";
 import { readStoredZip } from "./stored-zip.ts";
 import { readTorchLegacy } from "./torch-legacy.ts";
-import { TorchStorages, TorchTensor, torchAllowList, unsafeNext } from "./torch-tensors.ts";
+import { ofOtherMachine, TorchStorages, TorchTensor, torchAllowList, unsafeNext } from "./torch-tensors.ts";
 
 /** What a file holds. Lists and tuples are arrays, dicts are Maps, Python 2's str is bytes. */
 export type TorchValue =
@@ -56,8 +56,9 @@ function readTorchZip(bytes: Uint8Array, where: string): PickleValue {
     throw fault("unsafe", { where, rule: "a file of torch.jit.save holds code, which is not read", next: unsafeNext });
   }
   const order = entries.get(`${folder}byteorder`);
-  if (order !== undefined && new TextDecoder().decode(order) !== "little") {
-    throw fault("input", { where, rule: "the file must be written by a little-endian machine" });
+  const machine = order && new TextDecoder().decode(order);
+  if (machine !== undefined && machine !== "little") {
+    throw fault("input", { where, ...ofOtherMachine, got: machine });
   }
   const storages = new TorchStorages();
   const object = readPickle(entries.get(`${folder}data.pkl`)!, `${where}: data.pkl`, {

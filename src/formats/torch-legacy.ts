@@ -9,7 +9,7 @@ import { fault } from "../errors.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { readNextPickle } from "./pickle.ts";
 import { type PickleValue, shortText } from "./pickle-values.ts";
-import { TorchStorages, torchAllowList, unsafeNext } from "./torch-tensors.ts";
+import { ofOtherMachine, TorchStorages, torchAllowList, unsafeNext } from "./torch-tensors.ts";
 
 const magicNumber = 0x1950a86a20f9469cfc6cn;
 const protocolVersion = 1001;
@@ -33,7 +33,7 @@ export function readTorchLegacy(bytes: Uint8Array, where: string): PickleValue {
   if (version !== protocolVersion) throw reader.malformed(`the protocol must be version ${protocolVersion}`, version);
   const machine = read();
   if (!(machine instanceof Map) || machine.get("little_endian") !== true) {
-    throw reader.malformed("the file must be written by a little-endian machine");
+    throw fault("input", { where, ...ofOtherMachine, got: "a big-endian one" });
   }
   const object = read();
   fillStorages(reader, storages, read());

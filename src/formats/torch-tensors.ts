@@ -189,6 +189,11 @@ export const torchAllowList: PickleAllowList = new Map<string, Construct | undef
   ["collections.OrderedDict", orderedDict],
 ]);
 
+/** Of a file whose numbers lie in the other order of bytes. */
+export const ofOtherMachine = {
+  rule: "the file must be written by a little-endian machine",
+  next: "save it anew on one, or its tensors as .safetensors",
+} as const;
 /** What to do about a file that names anything else: most such files were made by `torch.save(model)`. */
 export const unsafeNext =
   "save model.state_dict() instead of the model; if the file is not your own, do not open it with Python";

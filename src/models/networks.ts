@@ -2,6 +2,7 @@
 import { fault } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import type { Network } from "../nn/layers.ts";
+import { loadWeights } from "../nn/load-weights.ts";
 import { Parameters } from "../nn/parameters.ts";
 import type { Device } from "../tensor/device.ts";
 import { Random } from "../utils/random.ts";
@@ -50,12 +51,12 @@ export interface SavedNetwork {
   readonly where: string;
 }
 
-/** A network with saved weights. @throws kind "input" when they are of another shape. */
+/** A network with saved weights. @throws kind "input" when they are of another shape, "notFinite". */
 export function loadNetwork(setting: NetworkSetting, name: NetworkName, saved: SavedNetwork): Learner {
   const learner = emptyNetwork(setting, name);
   try {
     if (name !== "agent") checkOutputs(learner, setting.classes, saved);
-    learner.parameters.load(saved.state, saved.where);
+    loadWeights(learner, saved.state, saved.where);
     return learner;
   } catch (error) {
     learner.parameters.free();

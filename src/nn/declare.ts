@@ -29,6 +29,8 @@ export interface DeclaredConvolution {
 }
 
 export interface Declaration {
+  /** Of one image. */
+  readonly input: FlowShape;
   readonly entries: readonly Declared[];
   readonly convolutions: readonly DeclaredConvolution[];
   /** Names of the linear layers. */
@@ -46,9 +48,10 @@ export interface Declaration {
  */
 export function declare(network: Network, imageSize: number, channels = 3): Declaration {
   const layers = new Declaring();
-  const output = network(layers, [channels, imageSize, imageSize] as FlowShape);
+  const input: FlowShape = [channels, imageSize, imageSize];
+  const output = network(layers, input);
   const { entries, convolutions, linears, cut, multiplyAdds } = layers;
-  return { entries, convolutions, linears, cut, multiplyAdds, outputs: output[0] };
+  return { input, entries, convolutions, linears, cut, multiplyAdds, outputs: output[0] };
 }
 
 class Declaring implements Layers<FlowShape> {

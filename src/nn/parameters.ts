@@ -119,7 +119,7 @@ export class Parameters {
   /**
    * Takes all parameters and buffers from a state dict, whatever program wrote it: all weights come in here.
    * @throws kind "input" saying how many tensors are missing, unknown or of another shape, with `where` as its place;
-   * "notFinite" for NaN and infinity in a tensor
+   * "notFinite" for NaN and infinity in a tensor, and for variances below 0, with which everything is NaN
    */
   load(state: StateDict, where: string): void {
     const wrong = mismatches(this.declaration, state);
@@ -128,7 +128,9 @@ export class Parameters {
       throw fault("input", { where, rule, got: wrong, next: adviceFor(this.declaration, state) });
     }
     const read = ({ entry }: Slot, target: Float32Array) => {
-      const values = finiteFloat32(state.get(entry.name)!, `${where}: ${entry.name}`);
+      const place = `${where}: ${entry.name}`;
+      const values = finiteFloat32(state.get(entry.name)!, place);
+      if (entry.role === "runningVar") checkVariances(values, place);
       target.set(entry.role === "convWeight" ? toOHWI(values, entry.shape) : values);
     };
     this.flat.upload(fill(this.#learned, read));
@@ -145,6 +147,18 @@ export class Parameters {
     this.statistics.free();
     this.gradient?.free();
   }
+}
+
+function checkVariances(values: Float32Array, where: string): void {
+  const at = values.findIndex((value) => value < 0);
+  if (at === -1) return;
+  const got = `${values[at]} as element ${at} of ${values.length}`;
+  throw fault("notFinite", {
+    where,
+    rule: "variances must not be below 0",
+    got,
+    next: "use an earlier or another checkpoint",
+  });
 }
 
 /** The parts of a flat vector by name, convolution weights as [O, I, h, w]. */
@@ -219,21 +233,26 @@ function toOIHW(values: Float32Array, [outputs, inputs, height, width]: readonly
   return result;
 }
 
-/** Where all that is missing is there behind a prefix which other names have not, the names are wrong, and not the model. */
+/** Where all that is missing is there under no name of the model's, behind a prefix which other names have not, the names are wrong, and not the model. */
 function adviceFor({ entries }: Declaration, state: StateDict): string {
   const missing = entries.flatMap(({ name }) => (state.has(name) ? [] : [name]));
-  const prefixed = missing.map((name) => [...state.keys()].find((other) => other.endsWith(`.${name}`)));
+  const unknown = unknownNames(entries, state);
+  const prefixed = missing.map((name) => unknown.find((other) => other.endsWith(`.${name}`)));
   const [first] = prefixed;
   if (first === undefined || prefixed.includes(undefined)) return "use a checkpoint of this model, or another --model";
   const prefix = first.slice(0, -missing[0].length);
   return `${missing.length} names begin with ${prefix} or another prefix that the others lack: save all without it`;
 }
 
+function unknownNames(entries: readonly Declared[], state: StateDict): string[] {
+  const expected = new Set(entries.map(({ name }) => name));
+  return [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
+}
+
 /** In words, the commonest first: a file of another program is most often wrong in one way throughout. */
 function mismatches({ entries }: Declaration, state: StateDict): string | undefined {
-  const expected = new Set(entries.map(({ name }) => name));
   const missing = entries.filter(({ name }) => !state.has(name)).map(({ name }) => name);
-  const unknown = [...state.keys()].filter((name) => !expected.has(name) && !name.endsWith("num_batches_tracked"));
+  const unknown = unknownNames(entries, state);
   const misshapen = entries.flatMap(({ name, shape }) => {
     const found = state.get(name)?.shape ?? shape;
     return String(found) === String(shape) ? [] : [`${name} [${found}] instead of [${shape}]`];

@@ -1,8 +1,9 @@
 /** The options that say where images come from. */
 import { z } from "zod";
-import { bandsRule, scaleDiffers, scaleRule } from "../checkpoints/description.ts";
+import { bandsRule, scaleRule } from "../checkpoints/description.ts";
 import { datasetNames } from "../data/dataset-registry.ts";
 import { mostThreads } from "../utils/cpu.ts";
+import { scaleDiffers } from "../utils/scale-differs.ts";
 import { folder, shownAs, whole } from "./option.ts";
 
 /** Of whatever decodes pictures. */

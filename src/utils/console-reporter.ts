@@ -1,4 +1,5 @@
 /** Progress for a person to read, on stderr. */
+import { oneLine } from "../errors.ts";
 import { createProgress } from "./progress.ts";
 import type { Reporter } from "./reporter.ts";
 
@@ -12,8 +13,9 @@ export function consoleReporter({ quiet = false }: { readonly quiet?: boolean } 
   return {
     note(text) {
       if (quiet) return;
-      if (bar === undefined) process.stderr.write(`${text}\n`);
-      else bar.note(text);
+      const line = oneLine(text);
+      if (bar === undefined) process.stderr.write(`${line}\n`);
+      else bar.note(line);
     },
     stopping: () => undefined,
     progress(label, total, done = 0) {

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { checkData } from "../../src/data/check.ts";
@@ -177,4 +178,34 @@ it("a pipe is not waited for, and a device not read", async () => {
   for (const path of [pipe, "/dev/zero"]) {
     await expect(decodePixels(path)).rejects.toThrow("not a file, but a folder, a pipe or a device");
   }
+});
+
+describe("other formats than those that are read", () => {
+  const picture = sharp({ create: { width: 8, height: 8, channels: 3, background: "red" } });
+
+  it.each<[string, () => Promise<Buffer> | Buffer, string]>([
+    // Drawn, it would be red.
+    ["SVG", () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>'), '<svg xmlns="'],
+    ["SVG, packed", () => gzipSync('<svg xmlns="http://www.w3.org/2000/svg"/>'), "\\.\\.\\.\\."],
+    ["GIF", () => picture.clone().gif().toBuffer(), "GIF89a\\.\\.\\.\\.\\.\\."],
+    ["AVIF", () => picture.clone().avif({ effort: 0 }).toBuffer(), "\\.{4}ftypavif"],
+    ["text", () => Buffer.from("text"), "text"],
+  ])("are refused by what they begin with: %s", async (_, bytes, beginning) => {
+    const rule = "^not JPEG, PNG, WebP or TIFF, since it begins with";
+    expect(await read(await bytes())).toMatch(new RegExp(`${rule} ${beginning}.*; convert it to one of them$`));
+  });
+});
+
+it("says what to do about a picture that the decoder can't read", async () => {
+  const raw = { width: 40, height: 40, channels: 3 } as const;
+  const png = await sharp(Buffer.alloc(4800, "noise"), { raw }).png().toBuffer();
+  const damaged = /^cut or damaged \(.+\); copy it again$/;
+  for (const length of [12, 20, 40, png.length / 2]) expect(await read(png.subarray(0, length))).toMatch(damaged);
+  const doubles = picture(1, blackIsZero, { samples: "3/32", fields: [[258, "short", [64]]] });
+  expect(await read(doubles)).toBe(
+    "bands of more than 32 bits where 8-bit RGB or grey is read; convert it with `gdal_translate -ot Byte -scale BLACK WHITE 0 255 IN.tif OUT.tif`",
+  );
+  expect(await read(picture(3, rgb, { fields: [[259, "short", [50000]]] }))).toBe(
+    "packed by ZSTD, which is not read; pack it anew with `gdal_translate -co COMPRESS=DEFLATE IN.tif OUT.tif`",
+  );
 });

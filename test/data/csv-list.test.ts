@@ -195,9 +195,66 @@ describe("listCsv", () => {
       const { lines } = await refusal({ "train.csv": "0,a.jpg\n", "classes.txt": "cat\n\ndog\n" });
       expect(lines).toEqual(["D/classes.txt:2: must name a class"]);
     });
+
+    it("must each have a name of their own there, however it is spelled", async () => {
+      const { lines } = await refusal({ "train.csv": "0,a.jpg\n", "classes.txt": "for\u00eat\ndog\nfore\u0302t\n" });
+      expect(lines).toEqual([
+        "D/classes.txt:3: must name another class than line 1, got for\u00eat; give each label its own name",
+      ]);
+    });
+  });
+
+  describe("warns", () => {
+    const warningsOf = async (files: Record<string, string>) => {
+      const dataDir = await make(files);
+      return (await listCsv(dataDir)).warnings?.map((text) => text.replaceAll(dataDir, "D"));
+    };
+
+    it("of nothing where each image is in one list, and training has all classes", async () => {
+      expect(await warningsOf({ "train.csv": "0,a.jpg\n0,a.jpg\n" })).toBeUndefined();
+    });
+
+    it("of classes that training lacks", async () => {
+      expect(await warningsOf({ "train.csv": "0,a.jpg\n", "test.csv": "1,b.jpg\n" })).toEqual([
+        "warning: D/train.csv has no image of 1 of the 2 classes: 1",
+      ]);
+      const names = "a\nb\nc\nd\ne\n";
+      expect(await warningsOf({ "train.csv": "1,a.jpg\n", "classes.txt": names })).toEqual([
+        "warning: D/train.csv has no image of 4 of the 5 classes: a, c, d, …",
+      ]);
+    });
+
+    it("of images that stand in two lists, however they are written", async () => {
+      const lists = {
+        "train.csv": "0,a.jpg\n0,b.jpg\n",
+        "test.csv": "0,./b.jpg\n0,c.jpg\n0,d.jpg\n",
+        "val.csv": "0,c.jpg\n",
+      };
+      expect(await warningsOf(lists)).toEqual([
+        "warning: 1 of the 3 images of D/test.csv stand in train.csv too",
+        "warning: 1 of the 1 images of D/val.csv stand in test.csv too",
+      ]);
+    });
   });
 
   describe("refuses", () => {
+    it("to test on what was learned from", async () => {
+      const { lines, exitCode } = await refusal({ "train.csv": "0,a.jpg\n0,t.jpg\n", "test.csv": "0,t.jpg\n" });
+      expect(lines).toEqual([
+        "D/test.csv: must list images that D/train.csv does not, but all are in both; list images that were held out: `patchdrop data split` divides a folder of class folders",
+      ]);
+      expect(exitCode).toBe(3);
+    });
+
+    it.each([
+      ["label;location\n0;a.jpg\n1;b.jpg\n", "semicolons"],
+      ["0\ta.jpg\n1\tb.jpg\n", "tabs"],
+    ])("other separators than commas, in one line: %j", async (csv, got) => {
+      expect((await refusal({ "train.csv": csv })).lines).toEqual([
+        `D/train.csv:1: must have its columns separated by commas, got ${got}; save the list with commas`,
+      ]);
+    });
+
     it("a folder without both lists", async () => {
       const { lines, exitCode } = await refusal({});
       expect(lines).toEqual(["D: must hold train.csv and test.csv, or fMoW/ with both; check --data_dir"]);

@@ -49,7 +49,7 @@ describe("checkData", () => {
       expect(unreadable).toEqual([
         { path: join(dataDir, "train/cat/2.jpg"), reason: expect.stringContaining("premature end") },
         { path: join(dataDir, "train/dog/1.jpg"), reason: "an empty file" },
-        { path: join(dataDir, "test/dog/1.jpg"), reason: expect.stringContaining("unsupported image format") },
+        { path: join(dataDir, "test/dog/1.jpg"), reason: expect.stringContaining("not JPEG, PNG, WebP or TIFF") },
       ]);
     }
   });
@@ -136,6 +136,14 @@ describe("patchdrop data check", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  it("prints a line each, whatever a file's name holds", async () => {
+    const name = "x\u202egpj.\u001b[31mexe\nerror: all fine.jpg";
+    const dataDir = await make({ "train/cat/1.jpg": image, "test/cat/1.jpg": image, [`test/cat/${name}`]: "" });
+    const [output] = await run("--data_dir", dataDir);
+    const shown = "x\\u202egpj.\\u001b[31mexe\\nerror: all fine.jpg";
+    expect(output).toBe(`${join(dataDir, "test/cat", shown)}: an empty file\n2 of 3 images can be read\n`);
   });
 
   it("prints JSON, and ends with 0 where all is well", async () => {

@@ -39,7 +39,8 @@ describe("bytes to decode", () => {
     ["a plain PNG: nothing", 3, () => picture().png()],
     ["an interlaced PNG: its pixels", 6, () => picture().png({ progressive: true })],
     ["with transparency", 7, () => picture(4).png({ progressive: true })],
-    ["of 16 bits", 9, () => picture().toColourspace("rgb16").png({ progressive: true })],
+    ["of 16 bits: its pixels twice", 15, () => picture().toColourspace("rgb16").png({ progressive: true })],
+    ["a plain PNG of 16 bits: its pixels", 9, () => picture().toColourspace("rgb16").png()],
     ["WebP: its pixels, and what its decoder has of its own", 8, () => picture().webp()],
   ])("of %s", async (_, perPixel, image) => {
     expect(await taken(image())).toBe(perPixel * 200 * 100);

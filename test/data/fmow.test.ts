@@ -221,6 +221,22 @@ describe("readBoxes", () => {
     ]);
   });
 
+  it("refuses boxes of an image of another size", () => {
+    const of = (sizes: object) => readBoxes(JSON.stringify({ ...sizes, bounding_boxes: [good] }), "a.json", image);
+    const image = { width: 1000, height: 500 };
+    const read = [expect.objectContaining({ left: 1, category: "zoo" })];
+    expect(of({})).toEqual(read);
+    expect(of({ img_width: 1000, img_height: 500 })).toEqual(read);
+    expect(of({ img_width: 4000, img_height: 2000 })).toEqual([
+      {
+        where: "a.json",
+        rule: "img_width and img_height must be the image's, 1000 and 500",
+        got: "4000 and 2000",
+        next: "use the image that was annotated",
+      },
+    ]);
+  });
+
   it("reads what Python writes", () => {
     const text = `\ufeff{"cloud_cover": NaN, "angles": [-Infinity, Infinity], "bounding_boxes": [${JSON.stringify(good)}]}`;
     expect(readBoxes(text, "a.json")).toEqual(read({ bounding_boxes: [good] }));

@@ -319,11 +319,13 @@ describe("openImageFolder", () => {
       const error = await failure(openImageFolder({ dataDir, imageSize, skipBad: 3 }));
       const lines = error.message.split("\n");
       expect(lines.length).toBe(4);
-      expect(lines[0]).toContain(`${join(dataDir, "train/cat/3.jpg")}: must be a whole image, got Input file contains`);
+      expect(lines[0]).toContain(
+        `${join(dataDir, "train/cat/3.jpg")}: must be a whole image, got not JPEG, PNG, WebP or TIFF`,
+      );
       expect(lines[1]).toBe(`${join(dataDir, "train/dog/0.png")}: must be a whole image, got an empty file`);
       expect(lines[2]).toContain("train/dog/2.jpg: must be a whole image, got a link to a file that is not there");
       expect(lines[3]).toContain(
-        `${join(dataDir, "test/dog/2.jpg")}: must be a whole image, got VipsJpeg: premature end`,
+        `${join(dataDir, "test/dog/2.jpg")}: must be a whole image, got cut or damaged (VipsJpeg: premature end`,
       );
       expect(lines[3]).toContain("; 4 in all, --skip_bad allows 3: replace the files, or raise --skip_bad");
       expect(error.exitCode).toBe(3);

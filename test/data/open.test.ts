@@ -78,7 +78,9 @@ describe("openDataSplits", () => {
     const framed = white.extend({ top: 1, bottom: 1, left: 1, right: 1, background: "black" }).png();
     await mkdir(join(dataDir, "train", "a"), { recursive: true });
     await framed.toFile(join(dataDir, "train", "a", "1.png"));
-    for (const list of ["train.csv", "test.csv"]) await writeFile(join(dataDir, list), "0,train/a/1.png\n");
+    await copyFile(join(dataDir, "train", "a", "1.png"), join(dataDir, "2.png"));
+    await writeFile(join(dataDir, "train.csv"), "0,train/a/1.png\n");
+    await writeFile(join(dataDir, "test.csv"), "0,2.png\n");
     const { train } = await openDataSplits({ dataDir, imageSize: 14 });
     expect([train.length, train.classes]).toEqual([1, ["0"]]);
     const image = new Uint8Array(14 * 14 * 3);
@@ -122,6 +124,22 @@ describe("openDataSplits", () => {
       `${dataDir}: passed over beside train/: valid/; ${images}; to choose by the images in valid/, call it val/`,
       `${dataDir}: passed over beside train/: b/, c/, d/, e/, f/ and 2 others; ${images}`,
     ]);
+  });
+
+  it("says which lists it does not read beside class folders", async () => {
+    const dataDir = await newFolder();
+    for (const name of ["train/a/1.png", "test/a/1.png", "val.csv", "train.csv"]) {
+      await mkdir(join(dataDir, name, ".."), { recursive: true });
+      await writeFile(join(dataDir, name), "");
+    }
+    const said: string[] = [];
+    const open = () => openDataSplits({ dataDir, dataset: "folder", imageSize: 14, say: (text) => said.push(text) });
+    await open();
+    const next = "lists are read where train.csv and test.csv are both there";
+    expect(said).toEqual([`${dataDir}: warning: passed over: train.csv, val.csv; ${next}`]);
+    await writeFile(join(dataDir, "test.csv"), "");
+    await open();
+    expect(said).toHaveLength(1);
   });
 
   it("says what it looked for", async () => {

@@ -172,7 +172,7 @@ describe("what does not fit is refused", () => {
       "a scale of one value",
       grey16,
       { bands: [1, 2, 3], scale: [5, 5] },
-      "--scale: must be two values that differ, got 5,5",
+      "--scale: must be two values that differ, such as 0,3000, got 5,5",
     ],
     [
       "a turned picture",

@@ -146,7 +146,7 @@ describe("decodeSafetensors", () => {
     [
       "an unknown dtype",
       file({ a: { ...u8(0, 1), dtype: "toString" } }, [1]),
-      "a: dtype must be one of F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, got toString",
+      "a: dtype must be one of F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, got toString; save it in one of these: `tensor.float()`",
     ],
     [
       "a negative size",
@@ -204,10 +204,17 @@ describe("decodeSafetensors", () => {
       expect.stringMatching(/^m\.safetensors: a: dtype must be/),
       'm.safetensors: b: shape must be a list of at most 64 whole numbers ≥ 0, got \\"no\\"',
     ]);
-    const many = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`t${i}`, { dtype: "X" }]));
+    const many = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`t${i}`, { dtype: `X${i}` }]));
     const lines = refusalOf(file(many)).message.split("\n");
     expect(lines).toHaveLength(21);
     expect(lines[20]).toBe("…: and 30 more faults");
+  });
+
+  it("says once what is wrong with all tensors", () => {
+    const many = Object.fromEntries(Array.from({ length: 37 }, (_, i) => [`t${i}`, { dtype: "F8_E4M3" }]));
+    const rule = "dtype must be one of F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL";
+    const next = "save it in one of these: `tensor.float()`";
+    expect(refusalOf(file(many)).message).toBe(`m.safetensors: t0 and 36 more tensors: ${rule}, got F8_E4M3; ${next}`);
   });
 
   it("keeps a message to one short line whatever a key holds", () => {

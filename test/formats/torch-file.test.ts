@@ -242,7 +242,7 @@ describe("readTorchFile refuses", () => {
           ["a/byteorder", pickle("big")],
         ]),
       ),
-      "little-endian",
+      "the file must be written by a little-endian machine, got big; save it anew on one, or its tensors as .safetensors",
     ],
     ["a zip without data.pkl", writeStoredZip(new Map([["data.pkl", pickle("N.")]])), "must hold one data.pkl, got 0"],
     [

@@ -100,6 +100,14 @@ describe("a classifier", () => {
     );
   });
 
+  it("that merely lacks a tensor, of whose name others end, is not told of prefixes", async () => {
+    writeFileSync(runs.at("less.safetensors"), encodeSafetensors(new Map([...plain].slice(1))));
+    expect([...plain.keys()][0]).toBe("conv1.weight");
+    await expect(evaluated("less.safetensors")).rejects.toThrow(
+      "got 1 missing, e.g. conv1.weight; use a checkpoint of this model, or another --model",
+    );
+  });
+
   it("of a file that holds its average too is evaluated without it, and starts without it, and both say so", async () => {
     const average = new Map([["fc.bias", plain.get("fc.bias")!]]);
     const path = runs.at("timm.pth");

@@ -1,4 +1,4 @@
-/** Weights with NaN or infinity are refused wherever a checkpoint is opened to compute with, by file and tensor: exit code 7. */
+/** Weights with NaN or infinity, or that make a network answer so, are refused wherever a checkpoint is opened to compute with, by file and tensor: exit code 7. */
 import { existsSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readCheckpoint, writeCheckpoint } from "../../src/checkpoints/checkpoint.ts";
@@ -55,6 +55,15 @@ beforeAll(async () => {
   copyWith("policy", "moments nan", ({ optimizer }) => {
     return { optimizer: spoiled(optimizer, "agent.second", Number.POSITIVE_INFINITY) };
   });
+  for (const [name, of, value] of [
+    ["hr huge", tensor, 3e38],
+    ["hr negative", "bn1.running_var", -1],
+  ] as const) {
+    copyWith("hr", name, () => ({ networks: new Map([["resnet_hr", spoiled(classifier, of, value)]]) }));
+  }
+  copyWith("policy", "policy huge", ({ networks }) => {
+    return { networks: new Map([...networks, ["agent", spoiled(networks.get("agent")!, `features.${tensor}`, 3e38)]]) };
+  });
   writeFileSync(runs.at("nan.safetensors"), encodeSafetensors(bad));
   writeFileSync(runs.at("inf.pth"), writeTorchFile(spoiled(classifier, tensor, Number.NEGATIVE_INFINITY)));
 }, 120_000);
@@ -89,6 +98,33 @@ describe("weights that are not finite", () => {
         `${file.replaceAll(".", "\\.")}${tensor.replaceAll(".", "\\.")}: must hold finite numbers, got ${value} as element 1 of \\d+; `,
       ),
     );
+    expect(error.exitCode).toBe(7);
+    expect(liveHandles()).toBe(before);
+    expect(existsSync(runs.at("never"))).toBe(false);
+  });
+
+  it.each<[string, () => unknown, RegExp]>([
+    [
+      "eval",
+      () => evaluated("hr huge"),
+      /_2: resnet_hr: must answer with finite numbers, got NaN as output 0 of \d+; /,
+    ],
+    ["predict", () => openPredictor(runs.at("policy huge"), { threads: 1 }), /_2: agent: must answer with finite/],
+    ["--ckpt_hr_cl", () => pretrain({ ckpt_hr_cl: runs.at("hr huge") }), /_2: resnet_hr: must answer with finite/],
+    [
+      "export",
+      () => exportRun(exportSchema.parse({ load: runs.at("hr huge"), out: runs.at("never") })),
+      /_2: resnet_hr: must answer with finite/,
+    ],
+    [
+      "eval of a variance below 0",
+      () => evaluated("hr negative"),
+      /_2: resnet_hr: bn1\.running_var: variances must not be below 0, got -1 as element 1 of \d+; /,
+    ],
+  ])("are refused by %s where only what they compute is not", async (_, work, message) => {
+    const before = liveHandles();
+    const error = await refusal(work);
+    expect(error.message).toMatch(message);
     expect(error.exitCode).toBe(7);
     expect(liveHandles()).toBe(before);
     expect(existsSync(runs.at("never"))).toBe(false);

@@ -5,7 +5,7 @@
 
 import type { Fault } from "../../errors.ts";
 import { parsePythonJson } from "../../files/json.ts";
-import type { Region } from "../resize.ts";
+import type { Region, Size } from "../resize.ts";
 import { falseDetection, fmowCategories } from "./categories.ts";
 
 export interface Box extends Region {
@@ -15,8 +15,12 @@ export interface Box extends Region {
   readonly id: unknown;
 }
 
-/** @returns a box or a fault for each entry; one fault where there are no entries. `where` names the file. */
-export function readBoxes(text: string, where: string): readonly (Box | Fault)[] {
+/**
+ * @param where names the file
+ * @param size of the image that the boxes are cut out of, which the annotation may say too
+ * @returns a box or a fault for each entry; one fault where there are no entries, or they are of an image of another size
+ */
+export function readBoxes(text: string, where: string, size?: Size): readonly (Box | Fault)[] {
   let value: unknown;
   try {
     value = parsePythonJson(text);
@@ -24,9 +28,23 @@ export function readBoxes(text: string, where: string): readonly (Box | Fault)[]
     return [{ where, rule: "must be JSON", got: (error as Error).message }];
   }
   if (!isObject(value)) return [{ where, rule: "must be an object with bounding_boxes", got: kindOf(value) }];
+  const resized = size && resizedFault(value, where, size);
+  if (resized !== undefined) return [resized];
   const entries = listOf(value.bounding_boxes);
   if (entries.length === 0) return [{ where: `${where}: bounding_boxes`, rule: "must hold at least one box" }];
   return entries.map((entry, index) => readBox(entry, `${where}: bounding_boxes[${index}]`));
+}
+
+/** Boxes are in pixels of the image that was annotated: of a smaller or larger copy they cut out something else. */
+function resizedFault(
+  { img_width: width, img_height: height }: Readonly<Record<string, unknown>>,
+  where: string,
+  size: Size,
+): Fault | undefined {
+  const isSame = (said: unknown, side: number) => typeof said !== "number" || said === side;
+  if (isSame(width, size.width) && isSame(height, size.height)) return undefined;
+  const rule = `img_width and img_height must be the image's, ${size.width} and ${size.height}`;
+  return { where, rule, got: `${width} and ${height}`, next: "use the image that was annotated" };
 }
 
 export function isFault(entry: Box | Fault): entry is Fault {

@@ -6,10 +6,10 @@
 import { randomUUID } from "node:crypto";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import sharp, { type Sharp } from "sharp";
 import type { Fault } from "../../errors.ts";
 import { makeMissing } from "../../utils/make-missing.ts";
 import { reasonToRefuse } from "../byte-pictures.ts";
+import { openPicture } from "../open-picture.ts";
 import type { Region, Size } from "../resize.ts";
 import { type Box, isFault, readBoxes } from "./annotation.ts";
 import { cropRegion, isTiny, overhangs, overlaps } from "./boxes.ts";
@@ -45,23 +45,19 @@ const largestAnnotation = 4 << 20;
 const mostPixels = 2 ** 28;
 const jpegQuality = 95;
 
-// Several images are worked on at the same time, each read once: more threads for each, and a cache, would only cost.
-sharp.concurrency(1);
-sharp.cache(false);
-
 /** @returns what became of each box, in their order; a disk that can't be written is thrown as Node's error */
 export async function cropImage(
   { name, image, annotation }: FmowImage,
   folders: CropFolders,
 ): Promise<readonly Outcome[]> {
   if (image === undefined) return [{ skipped: "no image" }];
-  const boxes = await readAnnotation(annotation);
-  const size = await opened(image)
-    .metadata()
+  const size = await openPicture(image, mostPixels)
+    .then((opened) => opened.metadata())
     .catch(() => undefined);
   if (size === undefined) return [{ fault: notAnImage(image) }];
   const refused = reasonToRefuse(size);
   if (refused !== undefined) return [{ fault: { where: image, rule: "must be a picture", got: refused } }];
+  const boxes = await readAnnotation(annotation, size);
   const whole = { image, name, size, folders };
   const outcomes: Outcome[] = [];
   for (const [index, box] of boxes.entries()) {
@@ -74,13 +70,13 @@ export async function cropImage(
   return outcomes;
 }
 
-async function readAnnotation(file: string): Promise<readonly (Box | Fault)[]> {
+async function readAnnotation(file: string, whole: Size): Promise<readonly (Box | Fault)[]> {
   try {
     const { size } = await stat(file);
     if (size > largestAnnotation) {
       return [{ where: file, rule: `must have at most ${largestAnnotation} bytes`, got: size }];
     }
-    return readBoxes(await readFile(file, "utf8"), file);
+    return readBoxes(await readFile(file, "utf8"), file, whole);
   } catch (error) {
     return [{ where: file, rule: "must be readable", got: (error as Error).message }];
   }
@@ -125,12 +121,9 @@ async function cropBox(box: Box, index: number, { image, name, size, folders }: 
 }
 
 /** Without optimized tables (PIL and OpenCV have none either): they would need all of the crop in memory at once. */
-function cut(image: string, region: Region): Promise<Uint8Array> {
-  return opened(image).extract(region).jpeg({ quality: jpegQuality, optimiseCoding: false }).toBuffer();
-}
-
-function opened(image: string): Sharp {
-  return sharp(image, { sequentialRead: true, failOn: "error", limitInputPixels: mostPixels });
+async function cut(image: string, region: Region): Promise<Uint8Array> {
+  const opened = await openPicture(image, mostPixels);
+  return opened.extract(region).jpeg({ quality: jpegQuality, optimiseCoding: false }).toBuffer();
 }
 
 async function exists(path: string): Promise<boolean> {
