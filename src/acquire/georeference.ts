@@ -10,7 +10,7 @@ import type { Size } from "../data/resize.ts";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import type { Tiff, TiffDirectory } from "../formats/tiff.ts";
 
-/** Longitude and latitude in degrees. */
+/** Longitude and latitude in degrees. Longitudes go on beyond 180, so that those of a scene have no gap (antimeridian.ts). */
 export type Position = readonly [longitude: number, latitude: number];
 
 /** x' = a·x + b·y + c, y' = d·x + e·y + f, of pixel corners. */
@@ -115,6 +115,8 @@ function shifted([a, b, c, d, e, f]: Affine, by: number): Affine {
 /** Coordinate systems of longitude and latitude. */
 export const geographic: readonly number[] = [4326, 4269, 4258];
 const webMercator = 3857;
+/** As proj4 has it; with `+over`, as below, which takes no turn of the Earth off a longitude. */
+const webMercatorDefinition = "+proj=merc +a=6378137 +b=6378137 +over +units=m +nadgrids=@null +no_defs";
 /** First and last zone of each family of UTM zones, and what EPSG adds to a zone's number. */
 const utmFamilies = [
   { base: 32_600, first: 1, last: 60, south: false },
@@ -125,7 +127,7 @@ const utmFamilies = [
 
 function inverseOf(epsg: number, where: string): (point: [number, number]) => Position {
   if (geographic.includes(epsg)) return ([x, y]) => [x, y];
-  const definition = epsg === webMercator ? "EPSG:3857" : utmDefinition(epsg);
+  const definition = epsg === webMercator ? webMercatorDefinition : utmDefinition(epsg);
   if (definition !== undefined) return proj4(definition, "EPSG:4326").forward as (point: [number, number]) => Position;
   throw fault("input", notKnown(epsg, where));
 }
@@ -133,7 +135,7 @@ function inverseOf(epsg: number, where: string): (point: [number, number]) => Po
 function utmDefinition(epsg: number): string | undefined {
   const family = utmFamilies.find(({ base, first, last }) => epsg >= base + first && epsg <= base + last);
   if (family === undefined) return undefined;
-  return `+proj=utm +zone=${epsg - family.base}${family.south ? " +south" : ""} +ellps=WGS84 +units=m +no_defs`;
+  return `+proj=utm +zone=${epsg - family.base}${family.south ? " +south" : ""} +over +ellps=WGS84 +units=m +no_defs`;
 }
 
 function notKnown(epsg: number, where: string): Fault {
