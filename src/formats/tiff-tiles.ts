@@ -100,6 +100,8 @@ interface Coding {
   readonly sample: (typeof sampleTypes)[SampleKey];
   /** For each sample that there can be its red, green and blue: [256, 3]. */
   readonly colourTable: Uint8Array | undefined;
+  /** What samples of a tile that is left out are, as GDAL has it: the value for no data, or 0. */
+  readonly missing: number;
 }
 
 /**
@@ -180,7 +182,17 @@ async function codingOf(
     jpegTables: await tiff.bytes(directory, "JPEGTables", 65_536),
     sample,
     colourTable: isColourTable ? await colourTableOf(tiff, directory, stored) : undefined,
+    missing: missingOf(await tiff.text(directory, "GDAL_NODATA"), sample),
   };
+}
+
+/** Within what a sample can be; what is no number is 0 for whole ones. */
+function missingOf(text: string | undefined, { name, from: Type }: Coding["sample"]): number {
+  const value = Number(text ?? 0);
+  if (name === "float32") return value;
+  const most = 2 ** (8 * Type.BYTES_PER_ELEMENT);
+  const least = name.startsWith("int") ? -most / 2 : 0;
+  return Math.max(least, Math.min(Math.round(value), least + most - 1)) || 0;
 }
 
 function striped(tiff: Tiff): PatchDropError {
@@ -308,7 +320,7 @@ export function rowsIn({ inStrips, tileHeight, height, rows }: TileLayout, tile:
 /**
  * The samples of a tile: [tileHeight, tileWidth, samples], or of one band where bands are separate; of a colour table its
  * colours.
- * @param packed the tile's bytes; none for a tile without data, which is zeros
+ * @param packed the tile's bytes; none for a tile that is left out
  * @param layout with the tile's own height, where that is not the same for all ({@link rowsIn})
  * @throws an Error whose message is the reason
  */
@@ -317,7 +329,7 @@ export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promis
   const bands = separate || coding.colourTable !== undefined ? 1 : samples;
   const { from: Type } = coding.sample;
   const count = tileWidth * tileHeight * bands;
-  if (packed.length === 0) return coloured(new Type(count), coding);
+  if (packed.length === 0) return coloured(new Type(count).fill(coding.missing), coding);
   const bytes = await unpack(packed, count * Type.BYTES_PER_ELEMENT, layout);
   if (bytes.length !== count * Type.BYTES_PER_ELEMENT) {
     throw new Error(`a tile unpacks to ${bytes.length} bytes instead of ${count * Type.BYTES_PER_ELEMENT}`);

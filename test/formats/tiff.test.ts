@@ -259,6 +259,25 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
   expect(await changed(counts)).toMatch(/TileByteCounts: must be at most 67072, got 2147483647/);
 });
 
+it.each([
+  ["1/8", "200", 200],
+  ["1/8", "-9999", 0],
+  ["1/8", "65535", 255],
+  ["1/8", "nan", 0],
+  ["1/16", "65535", 65_535],
+  ["3/32", "-9999.5", -9999.5],
+  ["3/32", "nan", Number.NaN],
+  ["1/8", undefined, 0],
+] as const)("a tile of %s that is left out is the value of no data, %s", async (samples, text, value) => {
+  const noData: PlainField[] = text === undefined ? [] : [[42113, "ascii", [...Buffer.from(`${text}\0`)]]];
+  const leftOut: PlainField[] = [324, 325].map((tag) => [tag, "long", [0]]);
+  const fields = [...leftOut, ...noData];
+  const { values } = await decode(
+    plainTiff([{ width: 16, height: 16, bands: 1, samples, photometric: 1, pixel: () => [7], fields }], 16),
+  );
+  expect(new Set(values)).toEqual(new Set([value]));
+});
+
 it("a tile that unpacks to more or less than it must is refused", async () => {
   const path = join(folder, "deflate.tif");
   const raw = { width: 64, height: 64, channels: 3 } as const;
