@@ -94,6 +94,8 @@ export interface Coding {
   readonly colourTable: Uint8Array | undefined;
   /** What samples of a tile that is left out are, as GDAL has it: the value for no data, or 0. */
   readonly missing: number;
+  /** The band, if there is one, that the colours, which are all before it, have been multiplied by: associated alpha. */
+  readonly alpha: number | undefined;
 }
 
 /**
@@ -175,7 +177,30 @@ async function codingOf(
     sample,
     colourTable: isColourTable ? await colourTableOf(tiff, directory, stored) : undefined,
     missing: missingOf(await tiff.text(directory, "GDAL_NODATA"), sample),
+    alpha: await alphaOf(tiff, directory, stored),
   };
+}
+
+/** Of bands beyond the colours, the number of one that these have been multiplied by. */
+const associated = 1;
+
+async function alphaOf(
+  tiff: Tiff,
+  directory: TiffDirectory,
+  {
+    samples,
+    together,
+    sample,
+  }: { readonly samples: number; readonly together: number; readonly sample: Coding["sample"] },
+): Promise<number | undefined> {
+  const extra = await tiff.numbers(directory, "ExtraSamples", samples);
+  if (extra === undefined || !extra.includes(associated)) return undefined;
+  const isRead = ["uint8", "uint16"].includes(sample.name) && together === samples && extra[0] === associated;
+  if (isRead && extra.length < samples) return samples - extra.length;
+  const rule = "must be colours that are not multiplied by transparency (1), or in 8 or 16 bits beside it";
+  const got = `${[...extra].join(" ")} for ${samples} bands of ${sample.name}${together === samples ? "" : " in planes"}`;
+  const next = "have the program that made it write transparency that is not associated (2)";
+  throw fault("input", { where: `${tiff.file.where}: ExtraSamples`, rule, got, next });
 }
 
 /** Within what a sample can be; what is no number is 0 for whole ones. */

@@ -38,7 +38,17 @@ export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promis
   // Of floats it is the bits, taken as whole numbers, that differ: libtiff's way, which GDAL writes.
   const stored = values instanceof Float32Array ? new Uint32Array(values.buffer) : values;
   if (coding.predictor === 2) addUp(stored, tileWidth * bands, bands);
+  if (coding.alpha !== undefined) divide(values, bands, coding.alpha);
   return coloured(values, coding);
+}
+
+/** Colours that have been multiplied by transparency, as they were; where there is nothing to be seen of one, it is black. */
+function divide(values: Samples, bands: number, alpha: number): void {
+  const most = 2 ** (8 * values.BYTES_PER_ELEMENT) - 1;
+  for (let at = 0; at < values.length; at += bands) {
+    const share = values[at + alpha] / most;
+    for (let i = at; i < at + alpha; i++) values[i] = share === 0 ? 0 : Math.min(most, Math.round(values[i] / share));
+  }
 }
 
 function coloured(values: Samples, { colourTable }: Coding): Samples {
@@ -67,14 +77,18 @@ async function unpack(packed: Uint8Array, size: number, layout: TileLayout): Pro
   }
 }
 
-/** A tile that is a picture by itself: JPEG or WebP. @param size of its pixels in bytes: grey is to stay one of a pixel */
+/**
+ * A tile that is a picture by itself: JPEG or WebP.
+ * @param size of its pixels in bytes: grey is to stay one of a pixel, and a fourth, which WebP leaves out where it is opaque, is to come back
+ */
 async function decodePicture(
   picture: Uint8Array,
   size: number,
   { tileWidth, tileHeight }: TileLayout,
 ): Promise<Uint8Array> {
-  const { data, info } = await sharp(picture, { limitInputPixels: tileWidth * tileHeight })
-    .toColourspace(size === tileWidth * tileHeight ? "b-w" : "srgb")
+  const pixels = tileWidth * tileHeight;
+  const image = sharp(picture, { limitInputPixels: pixels }).toColourspace(size === pixels ? "b-w" : "srgb");
+  const { data, info } = await (size === 4 * pixels ? image.ensureAlpha() : image)
     .raw()
     .toBuffer({ resolveWithObject: true });
   if (info.width === tileWidth && info.height === tileHeight) return data;

@@ -39,6 +39,7 @@ export const tags = {
   TileLength: 323,
   TileOffsets: 324,
   TileByteCounts: 325,
+  ExtraSamples: 338,
   SampleFormat: 339,
   JPEGTables: 347,
   ModelPixelScale: 33550,
