@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { fault } from "../errors.ts";
 import { makeFolderAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
+import { type Release, takeLock } from "../files/lock.ts";
 import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { enlargePixels } from "../method/pixels.ts";
@@ -44,7 +45,7 @@ type Choices = Pick<
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
  * @param scene path or http(s) address
- * @throws usage: a folder that exists; what openSource and PatchSource throw; resource: a scene or
+ * @throws usage: a folder that exists; locked: one that another process is making; what openSource and PatchSource throw; resource: a scene or
  *   results that are larger than the options allow; system; Stopped, and then writes nothing
  */
 export async function acquire(
@@ -53,13 +54,16 @@ export async function acquire(
   options: Choices,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired> {
-  if (existsSync(options.out)) {
-    throw fault("usage", { where: `--out ${options.out}`, rule: "must not exist yet", next: "give another folder" });
-  }
+  mustBeNew(options.out);
   const ledger = new Ledger();
   let acquired: Acquired | undefined;
   const ended = new AbortController();
-  await makeFolderAtomic(resolve(options.out), async (folder) => {
+  const out = resolve(options.out);
+  let release: Release | undefined;
+  await makeFolderAtomic(out, async (folder) => {
+    // Of two that would give their folder this name, the second is not to find out only when it has read everything.
+    release = takeLock(`${out}.lock`);
+    mustBeNew(options.out);
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
     const access = { ...options, ledger, wholeFile, mostBytes: options.max_file_bytes, signal: ended.signal };
     const source = await untilStopped(reporter, openSource(scene, policy.model, access));
@@ -70,8 +74,17 @@ export async function acquire(
       await source.close();
     }
     // Nothing that was left behind by a stop goes on.
-  }).finally(() => ended.abort());
+  }).finally(() => {
+    ended.abort();
+    release?.();
+  });
   return acquired!;
+}
+
+/** @throws usage */
+function mustBeNew(out: string): void {
+  if (!existsSync(out)) return;
+  throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next: "give another folder" });
 }
 
 /** @throws resource */

@@ -6,7 +6,7 @@
 import { chooseRendering, type RenderingOptions } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { Tiff, type TiffDirectory, tags } from "../formats/tiff.ts";
-import { readTileLayout, type TileLayout } from "../formats/tiff-tiles.ts";
+import { readTileLayout, type TileLayout } from "../formats/tiff-layout.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type Georeference, readGeoreference } from "./georeference.ts";
 import {

@@ -6,8 +6,9 @@
 import type { JsonObject, JsonValue } from "../files/json.ts";
 import type { Grid } from "../method/grid.ts";
 import { pacer } from "../utils/pacer.ts";
+import { partOf, rounded, turnsOf } from "./antimeridian.ts";
 import type { Georeference, Position } from "./georeference.ts";
-import { type CellPlace, mergeCells } from "./merge-cells.ts";
+import { type CellPlace, type Corner, mergeCells } from "./merge-cells.ts";
 import type { Window } from "./patch-source.ts";
 import type { Cell, Size } from "./scene.ts";
 
@@ -23,14 +24,11 @@ export interface DecidedCell {
   readonly bytes: number;
 }
 
-/** Eight decimals of a degree are a millimetre. */
-const perDegree = 1e8;
-
 export function cellFeature({ cell, window, ...said }: DecidedCell, place: Georeference | undefined): JsonObject {
   const { x, y, width, height } = cell.inside;
   return {
     type: "Feature",
-    geometry: place === undefined ? null : { type: "Polygon", coordinates: [closed(cornersOf(cell.inside, place))] },
+    geometry: place === undefined ? null : geometryOf(cornersOf(cell.inside, place)),
     properties: {
       ...said,
       patch: cell.patch,
@@ -40,7 +38,7 @@ export function cellFeature({ cell, window, ...said }: DecidedCell, place: Geore
   };
 }
 
-/** The corners of a box: counterclockwise on a map whose north is up. */
+/** The corners of a box, in order; they may go on beyond 180°. */
 export function cornersOf({ x, y, width, height }: Window, place: Georeference): Position[] {
   return [
     place.toWgs84(x, y + height),
@@ -56,25 +54,59 @@ export async function orderFeature(
   { grid: { patchWidth, patchHeight }, size, place }: { grid: Grid; size: Size; place: Georeference },
   properties: JsonObject,
 ): Promise<JsonObject> {
-  const turn = pacer();
+  const pause = pacer();
+  const positionOf = ([column, row]: Corner) =>
+    rounded(place.toWgs84(Math.min(column * patchWidth, size.width), Math.min(row * patchHeight, size.height)));
+  // Merged on each side of 180° by themselves: cut only afterwards, what is joined beyond it alone would not come apart.
+  const sides = new Map<number, CellPlace[]>();
+  for (const cell of cells) {
+    await pause();
+    for (const turn of turnsOf(cornersOfCell(cell).map(positionOf))) {
+      const side = sides.get(turn);
+      if (side === undefined) sides.set(turn, [cell]);
+      else side.push(cell);
+    }
+  }
   const polygons: JsonValue[][] = [];
-  for (const rings of await mergeCells(cells)) {
-    await turn();
-    const outlines = rings.map((ring, n) => {
-      const positions = ring.slice(1).map(([column, row]) => {
-        return place.toWgs84(Math.min(column * patchWidth, size.width), Math.min(row * patchHeight, size.height));
-      });
-      // Outer rings counterclockwise, holes clockwise.
-      return closed(isCounterclockwise(positions) === (n === 0) ? positions : positions.reverse());
-    });
-    polygons.push(outlines);
+  for (const [turn, side] of sides) {
+    for (const rings of await mergeCells(side)) {
+      await pause();
+      const outlines = rings.map((ring) => ring.slice(1).map(positionOf));
+      polygons.push(polygonOf(outlines, turn));
+    }
   }
   return { type: "Feature", geometry: { type: "MultiPolygon", coordinates: polygons }, properties };
 }
 
-/** A ring as GeoJSON writes it: rounded, with the first position repeated at the end. */
-export function closed(ring: readonly Position[]): JsonValue {
-  return [...ring, ring[0]].map((position) => position.map((degrees) => Math.round(degrees * perDegree) / perDegree));
+function cornersOfCell({ column, row }: CellPlace): Corner[] {
+  return [
+    [column, row],
+    [column + 1, row],
+    [column + 1, row + 1],
+    [column, row + 1],
+  ];
+}
+
+/** What a ring encloses: a polygon, or several where it crosses 180°. */
+export function geometryOf(ring: readonly Position[]): JsonObject {
+  const outline = ring.map(rounded);
+  const polygons = turnsOf(outline).map((turn) => polygonOf([outline], turn));
+  return polygons.length === 1
+    ? { type: "Polygon", coordinates: polygons[0] }
+    : { type: "MultiPolygon", coordinates: polygons };
+}
+
+/**
+ * The part of a polygon of rounded rings that lies in a turn of the Earth, as GeoJSON writes it: the outer ring counterclockwise, holes
+ * clockwise, each with the first position repeated at the end.
+ */
+function polygonOf(rings: readonly (readonly Position[])[], turn: number): JsonValue[] {
+  const there = rings.filter((ring) => turnsOf(ring).includes(turn));
+  return there.map((ring, n) => {
+    const part = partOf(ring, turn);
+    if (isCounterclockwise(part) !== (n === 0)) part.reverse();
+    return [...part, part[0]].map((position) => [...rounded(position)]);
+  });
 }
 
 function isCounterclockwise(ring: readonly Position[]): boolean {

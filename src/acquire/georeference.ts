@@ -10,7 +10,7 @@ import type { Size } from "../data/resize.ts";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import type { Tiff, TiffDirectory } from "../formats/tiff.ts";
 
-/** Longitude and latitude in degrees. */
+/** Longitude and latitude in degrees. Longitudes go on beyond 180, so that those of a scene have no gap (antimeridian.ts). */
 export type Position = readonly [longitude: number, latitude: number];
 
 /** x' = a·x + b·y + c, y' = d·x + e·y + f, of pixel corners. */
@@ -23,8 +23,21 @@ export interface Georeference {
   toWgs84(x: number, y: number): Position;
 }
 
-const geoKeys = { rasterType: 1025, geographic: 2048, projected: 3072 } as const;
+const geoKeys = {
+  modelType: 1024,
+  rasterType: 1025,
+  geographic: 2048,
+  angularUnits: 2054,
+  projected: 3072,
+  linearUnits: 3076,
+} as const;
+/** Names of GTModelType's numbers. */
+const modelTypes = [undefined, "projected", "geographic", "geocentric"];
+const [isProjected, isGeographic] = [1, 2];
 const pixelIsPoint = 2;
+const metre = 9001;
+/** The second is a degree whose notation the writer is to say, which of floating-point numbers there is no need to. */
+const degrees = [9102, 9122];
 const userDefined = 32_767;
 const mostValues = 4096;
 const mostDegrees = 720;
@@ -34,10 +47,11 @@ export async function readGeoreference(tiff: Tiff, directory: TiffDirectory, siz
   const { where } = tiff.file;
   const keys = keysOf(await tiff.numbers(directory, "GeoKeyDirectory", mostValues));
   const affine = await affineOf(tiff, directory);
-  const epsg = keys.get(geoKeys.projected) ?? keys.get(geoKeys.geographic);
+  const epsg = systemOf(keys, where);
   if (affine === undefined || epsg === undefined) throw notThere(where);
   const half = keys.get(geoKeys.rasterType) === pixelIsPoint ? 0.5 : 0;
   const place = georeference(epsg, shifted(affine, -half), where);
+  mustAgree(keys, epsg, where);
   for (const [x, y] of [
     [0, 0],
     [size.width, 0],
@@ -46,6 +60,7 @@ export async function readGeoreference(tiff: Tiff, directory: TiffDirectory, siz
   ]) {
     if (!isOnEarth(place, x, y)) throw notOnEarth(where, affine);
   }
+  if (isFlat(affine)) throw noPlace(where, "must give pixels an area", affine.join(" "));
   return place;
 }
 
@@ -66,12 +81,17 @@ export function georeference(epsg: number, affine: Affine, where: string): Geore
 }
 
 function notOnEarth(where: string, affine: Affine): PatchDropError {
-  return fault("input", {
-    where: `${where}: georeference`,
-    rule: "must map the corners of the image to degrees on the Earth",
-    got: affine.join(" "),
-    next: "write it anew with `gdal_translate -of COG -a_ullr WEST NORTH EAST SOUTH IN.tif OUT.tif`",
-  });
+  return noPlace(where, "must map the corners of the image to degrees on the Earth", affine.join(" "));
+}
+
+function noPlace(where: string, rule: string, got: string): PatchDropError {
+  const next = "write it anew with `gdal_translate -of COG -a_ullr WEST NORTH EAST SOUTH IN.tif OUT.tif`";
+  return fault("input", { where: `${where}: georeference`, rule, got, next });
+}
+
+/** Whether columns and rows go the same way, or nowhere. */
+function isFlat([a, b, , d, e]: Affine): boolean {
+  return Math.abs(a * e - b * d) <= 1e-12 * (Math.abs(a * e) + Math.abs(b * d));
 }
 
 function notThere(where: string): PatchDropError {
@@ -83,26 +103,54 @@ function notThere(where: string): PatchDropError {
   });
 }
 
-/** The keys whose value is in the directory itself: numbers of codes. */
+/** The code of the coordinate system of the kind that the file says it has; of one that does not say, of the kind that is there. */
+function systemOf(keys: ReadonlyMap<number, number>, where: string): number | undefined {
+  const type = keys.get(geoKeys.modelType) ?? (keys.has(geoKeys.projected) ? isProjected : isGeographic);
+  if (type === isProjected) return keys.get(geoKeys.projected);
+  if (type === isGeographic) return keys.get(geoKeys.geographic);
+  const got = `${modelTypes[type] ?? "one of its own"} (${type})`;
+  throw fault("input", system(where, "must be projected (1) or geographic (2)", got));
+}
+
+/** @throws input: a code that stands beside units or a kind of system that it has not */
+function mustAgree(keys: ReadonlyMap<number, number>, epsg: number, where: string): void {
+  const isAngular = geographic.includes(epsg);
+  const type = keys.get(geoKeys.modelType);
+  if (type !== undefined && type !== (isAngular ? isGeographic : isProjected)) {
+    const rule = `must be ${modelTypes[type]}, as its GTModelType says`;
+    throw fault("input", system(where, rule, `EPSG:${epsg}`, sayWhich));
+  }
+  const unit = keys.get(isAngular ? geoKeys.angularUnits : geoKeys.linearUnits);
+  if (unit === undefined || (isAngular ? degrees.includes(unit) : unit === metre)) return;
+  const rule = `must have the units of EPSG:${epsg}, ${isAngular ? `degrees (${degrees[0]})` : `metres (${metre})`}`;
+  throw fault("input", system(where, rule, `unit ${unit}`, sayWhich));
+}
+
+/** The keys whose value is in the directory itself: numbers of codes. 0 is "undefined". */
 function keysOf(directory: Float64Array = new Float64Array()): Map<number, number> {
   const keys = new Map<number, number>();
   for (let at = 4; at + 3 < directory.length; at += 4) {
     const [key, location, , value] = directory.subarray(at, at + 4);
-    if (location === 0) keys.set(key, value);
+    if (location === 0 && value !== 0) keys.set(key, value);
   }
   return keys;
 }
 
-/** From the tags: the whole matrix, or a tie point and the size of a pixel. */
+/**
+ * From the tags: a tie point and the size of a pixel, or the whole matrix. Of both, GDAL takes the first, unless a side is 0.
+ * @throws input: a pixel of negative height, of which GDAL makes the contrary of what the standard says
+ */
 async function affineOf(tiff: Tiff, directory: TiffDirectory): Promise<Affine | undefined> {
   const numbers = (tag: "ModelTransformation" | "ModelTiepoint" | "ModelPixelScale") =>
     tiff.doubles(directory, tag, mostValues);
   const matrix = await numbers("ModelTransformation");
-  if (matrix !== undefined && matrix.length >= 8) {
+  const [tie, scale] = [await numbers("ModelTiepoint"), await numbers("ModelPixelScale")];
+  const isTied = tie !== undefined && scale !== undefined && tie.length >= 6 && scale.length >= 2;
+  if (matrix !== undefined && matrix.length >= 8 && !(isTied && scale[0] !== 0 && scale[1] !== 0)) {
     return [matrix[0], matrix[1], matrix[3], matrix[4], matrix[5], matrix[7]];
   }
-  const [tie, scale] = [await numbers("ModelTiepoint"), await numbers("ModelPixelScale")];
-  if (tie === undefined || scale === undefined || tie.length < 6 || scale.length < 2) return undefined;
+  if (!isTied) return undefined;
+  if (scale[1] < 0) throw noPlace(tiff.file.where, "must have a ModelPixelScale above 0", scale.join(" "));
   const [i, j, , x, y] = tie;
   return [scale[0], 0, x - i * scale[0], 0, -scale[1], y + j * scale[1]];
 }
@@ -115,6 +163,8 @@ function shifted([a, b, c, d, e, f]: Affine, by: number): Affine {
 /** Coordinate systems of longitude and latitude. */
 export const geographic: readonly number[] = [4326, 4269, 4258];
 const webMercator = 3857;
+/** As proj4 has it; with `+over`, as below, which takes no turn of the Earth off a longitude. */
+const webMercatorDefinition = "+proj=merc +a=6378137 +b=6378137 +over +units=m +nadgrids=@null +no_defs";
 /** First and last zone of each family of UTM zones, and what EPSG adds to a zone's number. */
 const utmFamilies = [
   { base: 32_600, first: 1, last: 60, south: false },
@@ -125,7 +175,7 @@ const utmFamilies = [
 
 function inverseOf(epsg: number, where: string): (point: [number, number]) => Position {
   if (geographic.includes(epsg)) return ([x, y]) => [x, y];
-  const definition = epsg === webMercator ? "EPSG:3857" : utmDefinition(epsg);
+  const definition = epsg === webMercator ? webMercatorDefinition : utmDefinition(epsg);
   if (definition !== undefined) return proj4(definition, "EPSG:4326").forward as (point: [number, number]) => Position;
   throw fault("input", notKnown(epsg, where));
 }
@@ -133,14 +183,17 @@ function inverseOf(epsg: number, where: string): (point: [number, number]) => Po
 function utmDefinition(epsg: number): string | undefined {
   const family = utmFamilies.find(({ base, first, last }) => epsg >= base + first && epsg <= base + last);
   if (family === undefined) return undefined;
-  return `+proj=utm +zone=${epsg - family.base}${family.south ? " +south" : ""} +ellps=WGS84 +units=m +no_defs`;
+  return `+proj=utm +zone=${epsg - family.base}${family.south ? " +south" : ""} +over +ellps=WGS84 +units=m +no_defs`;
 }
 
+const reproject = "reproject it with `gdalwarp -of COG -t_srs EPSG:3857 IN.tif OUT.tif`";
+const sayWhich = "say which it has with `gdal_translate -of COG -a_srs EPSG:… IN.tif OUT.tif`";
+
 function notKnown(epsg: number, where: string): Fault {
-  return {
-    where: `${where}: coordinate system`,
-    rule: "must be WGS84 (EPSG:4326), Web Mercator (3857) or a UTM zone of WGS84, NAD83 or ETRS89",
-    got: epsg === userDefined ? "one of its own" : `EPSG:${epsg}`,
-    next: "reproject it with `gdalwarp -of COG -t_srs EPSG:3857 IN.tif OUT.tif`",
-  };
+  const rule = "must be WGS84 (EPSG:4326), Web Mercator (3857) or a UTM zone of WGS84, NAD83 or ETRS89";
+  return system(where, rule, epsg === userDefined ? "one of its own" : `EPSG:${epsg}`);
+}
+
+function system(where: string, rule: string, got: string, next = reproject): Fault {
+  return { where: `${where}: coordinate system`, rule, got, next };
 }

@@ -1,9 +1,9 @@
 /** A STAC item that describes an acquisition. Source: STAC 1.1.0, its projection extension 2.0.0. */
 
 import { type JsonObject, toJson } from "../files/json.ts";
+import { boundsOf } from "./antimeridian.ts";
 import { fileNames } from "./file-names.ts";
-import { closed, cornersOf } from "./geojson.ts";
-
+import { cornersOf, geometryOf } from "./geojson.ts";
 import type { PatchSource } from "./patch-source.ts";
 
 const cog = "image/tiff; application=geotiff";
@@ -38,14 +38,13 @@ export function stacItem(
   { acquired: { source, checkpoint, cells }, isOrdered, created }: StacDetails,
 ): JsonObject {
   const corners = georeference && cornersOf({ x: 0, y: 0, width, height }, georeference);
-  const [longitudes, latitudes] = [0, 1].map((axis) => corners?.map((position) => position[axis]) ?? []);
   return toJson({
     type: "Feature",
     stac_version: "1.1.0",
     stac_extensions: georeference ? ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"] : [],
     id: `${nameOf(source)}-${checkpoint}`,
-    geometry: corners ? { type: "Polygon", coordinates: [closed(corners)] } : null,
-    bbox: corners && [Math.min(...longitudes), Math.min(...latitudes), Math.max(...longitudes), Math.max(...latitudes)],
+    geometry: corners ? geometryOf(corners) : null,
+    bbox: corners && boundsOf(corners),
     properties: {
       // The image's, if the file has it; an item must have one.
       datetime: (taken ?? created).toISOString(),

@@ -2,7 +2,7 @@
 
 import { placesOf, type Rendering, renderTile } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
-import type { TileLayout } from "../formats/tiff-tiles.ts";
+import type { TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
 import type { Purpose } from "./ledger.ts";
 import type { Raster, Window } from "./patch-source.ts";

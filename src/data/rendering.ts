@@ -1,7 +1,8 @@
 /** How a file's bands become the three bytes per pixel that the networks take: which bands, and which values are 0 and 255. */
 
 import { fault } from "../errors.ts";
-import { decodeTile, photometric, type Samples, type TileLayout } from "../formats/tiff-tiles.ts";
+import { photometric, type TileLayout } from "../formats/tiff-layout.ts";
+import { decodeTile, type Samples } from "../formats/tiff-tiles.ts";
 import { pacer } from "../utils/pacer.ts";
 import { scaleDiffers } from "../utils/scale-differs.ts";
 

@@ -7,7 +7,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { fault } from "../errors.ts";
 import { beginsAsTiff, type RandomAccess, Tiff } from "../formats/tiff.ts";
-import { readLayout, rowsIn, type TileLayout } from "../formats/tiff-tiles.ts";
+import { readLayout, rowsIn, type TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
 import { assertFile } from "./open-picture.ts";
 import {

@@ -225,7 +225,7 @@ function nameOf(holder: Holder): string {
 function lockedFault(path: string, holder: Holder): PatchDropError {
   return fault("locked", {
     where: path,
-    rule: `the run folder is in use by ${nameOf(holder)}`,
+    rule: `the folder is in use by ${nameOf(holder)}`,
     next: isOutOfReach(holder)
       ? "if that process has ended, delete this file; else give another folder"
       : "wait for it to end, or give another folder",

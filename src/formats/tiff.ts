@@ -39,6 +39,7 @@ export const tags = {
   TileLength: 323,
   TileOffsets: 324,
   TileByteCounts: 325,
+  ExtraSamples: 338,
   SampleFormat: 339,
   JPEGTables: 347,
   ModelPixelScale: 33550,
@@ -47,6 +48,7 @@ export const tags = {
   GeoKeyDirectory: 34735,
   GeoDoubleParams: 34736,
   GeoAsciiParams: 34737,
+  GDAL_NODATA: 42113,
 } as const;
 export type Tag = keyof typeof tags;
 

@@ -244,6 +244,25 @@ it("what goes wrong leaves nothing, and nothing is written over", async () => {
   });
 });
 
+it("of two with the same folder, the second is refused while the first is at work", async () => {
+  const options = { ...choices, out: at("twice") };
+  let second: Promise<unknown> | undefined;
+  const meanwhile: PatchPolicy = {
+    ...brightPolicy,
+    classify(...given) {
+      second ??= acquire(at("scene.tif"), brightPolicy, options).catch((error: unknown) => error);
+      return brightPolicy.classify(...given);
+    },
+  };
+  await acquire(at("scene.tif"), meanwhile, options);
+  expect(await second).toMatchObject({
+    kind: "locked",
+    message: `${at("twice.lock")}: the folder is in use by process ${process.pid}; wait for it to end, or give another folder`,
+  });
+  expect(readdirSync(folder).filter((name) => /twice.|^\.patchdrop/.test(name))).toEqual([]);
+  expect(existsSync(at("twice", "item.json"))).toBe(true);
+});
+
 it("what nginx has sent is what the ledger says", { timeout: 120_000 }, async (context) => {
   const nginx = findNginx();
   if (nginx === undefined) return context.skip("nginx is not installed (Debian: apt-get install nginx)");

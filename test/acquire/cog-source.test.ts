@@ -152,6 +152,8 @@ function plainScene(
   return plainTiff(levels, 32);
 }
 
+const dark = { bands: 3, photometric: 2, pixel: () => [1, 2, 3] };
+
 /** The first pixel of each block of 32, of the overview and of the full resolution. */
 async function blocksOf(bytes: Buffer, options: RenderingOptions = {}) {
   writeFileSync(at("plain.tif"), bytes);
@@ -258,16 +260,104 @@ it.each([
   ["a corner at infinity", 33922, [0, 0, 0, Number.POSITIVE_INFINITY, 4_000_000, 0]],
 ])("%s is no place on the Earth", async (_, tag, values) => {
   const fields: PlainField[] = [[tag, "double", values]];
-  writeFileSync(
-    at("place.tif"),
-    plainScene({ bands: 3, photometric: 2, pixel: () => [1, 2, 3] }, [128, 64, 32], fields),
-  );
+  writeFileSync(at("place.tif"), plainScene(dark, [128, 64, 32], fields));
   await expect(open(at("place.tif"))).rejects.toMatchObject({
     kind: "input",
     message: expect.stringMatching(
       /place\.tif: georeference: must map the corners of the image to degrees on the Earth/,
     ),
   });
+});
+
+const keys = (...own: readonly (readonly [number, number])[]): PlainField => [
+  34735,
+  "short",
+  [1, 1, 0, own.length, ...own.flatMap(([key, value]) => [key, 0, 1, value])],
+];
+const [model, geographicCode, angular, projectedCode, linear] = [1024, 2048, 2054, 3072, 3076] as const;
+const matrix = (a: number, b: number, d: number, e: number): PlainField => [
+  34264,
+  "double",
+  [a, b, 0, 13, d, e, 0, 50, 0, 0, 0, 0, 0, 0, 0, 1],
+];
+const noScale: PlainField = [33550, "double", [0, 0, 0]];
+
+it.each<[string, PlainField[], string]>([
+  [
+    "a pixel of negative height",
+    [[33550, "double", [10, -10, 0]]],
+    "georeference: must have a ModelPixelScale above 0, got 10 -10 0; write",
+  ],
+  [
+    "a pixel without height",
+    [[33550, "double", [10, 0, 0]]],
+    "georeference: must give pixels an area, got 10 0 500000 0 0 4000000; write",
+  ],
+  [
+    "columns along rows",
+    [noScale, matrix(0.1, 0.2, 0.3, 0.6)],
+    "georeference: must give pixels an area, got 0.1 0.2 13 0.3 0.6 50; write",
+  ],
+  [
+    "feet beside a system of metres",
+    [keys([model, 1], [projectedCode, 32_633], [linear, 9003])],
+    "coordinate system: must have the units of EPSG:32633, metres (9001), got unit 9003; say which",
+  ],
+  [
+    "radians beside a system of degrees",
+    [keys([model, 2], [geographicCode, 4326], [angular, 9101]), noScale, matrix(0.1, 0, 0, -0.1)],
+    "coordinate system: must have the units of EPSG:4326, degrees (9102), got unit 9101; say which",
+  ],
+  [
+    "a geocentric system",
+    [keys([model, 3], [geographicCode, 4326])],
+    "coordinate system: must be projected (1) or geographic (2), got geocentric (3); reproject",
+  ],
+  [
+    "a model of its own",
+    [keys([model, 32_767], [projectedCode, 32_633])],
+    "coordinate system: must be projected (1) or geographic (2), got one of its own (32767); reproject",
+  ],
+  [
+    "a projected system of a geographic code",
+    [keys([model, 1], [projectedCode, 4326])],
+    "coordinate system: must be projected, as its GTModelType says, got EPSG:4326; say which",
+  ],
+  [
+    "a geographic system of a projected code",
+    [keys([model, 2], [geographicCode, 32_633])],
+    "coordinate system: must be geographic, as its GTModelType says, got EPSG:32633; say which",
+  ],
+])("%s is refused", async (_, fields, message) => {
+  writeFileSync(at("place.tif"), plainScene(dark, [128, 64, 32], fields));
+  await expect(open(at("place.tif"))).rejects.toMatchObject({
+    kind: "input",
+    message: expect.stringContaining(`${at("place.tif")}: ${message}`),
+  });
+});
+
+it.each<[string, PlainField[], number[]]>([
+  // With a scale, GDAL passes over the matrix.
+  ["a scale beside a matrix", [matrix(1, 0, 0, -1)], [10, 0, 500_000, 0, -10, 4_000_000]],
+  ["a matrix beside a scale of 0", [noScale, matrix(500, 0, 0, -500)], [500, 0, 13, 0, -500, 50]],
+  ["a mirrored scale", [[33550, "double", [-10, 10, 0]]], [-10, 0, 500_000, 0, -10, 4_000_000]],
+  [
+    "metres said twice",
+    [keys([model, 1], [projectedCode, 32_633], [linear, 9001])],
+    [10, 0, 500_000, 0, -10, 4_000_000],
+  ],
+  // The system that a projected one stands on may be said, too.
+  [
+    "both codes",
+    [keys([model, 1], [geographicCode, 4326], [angular, 9102], [projectedCode, 32_633])],
+    [10, 0, 500_000, 0, -10, 4_000_000],
+  ],
+  ["no kind of system", [keys([projectedCode, 32_633])], [10, 0, 500_000, 0, -10, 4_000_000]],
+])("%s is read", async (_, fields, affine) => {
+  writeFileSync(at("place.tif"), plainScene(dark, [128, 64, 32], fields));
+  const { source } = await open(at("place.tif"));
+  expect(source.georeference).toMatchObject({ affine, epsg: 32_633 });
+  await source.close();
 });
 
 it("damaged files are refused as the user's, and never as a bug of ours", { timeout: 120_000 }, async () => {

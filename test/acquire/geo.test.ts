@@ -3,9 +3,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { areaKm2 } from "../../src/acquire/earth.ts";
-import { cellFeature, orderFeature } from "../../src/acquire/geojson.ts";
+import { cellFeature, cornersOf, geometryOf, orderFeature } from "../../src/acquire/geojson.ts";
 import { georeference, type Position } from "../../src/acquire/georeference.ts";
 import { mergeCells, type Ring } from "../../src/acquire/merge-cells.ts";
+import { stacItem } from "../../src/acquire/stac.ts";
 import { makeGrid } from "../../src/method/grid.ts";
 
 const identity = [1, 0, 0, 0, 1, 0] as const;
@@ -193,4 +194,90 @@ it("an order is one MultiPolygon, cut off at the edge of the scene", async () =>
   );
   const [[ring]] = (geometry as unknown as { coordinates: Position[][][] }).coordinates;
   expect(signedArea(ring)).toBeGreaterThan(0);
+});
+
+/** In zones 1 and 60 of UTM and in Web Mercator: 2 km on the map, in whose middle 180° lies. */
+it.each([
+  // The scale on the map at 180°, of which the area has the square: 0.9996 · (1 + x² / 2R²), x the way to the middle meridian.
+  ["the first zone of UTM", 32_601, 303_789.676, 6_000_000, 0.9996 * (1 + (196_210.324 / 0.9996 / 6_386_000) ** 2 / 2)],
+  ["the last zone of UTM", 32_660, 696_210.324, 6_000_000, 0.9996 * (1 + (196_210.324 / 0.9996 / 6_386_000) ** 2 / 2)],
+  ["Web Mercator", 3857, Math.PI * 6_378_137, 0, 1],
+])("a scene that crosses 180° has its area and its bounds, in %s", (_, epsg, x, y, scale) => {
+  const crossing = georeference(epsg, [100, 0, x - 1000, 0, -100, y + 1000], "x.tif");
+  const box = { x: 0, y: 0, width: 20, height: 20 };
+  // On the equator, the ellipsoid's degree of latitude is 1 − e² of the sphere's.
+  const expected = (4 / scale ** 2) * (epsg === 3857 ? 1 - 0.00669438 : 1);
+  expect(areaKm2(cornersOf(box, crossing)) / expected).toBeCloseTo(1, 3);
+  const details = { acquired: { source: "x", checkpoint: "y", cells: { all: 1, chosen: 1 } }, created: new Date() };
+  const { bbox, geometry } = stacItem(
+    { width: 20, height: 20, georeference: crossing, taken: undefined },
+    { ...details, isOrdered: false },
+  );
+  const [west, , east] = bbox as number[];
+  expect(west).toBeGreaterThan(179.9);
+  expect(east).toBeLessThan(-179.9);
+  expect(geometry).toMatchObject({ type: "MultiPolygon" });
+});
+
+it("an outline that crosses 180° is cut there in two, each counterclockwise", () => {
+  // From 179° to −178°, and from 10° to 13° at its eastern end: the southern side rises a degree in each degree of longitude.
+  const ring: Position[] = [
+    [179, 10],
+    [182, 13],
+    [182, 20],
+    [179, 20],
+  ];
+  const halves = [
+    [
+      [
+        [179, 20],
+        [179, 10],
+        [180, 11],
+        [180, 20],
+        [179, 20],
+      ],
+    ],
+    [
+      [
+        [-180, 11],
+        [-178, 13],
+        [-178, 20],
+        [-180, 20],
+        [-180, 11],
+      ],
+    ],
+  ];
+  const sorted = (polygons: readonly (readonly (readonly (readonly number[])[])[])[]) =>
+    polygons.map(([one]) => one.slice(1).map(String).sort());
+  const cut = geometryOf(ring) as unknown as { type: string; coordinates: Position[][][] };
+  expect(cut.type).toBe("MultiPolygon");
+  expect(sorted(cut.coordinates)).toEqual(sorted(halves));
+  for (const [one] of cut.coordinates) expect(signedArea(one)).toBeGreaterThan(0);
+  // One that ends at 180° is not cut; one that lies beyond is moved.
+  expect(geometryOf(box(179, 0, 180, 1))).toMatchObject({ type: "Polygon" });
+  expect(geometryOf(box(190, 0, 191, 1))).toEqual(geometryOf(box(-170, 0, -169, 1)));
+});
+
+it("an order that crosses 180° has its cells on either side, and no area twice", async () => {
+  // Columns of 0.8°, of which the second goes from 179.8 to 180.6. West of 180° the arms of the U are apart.
+  const crossing = georeference(4326, [0.1, 0, 179, 0, -0.1, 50], "x.tif");
+  const { geometry } = await orderFeature(
+    cellsOf(["###", "..#", "###"]),
+    { grid: makeGrid(24, 8), size: { width: 24, height: 24 }, place: crossing },
+    {},
+  );
+  const { coordinates } = geometry as unknown as { coordinates: Position[][][] };
+  const west = coordinates.filter(([[[longitude]]]) => longitude > 0);
+  expect(west.map(([ring]) => signedArea(ring))).toEqual([expect.closeTo(0.8, 6), expect.closeTo(0.8, 6)]);
+  const east = coordinates.filter(([[[longitude]]]) => longitude < 0);
+  expect(east.map(([ring]) => signedArea(ring))).toEqual([expect.closeTo(1.4 * 0.8 * 2 + 0.8 * 0.8, 6)]);
+  for (const [longitude] of coordinates.flat(2)) expect(Math.abs(longitude)).toBeLessThanOrEqual(180);
+});
+
+it("a cell of a scene whose rows go north is counterclockwise, too", () => {
+  const turned = georeference(4326, [0.1, 0, 10, 0, 0.1, 50], "x.tif");
+  const { coordinates } = geometryOf(cornersOf({ x: 0, y: 0, width: 8, height: 8 }, turned)) as unknown as {
+    coordinates: Position[][];
+  };
+  expect(signedArea(coordinates[0])).toBeCloseTo(0.64, 8);
 });

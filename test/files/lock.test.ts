@@ -81,7 +81,7 @@ describe("takeLock", () => {
         expect.objectContaining({
           kind: "locked",
           exitCode: 8,
-          message: `${path}: the run folder is in use by process ${pid}; wait for it to end, or give another folder`,
+          message: `${path}: the folder is in use by process ${pid}; wait for it to end, or give another folder`,
         }),
       );
       expect(performance.now() - start).toBeLessThan(500);
@@ -132,7 +132,7 @@ describe("takeLock", () => {
     const refused = expect.objectContaining({
       kind: "locked",
       message:
-        `${path}: the run folder is in use by a process that its damaged lock does not name; ` +
+        `${path}: the folder is in use by a process that its damaged lock does not name; ` +
         "if that process has ended, delete this file; else give another folder",
     });
     const flipped = Array.from(whole.keys(), (at) => whole.with(at, whole[at] ^ 0x80)).filter(isUnreadable);
@@ -153,7 +153,7 @@ describe("takeLock", () => {
     writeLock({ pid: deadPid(), host: "node-7" });
     const pid = JSON.parse(readFileSync(path, "utf8")).pid;
     expect(() => takeLock(path)).toThrow(
-      `${path}: the run folder is in use by process ${pid} on node-7; ` +
+      `${path}: the folder is in use by process ${pid} on node-7; ` +
         "if that process has ended, delete this file; else give another folder",
     );
   });

@@ -5,8 +5,8 @@
 
 /** A sample's bytes, by sample format (1 unsigned, 3 floating point) and bits. */
 const samplesOf = { "1/8": Uint8Array, "1/16": Uint16Array, "3/32": Float32Array } as const;
-const types = { short: 3, long: 4, double: 12 } as const;
-const sizes = { short: 2, long: 4, double: 8 } as const;
+const types = { ascii: 2, short: 3, long: 4, double: 12 } as const;
+const sizes = { ascii: 1, short: 2, long: 4, double: 8 } as const;
 
 /** A field besides those that say how the samples lie; one of the same tag takes their place. */
 export type PlainField = readonly [tag: number, type: keyof typeof types, values: readonly number[]];
@@ -106,7 +106,8 @@ function fieldsOf(
 function valuesOf(type: keyof typeof types, values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(values.length * sizes[type]);
   for (const [i, value] of values.entries()) {
-    if (type === "short") bytes.writeUInt16LE(value, 2 * i);
+    if (type === "ascii") bytes[i] = value;
+    else if (type === "short") bytes.writeUInt16LE(value, 2 * i);
     else if (type === "long") bytes.writeUInt32LE(value, 4 * i);
     else bytes.writeDoubleLE(value, 8 * i);
   }

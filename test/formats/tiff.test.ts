@@ -8,7 +8,8 @@ import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { decodeLzw } from "../../src/formats/lzw.ts";
 import { Tiff } from "../../src/formats/tiff.ts";
-import { decodeTile, readTileLayout, type Samples, type TileLayout } from "../../src/formats/tiff-tiles.ts";
+import { readTileLayout, type TileLayout } from "../../src/formats/tiff-layout.ts";
+import { decodeTile, type Samples } from "../../src/formats/tiff-tiles.ts";
 import { encodeHeader } from "../../src/formats/tiff-writer.ts";
 import { Random } from "../../src/utils/random.ts";
 import { expectRefusal, mutations } from "../fuzz.ts";
@@ -63,6 +64,59 @@ it.each([
 });
 
 const plain = { width: 20, height: 20, bands: 1, pixel: (x: number, y: number) => [(9 * x + y) % 256] };
+
+it("decodes WebP of four bands, of which it leaves out the fourth where it is opaque", async () => {
+  const path = join(folder, "opaque.tif");
+  const opaque = noise(4 * 32 * 16).map((value, i) => (i % 4 === 3 ? 255 : value));
+  // The second tile is not opaque.
+  const pixels = Uint8Array.from({ length: 4 * 64 * 16 }, (_, i) => {
+    const [column, row] = [Math.floor(i / 4) % 64, Math.floor(i / 256)];
+    const value = opaque[4 * (row * 32 + (column % 32)) + (i % 4)];
+    return column >= 32 && i % 4 === 3 ? 128 : value;
+  });
+  await sharp(pixels, { raw: { width: 64, height: 16, channels: 4 } })
+    .tiff({ compression: "webp", quality: 90, tile: true, tileWidth: 32, tileHeight: 16 })
+    .toFile(path);
+  const { values, layout } = await decode(readFileSync(path));
+  expect(layout).toMatchObject({ samples: 4, columns: 2 });
+  expect(values.filter((_, i) => i % 4 === 3)).toEqual([...pixels.filter((_, i) => i % 4 === 3)]);
+  expect(values).toEqual([...(await sharp(path).raw().toBuffer())]);
+});
+
+it("colours that were multiplied by their transparency are divided by it, as libvips does", async () => {
+  // 64 · 255/128 = 127.5, 32 · 255/128 = 63.75; more than there can be is white; of nothing, nothing.
+  const stored = [
+    [64, 32, 0, 128],
+    [200, 100, 50, 255],
+    [60, 200, 0, 100],
+    [9, 9, 9, 0],
+  ];
+  const straight = [
+    [128, 64, 0, 128],
+    [200, 100, 50, 255],
+    [153, 255, 0, 100],
+    [0, 0, 0, 0],
+  ];
+  const level = { width: 16, height: 16, bands: 4, photometric: 2, pixel: (x: number) => stored[x >> 2] };
+  const bytes = plainTiff([{ ...level, fields: [[338, "short", [1]]] }], 16);
+  const { values } = await decode(bytes);
+  expect(values.slice(0, 64)).toEqual(Array.from({ length: 16 }, (_, x) => straight[x >> 2]).flat());
+  const theirs = await sharp(bytes).raw().toBuffer();
+  for (const [i, value] of theirs.entries()) expect(Math.abs(value - values[i])).toBeLessThanOrEqual(1);
+
+  const wide = { ...level, samples: "1/16", pixel: () => [300, 200, 100, 32_768] } as const;
+  const doubled = await decode(plainTiff([{ ...wide, fields: [[338, "short", [1]]] }], 16));
+  expect(doubled.values.slice(0, 4)).toEqual([600, 400, 200, 32_768]);
+  // Transparency that is not associated (2), or of no said kind (0), leaves the colours as they are.
+  for (const kind of [0, 2]) {
+    const { values } = await decode(plainTiff([{ ...level, fields: [[338, "short", [kind]]] }], 16));
+    expect(values.slice(0, 4)).toEqual(stored[0]);
+  }
+  const float = plainTiff([{ ...level, samples: "3/32", fields: [[338, "short", [1]]] }], 16);
+  await expect(decode(float)).rejects.toThrow(
+    "x.tif: ExtraSamples: must be colours that are not multiplied by transparency (1), or in 8 or 16 bits beside it, got 1 for 4 bands of float32; have the program",
+  );
+});
 
 it("decodes grey in JPEG as one band, as libvips does", async () => {
   const raw = { width: 40, height: 40, channels: 1 } as const;
@@ -257,6 +311,25 @@ it("reads a header, and refuses what can't be, before it takes memory for it", a
   );
   const counts = (bytes: Buffer) => bytes.writeUInt32LE(0x7fff_ffff, bytes.readUInt32LE(placeOf(bytes, 325)));
   expect(await changed(counts)).toMatch(/TileByteCounts: must be at most 67072, got 2147483647/);
+});
+
+it.each([
+  ["1/8", "200", 200],
+  ["1/8", "-9999", 0],
+  ["1/8", "65535", 255],
+  ["1/8", "nan", 0],
+  ["1/16", "65535", 65_535],
+  ["3/32", "-9999.5", -9999.5],
+  ["3/32", "nan", Number.NaN],
+  ["1/8", undefined, 0],
+] as const)("a tile of %s that is left out is the value of no data, %s", async (samples, text, value) => {
+  const noData: PlainField[] = text === undefined ? [] : [[42113, "ascii", [...Buffer.from(`${text}\0`)]]];
+  const leftOut: PlainField[] = [324, 325].map((tag) => [tag, "long", [0]]);
+  const fields = [...leftOut, ...noData];
+  const { values } = await decode(
+    plainTiff([{ width: 16, height: 16, bands: 1, samples, photometric: 1, pixel: () => [7], fields }], 16),
+  );
+  expect(new Set(values)).toEqual(new Set([value]));
 });
 
 it("a tile that unpacks to more or less than it must is refused", async () => {
