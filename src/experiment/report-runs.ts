@@ -49,7 +49,7 @@ export async function reportRuns(
     refuseChoice(options, opened.map(({ name }) => name).join(", "), ["ckpt_lr_cl"]);
   }
   // Logs that have changed are refused now and not after the evaluations.
-  const curves = opened.flatMap(({ name, checkpoint }) => curvesOf(name, checkpoint.path));
+  const curves = opened.flatMap(({ name, checkpoint }) => curvesOf(name, checkpoint.path, reporter.note));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };
   });
