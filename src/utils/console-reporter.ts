@@ -3,21 +3,23 @@ import { createProgress } from "./progress.ts";
 import type { Reporter } from "./reporter.ts";
 
 /**
- * Reports to stderr: a bar on a terminal, a line a minute elsewhere, and notes. Asks for no stop: signals are the program's,
+ * Reports to stderr: a bar on a terminal, a line after each silent minute elsewhere, and notes. Asks for no stop: signals are the program's,
  * see `stopOn`.
  * @param quiet says nothing at all
  */
 export function consoleReporter({ quiet = false }: { readonly quiet?: boolean } = {}): Reporter {
   let bar: ReturnType<typeof createProgress> | undefined;
+  const said = { at: performance.now() };
   return {
     note(text) {
       if (quiet) return;
-      if (bar === undefined) process.stderr.write(`${text}\n`);
-      else bar.note(text);
+      if (bar !== undefined) return bar.note(text);
+      said.at = performance.now();
+      process.stderr.write(`${text}\n`);
     },
     stopping: () => undefined,
     progress(label, total, done = 0) {
-      const own = createProgress({ label, total, before: done, quiet });
+      const own = createProgress({ label, total, before: done, quiet, said });
       bar = own;
       return {
         update: (done, numbers) => own.update(done, numbers),
