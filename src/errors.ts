@@ -107,9 +107,15 @@ function shown(value: unknown): string {
   return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }
 
-/** Control characters escaped: a file's name may hold them too. */
+/**
+ * Characters that show nothing and change how what is around them shows: of control, and those that turn the direction of
+ * writing until another ends it. The name of a file or a class may hold them.
+ */
+export const unseenCharacters = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu;
+
+/** With escapes for what would not be seen. */
 function oneLine(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (character) => {
+  return text.replaceAll(unseenCharacters, (character) => {
     return character === "\n" ? "\\n" : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }

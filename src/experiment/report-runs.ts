@@ -43,7 +43,8 @@ export async function reportRuns(
 ): Promise<Report> {
   const { out, title, ...shared } = options;
   assertWritable(out);
-  const found = named([...new Set(paths.flatMap(runsAt))]);
+  // However often and by which path a run is named, it is one.
+  const found = named([...new Map(paths.flatMap(runsAt).map((path) => [resolve(path), path])).values()]);
   const opened = found.map((run) => ({ ...run, checkpoint: openCheckpoint(run.path) }));
   if (opened.every(({ checkpoint }) => !checkpoint.networks.has("agent"))) {
     refuseChoice(options, opened.map(({ name }) => name).join(", "), ["ckpt_lr_cl"]);

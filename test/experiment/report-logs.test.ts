@@ -14,7 +14,9 @@ const reporter = { ...silentReporter, note: (text: string) => void notes.push(te
 it("names the log, though nothing could be evaluated without the data", async () => {
   await runs.train("classifier_training", "hr", { max_epochs: 1 }, { data: memoryData() });
   const out = runs.at("page.html");
-  const report = () => reportRuns([runs.at("hr")], reportSchema.parse({ out, threads: 1 }), "report", reporter);
+  // A run that is named twice is one, and has its short name.
+  const named = [runs.at("hr"), `${runs.at("hr")}/`];
+  const report = () => reportRuns(named, reportSchema.parse({ out, threads: 1 }), "report", reporter);
   expect((await refusal(report)).message).not.toContain("metrics.jsonl");
   const log = runs.at("hr", "metrics.jsonl");
   const whole = readFileSync(log, "utf8");
