@@ -107,12 +107,15 @@ function shown(value: unknown): string {
   return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text;
 }
 
-/** What steers a terminal instead of being shown: control characters, and those that turn the direction of the text around. */
-export const steering = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
+/**
+ * Characters that show nothing and change how what is around them shows: of control, and those that turn the direction of
+ * writing until another ends it. The name of a file or a class may hold them.
+ */
+export const unseenCharacters = /[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu;
 
-/** A text in one line that hides nothing: a file's name may hold what steers a terminal. */
+/** A text in one line, with escapes for what would not be seen. */
 export function oneLine(text: string): string {
-  return text.replaceAll(steering, (character) => {
+  return text.replaceAll(unseenCharacters, (character) => {
     return character === "\n" ? "\\n" : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   });
 }

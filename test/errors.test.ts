@@ -18,8 +18,8 @@ describe("a fault", () => {
   });
 
   it("stays one line, whatever a file's name or a value holds", () => {
-    const { message } = fault("input", { where: "a\nb\u001b[31m.png", rule: "must be an image", got: "x\ny" });
-    expect(message).toBe("a\\nb\\u001b[31m.png: must be an image, got x\\ny");
+    const { message } = fault("input", { where: "a\nb\u001b[31m\u202Egnp.png", rule: "must be an image", got: "x\ny" });
+    expect(message).toBe("a\\nb\\u001b[31m\\u202egnp.png: must be an image, got x\\ny");
   });
 
   it("shows at most 200 characters of a value", () => {

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { extname } from "node:path";
 import { fault } from "../errors.ts";
-import { writeFileAtomic } from "../files/atomic.ts";
+import { assertWritable, writeFileAtomic } from "../files/atomic.ts";
 import { encodeSafetensors, type StateDict, type TensorDtype } from "../formats/safetensors.ts";
 import { writeTorchFile } from "../formats/torch-writer.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -42,7 +42,7 @@ export function listNetworks({ networks }: Pick<Checkpoint, "networks">): Networ
 /**
  * Writes the checkpoint at `from`, which `openCheckpoint` opens, to the file `to`, whole or not at all. `.safetensors`
  * takes one network; `.pth` and `.pt` take one as a bare state dict, or the checkpoint as the reference's dictionary.
- * Returns what was written. Throws "usage" for an ending or network that there is not, or where `to` exists.
+ * Returns what was written. Throws "usage" for an ending or network that there is not, or where `to` exists; "system".
  */
 export function convertCheckpoint(from: string, to: string, options: ConvertOptions = {}): NetworkListing[] {
   const { network, force = false } = options;
@@ -57,6 +57,7 @@ export function convertCheckpoint(from: string, to: string, options: ConvertOpti
       next: "give another name, or --force to replace it",
     });
   }
+  assertWritable(to); // with --force too, no pipe or device is replaced
   const checkpoint = openCheckpoint(from);
   if (ending !== ".safetensors" && network === undefined && !isBare(checkpoint)) {
     writeFileAtomic(to, writeTorchFile(referenceDictionary(checkpoint)));

@@ -30,14 +30,16 @@ export function headroomCommand(flags: CommandFlags): Command {
       const [
         { parseHeadroomOptions },
         { measureHeadroom },
+        { pathOfCheckpoint },
         { isPackaged },
-        { writeHeadroom },
+        { headroomFile, writeHeadroom },
         { assertWritable, writeFileAtomic },
         { terminalReporter },
         report,
       ] = await Promise.all([
         import("../options/headroom-options.ts"),
         import("../headroom/headroom.ts"),
+        import("../checkpoints/open-checkpoint.ts"),
         import("../checkpoints/packaged.ts"),
         import("../headroom/stored-headroom.ts"),
         import("../files/atomic.ts"),
@@ -46,12 +48,13 @@ export function headroomCommand(flags: CommandFlags): Command {
       ]);
       const options = parseHeadroomOptions(given);
       if (options.chart !== undefined) assertWritable(options.chart);
+      const isStored = !isPackaged(options.load);
+      if (isStored) assertWritable(headroomFile(pathOfCheckpoint(options.load)));
       const reporter = terminalReporter({ quiet: false });
       const found = await measureHeadroom(options, reporter);
       process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : report.headroomText(found));
       if (options.chart !== undefined) writeFileAtomic(options.chart, Buffer.from(await report.headroomChart(found)));
-      if (isPackaged(options.load)) return;
-      reporter.note(`stored in ${writeHeadroom(found)}, for reports of this run`);
+      if (isStored) reporter.note(`stored in ${writeHeadroom(found)}, for reports of this run`);
     },
   );
 }

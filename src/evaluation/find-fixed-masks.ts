@@ -1,5 +1,5 @@
 /** The best fixed masks for a run's classifier, found on images that are not evaluated. */
-import { centrePatches, fixedColumns, fixedRows, type Grid, maskOf } from "../method/grid.ts";
+import { centrePatches, countPatches, fixedColumns, fixedRows, type Grid, maskOf } from "../method/grid.ts";
 import { Random } from "../utils/random.ts";
 import { choosingSplit } from "./calibrate.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
@@ -40,6 +40,9 @@ async function better(found: { mask: Uint8Array; value: number }, others: readon
   return most > found.value ? others[values.indexOf(most)] : found.mask;
 }
 
+/** Of masks of the same number of patches: how far a search that goes from one number to the next is. */
+const sizeOf = ([mask]: readonly Uint8Array[]) => `${countPatches(mask)} of ${mask.length} patches`;
+
 /** The mean probability of the images' labels under each mask. */
 async function labelMeans(
   run: EvaluatedRun,
@@ -56,7 +59,7 @@ async function labelMeans(
  */
 export function labelWorth(run: EvaluatedRun, { split, indices }: Images, label: string): Worth {
   const meanOn = (masks: readonly Uint8Array[], some: Uint32Array) =>
-    labelMeans(run, { split, indices: some }, { masks, label });
+    labelMeans(run, { split, indices: some }, { masks, label: `${label}, ${sizeOf(masks)}` });
   return async (masks) => {
     if (masks.length === 1) return meanOn(masks, indices);
     const early = await meanOn(masks, indices.slice(0, Math.ceil(halving.images * indices.length)));

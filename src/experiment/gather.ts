@@ -2,9 +2,9 @@
  * Gathers all that a page shows of evaluated runs: curves from their folders, tables and charts from their evaluations,
  * pictures from the networks. `patchdrop run` and `patchdrop report` make their pages of it.
  */
-import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { lastState } from "../checkpoints/saved-checkpoints.ts";
 import type { EvaluationRow, PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
 import { sameNumber } from "../evaluation/masks.ts";
 import { sameMean } from "../evaluation/rivals.ts";
@@ -17,7 +17,7 @@ import type { PageInput, RunFacts } from "../report/page.ts";
 import type { Compared, PolicyReport } from "../report/policies.ts";
 import { sweepChart } from "../report/sweep-table.ts";
 import type { TradeoffSeries } from "../report/tradeoff.ts";
-import { metricsName, readMetrics } from "../run/metric-log.ts";
+import { metricsName, readMetricsIfAny } from "../run/metric-log.ts";
 import type { Reporter } from "../utils/reporter.ts";
 
 /** A run that was evaluated with its details. */
@@ -159,11 +159,19 @@ async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: Po
   return parts.filter((part) => part.items.length > 0);
 }
 
-/** None of a checkpoint that lies in no run folder. @throws input: logs that have changed, or are no logs */
-export function curvesOf(name: string, checkpoint: string): StageRecords[] {
+/**
+ * None of a checkpoint that lies in no run folder; none, with a note, of a run whose log is gone.
+ * @throws input: logs that have changed, or are no logs
+ */
+export function curvesOf(name: string, checkpoint: string, note: Reporter["note"]): StageRecords[] {
   const folder = dirname(dirname(checkpoint));
-  if (!existsSync(join(folder, metricsName))) return [];
-  const records = readMetrics(folder).flatMap((record) => {
+  const logged = readMetricsIfAny(folder);
+  if (logged === undefined) {
+    const had = lastState(folder)?.logs[metricsName] ?? 0;
+    if (had > 0) note(`${join(folder, metricsName)}: is gone; the page has no learning curves of ${name}`);
+    return [];
+  }
+  const records = logged.flatMap((record) => {
     const { split } = record;
     if (split !== "train" && split !== "val" && split !== "test") return [];
     const number = (key: string) => (typeof record[key] === "number" ? record[key] : undefined);

@@ -43,13 +43,14 @@ export async function reportRuns(
 ): Promise<Report> {
   const { out, title, ...shared } = options;
   assertWritable(out);
-  const found = named([...new Set(paths.flatMap(runsAt))]);
+  // However often and by which path a run is named, it is one.
+  const found = named([...new Map(paths.flatMap(runsAt).map((path) => [resolve(path), path])).values()]);
   const opened = found.map((run) => ({ ...run, checkpoint: openCheckpoint(run.path) }));
   if (opened.every(({ checkpoint }) => !checkpoint.networks.has("agent"))) {
     refuseChoice(options, opened.map(({ name }) => name).join(", "), ["ckpt_lr_cl"]);
   }
   // Logs that have changed are refused now and not after the evaluations.
-  const curves = opened.flatMap(({ name, checkpoint }) => curvesOf(name, checkpoint.path));
+  const curves = opened.flatMap(({ name, checkpoint }) => curvesOf(name, checkpoint.path, reporter.note));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };
   });

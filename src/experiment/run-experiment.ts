@@ -89,7 +89,7 @@ async function evaluateExperiment(
   const result = { rows: tableOf(runs), evaluations: byStage(({ evaluation }) => evaluation), seconds };
   const { title, summary, gallery } = experiment;
   const render = async () => {
-    const curves = runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint));
+    const curves = runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint, reporter.note));
     const words = { title, summary, command, curves };
     return renderPage(await gatherPage(runs, words, ({ name }) => name === gallery, reporter));
   };

@@ -9,7 +9,7 @@ import { type Fault, fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
 import { isThere } from "../files/read.ts";
 import { foundOptionNames, type StageOptions, withModelDefaults } from "../options/stage-options.ts";
-import { readMetrics } from "../run/metric-log.ts";
+import { readMetricsIfAny } from "../run/metric-log.ts";
 import { isOver } from "../training/epochs.ts";
 import { optionFaults } from "../training/option-faults.ts";
 import type { ExperimentStage } from "./experiment-file.ts";
@@ -121,7 +121,9 @@ export function beganAt(run: string): string {
 /** When the checkpoint that a run folder stands for was tested, in seconds since 1970; undefined where no log says it. */
 function bestMadeAt({ cv_dir }: StageOptions): number | undefined {
   const { progress } = readState(path.join(cv_dir, isThere(path.join(cv_dir, "best")) ? "best" : "last"));
-  const tests = readMetrics(cv_dir).filter(({ split, epoch }) => split !== "train" && epoch === progress.epoch);
+  const tests = (readMetricsIfAny(cv_dir) ?? []).filter(
+    ({ split, epoch }) => split !== "train" && epoch === progress.epoch,
+  );
   const time = tests.at(-1)?.time;
   return typeof time === "number" ? time : undefined;
 }

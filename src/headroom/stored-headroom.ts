@@ -62,6 +62,6 @@ export function readHeadroom(checkpoint: string): StoredHeadroom | undefined {
 }
 
 /** Where a checkpoint's headroom is stored. */
-function headroomFile(checkpoint: string): string {
+export function headroomFile(checkpoint: string): string {
   return besideWeights(checkpoint, "headroom.json");
 }

@@ -46,7 +46,7 @@ export const evalSchema = z
       .boolean()
       .default(false)
       .describe("accuracy against the number of patches, of the policy and all baselines, and by class"),
-    chart: svgFile("SVG file for the chart of --sweep").optional(),
+    chart: svgFile("SVG file for the chart of --sweep, which replaces one of that name").optional(),
     ckpt_hr_cl: checkpoint(
       "high-resolution classifier, if not the one of --load: run folder, checkpoint, or patchdrop:NAME",
     ).optional(),

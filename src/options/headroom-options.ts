@@ -22,7 +22,7 @@ export const headroomSchema = z.strictObject({
   judge: checkpoint(
     "another classifier of the same data, trained by itself: judges the masks that the first would choose if it knew the label",
   ).optional(),
-  chart: svgFile("SVG file for a chart of accuracy against patches").optional(),
+  chart: svgFile("SVG file for a chart of accuracy against patches, which replaces one of that name").optional(),
   seed: evaluationGroup.seed,
   ...runModelGroup,
   ...runDataGroup,

@@ -27,15 +27,11 @@ export function shownAs<T extends z.ZodType>(placeholder: string, schema: T): T 
 
 export const folder = (description: string) => text("folder", description);
 export const file = (description: string) => text("file", description);
-/** A file that a chart is written to. */
-export const svgFile = (description: string) =>
-  shownAs(
-    "file",
-    z
-      .string()
-      .regex(/\.svg$/i, "must end in .svg, as the chart is one")
-      .describe(description),
-  );
+/** A file that is written over whatever has its name: by the ending, that is nothing but an earlier one. */
+const fileEndingIn = (ending: RegExp, rule: string) => (description: string) =>
+  shownAs("file", z.string().regex(ending, rule).describe(description));
+export const svgFile = fileEndingIn(/\.svg$/i, "must end in .svg, as the chart is one");
+export const htmlFile = fileEndingIn(/\.html$/i, "must end in .html, as the page is one");
 
 /** A run folder or a checkpoint. */
 export const checkpoint = (description: string) => text("run", description);

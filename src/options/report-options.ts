@@ -4,12 +4,12 @@ import { choiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { evaluationGroup } from "./eval-options.ts";
-import { file, onByDefault, text } from "./option.ts";
+import { htmlFile, onByDefault, text } from "./option.ts";
 
 const { data_dir, dataset, skip_bad, num_workers, max_image_bytes, bands, scale } = runDataGroup;
 
 export const reportSchema = z.strictObject({
-  out: file("file for the page").default("report.html"),
+  out: htmlFile("file for the page (.html), which replaces one of that name").default("report.html"),
   title: text("text", "heading of the page").default("PatchDrop report"),
   sweep: onByDefault(
     "accuracy against the number of patches, which takes the most time",

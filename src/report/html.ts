@@ -1,7 +1,9 @@
 /**
  * HTML as a value: what goes into a template is escaped unless it is markup already, so that a class name from a data
- * set can't become part of the page.
+ * set can't become part of the page, or turn the text behind it about.
  */
+
+import { unseenCharacters } from "../errors.ts";
 
 /** A piece of HTML that is safe to insert as it is. */
 export class Markup {
@@ -26,7 +28,8 @@ export function html(parts: TemplateStringsArray, ...inserts: readonly Insert[])
 
 /** Text for an element or a quoted attribute. */
 function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  const seen = text.replace(unseenCharacters, (character) => ("\t\n\r".includes(character) ? character : "\uFFFD"));
+  return seen.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
 function inserted(insert: Insert): string {

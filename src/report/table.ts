@@ -1,5 +1,5 @@
 /** A table of results, of one run or over seeds, one row a way to classify, in two forms: for a page and for a terminal. */
-import { steering } from "../errors.ts";
+import { unseenCharacters } from "../errors.ts";
 import type { Interval } from "../utils/bootstrap.ts";
 import { html, type Markup } from "./html.ts";
 
@@ -162,9 +162,9 @@ export function textTable(table: ResultTable | SeedsTable): string {
   return `${alignedText(textCells(table))}${foot === undefined ? "" : `\n${foot}\n`}`;
 }
 
-/** Lines of cells, the first of them the header; names left, numbers right. Control characters are replaced. */
+/** Lines of cells, the first of them the header; names left, numbers right. What would not be seen is replaced. */
 export function alignedText(table: readonly (readonly string[])[]): string {
-  const cells = table.map((line) => line.map((cell) => cell.replace(steering, "\uFFFD")));
+  const cells = table.map((line) => line.map((cell) => cell.replace(unseenCharacters, "\uFFFD")));
   const widths = cells[0].map((_, i) => Math.max(...cells.map((line) => line[i].length)));
   const lines = cells.map((line) =>
     line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))),

@@ -178,22 +178,38 @@ function changeOf(
   const got = sha256(bytes.subarray(0, length));
   if (got === wanted) return [];
   const rule = `the first ${length} bytes must have the SHA-256 that they had at the last checkpoint, ${wanted}`;
-  return [{ where: join(folder, name), rule, got, next: "restore it from a copy, or remove it to go on without it" }];
+  return [{ where: join(folder, name), rule, got, next: restoreOrRemove }];
 }
+
+const restoreOrRemove = "restore it from a copy, or remove it to go on without it";
 
 /**
  * Reads a run folder's metrics in the order in which they were logged. A last line without its end (a run that was cut
  * while it wrote) is left out, and metrics of an older version get their names of today. Throws "input" for a folder
- * without metrics, for metrics that have changed since the last checkpoint and, by line number, for a line that is no record.
+ * without metrics, for metrics that have changed or become fewer since the last checkpoint and, by line number, for a line
+ * that is no record.
  */
 export function readMetrics(folder: string): MetricRecord[] {
+  const records = readMetricsIfAny(folder);
+  if (records !== undefined) return records;
+  const next = "give the --cv_dir of a training";
+  throw fault("input", { where: join(folder, metricsName), rule: "does not exist", next });
+}
+
+/** The same; undefined where there is no such file. */
+export function readMetricsIfAny(folder: string): MetricRecord[] | undefined {
   const path = join(folder, metricsName);
+  // Before the log, which a training that is under way makes longer, and only then says so.
+  const record: LogRecord = lastState(folder) ?? { logs: {} };
   const bytes = readBytesIfAny(path);
-  const changes = changeOf(folder, metricsName, bytes, lastState(folder) ?? { logs: {} });
-  if (changes.length > 0) throw fault("input", changes);
-  if (bytes === undefined) {
-    throw fault("input", { where: path, rule: "does not exist", next: "give the --cv_dir of a training" });
+  if (bytes === undefined) return undefined;
+  const { [metricsName]: length = 0 } = record.logs;
+  if (bytes.length < length) {
+    const rule = `must have the ${length} bytes that it had at the last checkpoint`;
+    throw fault("input", { where: path, rule, got: bytes.length, next: restoreOrRemove });
   }
+  const changes = changeOf(folder, metricsName, bytes, record);
+  if (changes.length > 0) throw fault("input", changes);
   const lines = bytes.toString().split("\n").slice(0, -1);
   return lines.map((line, i) => parseRecord(line, `${path}:${i + 1}`));
 }

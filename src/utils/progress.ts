@@ -1,6 +1,6 @@
 /**
- * How far a long step is: a bar on a terminal, a line a minute elsewhere (a log file, a batch system), nothing with
- * `quiet`. No colours, so `NO_COLOR` asks for nothing more. A stream that can't be written to silences it.
+ * How far a long step is: a bar on a terminal, a line after each silent minute elsewhere (a log file, a batch system), nothing
+ * with `quiet`. No colours, so `NO_COLOR` asks for nothing more. A stream that can't be written to silences it.
  */
 
 import { SingleBar } from "cli-progress";
@@ -14,8 +14,15 @@ export interface ProgressOptions {
   readonly before?: number;
   readonly stream?: NodeJS.WriteStream;
   readonly quiet?: boolean;
+  /** Shared by steps that follow each other, of which none may take a minute. */
+  readonly said?: LastWord;
   /** Milliseconds from any origin. */
   readonly now?: () => number;
+}
+
+/** When something was last said where there is no terminal, by the clock `now`. */
+export interface LastWord {
+  at: number;
 }
 
 export interface Progress {
@@ -27,8 +34,8 @@ export interface Progress {
   stop(): void;
 }
 
-/** How often a line is printed where there is no terminal. */
-const lineEveryMs = 60_000;
+/** After how long a silence a line is printed where there is no terminal. */
+const longestSilenceMs = 60_000;
 /** A shorter bar would not be readable. */
 const shortestBar = 8;
 const longestBar = 30;
@@ -41,11 +48,12 @@ export function createProgress({
   stream = process.stderr,
   quiet = false,
   now = () => performance.now(),
+  said = { at: now() },
 }: ProgressOptions): Progress {
   if (quiet) return { update() {}, note() {}, stop() {} };
   const output = survivor(stream);
   const isTerminal = stream.isTTY === true && process.env.TERM !== "dumb";
-  const show = isTerminal ? bar(stream, output.isOpen) : lines(output.write, now);
+  const show = isTerminal ? bar(stream, output.isOpen) : lines(output.write, now, said);
   const start = now();
   return {
     update(done, numbers = {}) {
@@ -101,15 +109,16 @@ function bar(stream: NodeJS.WriteStream, isOpen: () => boolean): Display {
   };
 }
 
-function lines(write: (text: string) => void, now: () => number): Display {
-  let last = now();
+function lines(write: (text: string) => void, now: () => number, said: LastWord): Display {
+  const say = (text: string) => {
+    said.at = now();
+    write(`${text}\n`);
+  };
   return {
     update(line) {
-      if (now() - last < lineEveryMs) return;
-      last = now();
-      write(`${line(undefined)}\n`);
+      if (now() - said.at >= longestSilenceMs) say(line(undefined));
     },
-    note: (text) => write(`${text}\n`),
+    note: say,
     stop() {},
   };
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -144,6 +145,10 @@ describe("convertCheckpoint", () => {
     );
     convertCheckpoint(run, at("there.pth"), { force: true });
     expect(openCheckpoint(at("there.pth")).networks.size).toBe(2);
+    execFileSync("mkfifo", [at("pipe.pth")]);
+    expect(refusal(() => convertCheckpoint(run, at("pipe.pth"), { force: true })).message).toBe(
+      `${at("pipe.pth")}: must not be a pipe or a device; give the name of a file`,
+    );
   });
 });
 

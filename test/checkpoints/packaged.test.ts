@@ -3,12 +3,7 @@ import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from "node
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { configOfCheckpoint, openCheckpoint, pathOfCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
-import {
-  packagedFolder,
-  packagedLines,
-  packagedNames,
-  placeOf,
-} from "../../src/checkpoints/packaged.ts";
+import { packagedFolder, packagedLines, packagedNames, placeOf } from "../../src/checkpoints/packaged.ts";
 import { readChoice } from "../../src/checkpoints/stored-choice.ts";
 import { finiteFloat32 } from "../../src/formats/safetensors.ts";
 import { refusal } from "../refusal.ts";

@@ -570,6 +570,24 @@ describe("run folders", () => {
   );
 });
 
+describe("a headroom", () => {
+  it(
+    "that could not be stored beside the weights is refused before it is measured",
+    async () => {
+      const run = at("unstored");
+      cpSync(hr(), run, { recursive: true, verbatimSymlinks: true });
+      const file = join(run, "checkpoints", linked(run, "best"), "headroom.json");
+      mkdirSync(file);
+      expectError(
+        await patchdrop(["headroom", "--load", run, "--threads", "1"]),
+        5,
+        `${file}: must not be a folder; give the name of a file`,
+      );
+    },
+    runTimeoutMs,
+  );
+});
+
 describe("numbers that are not finite", () => {
   const lowerRate = "lower --lr or set --clip; the last checkpoint is intact";
   const diverge = (run: string, ...more: string[]) =>

@@ -3,6 +3,7 @@ import { findFixedMasks } from "../../src/evaluation/find-fixed-masks.ts";
 import { maskBits } from "../../src/method/grid.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
+import { type Reporter, silentReporter } from "../../src/utils/reporter.ts";
 import { madeRun, right, wrong } from "./made-run.ts";
 
 beforeAll(() => {
@@ -29,6 +30,17 @@ it("keeps what the search found where no guess is as good", async () => {
   const corners = [0, 3, 12, 15];
   const answer = (truth: { label: number; hidden: number }, mask: Uint8Array) =>
     right(truth, 0.3 + 0.15 * corners.filter((k) => mask[k] === 1).length);
-  const masks = await findFixedMasks(madeRun(2, answer, undefined, 200));
+  const run = madeRun(2, answer, undefined, 200);
+  const labels: string[] = [];
+  const reporter: Reporter = {
+    ...silentReporter,
+    progress(label) {
+      labels.push(label);
+      return { update() {}, stop() {} };
+    },
+  };
+  const masks = await findFixedMasks({ ...run, reporter });
   expect(maskBits(masks[4])).toBe("1001000000001001");
+  expect(labels[0]).toBe("best fixed mask, 1 of 16 patches");
+  expect(labels).toContain("best fixed mask, 15 of 16 patches");
 }, 60_000);

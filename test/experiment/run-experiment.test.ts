@@ -170,6 +170,17 @@ describe("what lies in the folder", () => {
     expectWritten(done, "First");
   });
 
+  it("goes without a stage's log once that is removed, as the refusal of a log that was cut says", async () => {
+    const log = join(out, "hr", "metrics.jsonl");
+    writeFileSync(log, "");
+    await expect(run(whole)).rejects.toThrow("or remove it to go on without it");
+    rmSync(log);
+    rmSync(page);
+    const done = await run(whole);
+    expect(done.work).toEqual({ trained: [], evaluated: [] });
+    expect(done.notes).toContain(`${log}: is gone; the page has no learning curves of hr`);
+  });
+
   it("is refused where a stage has trained longer than the file says", async () => {
     const longer = { ...whole, common: whole.common.replace("max_epochs: 1", "max_epochs: 2") };
     const { hr } = whole.stages;

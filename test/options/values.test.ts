@@ -61,6 +61,12 @@ const svg: Values = {
   takes: ["x.svg", "a/b.SVG"],
   refuses: ["x.png", "svg", ""].map((name) => [name, "must end in .svg, as the chart is one"] as const),
 };
+const page: Values = {
+  takes: ["x.html", "a/b.HTML"],
+  refuses: ["runs/hr/metrics.jsonl", "photo.png", "html", ""].map(
+    (name) => [name, "must end in .html, as the page is one"] as const,
+  ),
+};
 const onOff: Values = {
   takes: [true, false],
   refuses: [
@@ -224,6 +230,7 @@ const values: Readonly<Record<string, Values>> = {
   chart: { ...svg, beside: { sweep: true } },
   // What is written, and how.
   out: text,
+  "report out": page,
   engine: oneOf("libtorch", "onnx"),
   format: oneOf("jsonl", "csv"),
   top: whole(1),

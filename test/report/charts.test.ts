@@ -97,7 +97,7 @@ describe("tradeoffChart", () => {
 
 describe("a chart in a file of its own", () => {
   it("is drawn in colours that a program without style sheets knows", async () => {
-    const text = await tradeoffFile("Accuracy <1>", sampleTradeoff);
+    const text = await tradeoffFile("Accuracy <1> \u0001", sampleTradeoff);
     expect(text).not.toMatch(/var\(|currentColor|<style/);
     // 640 × 400 with margins of 44 left, 20 right, 30 above and 40 below, 36 pixels down: 8 patches lie at x = 332, 75 % at
     // y = 231, where the policy's middle point is, in the accent's colour.

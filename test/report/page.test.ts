@@ -30,6 +30,12 @@ async function pixelsOf(address: string | null): Promise<Uint8Array> {
 }
 
 describe("html", () => {
+  it("replaces what would not be seen, and leaves white space", () => {
+    const name = "a\u202Eb\u2069c\u0000d\u001b[31me\tf\ng";
+    const shown = "a\uFFFDb\uFFFDc\uFFFDd\uFFFD[31me\tf\ng";
+    expect(html`<p title="${name}">${name}</p>`.toString()).toBe(`<p title="${shown}">${shown}</p>`);
+  });
+
   it("escapes what is not markup, in text and in attributes", () => {
     const name = `<b>"Tom" & 'Jerry'</b>`;
     expect(html`<p title="${name}">${name}</p>`.toString()).toBe(

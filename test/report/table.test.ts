@@ -77,6 +77,10 @@ describe("textTable", () => {
     expect(htmlTable({ rows: rows.slice(1) }).toString()).toContain("<b>reward</b> mean reward: linear<");
   });
 
+  it("passes no character on to the terminal that turns the direction of writing", () => {
+    expect(textTable(named("a\u202Eb\u2066c"))).toContain("a\uFFFDb\uFFFDc  ");
+  });
+
   it("passes no control character on to the terminal", () => {
     expect(textTable(named("a\u001b[31mred\nb"))).toContain("a\uFFFD[31mred\uFFFDb  ");
   });

@@ -69,7 +69,7 @@ describe("progressLine", () => {
 });
 
 describe("createProgress", () => {
-  it("prints one line a minute where there is no terminal", () => {
+  it("prints one line after each silent minute where there is no terminal", () => {
     const { out, text } = stream();
     let ms = 5000;
     const progress = createProgress({ label: "train", total: 1000, stream: out, now: () => ms });

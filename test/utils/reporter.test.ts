@@ -26,3 +26,27 @@ it("writes notes to stderr and asks for no stop; nothing when it is quiet", ({ o
   expect(write.mock.calls.map(([text]) => text)).toEqual(["one\n", "two\n"]);
   expect(reporter.stopping()).toBeUndefined();
 });
+
+it("tells after a silent minute how far it is, though no step takes one", ({ onTestFinished }) => {
+  const write = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+  let seconds = 0;
+  const clock = vi.spyOn(performance, "now").mockImplementation(() => 1000 * seconds);
+  vi.stubEnv("TERM", "dumb");
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    clock.mockRestore();
+    write.mockRestore();
+  });
+  const reporter = consoleReporter();
+  const step = (name: string) => {
+    const bar = reporter.progress(name, 100);
+    seconds += 25;
+    bar.update(50);
+    bar.stop();
+  };
+  for (const name of ["a", "b", "c", "d"]) step(name);
+  reporter.note("done");
+  for (const name of ["e", "f"]) step(name);
+  // A line at 75 s, and a note at 100 s, from which the next minute counts.
+  expect(write.mock.calls.map(([text]) => text)).toEqual(["c: 50 % · 25 s left · 2 images/s\n", "done\n"]);
+});
