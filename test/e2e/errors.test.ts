@@ -395,7 +395,7 @@ describe("data", () => {
         await train(place),
         3,
         new RegExp(
-          `^${join(place, "train", "class0", "a.jpg")}: must be a whole image, got .*unsupported image format$`,
+          `^${join(place, "train", "class0", "a.jpg")}: must be a whole image, got not JPEG, PNG, WebP or TIFF, since it begins with not an image; .*$`,
         ),
         new RegExp(
           `^${join(place, "train", "class1", "b.png")}: must be a whole image, got an empty file; 2 in all, --skip[-_]bad allows 0: .*`,
