@@ -1,8 +1,8 @@
 /** What a user should know of the checkpoints that a stage starts from before it begins. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readState } from "../checkpoints/checkpoint.ts";
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { isThere } from "../files/read.ts";
 import { checkpointOptionNames, type ResolvedStageOptions } from "../options/stage-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { isOver } from "./epochs.ts";
@@ -32,7 +32,7 @@ function heldOut(path: string, own: number): string | undefined {
 /** Of a run folder; whoever names a single checkpoint means that one. */
 function unfinished(path: string): string | undefined {
   const last = join(path, "last");
-  if (!isThere(last)) return undefined;
+  if (!existsSync(last)) return undefined;
   const { progress, config } = readState(last);
   const { epoch, sinceBest = 0, max_epochs, patience = Number.POSITIVE_INFINITY } = { ...config.options, ...progress };
   const done = { epoch: Number(epoch), sinceBest: Number(sinceBest) };
