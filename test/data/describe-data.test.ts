@@ -65,9 +65,9 @@ describe("describeData", () => {
   });
 
   it("reads lists, and passes over what is no image", async () => {
-    const data_dir = await makeFolder({ "a.png": "text", "b.png": [50, 60] });
+    const data_dir = await makeFolder({ "a.png": "text", "b.png": [50, 60], "c.png": [50, 60] });
     await writeFile(join(data_dir, "train.csv"), "0,a.png\n1,b.png\n2,none.png\n");
-    await writeFile(join(data_dir, "test.csv"), "1,b.png\n");
+    await writeFile(join(data_dir, "test.csv"), "1,c.png\n");
     expect(await describeData({ data_dir })).toEqual({
       ...{ dataset: "csv", classes: 3, pictures: { width: 50, height: 60 } },
     });

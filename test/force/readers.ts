@@ -217,7 +217,7 @@ const line = {
 function fileReaders(folder: string): Reader[] {
   const list = join(folder, "list");
   mkdirSync(list);
-  for (const name of ["a.jpg", "b.jpg", "test.csv"]) writeFileSync(join(list, name), "0,a.jpg\n");
+  for (const name of ["a.jpg", "b.jpg", "c.jpg", "test.csv"]) writeFileSync(join(list, name), "0,c.jpg\n");
   const resume = async (out: string) => {
     const place = { format: jsonLines, checkpoint: "0123", stream: new PassThrough() };
     (await openResults({ out, resume: true }, place)).results.close();
