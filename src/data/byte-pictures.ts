@@ -61,9 +61,11 @@ const meanings: readonly (readonly [words: RegExp, meaning: string])[] = [
 
 /** Why the decoder does not read a picture of a known format, with what to do. */
 export function reasonOfDecoder(message: string): string {
+  for (const [words, meaning] of meanings) {
+    const said = words.exec(message);
+    if (said !== null) return meaning.replace("$1", said[1]);
+  }
   const [line] = message.split("\n", 1);
-  const [found] = meanings.filter(([words]) => words.test(message));
-  if (found !== undefined) return found[1].replace("$1", found[0].exec(message)?.[1] ?? "");
   const words = line.replace(/^Input file has corrupt header:\s*/, "") || "its header";
   return `cut or damaged (${words}); copy it again`;
 }

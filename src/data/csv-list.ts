@@ -12,9 +12,10 @@ import { CsvError, type Info, parse } from "csv-parse";
 import { type ErrorKind, type Fault, fault } from "../errors.ts";
 import { type DataSplits, mapSplits, splitsOf } from "./dataset.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
+import { firstOf } from "./dataset-rules.ts";
 import { fmowCategories } from "./fmow/categories.ts";
 import { openListed, pack, withReports } from "./image-folder.ts";
-import type { ImageList, ListedImage } from "./image-list.ts";
+import { type ImageList, type ListedImage, listNames, validationList } from "./image-list.ts";
 
 export interface CsvListOptions {
   /** Whether locations may lead out of the data folder. */
@@ -22,11 +23,7 @@ export interface CsvListOptions {
 }
 
 const fmowFolder = "fMoW";
-const listNames = ["train.csv", "test.csv"] as const;
-const validationList = "val.csv";
 const mostListed = 10;
-/** Number of classes that a warning names. */
-const mostNamed = 3;
 /** Bytes of a line: a path has at most 4096 on Linux. */
 const longestLine = 1 << 16;
 /** Number of files whose size and time are looked up at the same time. */
@@ -72,8 +69,7 @@ function unlearnable(list: string, images: readonly ListedImage[], classes: read
   const labels = new Set(images.map(({ label }) => label));
   const lacking = classes.filter((_, label) => !labels.has(label));
   if (lacking.length === 0) return [];
-  const named = [...lacking.slice(0, mostNamed), ...(lacking.length > mostNamed ? ["…"] : [])].join(", ");
-  return [`warning: ${list} has no image of ${lacking.length} of the ${classes.length} classes: ${named}`];
+  return [`warning: ${list} has no image of ${lacking.length} of the ${classes.length} classes: ${firstOf(lacking)}`];
 }
 
 /**
@@ -83,15 +79,16 @@ function unlearnable(list: string, images: readonly ListedImage[], classes: read
 function sharedImages(lists: DataSplits<string>, images: DataSplits<readonly ListedImage[]>): readonly string[] {
   const files = splitsOf(lists);
   const paths = splitsOf(images).map((split) => new Set(split.map(({ path }) => path)));
-  const shared = (a: number, b: number) => [...paths[b]].filter((path) => paths[a].has(path)).length;
+  const pairs = files.flatMap((_, b) =>
+    files.slice(0, b).map((_, a) => ({ a, b, count: [...paths[b]].filter((path) => paths[a].has(path)).length })),
+  );
   const [train, test] = files;
-  if (shared(0, 1) === paths[1].size) {
+  const [{ count: learned }] = pairs;
+  if (learned === paths[1].size) {
     const next = "list images that were held out: `patchdrop data split` divides a folder of class folders";
     throw fault("input", { where: test, rule: `must list images that ${train} does not, but all are in both`, next });
   }
-  const pairs = files.flatMap((_, b) => files.slice(0, b).map((_, a) => [a, b] as const));
-  return pairs.flatMap(([a, b]) => {
-    const count = shared(a, b);
+  return pairs.flatMap(({ a, b, count }) => {
     const of = `${count} of the ${paths[b].size} images of ${files[b]}`;
     return count === 0 ? [] : [`warning: ${of} stand in ${basename(files[a])} too`];
   });

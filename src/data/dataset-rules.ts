@@ -188,7 +188,12 @@ function some(word: string, names: readonly string[], others: readonly string[])
   const spelled = new Set(others.map((name) => name.normalize()));
   const missing = names.filter((name) => !spelled.has(name.normalize()));
   if (missing.length === 0) return undefined;
-  return `${word} ${missing.slice(0, mostNamed).join(", ")}${missing.length > mostNamed ? ", …" : ""}`;
+  return `${word} ${firstOf(missing)}`;
+}
+
+/** "Airport, BareLand, BaseballField, …" */
+export function firstOf(names: readonly string[]): string {
+  return `${names.slice(0, mostNamed).join(", ")}${names.length > mostNamed ? ", …" : ""}`;
 }
 
 /** Lists without names call their classes 0, 1, …; another reader of the same images may know their names. */

@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { fault } from "../errors.ts";
-import { mostThreads } from "../utils/cpu.ts";
+import { refuseMoreThreads } from "../utils/cpu.ts";
 import { DecodeMemory, forgetHeldMemory } from "./decode-memory.ts";
 import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
 import type { RenderingOptions } from "./rendering.ts";
@@ -56,9 +56,7 @@ export class DecodePool {
   #tasks = 0;
 
   constructor({ threads = availableParallelism(), maxImageBytes, ...options }: DecodePoolOptions) {
-    if (threads > mostThreads) {
-      throw fault("usage", { where: "threads that decode", rule: `must be at most ${mostThreads}`, got: threads });
-    }
+    refuseMoreThreads(threads, "threads that decode");
     this.#options = { ...options, threads: Math.max(threads, 1) };
     this.#maxImageBytes = maxImageBytes;
   }

@@ -60,8 +60,9 @@ export interface UndividedFiles {
 /** Number of files or folders that are looked at at the same time. */
 const parallel = 64;
 const splitNames = ["train", "test", "val"] as const;
-/** As csv-list.ts reads them. */
-const listNames = splitNames.map((name) => `${name}.csv`);
+/** Lists in the place of class folders (csv-list.ts): these two, and one that there may be. */
+export const listNames: readonly string[] = ["train.csv", "test.csv"];
+export const validationList = "val.csv";
 /** What others call "val". */
 const namesOfVal = ["valid", "validation"];
 /** Number of folders that are named where some are passed over. */
@@ -105,9 +106,9 @@ export async function listFiles(dataDir: string): Promise<ListedFiles> {
 
 /** Lists that are not read, since one of the two that there must be is not there. */
 function strayLists(files: readonly string[]): readonly string[] | undefined {
-  const found = files.filter((name) => listNames.includes(name)).sort();
-  if (found.length === 0 || (found.includes("train.csv") && found.includes("test.csv"))) return undefined;
-  return [`warning: passed over: ${found.join(", ")}; lists are read where train.csv and test.csv are both there`];
+  const found = [...listNames, validationList].filter((name) => files.includes(name)).sort();
+  if (found.length === 0 || listNames.every((name) => found.includes(name))) return undefined;
+  return [`warning: passed over: ${found.join(", ")}; lists are read where ${listNames.join(" and ")} are both there`];
 }
 
 const besideClasses = " beside the class folders";

@@ -8,6 +8,7 @@
  */
 
 import { type Fault, fault } from "../errors.ts";
+import { isNotFinite, refuseValues } from "./refuse-values.ts";
 
 /** Element types, by the format's names, with their size in bytes. Types below one byte are not read. */
 const elementBytes = {
@@ -96,15 +97,8 @@ function halfValue(bits: number): number {
  */
 export function finiteFloat32(tensor: TensorData, where: string): Float32Array {
   const values = asFloat32(tensor, where);
-  const at = values.findIndex((value) => !Number.isFinite(value));
-  if (at === -1) return values;
-  const got = `${values[at]} as element ${at} of ${values.length}`;
-  throw fault("notFinite", {
-    where,
-    rule: "must hold finite numbers",
-    got,
-    next: "use an earlier or another checkpoint",
-  });
+  refuseValues(values, isNotFinite, { where, rule: "must hold finite numbers" });
+  return values;
 }
 
 /**

@@ -154,12 +154,16 @@ export async function readLayout(tiff: Tiff, directory: TiffDirectory): Promise<
   };
 }
 
-/** @param stored how many samples a pixel has in the file, how many of them lie in one tile, and of which type */
-async function codingOf(
-  tiff: Tiff,
-  directory: TiffDirectory,
-  stored: { readonly samples: number; readonly together: number; readonly sample: Coding["sample"] },
-): Promise<Coding> {
+/** The samples of a directory as its tiles have them. */
+interface Stored {
+  /** How many a pixel has in the file. */
+  readonly samples: number;
+  /** How many of them lie in one tile. */
+  readonly together: number;
+  readonly sample: Coding["sample"];
+}
+
+async function codingOf(tiff: Tiff, directory: TiffDirectory, stored: Stored): Promise<Coding> {
   const { sample } = stored;
   await choiceOf(tiff, directory, "FillOrder", [1]);
   const compression = await compressionOf(tiff, directory);
@@ -187,11 +191,7 @@ const associated = 1;
 async function alphaOf(
   tiff: Tiff,
   directory: TiffDirectory,
-  {
-    samples,
-    together,
-    sample,
-  }: { readonly samples: number; readonly together: number; readonly sample: Coding["sample"] },
+  { samples, together, sample }: Stored,
 ): Promise<number | undefined> {
   const extra = await tiff.numbers(directory, "ExtraSamples", samples);
   if (extra === undefined || !extra.includes(associated)) return undefined;
@@ -257,11 +257,7 @@ async function coloursOf(tiff: Tiff, directory: TiffDirectory, compression: stri
 }
 
 /** Its entries lie colour by colour, in 16 bits, of which the upper 8 are taken; as libtiff, the lower where none has more. */
-async function colourTableOf(
-  tiff: Tiff,
-  directory: TiffDirectory,
-  { samples, sample }: { readonly samples: number; readonly sample: Coding["sample"] },
-): Promise<Uint8Array> {
+async function colourTableOf(tiff: Tiff, directory: TiffDirectory, { samples, sample }: Stored): Promise<Uint8Array> {
   const entries = await tiff.numbers(directory, "ColorMap", 3 * 256);
   if (samples === 1 && sample.name === "uint8" && entries?.length === 3 * 256) {
     const shift = entries.some((entry) => entry > 255) ? 8 : 0;

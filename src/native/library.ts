@@ -2,7 +2,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { type Fault, fault } from "../errors.ts";
-import { defaultThreads, mostThreads } from "../utils/cpu.ts";
+import { defaultThreads, refuseMoreThreads } from "../utils/cpu.ts";
 import { type CudaSymbols, cudaPrototypes } from "./cuda-symbols.ts";
 import type { FoundLibtorch } from "./find.ts";
 import { keepLargeBlocks } from "./heap.ts";
@@ -66,10 +66,7 @@ export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: Op
     return opened;
   }
   const count = threads ?? defaultThreads();
-  if (count > mostThreads) {
-    const where = threads === undefined ? "OMP_NUM_THREADS" : "threads";
-    throw fault("usage", { where, rule: `must be at most ${mostThreads}`, got: count });
-  }
+  refuseMoreThreads(count, threads === undefined ? "OMP_NUM_THREADS" : "threads");
   process.env.OMP_NUM_THREADS = String(count); // read once, when the library's thread pool starts
   const c10 = loadShared(found, "libc10");
   const cpu = loadShared(found, "libtorch_cpu");

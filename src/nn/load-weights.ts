@@ -1,5 +1,6 @@
 /** Takes weights of a file into a network, and asks it for one answer: numbers can be finite and what they compute not. */
-import { fault } from "../errors.ts";
+
+import { isNotFinite, refuseValues } from "../formats/refuse-values.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { scope } from "../tensor/scope.ts";
 import { elementCount, fromArray } from "../tensor/tensor.ts";
@@ -23,12 +24,10 @@ export function loadWeights(
   // As normalized images are: about 0, with a deviation of about 1.
   const image = new Random(1, "load weights").normals(new Float32Array(elementCount(shape)));
   const answer = scope(() => forward(learner, fromArray(image, shape, parameters.device), "fp32", "eval").toFloat32());
-  const at = answer.findIndex((value) => !Number.isFinite(value));
-  if (at === -1) return;
-  throw fault("notFinite", {
+  refuseValues(answer, isNotFinite, {
     where,
     rule: "must answer with finite numbers",
-    got: `${answer[at]} as output ${at} of ${answer.length}`,
+    what: "output",
     next: "its weights are too large or damaged: use an earlier or another checkpoint",
   });
 }

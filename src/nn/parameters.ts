@@ -4,6 +4,7 @@
  * lie as [O, h, w, I], which makes their [O, I, h, w] view channels-last. Running statistics are a second vector.
  */
 import { fault } from "../errors.ts";
+import { refuseValues } from "../formats/refuse-values.ts";
 import { finiteFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
 import { plantGradient } from "../tensor/autograd.ts";
 import type { Device } from "../tensor/device.ts";
@@ -130,7 +131,9 @@ export class Parameters {
     const read = ({ entry }: Slot, target: Float32Array) => {
       const place = `${where}: ${entry.name}`;
       const values = finiteFloat32(state.get(entry.name)!, place);
-      if (entry.role === "runningVar") checkVariances(values, place);
+      if (entry.role === "runningVar") {
+        refuseValues(values, (value) => value < 0, { where: place, rule: "variances must not be below 0" });
+      }
       target.set(entry.role === "convWeight" ? toOHWI(values, entry.shape) : values);
     };
     this.flat.upload(fill(this.#learned, read));
@@ -147,18 +150,6 @@ export class Parameters {
     this.statistics.free();
     this.gradient?.free();
   }
-}
-
-function checkVariances(values: Float32Array, where: string): void {
-  const at = values.findIndex((value) => value < 0);
-  if (at === -1) return;
-  const got = `${values[at]} as element ${at} of ${values.length}`;
-  throw fault("notFinite", {
-    where,
-    rule: "variances must not be below 0",
-    got,
-    next: "use an earlier or another checkpoint",
-  });
 }
 
 /** The parts of a flat vector by name, convolution weights as [O, I, h, w]. */

@@ -1,8 +1,6 @@
 /** What a user should know of the checkpoints that a stage starts from before it begins. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { readState } from "../checkpoints/checkpoint.ts";
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { lastState } from "../checkpoints/saved-checkpoints.ts";
 import { checkpointOptionNames, type ResolvedStageOptions } from "../options/stage-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { isOver } from "./epochs.ts";
@@ -31,9 +29,9 @@ function heldOut(path: string, own: number): string | undefined {
 
 /** Of a run folder; whoever names a single checkpoint means that one. */
 function unfinished(path: string): string | undefined {
-  const last = join(path, "last");
-  if (!existsSync(last)) return undefined;
-  const { progress, config } = readState(last);
+  const last = lastState(path);
+  if (last === undefined) return undefined;
+  const { progress, config } = last;
   const { epoch, sinceBest = 0, max_epochs, patience = Number.POSITIVE_INFINITY } = { ...config.options, ...progress };
   const done = { epoch: Number(epoch), sinceBest: Number(sinceBest) };
   if (isOver(done, { max_epochs: Number(max_epochs), patience: Number(patience) })) return undefined;

@@ -6,6 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Sharp } from "sharp";
 import type { Fault } from "../../errors.ts";
 import { makeMissing } from "../../utils/make-missing.ts";
 import { reasonToRefuse } from "../byte-pictures.ts";
@@ -51,14 +52,13 @@ export async function cropImage(
   folders: CropFolders,
 ): Promise<readonly Outcome[]> {
   if (image === undefined) return [{ skipped: "no image" }];
-  const size = await openPicture(image, mostPixels)
-    .then((opened) => opened.metadata())
-    .catch(() => undefined);
-  if (size === undefined) return [{ fault: notAnImage(image) }];
+  const picture = await openPicture(image, mostPixels).catch(() => undefined);
+  const size = await picture?.metadata().catch(() => undefined);
+  if (picture === undefined || size === undefined) return [{ fault: notAnImage(image) }];
   const refused = reasonToRefuse(size);
   if (refused !== undefined) return [{ fault: { where: image, rule: "must be a picture", got: refused } }];
   const boxes = await readAnnotation(annotation, size);
-  const whole = { image, name, size, folders };
+  const whole = { image, picture, name, size, folders };
   const outcomes: Outcome[] = [];
   for (const [index, box] of boxes.entries()) {
     const reason = isFault(box) ? undefined : reasonToSkip(box);
@@ -97,20 +97,21 @@ function labelOf({ category }: Box, name: string): number | undefined {
 /** The image that boxes are cut out of. */
 interface Source {
   readonly image: string;
+  readonly picture: Sharp;
   readonly name: string;
   readonly size: Size;
   readonly folders: CropFolders;
 }
 
 /** The crop's name says which pixels it holds: where the box changes, a crop of an earlier run is not taken for it. */
-async function cropBox(box: Box, index: number, { image, name, size, folders }: Source): Promise<Outcome> {
+async function cropBox(box: Box, index: number, { image, picture, name, size, folders }: Source): Promise<Outcome> {
   const { output, unfinished } = folders;
   const region = cropRegion(box, size);
   const location = `${name}_${index}_${region.left}_${region.top}_${region.width}x${region.height}.jpg`;
   const target = join(output, location);
   const crop = { location, label: labelOf(box, name), overhanging: overhangs(box, size) };
   if (await exists(target)) return { ...crop, kept: true };
-  const bytes = await cut(image, region).catch(() => undefined);
+  const bytes = await cut(picture, region).catch(() => undefined);
   if (bytes === undefined) return { fault: notAnImage(image) };
   makeMissing(dirname(target));
   // Forced to the disk before it gets its name: what has a name is whole.
@@ -121,9 +122,8 @@ async function cropBox(box: Box, index: number, { image, name, size, folders }: 
 }
 
 /** Without optimized tables (PIL and OpenCV have none either): they would need all of the crop in memory at once. */
-async function cut(image: string, region: Region): Promise<Uint8Array> {
-  const opened = await openPicture(image, mostPixels);
-  return opened.extract(region).jpeg({ quality: jpegQuality, optimiseCoding: false }).toBuffer();
+function cut(picture: Sharp, region: Region): Promise<Uint8Array> {
+  return picture.clone().extract(region).jpeg({ quality: jpegQuality, optimiseCoding: false }).toBuffer();
 }
 
 async function exists(path: string): Promise<boolean> {
