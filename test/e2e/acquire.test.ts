@@ -146,13 +146,16 @@ it("says what is wrong with its flags, the file, the server and the run", { time
   });
 
   const before = readdirSync(folder).sort();
-  const given = ["--load", at("policy"), ...quick, "--out", at("bad")];
+  const into = (out: string) => ["--load", at("policy"), ...quick, "--out", at(out)];
   const striped = await sharp(scene.pixels, { raw: { width: 96, height: 64, channels: 3 } })
     .tiff()
     .toBuffer();
   const ignorant: Answer = (_, response) => void response.end(readFileSync(at("scene.tif")));
   const servers = [await serveFile(striped), await serveFile(striped, ignorant)];
-  const [strips, whole] = await Promise.all(servers.map(({ url }) => patchdrop(["acquire", url, ...given])));
+  // Into a folder each: while one works, another with its --out is refused for that alone.
+  const outs = ["bad", "worse"];
+  const both = servers.map(({ url }, n) => patchdrop(["acquire", url, ...into(outs[n])]));
+  const [strips, whole] = await Promise.all(both);
   expect(strips.code).toBe(3);
   expect(strips.stderr).toMatch(
     /^error: http:\S+\/scene\.tif: must be tiled, [^\n]+, got strips; make it one with [^\n]+\n$/,
@@ -161,7 +164,7 @@ it("says what is wrong with its flags, the file, the server and the run", { time
   expect(whole.stderr).toMatch(
     /^error: [^\n]+ must send parts of a file \(range requests\), [^\n]+--allow_full_file\n$/,
   );
-  const allowed = await patchdrop(["acquire", servers[1].url, ...given, "--allow-full-file"]);
+  const allowed = await patchdrop(["acquire", servers[1].url, ...into("bad"), "--allow-full-file"]);
   expect(allowed).toMatchObject({ code: 0, stdout: expect.stringMatching(/bytes +[\d,]+ of [\d,]+: nothing saved/) });
   rmSync(at("bad"), { recursive: true });
   for (const server of servers) await server.close();
