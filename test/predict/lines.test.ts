@@ -6,6 +6,7 @@ import { csvLines, jsonLines, type Prediction } from "../../src/predict/lines.ts
 import { overlay } from "../../src/predict/pictures.ts";
 
 const oddPath = 'a,b "c"\n.png';
+const made = { checkpoint: "0123456789ab", settings: "--top 2 --scale 0,10000" };
 const said: Prediction = {
   path: oddPath,
   class: "cat",
@@ -18,20 +19,24 @@ const said: Prediction = {
   patch_probabilities: [0.1, 0.9, 0.5, 0.2],
   pixels: 144,
   ms: 1.5,
-  checkpoint: "0123456789ab",
+  ...made,
 };
-const failed = { path: "x.png", error: "cut off, it seems", checkpoint: "0123456789ab" };
+const failed = { path: "x.png", error: "cut off, it seems", ...made };
 
 it("CSV has a column a value, and quotes what has to be", () => {
   const { header, line, read } = csvLines(2);
-  expect(header).toBe("path,class,probability,class_2,probability_2,mask,patches,pixels,ms,checkpoint,error\n");
-  expect(line(said)).toBe('"a,b ""c""\n.png",cat,0.75,"dog, small",0.25,0110,2,144,1.5,0123456789ab,\n');
-  expect(line(failed)).toBe('x.png,,,,,,,,,0123456789ab,"cut off, it seems"\n');
+  expect(header).toBe(
+    "path,class,probability,class_2,probability_2,mask,patches,pixels,ms,checkpoint,settings,error\n",
+  );
+  expect(line(said)).toBe(
+    '"a,b ""c""\n.png",cat,0.75,"dog, small",0.25,0110,2,144,1.5,0123456789ab,"--top 2 --scale 0,10000",\n',
+  );
+  expect(line(failed)).toBe('x.png,,,,,,,,,0123456789ab,"--top 2 --scale 0,10000","cut off, it seems"\n');
   expect(parse(header + line(said) + line(failed), { columns: true })).toMatchObject([
     { path: oddPath, class: "cat", class_2: "dog, small", mask: "0110", error: "" },
     failed,
   ]);
-  expect(read(line(said))).toEqual({ path: oddPath, checkpoint: "0123456789ab" });
+  expect(read(line(said))).toEqual({ path: oddPath, ...made });
   expect(read(line(failed))).toEqual(failed);
   expect(read("x.png,cat\n")).toBeUndefined();
   expect(read('"x\n')).toBeUndefined();
@@ -41,7 +46,7 @@ it("JSON Lines are one object a line", () => {
   const text = jsonLines.line(said);
   expect(text.indexOf("\n")).toBe(text.length - 1);
   expect(JSON.parse(text)).toEqual(said);
-  expect(jsonLines.read(text)).toEqual({ path: oddPath, checkpoint: "0123456789ab" });
+  expect(jsonLines.read(text)).toEqual({ path: oddPath, ...made });
   expect(jsonLines.read(jsonLines.line(failed))).toEqual(failed);
   expect(jsonLines.read("[1]\n")).toBeUndefined();
 });
