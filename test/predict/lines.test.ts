@@ -1,9 +1,11 @@
 /** Lines as text, and the picture of a mask, against what a reader can work out. */
+import { resolve } from "node:path";
 import { parse } from "csv-parse/sync";
 import { expect, it } from "vitest";
+import type { PatchDropError } from "../../src/errors.ts";
 import { makeGrid } from "../../src/method/grid.ts";
 import { csvLines, jsonLines, type Prediction } from "../../src/predict/lines.ts";
-import { overlay } from "../../src/predict/pictures.ts";
+import { overlay, refuseSharedNames } from "../../src/predict/pictures.ts";
 
 const oddPath = 'a,b "c"\n.png';
 const made = { checkpoint: "0123456789ab", settings: "--top 2 --scale 0,10000" };
@@ -59,4 +61,34 @@ it("an overlay darkens dropped patches and draws lines between patches only", ()
   expect([red(0, 0), red(126, 126), red(0, 255), red(255, 0), red(255, 255)]).toEqual([100, 100, 30, 30, 100]);
   // Dark on the last pixel of a patch, light on the first of the next.
   expect([red(5, 127), red(5, 128), red(127, 5), red(128, 5)]).toEqual([0, 255, 0, 255]);
+});
+
+it("a picture never replaces another one, nor an image", () => {
+  const refusal = (paths: string[], folders: { overlay?: string; masked?: string }) => {
+    try {
+      refuseSharedNames(paths, folders);
+      return undefined;
+    } catch (error) {
+      return (error as PatchDropError).message;
+    }
+  };
+  const two = { overlay: "o", masked: "m" };
+  expect(refusal(["x.png", "x.jpg", "a/x.png", "./x.png"], two)).toBeUndefined();
+  expect(refusal(["../x.png", "/x.png"], {})).toBeUndefined();
+  const next = "give other folders, or these images to two commands";
+  const shared = (file: string, some: string, other: string) =>
+    `${file}: must be one picture alone, got ${some} and ${other}; ${next}`;
+  const [here, above] = [resolve("x.png"), resolve("../x.png")];
+  expect(refusal(["x.png", "../x.png"], two)).toBe(
+    shared("o/x.png.png", `--overlay of ${here}`, `--overlay of ${above}`),
+  );
+  expect(refusal(["x.png", "/x.png"], { masked: "m" })).toBe(
+    shared("m/x.png.png", `--masked of ${here}`, "--masked of /x.png"),
+  );
+  expect(refusal(["x.png"], { overlay: "o", masked: "./o/" })).toBe(
+    shared("o/x.png.png", `--overlay of ${here}`, `--masked of ${here}`),
+  );
+  expect(refusal(["x", "x.png"], { masked: "." })).toBe(
+    shared("x.png", "the image x.png", `--masked of ${resolve("x")}`),
+  );
 });
