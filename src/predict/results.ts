@@ -8,6 +8,7 @@ import { createReadStream, existsSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { fault } from "../errors.ts";
 import { assertWritable, systemFault } from "../files/atomic.ts";
+import { type Release, takeLock } from "../files/lock.ts";
 import { cutFile, LogFile } from "../files/log-file.ts";
 import type { LineFormat, Made } from "./lines.ts";
 
@@ -30,21 +31,32 @@ const nothingYet: Recovered = { length: 0, paths: new Set(), unreadable: 0 };
 
 /**
  * Opens the file `out`, or the stream in its place, and begins it with the format's header.
- * @throws usage: a file that exists already, without `resume`; what {@link recover} throws; system
+ * @throws usage: a file that exists already, without `resume`; locked: one that another process writes; what {@link recover} throws; system
  */
 export async function openResults(
   { out, resume }: { out?: string | undefined; resume: boolean },
   { format, made, stream }: { format: LineFormat; made: Made; stream: Writable },
 ): Promise<{ results: Results; recovered: Recovered }> {
-  if (out !== undefined) assertWritable(out);
-  if (out !== undefined && !resume && existsSync(out)) {
-    const next = "continue it with --resume, or give another --out";
-    throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });
+  if (out === undefined) {
+    const results = toStream(stream);
+    await results.write(format.header);
+    return { results, recovered: nothingYet };
   }
-  const recovered = out !== undefined && existsSync(out) ? await recover(out, format, made) : nothingYet;
-  const results = out === undefined ? toStream(stream) : toFile(out);
-  if (recovered.length === 0) await results.write(format.header);
-  return { results, recovered };
+  assertWritable(out);
+  const release = takeLock(`${out}.lock`); // two that resumed one file would both do what is missing
+  try {
+    if (!resume && existsSync(out)) {
+      const next = "continue it with --resume, or give another --out";
+      throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });
+    }
+    const recovered = existsSync(out) ? await recover(out, format, made) : nothingYet;
+    const results = toFile(out, release);
+    if (recovered.length === 0) await results.write(format.header);
+    return { results, recovered };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 function toStream(stream: Writable): Results {
@@ -56,13 +68,17 @@ function toStream(stream: Writable): Results {
   };
 }
 
-function toFile(path: string): Results {
+function toFile(path: string, release: Release): Results {
   const file = new LogFile(path);
   return {
     write: async (lines) => file.append(new TextEncoder().encode(lines)),
     close() {
-      file.sync();
-      file.close();
+      try {
+        file.sync();
+        file.close();
+      } finally {
+        release();
+      }
     },
   };
 }

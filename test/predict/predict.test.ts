@@ -2,6 +2,7 @@
 import {
   appendFileSync,
   cpSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -19,6 +20,7 @@ import { readImage } from "../../src/data/read-image.ts";
 import type { PatchDropError } from "../../src/errors.ts";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { showImages } from "../../src/evaluation/show-images.ts";
+import { takeLock } from "../../src/files/lock.ts";
 import { openPredictor } from "../../src/inference/open-run.ts";
 import { patchAt } from "../../src/method/grid.ts";
 import { findLibtorch } from "../../src/native/find.ts";
@@ -321,6 +323,30 @@ it("a stop leaves whole lines of whole batches", async () => {
   const { counts } = await say([images()], { ...given, resume: true });
   expect(counts).toEqual({ images: 12, unreadable: 0 });
   expect(new Set(parsed(readFileSync(given.out, "utf8")).map(({ path }) => path)).size).toBe(12);
+});
+
+it("a file has one writer at a time", async () => {
+  const given = { load: at("two"), out: at("one.jsonl"), resume: true };
+  const lock = `${given.out}.lock`;
+  const release = takeLock(lock);
+  await expect(say([images()], given)).rejects.toMatchObject({
+    kind: "locked",
+    message: `${lock}: is in use by process ${process.pid}; wait for it to end, or write elsewhere`,
+  });
+  expect(existsSync(given.out)).toBe(false);
+  release();
+  let isHeld = false;
+  const progress = () => ({
+    update() {
+      isHeld = existsSync(lock);
+    },
+    stop() {},
+  });
+  await say([images()], given, { reporter: { ...silentReporter, progress } });
+  expect(isHeld).toBe(true);
+  expect(existsSync(lock)).toBe(false);
+  await expect(say([images()], { ...given, resume: false })).rejects.toMatchObject({ kind: "usage" });
+  expect(existsSync(lock)).toBe(false);
 });
 
 it("a stop ends the wait for a list of paths", async () => {
