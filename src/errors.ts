@@ -17,7 +17,7 @@ export const exitCodes = {
   resource: 6,
   /** Loss, gradient, reward or weight that is not finite. */
   notFinite: 7,
-  /** A run folder that is in use, or belongs to another run. */
+  /** A folder or file that another process writes, or that belongs to another run. */
   locked: 8,
   /** A bug of ours. */
   internal: 70,

@@ -3,10 +3,9 @@
  * are read. The scene is processed by rows of windows; memory grows with its width, and little with its height.
  */
 
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fault } from "../errors.ts";
-import { makeFolderAtomic } from "../files/atomic.ts";
+import { assertNew, makeFolderAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
 import { type Release, takeLock } from "../files/lock.ts";
 import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
@@ -54,7 +53,7 @@ export async function acquire(
   options: Choices,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired> {
-  mustBeNew(options.out);
+  assertNew(options.out);
   const ledger = new Ledger();
   let acquired: Acquired | undefined;
   const ended = new AbortController();
@@ -63,7 +62,7 @@ export async function acquire(
   await makeFolderAtomic(out, async (folder) => {
     // Of two that would give their folder this name, the second is not to find out only when it has read everything.
     release = takeLock(`${out}.lock`);
-    mustBeNew(options.out);
+    assertNew(options.out);
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
     const access = { ...options, ledger, wholeFile, mostBytes: options.max_file_bytes, signal: ended.signal };
     const source = await untilStopped(reporter, openSource(scene, policy.model, access));
@@ -79,12 +78,6 @@ export async function acquire(
     release?.();
   });
   return acquired!;
-}
-
-/** @throws usage */
-function mustBeNew(out: string): void {
-  if (!existsSync(out)) return;
-  throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next: "give another folder" });
 }
 
 /** @throws resource */

@@ -18,7 +18,7 @@ import { stacItem } from "./stac.ts";
 import type { Acquired } from "./tally.ts";
 
 /** A line of predictions.jsonl: as in `patchdrop predict`, for a window. */
-export type WindowPrediction = Omit<Prediction, "path" | "ms"> & {
+export type WindowPrediction = Omit<Prediction, "path" | "ms" | "settings"> & {
   /** Column and row in the grid of windows. */
   readonly window: readonly [column: number, row: number];
   /** In pixels of the scene. */

@@ -12,7 +12,7 @@ const about = [
   [
     "IMAGE is a file; a folder, for the images below it; a pattern of *, ? and ** in quotes; or - for a list of paths on",
     "standard input, one per line. An image that can't be read gets a line with its error; the other images are still",
-    `done, and the exit code is ${exitCodes.input}. Pictures get the image's path as their name, with .png added.`,
+    `done, and the exit code is ${exitCodes.input}. Pictures get the image's path as their name, without ../ at its beginning and with .png added.`,
     "The policy's probabilities, and in how many rounds it asked for patches where it decides in rounds, are in JSON Lines only.",
   ].join(" "),
 ].join("\n");

@@ -11,7 +11,7 @@ import { readChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
-import { makeFolder, writeFolderAtomic } from "../files/atomic.ts";
+import { assertNew, makeFolder, writeFolderAtomic } from "../files/atomic.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { Normalizer } from "../method/images.ts";
 import { dropPatches, roundPlanes } from "../method/planes.ts";
@@ -55,9 +55,7 @@ const roundRole: Role = { ...roles.agent, input: roundInput, seesLow: false };
 
 /** Exports the checkpoint of `given.load` into the new folder `given.out`. @throws kinds "input", "usage", "system" */
 export async function exportRun(given: ExportOptions): Promise<RunExport> {
-  if (existsSync(given.out)) {
-    throw fault("usage", { where: `--out ${given.out}`, rule: "must not exist yet", next: "give another name" });
-  }
+  assertNew(given.out);
   const checkpoint = openCheckpoint(given.load);
   const names = networkNames.filter((name) => checkpoint.networks.has(name));
   if (names.length === 0) {
@@ -84,6 +82,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     files.set(role.file, bytes);
     exported.push({ file: role.file, network: name, ...verified });
   }
+  assertNew(given.out); // by another export meanwhile
   makeFolder(dirname(given.out));
   writeFolderAtomic(given.out, files);
   const of = test === undefined ? "random pixels" : `${test.name}, test`;

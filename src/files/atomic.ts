@@ -10,6 +10,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -75,6 +76,12 @@ function syncNameOf(folder: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
   }
+}
+
+/** Throws "usage" where the folder of `--out` exists. */
+export function assertNew(out: string): void {
+  if (!existsSync(out)) return;
+  throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next: "give another folder" });
 }
 
 /** Throws "system" unless a file can be made at `path`: for what is written after long work, before that begins. */

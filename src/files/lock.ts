@@ -1,5 +1,5 @@
 /**
- * A file that says which process has a folder to itself, so that only one of several does. A process that dies leaves its
+ * A file that says which process has a folder or file to itself, so that only one of several does. A process that dies leaves its
  * lock behind, and the next one takes it over: the file holds enough to recognize this (process id, host, start time), since
  * the system reuses process ids.
  *
@@ -225,9 +225,9 @@ function nameOf(holder: Holder): string {
 function lockedFault(path: string, holder: Holder): PatchDropError {
   return fault("locked", {
     where: path,
-    rule: `the folder is in use by ${nameOf(holder)}`,
+    rule: `is in use by ${nameOf(holder)}`,
     next: isOutOfReach(holder)
-      ? "if that process has ended, delete this file; else give another folder"
-      : "wait for it to end, or give another folder",
+      ? "if that process has ended, delete this file; else write elsewhere"
+      : "wait for it to end, or write elsewhere",
   });
 }

@@ -51,10 +51,11 @@ export class OpenedRun {
   /** Sides in pixels, and the patches. */
   readonly model: { readonly imageSize: number; readonly lowSize: number; readonly grid: Grid };
   readonly checkpoint: string;
+  /** How patches are chosen. */
+  readonly choice: Choice;
   readonly networks: ReadonlySet<NetworkName>;
   readonly #engine: Engine;
   #isFreed = false;
-  readonly #choice: Choice;
 
   constructor({ description, networks, engine, choice, checkpoint }: RunParts) {
     const { imageSize, lowSize, patchSize } = description;
@@ -63,7 +64,7 @@ export class OpenedRun {
     this.checkpoint = checkpoint;
     this.networks = networks;
     this.#engine = engine;
-    this.#choice = choice;
+    this.choice = choice;
   }
 
   /** Names of the classes, [K]. */
@@ -125,7 +126,7 @@ export class OpenedRun {
   decideOn(
     held: HeldBatch,
     count: number,
-    choice: Choice = this.#choice,
+    choice: Choice = this.choice,
     uniforms?: (b: number) => ArrayLike<number>,
   ): Promise<Decided> {
     const looking = { rounds: this.rounds, count, patches: this.model.grid.patches };
@@ -186,7 +187,7 @@ export class OpenedRun {
     // Nothing of the images is seen where nothing is acquired.
     const images = () => acquired?.images ?? new Uint8Array(3 * count * imageSize ** 2);
     return this.#holding(this.rounds === 1 ? { low } : { images: images(), low }, (batch) =>
-      this.#ask(batch, there, this.#choice),
+      this.#ask(batch, there, this.choice),
     );
   }
 

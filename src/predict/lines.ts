@@ -12,7 +12,15 @@ export interface Guess {
   readonly probability: number;
 }
 
-export interface Prediction {
+/** How a line came about; all lines of a file have the same. */
+export interface Made {
+  /** Of the networks, see OpenedRun. */
+  readonly checkpoint: string;
+  /** The other options that lines depend on: "--policy threshold --threshold 0.5 --fill zero --top 5". */
+  readonly settings: string;
+}
+
+export interface Prediction extends Made {
   readonly path: string;
   /** The most probable class. */
   readonly class: string;
@@ -30,19 +38,16 @@ export interface Prediction {
   readonly pixels: number;
   /** The batch's time, with what was waited for its decoding, divided by its images. */
   readonly ms: number;
-  /** Of the networks, see Predictor. */
-  readonly checkpoint: string;
 }
 
 /** In the place of a prediction. */
-export interface Unreadable {
+export interface Unreadable extends Made {
   readonly path: string;
   readonly error: string;
-  readonly checkpoint: string;
 }
 
 /** What a resumed run asks of a line. */
-export type Recorded = Pick<Prediction, "path" | "checkpoint"> & { readonly error?: string | undefined };
+export type Recorded = Made & Pick<Prediction, "path"> & { readonly error?: string | undefined };
 
 export interface LineFormat {
   /** The first line; none when empty. */
@@ -54,7 +59,10 @@ export interface LineFormat {
   read(line: string): Recorded | undefined;
 }
 
-const recorded = z.object({ path: z.string(), checkpoint: z.string(), error: z.string().optional() });
+const recorded = z.object({
+  ...{ path: z.string(), checkpoint: z.string(), settings: z.string() },
+  error: z.string().optional(),
+});
 
 export const jsonLines: LineFormat = {
   header: "",
@@ -74,24 +82,24 @@ export function csvLines(top: number): LineFormat {
   const guesses = Array.from({ length: top - 1 }, (_, n) => [`class_${n + 2}`, `probability_${n + 2}`]);
   const columns = [
     ...["path", "class", "probability", ...guesses.flat()],
-    ...["mask", "patches", "pixels", "ms", "checkpoint", "error"],
+    ...["mask", "patches", "pixels", "ms", "checkpoint", "settings", "error"],
   ];
   return {
     header: csvLine(columns),
     quotes: true,
     line(said) {
-      const { path, checkpoint } = said;
+      const { path, checkpoint, settings } = said;
       if ("error" in said) {
-        return csvLine([path, ...Array<string>(columns.length - 3).fill(""), checkpoint, said.error]);
+        return csvLine([path, ...Array<string>(columns.length - 4).fill(""), checkpoint, settings, said.error]);
       }
       const top = said.top.flatMap(({ class: name, probability }) => [name, probability]);
-      return csvLine([path, ...top, said.mask, said.patches, said.pixels, said.ms, checkpoint, ""]);
+      return csvLine([path, ...top, said.mask, said.patches, said.pixels, said.ms, checkpoint, settings, ""]);
     },
     read(line) {
       const fields = fieldsOf(line);
       if (fields.length !== columns.length) return undefined;
-      const [checkpoint, error] = fields.slice(-2);
-      return { path: fields[0], checkpoint, error: error === "" ? undefined : error };
+      const [checkpoint, settings, error] = fields.slice(-3);
+      return { path: fields[0], checkpoint, settings, error: error === "" ? undefined : error };
     },
   };
 }

@@ -1,9 +1,11 @@
 /** PNG files of what was predicted: an image with its dropped patches darkened, and what the classifier saw. */
 
-import { dirname, join, normalize } from "node:path";
+import { dirname, join, normalize, resolve } from "node:path";
 import sharp from "sharp";
+import { fault } from "../errors.ts";
 import { makeFolder, writeFileAtomic } from "../files/atomic.ts";
 import { type Grid, patchAt } from "../method/grid.ts";
+import type { PredictOptions } from "../options/predict-options.ts";
 import type { RawImage } from "../report/gallery.ts";
 
 /** Smaller images are enlarged by a whole factor, so that the lines do not cover them. */
@@ -36,9 +38,33 @@ export function overlay(image: Uint8Array, mask: Uint8Array, grid: Grid): RawIma
   return { size, pixels };
 }
 
+/**
+ * No picture is to replace another one, such as where images lie above the working folder and in it, nor an image.
+ * @throws usage
+ */
+export function refuseSharedNames(
+  paths: readonly string[],
+  { overlay, masked }: Pick<PredictOptions, "overlay" | "masked">,
+): void {
+  const whose = new Map(paths.map((path) => [resolve(path), `the image ${path}`]));
+  for (const [flag, folder] of Object.entries({ overlay, masked })) {
+    if (folder === undefined) continue;
+    for (const path of paths) {
+      const file = pictureFile(folder, path);
+      const owner = `--${flag} of ${resolve(path)}`; // however the image is spelt
+      const other = whose.get(resolve(file)) ?? owner;
+      if (other !== owner) {
+        const next = "give other folders, or these images to two commands";
+        throw fault("usage", { where: file, rule: "must be one picture alone", got: `${other} and ${owner}`, next });
+      }
+      whose.set(resolve(file), owner);
+    }
+  }
+}
+
 /** Writes the picture of the image `path`. @throws system */
 export async function writePicture(folder: string, path: string, { size, pixels }: RawImage): Promise<void> {
-  const file = join(folder, `${within(path)}.png`);
+  const file = pictureFile(folder, path);
   const png = await sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
     .png()
     .toBuffer();
@@ -46,7 +72,7 @@ export async function writePicture(folder: string, path: string, { size, pixels 
   writeFileAtomic(file, png);
 }
 
-/** A path without what leads out of the folder that it is put into. */
-function within(path: string): string {
-  return normalize(path).replace(/^(\.\.\/|\/)+/, "");
+/** Named after the image's path, without what leads out of the folder. */
+function pictureFile(folder: string, path: string): string {
+  return join(folder, `${normalize(path).replace(/^(\.\.\/|\/)+/, "")}.png`);
 }

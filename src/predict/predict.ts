@@ -15,8 +15,8 @@ import type { PredictOptions } from "../options/predict-options.ts";
 import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { findImages } from "./find-images.ts";
-import { csvLines, jsonLines, likeliest, type Prediction, rounded, type Unreadable } from "./lines.ts";
-import { overlay, writePicture } from "./pictures.ts";
+import { csvLines, jsonLines, likeliest, type Made, type Prediction, rounded, type Unreadable } from "./lines.ts";
+import { overlay, refuseSharedNames, writePicture } from "./pictures.ts";
 import { openResults } from "./results.ts";
 
 /** Batches that are read or being read. */
@@ -37,7 +37,7 @@ export interface PredictCounts {
 
 /**
  * @param args files, folders, patterns, `-`
- * @throws what openRun, findImages and openResults throw; system: a picture that can't be written; Stopped, behind a
+ * @throws what openRun, findImages, refuseSharedNames and openResults throw; system: a picture that can't be written; Stopped, behind a
  *   whole batch
  */
 export async function predict(
@@ -50,16 +50,17 @@ export async function predict(
     reporter,
     findImages(args, input, (text) => reporter.note(text)),
   );
+  refuseSharedNames(found, options);
   const run = await openRun(options, reporter);
   try {
-    const { checkpoint, classes } = run;
-    const format = options.format === "csv" ? csvLines(Math.min(options.top, classes.length)) : jsonLines;
-    const { results, recovered } = await openResults(options, { format, checkpoint, stream: output });
+    const made = { checkpoint: run.checkpoint, settings: settingsOf(run, options) };
+    const format = options.format === "csv" ? csvLines(Math.min(options.top, run.classes.length)) : jsonLines;
+    const { results, recovered } = await openResults(options, { format, made, stream: output });
     const paths = found.filter((path) => !recovered.paths.has(path));
     const bar = reporter.progress("predict", recovered.paths.size + paths.length, recovered.paths.size);
     const counts = { images: recovered.paths.size, unreadable: recovered.unreadable };
     try {
-      for await (const said of describedBatches(paths, { run, options, reporter })) {
+      for await (const said of describedBatches(paths, { run, made, options, reporter })) {
         await results.write(said.map(format.line).join(""));
         counts.images += said.length;
         counts.unreadable += said.filter((one) => "error" in one).length;
@@ -79,7 +80,7 @@ export async function predict(
 /** What is said of the images, batch by batch; pictures are written before. */
 async function* describedBatches(
   paths: readonly string[],
-  { run, options, reporter }: { run: OpenedRun; options: PredictOptions; reporter: Reporter },
+  { run, made, options, reporter }: { run: OpenedRun; made: Made; options: PredictOptions; reporter: Reporter },
 ): AsyncGenerator<(Prediction | Unreadable)[]> {
   const { model, transform, description } = run;
   const rendering = overRendering(options, description.rendering);
@@ -94,9 +95,20 @@ async function* describedBatches(
     const predicted = await run.predict(batch.bytes);
     const ms = (performance.now() - began) / batch.paths.length;
     await untilStopped(reporter, writePictures(batch, predicted, run, options));
-    yield describe(batch, predicted, { run, top: options.top, ms });
+    yield describe(batch, predicted, { run, made, top: options.top, ms });
     began = performance.now();
   }
+}
+
+/** As they were given or found in the run: which patches are taken, what is seen in place of the others, how images are read. */
+function settingsOf({ choice, hasPolicy, description, classes }: OpenedRun, options: PredictOptions): string {
+  const settings = {
+    ...(hasPolicy ? { ...choice, fill: description.fill } : {}),
+    top: Math.min(options.top, classes.length),
+    ...overRendering(options, description.rendering),
+  };
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return given.map(([flag, value]) => `--${flag} ${value}`).join(" ");
 }
 
 function* batchesOf(paths: readonly string[], size: number): Generator<readonly string[]> {
@@ -123,13 +135,13 @@ async function decodeBatch(paths: readonly string[], pool: DecodePool, imageSize
 function describe(
   { paths, unreadable }: DecodedBatch,
   predicted: Predicted,
-  { run, top, ms }: { run: OpenedRun; top: number; ms: number },
+  { run, made, top, ms }: { run: OpenedRun; made: Made; top: number; ms: number },
 ): (Prediction | Unreadable)[] {
-  const { classes, checkpoint, model } = run;
+  const { classes, model } = run;
   const errors = new Map(unreadable.map(({ slot, reason }) => [slot, reason]));
   return paths.map((path, slot) => {
     const error = errors.get(slot);
-    if (error !== undefined) return { path, error, checkpoint };
+    if (error !== undefined) return { path, error, ...made };
     const guesses = likeliest(row(predicted.classes, slot, classes.length), classes, top);
     const mask = row(predicted.mask, slot, model.grid.patches);
     const patches = countPatches(mask);
@@ -143,7 +155,7 @@ function describe(
       patch_probabilities: predicted.patches && Array.from(row(predicted.patches, slot, model.grid.patches), rounded),
       pixels: run.pixels(patches),
       ms: rounded(ms),
-      checkpoint,
+      ...made,
     };
   });
 }

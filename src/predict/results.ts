@@ -8,8 +8,9 @@ import { createReadStream, existsSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { fault } from "../errors.ts";
 import { assertWritable, systemFault } from "../files/atomic.ts";
+import { type Release, takeLock } from "../files/lock.ts";
 import { cutFile, LogFile } from "../files/log-file.ts";
-import type { LineFormat } from "./lines.ts";
+import type { LineFormat, Made } from "./lines.ts";
 
 /** Takes whole lines. */
 export interface Results {
@@ -30,21 +31,32 @@ const nothingYet: Recovered = { length: 0, paths: new Set(), unreadable: 0 };
 
 /**
  * Opens the file `out`, or the stream in its place, and begins it with the format's header.
- * @throws usage: a file that exists already, without `resume`; what {@link recover} throws; system
+ * @throws usage: a file that exists already, without `resume`; locked: one that another process writes; what {@link recover} throws; system
  */
 export async function openResults(
   { out, resume }: { out?: string | undefined; resume: boolean },
-  { format, checkpoint, stream }: { format: LineFormat; checkpoint: string; stream: Writable },
+  { format, made, stream }: { format: LineFormat; made: Made; stream: Writable },
 ): Promise<{ results: Results; recovered: Recovered }> {
-  if (out !== undefined) assertWritable(out);
-  if (out !== undefined && !resume && existsSync(out)) {
-    const next = "continue it with --resume, or give another --out";
-    throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });
+  if (out === undefined) {
+    const results = toStream(stream);
+    await results.write(format.header);
+    return { results, recovered: nothingYet };
   }
-  const recovered = out !== undefined && existsSync(out) ? await recover(out, format, checkpoint) : nothingYet;
-  const results = out === undefined ? toStream(stream) : toFile(out);
-  if (recovered.length === 0) await results.write(format.header);
-  return { results, recovered };
+  assertWritable(out);
+  const release = takeLock(`${out}.lock`); // two that resumed one file would both do what is missing
+  try {
+    if (!resume && existsSync(out)) {
+      const next = "continue it with --resume, or give another --out";
+      throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });
+    }
+    const recovered = existsSync(out) ? await recover(out, format, made) : nothingYet;
+    const results = toFile(out, release);
+    if (recovered.length === 0) await results.write(format.header);
+    return { results, recovered };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 function toStream(stream: Writable): Results {
@@ -56,22 +68,26 @@ function toStream(stream: Writable): Results {
   };
 }
 
-function toFile(path: string): Results {
+function toFile(path: string, release: Release): Results {
   const file = new LogFile(path);
   return {
     write: async (lines) => file.append(new TextEncoder().encode(lines)),
     close() {
-      file.sync();
-      file.close();
+      try {
+        file.sync();
+        file.close();
+      } finally {
+        release();
+      }
     },
   };
 }
 
 /**
  * Reads what an earlier run wrote, and cuts off what is no whole line.
- * @throws locked: lines of another checkpoint; input: lines of another format or another --top; system
+ * @throws locked: lines of another checkpoint or other settings; input: lines of another format; system
  */
-async function recover(path: string, format: LineFormat, checkpoint: string): Promise<Recovered> {
+async function recover(path: string, format: LineFormat, made: Made): Promise<Recovered> {
   const paths = new Set<string>();
   let [unreadable, end] = [0, 0];
   for await (const line of wholeLines(path, format.quotes)) {
@@ -88,16 +104,28 @@ async function recover(path: string, format: LineFormat, checkpoint: string): Pr
         next,
       });
     }
-    if (recorded.checkpoint !== checkpoint) {
-      const next = "use the same --load, or another --out";
-      const rule = `was started with another checkpoint: ${recorded.checkpoint}`;
-      throw fault("locked", { where: path, rule, got: checkpoint, next });
-    }
+    refuseOther(path, recorded, made);
     paths.add(recorded.path);
     if (recorded.error !== undefined) unreadable++;
   }
   cutFile(path, end);
   return { length: end, paths, unreadable };
+}
+
+/** Lines that were made in different ways are not to stand in one file. @throws locked */
+function refuseOther(path: string, recorded: Made, made: Made): void {
+  if (recorded.checkpoint !== made.checkpoint) {
+    const next = "use the same --load, or another --out";
+    const rule = `was started with another checkpoint: ${recorded.checkpoint}`;
+    throw fault("locked", { where: path, rule, got: made.checkpoint, next });
+  }
+  const [theirs, ours] = [recorded.settings, made.settings].map((settings) => settings.split(/ (?=--)/));
+  const was = theirs.filter((option) => !ours.includes(option)).join(" ");
+  const is = ours.filter((option) => !theirs.includes(option)).join(" ");
+  if (was === is) return; // both are nothing
+  const rule = was === "" ? `was started without ${is}` : `was started with ${was}`;
+  const got = was === "" || is === "" ? undefined : is;
+  throw fault("locked", { where: path, rule, got, next: "give the same options, or another --out" });
 }
 
 const [quote, newline] = ['"'.charCodeAt(0), "\n".charCodeAt(0)];

@@ -257,7 +257,7 @@ it("of two with the same folder, the second is refused while the first is at wor
   await acquire(at("scene.tif"), meanwhile, options);
   expect(await second).toMatchObject({
     kind: "locked",
-    message: `${at("twice.lock")}: the folder is in use by process ${process.pid}; wait for it to end, or give another folder`,
+    message: `${at("twice.lock")}: is in use by process ${process.pid}; wait for it to end, or write elsewhere`,
   });
   expect(readdirSync(folder).filter((name) => /twice.|^\.patchdrop/.test(name))).toEqual([]);
   expect(existsSync(at("twice", "item.json"))).toBe(true);

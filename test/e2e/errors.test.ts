@@ -557,7 +557,7 @@ describe("run folders", () => {
       await until(() => existsSync(join(run, "run.lock")));
       const lines = [
         new RegExp(
-          `^${join(run, "run.lock")}: the folder is in use by process ${child.pid}; wait for it to end, or give another folder$`,
+          `^${join(run, "run.lock")}: is in use by process ${child.pid}; wait for it to end, or write elsewhere$`,
         ),
       ];
       expectError(await patchdrop(args), 8, ...lines);

@@ -43,7 +43,7 @@ it("takes a list from standard input, and a pattern in quotes", { timeout: runTi
   const { status, stdout, stderr } = spawnSync(script, { shell: true, encoding: "utf8", env: shellEnvironment });
   expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
   const [header, ...lines] = readFileSync(at("out.csv"), "utf8").trimEnd().split("\n");
-  expect(header).toBe("path,class,probability,mask,patches,pixels,ms,checkpoint,error");
+  expect(header).toBe("path,class,probability,mask,patches,pixels,ms,checkpoint,settings,error");
   const paths = ["class1/0.png", "class0/1.png", "class1/1.png"].map((name) => at("data", "test", name));
   expect(lines.map((line) => line.split(",")[0])).toEqual(paths);
 });

@@ -1,5 +1,5 @@
 /** Whole networks, and whole runs, as ONNX models that ONNX Runtime computes as libtorch does. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -270,6 +270,16 @@ describe("exportRun", () => {
       /^classifier\.onnx: 14 probabilities must be within 0\.00001 of libtorch's, got a difference of 0\.\d+; nothing/,
     );
     expect(readdirSync(folder)).toEqual(["run"]);
+  });
+
+  it("refuses a folder that another export has made meanwhile", async () => {
+    const out = join(folder, "onnx");
+    vi.mocked(onnx.encodeOnnx).mockImplementationOnce((graph, origin) => {
+      mkdirSync(out);
+      return encodeOnnx(graph, origin);
+    });
+    await expect(exportRun(options({ out }))).rejects.toThrow(`--out ${out}: must not exist yet; give another folder`);
+    expect(readdirSync(out)).toEqual([]);
   });
 
   it("refuses a folder that is there, weights of another model, and a file that does not name its network", async () => {

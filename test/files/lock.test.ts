@@ -81,7 +81,7 @@ describe("takeLock", () => {
         expect.objectContaining({
           kind: "locked",
           exitCode: 8,
-          message: `${path}: the folder is in use by process ${pid}; wait for it to end, or give another folder`,
+          message: `${path}: is in use by process ${pid}; wait for it to end, or write elsewhere`,
         }),
       );
       expect(performance.now() - start).toBeLessThan(500);
@@ -132,8 +132,8 @@ describe("takeLock", () => {
     const refused = expect.objectContaining({
       kind: "locked",
       message:
-        `${path}: the folder is in use by a process that its damaged lock does not name; ` +
-        "if that process has ended, delete this file; else give another folder",
+        `${path}: is in use by a process that its damaged lock does not name; ` +
+        "if that process has ended, delete this file; else write elsewhere",
     });
     const flipped = Array.from(whole.keys(), (at) => whole.with(at, whole[at] ^ 0x80)).filter(isUnreadable);
     // The first brace, the last one, and the quotes and name of the process id among them.
@@ -153,8 +153,8 @@ describe("takeLock", () => {
     writeLock({ pid: deadPid(), host: "node-7" });
     const pid = JSON.parse(readFileSync(path, "utf8")).pid;
     expect(() => takeLock(path)).toThrow(
-      `${path}: the folder is in use by process ${pid} on node-7; ` +
-        "if that process has ended, delete this file; else give another folder",
+      `${path}: is in use by process ${pid} on node-7; ` +
+        "if that process has ended, delete this file; else write elsewhere",
     );
   });
 

@@ -212,6 +212,7 @@ const line = {
   pixels: 0.5,
   ms: 1,
   checkpoint: "0123",
+  settings: "--top 1",
 };
 
 function fileReaders(folder: string): Reader[] {
@@ -219,7 +220,8 @@ function fileReaders(folder: string): Reader[] {
   mkdirSync(list);
   for (const name of ["a.jpg", "b.jpg", "c.jpg", "test.csv"]) writeFileSync(join(list, name), "0,c.jpg\n");
   const resume = async (out: string) => {
-    const place = { format: jsonLines, checkpoint: "0123", stream: new PassThrough() };
+    const { checkpoint, settings } = line;
+    const place = { format: jsonLines, made: { checkpoint, settings }, stream: new PassThrough() };
     (await openResults({ out, resume: true }, place)).results.close();
   };
   const unpacked = join(folder, "unpacked");

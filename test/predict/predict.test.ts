@@ -2,6 +2,7 @@
 import {
   appendFileSync,
   cpSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -16,8 +17,10 @@ import { text } from "node:stream/consumers";
 import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { readImage } from "../../src/data/read-image.ts";
+import type { PatchDropError } from "../../src/errors.ts";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { showImages } from "../../src/evaluation/show-images.ts";
+import { takeLock } from "../../src/files/lock.ts";
 import { openPredictor } from "../../src/inference/open-run.ts";
 import { patchAt } from "../../src/method/grid.ts";
 import { findLibtorch } from "../../src/native/find.ts";
@@ -90,10 +93,11 @@ it.each(["policy", "two"])("says of a run with a policy what its evaluation show
   const said = parsed(text);
   expect(new Set(said.flatMap(({ mask }) => [...mask]))).toEqual(new Set(["0", "1"]));
   for (const [i, { image: _, ...one }] of shown.entries()) {
-    const { path, ms, checkpoint, ...line } = said[i];
+    const { path, ms, checkpoint, settings, ...line } = said[i];
     expect(path).toBe(join(images(), one.label, `${i % 4}.png`));
     expect(ms).toBeGreaterThan(0);
     expect(checkpoint).toMatch(/^[0-9a-f]{12}$/);
+    expect(settings).toBe("--policy threshold --threshold 0.5 --fill zero --top 3");
     const patches = one.mask.reduce((sum, taken) => sum + taken, 0);
     expect(line).toMatchObject({ class: one.prediction, mask: one.mask.join(""), patches, pixels: 64 * patches + 64 });
     expect(line.top.map((guess) => guess.class).sort()).toEqual(["class0", "class1", "class2"]);
@@ -280,6 +284,21 @@ it("a file is neither overwritten nor mixed with another run's lines", async () 
   await expect(say([images()], { ...given, load: at("hr"), resume })).rejects.toMatchObject({ kind: "locked" });
   await expect(say([images()], { ...given, format: "csv", resume })).rejects.toMatchObject({ kind: "input" });
   expect(readFileSync(given.out)).toEqual(before);
+  const settings = async (options: Record<string, unknown>) => {
+    const refused = await say([images()], { ...given, ...options, resume }).catch((error: PatchDropError) => error);
+    expect(refused).toMatchObject({ kind: "locked" });
+    return (refused as PatchDropError).message.replace(`${given.out}: was started `, "");
+  };
+  const next = "give the same options, or another --out";
+  expect(await settings({ top: 2 })).toBe(`with --top 3, got --top 2; ${next}`);
+  expect(await settings({ fill: "lr" })).toBe(`with --fill zero, got --fill lr; ${next}`);
+  expect(await settings({ policy: "topk", budget: 2 })).toBe(
+    `with --policy threshold --threshold 0.5, got --policy topk --budget 2; ${next}`,
+  );
+  expect(await settings({ scale: [0, 255] })).toBe(`without --scale 0,255; ${next}`);
+  expect(readFileSync(given.out)).toEqual(before);
+  // What is asked for need not be written alike: of three classes, nine are three.
+  expect((await say([images()], { ...given, top: 9, threshold: 0.5, resume })).counts.images).toBe(12);
   appendFileSync(given.out, "something else\n");
   await expect(say([images()], { ...given, resume })).rejects.toMatchObject({ kind: "input" });
   expect(predictSchema.safeParse({ load: "x", resume }).error?.issues[0].path).toEqual(["resume"]);
@@ -304,6 +323,30 @@ it("a stop leaves whole lines of whole batches", async () => {
   const { counts } = await say([images()], { ...given, resume: true });
   expect(counts).toEqual({ images: 12, unreadable: 0 });
   expect(new Set(parsed(readFileSync(given.out, "utf8")).map(({ path }) => path)).size).toBe(12);
+});
+
+it("a file has one writer at a time", async () => {
+  const given = { load: at("two"), out: at("one.jsonl"), resume: true };
+  const lock = `${given.out}.lock`;
+  const release = takeLock(lock);
+  await expect(say([images()], given)).rejects.toMatchObject({
+    kind: "locked",
+    message: `${lock}: is in use by process ${process.pid}; wait for it to end, or write elsewhere`,
+  });
+  expect(existsSync(given.out)).toBe(false);
+  release();
+  let isHeld = false;
+  const progress = () => ({
+    update() {
+      isHeld = existsSync(lock);
+    },
+    stop() {},
+  });
+  await say([images()], given, { reporter: { ...silentReporter, progress } });
+  expect(isHeld).toBe(true);
+  expect(existsSync(lock)).toBe(false);
+  await expect(say([images()], { ...given, resume: false })).rejects.toMatchObject({ kind: "usage" });
+  expect(existsSync(lock)).toBe(false);
 });
 
 it("a stop ends the wait for a list of paths", async () => {

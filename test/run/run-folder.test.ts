@@ -69,8 +69,7 @@ describe("RunFolder.create", () => {
     expect(rest).toEqual({ format: 1, ...config, created: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/) });
     expect(sha256).toBe(createHash("sha256").update(JSON.stringify(rest)).digest("hex"));
     expect(refusal(() => RunFolder.create(dir, config)).message).toBe(
-      `${join(dir, "run.lock")}: the folder is in use by process ${process.pid}; ` +
-        "wait for it to end, or give another folder",
+      `${join(dir, "run.lock")}: is in use by process ${process.pid}; wait for it to end, or write elsewhere`,
     );
     run.close();
     expect(readdirSync(dir).sort()).toEqual([
