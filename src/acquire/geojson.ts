@@ -109,11 +109,13 @@ function polygonOf(rings: readonly (readonly Position[])[], turn: number): JsonV
   });
 }
 
+/** Counted from its first corner: of a small ring far from (0, 0) the products would keep no digits of its area. */
 function isCounterclockwise(ring: readonly Position[]): boolean {
+  const [[left, bottom]] = ring;
   let twice = 0;
   for (const [i, [x, y]] of ring.entries()) {
     const [nextX, nextY] = ring[(i + 1) % ring.length];
-    twice += x * nextY - nextX * y;
+    twice += (x - left) * (nextY - bottom) - (nextX - left) * (y - bottom);
   }
   return twice > 0;
 }

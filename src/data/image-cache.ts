@@ -14,7 +14,7 @@ import type { ListedImage } from "./image-list.ts";
 import { isChosen, type RenderingOptions } from "./rendering.ts";
 
 /** Raised whenever decoding or resizing gives other bytes, or refuses what it took. */
-const decoderVersion = 2;
+const decoderVersion = 3;
 const checksumBytes = 32;
 /** A read takes less than 2 GiB. */
 const mostAtOnce = 1 << 30;

@@ -263,7 +263,7 @@ it("of two with the same folder, the second is refused while the first is at wor
   expect(existsSync(at("twice", "item.json"))).toBe(true);
 });
 
-it("what nginx has sent is what the ledger says", { timeout: 120_000 }, async (context) => {
+it("what nginx has sent is what the ledger says", async (context) => {
   const nginx = findNginx();
   if (nginx === undefined) return context.skip("nginx is not installed (Debian: apt-get install nginx)");
   await makeImageFolder(at("images"), { classes: 3, train: 0, test: 20 });

@@ -281,3 +281,13 @@ it("a cell of a scene whose rows go north is counterclockwise, too", () => {
   };
   expect(signedArea(coordinates[0])).toBeCloseTo(0.64, 8);
 });
+
+it("cells of a few centimetres, far from the equator, are counterclockwise", () => {
+  const small = georeference(4326, [1e-7, 0, 151.2, 0, -1e-7, 67.8], "x.tif");
+  for (let n = 0; n < 200; n++) {
+    const window = { x: 37 * n, y: 8 * n, width: 8, height: 8 };
+    const { coordinates } = geometryOf(cornersOf(window, small)) as unknown as { coordinates: Position[][] };
+    const [[[left, bottom], [nextX, nextY], [x, y]]] = coordinates;
+    expect((nextX - left) * (y - bottom) - (x - left) * (nextY - bottom)).toBeGreaterThan(0);
+  }
+});

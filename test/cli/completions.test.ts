@@ -59,7 +59,7 @@ describe.skipIf(spawnSync("bash", ["--version"]).status !== 0)("in bash", () => 
     writeFileSync(join(folder, "patchdrop"), program, { mode: 0o755 });
     writeFileSync(join(folder, "completion.bash"), patchdrop("completion", "bash"));
     expect(existsSync(tsx)).toBe(true);
-  }, 120_000);
+  });
 
   /** What bash offers behind these words, the cursor at the end of the last. */
   function offered(words: readonly string[]): string[] {

@@ -367,6 +367,6 @@ describe("listCsv", () => {
         expect(read.classes[label]).toBeTypeOf("string");
       }
     };
-    await fc.assert(fc.asyncProperty(csv, holds), { numRuns: mutations });
-  }, 300_000);
+    await fc.assert(fc.asyncProperty(csv, holds), { numRuns: Math.ceil(mutations / 10) });
+  });
 });

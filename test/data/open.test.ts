@@ -33,7 +33,7 @@ async function failure(options: OpenDataOptions): Promise<{ message: string; exi
 }
 
 describe("openDataSplits", () => {
-  it("makes the synthetic scenes from the seed", { timeout: 60_000 }, async () => {
+  it("makes the synthetic scenes from the seed", async () => {
     const { train, test } = await openDataSplits({ dataset: "synthetic", imageSize: 32, seed: 3 });
     expect([train.name, train.length, test.length]).toEqual(["synthetic", 8000, 2000]);
   });

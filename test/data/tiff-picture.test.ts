@@ -223,7 +223,7 @@ describe("what does not fit is refused", () => {
       const began = performance.now();
       const pixels = await read(damaged(bytes, random), { bands: [1, 2, 2], scale: [0, 20] });
       if (typeof pixels === "string") expect(pixels).toMatch(/^\S[^\n]+$/);
-      expect(performance.now() - began).toBeLessThan(1000);
+      expect(performance.now() - began).toBeLessThan(10_000);
     }
   });
 });

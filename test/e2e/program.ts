@@ -89,6 +89,7 @@ export interface Ended {
   code: number | null;
   signal: NodeJS.Signals | null;
   stdout: string;
+  /** Without the lines of progress that a slow machine prints now and then. */
   stderr: string;
 }
 
@@ -106,6 +107,8 @@ export interface Running {
   readonly ended: Promise<Ended>;
 }
 
+const progressLines = /^[^\n]+: \d+ % · [^\n]*\n/gm;
+
 /** Starts `patchdrop …`. */
 export function start(args: readonly string[], env: Record<string, string> = {}): Running {
   const child = spawn(process.execPath, [main, ...args], {
@@ -119,7 +122,9 @@ export function start(args: readonly string[], env: Record<string, string> = {})
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+    child.on("close", (code, signal) =>
+      resolve({ code, signal, stdout, stderr: stderr.replaceAll(progressLines, "") }),
+    );
   });
   return { child, ended };
 }

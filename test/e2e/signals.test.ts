@@ -52,8 +52,8 @@ exec sleep 1000
     const began = performance.now();
     child.kill(signal);
     expect(shellCode(await ended)).toBe(128 + constants.signals[signal]);
-    expect(performance.now() - began).toBeLessThan(5000);
-    await until(() => !isAlive(pid), 5000);
+    expect(performance.now() - began).toBeLessThan(15_000);
+    await until(() => !isAlive(pid), 15_000);
     const left = () => readdirSync(join(cache, "libtorch")).filter((name) => name.startsWith(".temporary-"));
     expect(left()).toHaveLength(1);
     writeFileSync(join(folder, "failing"), "");

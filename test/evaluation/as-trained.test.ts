@@ -21,7 +21,7 @@ beforeAll(async () => {
   const unusual = { fill: "lr", penalty: -3, curriculum: false, lr: 1e-2 };
   await runs.train("pretrain", "policy", { data_dir, skip_bad: 1, ckpt_hr_cl, ...unusual });
   await runs.train("pretrain", "linear", { data_dir, skip_bad: 1, ckpt_hr_cl, ...unusual, reward: "linear" });
-}, 120_000);
+});
 
 describe("--skip_bad", () => {
   it.each(["hr", "policy"])("is the run's: %s is evaluated on the pictures that it was tested on", async (name) => {

@@ -82,8 +82,8 @@ describe("readPickle on batches like CIFAR's", () => {
       }),
       { numRuns: mutations },
     );
-    expect(longest.ms).toBeLessThan(1000);
-  }, 60_000);
+    expect(longest.ms).toBeLessThan(10_000);
+  });
 });
 
 describe("readPickle", () => {

@@ -36,7 +36,7 @@ describe("a run on images with statistics of their own", () => {
     await runs.train("classifier_training", "hr", {}, { data });
     const given = { ckpt_hr_cl: runs.at("hr"), curriculum: false, lr: 1e-2, max_epochs: 1 };
     await runs.train("pretrain", "policy", given, { data });
-  }, 60_000);
+  });
 
   /** The run with these statistics, whatever it says itself. */
   const openedWith = (name: string, own: typeof normalization | ReturnType<typeof normalizationFor>) => {
@@ -103,7 +103,7 @@ describe("a checkpoint of before 0.2.0, which says none of it", () => {
       if (linked(runs.at("old"), "best") === linked(runs.at("old"), "last")) break;
     }
     expect(openCheckpoint(runs.at("old")).config.description).toBeUndefined();
-  }, 60_000);
+  });
 
   it("is evaluated as it was", async () => {
     const of = (name: string) => evaluate(runs.at(name));

@@ -101,7 +101,7 @@ describe("a run that decides in rounds", () => {
       lr: 1e-2,
     };
     await runs.train("pretrain", "policy", given, { data });
-  }, 60_000);
+  });
 
   it("says in rounds by hand, of what was acquired alone, what it predicts", async () => {
     const run = await openPredictor(runs.at("policy"), exact);

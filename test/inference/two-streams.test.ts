@@ -22,7 +22,7 @@ beforeAll(async () => {
   await runs.train("pretrain", "policy", { data_dir, ckpt_hr_cl, curriculum: false, lr: 1e-2 });
   await runs.train("finetune2stream", "two", { data_dir, load, ckpt_hr_cl, ckpt_lr_cl });
   convertCheckpoint(runs.at("two"), runs.at("two.pth"));
-}, 120_000);
+});
 
 const images = Uint32Array.from({ length: counts.classes * counts.test }, (_, i) => i);
 const shown = (load: string, more: Given = {}) => showImages(evalSchema.parse({ ...exact, load, ...more }), images);

@@ -60,7 +60,7 @@ beforeAll(async () => {
   for (const name of ["hr", "lr", "policy", "rounds"]) await exportOf(name);
   // For three images a run: the last batch is not full.
   await exportOf("two", { batch: 3 });
-}, 240_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function say(given: Record<string, unknown>, args = [images]): Promise<Prediction[]> {

@@ -56,7 +56,7 @@ beforeAll(async () => {
   await run("finetune2stream", "two", { load: at("policy"), ckpt_lr_cl: at("lr"), lr: 1e-2 });
   const values = { estimator: "values", reward: "priced", rounds: 4, max_epochs: 1 };
   await run("pretrain", "rounds", { ckpt_hr_cl: at("hr"), fill: "lr", lr: 3e-3, ...values });
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 type Given = Record<string, unknown> & { load: string };

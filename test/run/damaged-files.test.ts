@@ -54,7 +54,7 @@ function readRun(run: string): void {
   attempt(() => RunFolder.resume(run, config).run.close());
 }
 
-it("a run's files, value by value and byte by byte", { timeout: 120_000 }, () => {
+it("a run's files, value by value and byte by byte", () => {
   const run = join(folder, "run");
   const made = RunFolder.create(run, config);
   for (const step of [1, 2]) {
@@ -86,7 +86,7 @@ function changedFile(name: string, bytes: Buffer, random: Random): Buffer | stri
   return JSON.stringify(isJsonObject(value) ? { ...value, sha256: sha256(JSON.stringify(value)) } : value);
 }
 
-it("an experiment file, value by value and byte by byte", { timeout: 120_000 }, () => {
+it("an experiment file, value by value and byte by byte", () => {
   const text = readFileSync(fileURLToPath(new URL("../../configs/quickstart.yaml", import.meta.url)));
   const whole = parse(text.toString()) as JsonValue;
   const file = join(folder, "experiment.yaml");

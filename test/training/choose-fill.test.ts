@@ -12,7 +12,7 @@ beforeAll(async () => {
   await runs.train("classifier_training", "plain", { data_dir, max_epochs: 1 });
   await runs.train("classifier_training", "masked", { data_dir, random_masks: 0.5, max_epochs: 1 });
   await runs.train("pretrain", "policy", { data_dir, ckpt_hr_cl: runs.at("masked"), max_epochs: 1 });
-}, 60_000);
+});
 
 const fillsOf = (name: string) => {
   const { options, description } = readRunConfig(runs.at(name));

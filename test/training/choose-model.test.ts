@@ -21,7 +21,7 @@ beforeAll(async () => {
   await runs.train("classifier_training", "hr", given, { data });
   await runs.train("classifier_training", "lr", { ...given, stream_id: "LR" }, { data });
   await runs.train("pretrain", "policy", { ...given, ckpt_hr_cl: runs.at("hr") }, { data });
-}, 60_000);
+});
 
 /** The options with their model, and what was noted on the way. */
 async function chosen<S extends StageName>(stage: S, given: Given) {

@@ -24,7 +24,7 @@ beforeAll(async () => {
   data_dir = await runs.makeFolder();
   await runs.train("classifier_training", "hr", { data_dir, lr: 0.05 });
   ({ notes } = await pretrain("policy", { ...sizes, max_epochs: 3 }));
-}, 120_000);
+});
 
 async function pretrain(name: string, more: Given) {
   const { reporter, notes } = listener();

@@ -19,7 +19,7 @@ const pretrained = async (name: string, more: Given = {}, context: TrainContext 
 beforeAll(async () => {
   data_dir = await runs.makeFolder();
   await runs.train("classifier_training", "hr", { data_dir, max_epochs: 1 });
-}, 60_000);
+});
 
 const numbers = (values: number[], shape: number[]) => fromArray(Float32Array.from(values), shape);
 

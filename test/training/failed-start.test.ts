@@ -25,7 +25,7 @@ beforeAll(async () => {
   writeFileSync(run("text.pth"), "no weights");
   mkdirSync(run("occupied"));
   writeFileSync(run("occupied/thesis.txt"), "");
-}, 120_000);
+});
 
 /** What `work` is refused with; it must leave as many tensors as there were. */
 async function cleanRefusal(work: () => unknown): Promise<string> {

@@ -67,7 +67,7 @@ beforeAll(async () => {
   writeFileSync(runs.at("plain.safetensors"), encodeSafetensors(plain));
   await runs.train("pretrain", "from plain", { max_epochs: 1, ckpt_hr_cl: runs.at("plain.safetensors") }, { data });
   await runs.makeFolder();
-}, 120_000);
+});
 
 describe("a classifier", () => {
   const evaluated = async (file: string) => {

@@ -40,7 +40,7 @@ beforeAll(async () => {
   await classifier("two", { fold: "2/2" });
   await classifier("other two", { fold: "2/2", seed: 2 });
   await pretrained("policy");
-}, 120_000);
+});
 
 /** All that a run ends with: its files by their hashes. */
 function outcome(name: string) {

@@ -1,5 +1,5 @@
 /**
- * Who frees what: the rule of scope.ts, and that no stage's step leaves anything behind in a thousand repetitions, neither
+ * Who frees what: the rule of scope.ts, and that no stage's step leaves anything behind in hundreds of repetitions, neither
  * tensors (counted) nor other memory of the process.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -97,10 +97,10 @@ describe("ownership", () => {
   });
 });
 
-const steps = 1000;
+const steps = 400;
 /** The allocator settles within them. */
-const warmUpSteps = 300;
-const mostGrowthBytes = 20 * 2 ** 20;
+const warmUpSteps = 200;
+const mostGrowthBytes = 8 * 2 ** 20;
 const limitMs = 600_000;
 const cpu = { device: "cpu", precision: "fp32" } as const;
 

@@ -66,7 +66,7 @@ beforeAll(async () => {
   });
   writeFileSync(runs.at("nan.safetensors"), encodeSafetensors(bad));
   writeFileSync(runs.at("inf.pth"), writeTorchFile(spoiled(classifier, tensor, Number.NEGATIVE_INFINITY)));
-}, 120_000);
+});
 
 describe("weights that are not finite", () => {
   const pretrain = (more: Given) => runs.train("pretrain", "never", { ckpt_hr_cl: runs.at("hr"), ...more }, { data });

@@ -9,7 +9,7 @@ beforeAll(async () => {
   data_dir = await runs.makeFolder();
   await runs.train("classifier_training", "quarter", { data_dir, val_fraction: 0.25, max_epochs: 1 });
   await runs.train("classifier_training", "none", { data_dir, max_epochs: 1 });
-}, 60_000);
+});
 
 async function said(from: string, name: string, more: Given): Promise<string[]> {
   const { reporter, notes } = listener();

@@ -54,7 +54,7 @@ beforeAll(async () => {
   writeFolders();
   await runs.train("classifier_training", "of-rgb", { data_dir: runs.at("rgb") });
   await runs.train("classifier_training", "of-values", { data_dir: runs.at("values"), ...flags });
-}, 120_000);
+});
 
 const learned = (name: string) => ({
   files: readState(runs.at(name, "last")).files,
@@ -120,7 +120,7 @@ describe("predict", () => {
     expect(await say([image("values")], { load: runs.at("of-values") })).toMatchObject([{ top }]);
   });
 
-  it("also of an exported one, in ONNX Runtime", { timeout: 60_000 }, async () => {
+  it("also of an exported one, in ONNX Runtime", async () => {
     const [load, out] = [runs.at("of-values"), runs.at("onnx")];
     await exportRun(exportSchema.parse({ load, out, images: 2, threads: 1 }));
     const [own] = await say([image("values")], { load });

@@ -22,7 +22,7 @@ beforeAll(async () => {
     const policy = { ...given, lr: 1e-2, ckpt_hr_cl: from("hr"), curriculum: false };
     await runs.train("pretrain", `policy${seed}`, policy, { data });
   }
-}, 120_000);
+});
 
 /** Puts the networks of a seed where the stage's flags name them, or takes them away. */
 function place(flags: Record<string, string>, seed: number | undefined): Record<string, string> {
@@ -49,7 +49,7 @@ describe.each<[StageName, Record<string, string>]>([
 ])("%s, cut inside its first epoch", (stage, flags) => {
   beforeAll(async () => {
     await runs.train(stage, stage, { ...place(flags, 1), lr: 1e-2 }, { data });
-  }, 60_000);
+  });
 
   it.each([
     ["hold other weights", 2],

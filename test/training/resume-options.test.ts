@@ -24,7 +24,7 @@ beforeAll(async () => {
   await runs.train("classifier_training", "two", given);
   await runs.train("classifier_training", "cut", given, { reporter: stopAfter(2) });
   await runs.train("classifier_training", "onecycle", { ...given, schedule: "onecycle", max_epochs: 1 });
-}, 120_000);
+});
 
 /** All that a run ends with: its files by their hashes. */
 function outcome(name: string) {

@@ -25,7 +25,7 @@ beforeAll(async () => {
   data_dir = await runs.makeFolder("data", counts);
   await runs.train("classifier_training", "hr", { data_dir, lr: 0.05 });
   await runs.train("pretrain", "policy", { data_dir, ckpt_hr_cl: runs.at("hr"), curriculum: false });
-}, 60_000);
+});
 
 it("tests are logged as those of val/, and are what an evaluation on it finds", async () => {
   const logged = readMetrics(runs.at("policy"));

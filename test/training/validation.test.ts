@@ -20,7 +20,7 @@ beforeAll(async () => {
     curriculum: false,
   });
   notes = said;
-}, 60_000);
+});
 
 it("tests are logged as those of the held-out images, and are what an evaluation on them finds", async () => {
   const logged = readMetrics(runs.at("policy"));

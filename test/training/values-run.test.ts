@@ -16,7 +16,7 @@ beforeAll(async () => {
   await runs.train("classifier_training", "hr", { data_dir, random_masks: 0.5, max_epochs: 1 });
   await pretrained("rounds", { rounds: 4, policy_head: "map" });
   await pretrained("once", { policy_head: "map", max_epochs: 1 });
-}, 120_000);
+});
 
 const policyOf = (name: string) => {
   const { description } = readRunConfig(runs.at(name));
