@@ -52,7 +52,7 @@ const aboutFmow = [
 ].join("\n");
 
 const fmowExamples = [
-  "patchdrop data fmow --input fmow-rgb --output data/fMoW",
+  "patchdrop data fmow --input fmow-rgb --out data/fMoW",
   "patchdrop classifier_training --model R34_fMoW --data_dir data",
 ];
 
@@ -65,13 +65,13 @@ function fmowCommand(allFlags: CommandFlags): Command {
       import("../options/data-options.ts"),
       import("../data/fmow/crop.ts"),
     ]);
-    const { input, output, workers, skip_bad: skipBad } = parseWith(fmowSchema, flags, "data fmow");
+    const { input, out: output, num_workers: parallel, skip_bad: skipBad } = parseWith(fmowSchema, flags, "data fmow");
     const onProgress = nowAndThen(
       say,
       ({ images, crops, kept }: Readonly<CropCounts>, name: string) =>
         `${name}: ${images} images, ${crops} crops, ${kept} of them already there`,
     );
-    const counts = await cropFmow({ input, output, skipBad, parallel: workers, onProgress });
+    const counts = await cropFmow({ input, output, skipBad, parallel, onProgress });
     process.stdout.write(`${cropSummary(counts)}\n`);
   });
 }
@@ -102,12 +102,12 @@ function checkCommand(flags: CommandFlags): Command {
       ]);
       const {
         data_dir: dataDir,
-        workers,
+        num_workers: parallel,
         max_image_bytes: maxImageBytes,
         ...rendering
       } = parseWith(checkSchema, given, "data check");
       const onProgress = nowAndThen(say, (done: number, total: number) => `read ${done} of ${total} images`);
-      const checked = await checkData({ dataDir, parallel: workers, maxImageBytes, rendering, onProgress });
+      const checked = await checkData({ dataDir, parallel, maxImageBytes, rendering, onProgress });
       const { images, unreadable } = checked;
       const lines = [
         ...[...unreadable.map(({ path, reason }) => `${path}: ${reason}`), ...leftOutTexts(checked)].map(oneLine),

@@ -19,7 +19,7 @@ const about = [
 
 const examples = [
   "patchdrop export --load runs/finetune --out onnx/finetune",
-  "patchdrop export --load runs/two --out onnx/two --batch 1 --data_dir data/cifar10",
+  "patchdrop export --load runs/two --out onnx/two --batch_size 1 --data_dir data/cifar10",
 ];
 
 /** The subcommand; what it needs is loaded when it runs. */

@@ -66,7 +66,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const model = modelOf(checkpoint, given);
   const test = await testSetOf(checkpoint, given, model);
   const description = describeRun(checkpoint, given, test ?? { classes: numberedClasses(checkpoint, model) });
-  const count = wholeRuns(given.images, given.batch ?? 1);
+  const count = wholeRuns(given.images, given.batch_size ?? 1);
   const images = await normalized(description, await pixelsOf(test, model, count));
   const exported: ExportedNetwork[] = [];
   const files = new Map<string, Uint8Array>();
@@ -77,7 +77,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     const metadata = metadataOf({ checkpoint, name, description, calibrated });
     const inRounds = name === "agent" && model.rounds > 1;
     const role = inRounds ? roundRole : roles[name];
-    const setting = { model, images: inRounds ? inSomeRound(images, model) : images, batch: given.batch };
+    const setting = { model, images: inRounds ? inSomeRound(images, model) : images, batch: given.batch_size };
     const { bytes, ...verified } = await exportNetwork({ network, state, where, metadata }, role, setting);
     files.set(role.file, bytes);
     exported.push({ file: role.file, network: name, ...verified });

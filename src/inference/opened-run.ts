@@ -16,6 +16,7 @@ import type { NetworkName } from "../models/networks.ts";
 import { kindOf } from "../utils/kind-of.ts";
 import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
+import { finiteAnswers } from "./finite-answers.ts";
 import { type Asked, type Decided, lookInRounds, wantedOf } from "./look-in-rounds.ts";
 
 /** What the run says about a batch, row by row. */
@@ -104,14 +105,15 @@ export class OpenedRun {
 
   /**
    * A batch to look at once and to classify under several masks; the caller frees it.
-   * @throws usage: bytes that are no whole images of the run's size, or not as many in both
+   * @throws usage: bytes that are no whole images of the run's size, or not as many in both. What the batch is asked throws
+   *   notFinite where a network answers with NaN or infinity
    */
   hold(views: Views): HeldBatch {
     if (this.#isFreed) {
       throw fault("usage", { where: "run", rule: "must not be used after free()", next: "open it again" });
     }
     this.#check(views);
-    return this.#engine.hold(views);
+    return finiteAnswers(this.#engine.hold(views), `checkpoint ${this.checkpoint}`.trim());
   }
 
   /** The most patches that one round may ask for. */
@@ -153,7 +155,7 @@ export class OpenedRun {
   /**
    * What the run says about whole images.
    * @param images bytes [B, S, S, 3] as the transform leaves them
-   * @throws usage: bytes of another length
+   * @throws usage: bytes of another length; notFinite
    */
   predict(images: Uint8Array): Promise<Predicted> {
     return this.#holding({ images }, async (batch) => {

@@ -7,18 +7,18 @@ import { folder, whole } from "./option.ts";
 const { max_image_bytes, bands, scale } = dataGroup;
 
 /** As many as keep libuv's four threads busy. */
-const workers = whole(1, mostThreads).default(8);
+const num_workers = whole(1, mostThreads).default(8);
 
 export const fmowSchema = z.strictObject({
   input: folder("folder with train/, val/, test/ or seq/ as fMoW-rgb has them"),
-  output: folder("folder of the crops and their lists"),
-  workers: workers.describe("number of images to work on at once"),
+  out: folder("folder of the crops and their lists"),
+  num_workers: num_workers.describe("number of images to work on at once"),
   skip_bad: whole(0).default(0).describe("number of unusable boxes or files to leave out before giving up"),
 });
 
 export const checkSchema = z.strictObject({
   data_dir: folder("folder of class folders, or of train.csv and test.csv"),
-  workers: workers.describe("number of images to decode at once"),
+  num_workers: num_workers.describe("number of images to decode at once"),
   max_image_bytes,
   bands,
   scale,

@@ -12,7 +12,7 @@ const { threads, torch } = deviceGroup;
 export const exportSchema = z.strictObject({
   load: checkpoint("run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to export"),
   out: folder("folder to write"),
-  batch: whole(1).optional().describe("fixed batch size of the models; any number when absent"),
+  batch_size: whole(1).optional().describe("fixed batch size of the models; any number when absent"),
   images: whole(1)
     .default(8)
     .describe("number of images for the comparison with libtorch, from the test set if it is there"),

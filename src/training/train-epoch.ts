@@ -176,7 +176,7 @@ function checkWeights({ networks }: Training["learning"], epoch: number, step: n
 /** The few numbers that matter, for the bar. */
 export function shown({ accuracy, loss, sparsity, reward }: Metrics): Record<string, string> {
   const texts = {
-    accuracy: `${(100 * accuracy).toFixed(1)}%`,
+    accuracy: `${(100 * accuracy).toFixed(1)} %`,
     loss: loss?.toFixed(3),
     patches: sparsity?.toFixed(2),
     reward: reward?.toFixed(3),

@@ -44,7 +44,7 @@ it("refuses options that cannot be, all at once, before anything is opened", asy
   const { kind, faults } = await refusal(() => evaluateRun(wrong));
   expect(kind).toBe("usage");
   expect(faults.map(({ where }) => where)).toEqual(["--target_patches", "--seed"]);
-  expect((await refusal(() => exportRun({ load: "nowhere", out: runs.at("none"), batch: 0 }))).kind).toBe("usage");
+  expect((await refusal(() => exportRun({ load: "nowhere", out: runs.at("none"), batch_size: 0 }))).kind).toBe("usage");
   expect((await refusal(() => train("pretrain", { ckpt_hr_cl: "nowhere", alpha: 2 }))).kind).toBe("usage");
 });
 

@@ -21,6 +21,8 @@ const machine = ["--threads", "1", "--precision", "fp32"];
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
 const policies = ["pretrain", "two"] as const;
+/** Of each policy, what `eval --sweep` says. */
+const swept = new Map<string, RunEvaluation>();
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "patchdrop-budget-"));
@@ -42,6 +44,7 @@ beforeAll(async () => {
   await train("classifier_training", "lr", "--lr", "0.05", "--stream_id", "LR");
   await train("pretrain", "pretrain", "--ckpt_hr_cl", at("hr"), "--no_curriculum", "--lr", "0.01");
   await train("finetune2stream", "two", "--load", at("pretrain"), "--ckpt_lr_cl", at("lr"), "--lr", "0.01");
+  for (const name of policies) swept.set(name, await evaluate(name, "--sweep", "--ckpt_lr_cl", at("lr")));
 }, 4 * runTimeoutMs);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -98,7 +101,7 @@ describe.each(policies)("eval of %s", (name) => {
   });
 
   it("sweeps: each point is what eval gives there, with its baselines", { timeout: runTimeoutMs }, async () => {
-    const { sweep, details, rows, images } = await evaluate(name, "--sweep", "--ckpt_lr_cl", at("lr"));
+    const { sweep, details, rows, images } = swept.get(name)!;
     const { series } = sweep!;
     expect(series.map((one) => one.name)).toEqual([
       "policy",
@@ -305,8 +308,7 @@ describe("report", () => {
     expect(Object.keys(evaluations)).toEqual(["hr", "lr", "pretrain", "two"]);
     for (const name of policies) {
       // The same as eval's; the low-resolution classifier is the one among the runs.
-      const alone = await evaluate(name, "--sweep", "--ckpt_lr_cl", at("lr"));
-      expect(evaluations[name]).toEqual(alone);
+      expect(evaluations[name]).toEqual(swept.get(name));
     }
     const html = readFileSync(out, "utf8");
     expect(html).toContain("<title>A &#38; B &#60;c&#62;</title>");

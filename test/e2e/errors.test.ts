@@ -119,10 +119,10 @@ describe("usage", () => {
     ["those of run", ["run", "x.yaml", "--seed", "1.5"], [`--seed: must be a whole number, got 1.5; ${help("run")}`]],
     [
       "data fmow's flags in the same way",
-      ["data", "fmow", "--output", "x", "--workers", "0", "--skip-bad", "-1"],
+      ["data", "fmow", "--out", "x", "--num_workers", "0", "--skip-bad", "-1"],
       [
         `--input: must be given; ${help("data fmow")}`,
-        `--workers: must be at least 1, got 0; ${help("data fmow")}`,
+        `--num_workers: must be at least 1, got 0; ${help("data fmow")}`,
         `--skip_bad: must be at least 0, got -1; ${help("data fmow")}`,
       ],
     ],

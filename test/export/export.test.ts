@@ -168,7 +168,7 @@ describe("exportRun", () => {
     exportSchema.parse({ load: join(folder, "run"), out: join(folder, "onnx"), images: 2, threads: 1, ...more });
 
   it("writes the three networks of a run whose data are gone, compared on random pixels", async () => {
-    const result = await exportRun(options({ batch: 3 }));
+    const result = await exportRun(options({ batch_size: 3 }));
     expect(result.images).toEqual({ count: 3, of: "random pixels" });
     const shown = result.networks.map(({ file, network, outputs }) => [file, network, outputs]);
     expect(shown).toEqual([

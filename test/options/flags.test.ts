@@ -1,7 +1,7 @@
 /**
  * The flags of each command with their defaults. Learning rates, batches, penalties, momentum, schedules and α are those of
  * docs/method.md, the choices of patches those of docs/budget.md. No page states the others (lengths of stages, --top,
- * --workers, …): they are listed by hand as the program has them, since users' scripts rely on them.
+ * --num_workers, …): they are listed by hand as the program has them, since users' scripts rely on them.
  */
 import { expect, it } from "vitest";
 import { type CommandName, schemaOf } from "../../src/options/command-schemas.ts";
@@ -119,7 +119,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--top <n> = 5", "--batch_size <n> = 64", ...plainChoice, fill, ...device],
   ],
   export: [
-    ...["--load <run> required", "--out <folder> required", "--batch <n>", "--images <n> = 8", ...model],
+    ...["--load <run> required", "--out <folder> required", "--batch_size <n>", "--images <n> = 8", ...model],
     ...["--data_dir <folder>", dataset, fill, "--threads <n>", "--torch <folder>"],
   ],
   demo: ["--port <n> = 4173"],
@@ -138,11 +138,11 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   quickstart: ["--out <folder> = runs/quickstart", "--seed <n>", "--threads <n>", "--torch <folder>"],
   "data fmow": [
-    ...["--input <folder> required", "--output <folder> required", "--workers <n> = 8", "--skip_bad <n> = 0"],
+    ...["--input <folder> required", "--out <folder> required", "--num_workers <n> = 8", "--skip_bad <n> = 0"],
   ],
   "data split": ["--data_dir <folder> required", "--test_fraction <n> = 0.2"],
   "data check": [
-    ...["--data_dir <folder> required", "--workers <n> = 8"],
+    ...["--data_dir <folder> required", "--num_workers <n> = 8"],
     ...["--max_image_bytes <n>", "--bands <r,g,b>", "--scale <black,white>"],
   ],
 };

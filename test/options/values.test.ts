@@ -128,6 +128,7 @@ const values: Readonly<Record<string, Values>> = {
   max_output_bytes: whole(1),
   max_file_bytes: whole(1),
   "acquire batch_size": whole(1),
+  "export batch_size": whole(1),
   max_epochs: whole(1),
   patience: whole(1),
   test_interval: whole(1),
@@ -236,7 +237,6 @@ const values: Readonly<Record<string, Values>> = {
   top: whole(1),
   overlay: text,
   masked: text,
-  batch: whole(1),
   images: whole(1),
   title: text,
   // Scenes, and images of any bands and values. A file of options has lists.
@@ -264,8 +264,8 @@ const values: Readonly<Record<string, Values>> = {
   egress_per_gb: from(0),
   // Folders of images.
   input: text,
-  output: text,
-  workers: upTo(1024, whole(1)),
+  "data fmow num_workers": upTo(1024, whole(1)),
+  "data check num_workers": upTo(1024, whole(1)),
   port: {
     takes: [0, 4173, 65_535],
     refuses: [

@@ -59,7 +59,7 @@ beforeAll(async () => {
   await run("pretrain", "rounds", { ckpt_hr_cl: at("hr"), ...values, rounds: 3, lr: 1e-3, fill: "lr" });
   for (const name of ["hr", "lr", "policy", "rounds"]) await exportOf(name);
   // For three images a run: the last batch is not full.
-  await exportOf("two", { batch: 3 });
+  await exportOf("two", { batch_size: 3 });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -212,7 +212,7 @@ describe("what a run leaves of its epochs", () => {
     script.tests = [{ accuracy: 0.75, reward: -0.25, sparsity: 3.5 }];
     const { notes } = await learn({ options: { test_interval: 2 } });
     expect(notes).toEqual([
-      "epoch 2/2: train accuracy 50.0%, loss 2.000; test accuracy 75.0%, patches 3.50, reward -0.250",
+      "epoch 2/2: train accuracy 50.0 %, loss 2.000; test accuracy 75.0 %, patches 3.50, reward -0.250",
     ]);
   });
 });

@@ -84,10 +84,17 @@ export function listener(): { reporter: Reporter; notes: string[] } {
   return { notes, reporter: { ...silentReporter, note: (text) => notes.push(text) } };
 }
 
-/** A signal from the n-th time on that work asks for one: a training asks after each step. */
+/** A signal once n steps of a training have been taken: not by how often it asks, which depends on how long it waits. */
 export function stopAfter(n: number): Reporter {
-  let asked = 0;
-  return { ...silentReporter, stopping: () => (++asked >= n ? "SIGTERM" : undefined) };
+  let steps = 0;
+  return {
+    ...silentReporter,
+    progress: (label, ...rest) => ({
+      ...silentReporter.progress(label, ...rest),
+      update: () => void (label.startsWith("epoch") && steps++),
+    }),
+    stopping: () => (steps >= n ? "SIGTERM" : undefined),
+  };
 }
 
 /** Two splits in memory: the pictures of {@link makeImageFolder}. */

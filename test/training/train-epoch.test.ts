@@ -150,7 +150,7 @@ describe("an epoch", () => {
     expect(found.accumulated.metrics()).toMatchObject(means);
     expect(found).not.toHaveProperty("stopped");
     // Masks of two patches and of one, two each, over eight images: 6/8.
-    expect(told).toEqual(Array(2).fill({ accuracy: "75.0%", loss: "3.000", patches: "0.75", reward: "0.625" }));
+    expect(told).toEqual(Array(2).fill({ accuracy: "75.0 %", loss: "3.000", patches: "0.75", reward: "0.625" }));
   });
 
   it("logs at most twenty steps, evenly spread, each with its own numbers, wherever it began", async () => {
@@ -264,9 +264,9 @@ describe("numbers that are not finite", () => {
 
 describe("what a bar shows", () => {
   it("is what there is, rounded", () => {
-    expect(shown({ accuracy: 0.12345 })).toStrictEqual({ accuracy: "12.3%" });
+    expect(shown({ accuracy: 0.12345 })).toStrictEqual({ accuracy: "12.3 %" });
     expect(shown({ accuracy: 1, loss: 0, sparsity: 0, reward: -0.0005 })).toEqual({
-      accuracy: "100.0%",
+      accuracy: "100.0 %",
       loss: "0.000",
       patches: "0.00",
       reward: "-0.001",
