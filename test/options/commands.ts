@@ -17,7 +17,7 @@ export const needed: Readonly<Record<CommandName, Readonly<Record<string, string
   report: {},
   run: {},
   quickstart: {},
-  "data fmow": { input: "fmow-rgb", output: "crops" },
+  "data fmow": { input: "fmow-rgb", out: "crops" },
   "data split": { data_dir: "images" },
   "data check": { data_dir: "images" },
 };
