@@ -41,7 +41,8 @@ export async function openToRead(path: string, where: string = path): Promise<Fi
     if (!(await stat(path)).isFile()) throw new Error("not a file, but a folder, a pipe or a device");
     return await open(path, "r");
   } catch (error) {
-    const got = (error as Error).message;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const got = code === "ENOENT" ? "no such file" : message;
     throw fault("input", { where, rule: "must be an image file that can be read", got }, error);
   }
 }

@@ -82,7 +82,7 @@ export function savingsLines({ pixels, bytes, time, money }: Savings): string[] 
     line("bytes", bytes, count),
     time === null ? "time    unknown: no patch was fetched separately" : line("time", time, (s) => `${s.toFixed(1)} s`),
     money === null
-      ? "money   unknown: give --price_per_km2 (and a georeferenced image) or --egress_per_gb"
+      ? "money   unknown: give --price_per_km2, for an image that says where on the Earth it lies, or --egress_per_gb"
       : line("money", money, (amount) => amount.toFixed(2)),
   ];
 }

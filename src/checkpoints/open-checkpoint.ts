@@ -1,6 +1,6 @@
 /** Finding the checkpoint that a user means: a run folder, one of its checkpoints, a file, or `patchdrop:NAME`. Reads only. */
 
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
@@ -63,6 +63,13 @@ export function savedNetwork(checkpoint: Checkpoint, name: string): { state: Sta
 function find(path: string): string {
   if (isThere(join(path, stateName))) return path;
   if (!isThere(join(path, configName)) && !isThere(join(path, checkpointsName))) {
+    if (holdsExportedModels(path)) {
+      throw wrong(
+        path,
+        "holds exported models",
+        "give --engine onnx to predict or acquire, or the run that was exported",
+      );
+    }
     throw wrong(path, `is neither a run folder (no ${configName}) nor a checkpoint (no ${stateName})`, anyFolder);
   }
   const name = linkedName(path, "best") ?? linkedName(path, "last");
@@ -86,6 +93,14 @@ function isFolder(path: string): boolean {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") throw wrong(path, "does not exist", anyFolder);
     throw systemFault("could not be read", path, 0, error);
+  }
+}
+
+function holdsExportedModels(folder: string): boolean {
+  try {
+    return readdirSync(folder).some((name) => name.endsWith(".onnx"));
+  } catch (error) {
+    throw systemFault("could not be read", folder, 0, error);
   }
 }
 

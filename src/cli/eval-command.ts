@@ -12,7 +12,7 @@ const about = [
   "",
   [
     "By default patches are chosen as in the run's own tests. --policy and --budget choose otherwise; a --target_… calibrates",
-    "a threshold on training images, evaluates it, and stores it with the checkpoint (then: --policy calibrated).",
+    "a threshold on validation images, or training images where there are none, evaluates it, and stores it with the checkpoint (then: --policy calibrated).",
   ].join(" "),
 ].join("\n");
 

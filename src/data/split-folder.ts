@@ -32,10 +32,14 @@ const names = ["classes.txt", "test.csv", "train.csv"] as const;
  */
 export async function splitFolder(dataDir: string, share: number): Promise<SplitCounts> {
   await existing(dataDir);
-  const there = names.find((name) => existsSync(join(dataDir, name)));
-  if (there !== undefined) {
+  const there = names.filter((name) => existsSync(join(dataDir, name)));
+  if (there.length > 0) {
     const next = "delete it to divide the folder anew";
-    throw fault("usage", { where: join(dataDir, there), rule: "must not be there yet", next });
+    const rule = "must not be there yet";
+    throw fault(
+      "usage",
+      there.map((name) => ({ where: join(dataDir, name), rule, next })),
+    );
   }
   const { classes, files, passedOver } = await listUndivided(dataDir);
   const broken = classes.find((name) => /[\r\n]/.test(name));

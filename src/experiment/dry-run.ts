@@ -82,7 +82,7 @@ function stageText({ state, epochs, left, rehearsed }: PlannedStage): string {
   if (typeof rehearsed === "string") return `${begun}${counted(epochs, "epoch")}, not measured: ${rehearsed}`;
   const { stepsPerEpoch, secondsPerStep, bytes } = rehearsed;
   const steps = Math.round(left * stepsPerEpoch);
-  const all = `${begun}${counted(epochs, "epoch")} of ${counted(stepsPerEpoch, "step")}, ${steps} steps to do`;
+  const all = `${begun}${counted(epochs, "epoch")} of ${counted(stepsPerEpoch, "step")}, ${counted(steps, "step")} to do`;
   return `${all}, about ${duration(steps * secondsPerStep)}, up to ${size(checkpointsAtMost * bytes)}`;
 }
 

@@ -279,7 +279,8 @@ function textOf(file: string): string {
   try {
     return readRegular(file).toString("utf8");
   } catch (cause) {
-    const got = cause instanceof Error && "code" in cause ? cause.code : cause;
+    const code = cause instanceof Error && "code" in cause ? cause.code : cause;
+    const got = code === "ENOENT" ? "no such file" : code;
     const next = "see configs/ for examples";
     throw fault("input", { where: file, rule: "must be a file that can be read", got, next }, cause);
   }

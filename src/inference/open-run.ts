@@ -115,7 +115,10 @@ export function openLearners(
 ): OpenedRun {
   const { normalization, fill } = description;
   const engine = new LibtorchEngine(learners, { model: modelIn(description), normalization, fill }, place);
-  return new OpenedRun({ description, networks: new Set(learners.keys()), engine, choice, checkpoint });
+  return new OpenedRun({
+    ...{ description, networks: new Set(learners.keys()), engine, choice },
+    ...{ precision: place.precision, checkpoint },
+  });
 }
 
 /** ONNX Runtime is loaded only where it computes, and libtorch is not opened then. */
@@ -132,5 +135,5 @@ async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): 
   });
   const engine = await OnnxEngine.open(exported.models, description, { where: load, threads });
   const { networks, checkpoint } = exported;
-  return new OpenedRun({ description, networks, engine, choice, checkpoint });
+  return new OpenedRun({ description, networks, engine, choice, precision: "fp32", checkpoint });
 }

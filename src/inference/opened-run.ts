@@ -13,6 +13,7 @@ import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
 import { mostInRound } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
+import type { Precision } from "../nn/precision.ts";
 import { kindOf } from "../utils/kind-of.ts";
 import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
@@ -37,6 +38,8 @@ export interface RunParts {
   readonly engine: Engine;
   /** How patches are chosen. */
   readonly choice: Choice;
+  /** In which the networks compute. */
+  readonly precision: Precision;
   /** Names the networks' weights, see checkpoints/networks-hash.ts. */
   readonly checkpoint: string;
 }
@@ -54,11 +57,13 @@ export class OpenedRun {
   readonly checkpoint: string;
   /** How patches are chosen. */
   readonly choice: Choice;
+  /** In which the networks compute: "fp32" or "bf16". */
+  readonly precision: Precision;
   readonly networks: ReadonlySet<NetworkName>;
   readonly #engine: Engine;
   #isFreed = false;
 
-  constructor({ description, networks, engine, choice, checkpoint }: RunParts) {
+  constructor({ description, networks, engine, choice, precision, checkpoint }: RunParts) {
     const { imageSize, lowSize, patchSize } = description;
     this.description = description;
     this.model = { imageSize, lowSize, grid: makeGrid(imageSize, patchSize) };
@@ -66,6 +71,7 @@ export class OpenedRun {
     this.networks = networks;
     this.#engine = engine;
     this.choice = choice;
+    this.precision = precision;
   }
 
   /** Names of the classes, [K]. */

@@ -35,7 +35,9 @@ export const evalSchema = z
       .number()
       .min(0)
       .optional()
-      .describe("mean number of patches per image: a threshold is calibrated on training images and stored"),
+      .describe(
+        "mean number of patches per image: a threshold is calibrated on validation images, or training images where there are none, and stored",
+      ),
     target_accuracy: z
       .number()
       .min(0)

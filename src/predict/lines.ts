@@ -57,6 +57,8 @@ export interface LineFormat {
   line(said: Prediction | Unreadable): string;
   /** Undefined for what is no such line. */
   read(line: string): Recorded | undefined;
+  /** Whether a line may have been cut off behind `text`, or `text` be all that there is of a file's first. */
+  begins(text: string, isFirst: boolean): boolean;
 }
 
 const recorded = z.object({
@@ -75,7 +77,10 @@ export const jsonLines: LineFormat = {
       return undefined;
     }
   },
+  begins: (text) => jsonStart.startsWith(text.slice(0, jsonStart.length)),
 };
+
+const jsonStart = '{"path":"';
 
 /** @param top classes a line: the first has the columns class and probability, the n-th class_n and probability_n */
 export function csvLines(top: number): LineFormat {
@@ -84,8 +89,15 @@ export function csvLines(top: number): LineFormat {
     ...["path", "class", "probability", ...guesses.flat()],
     ...["mask", "patches", "pixels", "ms", "checkpoint", "settings", "error"],
   ];
+  const header = csvLine(columns);
+  const read = (line: string) => {
+    const fields = fieldsOf(line);
+    if (fields.length !== columns.length) return undefined;
+    const [checkpoint, settings, error] = fields.slice(-3);
+    return { path: fields[0], checkpoint, settings, error: error === "" ? undefined : error };
+  };
   return {
-    header: csvLine(columns),
+    header,
     quotes: true,
     line(said) {
       const { path, checkpoint, settings } = said;
@@ -95,11 +107,11 @@ export function csvLines(top: number): LineFormat {
       const top = said.top.flatMap(({ class: name, probability }) => [name, probability]);
       return csvLine([path, ...top, said.mask, said.patches, said.pixels, said.ms, checkpoint, settings, ""]);
     },
-    read(line) {
-      const fields = fieldsOf(line);
-      if (fields.length !== columns.length) return undefined;
-      const [checkpoint, settings, error] = fields.slice(-3);
-      return { path: fields[0], checkpoint, settings, error: error === "" ? undefined : error };
+    read,
+    begins(text, isFirst) {
+      if (isFirst) return header.startsWith(text);
+      // Behind a quote too many or too few all the rest looks like one line, with others in it.
+      return !text.split("\n").slice(1).some(read);
     },
   };
 }
@@ -111,7 +123,7 @@ function csvLine(fields: readonly (string | number)[]): string {
 /** None where it is no CSV. */
 function fieldsOf(line: string): string[] {
   try {
-    return parse(line)[0];
+    return parse(line)[0] ?? [];
   } catch {
     return [];
   }

@@ -7,6 +7,8 @@ import { makeFolder, writeFileAtomic } from "../files/atomic.ts";
 import { type Grid, patchAt } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import type { RawImage } from "../report/gallery.ts";
+import { realPlace } from "../utils/make-missing.ts";
+import { breathe, type Reporter } from "../utils/reporter.ts";
 
 /** Smaller images are enlarged by a whole factor, so that the lines do not cover them. */
 const smallestSide = 256;
@@ -38,26 +40,38 @@ export function overlay(image: Uint8Array, mask: Uint8Array, grid: Grid): RawIma
   return { size, pixels };
 }
 
+/** Some tens of milliseconds of work. */
+const namesBetweenTurns = 1000;
+
 /**
- * No picture is to replace another one, such as where images lie above the working folder and in it, nor an image.
- * @throws usage
+ * No picture is to replace another one, such as where images lie above the working folder and in it, nor an image, nor the lines.
+ * @throws usage; Stopped
  */
-export function refuseSharedNames(
+export async function refuseSharedNames(
   paths: readonly string[],
-  { overlay, masked }: Pick<PredictOptions, "overlay" | "masked">,
-): void {
-  const whose = new Map(paths.map((path) => [resolve(path), `the image ${path}`]));
-  for (const [flag, folder] of Object.entries({ overlay, masked })) {
-    if (folder === undefined) continue;
-    for (const path of paths) {
+  { overlay, masked, out }: Pick<PredictOptions, "overlay" | "masked" | "out">,
+  reporter: Reporter,
+): Promise<void> {
+  const folders = Object.entries({ overlay, masked }).filter((one): one is [string, string] => one[1] !== undefined);
+  if (folders.length === 0) return;
+  const whose = new Map<string, string>();
+  if (out !== undefined) whose.set(realPlace(out), `the lines of --out ${out}`);
+  for (const [n, path] of paths.entries()) {
+    if (n % namesBetweenTurns === 0) await breathe(reporter);
+    whose.set(realPlace(path), `the image ${path}`);
+  }
+  for (const [flag, folder] of folders) {
+    for (const [n, path] of paths.entries()) {
+      if (n % namesBetweenTurns === 0) await breathe(reporter);
       const file = pictureFile(folder, path);
+      const place = realPlace(file);
       const owner = `--${flag} of ${resolve(path)}`; // however the image is spelt
-      const other = whose.get(resolve(file)) ?? owner;
+      const other = whose.get(place) ?? owner;
       if (other !== owner) {
         const next = "give other folders, or these images to two commands";
         throw fault("usage", { where: file, rule: "must be one picture alone", got: `${other} and ${owner}`, next });
       }
-      whose.set(resolve(file), owner);
+      whose.set(place, owner);
     }
   }
 }

@@ -50,12 +50,12 @@ export async function predict(
     reporter,
     findImages(args, input, (text) => reporter.note(text)),
   );
-  refuseSharedNames(found, options);
+  await refuseSharedNames(found, options, reporter);
   const run = await openRun(options, reporter);
   try {
     const made = { checkpoint: run.checkpoint, settings: settingsOf(run, options) };
     const format = options.format === "csv" ? csvLines(Math.min(options.top, run.classes.length)) : jsonLines;
-    const { results, recovered } = await openResults(options, { format, made, stream: output });
+    const { results, recovered } = await openResults(options, { format, made, stream: output, reporter });
     const paths = found.filter((path) => !recovered.paths.has(path));
     const bar = reporter.progress("predict", recovered.paths.size + paths.length, recovered.paths.size);
     const counts = { images: recovered.paths.size, unreadable: recovered.unreadable };
@@ -101,11 +101,15 @@ async function* describedBatches(
 }
 
 /** As they were given or found in the run: which patches are taken, what is seen in place of the others, how images are read. */
-function settingsOf({ choice, hasPolicy, description, classes }: OpenedRun, options: PredictOptions): string {
+function settingsOf(
+  { choice, hasPolicy, description, classes, precision }: OpenedRun,
+  options: PredictOptions,
+): string {
   const settings = {
     ...(hasPolicy ? { ...choice, fill: description.fill } : {}),
     top: Math.min(options.top, classes.length),
     ...overRendering(options, description.rendering),
+    precision,
   };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   return given.map(([flag, value]) => `--${flag} ${value}`).join(" ");

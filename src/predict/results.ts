@@ -10,6 +10,8 @@ import { fault } from "../errors.ts";
 import { assertWritable, systemFault } from "../files/atomic.ts";
 import { type Release, takeLock } from "../files/lock.ts";
 import { cutFile, LogFile } from "../files/log-file.ts";
+import { realPlace } from "../utils/make-missing.ts";
+import { breathe, type Reporter } from "../utils/reporter.ts";
 import type { LineFormat, Made } from "./lines.ts";
 
 /** Takes whole lines. */
@@ -29,27 +31,36 @@ export interface Recovered {
 
 const nothingYet: Recovered = { length: 0, paths: new Set(), unreadable: 0 };
 
+/** What is written, by whom it is asked to stop, and where to without a file. */
+interface Opening {
+  readonly format: LineFormat;
+  readonly made: Made;
+  readonly stream: Writable;
+  readonly reporter: Reporter;
+}
+
 /**
  * Opens the file `out`, or the stream in its place, and begins it with the format's header.
  * @throws usage: a file that exists already, without `resume`; locked: one that another process writes; what {@link recover} throws; system
  */
 export async function openResults(
   { out, resume }: { out?: string | undefined; resume: boolean },
-  { format, made, stream }: { format: LineFormat; made: Made; stream: Writable },
+  opening: Opening,
 ): Promise<{ results: Results; recovered: Recovered }> {
+  const { format } = opening;
   if (out === undefined) {
-    const results = toStream(stream);
+    const results = toStream(opening.stream);
     await results.write(format.header);
     return { results, recovered: nothingYet };
   }
   assertWritable(out);
-  const release = takeLock(`${out}.lock`); // two that resumed one file would both do what is missing
+  const release = takeLock(`${realPlace(out)}.lock`); // two that resumed one file would both do what is missing
   try {
     if (!resume && existsSync(out)) {
       const next = "continue it with --resume, or give another --out";
       throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });
     }
-    const recovered = existsSync(out) ? await recover(out, format, made) : nothingYet;
+    const recovered = existsSync(out) ? await recover(out, opening) : nothingYet;
     const results = toFile(out, release);
     if (recovered.length === 0) await results.write(format.header);
     return { results, recovered };
@@ -83,25 +94,32 @@ function toFile(path: string, release: Release): Results {
   };
 }
 
+/** In bytes. No line of ours is longer, and of a file of something else no more is held. */
+const longestLine = 2 ** 23;
+/** Of what is no line as ours are, as much is quoted. */
+const quotedLength = 60;
+
 /**
- * Reads what an earlier run wrote, and cuts off what is no whole line.
- * @throws locked: lines of another checkpoint or other settings; input: lines of another format; system
+ * Reads what an earlier run wrote, and cuts off a last line that is not whole.
+ * @throws locked: lines of another checkpoint or other settings; input: a file of anything else; system; Stopped
  */
-async function recover(path: string, format: LineFormat, made: Made): Promise<Recovered> {
+async function recover(path: string, { format, made, reporter }: Opening): Promise<Recovered> {
   const paths = new Set<string>();
   let [unreadable, end] = [0, 0];
-  for await (const line of wholeLines(path, format.quotes)) {
-    const isHeader = end === 0 && format.header !== "";
+  for await (const line of linesOf(path, format.quotes, reporter)) {
+    const { text } = line;
+    const isFirst = end === 0;
+    if (!line.isWhole && format.begins(text, isFirst)) break;
+    const isHeader = isFirst && format.header !== "";
     end = line.end;
-    if (isHeader && line.text === format.header) continue;
-    const recorded = isHeader ? undefined : format.read(line.text);
+    if (isHeader && text === format.header) continue;
+    const recorded = isHeader || !line.isWhole ? undefined : format.read(text);
     if (recorded === undefined) {
-      const next = "use the --format and --top that it was started with, or another --out";
       throw fault("input", {
         where: path,
         rule: "must hold lines as this run writes them",
-        got: line.text.trimEnd(),
-        next,
+        got: text.slice(0, quotedLength).trimEnd(),
+        next: "use the --format and --top that it was started with, or another --out, also for a file of patchdrop 0.1",
       });
     }
     refuseOther(path, recorded, made);
@@ -130,22 +148,33 @@ function refuseOther(path: string, recorded: Made, made: Made): void {
 
 const [quote, newline] = ['"'.charCodeAt(0), "\n".charCodeAt(0)];
 
-/** The lines of a file that are whole, line break included, and the byte behind each. */
-async function* wholeLines(path: string, quotes: boolean): AsyncGenerator<{ text: string; end: number }> {
+interface Line {
+  /** With its line break, where it is whole. */
+  readonly text: string;
+  /** The byte behind it. */
+  readonly end: number;
+  /** Only the last may not be, or what is longer than a line can be. */
+  readonly isWhole: boolean;
+}
+
+async function* linesOf(path: string, quotes: boolean, reporter: Reporter): AsyncGenerator<Line> {
   let held: Uint8Array = new Uint8Array();
   let [start, inQuotes] = [0, false];
   for await (const chunk of chunksOf(path)) {
+    await breathe(reporter);
     const bytes = Buffer.concat([held, chunk]);
     let from = 0;
     for (let at = held.length; at < bytes.length; at++) {
       if (quotes && bytes[at] === quote) inQuotes = !inQuotes;
       if (inQuotes || bytes[at] !== newline) continue;
-      yield { text: bytes.toString("utf8", from, at + 1), end: start + at + 1 };
+      yield { text: bytes.toString("utf8", from, at + 1), end: start + at + 1, isWhole: true };
       from = at + 1;
     }
     held = bytes.subarray(from);
     start += from;
+    if (held.length > longestLine) break;
   }
+  if (held.length > 0) yield { text: Buffer.from(held).toString("utf8"), end: start + held.length, isWhole: false };
 }
 
 async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {

@@ -8,7 +8,7 @@ import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts"
 import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
 import { withoutFold } from "../data/folds.ts";
-import { openDataFor } from "../data/open.ts";
+import { datasetFor, openDataFor } from "../data/open.ts";
 import { isChosen, type RenderingOptions } from "../data/rendering.ts";
 import { withValidation } from "../data/validation.ts";
 import { fault } from "../errors.ts";
@@ -47,6 +47,9 @@ export async function prepare(
   const model = findModel(options);
   const device = options.device as Device;
   const torch = startLibtorch(options);
+  if (given === undefined && options.dataset === undefined && datasetFor(model, options) === "synthetic") {
+    reporter.note("--data_dir is not given: these are the synthetic scenes, which the model was made for");
+  }
   const opened = given ?? (await untilStopped(reporter, openDataFor(model, options, reporter.note)));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
   checkLearnable(opened);

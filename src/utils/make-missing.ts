@@ -2,14 +2,20 @@
  * Makes folders. Node's own recursion says of a read-only file system that the folder is not there, and does not end in one
  * that says so of a new folder, as /proc does.
  */
-import { existsSync, mkdirSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { existsSync, mkdirSync, realpathSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 
 /** The folder, or the nearest above it that is there. */
 export function nearestExisting(path: string): string {
   let at = resolve(path);
   while (!existsSync(at)) at = dirname(at);
   return at;
+}
+
+/** Where a path leads, links followed, whether or not there is something at its end: of one file there is one answer. */
+export function realPlace(path: string): string {
+  const there = nearestExisting(path);
+  return join(realpathSync.native(there), relative(there, resolve(path)));
 }
 
 /** Makes a folder and those above it, where they are missing; returns those, the outermost first. Throws what Node throws. */

@@ -238,7 +238,7 @@ it("what does not fit is a line that says what to do", async () => {
     [at("grey.tif"), {}, /^--bands: must say which three of the bands of \S+ are red, .*; give --bands 1,1,1/],
     [at("nearest.tif"), { bands: [1, 2, 4] }, /^--bands: must be from 1 to 3 for \S+, got 1,2,4$/],
     [fixture("int16-deflate.tif"), {}, /^--scale: must say which values .* got none for int16; give/],
-    [at("not-there.tif"), {}, /must be an image file that can be read, got ENOENT/],
+    [at("not-there.tif"), {}, /must be an image file that can be read, got no such file/],
     ["s3://bucket/scene.tif", {}, /^image: must be a path or an http or https address, got s3:.*presigned/],
   ];
   for (const [path, options, message] of cases) {

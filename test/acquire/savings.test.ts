@@ -42,7 +42,7 @@ it("says plainly that nothing is saved, or that it is unknown", () => {
     "pixels  1,060 of 1,000: nothing saved: 60 more than the whole",
     "bytes   1,000 of 1,000: nothing saved",
     "time    12.0 s of 10.0 s: nothing saved: 2.0 s more than the whole",
-    "money   unknown: give --price_per_km2 (and a georeferenced image) or --egress_per_gb",
+    "money   unknown: give --price_per_km2, for an image that says where on the Earth it lies, or --egress_per_gb",
   ]);
 });
 

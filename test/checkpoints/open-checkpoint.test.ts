@@ -48,6 +48,13 @@ describe("openCheckpoint", () => {
     });
   });
 
+  it("says of an exported run what opens it", () => {
+    mkdirSync(at("onnx"));
+    writeFileSync(at("onnx", "classifier.onnx"), "");
+    const next = "give --engine onnx to predict or acquire, or the run that was exported";
+    expect(refusal(() => openCheckpoint(at("onnx"))).message).toBe(`${at("onnx")}: holds exported models; ${next}`);
+  });
+
   it("knows a run folder by its configuration or its checkpoints", () => {
     const message = () => refusal(() => openCheckpoint(at("run"))).message;
     mkdirSync(at("run"));

@@ -15,7 +15,7 @@ import { linked } from "./runs.ts";
 
 const patches = 16;
 const classes = 3;
-const each = 8;
+const [trained, each] = [5, 4];
 const machine = ["--threads", "1", "--precision", "fp32"];
 
 let folder: string;
@@ -26,7 +26,7 @@ const swept = new Map<string, RunEvaluation>();
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "patchdrop-budget-"));
-  await makeImageFolder(at("data"), { classes, train: 10, test: each });
+  await makeImageFolder(at("data"), { classes, train: trained, test: each });
   const short = [
     "--model",
     "R8_Scenes",
@@ -168,7 +168,7 @@ describe("eval with a target", () => {
   }, async () => {
     const onTraining = await evaluate("pretrain", "--target_patches", "5");
     const { choice, rows } = onTraining;
-    expect(choice).toMatchObject({ target: { patches: 5 }, calibrated: { split: "train", images: classes * 10 } });
+    expect(choice).toMatchObject({ target: { patches: 5 }, calibrated: { split: "train", images: classes * trained } });
     expect(Math.abs(choice!.calibrated!.patches - 5)).toBeLessThan(0.5);
     expect(stored()).toMatchObject({ ...choice!.rule, evaluated: { split: "test", accuracy: rows[0].accuracy } });
     // What it gave on the training images is what an evaluation of them gives: they are all in the sample here.
@@ -212,7 +212,7 @@ describe("eval with a target", () => {
     const flags = ["--target_patches", "5", "--sweep", "--chart", chart];
     const { stdout } = await succeed(["eval", "--load", at("pretrain"), ...machine, ...flags]);
     expect(stdout).toMatch(
-      /\ncalibrated for 5 patches on 30 training images: \d+\.\d % with \d\.\d\d patches there; stored in /,
+      /\ncalibrated for 5 patches on 15 training images: \d+\.\d % with \d\.\d\d patches there; stored in /,
     );
     expect(stdout).toMatch(
       /\nS +threshold +policy +best fixed mask +random patches +centre patches +central columns +central rows +one fixed mask, same mean +how many, by confidence, same mean\n/,

@@ -636,7 +636,7 @@ describe("experiment files", () => {
       expectError(
         await patchdrop(["run", at("no.yaml")]),
         3,
-        `${at("no.yaml")}: must be a file that can be read, got ENOENT; see configs/ for examples`,
+        `${at("no.yaml")}: must be a file that can be read, got no such file; see configs/ for examples`,
       );
     },
     runTimeoutMs,

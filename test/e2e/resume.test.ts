@@ -102,6 +102,8 @@ async function cut(
   const epochMs = performance.now() - began;
   if (when === "inside the second epoch") await new Promise((resolve) => setTimeout(resolve, epochMs / 4));
   child.kill(signal);
+  // As GNU timeout does: to the process, and to its group.
+  if (signal === "SIGTERM") setTimeout(() => child.kill(signal), 20);
   return ended;
 }
 

@@ -22,7 +22,7 @@ const resultsOf = (name: string) => {
 };
 
 beforeAll(async () => {
-  await makeImageFolder(join(folder, "data"), { classes: 4, train: 12, test: 5 });
+  await makeImageFolder(join(folder, "data"), { classes: 4, train: 6, test: 3 });
   writeFileSync(
     file,
     `title: Tiny

@@ -97,6 +97,7 @@ export function madeRun(
     networks: new Set(policy === undefined ? ["resnet_hr"] : ["agent", "resnet_hr"]),
     engine,
     choice: asTested,
+    precision: "fp32",
     checkpoint: "",
   });
   const data = { train: split, test: split };

@@ -10,7 +10,7 @@ import { experimentFolder } from "./experiment-folder.ts";
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const { folder, out, file, page, results, torch } = experimentFolder("patchdrop-run-", {
-  classes: 10,
+  classes: 5,
   train: 4,
   test: 2,
 });

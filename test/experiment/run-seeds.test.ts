@@ -13,7 +13,7 @@ vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const { data, out, file, page, results, torch } = experimentFolder("patchdrop-seeds-", {
   classes: 4,
-  train: 8,
+  train: 5,
   test: 5,
 });
 

@@ -31,6 +31,7 @@ import { openResults } from "../../src/predict/results.ts";
 import { readMetrics } from "../../src/run/metric-log.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { unzip } from "../../src/setup/unzip.ts";
+import { silentReporter } from "../../src/utils/reporter.ts";
 import { blockScene, writeScene } from "../acquire/scenes.ts";
 import { inMemory } from "../formats/in-memory.ts";
 import { config, save, state } from "../run/example.ts";
@@ -221,7 +222,8 @@ function fileReaders(folder: string): Reader[] {
   for (const name of ["a.jpg", "b.jpg", "c.jpg", "test.csv"]) writeFileSync(join(list, name), "0,c.jpg\n");
   const resume = async (out: string) => {
     const { checkpoint, settings } = line;
-    const place = { format: jsonLines, made: { checkpoint, settings }, stream: new PassThrough() };
+    const made = { checkpoint, settings };
+    const place = { format: jsonLines, made, stream: new PassThrough(), reporter: silentReporter };
     (await openResults({ out, resume: true }, place)).results.close();
   };
   const unpacked = join(folder, "unpacked");

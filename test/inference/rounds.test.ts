@@ -76,7 +76,14 @@ it("the policy is told what the classifier makes of what is there", async () => 
   };
   const engine = { hold: () => held, free: () => {} };
   const networks = new Set(["agent", "resnet_hr"] as const);
-  const run = new OpenedRun({ description, networks, engine, choice: asTested, checkpoint: "by hand" });
+  const run = new OpenedRun({
+    description,
+    networks,
+    engine,
+    choice: asTested,
+    precision: "fp32",
+    checkpoint: "by hand",
+  });
   const { mask, rounds, patches } = await run.predict(new Uint8Array(32 * 32 * 3));
   // Two a round at most: patches 3 and 1, then 0.
   expect([...mask]).toEqual([1, 1, 0, 1]);

@@ -1,11 +1,16 @@
-/** Lines as text, and the picture of a mask, against what a reader can work out. */
-import { resolve } from "node:path";
+/** Lines as text and as a file to go on with, and the picture of a mask, against what a reader can work out. */
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { PassThrough } from "node:stream";
 import { parse } from "csv-parse/sync";
-import { expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { PatchDropError } from "../../src/errors.ts";
 import { makeGrid } from "../../src/method/grid.ts";
-import { csvLines, jsonLines, type Prediction } from "../../src/predict/lines.ts";
+import { csvLines, jsonLines, type LineFormat, type Prediction } from "../../src/predict/lines.ts";
 import { overlay, refuseSharedNames } from "../../src/predict/pictures.ts";
+import { openResults } from "../../src/predict/results.ts";
+import { Stopped, silentReporter } from "../../src/utils/reporter.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 const oddPath = 'a,b "c"\n.png';
 const made = { checkpoint: "0123456789ab", settings: "--top 2 --scale 0,10000" };
@@ -63,32 +68,103 @@ it("an overlay darkens dropped patches and draws lines between patches only", ()
   expect([red(5, 127), red(5, 128), red(127, 5), red(128, 5)]).toEqual([0, 255, 0, 255]);
 });
 
-it("a picture never replaces another one, nor an image", () => {
-  const refusal = (paths: string[], folders: { overlay?: string; masked?: string }) => {
-    try {
-      refuseSharedNames(paths, folders);
-      return undefined;
-    } catch (error) {
-      return (error as PatchDropError).message;
-    }
-  };
+it("a picture never replaces another one, nor an image, nor the lines", async () => {
+  const folder = temporaryFolder(onTestFinished);
+  symlinkSync(folder, join(folder, "link"));
+  const refusal = (paths: string[], given: { overlay?: string; masked?: string; out?: string }) =>
+    refuseSharedNames(paths, given, silentReporter).then(
+      () => undefined,
+      ({ message }: PatchDropError) => message,
+    );
   const two = { overlay: "o", masked: "m" };
-  expect(refusal(["x.png", "x.jpg", "a/x.png", "./x.png"], two)).toBeUndefined();
-  expect(refusal(["../x.png", "/x.png"], {})).toBeUndefined();
+  expect(await refusal(["x.png", "x.jpg", "a/x.png", "./x.png"], two)).toBeUndefined();
+  expect(await refusal(["../x.png", "/x.png"], {})).toBeUndefined();
   const next = "give other folders, or these images to two commands";
   const shared = (file: string, some: string, other: string) =>
     `${file}: must be one picture alone, got ${some} and ${other}; ${next}`;
   const [here, above] = [resolve("x.png"), resolve("../x.png")];
-  expect(refusal(["x.png", "../x.png"], two)).toBe(
+  expect(await refusal(["x.png", "../x.png"], two)).toBe(
     shared("o/x.png.png", `--overlay of ${here}`, `--overlay of ${above}`),
   );
-  expect(refusal(["x.png", "/x.png"], { masked: "m" })).toBe(
+  expect(await refusal(["x.png", "/x.png"], { masked: "m" })).toBe(
     shared("m/x.png.png", `--masked of ${here}`, "--masked of /x.png"),
   );
-  expect(refusal(["x.png"], { overlay: "o", masked: "./o/" })).toBe(
+  expect(await refusal(["x.png"], { overlay: "o", masked: "./o/" })).toBe(
     shared("o/x.png.png", `--overlay of ${here}`, `--masked of ${here}`),
   );
-  expect(refusal(["x", "x.png"], { masked: "." })).toBe(
+  expect(await refusal(["x", "x.png"], { masked: "." })).toBe(
     shared("x.png", "the image x.png", `--masked of ${resolve("x")}`),
   );
+  expect(await refusal(["x"], { masked: "m", out: "m/x.png" })).toBe(
+    shared("m/x.png", "the lines of --out m/x.png", `--masked of ${resolve("x")}`),
+  );
+  expect(await refusal(["x"], { overlay: join(folder, "o"), masked: join(folder, "link", "o") })).toBe(
+    shared(join(folder, "link", "o", "x.png"), `--overlay of ${resolve("x")}`, `--masked of ${resolve("x")}`),
+  );
+});
+
+describe("a file to go on with", () => {
+  const csv = csvLines(2);
+  /** What `text` is refused with, or what is left of it. */
+  async function recovered(text: string, format: LineFormat): Promise<string> {
+    const out = join(temporaryFolder(onTestFinished), "lines");
+    writeFileSync(out, text);
+    const opening = { format, made, stream: new PassThrough(), reporter: silentReporter };
+    try {
+      const { results } = await openResults({ out, resume: true }, opening);
+      results.close();
+    } catch (error) {
+      expect(readFileSync(out, "utf8")).toBe(text);
+      const [said] = (error as PatchDropError).message.replace(`${out}: `, "").split("; use the --format ");
+      return said.replaceAll("\\", "");
+    }
+    return readFileSync(out, "utf8");
+  }
+  const refused = (got: string) => `must hold lines as this run writes them, got ${got}`;
+  const lines = (...paths: string[]) => paths.map((path) => csv.line({ ...said, path })).join("");
+
+  it("loses a last line that was cut off, and nothing else", async () => {
+    const two = jsonLines.line(said) + jsonLines.line(failed);
+    for (let cut = 0; cut < jsonLines.line(failed).length; cut++) {
+      expect(await recovered(two.slice(0, two.length - cut - 1), jsonLines)).toBe(jsonLines.line(said));
+    }
+    const inCsv = csv.header + lines("a\nb.jpg", 'c"\n\n.jpg');
+    for (let cut = 1; cut <= lines('c"\n\n.jpg').length; cut++) {
+      expect(await recovered(inCsv.slice(0, -cut), csv)).toBe(csv.header + lines("a\nb.jpg"));
+    }
+    expect(await recovered(csv.header.slice(0, 9), csv)).toBe(csv.header);
+  });
+
+  it("is not emptied where it is something else", async () => {
+    expect(await recovered('{"my":"results"}', jsonLines)).toBe(refused('{"my":"results"}'));
+    expect(await recovered('{"my":"results"}', csv)).toBe(refused('{"my":"results"}'));
+    expect(await recovered('{"path":"b\\"c.jpg"}\n', csv)).toBe(refused('{"path":"b"c.jpg"}'));
+    const long = "x".repeat(2 ** 23 + 2 ** 17);
+    expect(await recovered(long, csv)).toBe(refused("x".repeat(60)));
+  });
+
+  it("keeps the lines behind a quote that is one too many", async () => {
+    const spoiled = csv.header + lines("a.jpg") + lines("b.jpg").replace("b", 'b"') + lines("c.jpg", "d.jpg");
+    expect(await recovered(spoiled, csv)).toMatch(/^must hold lines as this run writes them, got b"\.jpg,cat,/);
+  });
+
+  it("is read no further at a signal", async () => {
+    const out = join(temporaryFolder(onTestFinished), "lines");
+    writeFileSync(out, jsonLines.line(said));
+    const reporter = { ...silentReporter, stopping: () => "SIGTERM" as const };
+    const opened = openResults({ out, resume: true }, { format: jsonLines, made, stream: new PassThrough(), reporter });
+    await expect(opened).rejects.toEqual(new Stopped("SIGTERM"));
+    expect(existsSync(`${out}.lock`)).toBe(false);
+  });
+
+  it("has one lock, by whatever name", async () => {
+    const folder = temporaryFolder(onTestFinished);
+    const [out, link] = [join(folder, "lines"), join(folder, "link")];
+    writeFileSync(out, "");
+    symlinkSync(out, link);
+    const opening = { format: jsonLines, made, stream: new PassThrough(), reporter: silentReporter };
+    const { results } = await openResults({ out, resume: true }, opening);
+    await expect(openResults({ out: link, resume: true }, opening)).rejects.toMatchObject({ kind: "locked" });
+    results.close();
+  });
 });

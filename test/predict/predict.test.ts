@@ -97,7 +97,7 @@ it.each(["policy", "two"])("says of a run with a policy what its evaluation show
     expect(path).toBe(join(images(), one.label, `${i % 4}.png`));
     expect(ms).toBeGreaterThan(0);
     expect(checkpoint).toMatch(/^[0-9a-f]{12}$/);
-    expect(settings).toBe("--policy threshold --threshold 0.5 --fill zero --top 3");
+    expect(settings).toBe("--policy threshold --threshold 0.5 --fill zero --top 3 --precision fp32");
     const patches = one.mask.reduce((sum, taken) => sum + taken, 0);
     expect(line).toMatchObject({ class: one.prediction, mask: one.mask.join(""), patches, pixels: 64 * patches + 64 });
     expect(line.top.map((guess) => guess.class).sort()).toEqual(["class0", "class1", "class2"]);
