@@ -109,7 +109,7 @@ async function recover(path: string, { format, made, reporter }: Opening): Promi
   for await (const line of linesOf(path, format.quotes, reporter)) {
     const { text } = line;
     const isFirst = end === 0;
-    if (!line.isWhole && format.begins(text, isFirst)) break;
+    if (!line.isWhole && line.end - end <= longestLine && format.begins(text, isFirst)) break;
     const isHeader = isFirst && format.header !== "";
     end = line.end;
     if (isHeader && text === format.header) continue;

@@ -139,8 +139,8 @@ describe("a file to go on with", () => {
     expect(await recovered('{"my":"results"}', jsonLines)).toBe(refused('{"my":"results"}'));
     expect(await recovered('{"my":"results"}', csv)).toBe(refused('{"my":"results"}'));
     expect(await recovered('{"path":"b\\"c.jpg"}\n', csv)).toBe(refused('{"path":"b"c.jpg"}'));
-    const long = "x".repeat(2 ** 23 + 2 ** 17);
-    expect(await recovered(long, csv)).toBe(refused("x".repeat(60)));
+    const long = `{"path":"${"x".repeat(2 ** 23 + 2 ** 17)}`;
+    expect(await recovered(long, jsonLines)).toBe(refused(`{"path":"${"x".repeat(51)}`));
   });
 
   it("keeps the lines behind a quote that is one too many", async () => {
