@@ -18,12 +18,10 @@ export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {
     // In this order: a signal that arrives while nobody listens would be lost.
     const former = process.listeners(signal);
     process.on(signal, () => {
-      if (stopping !== undefined) {
-        if (performance.now() - sinceMs >= sameSignalMs) endBy(signal);
-        return;
-      }
-      [stopping, sinceMs] = [signal, performance.now()];
-      reporter.note(`${signal}: stopping after this step; press Ctrl-C again to stop at once`);
+      if (stopping === undefined) {
+        [stopping, sinceMs] = [signal, performance.now()];
+        reporter.note(`${signal}: stopping after this step; press Ctrl-C again to stop at once`);
+      } else if (performance.now() - sinceMs >= sameSignalMs) endBy(signal);
     });
     for (const listener of former) process.removeListener(signal, listener);
   }

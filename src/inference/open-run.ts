@@ -115,10 +115,8 @@ export function openLearners(
 ): OpenedRun {
   const { normalization, fill } = description;
   const engine = new LibtorchEngine(learners, { model: modelIn(description), normalization, fill }, place);
-  return new OpenedRun({
-    ...{ description, networks: new Set(learners.keys()), engine, choice },
-    ...{ precision: place.precision, checkpoint },
-  });
+  const networks = new Set(learners.keys());
+  return new OpenedRun({ description, networks, engine, choice, precision: place.precision, checkpoint });
 }
 
 /** ONNX Runtime is loaded only where it computes, and libtorch is not opened then. */

@@ -62,9 +62,14 @@ export interface LineFormat {
 }
 
 const recorded = z.object({
-  ...{ path: z.string(), checkpoint: z.string(), settings: z.string() },
+  path: z.string(),
+  checkpoint: z.string(),
+  settings: z.string(),
   error: z.string().optional(),
 });
+
+/** What each line begins with. */
+const jsonStart = '{"path":"';
 
 export const jsonLines: LineFormat = {
   header: "",
@@ -79,8 +84,6 @@ export const jsonLines: LineFormat = {
   },
   begins: (text) => jsonStart.startsWith(text.slice(0, jsonStart.length)),
 };
-
-const jsonStart = '{"path":"';
 
 /** @param top classes a line: the first has the columns class and probability, the n-th class_n and probability_n */
 export function csvLines(top: number): LineFormat {

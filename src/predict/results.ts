@@ -56,11 +56,12 @@ export async function openResults(
   assertWritable(out);
   const release = takeLock(`${realPlace(out)}.lock`); // two that resumed one file would both do what is missing
   try {
-    if (!resume && existsSync(out)) {
+    const isThere = existsSync(out);
+    if (isThere && !resume) {
       const next = "continue it with --resume, or give another --out";
       throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next });
     }
-    const recovered = existsSync(out) ? await recover(out, opening) : nothingYet;
+    const recovered = isThere ? await recover(out, opening) : nothingYet;
     const results = toFile(out, release);
     if (recovered.length === 0) await results.write(format.header);
     return { results, recovered };

@@ -1,6 +1,6 @@
 /**
- * Makes folders. Node's own recursion says of a read-only file system that the folder is not there, and does not end in one
- * that says so of a new folder, as /proc does.
+ * What there is of a path, and making the folders that are missing. Node's own recursion says of a read-only file system that
+ * the folder is not there, and does not end in one that says so of a new folder, as /proc does.
  */
 import { existsSync, mkdirSync, realpathSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";

@@ -2,14 +2,12 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { planRuns, planText } from "../../src/experiment/dry-run.ts";
 import { readExperiment } from "../../src/experiment/experiment-file.ts";
 import { runExperiment } from "../../src/experiment/run-experiment.ts";
 import { silentReporter } from "../../src/utils/reporter.ts";
 import { experimentFolder } from "./experiment-folder.ts";
-
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 // 2 classes of 21 images: 3 steps of 16, 16 and 10.
 const { folder, data, out, file, torch } = experimentFolder("patchdrop-dry-", { classes: 2, train: 21, test: 1 });

@@ -1,13 +1,11 @@
 /** `patchdrop run` again and again on one folder: what is trained, evaluated and written anew after which change. */
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readExperiment } from "../../src/experiment/experiment-file.ts";
 import { runExperiment } from "../../src/experiment/run-experiment.ts";
 import { silentReporter } from "../../src/utils/reporter.ts";
 import { experimentFolder } from "./experiment-folder.ts";
-
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const { folder, out, file, page, results, torch } = experimentFolder("patchdrop-run-", {
   classes: 5,

@@ -1,15 +1,13 @@
 /** An experiment with several seeds, in one process: what is trained and written, and what is refused before anything is. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { EvaluationRow } from "../../src/evaluation/evaluation.ts";
 import { readExperiment } from "../../src/experiment/experiment-file.ts";
 import { runExperiment } from "../../src/experiment/run-experiment.ts";
 import { readSeeds, runSeeds } from "../../src/experiment/run-seeds.ts";
 import { silentReporter } from "../../src/utils/reporter.ts";
 import { experimentFolder } from "./experiment-folder.ts";
-
-vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const { data, out, file, page, results, torch } = experimentFolder("patchdrop-seeds-", {
   classes: 4,

@@ -221,9 +221,7 @@ function fileReaders(folder: string): Reader[] {
   mkdirSync(list);
   for (const name of ["a.jpg", "b.jpg", "c.jpg", "test.csv"]) writeFileSync(join(list, name), "0,c.jpg\n");
   const resume = async (out: string) => {
-    const { checkpoint, settings } = line;
-    const made = { checkpoint, settings };
-    const place = { format: jsonLines, made, stream: new PassThrough(), reporter: silentReporter };
+    const place = { format: jsonLines, made: line, stream: new PassThrough(), reporter: silentReporter };
     (await openResults({ out, resume: true }, place)).results.close();
   };
   const unpacked = join(folder, "unpacked");
