@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { fault } from "../errors.ts";
 import { assertNew, makeFolderAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
-import { type Release, takeLock } from "../files/lock.ts";
+import { lockBeside, type Release, takeLock } from "../files/lock.ts";
 import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { enlargePixels } from "../method/pixels.ts";
@@ -61,7 +61,7 @@ export async function acquire(
   let release: Release | undefined;
   await makeFolderAtomic(out, async (folder) => {
     // Of two that would give their folder this name, the second is not to find out only when it has read everything.
-    release = takeLock(`${out}.lock`);
+    release = takeLock(lockBeside(out));
     assertNew(options.out);
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
     const access = { ...options, ledger, wholeFile, mostBytes: options.max_file_bytes, signal: ended.signal };

@@ -11,7 +11,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { type Fault, fault, PatchDropError, within } from "../errors.ts";
-import { makeFolder, makeFolderAtomic } from "../files/atomic.ts";
+import { assertNameFits, makeFolder, makeFolderAtomic } from "../files/atomic.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { Random } from "../utils/random.ts";
 import { cifar10Classes } from "./cifar-classes.ts";
@@ -136,6 +136,7 @@ export async function makePositiveControl(options: PositiveControlOptions): Prom
 }
 
 function checkOptions({ output, seed, ...options }: PositiveControlOptions): void {
+  assertNameFits(output);
   const faults: Fault[] = [];
   if (existsSync(output)) faults.push({ where: output, rule: "must not exist yet", next: "give another folder" });
   if (!Number.isSafeInteger(seed)) faults.push({ where: "--seed", rule: "must be a whole number", got: seed });

@@ -33,6 +33,7 @@ export const pageName = "index.html";
 const stageNameSchema = z
   .string()
   .regex(/^[a-zA-Z0-9][\w.-]*$/, "must be letters, digits, '.', '_' or '-', since it names a folder")
+  .max(100, "must be at most 100 characters, since it names a folder")
   // JavaScript's objects have such keys first, whatever the order of the file.
   .regex(/\D/, "must not be a number alone, since the order of stages would be lost")
   .refine(

@@ -22,12 +22,13 @@ import {
   statSync,
   symlinkSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fault, type PatchDropError } from "../errors.ts";
 import { makeMissing, nearestExisting } from "../utils/make-missing.ts";
 import { remedyFor } from "../utils/system-error.ts";
 import { writeAll } from "../utils/write-all.ts";
 import { hasEnded, ownerMark } from "./owner.ts";
+import { isTooLong, placeBeside } from "./place-beside.ts";
 
 /**
  * Begins the name of every temporary file; its process ends it. So what a crash left can be found, by whoever has the folder to
@@ -78,14 +79,26 @@ function syncNameOf(folder: string): void {
   }
 }
 
-/** Throws "usage" where the folder of `--out` exists. */
+/** Throws "system" where a name is too long: for what gets it after long work, before that begins. */
+export function assertNameFits(path: string): void {
+  if (!isTooLong(path)) return;
+  throw fault("system", {
+    where: path,
+    rule: "is a longer name than the file system takes",
+    next: "give a shorter one",
+  });
+}
+
+/** Throws "usage" where the folder of `--out` exists, "system" where none can have that name. */
 export function assertNew(out: string): void {
+  assertNameFits(out);
   if (!existsSync(out)) return;
   throw fault("usage", { where: `--out ${out}`, rule: "must not exist yet", next: "give another folder" });
 }
 
 /** Throws "system" unless a file can be made at `path`: for what is written after long work, before that begins. */
 export function assertWritable(path: string): void {
+  assertNameFits(path);
   const found = statSync(path, { throwIfNoEntry: false });
   if (found !== undefined && !found.isFile()) {
     const kind = found.isDirectory() ? "a folder" : "a pipe or a device";
@@ -231,7 +244,7 @@ export function temporaryName(path: string): string {
   const folder = resolve(dirname(path));
   if (!lookedThrough.has(folder)) removeOrphans(folder);
   lookedThrough.add(folder);
-  return join(dirname(path), `${temporaryPrefix}${basename(path)}-${ownMark}-${randomUUID().slice(0, 8)}`);
+  return placeBeside(path, temporaryPrefix, `-${ownMark}-${randomUUID().slice(0, 8)}`);
 }
 
 function removeOrphans(folder: string): void {

@@ -13,13 +13,13 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { utimes } from "node:fs/promises";
 import { hostname } from "node:os";
-import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { fault, type PatchDropError } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { createFileAtomic, systemFault, temporaryPrefix } from "./atomic.ts";
 import { isRunning, processStart } from "./owner.ts";
+import { placeBeside } from "./place-beside.ts";
 
 const holderSchema = z.object({
   pid: z.int().positive(),
@@ -44,6 +44,11 @@ type IsGone = (found: Found) => boolean;
 
 /** Releases the lock; a second call does nothing. Throws "system". */
 export type Release = () => void;
+
+/** Where the lock of a file or folder stands that has none inside. */
+export function lockBeside(path: string): string {
+  return placeBeside(path, "", ".lock");
+}
 
 /** Takes the lock file `path`. Throws "locked", with the holder's process id, where a living process has it; "system". */
 export function takeLock(path: string): Release {
@@ -156,7 +161,7 @@ function lastOf(path: string, gone: IsGone): { dead: Found[]; place: string; hel
     if (!gone(found)) return { dead, place, heldBy: found.holder };
     dead.push(found);
     // One that nobody needs any more is removed with what other writers left: removeTemporaries.
-    place = join(dirname(path), `${temporaryPrefix}${basename(path)}-after-${found.mark.slice(0, 32)}`);
+    place = placeBeside(path, temporaryPrefix, `-after-${found.mark.slice(0, 32)}`);
   }
 }
 

@@ -3,7 +3,7 @@
 import { dirname, join, normalize, resolve } from "node:path";
 import sharp from "sharp";
 import { fault } from "../errors.ts";
-import { makeFolder, writeFileAtomic } from "../files/atomic.ts";
+import { assertNameFits, makeFolder, writeFileAtomic } from "../files/atomic.ts";
 import { type Grid, patchAt } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import type { RawImage } from "../report/gallery.ts";
@@ -45,7 +45,7 @@ const namesBetweenTurns = 1000;
 
 /**
  * No picture is to replace another one, such as where images lie above the working folder and in it, nor an image, nor the lines.
- * @throws usage; Stopped
+ * @throws usage; system: a picture of too long a name; Stopped
  */
 export async function refuseSharedNames(
   paths: readonly string[],
@@ -64,6 +64,7 @@ export async function refuseSharedNames(
     for (const [n, path] of paths.entries()) {
       if (n % namesBetweenTurns === 0) await breathe(reporter);
       const file = pictureFile(folder, path);
+      assertNameFits(file);
       const place = realPlace(file);
       const owner = `--${flag} of ${resolve(path)}`; // however the image is spelt
       const other = whose.get(place) ?? owner;

@@ -8,7 +8,7 @@ import { createReadStream, existsSync } from "node:fs";
 import type { Writable } from "node:stream";
 import { fault } from "../errors.ts";
 import { assertWritable, systemFault } from "../files/atomic.ts";
-import { type Release, takeLock } from "../files/lock.ts";
+import { lockBeside, type Release, takeLock } from "../files/lock.ts";
 import { cutFile, LogFile } from "../files/log-file.ts";
 import { realPlace } from "../utils/make-missing.ts";
 import { breathe, type Reporter } from "../utils/reporter.ts";
@@ -54,7 +54,7 @@ export async function openResults(
     return { results, recovered: nothingYet };
   }
   assertWritable(out);
-  const release = takeLock(`${realPlace(out)}.lock`); // two that resumed one file would both do what is missing
+  const release = takeLock(lockBeside(realPlace(out))); // two that resumed one file would both do what is missing
   try {
     const isThere = existsSync(out);
     if (isThere && !resume) {

@@ -206,11 +206,14 @@ describe("stages", () => {
   12: { stage: classifier_training }
   ../up: { stage: classifier_training }
   results.json: { stage: classifier_training }
+  ${"a".repeat(100)}: { stage: classifier_training }
+  ${"b".repeat(101)}: { stage: classifier_training }
 `),
     ).toEqual([
       "stages.12: must not be a number alone, since the order of stages would be lost, got keys with values",
       "stages.../up: must be letters, digits, '.', '_' or '-', since it names a folder, got keys with values",
       "stages.results.json: must not be the name of a file that the experiment writes, got keys with values",
+      `stages.${"b".repeat(101)}: must be at most 100 characters, since it names a folder, got keys with values`,
     ]);
   });
 

@@ -95,6 +95,10 @@ it("a picture never replaces another one, nor an image, nor the lines", async ()
   expect(await refusal(["x", "x.png"], { masked: "." })).toBe(
     shared("x.png", "the image x.png", `--masked of ${resolve("x")}`),
   );
+  const long = join("m", "none", `${"x".repeat(252)}.png`);
+  expect(await refusal([`none/${"x".repeat(252)}`], { masked: "m" })).toBe(
+    `${long}: is a longer name than the file system takes; give a shorter one`,
+  );
   expect(await refusal(["x"], { masked: "m", out: "m/x.png" })).toBe(
     shared("m/x.png", "the lines of --out m/x.png", `--masked of ${resolve("x")}`),
   );
