@@ -10,7 +10,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { renameSync, rmSync, statSync } from "node:fs";
 import { utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
@@ -20,6 +20,7 @@ import { sha256 } from "../utils/sha256.ts";
 import { createFileAtomic, systemFault, temporaryPrefix } from "./atomic.ts";
 import { isRunning, processStart } from "./owner.ts";
 import { placeBeside } from "./place-beside.ts";
+import { readRegular } from "./read.ts";
 
 const holderSchema = z.object({
   pid: z.int().positive(),
@@ -27,8 +28,11 @@ const holderSchema = z.object({
   /** When the process started, as {@link processStart} gives it; null if the system does not say. */
   start: z.string().nullable().default(null),
 });
-/** "unknown": the file is damaged and does not say whose it is, so that its process may live. */
-type Holder = z.infer<typeof holderSchema> | "unknown";
+/**
+ * "unknown": the file is damaged and does not say whose it is, so that its process may live. "nobody": it is no lock of ours but a file
+ * of the user's, or of another program.
+ */
+type Holder = z.infer<typeof holderSchema> | "unknown" | "nobody";
 
 /** A lock file as it was read. */
 interface Found {
@@ -36,8 +40,7 @@ interface Found {
   /** Identifies the file's content, which holds a random token: no two locks have the same. */
   readonly mark: string;
   readonly touchedMs: number;
-  /** Undefined for an empty file: an older version was stopped between making it and writing to it. */
-  readonly holder: Holder | undefined;
+  readonly holder: Holder;
 }
 
 type IsGone = (found: Found) => boolean;
@@ -50,7 +53,7 @@ export function lockBeside(path: string): string {
   return placeBeside(path, "", ".lock");
 }
 
-/** Takes the lock file `path`. Throws "locked", with the holder's process id, where a living process has it; "system". */
+/** Takes the lock file `path`. Throws "locked", with the holder's process id, where a living process has it, or it is no lock; "system". */
 export function takeLock(path: string): Release {
   const taken = enter(path, isGone);
   if ("heldBy" in taken) throw lockedFault(path, taken.heldBy);
@@ -60,7 +63,7 @@ export function takeLock(path: string): Release {
 /** Whether a living process (or one that cannot be asked, as on another host) holds the lock: throws as a taker would. */
 export function assertUnlocked(path: string): void {
   const { heldBy } = lastOf(path, isGone);
-  if (heldBy !== undefined) throw lockedFault(path, heldBy);
+  if (heldBy !== undefined && heldBy !== "nobody") throw lockedFault(path, heldBy);
 }
 
 const pollMs = 200;
@@ -74,14 +77,18 @@ export interface WaitOptions {
   silentMs?: number;
 }
 
-/** Runs `work` while holding the lock file `path`, after waiting for as long as another process holds it. Throws "system". */
+/**
+ * Runs `work` while holding the lock file `path`, after waiting for as long as another process holds it. Throws "locked" where that
+ * is no lock; "system".
+ */
 export async function withLock<T>(path: string, work: () => Promise<T>, options: WaitOptions = {}): Promise<T> {
   const { onWait, silentMs = 60_000 } = options;
   const isSilent = silence(silentMs);
   const isGoneOrSilent: IsGone = (found) => isGone(found) || (isOutOfReach(found.holder) && isSilent(found));
   let taken = enter(path, isGoneOrSilent);
-  if ("heldBy" in taken) onWait?.(nameOf(taken.heldBy));
+  if ("heldBy" in taken && taken.heldBy !== "nobody") onWait?.(nameOf(taken.heldBy));
   while ("heldBy" in taken) {
+    if (taken.heldBy === "nobody") throw lockedFault(path, taken.heldBy);
     await delay(pollMs);
     taken = enter(path, isGoneOrSilent);
   }
@@ -165,7 +172,7 @@ function lastOf(path: string, gone: IsGone): { dead: Found[]; place: string; hel
   }
 }
 
-/** How long a file of an older version may be empty, or not yet whole, after its creation. */
+/** How long a lock may be empty, or not yet whole, where the file system has no links and it is copied. */
 const settleMs = 100;
 
 function readSettled(place: string): Found | undefined {
@@ -175,11 +182,15 @@ function readSettled(place: string): Found | undefined {
   return read(place);
 }
 
+/** In bytes: many times a lock of ours. */
+const longestLock = 2 ** 16;
+
 /** Undefined if there is no file. Throws "system" if it cannot be read: that says nothing about its holder. */
 function read(place: string): Found | undefined {
   try {
-    const touchedMs = statSync(place).mtimeMs;
-    const bytes = readFileSync(place);
+    const { mtimeMs: touchedMs, size } = statSync(place);
+    if (size > longestLock) return { place, mark: "", touchedMs, holder: "nobody" };
+    const bytes = readRegular(place);
     return { place, mark: sha256(bytes), touchedMs, holder: holderOf(bytes) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -188,26 +199,27 @@ function read(place: string): Found | undefined {
   }
 }
 
-function holderOf(bytes: Buffer): Holder | undefined {
-  if (bytes.length === 0) return undefined;
+function holderOf(bytes: Buffer): Holder {
+  const text = bytes.toString("utf8");
   try {
-    return holderSchema.parse(JSON.parse(bytes.toString("utf8")));
+    return holderSchema.parse(JSON.parse(text));
   } catch {
-    return "unknown";
+    // The first and the last that a lock says: one of them outlives most damage.
+    return /"(pid|token)":/.test(text) ? "unknown" : "nobody";
   }
 }
 
 /** Whether the holder has certainly ended. Of one that is out of reach nobody here can tell. */
 function isGone({ holder }: Found): boolean {
-  return holder === undefined || !(holder === "unknown" || isOutOfReach(holder) || isAlive(holder));
+  return typeof holder === "object" && !isOutOfReach(holder) && !isAlive(holder);
 }
 
 /** Whether there is no process here to ask about. */
-function isOutOfReach(holder: Holder | undefined): boolean {
-  return holder === "unknown" || (holder !== undefined && holder.host !== hostname());
+function isOutOfReach(holder: Holder): boolean {
+  return holder === "unknown" || (holder !== "nobody" && holder.host !== hostname());
 }
 
-function isAlive({ pid, start }: Exclude<Holder, "unknown">): boolean {
+function isAlive({ pid, start }: z.infer<typeof holderSchema>): boolean {
   return isRunning(pid, (now) => start === null || now === start);
 }
 
@@ -222,12 +234,16 @@ function silence(limitMs: number): IsGone {
   };
 }
 
-function nameOf(holder: Holder): string {
+function nameOf(holder: Exclude<Holder, "nobody">): string {
   if (holder === "unknown") return "a process that its damaged lock does not name";
   return `process ${holder.pid}${isOutOfReach(holder) ? ` on ${holder.host}` : ""}`;
 }
 
 function lockedFault(path: string, holder: Holder): PatchDropError {
+  if (holder === "nobody") {
+    const next = "move it away, or write elsewhere";
+    return fault("locked", { where: path, rule: "is not a lock of patchdrop", next });
+  }
   return fault("locked", {
     where: path,
     rule: `is in use by ${nameOf(holder)}`,

@@ -109,11 +109,19 @@ describe("takeLock", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it("takes over a lock that an older version made and never wrote to", () => {
-    writeFileSync(path, "");
-    const release = takeLock(path);
-    expect(JSON.parse(readFileSync(path, "utf8")).pid).toBe(process.pid);
-    release();
+  it("leaves a file that is no lock, and says so", async () => {
+    const refused = expect.objectContaining({
+      kind: "locked",
+      message: `${path}: is not a lock of patchdrop; move it away, or write elsewhere`,
+    });
+    for (const own of ["", "my notes\n", "{}", '{"name":"x","lockfileVersion":3}', "x".repeat(2 ** 16 + 1)]) {
+      writeFileSync(path, own);
+      expect(() => takeLock(path)).toThrow(refused);
+      await expect(withLock(path, async () => expect.unreachable(), { silentMs: 0 })).rejects.toEqual(refused);
+      assertUnlocked(path);
+      expect(readFileSync(path, "utf8")).toBe(own);
+      expect(readdirSync(folder)).toEqual(["run.lock"]);
+    }
   });
 
   it("leaves the lock of a living process that is damaged, whichever byte of it", () => {
@@ -136,7 +144,7 @@ describe("takeLock", () => {
     const flipped = Array.from(whole.keys(), (at) => whole.with(at, whole[at] ^ 0x80)).filter(isUnreadable);
     // The first brace, the last one, and the quotes and name of the process id among them.
     expect(flipped.length).toBeGreaterThan(8);
-    for (const bytes of [...flipped.slice(0, 3), ...flipped.slice(-2), whole.subarray(0, 8), Buffer.from("{}")]) {
+    for (const bytes of [...flipped.slice(0, 3), ...flipped.slice(-2), whole.subarray(0, 8)]) {
       writeFileSync(path, bytes);
       expect(() => takeLock(path)).toThrow(refused);
       expect(readFileSync(path)).toEqual(Buffer.from(bytes));
