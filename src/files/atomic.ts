@@ -80,12 +80,12 @@ function syncNameOf(folder: string): void {
 }
 
 /** Throws "system" where a name is too long: for what gets it after long work, before that begins. */
-export function assertNameFits(path: string): void {
+export function assertNameFits(path: string, next = "give a shorter one"): void {
   if (!isTooLong(path)) return;
   throw fault("system", {
     where: path,
     rule: "is a longer name than the file system takes",
-    next: "give a shorter one",
+    next,
   });
 }
 

@@ -1,9 +1,10 @@
 /** PNG files of what was predicted: an image with its dropped patches darkened, and what the classifier saw. */
 
+import { closeSync, lstatSync, openSync, readSync } from "node:fs";
 import { dirname, join, normalize, resolve } from "node:path";
 import sharp from "sharp";
 import { fault } from "../errors.ts";
-import { assertNameFits, makeFolder, writeFileAtomic } from "../files/atomic.ts";
+import { assertNameFits, makeFolder, systemFault, writeFileAtomic } from "../files/atomic.ts";
 import { type Grid, patchAt } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import type { RawImage } from "../report/gallery.ts";
@@ -44,10 +45,11 @@ export function overlay(image: Uint8Array, mask: Uint8Array, grid: Grid): RawIma
 const namesBetweenTurns = 1000;
 
 /**
- * No picture is to replace another one, such as where images lie above the working folder and in it, nor an image, nor the lines.
- * @throws usage; system: a picture of too long a name; Stopped
+ * No picture is to replace another one of the command, such as where images lie above the working folder and in it, nor an image, nor the
+ * lines, nor a file that is no picture of an earlier command.
+ * @throws usage; system: a picture of too long a name, or a file that cannot be read; Stopped
  */
-export async function refuseSharedNames(
+export async function checkPictures(
   paths: readonly string[],
   { overlay, masked, out }: Pick<PredictOptions, "overlay" | "masked" | "out">,
   reporter: Reporter,
@@ -64,7 +66,11 @@ export async function refuseSharedNames(
     for (const [n, path] of paths.entries()) {
       if (n % namesBetweenTurns === 0) await breathe(reporter);
       const file = pictureFile(folder, path);
-      assertNameFits(file);
+      assertNameFits(file, "give its image a shorter name");
+      if (isForeign(file)) {
+        const rule = "must not be there, or be a picture that predict wrote";
+        throw fault("usage", { where: file, rule, next: `move it away, or give another --${flag}` });
+      }
       const place = realPlace(file);
       const owner = `--${flag} of ${resolve(path)}`; // however the image is spelt
       const other = whose.get(place) ?? owner;
@@ -77,6 +83,36 @@ export async function refuseSharedNames(
   }
 }
 
+/** What each PNG begins with, in bytes: its signature and the size of the picture. */
+const headerLength = 33;
+/** Behind it, by which our pictures are known again: the text "Software: patchdrop", as the length, type, content and CRC-32 of a chunk. */
+const mark = Buffer.concat([
+  Buffer.from([0, 0, 0, 18]),
+  Buffer.from("tEXtSoftware\0patchdrop"),
+  Buffer.from([0xa5, 0x93, 0x9f, 0x88]),
+]);
+
+/** Whether something is there that is no picture of ours. */
+function isForeign(file: string): boolean {
+  try {
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    return found !== undefined && !(found.isFile() && hasMark(file));
+  } catch (error) {
+    throw systemFault("could not be read", file, 0, error);
+  }
+}
+
+function hasMark(file: string): boolean {
+  const bytes = Buffer.alloc(headerLength + mark.length);
+  const opened = openSync(file, "r");
+  try {
+    readSync(opened, bytes);
+  } finally {
+    closeSync(opened);
+  }
+  return bytes.subarray(headerLength).equals(mark);
+}
+
 /** Writes the picture of the image `path`. @throws system */
 export async function writePicture(folder: string, path: string, { size, pixels }: RawImage): Promise<void> {
   const file = pictureFile(folder, path);
@@ -84,7 +120,7 @@ export async function writePicture(folder: string, path: string, { size, pixels 
     .png()
     .toBuffer();
   makeFolder(dirname(file));
-  writeFileAtomic(file, png);
+  writeFileAtomic(file, Buffer.concat([png.subarray(0, headerLength), mark, png.subarray(headerLength)]));
 }
 
 /** Named after the image's path, without what leads out of the folder. */

@@ -16,7 +16,7 @@ import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/r
 import { row } from "../utils/rows.ts";
 import { findImages } from "./find-images.ts";
 import { csvLines, jsonLines, likeliest, type Made, type Prediction, rounded, type Unreadable } from "./lines.ts";
-import { overlay, refuseSharedNames, writePicture } from "./pictures.ts";
+import { checkPictures, overlay, writePicture } from "./pictures.ts";
 import { openResults } from "./results.ts";
 
 /** Batches that are read or being read. */
@@ -37,7 +37,7 @@ export interface PredictCounts {
 
 /**
  * @param args files, folders, patterns, `-`
- * @throws what openRun, findImages, refuseSharedNames and openResults throw; system: a picture that can't be written; Stopped, behind a
+ * @throws what openRun, findImages, checkPictures and openResults throw; system: a picture that can't be written; Stopped, behind a
  *   whole batch
  */
 export async function predict(
@@ -50,7 +50,7 @@ export async function predict(
     reporter,
     findImages(args, input, (text) => reporter.note(text)),
   );
-  await refuseSharedNames(found, options, reporter);
+  await checkPictures(found, options, reporter);
   const run = await openRun(options, reporter);
   try {
     const made = { checkpoint: run.checkpoint, settings: settingsOf(run, options) };

@@ -1,13 +1,14 @@
 /** Lines as text and as a file to go on with, and the picture of a mask, against what a reader can work out. */
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import { parse } from "csv-parse/sync";
+import sharp from "sharp";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { PatchDropError } from "../../src/errors.ts";
 import { makeGrid } from "../../src/method/grid.ts";
 import { csvLines, jsonLines, type LineFormat, type Prediction } from "../../src/predict/lines.ts";
-import { overlay, refuseSharedNames } from "../../src/predict/pictures.ts";
+import { checkPictures, overlay, writePicture } from "../../src/predict/pictures.ts";
 import { openResults } from "../../src/predict/results.ts";
 import { Stopped, silentReporter } from "../../src/utils/reporter.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -72,7 +73,7 @@ it("a picture never replaces another one, nor an image, nor the lines", async ()
   const folder = temporaryFolder(onTestFinished);
   symlinkSync(folder, join(folder, "link"));
   const refusal = (paths: string[], given: { overlay?: string; masked?: string; out?: string }) =>
-    refuseSharedNames(paths, given, silentReporter).then(
+    checkPictures(paths, given, silentReporter).then(
       () => undefined,
       ({ message }: PatchDropError) => message,
     );
@@ -97,7 +98,7 @@ it("a picture never replaces another one, nor an image, nor the lines", async ()
   );
   const long = join("m", "none", `${"x".repeat(252)}.png`);
   expect(await refusal([`none/${"x".repeat(252)}`], { masked: "m" })).toBe(
-    `${long}: is a longer name than the file system takes; give a shorter one`,
+    `${long}: is a longer name than the file system takes; give its image a shorter name`,
   );
   expect(await refusal(["x"], { masked: "m", out: "m/x.png" })).toBe(
     shared("m/x.png", "the lines of --out m/x.png", `--masked of ${resolve("x")}`),
@@ -105,6 +106,31 @@ it("a picture never replaces another one, nor an image, nor the lines", async ()
   expect(await refusal(["x"], { overlay: join(folder, "o"), masked: join(folder, "link", "o") })).toBe(
     shared(join(folder, "link", "o", "x.png"), `--overlay of ${resolve("x")}`, `--masked of ${resolve("x")}`),
   );
+});
+
+it("a picture replaces that of an earlier command, and no other file", async () => {
+  const folder = temporaryFolder(onTestFinished);
+  const check = () => checkPictures(["a/x.png"], { overlay: folder }, silentReporter);
+  const place = join(folder, "a", "x.png.png");
+  const pixels = Uint8Array.from({ length: 12 }, (_, i) => i);
+  await check();
+  await writePicture(folder, "a/x.png", { size: 2, pixels });
+  const own = readFileSync(place);
+  const { data, info } = await sharp(own, { failOn: "warning" }).raw().toBuffer({ resolveWithObject: true });
+  expect([info.width, info.height, new Uint8Array(data)]).toEqual([2, 2, pixels]);
+  expect((await sharp(own).metadata()).comments).toEqual([{ keyword: "Software", text: "patchdrop" }]);
+  await check();
+  const raw = { width: 2, height: 2, channels: 3 } as const;
+  const picture = await sharp(pixels, { raw }).png().toBuffer();
+  const foreign = [() => writeFileSync(place, picture), () => writeFileSync(place, ""), () => mkdirSync(place)];
+  for (const put of foreign) {
+    rmSync(place);
+    put();
+    await expect(check()).rejects.toMatchObject({
+      kind: "usage",
+      message: `${place}: must not be there, or be a picture that predict wrote; move it away, or give another --overlay`,
+    });
+  }
 });
 
 describe("a file to go on with", () => {
