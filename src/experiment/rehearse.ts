@@ -1,7 +1,7 @@
 /** A few steps of a stage, timed, in a folder that is thrown away: what a dry run knows of a training. */
 import { existsSync, lstatSync, readdirSync, realpathSync } from "node:fs";
 import path from "node:path";
-import { compareConfigs } from "../checkpoints/run-config.ts";
+import { compareConfigs } from "../checkpoints/compare-configs.ts";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { PatchDropError } from "../errors.ts";
 import { toJson } from "../files/json.ts";

@@ -2,8 +2,8 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { readState } from "../checkpoints/checkpoint.ts";
-import { weightsByFold } from "../checkpoints/judge-weights.ts";
-import { compareConfigs } from "../checkpoints/run-config.ts";
+import { compareConfigs } from "../checkpoints/compare-configs.ts";
+import { weightsByFold } from "../checkpoints/named-weights.ts";
 import { configName, readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type Fault, fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";

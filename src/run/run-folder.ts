@@ -14,7 +14,8 @@ import {
   withChecksum,
   writeCheckpoint,
 } from "../checkpoints/checkpoint.ts";
-import { compareConfigs, elsewhere, freeOptions, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
+import { compareConfigs } from "../checkpoints/compare-configs.ts";
+import { elsewhere, freeOptions, type RunConfig, type SavedConfig } from "../checkpoints/run-config.ts";
 import {
   checkpointsName,
   configName,

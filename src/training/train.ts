@@ -1,6 +1,6 @@
 /** One stage from its options to its result: what it stands on, what it learns, and the loop around it. */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
-import { weightsByFold } from "../checkpoints/judge-weights.ts";
+import { startWeights, weightsByFold } from "../checkpoints/named-weights.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkDataset } from "../data/dataset-rules.ts";
@@ -69,7 +69,7 @@ export async function train<S extends StageName>(
     const setting = { ...prepared, checkpoint: resumed?.checkpoint };
     learning = await stages[stage](options, setting);
     // Only now, so that a start that fails leaves no folder.
-    run ??= RunFolder.create(options.cv_dir, config);
+    run ??= RunFolder.create(options.cv_dir, { ...config, starts: startWeights(options) });
     return await learnEpochs(options, setting, learning, run);
   } catch (error) {
     failed = true;

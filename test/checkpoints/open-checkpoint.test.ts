@@ -2,8 +2,9 @@
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { compareConfigs } from "../../src/checkpoints/compare-configs.ts";
 import { networksHash, shortHash } from "../../src/checkpoints/networks-hash.ts";
 import {
   configOfCheckpoint,
@@ -12,8 +13,9 @@ import {
   pathOfCheckpoint,
   savedNetwork,
 } from "../../src/checkpoints/open-checkpoint.ts";
-import { compareConfigs, type RunConfig } from "../../src/checkpoints/run-config.ts";
+import type { RunConfig } from "../../src/checkpoints/run-config.ts";
 import { linkedName, listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
+import { weightsHash } from "../../src/checkpoints/stored-choice.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { refusal } from "../refusal.ts";
@@ -200,6 +202,33 @@ describe("compareConfigs", () => {
     expect(compared({ options }, before)).toEqual([]);
     expect(() => compared({ options: { ...options, estimator: "other" } }, before)).toThrow("estimator");
     expect(() => compared({ options: { ...options, turns: true } }, before)).toThrow("turns: false → true");
+  });
+
+  it("knows a checkpoint that the run started from by its weights, wherever it lies", () => {
+    runWith(1);
+    const weights = weightsHash(at("run", "last"));
+    const started = (is: string, was: string, starts?: RunConfig["starts"]) => {
+      const options = (path: string) => ({ ...config.options, ckpt_hr_cl: path });
+      const saved = { ...savedConfig, options: options(was), starts };
+      return compareConfigs("run", saved, { ...config, options: options(is) });
+    };
+    const starts = { ckpt_hr_cl: weights };
+    const [last, other] = [at("run", "last"), "elsewhere/run/last"];
+    expect(started(last, other, starts)).toEqual([]);
+    // One that is named as before need not be there any more.
+    expect(started(other, other, starts)).toEqual([]);
+    const changed = `\n  ckpt_hr_cl: "${other}" → `;
+    for (const [is, of] of [
+      [last, { ckpt_hr_cl: weights.replace(/./, "x") }],
+      [last, { load: weights }],
+      [at("none"), starts],
+    ] as const) {
+      expect(refusal(() => started(is, other, of)).message).toContain(changed);
+    }
+    // Of a run that did not record them, the path is what there is.
+    expect(started(resolve(other), other)).toEqual([]);
+    expect(started("./elsewhere//run/last", other)).toEqual([]);
+    expect(refusal(() => started(last, other)).message).toContain(changed);
   });
 
   it("names an option that is new or gone, nested ones by dots", () => {

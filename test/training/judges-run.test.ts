@@ -98,20 +98,27 @@ describe("a policy whose images are judged by those who do not know them", () =>
     }
   });
 
-  it("has the classifier of --ckpt_hr_cl beside it, and names its judges by their weights", () => {
+  it("has the classifier of --ckpt_hr_cl beside it, and names it and its judges by their weights", () => {
     expect(outcome("policy").files["resnet_hr.safetensors"]).toEqual(outcome("hr").files["resnet_hr.safetensors"]);
     expect(readRunConfig(runs.at("policy")).judges).toEqual({
       "1/2": weightsHash(runs.at("one", "best")),
       "2/2": weightsHash(runs.at("two", "best")),
     });
+    expect(readRunConfig(runs.at("policy")).starts).toEqual({ ckpt_hr_cl: weightsHash(runs.at("hr", "best")) });
   });
 
   it("ends with the same bits where it was cut and goes on", async () => {
     expect((await pretrained("cut", {}, stopAfter(2))).stopped).toBe("SIGTERM");
     expect(linked(runs.at("cut"), "last")).toBe("ckpt_E_0_S_2");
-    // Wherever its judges are now.
+    // Wherever its judges are now, and what it started from.
     runs.copy("one", "moved");
-    await runs.resume("pretrain", "cut", { judges: judgesOf("moved", "two") }, { data });
+    runs.copy("hr", "moved hr");
+    const moved = { judges: judgesOf("moved", "two"), ckpt_hr_cl: runs.at("moved hr") };
+    await runs.resume("pretrain", "cut", moved, { data });
+    expect(readRunConfig(runs.at("cut"))).toMatchObject({
+      options: { ckpt_hr_cl: runs.at("moved hr") },
+      starts: { ckpt_hr_cl: weightsHash(runs.at("hr", "best")) },
+    });
     expect(outcome("cut")).toEqual(outcome("policy"));
   });
 
@@ -126,6 +133,8 @@ describe("a policy whose images are judged by those who do not know them", () =>
       `  judges: weights of fold 2/2: "${hash("two")}" → "${hash("other two")}"`,
     ]);
     expect((await resumed(judgesOf("one", "gone"))).message).toContain(`${runs.at("gone")}: does not exist`);
+    const another = await refusal(() => runs.resume("pretrain", "policy", { ckpt_hr_cl: runs.at("one") }, { data }));
+    expect(another.message).toContain(`\n  ckpt_hr_cl: "${runs.at("hr")}" → "${runs.at("one")}"`);
     await pretrained("without", { judges: undefined, max_epochs: 1 });
     const added = await refusal(() =>
       runs.resume("pretrain", "without", { judges: judgesOf("one", "two"), max_epochs: 2 }, { data }),
