@@ -23,16 +23,11 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
   const free = saved.options.schedule === "onecycle" ? freeOptions : [...freeOptions, "max_epochs"];
   // What was not recorded can't be compared.
   const isDescribed = saved.description !== undefined;
-  const fixed = ({ stage, options, dataset, description, judges = {} }: RunConfig): Map<string, JsonValue> => {
+  const fixed = ({ stage, options, dataset, description }: RunConfig): Map<string, JsonValue> => {
     const { fingerprint, test = null, val = null } = dataset;
     const learned = Object.entries({ ...formerOptions(options), ...options }).filter(([name]) => !free.includes(name));
     const data = toJson({ fingerprint, test, val, ...(isDescribed ? seenAs(description) : {}) });
-    return new Map([
-      ["stage", stage],
-      ...flat(Object.fromEntries(learned), ""),
-      ...flat(data, "dataset."),
-      ...flat(judges, "judges: weights of fold "),
-    ]);
+    return new Map([["stage", stage], ...flat(Object.fromEntries(learned), ""), ...flat(data, "dataset.")]);
   };
   const options = { ...given.options, ...unmoved(saved, given.options) };
   const changed = changes(fixed(saved), fixed({ ...given, options }));

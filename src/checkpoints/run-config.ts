@@ -15,8 +15,6 @@ export interface RunConfig {
   readonly description?: RunDescription | undefined;
   /** The data set as it was listed; `fingerprint` is that of its splits. */
   readonly dataset: { readonly name: string; readonly fingerprint: string } & JsonObject;
-  /** The weights (`weightsHash`) of the judges of each fold, which a resumed run opens again; none of a run without. */
-  readonly judges?: Readonly<Record<string, string>> | undefined;
   /** The weights (`weightsHash`) of the checkpoints that the run started from, by the option that names them; none of before 0.2.0. */
   readonly starts?: Readonly<Record<string, string>> | undefined;
 }
@@ -39,15 +37,11 @@ export const savedConfigSchema = z.object({
     (value) => isJsonObject(value) && typeof value.name === "string" && typeof value.fingerprint === "string",
     "must be an object with name and fingerprint",
   ),
-  judges: z.record(z.string(), z.string()).optional(),
   starts: z.record(z.string(), z.string()).optional(),
   created: z.string(),
 });
 
-/**
- * Options that change neither what was learned so far nor what will be: a resumed run may have others. What its judges are,
- * their weights say, wherever they lie.
- */
+/** Options that change neither what was learned so far nor what will be: a resumed run may have others. */
 export const freeOptions: readonly string[] = [
   ...[
     "cv_dir",
@@ -61,8 +55,11 @@ export const freeOptions: readonly string[] = [
     "torch",
     "threads",
   ],
-  ...["patience", "cuda_graph", "parallel", "sigma", "judges"],
+  ...["patience", "cuda_graph", "parallel", "sigma"],
 ];
+
+/** The options that name a checkpoint to start from. */
+export const checkpointOptionNames = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
 
 /** Where another run can go: an experiment's stages lie in the folder that it was given. */
 export const elsewhere = "another folder (--cv_dir; of patchdrop run: --out)";

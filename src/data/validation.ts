@@ -5,7 +5,6 @@
 import { fault } from "../errors.ts";
 import { Random } from "../utils/random.ts";
 import type { DataSplits } from "./dataset.ts";
-import { leftBy } from "./folds.ts";
 import { SubsetDataset } from "./subset.ts";
 
 /**
@@ -30,21 +29,14 @@ export function refuseTwoValidations(share: number): never {
   throw fault("usage", { where: "--val_fraction", rule, got: share, next: "leave out the flag, or the split" });
 }
 
-/** What a run did not learn from, by its options. */
-export interface LeftOut {
-  readonly val_fraction: number;
-  readonly fold?: string | undefined;
-}
-
 /**
- * The data of a run that left out this much, as it learned from them. Of other data, known by their fingerprint, it left out
+ * The data of a run that held out this share, as it learned from them. Of other data, known by their fingerprint, it held out
  * nothing: they are as they are, with a validation split of their own or none.
  * @param fingerprint of the images that the run learned from
  */
-export function asHeldOut(data: DataSplits, { val_fraction: share, fold }: LeftOut, fingerprint: string): DataSplits {
+export function asHeldOut(data: DataSplits, share: number, fingerprint: string): DataSplits {
   const divided = share === 0 ? data : dividedBy(data, share);
-  const learned = divided === undefined || fold === undefined ? divided : leftBy(divided, fold);
-  return learned?.train.fingerprint === fingerprint ? learned : data;
+  return divided?.train.fingerprint === fingerprint ? divided : data;
 }
 
 /** None where a side would have no images. */

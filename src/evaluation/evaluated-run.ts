@@ -4,7 +4,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits, Dataset } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
-import { asHeldOut, type LeftOut } from "../data/validation.ts";
+import { asHeldOut } from "../data/validation.ts";
 import { fault } from "../errors.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
@@ -53,7 +53,7 @@ export async function withEvaluatedRun<T>(
   const model = modelOf(checkpoint, options);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
-  const data = asHeldOut(opened, settings, checkpoint.config.dataset.fingerprint);
+  const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
   const split = data[options.split] ?? noneHeldOut(checkpoint);
   const description = describeRun(checkpoint, options, split);
   // A run may be taken to images whose classes have other names, but not to the same ones in another order.
@@ -98,11 +98,11 @@ function settingsOf({ config }: Checkpoint, options: EvalOptions) {
   // Where the scenes are asked for, the run's own images are not meant.
   const unmeant = { data_dir: undefined, bands: undefined, scale: undefined };
   const own = options.dataset === "synthetic" ? { ...config.options, ...unmeant } : config.options;
-  return { ...unsaid, ...own, ...defined(options) } as DataFlags &
-    LeftOut & {
-      seed: number;
-      reward: RewardOptions["kind"];
-      penalty: number;
-      price: number;
-    };
+  return { ...unsaid, ...own, ...defined(options) } as DataFlags & {
+    seed: number;
+    val_fraction: number;
+    reward: RewardOptions["kind"];
+    penalty: number;
+    price: number;
+  };
 }

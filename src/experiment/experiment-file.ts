@@ -25,14 +25,12 @@ import { placeOf } from "../checkpoints/packaged.ts";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
 import { readRegular } from "../files/read.ts";
-import { listed } from "../options/option.ts";
 import { faultsOf } from "../options/parse.ts";
 import { parseOptions, type StageName, type StageOptions, stageNames } from "../options/stage-options.ts";
 import { didYouMean } from "../utils/closest.ts";
 import { defined } from "../utils/defined.ts";
 import {
   belowStages,
-  checkpointLists,
   checkpointOptions,
   fileSchema,
   optionsOf,
@@ -157,7 +155,7 @@ function readStage(
   const values = [...pairs(taken), ...Object.entries(own), ...pairs(over)];
   const given = values
     .filter(([key]) => takes(stage, key))
-    .map(([key, value]) => [key, located(key, value, earlier, folder)]);
+    .map(([key, value]) => [key, namesStage(key, value, earlier) ? path.join(folder, value) : value]);
   try {
     const cv_dir = path.join(folder, name);
     return {
@@ -188,30 +186,20 @@ function takes(stage: StageName, key: string): boolean {
   return Object.hasOwn(optionsOf(stage), key);
 }
 
-/** The stages and checkpoints that an option's value names; none where it is no option of checkpoints, or of another type. */
-function checkpointsIn(key: string, value: unknown): readonly string[] {
-  if (!checkpointOptions.includes(key)) return [];
-  if (!checkpointLists.includes(key)) return typeof value === "string" ? [value] : [];
-  const isList = Array.isArray(value) && value.every((name) => typeof name === "string");
-  return typeof value === "string" || isList ? listed(value) : [];
-}
-
-/** An option's value with the run folder of each earlier stage in the place of its name. */
-function located(key: string, value: unknown, earlier: readonly string[], folder: string): unknown {
-  const names = checkpointsIn(key, value);
-  if (names.length === 0) return value;
-  const paths = names.map((name) => (earlier.includes(name) ? path.join(folder, name) : name));
-  return checkpointLists.includes(key) ? paths : paths[0];
+/** Whether an option's value is the name of an earlier stage, whose run folder is then meant. */
+function namesStage(key: string, value: unknown, earlier: readonly string[]): value is string {
+  return checkpointOptions.includes(key) && earlier.some((name) => name === value);
 }
 
 function checkpointFaults(key: string, value: unknown, where: string, earlier: readonly string[]): Fault[] {
+  if (!checkpointOptions.includes(key) || typeof value !== "string") return [];
+  if (namesStage(key, value, earlier) || existsSync(placeOf(value))) return [];
   const saved = "a run folder or checkpoint that exists";
   const rule =
     earlier.length === 0
       ? `must be ${saved}, since no stage comes before`
       : `must be an earlier stage (${earlier.join(", ")}) or ${saved}`;
-  const unknown = checkpointsIn(key, value).filter((name) => !earlier.includes(name) && !existsSync(placeOf(name)));
-  return unknown.map((got) => ({ where, rule, got, next: didYouMean(got, earlier) }));
+  return [{ where, rule, got: value, next: didYouMean(value, earlier) }];
 }
 
 function namesBefore(stages: readonly WrittenStage[], i: number): string[] {

@@ -2,15 +2,15 @@
  * What may stand in an experiment file, as Zod schemas: those that the file is read with, and, of the same pieces, a JSON
  * Schema, by which editors complete and check such files (configs/experiment.schema.json).
  */
+
 import { z } from "zod";
+import { checkpointOptionNames } from "../checkpoints/run-config.ts";
 import { modelDefaultsText } from "../options/described-option.ts";
 import { describeOption } from "../options/option.ts";
-import { checkpointOptionNames, type StageName, schemas, stageNames } from "../options/stage-options.ts";
+import { type StageName, schemas, stageNames } from "../options/stage-options.ts";
 
-/** Options that name several checkpoints: a list, or a text with commas. */
-export const checkpointLists: readonly string[] = ["judges"];
-/** All that name checkpoints: an earlier stage of the file stands for its run folder. */
-export const checkpointOptions: readonly string[] = [...checkpointOptionNames, ...checkpointLists];
+/** Options that name a checkpoint: an earlier stage of the file stands for its run folder. */
+export const checkpointOptions: readonly string[] = checkpointOptionNames;
 
 /** Options of every stage that a file must leave out, since the experiment sets them, and the rule that says so. */
 export const setByExperiment: Readonly<Record<string, string>> = {

@@ -3,7 +3,6 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { readState } from "../checkpoints/checkpoint.ts";
 import { compareConfigs } from "../checkpoints/compare-configs.ts";
-import { weightsByFold } from "../checkpoints/named-weights.ts";
 import { configName, readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type Fault, fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
@@ -29,8 +28,7 @@ export function isDone({ stage, options }: ExperimentStage): boolean {
   if (!isOver({ epoch: Number(epoch), sinceBest: Number(sinceBest) }, options)) return false;
   const own = Object.fromEntries(foundOptionNames.map((name) => [name, config.options[name]]));
   const resolved = withModelDefaults(stage, { ...own, ...toJson(options) } as StageOptions);
-  const judges = weightsByFold(resolved);
-  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved), judges });
+  compareConfigs(options.cv_dir, config, { ...config, stage, options: toJson(resolved) });
   if (Number(epoch) <= options.max_epochs) return true;
   const next = "give the old max_epochs, or another --out";
   throw fault("locked", {
@@ -100,9 +98,7 @@ export async function assertOptions(stages: readonly ExperimentStage[]): Promise
 
 /** The stages whose checkpoints a stage is given. */
 function startsFrom({ options }: ExperimentStage, stages: readonly ExperimentStage[]): ExperimentStage[] {
-  const given = Object.entries(options).flatMap(([key, value]) =>
-    checkpointOptions.includes(key) ? [value].flat() : [],
-  );
+  const given = Object.entries(options).flatMap(([key, value]) => (checkpointOptions.includes(key) ? [value] : []));
   return stages.filter((other) => given.includes(other.options.cv_dir));
 }
 

@@ -53,25 +53,6 @@ export function distinctNumbers(placeholder: string, rule: string, { minimum = 0
   return shownAs(placeholder, list);
 }
 
-/**
- * Checkpoints, `fewest` to `most`: a text with commas between them, or, in a file, a list.
- * @param rule what is said of any other value
- */
-export function checkpoints(rule: string, { fewest, most }: { fewest: number; most: number }) {
-  const areTaken = (paths: readonly string[]) =>
-    paths.length >= fewest && paths.length <= most && paths.every((path) => path !== "");
-  const list = z
-    .union([z.string(), z.array(z.string())], rule)
-    .transform(listed)
-    .refine(areTaken, rule);
-  return shownAs("run,run,…", list);
-}
-
-/** The entries of a list, or of a text with commas between them. */
-export function listed(value: string | readonly string[]): readonly string[] {
-  return typeof value === "string" ? value.split(",").map((entry) => entry.trim()) : value;
-}
-
 /** A switch that is on by default. @param whenOff what its `--no_…` does, for the help */
 export function onByDefault(description: string, whenOff: string): z.ZodDefault<z.ZodBoolean> {
   const option = z.boolean().default(true).describe(description);

@@ -1,10 +1,12 @@
 /** The options of `patchdrop run` and `patchdrop quickstart`, which override what the experiment file says. */
+
 import { z } from "zod";
+import { checkpointOptionNames } from "../checkpoints/run-config.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { distinctNumbers, folder } from "./option.ts";
 import { parseWith } from "./parse.ts";
-import { checkpointOptionNames, schemas, stageNames } from "./stage-options.ts";
+import { schemas, stageNames } from "./stage-options.ts";
 import { seed } from "./training-group.ts";
 
 const { data_dir } = dataGroup;
@@ -41,13 +43,7 @@ const ofStages: Record<string, z.ZodType> = Object.assign(
   {},
   ...stageNames.toReversed().map((name) => schemas[name].shape),
 );
-const fixed: readonly string[] = [
-  "cv_dir",
-  "resume",
-  ...checkpointOptionNames,
-  "judges",
-  ...Object.keys(runSchema.shape),
-];
+const fixed: readonly string[] = ["cv_dir", "resume", ...checkpointOptionNames, ...Object.keys(runSchema.shape)];
 
 /** The flags of `patchdrop run` that are options of stages: over the file's, and checked where its stages are known. */
 export const overridesSchema = z.strictObject(

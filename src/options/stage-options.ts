@@ -4,14 +4,13 @@
  */
 import { z } from "zod";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
-import { foldRule, mostFolds, parseFold } from "../data/folds.ts";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import { didYouMean } from "../utils/closest.ts";
 import { defined } from "../utils/defined.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { modelGroup } from "./model-group.ts";
-import { byModel, checkpoint, checkpoints, defaultsFor, file, onByDefault, shownAs } from "./option.ts";
+import { byModel, checkpoint, defaultsFor, file, onByDefault } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import {
   defaultPrice,
@@ -48,14 +47,6 @@ export const schemas = {
     random_masks: randomMasks.describe(
       "share of the images that are shown under random masks of 0 to all patches, with the low resolution in the others",
     ),
-    fold: shownAs(
-      "i/n",
-      z.string().refine((text) => parseFold(text) !== undefined, foldRule),
-    )
-      .optional()
-      .describe(
-        "learn from all training images but fold i of n, which this classifier can then judge for pretrain --judges; from all when absent",
-      ),
     label_smoothing: z.number().min(0).max(1).default(0).describe("share of the target spread over all classes"),
     penalty: penalty
       .default(0)
@@ -71,14 +62,6 @@ export const schemas = {
     ...policyGroup,
     ...pretrainingGroup,
     ckpt_hr_cl: startingPoint("high-resolution classifier, the judge"),
-    judges: checkpoints(`must be two to ${mostFolds} classifiers, with commas between them`, {
-      fewest: 2,
-      most: mostFolds,
-    })
-      .optional()
-      .describe(
-        "with --estimator values, classifiers of classifier_training --fold 1/n … n/n, each of which judges the images of its fold; the one of --ckpt_hr_cl judges all when absent",
-      ),
     curriculum: onByDefault(
       "in epoch e, let the policy decide only the first e + 1 patches, and take the others",
       "let the policy decide all patches from the start, not only the first e + 1 in epoch e",
@@ -183,7 +166,6 @@ interface Combined extends Pick<StageOptions, "patience" | "schedule"> {
   readonly random_masks?: number | undefined;
   readonly estimator?: string | undefined;
   readonly rounds?: number | undefined;
-  readonly judges?: readonly string[] | undefined;
   readonly reward?: string | undefined;
   readonly price?: number | undefined;
   readonly target_patches?: number | undefined;
@@ -194,8 +176,8 @@ interface Combined extends Pick<StageOptions, "patience" | "schedule"> {
  * @throws usage: those that do not, all at once; which they are can be said before there are data, models or checkpoints
  */
 function together<T extends Combined>(options: T, prefix = "--"): T {
-  const found = [cutCycle, masksOfLow, unpaidPrice, pricedTarget].map((check) => check(options));
-  const faults = [...found.filter((one) => one !== undefined), ...valuesAlone(options)];
+  const checks = [cutCycle, masksOfLow, unpaidPrice, pricedTarget, sampledRounds];
+  const faults = checks.map((check) => check(options)).filter((one) => one !== undefined);
   if (faults.length === 0) return options;
   throw fault(
     "usage",
@@ -216,16 +198,11 @@ function masksOfLow({ stream_id, random_masks = 0 }: Combined): Fault | undefine
   return { where: "random_masks", rule: "needs --stream_id HR", got: random_masks, next };
 }
 
-/**
- * What only values can do: a sampled policy's rounds would have to be sampled together, which no estimator here does, and a
- * judge of each fold is for a policy that learns what a judge's mistakes are worth.
- */
-function valuesAlone({ estimator, rounds = 1, judges }: Combined): Fault[] {
-  if (estimator === undefined || estimator === "values") return [];
-  const next = (flag: string) => `give --estimator values --reward priced, or leave --${flag} out`;
-  const many = { where: "rounds", rule: `must be 1 with --estimator ${estimator}`, got: rounds, next: next("rounds") };
-  const judged = { where: "judges", rule: "needs --estimator values", got: `--estimator ${estimator}` };
-  return [...(rounds > 1 ? [many] : []), ...(judges === undefined ? [] : [{ ...judged, next: next("judges") }])];
+/** What only values can do: a sampled policy's rounds would have to be sampled together, which no estimator here does. */
+function sampledRounds({ estimator, rounds: got = 1 }: Combined): Fault | undefined {
+  if (estimator === undefined || estimator === "values" || got === 1) return undefined;
+  const next = "give --estimator values --reward priced, or leave --rounds out";
+  return { where: "rounds", rule: `must be 1 with --estimator ${estimator}`, got, next };
 }
 
 /** A price that nobody pays changes nothing; the default one stands in every run that was saved. */
@@ -257,9 +234,6 @@ function optionsOfRun(stage: StageName, folder: unknown): Record<string, unknown
   const next = `patchdrop ${saved.stage} --cv_dir ${path} --resume`;
   throw fault("locked", { where: path, rule: `must hold a run of ${stage} to resume`, got: saved.stage, next });
 }
-
-/** The options that name a checkpoint to start from. */
-export const checkpointOptionNames = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
 
 /** The options that say which model. */
 export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "patch_size"] as const;

@@ -1,14 +1,11 @@
 /** Which model a stage trains when no flag says it: that of the checkpoints that it starts from, or the one that suits its data. */
+
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { checkpointOptionNames } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { describeData } from "../data/describe-data.ts";
 import { type DataFacts, modelForData } from "../models/model-for-data.ts";
-import {
-  checkpointOptionNames,
-  modelOptionNames,
-  type StageName,
-  type StageOptions,
-} from "../options/stage-options.ts";
+import { modelOptionNames, type StageName, type StageOptions } from "../options/stage-options.ts";
 import { defined } from "../utils/defined.ts";
 import { type Reporter, untilStopped } from "../utils/reporter.ts";
 

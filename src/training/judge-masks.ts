@@ -9,16 +9,10 @@ import type { Grid } from "../method/grid.ts";
 import { maskPatches } from "../method/images.ts";
 import { type Outcome, type RewardOptions, reward } from "../method/reward.ts";
 import { classification } from "../method/task.ts";
+import type { FrozenNetwork } from "../nn/frozen.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
-
-/** A frozen classifier, or several that share the images. */
-export interface Judge {
-  /** Images [B, 3, H, W] of these folds, int64 [B], which one that judges all does not ask for → logits float32 [B, K] */
-  forward(images: Tensor, folds: Tensor | undefined): Tensor;
-  free(): void;
-}
 
 /** What a classifier sees of a batch. */
 export interface SeenImages {
@@ -28,8 +22,6 @@ export interface SeenImages {
   readonly labels: Tensor;
   /** What dropped patches are filled with: the low-resolution view; zeros when absent. */
   readonly low: Tensor | undefined;
-  /** The fold of each image where each fold has a judge of its own, int64 [B]. */
-  readonly folds?: Tensor | undefined;
   readonly grid: Grid;
 }
 
@@ -44,13 +36,13 @@ export interface JudgedMask extends Outcome {
  */
 export function judgeMasks(
   masks: readonly Tensor[],
-  judge: Judge,
+  classifier: FrozenNetwork,
   seen: SeenImages,
   rewarding: RewardOptions,
 ): JudgedMask[] {
   const judged: JudgedMask[] = [];
   for (const mask of masks) {
-    const logits = logitsOf(mask, judge, seen, judged.at(-1));
+    const logits = logitsOf(mask, classifier, seen, judged.at(-1));
     const right = classification.right(logits, seen.labels);
     const outcome = { mask, logits, right, targets: seen.labels };
     judged.push({ ...outcome, reward: reward(outcome, rewarding) });
@@ -62,22 +54,22 @@ export function judgeMasks(
  * Logits under a mask, [B, K]. On a GPU all images are classified: finding out whose masks are the same would mean
  * waiting for it.
  */
-function logitsOf(mask: Tensor, judge: Judge, seen: SeenImages, before: JudgedMask | undefined): Tensor {
-  if (before === undefined || mask.device !== "cpu") return classify(judge, seen, mask);
+function logitsOf(mask: Tensor, classifier: FrozenNetwork, seen: SeenImages, before: JudgedMask | undefined): Tensor {
+  if (before === undefined || mask.device !== "cpu") return classify(classifier, seen, mask);
   const rows = rowsThatDiffer(before.mask, mask);
   if (rows.length === 0) return before.logits;
-  if (rows.length === mask.shape[0]) return classify(judge, seen, mask);
+  if (rows.length === mask.shape[0]) return classify(classifier, seen, mask);
   return scope(() => {
     const index = fromArray(rows, [rows.length]);
     const of = (all: Tensor) => ops.indexSelect(all, 0, index);
-    const { images, low, folds } = seen;
-    const some = { ...seen, images: of(images), low: low && of(low), folds: folds && of(folds) };
-    return ops.indexCopy(before.logits, 0, index, classify(judge, some, of(mask)));
+    const { images, low } = seen;
+    const some = { ...seen, images: of(images), low: low && of(low) };
+    return ops.indexCopy(before.logits, 0, index, classify(classifier, some, of(mask)));
   });
 }
 
-function classify(judge: Judge, { images, low, folds, grid }: SeenImages, mask: Tensor): Tensor {
-  return scope(() => judge.forward(maskPatches(images, mask, grid, low), folds));
+function classify(classifier: FrozenNetwork, { images, low, grid }: SeenImages, mask: Tensor): Tensor {
+  return scope(() => classifier.forward(maskPatches(images, mask, grid, low)));
 }
 
 /** Indices of the images whose masks differ, and of others that fill them up; none where all are the same. */

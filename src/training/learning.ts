@@ -13,8 +13,6 @@ export interface Batch {
   readonly labels: Tensor;
   /** float32 in [0, 1), [B, {@link Learning.uniformsPerImage}]: all the random numbers that a step takes. */
   readonly uniforms: Tensor;
-  /** What {@link Learning.foldOf} says of the images, int64 [B]. */
-  readonly folds?: Tensor | undefined;
   readonly epoch: number;
 }
 
@@ -37,8 +35,6 @@ export interface Learning {
   readonly networks: ReadonlyMap<NetworkName, Learner>;
   readonly optimizer: Optimizer;
   readonly uniformsPerImage: number;
-  /** The fold of each training image, for a step that tells them apart. */
-  readonly foldOf?: Uint8Array | undefined;
   /** What a test's masks earn; none of a classifier alone, whose best checkpoint is the most accurate. */
   readonly rewarding: RewardOptions | undefined;
   /** A price that each step drives towards a number of patches; saved with the run's progress. */

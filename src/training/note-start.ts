@@ -1,7 +1,9 @@
 /** What a user should know of the checkpoints that a stage starts from before it begins. */
+
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { checkpointOptionNames } from "../checkpoints/run-config.ts";
 import { lastState } from "../checkpoints/saved-checkpoints.ts";
-import { checkpointOptionNames, type ResolvedStageOptions } from "../options/stage-options.ts";
+import type { ResolvedStageOptions } from "../options/stage-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { isOver } from "./epochs.ts";
 

@@ -4,7 +4,6 @@
  *
  * Shapes: B batch, P patches, K classes.
  */
-import { foldsOf } from "../data/folds.ts";
 import { fault } from "../errors.ts";
 import type { DrivenPrice } from "../method/driven-price.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
@@ -20,9 +19,8 @@ import type { PretrainOptions } from "../options/stage-options.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { checkTargetPatches, drivenPriceOf } from "./choose-price.ts";
-import { type Judge, judgeMasks } from "./judge-masks.ts";
+import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
-import { openJudges } from "./open-judges.ts";
 import { type Setting, startNetworks } from "./setting.ts";
 import { valueStep } from "./value-step.ts";
 
@@ -34,16 +32,15 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
     agent: options.load === undefined ? "fresh" : { flag: "--load", path: options.load },
     resnet_hr: { flag: "--ckpt_hr_cl", path: options.ckpt_hr_cl },
   });
-  const judge = judgeOf(options, setting, { policy, classifier });
+  const judge = new FrozenNetwork(classifier.network, classifier.parameters, setting.precision);
   const price = drivenPriceOf(options, policy);
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const rewarding = rewardingOf(options);
-  const { estimator, judges } = options;
-  const learned: Pick<Learning, "uniformsPerImage" | "foldOf" | "decided" | "step"> =
+  const { estimator } = options;
+  const learned: Pick<Learning, "uniformsPerImage" | "decided" | "step"> =
     estimator === "values"
       ? {
           uniformsPerImage: valueDraws(patches),
-          foldOf: judges && foldsOf(setting.data.train, judges.length),
           step: (batch, lr) =>
             valueStep(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer, lr }),
         }
@@ -67,21 +64,6 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
       price?.free();
     },
   };
-}
-
-/** The classifier, or those of `--judges`, one for each fold; the networks are freed where these can't be opened. */
-function judgeOf(
-  { judges, val_fraction }: PretrainOptions,
-  setting: Setting,
-  { policy, classifier }: Readonly<Record<"policy" | "classifier", Learner>>,
-): Judge {
-  if (judges === undefined) return new FrozenNetwork(classifier.network, classifier.parameters, setting.precision);
-  try {
-    return openJudges(judges, val_fraction, setting);
-  } catch (error) {
-    for (const { parameters } of [policy, classifier]) parameters.free();
-    throw error;
-  }
 }
 
 /** @throws usage: more rounds than patches */
@@ -110,7 +92,7 @@ interface StepContext {
  */
 export function pretrainStep(
   policy: Learner,
-  judge: Judge,
+  judge: FrozenNetwork,
   { images, labels, uniforms, epoch }: Batch,
   { setting: { model, precision }, options, price, optimizer, lr }: StepContext,
 ): StepNumbers {

@@ -7,7 +7,6 @@ import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
-import { withoutFold } from "../data/folds.ts";
 import { datasetFor, openDataFor } from "../data/open.ts";
 import { isChosen, type RenderingOptions } from "../data/rendering.ts";
 import { withValidation } from "../data/validation.ts";
@@ -53,9 +52,8 @@ export async function prepare(
   const opened = given ?? (await untilStopped(reporter, openDataFor(model, options, reporter.note)));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
   checkLearnable(opened);
-  const held = withValidation(opened, options.val_fraction);
-  checkPatience(options, held);
-  const data = withoutFold(held, "fold" in options ? options.fold : undefined);
+  const data = withValidation(opened, options.val_fraction);
+  checkPatience(options, data);
   return {
     model,
     data,
@@ -154,11 +152,8 @@ function policyAt({ flag, path }: NamedByFlag, { model, reporter }: Setting): Ch
 }
 
 /** A classifier's checkpoint. @throws input: one of another model, or of other classes */
-export function classifierAt(
-  { flag, path }: NamedByFlag,
-  { model, data, reporter }: Pick<Setting, "model" | "data"> & Partial<Pick<Setting, "reporter">>,
-): Checkpoint {
-  const from = checkpointOf({ flag, path }, model, reporter?.note);
+function classifierAt({ flag, path }: NamedByFlag, { model, data, reporter }: Setting): Checkpoint {
+  const from = checkpointOf({ flag, path }, model, reporter.note);
   const { classes } = from.config.description ?? from.config.dataset;
   if (Array.isArray(classes)) checkClasses(classes.map(String), data.train, `${flag} ${path}`);
   return from;
@@ -176,11 +171,9 @@ export function checkpointOf({ flag, path }: NamedByFlag, model: Model, note?: R
   throw fault("input", { where: `${flag} ${path}`, rule: `must be for the model ${wanted}`, got, next });
 }
 
-/** Flags of high-resolution classifiers, which fit any low resolution. */
-const highFlags = ["--ckpt_hr_cl", "--judges"];
-
 /** What must agree for a checkpoint to fit. */
 function described({ name, variant, imageSize, lowSize }: Model, flag: string): string {
-  const low = highFlags.includes(flag) ? "" : `, low resolution ${lowSize}`;
+  // A high-resolution classifier fits any low resolution.
+  const low = flag === "--ckpt_hr_cl" ? "" : `, low resolution ${lowSize}`;
   return `${name} ${variant} at ${imageSize} pixels${low}`;
 }

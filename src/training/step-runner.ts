@@ -2,7 +2,7 @@
  * From the loader's batches to a stage's steps on the device. On the CPU each batch is made into tensors and the step is
  * called. On a GPU the step reads the same input tensors each time, so that it can be captured and replayed:
  *
- *     what a batch is (bytes, or which images and how they are moved), labels, uniforms, folds, learning rate
+ *     what a batch is (bytes, or which images and how they are moved), labels, uniforms, learning rate
  *       → one copy from pinned memory (tensor/inputs.ts)
  *       → normalization, and moving where the images lie on the GPU, and the stage's step: one graph (tensor/captured.ts)
  *
@@ -39,7 +39,7 @@ export interface StepRunner {
 }
 
 export interface RunnerOptions {
-  learning: Pick<Learning, "step" | "uniformsPerImage" | "foldOf">;
+  learning: Pick<Learning, "step" | "uniformsPerImage">;
   setting: Pick<Setting, "model" | "device" | "normalizer" | "cuda">;
   loader: Loader;
   seed: number;
@@ -72,8 +72,6 @@ export function uniformsOf(seed: number, epoch: number, step: number, count: num
 }
 
 const asInt64 = (values: ArrayLike<number>) => BigInt64Array.from(values, BigInt);
-/** Those of some images, of numbers of all. */
-const int64At = (all: ArrayLike<number>, indices: Uint32Array) => BigInt64Array.from(indices, (i) => BigInt(all[i]));
 
 /** Each step on tensors of its own. */
 class DirectSteps implements StepRunner {
@@ -88,7 +86,7 @@ class DirectSteps implements StepRunner {
   async *steps(epoch: number, fromStep: number): AsyncGenerator<ReadyStep> {
     const { learning, setting, loader, seed } = this.#options;
     const { normalizer, model, device } = setting;
-    const { uniformsPerImage: perImage, foldOf } = learning;
+    const perImage = learning.uniformsPerImage;
     let step = fromStep;
     for await (const { images, labels, indices } of loader.batches(epoch, fromStep)) {
       const count = labels.length;
@@ -98,7 +96,6 @@ class DirectSteps implements StepRunner {
           images: normalizer.images(images, model.imageSize),
           labels: fromArray(asInt64(labels), [count], device),
           uniforms: fromArray(uniforms, [count, perImage], device),
-          folds: foldOf && fromArray(int64At(foldOf, indices), [count], device),
           epoch,
         };
         return learning.step(batch, lr);
@@ -139,10 +136,9 @@ export class StaticSteps implements StepRunner {
     let step = fromStep;
     for await (const { indices, values } of this.#source.batches(epoch, fromStep)) {
       const count = indices.length;
-      const labels = int64At(loader.dataset.labels, indices);
+      const labels = asInt64(Array.from(indices, (index) => loader.dataset.labels[index]));
       const uniforms = uniformsOf(seed, epoch, step++, count * learning.uniformsPerImage);
-      const folds = learning.foldOf && { folds: int64At(learning.foldOf, indices) };
-      const all = (lr: number): Values => ({ ...values, labels, uniforms, ...folds, rate: Float32Array.of(lr) });
+      const all = (lr: number): Values => ({ ...values, labels, uniforms, rate: Float32Array.of(lr) });
       yield { indices, take: (lr) => (count === loader.batchSize ? this.#take(all(lr)) : this.#once(all(lr), count)) };
     }
   }
@@ -166,9 +162,9 @@ export class StaticSteps implements StepRunner {
 
   #body(tensors: Tensors): StepNumbers {
     const { learning, setting } = this.#options;
-    const { labels, uniforms, folds, rate } = tensors;
+    const { labels, uniforms, rate } = tensors;
     const images = scope(() => setting.normalizer.normalized(this.#source.bytes(tensors)));
-    return learning.step({ images, labels, uniforms, folds, epoch: this.#epoch }, rate);
+    return learning.step({ images, labels, uniforms, epoch: this.#epoch }, rate);
   }
 
   #makeInputs(count: number): Inputs<string> {
@@ -177,7 +173,6 @@ export class StaticSteps implements StepRunner {
       ...this.#source.shapes(count),
       labels: { dtype: "int64", shape: [count] },
       uniforms: { dtype: "float32", shape: [count, learning.uniformsPerImage] },
-      ...(learning.foldOf && { folds: { dtype: "int64", shape: [count] } }),
       rate: { dtype: "float32", shape: [] },
     };
     return new Inputs(shapes, setting.device, setting.cuda);

@@ -1,6 +1,6 @@
 /** One stage from its options to its result: what it stands on, what it learns, and the loop around it. */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
-import { startWeights, weightsByFold } from "../checkpoints/named-weights.ts";
+import { startWeights } from "../checkpoints/named-weights.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkDataset } from "../data/dataset-rules.ts";
@@ -89,8 +89,7 @@ function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit
   // The fingerprint of what is left of the training images tells what was held out of them.
   const val = options.val_fraction === 0 ? data.val?.fingerprint : undefined;
   const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint, ...(val && { val }) };
-  const judges = weightsByFold(options);
-  return { stage, options: toJson(options), versions, description, dataset, judges };
+  return { stage, options: toJson(options), versions, description, dataset };
 }
 
 function freeAll({ networks, optimizer, free }: Learning): void {

@@ -8,10 +8,11 @@ import { lowResolution, roundView } from "../method/images.ts";
 import type { RewardOptions } from "../method/reward.ts";
 import { nestedMasks, valueLoss } from "../method/values.ts";
 import type { Learner } from "../models/networks.ts";
+import type { FrozenNetwork } from "../nn/frozen.ts";
 import type { Optimizer, Rate } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
-import { type Judge, judgeMasks } from "./judge-masks.ts";
+import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, StepNumbers } from "./learning.ts";
 import type { Setting } from "./setting.ts";
 
@@ -26,8 +27,8 @@ interface StepContext {
 /** One update of the policy, on a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
 export function valueStep(
   policy: Learner,
-  judge: Judge,
-  { images, labels, uniforms, folds }: Batch,
+  classifier: FrozenNetwork,
+  { images, labels, uniforms }: Batch,
   { setting: { model, precision }, fill, rewarding, optimizer, lr }: StepContext,
 ): StepNumbers {
   const { grid, rounds } = model;
@@ -35,8 +36,8 @@ export function valueStep(
     const { view, before, after } = noGradients(() => {
       const low = lowResolution(images, model);
       const masks = nestedMasks(uniforms, rounds);
-      const seen = { images, labels, low: fill === "lr" ? low : undefined, folds, grid };
-      const [before, after] = judgeMasks([masks.before, masks.after], judge, seen, rewarding);
+      const seen = { images, labels, low: fill === "lr" ? low : undefined, grid };
+      const [before, after] = judgeMasks([masks.before, masks.after], classifier, seen, rewarding);
       const view = rounds > 1 ? roundView({ images, low, grid }, before.mask, before.logits) : low;
       return { view, before, after };
     });

@@ -62,11 +62,11 @@ describe("a validation split", () => {
   it("is, for a run that held some out, those, even if the data have others by now; of other data, their own", async () => {
     const held = withValidation({ train: whole, test }, 0.25);
     const now = { train: whole, test, val: numbered(2, 2, 2) };
-    const seen = asHeldOut(now, { val_fraction: 0.25 }, held.train.fingerprint);
+    const seen = asHeldOut(now, 0.25, held.train.fingerprint);
     expect(await imagesOf(seen.val!)).toEqual(await imagesOf(held.val!));
     expect(seen.train.length).toBe(23);
-    expect(asHeldOut(now, { val_fraction: 0.25 }, "that of other data")).toBe(now);
-    expect(asHeldOut(now, { val_fraction: 0 }, whole.fingerprint)).toBe(now);
+    expect(asHeldOut(now, 0.25, "that of other data")).toBe(now);
+    expect(asHeldOut(now, 0, whole.fingerprint)).toBe(now);
   });
 
   it("has a fingerprint of its own, by which a resumed run knows it", () => {

@@ -179,27 +179,6 @@ describe("stages", () => {
     ]);
   });
 
-  it("may be judged by several earlier stages, as a list or as a text", () => {
-    const judged = (judges: string) => `stages:
-  a: { stage: classifier_training, fold: 1/2 }
-  b: { stage: classifier_training, fold: 2/2 }
-  policy: { stage: pretrain, ckpt_hr_cl: a, estimator: values, judges: ${judges} }
-`;
-    for (const judges of ["[a, b]", '"a,b"', '"a, b"']) {
-      expect(read(judged(judges)).stages[2].options).toMatchObject({ judges: [join("out", "a"), join("out", "b")] });
-    }
-    expect(read(`common: { judges: [a, b] }\n${judged("[b, a]")}`).stages[2].options).toMatchObject({
-      judges: [join("out", "b"), join("out", "a")],
-    });
-    expect(faultsOf(judged("[a, c, policy]"))).toEqual([
-      "stages.policy.judges: must be an earlier stage (a, b) or a run folder or checkpoint that exists, got c",
-      "stages.policy.judges: must be an earlier stage (a, b) or a run folder or checkpoint that exists, got policy",
-    ]);
-    expect(faultsOf(judged("[a, 2]"))).toEqual([
-      "stages.policy.judges: must be two to 10 classifiers, with commas between them, got a list; see `patchdrop pretrain --help`",
-    ]);
-  });
-
   it("must have names that can be folders, in the file's order", () => {
     expect(
       faultsOf(`stages:

@@ -50,7 +50,7 @@ const finetuning = [
 
 const flags: Record<CommandName, readonly string[]> = {
   classifier_training: [
-    ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>", randomMasks, "--fold <i/n>"],
+    ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>", randomMasks],
     ...["--momentum <n> = 0.9", "--label_smoothing <n> = 0", "--penalty <n> = 0"],
     ...["--batch_size <n> = 64", "--max_epochs <n> = 350", "--test_interval <n> = 10"],
     ...[
@@ -60,7 +60,7 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   pretrain: [
     ...[...everyStage, ...policyStage, "--ckpt_hr_cl <run> required", "--load <run>", "--no_curriculum"],
-    ...["--estimator <self_critical|leave_one_out|values> = self_critical", "--rounds <n>", "--judges <run,run,…>"],
+    ...["--estimator <self_critical|leave_one_out|values> = self_critical", "--rounds <n>"],
     ...["--penalty <n> = -0.5", "--batch_size <n> = 512; 1024 with R34_fMoW", "--test_interval <n> = 10"],
     "--lr <n> = 0.001",
   ],

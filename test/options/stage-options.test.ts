@@ -119,11 +119,10 @@ describe("options that do not go together", () => {
     ["finetune", { patience: 3, schedule: "onecycle" }, [{ where: "patience", rule: cycle, got: 3, next: cycleNext }]],
     [
       "pretrain",
-      { rounds: 4, judges: ["a", "b"], patience: 2, schedule: "onecycle" },
+      { rounds: 4, patience: 2, schedule: "onecycle" },
       [
         { where: "patience", rule: cycle, got: 2, next: cycleNext },
         { where: "rounds", rule: "must be 1 with --estimator self_critical", got: 4, next: values("rounds") },
-        { where: "judges", rule: "needs --estimator values", got: "--estimator self_critical", next: values("judges") },
       ],
     ],
   ])("are refused all at once, where they stand: %s with %j", (stage, given, faults) => {

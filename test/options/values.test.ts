@@ -84,8 +84,6 @@ const oneOf = (...names: string[]): Values => ({
 
 const notPatchSize = "must be a whole number of pixels above 0, or width x height such as 28x56";
 const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8";
-const notFold = "must be i/n, fold i of n, with n from 2 to 10, such as 1/2";
-const notJudges = "must be two to 10 classifiers, with commas between them";
 const notSeeds = "must be two seeds or more, each once, such as 1,2,3";
 const notDevice = "must be cpu, cuda or cuda:N";
 const notBands = "must be three bands, counted from 1, such as 3,2,1";
@@ -153,12 +151,6 @@ const values: Readonly<Record<string, Values>> = {
   momentum: share,
   label_smoothing: share,
   random_masks: share,
-  fold: {
-    takes: ["1/2", "2/2", "10/10", "1/10"],
-    refuses: ["0/2", "3/2", "1/1", "1/11", "11/11", "1", "1/2/2", "01/2", "1/02", " 1/2", "a/b", ""].map(
-      (fold) => [fold, notFold] as const,
-    ),
-  },
   val_fraction: {
     takes: [0, 0.5],
     refuses: [
@@ -223,10 +215,6 @@ const values: Readonly<Record<string, Values>> = {
   target_accuracy: share,
   sweep: onOff,
   judge: text,
-  judges: {
-    takes: [],
-    refuses: ["a", "a,", ",a", "a,,b", "", 7, Array(11).fill("a").join(",")].map((list) => [list, notJudges] as const),
-  },
   "headroom chart": svg,
   chart: { ...svg, beside: { sweep: true } },
   // What is written, and how.
@@ -319,14 +307,6 @@ it("every option has its values here, and every value an option", async () => {
   const names = await Promise.all(commandNames.map(async (command) => Object.keys((await schemaOf(command)).shape)));
   const plain = Object.keys(values).filter((name) => !name.includes(" "));
   expect(plain.sort()).toEqual([...new Set(names.flat())].sort());
-});
-
-it("judges are read as a list, of a text or of a list", async () => {
-  for (const judges of ["a,runs/b", "a, runs/b", ["a", "runs/b"]]) {
-    expect(await parsed("pretrain", { judges })).toMatchObject({ judges: ["a", "runs/b"] });
-  }
-  const said = await refusal(() => parsed("pretrain", { judges: ["a", 7] }));
-  expect(said).toBe(`usage: --judges: ${notJudges}, got a,7; see \`patchdrop pretrain --help\``);
 });
 
 it("bands, scale, budgets and seeds are read as numbers", async () => {

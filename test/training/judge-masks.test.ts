@@ -10,7 +10,6 @@ import type { Network } from "../../src/nn/layers.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
-import { byChoice, byRows, FoldJudges } from "../../src/training/fold-judges.ts";
 import { judgeMasks } from "../../src/training/judge-masks.ts";
 import { tinyModel } from "./cases.ts";
 
@@ -20,8 +19,6 @@ const rewarding: RewardOptions = { kind: "quadratic", penalty: -0.5 };
 
 let before: number;
 let classifier: FrozenNetwork;
-/** Another, whose logits are green, blue and red. */
-let turned: FrozenNetwork;
 /** How many images each of its passes saw. */
 let passes: number[];
 beforeAll(() => {
@@ -29,39 +26,29 @@ beforeAll(() => {
 });
 beforeEach(() => {
   before = liveHandles();
+  const network: Network = (layers, x) => layers.linear(layers.globalAveragePool(x), "fc", 3);
+  const parameters = new Parameters(network, imageSize, "cpu");
+  const weight = float32Tensor([3, 3], Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1));
+  parameters.load(
+    new Map([
+      ["fc.weight", weight],
+      ["fc.bias", float32Tensor([3], new Float32Array(3))],
+    ]),
+    "by hand",
+  );
+  classifier = new FrozenNetwork(network, parameters, "fp32");
+  parameters.free();
   passes = [];
-  classifier = watched(linear(1, 0, 0, 0, 1, 0, 0, 0, 1));
-  turned = watched(linear(0, 1, 0, 0, 0, 1, 1, 0, 0));
+  const { forward } = classifier;
+  classifier.forward = (images) => {
+    passes.push(images.shape[0]);
+    return forward.call(classifier, images);
+  };
 });
 afterEach(() => {
   classifier.free();
-  turned.free();
   expect(liveHandles()).toBe(before);
 });
-
-/** Three logits of the mean of each colour, by these weights. */
-function linear(...weights: number[]): FrozenNetwork {
-  const network: Network = (layers, x) => layers.linear(layers.globalAveragePool(x), "fc", 3);
-  const parameters = new Parameters(network, imageSize, "cpu");
-  const state = [
-    ["fc.weight", float32Tensor([3, 3], Float32Array.from(weights))],
-    ["fc.bias", float32Tensor([3], new Float32Array(3))],
-  ] as const;
-  parameters.load(new Map(state), "by hand");
-  const made = new FrozenNetwork(network, parameters, "fp32");
-  parameters.free();
-  return made;
-}
-
-/** Counts the images of each pass. */
-function watched(judge: FrozenNetwork): FrozenNetwork {
-  const { forward } = judge;
-  judge.forward = (images) => {
-    passes.push(images.shape[0]);
-    return forward.call(judge, images);
-  };
-  return judge;
-}
 
 /** Images [B, 3, 8, 8] of one colour each. */
 function plain(colours: readonly (readonly number[])[]): Tensor {
@@ -148,88 +135,6 @@ describe("the masks of a batch of 100 images", () => {
   it("are each held against the one before", () => {
     judge([all(4), all(8), all(8), all(4)], colours, targets);
     expect(passes).toEqual([100, 100, 100]);
-  });
-});
-
-describe("judges of folds", () => {
-  /** The masks' judgements of plain images, each by the judge of its fold. */
-  const judged = (masks: number[][], colours: number[][], targets: number[], folds: number[]) =>
-    scope(() => {
-      const seen = { images: plain(colours), labels: labels(targets), low: undefined, folds: labels(folds), grid };
-      const found = judgeMasks(masks.map(taking), new FoldJudges([classifier, turned]), seen, rewarding);
-      return found.map(({ logits, right, reward }) => [logits, right, reward].map((one) => [...one.toFloat32()]));
-    });
-  const red = [1, 0, 0];
-
-  it("each say what the images of their own earn", () => {
-    // Half of a red image: logits (½, 0, 0) by the first judge, (0, 0, ½) by the other. 1 − (8/16)² where they are right.
-    expect(judged([[8, 8, 8, 8]], [red, red, red, red], [0, 0, 2, 2], [0, 1, 1, 0])).toEqual([
-      [
-        [0.5, 0, 0, 0, 0, 0.5, 0, 0, 0.5, 0.5, 0, 0],
-        [1, 0, 1, 0],
-        [0.75, -0.5, 0.75, -0.5],
-      ],
-    ]);
-  });
-
-  it("look again at the images of theirs whose masks differ", () => {
-    const last = (taken: number) => Array.from({ length: 100 }, (_, i) => (i < 90 ? 8 : taken));
-    const folds = Array.from({ length: 100 }, (_, i) => i % 2);
-    const many = Array<number[]>(100).fill(red);
-    const [, [logits, right, rewards]] = judged([last(8), last(4)], many, Array(100).fill(0), folds);
-    // The first judge is right of a half and of a quarter, 1 − (8/16)² and 1 − (4/16)²; the other has it all in its third logit.
-    const expected = folds.map((fold, i) => {
-      const share = i < 90 ? 0.5 : 0.25;
-      return fold === 0 ? [share, 0, 0, 1, i < 90 ? 0.75 : 0.9375] : [0, 0, share, 0, -0.5];
-    });
-    expect(logits).toEqual(expected.flatMap((row) => row.slice(0, 3)));
-    expect([right, rewards]).toEqual([3, 4].map((column) => expected.map((row) => row[column])));
-    // 64 of the 100 have the ten that differ among them; of each kind, those of one fold are filled up.
-    expect(passes).toEqual([64, 64, 64, 64]);
-  });
-
-  // Each of another colour, so that a row in the wrong place shows.
-  const count = 200;
-  const colours = Array.from({ length: count }, (_, i) => [i / 256, 1 / 256, 0.5]);
-  const logitsOf = (folds: readonly number[]) =>
-    colours.flatMap(([r, g, b], i) => (folds[i] === 0 ? [r, g, b] : [g, b, r]));
-  const by = (way: typeof byRows, folds: readonly number[]) =>
-    scope(() => [...way([classifier, turned], plain(colours), labels(folds)).toFloat32()]);
-
-  it.each([
-    { own: 70, looks: [128, 192], why: "both filled up to a multiple of 64" },
-    { own: 5, looks: [64, 200], why: "195 to all" },
-    { own: 0, looks: [200], why: "no image of the first's" },
-    { own: 200, looks: [200], why: "no image of the other's" },
-  ])("look on a CPU at $looks images where $own are the first's: $why", ({ own, looks }) => {
-    // 3 and 200 have no common divisor: each image has another remainder.
-    const folds = colours.map((_, i) => Number((3 * i) % count >= own));
-    expect(by(byRows, folds)).toEqual(logitsOf(folds).map((logit) => expect.closeTo(logit, 6)));
-    expect(passes).toEqual(looks);
-  });
-
-  it("look on a GPU at all images, and each image takes its own's", () => {
-    const folds = colours.map((_, i) => Number(i % 5 < 2));
-    expect(by(byChoice, folds)).toEqual(logitsOf(folds).map((logit) => expect.closeTo(logit, 6)));
-    expect(passes).toEqual([200, 200]);
-  });
-
-  it("are as many as there are folds", () => {
-    const folds = colours.map((_, i) => i % 3);
-    const third = watched(linear(0, 0, 0, 0, 0, 0, 0, 0, 1));
-    const expected = colours.flatMap(
-      ([r, g, b], i) =>
-        [
-          [r, g, b],
-          [g, b, r],
-          [0, 0, b],
-        ][folds[i]],
-    );
-    for (const way of [byRows, byChoice]) {
-      const found = scope(() => way([classifier, turned, third], plain(colours), labels(folds)).toFloat32());
-      expect([...found]).toEqual(expected.map((logit) => expect.closeTo(logit, 6)));
-    }
-    third.free();
   });
 });
 

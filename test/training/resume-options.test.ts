@@ -6,7 +6,8 @@ import { cpSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
-import { listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
+import { listCheckpoints, readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
+import { weightsHash } from "../../src/checkpoints/stored-choice.ts";
 import { rewriteConfig, rewriteState } from "../checkpoints/rewrite-state.ts";
 import { linked, timelessMetrics } from "../e2e/runs.ts";
 import { type Given, listener, memoryData, refusal, SmallRuns, stopAfter } from "./small-runs.ts";
@@ -130,6 +131,26 @@ describe("what changes nothing that was learned", () => {
     expect(notes).toContain('threads: "7" → "1"; the resumed run may differ in its last bits');
     expect(outcome("threads").metrics).toEqual(outcome("longer").metrics);
   });
+});
+
+it("what a run started from may have moved, and must have the same weights", async () => {
+  const data = memoryData();
+  for (const [name, seed] of [
+    ["start", 1],
+    ["other start", 2],
+  ] as const) {
+    await runs.train("classifier_training", name, { max_epochs: 1, seed }, { data });
+  }
+  await runs.train("pretrain", "started", { ckpt_hr_cl: runs.at("start"), max_epochs: 1 }, { data });
+  const starts = { ckpt_hr_cl: weightsHash(runs.at("start", "best")) };
+  expect(readRunConfig(runs.at("started")).starts).toEqual(starts);
+  const resume = (ckpt_hr_cl: string) =>
+    runs.resume("pretrain", "started", { ckpt_hr_cl: runs.at(ckpt_hr_cl), max_epochs: 2 }, { data });
+  const error = await refusal(() => resume("other start"));
+  expect(error.message).toContain(`\n  ckpt_hr_cl: "${runs.at("start")}" → "${runs.at("other start")}"`);
+  renameSync(runs.at("start"), runs.at("moved start"));
+  await resume("moved start");
+  expect(readRunConfig(runs.at("started"))).toMatchObject({ options: { ckpt_hr_cl: runs.at("moved start") }, starts });
 });
 
 it("a run of before 0.2.0, whose estimator had no name, goes on", async () => {

@@ -103,15 +103,10 @@ class CallingStream implements CapturingStream {
   captures = 0;
   launches = 0;
   freed = 0;
-  readonly #echo: Learning["step"];
   #last: StepNumbers | undefined;
 
-  constructor(own: Learning["step"] = echo) {
-    this.#echo = own;
-  }
-
   readonly step: Learning["step"] = (batch: Batch, lr) => {
-    this.#last = this.#echo(batch, lr);
+    this.#last = echo(batch, lr);
     return this.#last;
   };
 
@@ -183,45 +178,6 @@ describe.each<[string, (images: number) => Dataset]>([
     expect(stream.freed).toBe(2);
     runner.free();
     options.setting.normalizer.free();
-  });
-});
-
-describe("the folds of the images", () => {
-  const dataset = noiseDataset(images);
-  const foldOf = Uint8Array.from({ length: images }, (_, image) => (7 * image) % 10);
-  /** Gives back the folds in the place of the labels. */
-  const foldEcho: Learning["step"] = (batch, lr) => echo({ ...batch, labels: batch.folds! }, lr);
-  const of = (step: Learning["step"]) => runnerOptions(dataset, { step, uniformsPerImage: perImage, foldOf }, place);
-
-  const graph = new CallingStream(foldEcho);
-  it.each<[string, Learning["step"], (options: ReturnType<typeof of>) => StepRunner]>([
-    ["the CPU's way", foldEcho, stepRunner],
-    ["a GPU's way", foldEcho, (options) => new StaticSteps(options, undefined)],
-    ["a graph", graph.step, (options) => new StaticSteps(options, graph)],
-  ])("go by %s into each step, with all else", async (_, step, runnerOf) => {
-    const options = of(step);
-    const runner = runnerOf(options);
-    const wanted = (await expected(dataset, [0, 1, 2])) as Echo[];
-    const withFolds = wanted.map((one) => ({ ...one, labels: one.indices.map((image) => foldOf[image]) }));
-    expect(await take(runner, [0, 1, 2])).toEqual(withFolds);
-    runner.free();
-    options.setting.normalizer.free();
-  });
-
-  it("are none where a stage asks for none", async () => {
-    const seen: unknown[] = [];
-    const step: Learning["step"] = (batch, lr) => {
-      seen.push(batch.folds);
-      return echo(batch, lr);
-    };
-    for (const runnerOf of [stepRunner, (options: ReturnType<typeof given>) => new StaticSteps(options, undefined)]) {
-      const options = given(dataset, step);
-      const runner = runnerOf(options);
-      await take(runner, [0]);
-      runner.free();
-      options.setting.normalizer.free();
-    }
-    expect(seen).toEqual(Array(6).fill(undefined));
   });
 });
 

@@ -20,7 +20,6 @@ import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, full, zeros } from "../../src/tensor/tensor.ts";
 import { classifierStep } from "../../src/training/classifier-training.ts";
 import { finetuneStep } from "../../src/training/finetune.ts";
-import { FoldJudges } from "../../src/training/fold-judges.ts";
 import type { Batch, StepNumbers } from "../../src/training/learning.ts";
 import { pretrainStep } from "../../src/training/pretrain.ts";
 import { valueStep } from "../../src/training/value-step.ts";
@@ -463,31 +462,23 @@ describe("a pretraining step", () => {
 });
 
 describe("a step by values", () => {
-  it("has each image judged by the classifier of its fold, and learns what that one says of more patches", () => {
-    // Probabilities ½, ¼, ¼ by the first judge, and ⅛, ⅛, ¾ by the other, whatever patches there are.
-    const [policy, ...learners] = [
-      linear(Array(grid.patches).fill(0)),
-      linear([Math.LN2, 0, 0]),
-      linear([0, 0, Math.log(6)]),
-    ];
-    const judges = new FoldJudges(
-      learners.map(({ network, parameters }) => new FrozenNetwork(network, parameters, "fp32")),
-    );
+  it("earns the probability that the classifier gives to the label, before and after", () => {
+    // Probabilities ½, ¼, ¼, whatever patches there are.
+    const [policy, classifier] = [linear(Array(grid.patches).fill(0)), linear([Math.LN2, 0, 0])];
+    const judge = new FrozenNetwork(classifier.network, classifier.parameters, "fp32");
     const optimizer = plain(policy);
     const given: Batch = {
       ...batch(0, 0, 2, 2),
       uniforms: full([4, valueDraws(grid.patches)], 0.5, "float32", "cpu"),
-      folds: fromArray(BigInt64Array.of(0n, 1n, 0n, 1n), [4]),
     };
     const rewarding = { kind: "priced", penalty: 0, price: 0 } as const;
     const context = { setting, fill: "zero", rewarding, optimizer, lr: 1 } as const;
     const found = scope(() => {
-      const { correct, reward, baselineReward } = valueStep(policy, judges, given, context);
+      const { correct, reward, baselineReward } = valueStep(policy, judge, given, context);
       return [correct, reward!, baselineReward!].map((tensor) => [...tensor.toFloat32()]);
     });
-    const chances = close([1 / 2, 1 / 8, 1 / 4, 3 / 4]);
-    expect(found).toEqual([[1, 0, 0, 1], chances, chances]);
-    for (const used of [policy.parameters, ...learners.map(({ parameters }) => parameters), judges, optimizer])
-      used.free();
+    const chances = close([1 / 2, 1 / 2, 1 / 4, 1 / 4]);
+    expect(found).toEqual([[1, 1, 0, 0], chances, chances]);
+    for (const used of [policy.parameters, classifier.parameters, judge, optimizer]) used.free();
   });
 });
