@@ -1,6 +1,6 @@
 /**
- * Writes what the flags of all commands are made of into the build, from its schemas, so that `--help` and completion need not
- * load them. `npm run build` runs it: `node scripts/write-flags.mjs [FOLDER OF THE BUILD]`.
+ * Writes what the flags of all commands are made of into the build, from its schemas and registries, so that `--help` and
+ * completion need not load them. `npm run build` runs it: `node scripts/write-flags.mjs [FOLDER OF THE BUILD]`.
  */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -8,5 +8,5 @@ import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const build = path.resolve(process.argv[2] ?? fileURLToPath(new URL("../dist", import.meta.url)));
-const { describeCommands } = await import(pathToFileURL(path.join(build, "options", "command-schemas.js")).href);
-writeFileSync(path.join(build, "cli", "flags.json"), JSON.stringify(await describeCommands()));
+const { describeFlags } = await import(pathToFileURL(path.join(build, "cli", "describe-flags.js")).href);
+writeFileSync(path.join(build, "cli", "flags.json"), JSON.stringify(await describeFlags()));

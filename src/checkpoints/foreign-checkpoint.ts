@@ -16,7 +16,8 @@ import type { SavedConfig } from "./run-config.ts";
 
 /** The network that a file holds without saying what it is for. */
 export const unnamedNetwork = "state_dict";
-const networkNames = ["agent", "resnet_hr", "resnet_lr", unnamedNetwork];
+/** Of the networks that it knows. */
+export const networkNames: readonly string[] = ["agent", "resnet_hr", "resnet_lr", unnamedNetwork];
 const numberNames = ["epoch", "acc", "reward"];
 
 /** In the place of a run's configuration: every option must be given. */

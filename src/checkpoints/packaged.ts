@@ -16,6 +16,8 @@ export type PackagedName = keyof typeof packagedModels;
 export const packagedNames = Object.keys(packagedModels) as readonly PackagedName[];
 
 const scheme = "patchdrop:";
+/** As a user names them. */
+export const packagedPaths: readonly string[] = packagedNames.map((name) => scheme + name);
 
 /** How each is named, what it is, and where its model card lies. */
 export function packagedLines(): string[] {
@@ -47,7 +49,7 @@ export function placeOf(path: string): string {
   if (known !== undefined) return packagedFolder(known);
   throw fault("input", {
     where: path,
-    rule: `must be ${packagedNames.map((one) => scheme + one).join(" or ")}`,
+    rule: `must be ${packagedPaths.join(" or ")}`,
     next: "see patchdrop models, or give a run folder or a checkpoint",
   });
 }

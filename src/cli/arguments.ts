@@ -6,7 +6,7 @@ import type { Command } from "commander";
  * dropped after a command that does not exist, so that the parser refuses it instead of printing the program's help.
  */
 export function understood(program: Command, words: readonly string[]): string[] {
-  const named = withUnderscores(helpAsFlag(words), longFlags(program));
+  const named = withUnderscores(helpAsFlag(words), program);
   return namesNoCommand(program, named) ? named.filter((word) => word !== "--help" && word !== "-h") : named;
 }
 
@@ -25,7 +25,8 @@ function longFlags(program: Command): Set<string> {
 }
 
 /** Flags may be written with hyphens or, as in the authors' code, with underscores. */
-function withUnderscores(words: readonly string[], known: ReadonlySet<string>): string[] {
+export function withUnderscores(words: readonly string[], program: Command): string[] {
+  const known = longFlags(program);
   return words.map((word) => {
     const [, name, value = ""] = /^--([a-z0-9][a-z0-9_-]*)(=.*)?$/i.exec(word) ?? [];
     if (name === undefined) return word;

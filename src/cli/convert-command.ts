@@ -39,7 +39,7 @@ export function convertCommand(): Command {
     .description(about)
     .argument("<in>", "checkpoint to read")
     .argument("[out]", "file to write")
-    .option("--network <name>", "write this network alone: agent, resnet_hr, resnet_lr or state_dict")
+    .option("--network <network>", "write this network alone: agent, resnet_hr, resnet_lr or state_dict")
     .option("--force", "replace OUT if it exists")
     .option("--list", "print names, types, shapes and totals instead of writing")
     .option("--json", "with --list: print JSON");

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
 import type { CommandOptions } from "../options/command-schemas.ts";
 import { type DescribedOption, type DescribedOptions, modelDefaultsText } from "../options/described-option.ts";
+import type { KnownValues } from "./describe-flags.ts";
 
 /** Columns of every help, whatever the terminal has. */
 export const helpWidth = 80;
@@ -23,7 +24,7 @@ export interface Flags {
 }
 
 /** What the flags of all commands are made of. */
-export type CommandFlags = CommandOptions;
+export type CommandFlags = CommandOptions & { readonly values: KnownValues };
 
 /** Where a build writes them down (scripts/write-flags.mjs): help and completion then need no schema, and half the time. */
 const written = fileURLToPath(new URL("flags.json", import.meta.url));
@@ -31,7 +32,7 @@ const written = fileURLToPath(new URL("flags.json", import.meta.url));
 /** As the build has them, or, where the program runs from its sources, as the schemas say. */
 export async function commandFlags(): Promise<CommandFlags> {
   if (existsSync(written)) return JSON.parse(readFileSync(written, "utf8"));
-  return (await import("../options/command-schemas.ts")).describeCommands();
+  return (await import("./describe-flags.ts")).describeFlags();
 }
 
 /**

@@ -39,7 +39,7 @@ export function patchdropProgram(flags: CommandFlags): Command {
   for (const [heading, commands] of groups(flags)) {
     for (const command of commands) program.addCommand(command.helpGroup(heading));
   }
-  program.addCommand(completionServer(program), { hidden: true });
+  program.addCommand(completionServer(program, flags), { hidden: true });
   for (const command of withSubcommands(program)) {
     command.exitOverride().helpOption("-h, --help", "print help").configureHelp(helpStyle);
     command.configureOutput({ outputError: (text, write) => write(inOneLine(text, command)) });

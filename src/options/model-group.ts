@@ -9,7 +9,7 @@ const patchSize = shownAs("n|WxH", patchSizeSchema).optional();
 
 export const modelGroup = {
   model: text(
-    "name",
+    "model",
     "model, as `patchdrop models` lists them; when absent, that of the checkpoints, or the one that suits the data",
   ).optional(),
   variant: variant
@@ -25,7 +25,7 @@ export const modelGroup = {
 };
 
 export const runModelGroup = {
-  model: text("name", "model; the run's when absent").optional(),
+  model: text("model", "model; the run's when absent").optional(),
   variant: variant.optional().describe("version of networks and sizes; the run's when absent"),
   img_size: side.describe("side of the high-resolution image in pixels; the run's when absent"),
   lr_size: side.describe("side of the low-resolution image; the run's when absent"),

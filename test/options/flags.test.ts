@@ -7,7 +7,7 @@ import { expect, it } from "vitest";
 import { type CommandName, schemaOf } from "../../src/options/command-schemas.ts";
 import { modelDefaultsText } from "../../src/options/described-option.ts";
 
-const model = ["--model <name>", "--variant <2019|2020>", "--img_size <n>", "--lr_size <n>", "--patch_size <n|WxH>"];
+const model = ["--model <model>", "--variant <2019|2020>", "--img_size <n>", "--lr_size <n>", "--patch_size <n|WxH>"];
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
 const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folder>";
 /** Of commands that use the data of a run unless told otherwise. */
