@@ -1,7 +1,8 @@
 /**
  * What each shell reads to complete `patchdrop`. A script gives `patchdrop completion-server` the words behind the program's
  * name, the last as far as it is typed, and reads lines of a name, a tab and a description, and `files` where a file may come,
- * too. Words are handed on as they stand: no shell runs what is typed.
+ * too. Words are handed on as they stand: no shell runs what is typed. Ours, since the library's (tabtab) ran it in fish, and completed
+ * neither the middle of a line nor a word that was begun.
  */
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];

@@ -86,7 +86,7 @@ function argumentsOf(argument: Argument, values: KnownValues): Completions {
 
 function valuesOf({ argChoices, flags }: Option, values: KnownValues): Completions {
   const [, placeholder = ""] = /<(.*)>$/.exec(flags) ?? [];
-  const files = ["folder", "file", "run", "run,run,…", "source"].includes(placeholder);
+  const files = ["folder", "file", "run", "source"].includes(placeholder);
   return { names: named(argChoices ?? values[placeholder]), files };
 }
 

@@ -70,7 +70,7 @@ function refuseUnused(flags: Readonly<Record<string, string | boolean | undefine
   if (given.length === 0) return;
   throw fault(
     "usage",
-    given.map(([flag, got]) => ({ where: `--${flag}`, rule, got })),
+    given.map(([flag, value]) => ({ where: `--${flag}`, rule, got: value === true ? undefined : value })),
   );
 }
 

@@ -47,14 +47,18 @@ export function patchdropProgram(flags: CommandFlags): Command {
   return addExamples(program, examples);
 }
 
-/** Commander's error in one line, also with a suggestion, of which it makes none for options that a command's help passes over. */
-function inOneLine(text: string, { options }: Command): string {
-  const error = text.trim().replaceAll("\n", " ").replace("(Did", "(did");
+/** Commander's error in one line with what to do, and a suggestion also of options that a command's help passes over. */
+function inOneLine(text: string, command: Command): string {
+  const error = text.trim().replaceAll("\n", " ").replace("(Did", "(did").replace(/\.$/, "");
   const [, unknown] = /unknown option '(--[^']+)'$/.exec(error) ?? [];
-  if (unknown === undefined) return `${error}\n`;
-  const flags = options.flatMap(({ long }) => long ?? []);
-  const meant = didYouMean(unknown, flags);
-  return meant === undefined ? `${error}\n` : `${error} (${meant})\n`;
+  const flags = command.options.flatMap(({ long }) => long ?? []);
+  const meant = unknown === undefined ? undefined : didYouMean(unknown, flags);
+  return `${meant === undefined ? error : `${error} (${meant})`}; see \`${lineOf(command)} --help\`\n`;
+}
+
+/** "patchdrop data check" */
+function lineOf(command: Command): string {
+  return command.parent === null ? command.name() : `${lineOf(command.parent)} ${command.name()}`;
 }
 
 /** The commands in the order of use, as the help lists them. */

@@ -5,6 +5,7 @@
  */
 
 import type { Metadata } from "sharp";
+import { scaleExample } from "./rendering.ts";
 
 type Pictured = Pick<Metadata, "format" | "space" | "channels" | "depth">;
 
@@ -76,7 +77,7 @@ function flagsFor({ format, space, channels, depth }: Pictured): string | undefi
   if (format !== "tiff" || kind === undefined || kind === "CMYK" || depth === "double") return undefined;
   const hasColours = kind === "RGB" && (channels === 3 || channels === 4);
   const bands = hasColours ? [] : [`--bands ${channels < 3 ? "1,1,1" : "3,2,1"}`];
-  const scale = depth === "uchar" ? [] : ["--scale 0,3000"];
+  const scale = depth === "uchar" ? [] : [scaleExample(depth)];
   return `give for example ${[...bands, ...scale].join(" ")}`;
 }
 

@@ -90,8 +90,14 @@ function scaleOf(
     where: "--scale",
     rule: `must say which values of ${where} are black and white, since its samples are not bytes`,
     got: `none for ${type}`,
-    next: "give for example --scale 0,3000",
+    next: `give for example ${scaleExample(type)}`,
   });
+}
+
+/** Only who made the values knows which are black and white: floats are mostly shares, and whole numbers seldom use all their bits. */
+export function scaleExample(type: string): string {
+  if (/^(float|double)/.test(type)) return "--scale 0,1";
+  return /^u(int16|short)$/.test(type) ? "--scale 0,3000 (0,65535 for the whole range)" : "--scale 0,3000";
 }
 
 /** Where a tile lies in its file: once, or once for each of the three bands. */

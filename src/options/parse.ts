@@ -36,7 +36,9 @@ export function faultsOf(error: z.ZodError, given: unknown, prefix: string, unkn
       }));
     }
     const found = at(given, issue.path);
-    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: found === null ? "nothing" : found }];
+    // A switch that is on has no value to show.
+    const shown = issue.code === "custom" && found === true ? undefined : found;
+    return [{ where: `${prefix}${place}`, rule: ruleOf(issue, found), got: shown === null ? "nothing" : shown }];
   });
 }
 

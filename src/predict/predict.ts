@@ -57,6 +57,9 @@ export async function predict(
     const format = options.format === "csv" ? csvLines(Math.min(options.top, run.classes.length)) : jsonLines;
     const { results, recovered } = await openResults(options, { format, made, stream: output, reporter });
     const paths = found.filter((path) => !recovered.paths.has(path));
+    if (found.length > 0 && paths.length === 0) {
+      reporter.note(`${options.out} has all ${recovered.paths.size} images already: nothing is left to do`);
+    }
     const bar = reporter.progress("predict", recovered.paths.size + paths.length, recovered.paths.size);
     const counts = { images: recovered.paths.size, unreadable: recovered.unreadable };
     try {

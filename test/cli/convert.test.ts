@@ -5,10 +5,10 @@ import { convertCommand } from "../../src/cli/convert-command.ts";
 const convert = (...args: string[]) => convertCommand().parseAsync(args, { from: "user" });
 
 it.each<[string[], string]>([
-  [["a", "b.pth", "--json"], "--json: needs --list, got true"],
+  [["a", "b.pth", "--json"], "--json: needs --list"],
   [
     ["a", "--list", "--network", "agent", "--force"],
-    "--network: must be left out with --list, got agent\n--force: must be left out with --list, got true",
+    "--network: must be left out with --list, got agent\n--force: must be left out with --list",
   ],
   [["a", "b.pth", "--list"], "convert: needs a file to write, or --list without one"],
 ])("%j", async (args, message) => {

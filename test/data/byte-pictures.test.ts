@@ -93,18 +93,19 @@ const toBytes = "-ot Byte -scale BLACK WHITE 0 255";
 const toRgb = "-b RED -b GREEN -b BLUE -co PHOTOMETRIC=RGB";
 const notANumber = Number.NaN;
 const [which, grey, values] = ["--bands 3,2,1", "--bands 1,1,1", "--scale 0,3000"];
+const [wide, shares] = [`${values} (0,65535 for the whole range)`, "--scale 0,1"];
 
 it.each([
   ["3 RGB bands of 16 bits with a sign", picture(3, rgb, signed(3)), values],
-  ["3 RGB bands of 16 bits", picture(3, rgb, { samples: "1/16" }), values],
-  ["1 grey band of 16 bits", picture(1, blackIsZero, { samples: "1/16" }), `${grey} ${values}`],
+  ["3 RGB bands of 16 bits", picture(3, rgb, { samples: "1/16" }), wide],
+  ["1 grey band of 16 bits", picture(1, blackIsZero, { samples: "1/16" }), `${grey} ${wide}`],
   [
     "3 grey bands of 16 bits",
     picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] }),
-    `${which} ${values}`,
+    `${which} ${wide}`,
   ],
-  ["3 RGB bands of floating point", picture(3, rgb, { samples: "3/32", first: notANumber }), values],
-  ["1 grey band of floating point", picture(1, blackIsZero, { samples: "3/32", first: 0.5 }), `${grey} ${values}`],
+  ["3 RGB bands of floating point", picture(3, rgb, { samples: "3/32", first: notANumber }), shares],
+  ["1 grey band of floating point", picture(1, blackIsZero, { samples: "3/32", first: 0.5 }), `${grey} ${shares}`],
   ["2 grey bands of 8 bits", picture(2, blackIsZero, { fields: [extra(0)] }), grey],
   ["3 grey bands of 8 bits", picture(3, blackIsZero, { fields: [extra(0, 0)] }), which],
   ["4 grey bands of 8 bits", picture(4, blackIsZero, { fields: [extra(0, 0, 0)] }), which],

@@ -148,7 +148,7 @@ describe("what does not fit is refused", () => {
       "values that are no bytes, without --scale",
       grey16,
       { bands: [1, 2, 3] },
-      "--scale: must say which values of this TIFF are black and white, since its samples are not bytes, got none for uint16; give for example --scale 0,3000",
+      "--scale: must say which values of this TIFF are black and white, since its samples are not bytes, got none for uint16; give for example --scale 0,3000 (0,65535 for the whole range)",
     ],
     [
       "bytes by the scale of wider values, which would make them black",

@@ -66,39 +66,47 @@ describe("usage", () => {
   const help = (stage: string) => `see \`patchdrop ${stage} --help\``;
 
   it.each<[string, string[], (string | RegExp)[]]>([
-    ["an unknown flag", ["pretrain", "--frobnicate", "1"], ["unknown option '--frobnicate'"]],
+    ["an unknown flag", ["pretrain", "--frobnicate", "1"], [`unknown option '--frobnicate'; ${help("pretrain")}`]],
     [
       "a misspelt flag",
       ["pretrain", "--batch_sise", "8"],
-      ["unknown option '--batch_sise' (did you mean --batch_size?)"],
+      [`unknown option '--batch_sise' (did you mean --batch_size?); ${help("pretrain")}`],
     ],
     [
       "a misspelt flag with hyphens",
       ["pretrain", "--bach-size", "8"],
-      ["unknown option '--bach-size' (did you mean --batch_size?)"],
+      [`unknown option '--bach-size' (did you mean --batch_size?); ${help("pretrain")}`],
     ],
     [
       "a misspelt flag of a stage in `run`",
       ["run", "x.yaml", "--alpa", "1"],
-      ["unknown option '--alpa' (did you mean --alpha?)"],
+      [`unknown option '--alpa' (did you mean --alpha?); ${help("run")}`],
     ],
-    ["a flag without its value", ["pretrain", "--lr"], ["option '--lr <n>' argument missing"]],
-    ["an argument too many", ["eval", "runs/hr"], [/^too many arguments for 'eval'\. Expected 0 arguments but got 1/]],
+    ["a flag without its value", ["pretrain", "--lr"], [`option '--lr <n>' argument missing; ${help("pretrain")}`]],
+    [
+      "an argument too many",
+      ["eval", "runs/hr"],
+      [/^too many arguments for 'eval'\. Expected 0 arguments but got 1.*[^.]; see `patchdrop eval --help`$/],
+    ],
     [
       "a batch of 1",
       ["classifier_training", "--batch-size", "1"],
       ["--batch_size: must be at least 2, got 1; see `patchdrop classifier_training --help`"],
     ],
     ["eval without --load", ["eval"], ["--load: must be given; see `patchdrop eval --help`"]],
-    ["run without a file", ["run"], ["missing required argument 'config'"]],
+    ["run without a file", ["run"], [`missing required argument 'config'; ${help("run")}`]],
     ...[["pretrian"], ["pretrian", "--help"], ["help", "pretrian"], ["pretrian", "--data-dir", "x", "-h"]].map(
       (args): [string, string[], string[]] => [
         `a misspelt command in \`${args.join(" ")}\``,
         args,
-        ["unknown command 'pretrian' (did you mean pretrain?)"],
+        ["unknown command 'pretrian' (did you mean pretrain?); see `patchdrop --help`"],
       ],
     ),
-    ["a misspelt subcommand's help", ["data", "fmwo", "--help"], ["unknown command 'fmwo' (did you mean fmow?)"]],
+    [
+      "a misspelt subcommand's help",
+      ["data", "fmwo", "--help"],
+      [`unknown command 'fmwo' (did you mean fmow?); ${help("data")}`],
+    ],
     [
       "a seed and threads of quickstart as it does those of a stage",
       ["quickstart", "--seed", "-1", "--threads", "abc"],

@@ -320,8 +320,13 @@ it("a stop leaves whole lines of whole batches", async () => {
   const given = { load: at("two"), batch_size: 5, out: at("stopped.jsonl") };
   await expect(say([images()], given, { reporter })).rejects.toEqual(new Stopped("SIGINT"));
   expect(parsed(readFileSync(given.out, "utf8")).length).toBe(5);
-  const { counts } = await say([images()], { ...given, resume: true });
-  expect(counts).toEqual({ images: 12, unreadable: 0 });
+  const notes: string[] = [];
+  const listening: Reporter = { ...silentReporter, note: (text) => void notes.push(text) };
+  const resume = () => say([images()], { ...given, resume: true }, { reporter: listening });
+  expect((await resume()).counts).toEqual({ images: 12, unreadable: 0 });
+  expect(notes.join()).not.toContain("nothing is left");
+  expect((await resume()).counts).toEqual({ images: 12, unreadable: 0 });
+  expect(notes).toContain(`${given.out} has all 12 images already: nothing is left to do`);
   expect(new Set(parsed(readFileSync(given.out, "utf8")).map(({ path }) => path)).size).toBe(12);
 });
 
