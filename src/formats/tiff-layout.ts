@@ -203,9 +203,9 @@ async function alphaOf(
   throw fault("input", { where: `${tiff.file.where}: ExtraSamples`, rule, got, next });
 }
 
-/** Within what a sample can be; what is no number is 0 for whole ones. */
+/** Within what a sample can be; what is no number is 0 for whole ones. GDAL writes "inf" and "nan". */
 function missingOf(text: string | undefined, { name, from: Type }: Coding["sample"]): number {
-  const value = Number(text ?? 0);
+  const value = Number(text?.replace("inf", "Infinity") ?? 0);
   if (name === "float32") return value;
   const most = 2 ** (8 * Type.BYTES_PER_ELEMENT);
   const least = name.startsWith("int") ? -most / 2 : 0;
@@ -258,7 +258,7 @@ async function coloursOf(tiff: Tiff, directory: TiffDirectory, compression: stri
 
 /** Its entries lie colour by colour, in 16 bits, of which the upper 8 are taken; as libtiff, the lower where none has more. */
 async function colourTableOf(tiff: Tiff, directory: TiffDirectory, { samples, sample }: Stored): Promise<Uint8Array> {
-  const entries = await tiff.numbers(directory, "ColorMap", 3 * 256);
+  const entries = await tiff.numbers(directory, "ColorMap", 3 * 65_536);
   if (samples === 1 && sample.name === "uint8" && entries?.length === 3 * 256) {
     const shift = entries.some((entry) => entry > 255) ? 8 : 0;
     return Uint8Array.from(entries, (_, at) => entries[256 * (at % 3) + Math.floor(at / 3)] >> shift);
@@ -280,7 +280,8 @@ async function sampleTypeOf(tiff: Tiff, directory: TiffDirectory, samples: numbe
     return `${count} bits, ${sampleFormats[Number(format)] ?? `format ${format}`}`;
   };
   const rule = "bands must all be whole numbers of 8, 16 or 32 bits, or all float32";
-  throw unread(tiff, "BitsPerSample", { rule, got: [...keys].map(words).join("; "), options: "-ot Float32 " });
+  const options = directory.has(tags.ColorMap) ? "-expand rgb " : "-ot Float32 ";
+  throw unread(tiff, "BitsPerSample", { rule, got: [...keys].map(words).join("; "), options });
 }
 
 async function compressionOf(tiff: Tiff, directory: TiffDirectory): Promise<string> {

@@ -150,6 +150,28 @@ it.each([
   );
 });
 
+it.each<[string, PlainField[], string]>([
+  [
+    "4 bits",
+    [
+      [258, "short", [4]],
+      [320, "short", Array(48).fill(0)],
+    ],
+    "BitsPerSample: bands must all be .*, got 4 bits",
+  ],
+  [
+    "16 bits",
+    [
+      [258, "short", [16]],
+      [320, "short", Array(196_608).fill(0)],
+    ],
+    "ColorMap: must be 256 colours .*, got 65536 for 1 band of uint16",
+  ],
+])("a colour table of %s is to be expanded: without it, its numbers are no colours", async (_, fields, message) => {
+  const bytes = plainTiff([{ ...plain, photometric: 3, samples: "1/16", fields }], 16);
+  await expect(decode(bytes)).rejects.toThrow(new RegExp(`${message}.* \`gdal_translate -of COG -expand rgb IN`));
+});
+
 it("refuses four bands in one JPEG, whose colours a decoder takes for CMYK", async () => {
   const bytes = plainTiff(
     [{ ...plain, bands: 4, photometric: 1, pixel: () => [1, 2, 3, 4], fields: [[259, "short", [7]]] }],
@@ -321,6 +343,8 @@ it.each([
   ["1/16", "65535", 65_535],
   ["3/32", "-9999.5", -9999.5],
   ["3/32", "nan", Number.NaN],
+  ["3/32", "inf", Number.POSITIVE_INFINITY],
+  ["3/32", "-inf", Number.NEGATIVE_INFINITY],
   ["1/8", undefined, 0],
 ] as const)("a tile of %s that is left out is the value of no data, %s", async (samples, text, value) => {
   const noData: PlainField[] = text === undefined ? [] : [[42113, "ascii", [...Buffer.from(`${text}\0`)]]];
