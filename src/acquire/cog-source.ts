@@ -169,12 +169,15 @@ async function chooseOverview(tiff: Tiff, full: TileLayout, { imageSize, lowSize
   const overviews = await overviewsOf(tiff, full);
   const fine = overviews.filter(({ factor }) => factor <= wanted).sort((a, b) => b.factor - a.factor);
   if (fine.length > 0) return fine[0];
+  // The COG driver makes none of a small image, and no others beside those that are there, unless it is told to.
+  const count = Math.max(1, Math.floor(Math.log2(wanted)));
+  const options = `-co OVERVIEWS=IGNORE_EXISTING -co OVERVIEW_COUNT=${count}`;
   const found = overviews.map(({ factor }) => `1:${factor}`).join(", ");
   throw fault("input", {
     where: tiff.file.where,
     rule: `must have an overview of 1:${Math.floor(wanted)} or finer, so that the policy can look without reading everything`,
     got: found === "" ? "no overviews" : found,
-    next: "add them with `gdal_translate -of COG IN.tif OUT.tif`",
+    next: `add them with \`gdal_translate -of COG ${options} IN.tif OUT.tif\``,
   });
 }
 

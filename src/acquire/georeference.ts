@@ -8,7 +8,7 @@
 import proj4 from "proj4";
 import type { Size } from "../data/resize.ts";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
-import type { Tiff, TiffDirectory } from "../formats/tiff.ts";
+import { type Tiff, type TiffDirectory, tags } from "../formats/tiff.ts";
 
 /** Longitude and latitude in degrees. Longitudes go on beyond 180, so that those of a scene have no gap (antimeridian.ts). */
 export type Position = readonly [longitude: number, latitude: number];
@@ -41,6 +41,8 @@ const degrees = [9102, 9122];
 const userDefined = 32_767;
 const mostValues = 4096;
 const mostDegrees = 720;
+/** Twice what the outlines' decimals can tell: 2 mm. */
+const leastDegrees = 2e-8;
 
 /** @param size of the image, in pixels. @throws input: no georeference, or one that is not supported here, or not on the Earth */
 export async function readGeoreference(tiff: Tiff, directory: TiffDirectory, size: Size): Promise<Georeference> {
@@ -48,7 +50,7 @@ export async function readGeoreference(tiff: Tiff, directory: TiffDirectory, siz
   const keys = keysOf(await tiff.numbers(directory, "GeoKeyDirectory", mostValues));
   const affine = await affineOf(tiff, directory);
   const epsg = systemOf(keys, where);
-  if (affine === undefined || epsg === undefined) throw notThere(where);
+  if (affine === undefined || epsg === undefined) throw notThere(where, affine, epsg, directory);
   const half = keys.get(geoKeys.rasterType) === pixelIsPoint ? 0.5 : 0;
   const place = georeference(epsg, shifted(affine, -half), where);
   mustAgree(keys, epsg, where);
@@ -59,18 +61,46 @@ export async function readGeoreference(tiff: Tiff, directory: TiffDirectory, siz
     [size.width, size.height],
   ]) {
     if (!isOnEarth(place, x, y)) throw notOnEarth(where, affine);
+    mustEndAtPole(place, x, y, where);
   }
   if (isFlat(affine)) throw noPlace(where, "must give pixels an area", affine.join(" "));
+  if (finenessOf(place, size) < leastDegrees) {
+    const rule = "must have pixels of 2 mm or more, as outlines are written by the millimetre";
+    throw noPlace(where, rule, affine.join(" "));
+  }
   return place;
 }
 
-/** Whether a point has degrees. What is a little too far north, or once more round the Earth, is let pass. */
+/** Whether a point has degrees. What is once more round the Earth is let pass. */
 function isOnEarth(place: Georeference, x: number, y: number): boolean {
   try {
     return place.toWgs84(x, y).every((degrees) => Math.abs(degrees) <= mostDegrees);
   } catch {
     return false; // proj4 takes finite numbers only
   }
+}
+
+/** The shorter side of a pixel in the middle, in degrees. */
+function finenessOf({ toWgs84 }: Georeference, { width, height }: Size): number {
+  const [x, y] = [width / 2, height / 2];
+  const middle = toWgs84(x, y);
+  const sides = [toWgs84(x + 1, y), toWgs84(x, y + 1)];
+  return Math.min(...sides.map((end) => Math.max(...end.map((degrees, axis) => Math.abs(degrees - middle[axis])))));
+}
+
+/**
+ * Beyond a pole, longitudes turn round within a cell. Degrees may go on for half a pixel, since grids of weather models have one
+ * around the pole itself.
+ * @throws input
+ */
+function mustEndAtPole({ epsg, affine: [, , , d, e, f] }: Georeference, x: number, y: number, where: string): void {
+  const [south, north] = polesOf(epsg);
+  const more = geographic.includes(epsg) ? (Math.abs(d) + Math.abs(e)) / 2 + 1e-9 : 0;
+  const got = d * x + e * y + f;
+  if (got >= south - more && got <= north + more) return;
+  const next = "cut it off there with `gdal_translate -of COG -projwin WEST NORTH EAST SOUTH IN.tif OUT.tif`";
+  const rule = `must not reach beyond a pole, at ${got > 0 ? north : south} in EPSG:${epsg}`;
+  throw fault("input", { where: `${where}: georeference`, rule, got, next });
 }
 
 /** @throws input: a coordinate system that is not supported here; `where` names the file */
@@ -94,13 +124,23 @@ function isFlat([a, b, , d, e]: Affine): boolean {
   return Math.abs(a * e - b * d) <= 1e-12 * (Math.abs(a * e) + Math.abs(b * d));
 }
 
-function notThere(where: string): PatchDropError {
-  return fault("input", {
-    where,
-    rule: "must say where on the Earth it lies (georeference)",
-    got: "nothing",
-    next: "give it one with `gdal_translate -of COG -a_srs EPSG:… -a_ullr WEST NORTH EAST SOUTH IN.tif OUT.tif`",
-  });
+function notThere(
+  where: string,
+  affine: Affine | undefined,
+  epsg: number | undefined,
+  directory: TiffDirectory,
+): PatchDropError {
+  const rule = "must say where on the Earth it lies (georeference)";
+  if (affine !== undefined) {
+    const next = "say which it is with `gdal_translate -of COG -a_srs EPSG:… IN.tif OUT.tif`";
+    return fault("input", { where, rule, got: "coordinates without their system", next });
+  }
+  if (directory.has(tags.ModelTiepoint)) {
+    const next = "fit it to them with `gdalwarp -of COG -t_srs EPSG:3857 IN.tif OUT.tif`";
+    return fault("input", { where, rule, got: "control points alone", next });
+  }
+  const next = "give it one with `gdal_translate -of COG -a_srs EPSG:… -a_ullr WEST NORTH EAST SOUTH IN.tif OUT.tif`";
+  return fault("input", { where, rule, got: epsg === undefined ? "nothing" : "a coordinate system alone", next });
 }
 
 /** The code of the coordinate system of the kind that the file says it has; of one that does not say, of the kind that is there. */
@@ -173,15 +213,31 @@ const utmFamilies = [
   { base: 25_800, first: 28, last: 38, south: false },
 ] as const;
 
+/** From the equator to a pole on the middle meridian of a zone, whose scale is 0.9996, in metres. */
+const utmPole = 9_997_964.943;
+
 function inverseOf(epsg: number, where: string): (point: [number, number]) => Position {
-  if (geographic.includes(epsg)) return ([x, y]) => [x, y];
+  if (geographic.includes(epsg)) return ([x, y]) => [x, Math.max(-90, Math.min(y, 90))];
   const definition = epsg === webMercator ? webMercatorDefinition : utmDefinition(epsg);
   if (definition !== undefined) return proj4(definition, "EPSG:4326").forward as (point: [number, number]) => Position;
   throw fault("input", notKnown(epsg, where));
 }
 
+function utmFamilyOf(epsg: number) {
+  return utmFamilies.find(({ base, first, last }) => epsg >= base + first && epsg <= base + last);
+}
+
+/** Where the south and the north pole lie, in the system's own northings; on Web Mercator's map there are none. */
+function polesOf(epsg: number): [south: number, north: number] {
+  if (geographic.includes(epsg)) return [-90, 90];
+  const family = utmFamilyOf(epsg);
+  if (family === undefined) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  const equator = family.south ? 10_000_000 : 0;
+  return [equator - utmPole, equator + utmPole];
+}
+
 function utmDefinition(epsg: number): string | undefined {
-  const family = utmFamilies.find(({ base, first, last }) => epsg >= base + first && epsg <= base + last);
+  const family = utmFamilyOf(epsg);
   if (family === undefined) return undefined;
   return `+proj=utm +zone=${epsg - family.base}${family.south ? " +south" : ""} +over +ellps=WGS84 +units=m +no_defs`;
 }

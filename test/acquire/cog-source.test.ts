@@ -234,7 +234,11 @@ it("what does not fit is a line that says what to do", async () => {
       /must be tiled, .* got strips; make it one with `gdal_translate -of COG IN\.tif OUT\.tif`$/,
     ],
     [at("nowhere.tif"), {}, /must say where on the Earth it lies \(georeference\), got nothing; give it one with/],
-    [at("no-overviews.tif"), {}, /must have an overview of 1:4 or finer, .* got no overviews; add them with/],
+    [
+      at("no-overviews.tif"),
+      {},
+      /must have an overview of 1:4 or finer, .* got no overviews; add them with `gdal_translate -of COG -co OVERVIEWS=IGNORE_EXISTING -co OVERVIEW_COUNT=2 IN\.tif OUT\.tif`$/,
+    ],
     [at("grey.tif"), {}, /^--bands: must say which three of the bands of \S+ are red, .*; give --bands 1,1,1/],
     [at("nearest.tif"), { bands: [1, 2, 4] }, /^--bands: must be from 1 to 3 for \S+, got 1,2,4$/],
     [fixture("int16-deflate.tif"), {}, /^--scale: must say which values .* got none for int16; give/],
@@ -275,10 +279,10 @@ const keys = (...own: readonly (readonly [number, number])[]): PlainField => [
   [1, 1, 0, own.length, ...own.flatMap(([key, value]) => [key, 0, 1, value])],
 ];
 const [model, geographicCode, angular, projectedCode, linear] = [1024, 2048, 2054, 3072, 3076] as const;
-const matrix = (a: number, b: number, d: number, e: number): PlainField => [
+const matrix = (a: number, b: number, d: number, e: number, top = 50): PlainField => [
   34264,
   "double",
-  [a, b, 0, 13, d, e, 0, 50, 0, 0, 0, 0, 0, 0, 0, 1],
+  [a, b, 0, 13, d, e, 0, top, 0, 0, 0, 0, 0, 0, 0, 1],
 ];
 const noScale: PlainField = [33550, "double", [0, 0, 0]];
 
@@ -297,6 +301,32 @@ it.each<[string, PlainField[], string]>([
     "columns along rows",
     [noScale, matrix(0.1, 0.2, 0.3, 0.6)],
     "georeference: must give pixels an area, got 0.1 0.2 13 0.3 0.6 50; write",
+  ],
+  // `echo 15 90 | gdaltransform -s_srs EPSG:4326 -t_srs EPSG:32633` (GDAL 3.6.2): 9997964.943021
+  [
+    "a UTM scene with a pole in it",
+    [[33922, "double", [0, 0, 0, 500_000, 9_998_000, 0]]],
+    "georeference: must not reach beyond a pole, at 9997964.943 in EPSG:32633, got 9998000; cut it off there",
+  ],
+  [
+    "a latitude more than half a pixel beyond the pole",
+    [keys([model, 2], [geographicCode, 4326]), noScale, matrix(1e-5, 0, 0, -1e-5, 90.001)],
+    "georeference: must not reach beyond a pole, at 90 in EPSG:4326, got 90.001; cut it off there",
+  ],
+  [
+    "a pixel of a millimetre",
+    [[33550, "double", [0.001, 0.001, 0]]],
+    "georeference: must have pixels of 2 mm or more, as outlines are written by the millimetre, got 0.001 0 500000",
+  ],
+  [
+    "coordinates without a system",
+    [keys([1025, 1])],
+    "must say where on the Earth it lies (georeference), got coordinates without their system; say which",
+  ],
+  [
+    "control points",
+    [[33550, "double", []]],
+    "must say where on the Earth it lies (georeference), got control points alone; fit it to them",
   ],
   [
     "feet beside a system of metres",

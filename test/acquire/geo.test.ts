@@ -65,6 +65,16 @@ it("areas are those of the ellipsoid", () => {
   expect(areaKm2(square)).toBeCloseTo(0.01 / 0.9996 ** 2, 8);
 });
 
+it("a grid of points from pole to pole is the whole Earth, without what its pixels have beyond", () => {
+  // 150 × 117 points, of which the first row is the north pole: gdalinfo has its corner at 90.7758621.
+  const step = 180 / 116;
+  const points = georeference(4326, [2.4, 0, -181.2, 0, -step, 90 + step / 2], "x.tif");
+  const rows = Array.from({ length: 117 }, (_, y) => cornersOf({ x: 0, y, width: 150, height: 1 }, points));
+  expect(rows.reduce((sum, row) => sum + areaKm2(row), 0)).toBeCloseTo(510_065_621.724, 2);
+  expect(points.toWgs84(0, 0)[1]).toBe(90);
+  expect(points.toWgs84(0, 117)[1]).toBe(-90);
+});
+
 /** "#" is a chosen cell. */
 function cellsOf(picture: readonly string[]) {
   return picture.flatMap((line, row) => [...line].flatMap((mark, column) => (mark === "#" ? [{ column, row }] : [])));
