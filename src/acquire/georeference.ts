@@ -99,7 +99,8 @@ function mustEndAtPole({ epsg, affine: [, , , d, e, f] }: Georeference, x: numbe
   const got = d * x + e * y + f;
   if (got >= south - more && got <= north + more) return;
   const next = "cut it off there with `gdal_translate -of COG -projwin WEST NORTH EAST SOUTH IN.tif OUT.tif`";
-  const rule = `must not reach beyond a pole, at ${got > 0 ? north : south} in EPSG:${epsg}`;
+  const pole = Number((got > north ? north : south).toFixed(3));
+  const rule = `must not reach beyond a pole, at ${pole} in EPSG:${epsg}`;
   throw fault("input", { where: `${where}: georeference`, rule, got, next });
 }
 

@@ -112,16 +112,18 @@ it.each([
   await source.close();
 });
 
-it.each(["big-endian-planes-uint16.tif", "int16-deflate.tif"])(
+it.each(["big-endian-planes-uint16.tif", "int16-deflate.tif", "south-up-points-ycbcr.tif"])(
   "is where GDAL has it, and of when: %s",
   async (name) => {
     const { source } = await open(fixture(name), { scale: [0, 255] }, { imageSize: 16, lowSize: 8 });
     // `gdalinfo`: upper left 13d13'53.41"E, 52d31' 0.79"N, lower right 13d13'56.01"E, 52d30'59.53"N; the first by points.
+    // Of the one whose rows go north, these are the lower left and the upper right.
     const { toWgs84 } = source.georeference!;
     const degrees = (whole: number, minutes: number, seconds: number) => whole + minutes / 60 + seconds / 3600;
+    const [top, bottom] = name.startsWith("south-up") ? [40, 0] : [0, 40];
     for (const [x, y, longitude, latitude] of [
-      [0, 0, degrees(13, 13, 53.41), degrees(52, 31, 0.79)],
-      [48, 40, degrees(13, 13, 56.01), degrees(52, 30, 59.53)],
+      [0, top, degrees(13, 13, 53.41), degrees(52, 31, 0.79)],
+      [48, bottom, degrees(13, 13, 56.01), degrees(52, 30, 59.53)],
     ]) {
       expect(toWgs84(x, y)[0]).toBeCloseTo(longitude, 5);
       expect(toWgs84(x, y)[1]).toBeCloseTo(latitude, 5);
@@ -307,6 +309,11 @@ it.each<[string, PlainField[], string]>([
     "a UTM scene with a pole in it",
     [[33922, "double", [0, 0, 0, 500_000, 9_998_000, 0]]],
     "georeference: must not reach beyond a pole, at 9997964.943 in EPSG:32633, got 9998000; cut it off there",
+  ],
+  [
+    "a southern one",
+    [keys([model, 1], [projectedCode, 32_733]), [33922, "double", [0, 0, 0, 500_000, 3000, 0]]],
+    "georeference: must not reach beyond a pole, at 2035.057 in EPSG:32733, got 1720; cut it off there",
   ],
   [
     "a latitude more than half a pixel beyond the pole",

@@ -199,6 +199,24 @@ it.each([
   expect(values).toEqual(Array.from({ length: 48 * 40 * 3 }, (_, at) => expected(at)));
 });
 
+it("decodes colours of half the resolution as GDAL does", async () => {
+  const path = fileURLToPath(new URL("fixtures/tiff/south-up-points-ycbcr.tif", import.meta.url));
+  const { values } = await decode(readFileSync(path));
+  // `gdallocationinfo -valonly PATH X Y` (GDAL 3.6.2 with libjpeg-turbo; IJG's libjpeg enlarges the colours otherwise).
+  for (const [x, y, ...colours] of [
+    [0, 0, 9, 44, 110],
+    [15, 15, 45, 93, 107],
+    [16, 0, 124, 153, 211],
+    [21, 33, 61, 111, 162],
+    [40, 7, 106, 168, 217],
+    [47, 39, 63, 132, 187],
+  ]) {
+    for (const [band, colour] of colours.entries()) {
+      expect(Math.abs(values[3 * (48 * y + x) + band] - colour)).toBeLessThanOrEqual(2);
+    }
+  }
+});
+
 /** Red rises with the entry, green falls, blue is the entry's lowest bit; in units of `unit`. */
 const tableOf = (unit: number): PlainField => [
   320,
