@@ -99,11 +99,7 @@ it.each([
   ["3 RGB bands of 16 bits with a sign", picture(3, rgb, signed(3)), values],
   ["3 RGB bands of 16 bits", picture(3, rgb, { samples: "1/16" }), wide],
   ["1 grey band of 16 bits", picture(1, blackIsZero, { samples: "1/16" }), `${grey} ${wide}`],
-  [
-    "3 grey bands of 16 bits",
-    picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] }),
-    `${which} ${wide}`,
-  ],
+  ["3 grey bands of 16 bits", picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] }), `${which} ${wide}`],
   ["3 RGB bands of floating point", picture(3, rgb, { samples: "3/32", first: notANumber }), shares],
   ["1 grey band of floating point", picture(1, blackIsZero, { samples: "3/32", first: 0.5 }), `${grey} ${shares}`],
   ["2 grey bands of 8 bits", picture(2, blackIsZero, { fields: [extra(0)] }), grey],
