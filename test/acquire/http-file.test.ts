@@ -17,7 +17,7 @@ afterEach(() => server.close());
 async function opened(...answers: Answer[]) {
   server = await serveFile(content, ...answers);
   const ledger = new Ledger();
-  return { ledger, file: await HttpFile.open(server.url, { ledger, pauseMs: 1, timeoutMs: 300 }) };
+  return { ledger, file: await HttpFile.open(server.url, { ledger, pauseMs: 1, timeoutMs: 3000 }) };
 }
 
 const status =

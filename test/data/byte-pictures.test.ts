@@ -136,7 +136,7 @@ function signed(bands: number): Partial<PlainLevel> {
 describe("every command that reads pictures refuses them by name", () => {
   const odd = picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] });
   const found = "3 grey bands of 16 bits where 8-bit RGB or grey is read";
-  const reason = `${found}; give for example ${which} ${values}`;
+  const reason = `${found}; give for example ${which} ${wide}`;
   const folders = () =>
     makeFolders(temporaryFolder(onTestFinished), {
       "train/a/1.tif": picture(3, rgb),

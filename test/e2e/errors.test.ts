@@ -86,7 +86,7 @@ describe("usage", () => {
     [
       "an argument too many",
       ["eval", "runs/hr"],
-      [/^too many arguments for 'eval'\. Expected 0 arguments but got 1.*[^.]; see `patchdrop eval --help`$/],
+      [/^too many arguments for 'eval'\. Expected 0 arguments but got 1[^;]*; see `patchdrop eval --help`$/],
     ],
     [
       "a batch of 1",
