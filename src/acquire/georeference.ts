@@ -63,6 +63,7 @@ export async function readGeoreference(tiff: Tiff, directory: TiffDirectory, siz
     if (!isOnEarth(place, x, y)) throw notOnEarth(where, affine);
     mustEndAtPole(place, x, y, where);
   }
+  if (geographic.includes(epsg)) mustBeOneEarth(place, size, where);
   if (isFlat(affine)) throw noPlace(where, "must give pixels an area", affine.join(" "));
   if (finenessOf(place, size) < leastDegrees) {
     const rule = "must have pixels of 2 mm or more, as outlines are written by the millimetre";
@@ -102,6 +103,14 @@ function mustEndAtPole({ epsg, affine: [, , , d, e, f] }: Georeference, x: numbe
   const pole = Number((got > north ? north : south).toFixed(3));
   const rule = `must not reach beyond a pole, at ${pole} in EPSG:${epsg}`;
   throw fault("input", { where: `${where}: georeference`, rule, got, next });
+}
+
+/** What is there twice would be paid twice. @throws input */
+function mustBeOneEarth({ affine: [a, b] }: Georeference, { width, height }: Size, where: string): void {
+  const got = Math.abs(a) * width + Math.abs(b) * height;
+  if (got <= 360 + 1e-6) return;
+  const next = "cut it off there with `gdal_translate -of COG -projwin WEST NORTH EAST SOUTH IN.tif OUT.tif`";
+  throw fault("input", { where: `${where}: georeference`, rule: "must be at most 360 degrees wide", got, next });
 }
 
 /** @throws input: a coordinate system that is not supported here; `where` names the file */

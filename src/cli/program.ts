@@ -1,5 +1,6 @@
 /** The program's subcommands. None of them loads what only its action needs. */
 import { Command } from "commander";
+import { oneLine } from "../errors.ts";
 import { didYouMean } from "../utils/closest.ts";
 import { version } from "../utils/version.ts";
 import { acquireCommand } from "./acquire-command.ts";
@@ -49,7 +50,8 @@ export function patchdropProgram(flags: CommandFlags): Command {
 
 /** Commander's error in one line with what to do, and a suggestion also of options that a command's help passes over. */
 function inOneLine(text: string, command: Command): string {
-  const error = text.trim().replaceAll("\n", " ").replace("(Did", "(did").replace(/\.$/, "");
+  const one = oneLine(text.trim().replaceAll("\n", " ")).replace("(Did", "(did");
+  const error = one.replace(/(too many arguments) for .*/, `$1, got ${oneLine(command.args.join(" "))}`);
   const [, unknown] = /unknown option '(--[^']+)'$/.exec(error) ?? [];
   const flags = command.options.flatMap(({ long }) => long ?? []);
   const meant = unknown === undefined ? undefined : didYouMean(unknown, flags);

@@ -9,8 +9,8 @@ const about = [
   summary,
   "",
   [
-    "RUN is a run folder, a checkpoint, or the folder of a `patchdrop run`, for all its runs. The page is one file: it loads",
-    "nothing, needs no script, and can be printed. Several runs stand side by side.",
+    "RUN is a run folder, a checkpoint, patchdrop:NAME, or the folder of a `patchdrop run`, for all its runs. The page is one file:",
+    "it loads nothing, needs no script, and can be printed. Several runs stand side by side.",
   ].join(" "),
 ].join("\n");
 

@@ -163,7 +163,12 @@ export function checkClasses(
   const next = "give the data that the run was trained on, or train a classifier on these";
   if (count !== classes.length) {
     const got = typeof known === "number" ? `${count} classes` : `${count}${difference(known, classes)}`;
-    throw fault("input", { where, rule: `must know the ${classes.length} classes of ${name}`, got, next });
+    throw fault("input", {
+      where,
+      rule: `must know the ${classes.length} classes of ${name} and no others`,
+      got,
+      next,
+    });
   }
   if (typeof known === "number" || areNumbers(known) || areNumbers(classes)) return;
   // Accents may be spelled in two ways; class folders' are composed since 0.2.0.

@@ -151,7 +151,9 @@ export async function listUndivided(dataDir: string): Promise<UndividedFiles> {
   }
   if (classes.length < 2) {
     const rule = "must hold one folder for each of two classes or more";
-    throw fault("input", { where: dataDir, rule, got: `${classes.length} folders` });
+    const next =
+      "put the images of each class into a folder of its own, <class>/…, and give the folder that holds these";
+    throw fault("input", { where: dataDir, rule, got: `${classes.length} folders`, next });
   }
   const faults: Fault[] = [];
   const folders = classes.map((name) => spelled.get(name)!);

@@ -85,7 +85,10 @@ function checkDivided(dataDir: string, { classes, files, isTest, share }: Divide
   const faults = counts.flatMap(({ all, test }, label) => {
     if (test > 0 && test < all) return [];
     const got = `${test} of ${all} for testing with --test_fraction ${share}`;
-    return [{ where: join(dataDir, classes[label]), rule: "must leave images for training and for testing", got }];
+    const next = "give another --test_fraction, or the class more images";
+    return [
+      { where: join(dataDir, classes[label]), rule: "must leave images for training and for testing", got, next },
+    ];
   });
   if (faults.length > 0) throw fault("input", faults);
 }

@@ -21,7 +21,7 @@ import { fromArray } from "../tensor/tensor.ts";
 import { breathe, type Reporter, untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 
-/** Images per batch; results do not depend on it. */
+/** Images per batch; of the results, only the last bits depend on it. */
 const batchSize = 512;
 
 /** What is evaluated, and what a mask earns. */

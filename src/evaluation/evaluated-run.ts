@@ -6,6 +6,7 @@ import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
 import { asHeldOut } from "../data/validation.ts";
 import { fault } from "../errors.ts";
+import { isThere } from "../files/read.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
@@ -51,6 +52,7 @@ export async function withEvaluatedRun<T>(
   const settings = settingsOf(checkpoint, options);
   const place = placeOf(options);
   const model = modelOf(checkpoint, options);
+  if (given === undefined && options.data_dir === undefined) assertThere(settings);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
   checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
   const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
@@ -59,7 +61,7 @@ export async function withEvaluatedRun<T>(
   // A run may be taken to images whose classes have other names, but not to the same ones in another order.
   const [classes, known] = [split.classes, description.classes].map((names) => names.map((name) => name.normalize()));
   const isMoved = classes.some((name, label) => known.includes(name) && known[label] !== name);
-  if (classes.length !== known.length || isMoved) checkClasses(known, split, `--load ${options.load}`);
+  if (classes.length !== known.length || isMoved) checkClasses(known, split, options.load);
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
   const alone = (name: NetworkName, from = checkpoint) =>
     openSaved({ sources: new Map([[name, from]]), description }, place);
@@ -81,6 +83,13 @@ function noneHeldOut({ path }: Checkpoint): never {
     got: path,
     next,
   });
+}
+
+/** @throws input: the folder that a run learned from, where it is gone, as for the weights that come with the program */
+function assertThere({ data_dir }: DataFlags): void {
+  if (data_dir === undefined || isThere(data_dir)) return;
+  const rule = "must be there, as the run's own data, where --data_dir is not given";
+  throw fault("input", { where: data_dir, rule, got: "no such folder", next: "give --data_dir" });
 }
 
 /** The data set that the options name. */

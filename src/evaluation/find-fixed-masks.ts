@@ -21,7 +21,7 @@ export async function findFixedMasks(run: EvaluatedRun): Promise<Uint8Array[]> {
   const { grid } = run.run.model;
   const all = new Random(run.seed, "fixed mask").shuffle(Uint32Array.from(split.labels.keys()));
   const images = { split, indices: all.slice(0, searchedImages) };
-  const worth = labelWorth(run, images, "best fixed mask");
+  const worth = labelWorth(run, images, "looking for the best fixed mask");
   const { order, values } = await greedyOrder(grid.patches, worth);
   const best = [maskOf([], grid.patches)];
   for (const [n, value] of values.entries()) {

@@ -10,7 +10,7 @@
  */
 
 import { randomUUID } from "node:crypto";
-import { renameSync, rmSync, statSync } from "node:fs";
+import { lstatSync, renameSync, rmSync } from "node:fs";
 import { utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
@@ -22,11 +22,13 @@ import { isRunning, processStart } from "./owner.ts";
 import { placeBeside } from "./place-beside.ts";
 import { readRegular } from "./read.ts";
 
-const holderSchema = z.object({
+const holderSchema = z.strictObject({
   pid: z.int().positive(),
   host: z.string(),
   /** When the process started, as {@link processStart} gives it; null if the system does not say. */
   start: z.string().nullable().default(null),
+  /** Random; none of an older version. */
+  token: z.string().optional(),
 });
 /**
  * "unknown": the file is damaged and does not say whose it is, so that its process may live. "nobody": it is no lock of ours but a file
@@ -188,8 +190,10 @@ const longestLock = 2 ** 16;
 /** Undefined if there is no file. Throws "system" if it cannot be read: that says nothing about its holder. */
 function read(place: string): Found | undefined {
   try {
-    const { mtimeMs: touchedMs, size } = statSync(place);
-    if (size > longestLock) return { place, mark: "", touchedMs, holder: "nobody" };
+    // A link is none of ours, and one that leads nowhere would be no file to read and yet in the way.
+    const found = lstatSync(place);
+    const { mtimeMs: touchedMs, size } = found;
+    if (found.isSymbolicLink() || size > longestLock) return { place, mark: "", touchedMs, holder: "nobody" };
     const bytes = readRegular(place);
     return { place, mark: sha256(bytes), touchedMs, holder: holderOf(bytes) };
   } catch (error) {
@@ -204,8 +208,18 @@ function holderOf(bytes: Buffer): Holder {
   try {
     return holderSchema.parse(JSON.parse(text));
   } catch {
-    // The first and the last that a lock says: one of them outlives most damage.
-    return /"(pid|token)":/.test(text) ? "unknown" : "nobody";
+    // What a lock says first and last: one of them outlives most damage.
+    const begins = text.startsWith('{"pid":') && (text.includes(',"start":') || !isJson(text));
+    return begins || text.includes(',"token":"') ? "unknown" : "nobody";
+  }
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

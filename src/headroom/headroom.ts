@@ -251,7 +251,7 @@ class Measure {
 
   async #findFixedMasks(budgets: readonly number[]) {
     const images = firstOf(this.#choosing, most.searching);
-    const worth = labelWorth(this.#run, images, "headroom: best fixed mask");
+    const worth = labelWorth(this.#run, images, "headroom: looking for the best fixed mask");
     const { order } = await greedyOrder(this.#patches, worth);
     const masks: Uint8Array[] = [];
     for (const budget of budgets) masks.push(await exchanged(maskOf(order.slice(0, budget), this.#patches), worth));

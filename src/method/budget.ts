@@ -178,7 +178,7 @@ export function unreached(target: number, levels: readonly Level[]) {
     where: "--target_accuracy",
     rule: "is not reached on the training images with any number of patches",
     got: target,
-    next: `the best is ${best.accuracy.toFixed(4)}, at ${best.patches.toFixed(2)} patches per image`,
+    next: `give at most ${best.accuracy.toFixed(4)}, the best, which takes ${best.patches.toFixed(2)} patches per image`,
   });
 }
 

@@ -30,7 +30,9 @@ export const acquireSchema = z
     min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
     egress_per_gb: price.describe("price of 10^9 bytes from the server"),
     top,
-    batch_size: batch_size.describe("windows per batch; results do not depend on it"),
+    batch_size: batch_size.describe(
+      "windows per batch; of the results, only the last digits of probabilities depend on it",
+    ),
     ...plainChoiceGroup,
     fill: runFill,
     ...deviceGroup,

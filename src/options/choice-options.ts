@@ -40,7 +40,8 @@ export function refuseChoice(
   const isGiven = (flag: string) => flags[flag] !== undefined && flags[flag] !== false;
   const given = ["policy", "budget", "threshold", ...more].find(isGiven);
   if (given === undefined) return;
-  throw wrong(`--${given}`, "needs a run with a policy", where);
+  const next = "leave it out, or give a run of pretrain or finetune";
+  throw fault("usage", { where: `--${given}`, rule: "needs a run with a policy", got: where, next });
 }
 
 function wrong(where: string, rule: string, got: unknown) {

@@ -21,7 +21,9 @@ export const predictSchema = z
     resume: z.boolean().default(false).describe("continue the file of --out: images that it already has are skipped"),
     overlay: folder("folder for a PNG of each image with its dropped patches darkened").optional(),
     masked: folder("folder for a PNG of each image as the classifier saw it").optional(),
-    batch_size: whole(1).default(64).describe("images per batch; results do not depend on it"),
+    batch_size: whole(1)
+      .default(64)
+      .describe("images per batch; of the results, only the last digits of probabilities depend on it"),
     num_workers,
     max_image_bytes,
     bands,

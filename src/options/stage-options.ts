@@ -230,9 +230,21 @@ function pricedTarget({ target_patches: got, estimator, reward, price }: Combine
 function optionsOfRun(stage: StageName, folder: unknown): Record<string, unknown> {
   const path = typeof folder === "string" ? folder : trainingGroup.cv_dir.parse(undefined);
   const saved = readRunConfig(path);
-  if (saved.stage === stage) return { ...saved.options, cv_dir: path };
-  const next = `patchdrop ${saved.stage} --cv_dir ${path} --resume`;
-  throw fault("locked", { where: path, rule: `must hold a run of ${stage} to resume`, got: saved.stage, next });
+  if (saved.stage !== stage) {
+    const next = `patchdrop ${saved.stage} --cv_dir ${path} --resume`;
+    throw fault("locked", { where: path, rule: `must hold a run of ${stage} to resume`, got: saved.stage, next });
+  }
+  const gone = Object.keys(saved.options).find((name) => !Object.hasOwn(schemas[stage].shape, name));
+  if (gone !== undefined) {
+    const rule = `was begun with --${gone}, which this version of patchdrop does not have`;
+    throw fault("locked", {
+      where: path,
+      rule,
+      got: saved.options[gone],
+      next: "use it as it is, or begin another run",
+    });
+  }
+  return { ...saved.options, cv_dir: path };
 }
 
 /** The options that say which model. */

@@ -81,6 +81,20 @@ export async function checkPictures(
       whose.set(place, owner);
     }
   }
+  for (const [n, [place, owner]] of [...whose].entries()) {
+    if (n % namesBetweenTurns === 0) await breathe(reporter);
+    const other = placesAbove(place).find((above) => whose.has(above));
+    if (other === undefined) continue;
+    const rule = "would have to be a file and a folder at once";
+    const next = "give other folders, or these images to two commands";
+    throw fault("usage", { where: other, rule, got: `${whose.get(other)} and ${owner}`, next });
+  }
+}
+
+/** The folders that a place lies in. */
+function placesAbove(place: string): string[] {
+  const above = dirname(place);
+  return above === place ? [] : [above, ...placesAbove(above)];
 }
 
 /** What each PNG begins with, in bytes: its signature and the size of the picture. */

@@ -112,7 +112,7 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
 
 const howToRead =
   "Along a policy's line its most probable patches are added, from none to all; the baselines take the same number of " +
-  "each image. Thin lines: the classifier with all patches, and the low-resolution classifier.";
+  "each image. Thin lines: the classifier with all patches and, where one was given, the low-resolution classifier.";
 /** A chart that stands alone in its line. */
 export const large = { width: 680, height: 340 };
 

@@ -65,7 +65,8 @@ export async function learnEpochs(
   const { reporter } = setting;
   const tests = testSplitOf(setting);
   const start = startOf(setting.checkpoint, learning);
-  if (start.epoch >= epochs) reporter.note(`${run.path}: all ${epochs} epochs are already done`);
+  if (start.epoch >= epochs)
+    reporter.note(`${run.path}: epoch ${epochs} of ${epochs} is already done; a larger --max_epochs lets it go on`);
   else if (isOver(start, options))
     reporter.note(
       `${run.path}: already stopped after epoch ${start.epoch} of ${epochs}, with no better test in ${start.sinceBest}; a larger --patience lets it go on`,

@@ -321,6 +321,11 @@ it.each<[string, PlainField[], string]>([
     "georeference: must not reach beyond a pole, at 90 in EPSG:4326, got 90.001; cut it off there",
   ],
   [
+    "more than once round the Earth",
+    [keys([model, 2], [geographicCode, 4326]), noScale, matrix(3, 0, 0, -0.1)],
+    "georeference: must be at most 360 degrees wide, got 384; cut it off there",
+  ],
+  [
     "a pixel of a millimetre",
     [[33550, "double", [0.001, 0.001, 0]]],
     "georeference: must have pixels of 2 mm or more, as outlines are written by the millimetre, got 0.001 0 500000",

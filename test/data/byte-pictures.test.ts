@@ -93,17 +93,18 @@ const toBytes = "-ot Byte -scale BLACK WHITE 0 255";
 const toRgb = "-b RED -b GREEN -b BLUE -co PHOTOMETRIC=RGB";
 const notANumber = Number.NaN;
 const [which, grey, values] = ["--bands 3,2,1", "--bands 1,1,1", "--scale 0,3000"];
+const three = "--bands 1,2,3";
 const [wide, shares] = [`${values} (0,65535 for the whole range)`, "--scale 0,1"];
 
 it.each([
   ["3 RGB bands of 16 bits with a sign", picture(3, rgb, signed(3)), values],
   ["3 RGB bands of 16 bits", picture(3, rgb, { samples: "1/16" }), wide],
   ["1 grey band of 16 bits", picture(1, blackIsZero, { samples: "1/16" }), `${grey} ${wide}`],
-  ["3 grey bands of 16 bits", picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] }), `${which} ${wide}`],
+  ["3 grey bands of 16 bits", picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] }), `${three} ${wide}`],
   ["3 RGB bands of floating point", picture(3, rgb, { samples: "3/32", first: notANumber }), shares],
   ["1 grey band of floating point", picture(1, blackIsZero, { samples: "3/32", first: 0.5 }), `${grey} ${shares}`],
   ["2 grey bands of 8 bits", picture(2, blackIsZero, { fields: [extra(0)] }), grey],
-  ["3 grey bands of 8 bits", picture(3, blackIsZero, { fields: [extra(0, 0)] }), which],
+  ["3 grey bands of 8 bits", picture(3, blackIsZero, { fields: [extra(0, 0)] }), three],
   ["4 grey bands of 8 bits", picture(4, blackIsZero, { fields: [extra(0, 0, 0)] }), which],
   ["5 grey bands of 8 bits", picture(5, blackIsZero, { fields: [extra(0, 0, 0, 0)] }), which],
   ["5 RGB bands of 8 bits", picture(5, rgb, { fields: [extra(0, 0)] }), which],
@@ -136,7 +137,7 @@ function signed(bands: number): Partial<PlainLevel> {
 describe("every command that reads pictures refuses them by name", () => {
   const odd = picture(3, blackIsZero, { samples: "1/16", fields: [extra(0, 0)] });
   const found = "3 grey bands of 16 bits where 8-bit RGB or grey is read";
-  const reason = `${found}; give for example ${which} ${wide}`;
+  const reason = `${found}; give for example ${three} ${wide}`;
   const folders = () =>
     makeFolders(temporaryFolder(onTestFinished), {
       "train/a/1.tif": picture(3, rgb),

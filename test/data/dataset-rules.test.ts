@@ -151,7 +151,7 @@ describe("checkClasses", () => {
   });
 
   it("says how many there are, and some of those that differ", () => {
-    const rule = "--load runs/hr: must know the 4 classes of AID";
+    const rule = "--load runs/hr: must know the 4 classes of AID and no others";
     expect(refused(cifar)).toEqual({
       kind: "input",
       lines: [`${rule}, got 2, without Airport, BareLand, Beach, … and with airplane, automobile; ${next}`],

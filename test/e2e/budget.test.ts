@@ -203,7 +203,9 @@ describe("eval with a target", () => {
     const { code, stderr } = await patchdrop(["eval", "--load", at("pretrain"), ...machine, "--target_accuracy", "1"]);
     if (choice!.calibrated!.accuracy < 1) {
       expect(code).toBe(2);
-      expect(stderr).toMatch(/^error: --target_accuracy: is not reached .*, got 1; the best is [01]\.\d{4}, at /);
+      expect(stderr).toMatch(
+        /^error: --target_accuracy: is not reached .*, got 1; give at most [01]\.\d{4}, the best, /,
+      );
     }
   });
 

@@ -29,6 +29,21 @@ function isAlive(pid: number): boolean {
   }
 }
 
+it("a SIGUSR1 before the program's first line, which opens Node's debugger, ends it, and that is closed", async () => {
+  const hook = join(folder, "signalled.mjs");
+  writeFileSync(
+    hook,
+    `import inspector from "node:inspector";
+import { setTimeout } from "node:timers/promises";
+process.kill(process.pid, "SIGUSR1");
+while (inspector.url() === undefined) await setTimeout(5);
+`,
+  );
+  const ended = await start(["models"], { NODE_OPTIONS: `--import ${hook}` }).ended;
+  expect(shellCode(ended)).toBe(128 + constants.signals.SIGUSR1);
+  expect(ended.stdout).toBe("");
+});
+
 it.each(["SIGTERM", "SIGHUP", "SIGUSR1"] as const)(
   "setup ends at %s while pip works, and pip with it; the next setup clears what was begun",
   async (signal) => {

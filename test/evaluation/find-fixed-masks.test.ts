@@ -41,6 +41,6 @@ it("keeps what the search found where no guess is as good", async () => {
   };
   const masks = await findFixedMasks({ ...run, reporter });
   expect(maskBits(masks[4])).toBe("1001000000001001");
-  expect(labels[0]).toBe("best fixed mask, 1 of 16 patches");
-  expect(labels).toContain("best fixed mask, 15 of 16 patches");
+  expect(labels[0]).toBe("looking for the best fixed mask, 1 of 16 patches");
+  expect(labels).toContain("looking for the best fixed mask, 15 of 16 patches");
 });

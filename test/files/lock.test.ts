@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -114,13 +115,24 @@ describe("takeLock", () => {
       kind: "locked",
       message: `${path}: is not a lock of patchdrop; move it away, or write elsewhere`,
     });
-    for (const own of ["", "my notes\n", "{}", '{"name":"x","lockfileVersion":3}', "x".repeat(2 ** 16 + 1)]) {
+    const alike = JSON.stringify({ pid: deadPid(), host: hostname(), own: true });
+    const texts = ["", "my notes\n", 'mine "pid": 7', "{}", '{"name":"x","lockfileVersion":3}', alike];
+    for (const own of [...texts, "x".repeat(2 ** 16 + 1)]) {
       writeFileSync(path, own);
       expect(() => takeLock(path)).toThrow(refused);
       await expect(withLock(path, async () => expect.unreachable(), { silentMs: 0 })).rejects.toEqual(refused);
       assertUnlocked(path);
       expect(readFileSync(path, "utf8")).toBe(own);
       expect(readdirSync(folder)).toEqual(["run.lock"]);
+    }
+  });
+
+  it("leaves a link, also one that leads nowhere", () => {
+    for (const to of [join(folder, "none"), folder]) {
+      symlinkSync(to, path);
+      expect(() => takeLock(path)).toThrow(`${path}: is not a lock of patchdrop; move it away, or write elsewhere`);
+      expect(readdirSync(folder)).toEqual(["run.lock"]);
+      rmSync(path);
     }
   });
 

@@ -186,7 +186,7 @@ describe("thresholdForAccuracy", () => {
   it("looks no further than the budget", async () => {
     const { measure } = measuring((patches) => Math.min(patches, 4) / 16);
     expect(await thresholdForAccuracy(one, 0.125, measure, 4)).toMatchObject({ patches: 2, accuracy: 0.125 });
-    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow("the best is 0.2500, at 4.00");
+    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow("give at most 0.2500, the best, which takes 4.00");
   });
 
   it("says the best that there was where it cannot be reached", async () => {
@@ -195,7 +195,7 @@ describe("thresholdForAccuracy", () => {
       exitCode: 2,
       message:
         "--target_accuracy: is not reached on the training images with any number of patches, got 0.95; " +
-        "the best is 0.9300, at 12.00 patches per image",
+        "give at most 0.9300, the best, which takes 12.00 patches per image",
     });
   });
 });
@@ -205,7 +205,7 @@ describe("an accuracy that is the same for any number of patches", () => {
     const image = { probabilities: Float32Array.of(0.75, 0.25), patches: 2 };
     const measure = async (thresholds: readonly number[]) => thresholds.map(() => 0.9);
     await expect(thresholdForAccuracy(image, 0.95, measure)).rejects.toThrow(
-      "the best is 0.9000, at 0.00 patches per image",
+      "give at most 0.9000, the best, which takes 0.00 patches per image",
     );
   });
 });

@@ -103,6 +103,9 @@ it("a picture never replaces another one, nor an image, nor the lines", async ()
   expect(await refusal(["x"], { masked: "m", out: "m/x.png" })).toBe(
     shared("m/x.png", "the lines of --out m/x.png", `--masked of ${resolve("x")}`),
   );
+  expect(await refusal(["a.jpg", "a.jpg.png/b/x.jpg"], { overlay: "o" })).toBe(
+    `${resolve("o/a.jpg.png")}: would have to be a file and a folder at once, got --overlay of ${resolve("a.jpg")} and --overlay of ${resolve("a.jpg.png/b/x.jpg")}; ${next}`,
+  );
   expect(await refusal(["x"], { overlay: join(folder, "o"), masked: join(folder, "link", "o") })).toBe(
     shared(join(folder, "link", "o", "x.png"), `--overlay of ${resolve("x")}`, `--masked of ${resolve("x")}`),
   );

@@ -119,7 +119,7 @@ describe("a classifier of three classes, and data of four", () => {
     const { kind, faults } = await refusal(() =>
       runs.train(stage, "refused", { ...sizes, ...given() }, { data: four }),
     );
-    const rule = "must know the 4 classes of squares";
+    const rule = "must know the 4 classes of squares and no others";
     expect({ kind, faults }).toEqual({
       kind: "input",
       faults: [{ where: `${flag} ${runs.at("hr")}`, rule, got, next }],
@@ -137,7 +137,7 @@ describe("a classifier of three classes, and data of four", () => {
     const data_dir = await runs.makeFolder("four", { classes: 4, train: 1, test: 1 });
     const { kind, faults } = await refusal(() => evaluate(runs.at(name), { data_dir }));
     expect(kind).toBe("input");
-    expect(faults).toMatchObject([{ rule: "must know the 4 classes of four", got, next }]);
+    expect(faults).toMatchObject([{ rule: "must know the 4 classes of four and no others", got, next }]);
   });
 
   it("is no matter of names: a run may be evaluated on as many classes that are called otherwise", async () => {

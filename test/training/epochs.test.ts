@@ -445,7 +445,7 @@ describe("a run that is resumed", () => {
 
   it("says so where all is done, and returns no test", async () => {
     const { notes, result, saves, path } = await learn({ progress: { epoch: 2, step: 0, seconds: 1 } });
-    expect(notes).toEqual([`${path}: all 2 epochs are already done`]);
+    expect(notes).toEqual([`${path}: epoch 2 of 2 is already done; a larger --max_epochs lets it go on`]);
     expect([result, saves]).toEqual([{ run: path, test: undefined }, []]);
   });
 

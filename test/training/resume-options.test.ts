@@ -64,6 +64,17 @@ describe("resumed with its folder alone", () => {
   });
 });
 
+it("a run with an option that is gone is refused by its name", async () => {
+  runs.copy("two", "former");
+  rewriteConfig(runs.at("former"), ({ options }) => {
+    options.fold = "1/2";
+  });
+  const error = await refusal(() => runs.resume("classifier_training", "former"));
+  const rule = "was begun with --fold, which this version of patchdrop does not have";
+  expect(error.message).toBe(`${runs.at("former")}: ${rule}, got 1/2; use it as it is, or begin another run`);
+  expect(error.kind).toBe("locked");
+});
+
 describe("what would make it another run", () => {
   it("is refused, each option from its old value to the new one", async () => {
     expect(await refused("two", { lr: 0.05 })).toEqual(["  lr: 0.02 → 0.05"]);

@@ -62,7 +62,9 @@ it("a finished run says so when it is resumed", async () => {
   const notes: string[] = [];
   const reporter: Reporter = { ...silentReporter, note: (text) => notes.push(text) };
   await train("classifier_training", optionsFor("whole", { resume: true }), { reporter });
-  expect(notes.at(-1)).toBe(`${join(folder, "whole")}: all 2 epochs are already done`);
+  expect(notes.at(-1)).toBe(
+    `${join(folder, "whole")}: epoch 2 of 2 is already done; a larger --max_epochs lets it go on`,
+  );
 });
 
 it("an evaluation has nothing to save, and ends", async () => {
