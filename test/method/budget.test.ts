@@ -186,7 +186,9 @@ describe("thresholdForAccuracy", () => {
   it("looks no further than the budget", async () => {
     const { measure } = measuring((patches) => Math.min(patches, 4) / 16);
     expect(await thresholdForAccuracy(one, 0.125, measure, 4)).toMatchObject({ patches: 2, accuracy: 0.125 });
-    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow("give at most 0.2500, the best, which takes 4.00");
+    await expect(thresholdForAccuracy(one, 0.5, measure, 4)).rejects.toThrow(
+      "give at most 0.2500, the best, which takes 4.00",
+    );
   });
 
   it("says the best that there was where it cannot be reached", async () => {
