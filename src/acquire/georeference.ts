@@ -89,6 +89,8 @@ function finenessOf({ toWgs84 }: Georeference, { width, height }: Size): number 
   return Math.min(...sides.map((end) => Math.max(...end.map((degrees, axis) => Math.abs(degrees - middle[axis])))));
 }
 
+const cutOff = "cut it off there with `gdal_translate -of COG -projwin WEST NORTH EAST SOUTH IN.tif OUT.tif`";
+
 /**
  * Beyond a pole, longitudes turn round within a cell. Degrees may go on for half a pixel, since grids of weather models have one
  * around the pole itself.
@@ -99,18 +101,21 @@ function mustEndAtPole({ epsg, affine: [, , , d, e, f] }: Georeference, x: numbe
   const more = geographic.includes(epsg) ? (Math.abs(d) + Math.abs(e)) / 2 + 1e-9 : 0;
   const got = d * x + e * y + f;
   if (got >= south - more && got <= north + more) return;
-  const next = "cut it off there with `gdal_translate -of COG -projwin WEST NORTH EAST SOUTH IN.tif OUT.tif`";
   const pole = Number((got > north ? north : south).toFixed(3));
   const rule = `must not reach beyond a pole, at ${pole} in EPSG:${epsg}`;
-  throw fault("input", { where: `${where}: georeference`, rule, got, next });
+  throw fault("input", { where: `${where}: georeference`, rule, got, next: cutOff });
 }
 
 /** What is there twice would be paid twice. @throws input */
 function mustBeOneEarth({ affine: [a, b] }: Georeference, { width, height }: Size, where: string): void {
   const got = Math.abs(a) * width + Math.abs(b) * height;
   if (got <= 360 + 1e-6) return;
-  const next = "cut it off there with `gdal_translate -of COG -projwin WEST NORTH EAST SOUTH IN.tif OUT.tif`";
-  throw fault("input", { where: `${where}: georeference`, rule: "must be at most 360 degrees wide", got, next });
+  throw fault("input", {
+    where: `${where}: georeference`,
+    rule: "must be at most 360 degrees wide",
+    got,
+    next: cutOff,
+  });
 }
 
 /** @throws input: a coordinate system that is not supported here; `where` names the file */

@@ -61,5 +61,10 @@ export const freeOptions: readonly string[] = [
 /** The options that name a checkpoint to start from. */
 export const checkpointOptionNames = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
 
+/** Whether an option names a checkpoint: in an experiment, an earlier stage then stands for its run folder. */
+export function namesCheckpoint(option: string): boolean {
+  return (checkpointOptionNames as readonly string[]).includes(option);
+}
+
 /** Where another run can go: an experiment's stages lie in the folder that it was given. */
 export const elsewhere = "another folder (--cv_dir; of patchdrop run: --out)";

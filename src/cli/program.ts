@@ -55,7 +55,8 @@ function inOneLine(text: string, command: Command): string {
   const [, unknown] = /unknown option '(--[^']+)'$/.exec(error) ?? [];
   const flags = command.options.flatMap(({ long }) => long ?? []);
   const meant = unknown === undefined ? undefined : didYouMean(unknown, flags);
-  return `${meant === undefined ? error : `${error} (${meant})`}; see \`${lineOf(command)} --help\`\n`;
+  const suggestion = meant === undefined ? "" : ` (${meant})`;
+  return `${error}${suggestion}; see \`${lineOf(command)} --help\`\n`;
 }
 
 /** "patchdrop data check" */

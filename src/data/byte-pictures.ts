@@ -76,7 +76,8 @@ function flagsFor({ format, space, channels, depth }: Pictured): string | undefi
   const kind = kinds[space];
   if (format !== "tiff" || kind === undefined || kind === "CMYK" || depth === "double") return undefined;
   const hasColours = kind === "RGB" && (channels === 3 || channels === 4);
-  const bands = hasColours ? [] : [`--bands ${channels < 3 ? "1,1,1" : channels === 3 ? "1,2,3" : "3,2,1"}`];
+  const chosen = ["1,1,1", "1,1,1", "1,2,3"][channels - 1] ?? "3,2,1";
+  const bands = hasColours ? [] : [`--bands ${chosen}`];
   const scale = depth === "uchar" ? [] : [scaleExample(depth)];
   return `give for example ${[...bands, ...scale].join(" ")}`;
 }

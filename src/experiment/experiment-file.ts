@@ -22,6 +22,7 @@ import {
   YAMLWarning,
 } from "yaml";
 import { placeOf } from "../checkpoints/packaged.ts";
+import { namesCheckpoint } from "../checkpoints/run-config.ts";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
 import { isJsonObject } from "../files/json.ts";
 import { readRegular } from "../files/read.ts";
@@ -29,14 +30,7 @@ import { faultsOf } from "../options/parse.ts";
 import { parseOptions, type StageName, type StageOptions, stageNames } from "../options/stage-options.ts";
 import { didYouMean } from "../utils/closest.ts";
 import { defined } from "../utils/defined.ts";
-import {
-  belowStages,
-  checkpointOptions,
-  fileSchema,
-  optionsOf,
-  readableParts,
-  setByExperiment,
-} from "./experiment-schema.ts";
+import { belowStages, fileSchema, optionsOf, readableParts, setByExperiment } from "./experiment-schema.ts";
 
 /** One stage of an experiment file, its options checked. */
 export interface ExperimentStage {
@@ -188,11 +182,11 @@ function takes(stage: StageName, key: string): boolean {
 
 /** Whether an option's value is the name of an earlier stage, whose run folder is then meant. */
 function namesStage(key: string, value: unknown, earlier: readonly string[]): value is string {
-  return checkpointOptions.includes(key) && earlier.some((name) => name === value);
+  return namesCheckpoint(key) && earlier.some((name) => name === value);
 }
 
 function checkpointFaults(key: string, value: unknown, where: string, earlier: readonly string[]): Fault[] {
-  if (!checkpointOptions.includes(key) || typeof value !== "string") return [];
+  if (!namesCheckpoint(key) || typeof value !== "string") return [];
   if (namesStage(key, value, earlier) || existsSync(placeOf(value))) return [];
   const saved = "a run folder or checkpoint that exists";
   const rule =

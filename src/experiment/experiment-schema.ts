@@ -4,13 +4,10 @@
  */
 
 import { z } from "zod";
-import { checkpointOptionNames } from "../checkpoints/run-config.ts";
+import { namesCheckpoint } from "../checkpoints/run-config.ts";
 import { modelDefaultsText } from "../options/described-option.ts";
 import { describeOption } from "../options/option.ts";
 import { type StageName, schemas, stageNames } from "../options/stage-options.ts";
-
-/** Options that name a checkpoint: an earlier stage of the file stands for its run folder. */
-export const checkpointOptions: readonly string[] = checkpointOptionNames;
 
 /** Options of every stage that a file must leave out, since the experiment sets them, and the rule that says so. */
 export const setByExperiment: Readonly<Record<string, string>> = {
@@ -76,7 +73,7 @@ function editableOptions(name: StageName, wordsOf: (key: string, option: z.ZodTy
 
 function wordsInCommon(key: string, option: z.ZodType): string {
   const stage = "; the name of an earlier stage of this file stands for its run folder";
-  return `${describeOption(option).description}${checkpointOptions.includes(key) ? stage : ""}`;
+  return `${describeOption(option).description}${namesCheckpoint(key) ? stage : ""}`;
 }
 
 function wordsInStage(key: string, option: z.ZodType): string {

@@ -2,6 +2,7 @@
 import { existsSync, lstatSync, readdirSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { compareConfigs } from "../checkpoints/compare-configs.ts";
+import { namesCheckpoint } from "../checkpoints/run-config.ts";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { PatchDropError } from "../errors.ts";
 import { toJson } from "../files/json.ts";
@@ -9,7 +10,6 @@ import { parseOptions } from "../options/stage-options.ts";
 import { train } from "../training/train.ts";
 import { breathe, type Reporter } from "../utils/reporter.ts";
 import type { ExperimentStage } from "./experiment-file.ts";
-import { checkpointOptions } from "./experiment-schema.ts";
 import { isBegun } from "./stage-run.ts";
 
 /** What was measured of a stage. */
@@ -39,7 +39,7 @@ export async function rehearse(
   };
   const given = Object.entries(toJson(options)).map(([key, value]) => [
     key,
-    checkpointOptions.includes(key) ? stand(value) : value,
+    namesCheckpoint(key) ? stand(value) : value,
   ]);
   const own = { cv_dir, resume: false, download: false, pretrained: undefined };
   const known = Object.fromEntries(Object.entries(own).filter(([key]) => key in options || key === "cv_dir"));

@@ -1,7 +1,7 @@
 /** How a stage of an experiment is evaluated, and what names the evaluation: the same name, the same numbers. */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { freeOptions, type SavedConfig } from "../checkpoints/run-config.ts";
+import { checkpointOptionNames, freeOptions, type SavedConfig } from "../checkpoints/run-config.ts";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { toJson } from "../files/json.ts";
@@ -9,7 +9,6 @@ import { type EvalOptions, evalSchema } from "../options/eval-options.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
 import type { Experiment, ExperimentStage } from "./experiment-file.ts";
-import { checkpointOptions } from "./experiment-schema.ts";
 
 /**
  * On the test set of the data that the experiment names; a policy beside a low-resolution classifier of the file if there is
@@ -39,7 +38,7 @@ export function isLowBeside(one: SavedConfig, other: SavedConfig): boolean {
  */
 export function evaluationKey({ path, config }: Checkpoint, options: EvalOptions): string {
   const { load: _, ckpt_lr_cl: low, torch: __, threads: ___, ...chosen } = options;
-  const unimportant = [...freeOptions, ...checkpointOptions];
+  const unimportant = [...freeOptions, ...checkpointOptionNames];
   const ofRun = Object.entries(config.options).filter(([key]) => !unimportant.includes(key));
   const madeFrom = {
     program: version(),

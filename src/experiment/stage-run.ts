@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { readState } from "../checkpoints/checkpoint.ts";
 import { compareConfigs } from "../checkpoints/compare-configs.ts";
+import { namesCheckpoint } from "../checkpoints/run-config.ts";
 import { configName, readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type Fault, fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
@@ -12,7 +13,6 @@ import { readMetricsIfAny } from "../run/metric-log.ts";
 import { isOver } from "../training/epochs.ts";
 import { optionFaults } from "../training/option-faults.ts";
 import type { ExperimentStage } from "./experiment-file.ts";
-import { checkpointOptions } from "./experiment-schema.ts";
 
 /** Whether a stage's training was begun, so that it can be resumed. */
 export function isBegun({ cv_dir }: StageOptions): boolean {
@@ -98,7 +98,7 @@ export async function assertOptions(stages: readonly ExperimentStage[]): Promise
 
 /** The stages whose checkpoints a stage is given. */
 function startsFrom({ options }: ExperimentStage, stages: readonly ExperimentStage[]): ExperimentStage[] {
-  const given = Object.entries(options).flatMap(([key, value]) => (checkpointOptions.includes(key) ? [value] : []));
+  const given = Object.entries(options).flatMap(([key, value]) => (namesCheckpoint(key) ? [value] : []));
   return stages.filter((other) => given.includes(other.options.cv_dir));
 }
 

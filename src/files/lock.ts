@@ -88,9 +88,9 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
   const isSilent = silence(silentMs);
   const isGoneOrSilent: IsGone = (found) => isGone(found) || (isOutOfReach(found.holder) && isSilent(found));
   let taken = enter(path, isGoneOrSilent);
-  if ("heldBy" in taken && taken.heldBy !== "nobody") onWait?.(nameOf(taken.heldBy));
-  while ("heldBy" in taken) {
+  for (let waited = false; "heldBy" in taken; waited = true) {
     if (taken.heldBy === "nobody") throw lockedFault(path, taken.heldBy);
+    if (!waited) onWait?.(nameOf(taken.heldBy));
     await delay(pollMs);
     taken = enter(path, isGoneOrSilent);
   }

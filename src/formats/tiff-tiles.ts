@@ -92,7 +92,11 @@ async function decodePicture(
   const image = sharp(picture, { limitInputPixels: pixels }).toColourspace(size === pixels ? "b-w" : "srgb");
   const { data, info } = await (size === 4 * pixels ? image.ensureAlpha() : image)
     .raw()
-    .toBuffer({ resolveWithObject: true });
+    .toBuffer({ resolveWithObject: true })
+    .catch((error: Error) => {
+      // libvips says all that it met, a line each.
+      throw new Error(error.message.split("\n")[0], { cause: error });
+    });
   if (info.width === tileWidth && info.height === tileHeight) return data;
   throw new Error(`a tile has ${info.width} × ${info.height} pixels instead of ${tileWidth} × ${tileHeight}`);
 }

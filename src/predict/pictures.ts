@@ -41,6 +41,8 @@ export function overlay(image: Uint8Array, mask: Uint8Array, grid: Grid): RawIma
   return { size, pixels };
 }
 
+const separate = "give other folders, or these images to two commands";
+
 /** Some tens of milliseconds of work. */
 const namesBetweenTurns = 1000;
 
@@ -75,8 +77,12 @@ export async function checkPictures(
       const owner = `--${flag} of ${resolve(path)}`; // however the image is spelt
       const other = whose.get(place) ?? owner;
       if (other !== owner) {
-        const next = "give other folders, or these images to two commands";
-        throw fault("usage", { where: file, rule: "must be one picture alone", got: `${other} and ${owner}`, next });
+        throw fault("usage", {
+          where: file,
+          rule: "must be one picture alone",
+          got: `${other} and ${owner}`,
+          next: separate,
+        });
       }
       whose.set(place, owner);
     }
@@ -86,8 +92,7 @@ export async function checkPictures(
     const other = placesAbove(place).find((above) => whose.has(above));
     if (other === undefined) continue;
     const rule = "would have to be a file and a folder at once";
-    const next = "give other folders, or these images to two commands";
-    throw fault("usage", { where: other, rule, got: `${whose.get(other)} and ${owner}`, next });
+    throw fault("usage", { where: other, rule, got: `${whose.get(other)} and ${owner}`, next: separate });
   }
 }
 

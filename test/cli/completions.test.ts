@@ -76,8 +76,13 @@ const asking: Readonly<Record<Shell, string>> = {
   fish: 'source completion.fish; complete patchdrop >&2; complete -C "$argv[1]"',
 };
 
-describe.each(shells)("in %s", (shell) => {
-  const isThere = spawnSync(shell, ["--version"]).status === 0;
+const isInstalled = (shell: Shell) => spawnSync(shell, ["--version"]).status === 0;
+const tried = shells.map(
+  (shell) => [shell, isInstalled(shell) ? "" : ` (skipped: there is no ${shell} here)`] as const,
+);
+
+describe.each(tried)("in %s%s", (shell, missing) => {
+  const isThere = missing === "";
   const folder = mkdtempSync(join(tmpdir(), "patchdrop-completion-"));
   afterAll(() => rmSync(folder, { recursive: true }));
   const root = fileURLToPath(new URL("../..", import.meta.url));

@@ -87,9 +87,9 @@ async function failingAt(dir: string, work: () => Promise<unknown>, at?: { call:
 const unlock = (dir: string) => rmSync(join(dir, "run.lock"), { force: true });
 
 const [whole, begun] = [join(folder, "whole"), join(folder, "begun")];
-/** Stops behind the first epoch. */
-let asked = 0;
-await learn(begun, false, { ...silentReporter, stopping: () => (++asked > 2 ? "SIGTERM" : undefined) });
+/** Stops behind the first save. */
+const stopping = () => (existsSync(join(begun, "checkpoints")) ? "SIGTERM" : undefined);
+await learn(begun, false, { ...silentReporter, stopping });
 
 interface Case {
   readonly what: string;

@@ -10,7 +10,7 @@ export function trained(run: string) {
   const file = readdirSync(run).find((name) => name.startsWith("events.out.tfevents."));
   if (file === undefined) throw new Error(`${run} has no event file`);
   const events = decodeEvents(readFileSync(join(run, file))).map(({ step, scalars }) => {
-    const { train_images_per_second: __, ...others } = scalars;
+    const { train_images_per_second: __, "images_per_second/train": ___, ...others } = scalars;
     return { step, others };
   });
   return { best: { ...best, name: plain(best.name) }, last: { ...last, name: plain(last.name) }, metrics, events };

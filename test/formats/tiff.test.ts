@@ -389,6 +389,20 @@ it("a tile that unpacks to more or less than it must is refused", async () => {
   await expect(decodeTile(packed, { ...layout, tileHeight: 80 })).rejects.toThrow("12288 bytes instead of 15360");
 });
 
+it("a damaged tile of JPEG is refused in one line, of the many that the decoder has to say", async () => {
+  const raw = { width: 16, height: 16, channels: 1 } as const;
+  const bytes = await sharp(noise(16 * 16), { raw })
+    .tiff({ compression: "jpeg", tile: true, tileWidth: 16, tileHeight: 16 })
+    .toBuffer();
+  const opened = await Tiff.open(inMemory(bytes));
+  const layout = await readTileLayout(opened, opened.directories[0]);
+  const packed = Buffer.from(bytes.subarray(layout.offsets[0], layout.offsets[0] + layout.byteCounts[0]));
+  const frame = packed.indexOf(Uint8Array.of(0xff, 0xc0));
+  // The sampling factors of the one component: at most 4 by 4.
+  packed[frame + 11] = 0xff;
+  await expect(decodeTile(packed, layout)).rejects.toThrow(/^[^\n]*VipsJpeg: Bogus sampling factors$/);
+});
+
 it("damaged LZW ends, with no more bytes than were asked for", () => {
   const random = new Random(2, "lzw-fuzz");
   for (let n = 0; n < mutations; n++) {
