@@ -15,6 +15,7 @@ import type { Dataset } from "../src/data/dataset.ts";
 import { Loader } from "../src/data/loader.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
+import { alone } from "../src/distributed/process-group.ts";
 import { evaluateMasks } from "../src/evaluation/evaluate-masks.ts";
 import { decidedBy, masksBy } from "../src/evaluation/masks.ts";
 import { openLearners } from "../src/inference/open-run.ts";
@@ -23,7 +24,7 @@ import type { Learner, NetworkName } from "../src/models/networks.ts";
 import { findModel } from "../src/models/registry.ts";
 import { library } from "../src/native/library.ts";
 import { FrozenNetwork } from "../src/nn/frozen.ts";
-import { Optimizer } from "../src/nn/optimizer.ts";
+import { Optimizer, type Rate } from "../src/nn/optimizer.ts";
 import { choosePrecision } from "../src/nn/precision.ts";
 import { parseOptions, type StageName, withModelDefaults } from "../src/options/stage-options.ts";
 import { CapturedStep } from "../src/tensor/captured.ts";
@@ -31,11 +32,12 @@ import { Inputs } from "../src/tensor/inputs.ts";
 import { scope } from "../src/tensor/scope.ts";
 import { startLibtorch } from "../src/tensor/start.ts";
 import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
-import { classifierStep } from "../src/training/classifier-training.ts";
-import { finetuneStep } from "../src/training/finetune.ts";
-import type { Learning } from "../src/training/learning.ts";
-import { adam, pretrainStep } from "../src/training/pretrain.ts";
+import { classifierPass } from "../src/training/classifier-training.ts";
+import { finetunePass } from "../src/training/finetune.ts";
+import type { Batch, Learning } from "../src/training/learning.ts";
+import { adam, pretrainPass } from "../src/training/pretrain.ts";
 import { describeSetting, type Setting } from "../src/training/setting.ts";
+import { Sharding } from "../src/training/sharding.ts";
 import { stepRunner } from "../src/training/step-runner.ts";
 import { stepsBetweenLooks, trainEpoch } from "../src/training/train-epoch.ts";
 import { silentReporter } from "../src/utils/reporter.ts";
@@ -167,6 +169,7 @@ function makeSetting(name: BenchModel, { batch, all }: { batch: number; all: num
     normalizer: new Normalizer(cifarNormalization, place.device),
     reporter: silentReporter,
     description: describeSetting(model, { train: first(all), test: first(batch) }, "zero"),
+    group: alone,
     versions: {},
     checkpoint: undefined,
   };
@@ -213,7 +216,7 @@ function formulaNetworks(
 }
 
 /** What a stage learns, and at which rate. */
-type Case = Pick<Learning, "networks" | "optimizer" | "step"> & { lr: number };
+type Case = Pick<Learning, "networks" | "optimizer" | "pass"> & { lr: number };
 
 function classifierCase(classifier: Learner, setting: BenchSetting): Case {
   const options = optionsOf("classifier_training", {});
@@ -221,7 +224,7 @@ function classifierCase(classifier: Learner, setting: BenchSetting): Case {
   const networks = new Map<NetworkName, Learner>([["resnet_hr", classifier]]);
   const optimizer = optimizerOf(networks, { kind: "sgd", momentum, weightDecay });
   const context = { setting, options, optimizer };
-  return { networks, optimizer, lr, step: (batch, lr) => classifierStep(classifier, batch, { ...context, lr }) };
+  return { networks, optimizer, lr, pass: (batch) => classifierPass(classifier, batch, context) };
 }
 
 function pretrainCase(policy: Learner, classifier: Learner, setting: BenchSetting): Case {
@@ -230,8 +233,8 @@ function pretrainCase(policy: Learner, classifier: Learner, setting: BenchSettin
   const networks = new Map<NetworkName, Learner>([["agent", policy]]);
   const optimizer = optimizerOf(networks, adam(options));
   const context = { setting, options, optimizer };
-  const step: Case["step"] = (batch, lr) => pretrainStep(policy, judge, batch, { ...context, lr });
-  return { networks, optimizer, lr: options.lr, step };
+  const pass: Case["pass"] = (batch) => pretrainPass(policy, judge, batch, context);
+  return { networks, optimizer, lr: options.lr, pass };
 }
 
 function finetuneCase(
@@ -247,8 +250,8 @@ function finetuneCase(
   ]);
   const optimizer = optimizerOf(learned, adam(options));
   const context = { setting, options, optimizer };
-  const step: Case["step"] = (batch, lr) => finetuneStep(networks, batch, { ...context, lr });
-  return { networks: learned, optimizer, lr: options.lr, step };
+  const pass: Case["pass"] = (batch) => finetunePass(networks, batch, context);
+  return { networks: learned, optimizer, lr: options.lr, pass };
 }
 
 function optimizerOf(networks: Case["networks"], rule: ConstructorParameters<typeof Optimizer>[1]): Optimizer {
@@ -278,16 +281,17 @@ function training({ lr, ...learned }: Case, setting: BenchSetting): TimedWork {
     uniformsPerImage: setting.model.grid.patches,
     rewarding: undefined,
   };
-  return { step: onBatch(setting, lr, learned.step), epoch: onAll(setting, lr, learning) };
+  return { step: onBatch(setting, lr, learned), epoch: onAll(setting, lr, learning) };
 }
 
 /** An epoch as a stage trains it: reading in a new order, augmentation, steps, metrics. Gives the mean loss. */
 function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Promise<number> {
   const { data, batch: batchSize, cuda, captured, reporter } = setting;
   const loader = new Loader(data.train, { batchSize, shuffle: true, augment: true, seed: 1 });
+  const sharding = new Sharding(alone, undefined, batchSize);
   const window = stepsBetweenLooks[cuda === undefined ? "cpu" : "cuda"];
-  const runner = stepRunner({ learning, setting, loader, seed: 1, captured, window });
-  const all = { learning, runner, loader, schedule: () => lr, reporter, epochs: 1 };
+  const runner = stepRunner({ learning, setting, loader, sharding, seed: 1, captured, window });
+  const all = { learning, runner, loader, sharding, schedule: () => lr, reporter, epochs: 1 };
   let epoch = 0;
   return async () => {
     return (await trainEpoch(all, epoch++, { step: 0 }, () => undefined)).metrics.loss!;
@@ -295,7 +299,16 @@ function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Pro
 }
 
 /** A step from bytes to the loss's value, as src/training/step-runner.ts takes it on a CPU or on a GPU. */
-function onBatch(setting: BenchSetting, lr: number, learn: Learning["step"]): () => number {
+function onBatch(
+  setting: BenchSetting,
+  lr: number,
+  { pass, optimizer }: Pick<Case, "pass" | "optimizer">,
+): () => number {
+  const learn = (batch: Batch, rate: Rate) => {
+    const numbers = pass(batch);
+    optimizer.update(rate);
+    return numbers;
+  };
   const { data, model, normalizer, device, cuda, captured } = setting;
   const { length } = data.test;
   const { imageSize } = model;

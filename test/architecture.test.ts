@@ -17,6 +17,7 @@ const mayImport: Record<string, readonly string[]> = {
   native: ["utils"],
   setup: ["utils", "files", "native"],
   tensor: ["utils", "native"],
+  distributed: ["utils", "native", "tensor"],
   nn: ["utils", "native", "tensor", "formats"],
   method: ["utils", "tensor"],
   models: ["utils", "tensor", "nn", "method", "formats"],
@@ -28,7 +29,19 @@ const mayImport: Record<string, readonly string[]> = {
   inference: [
     ...["utils", "files", "formats", "native", "tensor", "nn", "method", "models", "data", "checkpoints", "options"],
   ],
-  evaluation: ["utils", "files", "tensor", "nn", "method", "models", "data", "checkpoints", "options", "inference"],
+  evaluation: [
+    "utils",
+    "files",
+    "tensor",
+    "distributed",
+    "nn",
+    "method",
+    "models",
+    "data",
+    "checkpoints",
+    "options",
+    "inference",
+  ],
   headroom: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "evaluation"],
   training: [
     ...[
@@ -38,6 +51,7 @@ const mayImport: Record<string, readonly string[]> = {
       "native",
       "setup",
       "tensor",
+      "distributed",
       "nn",
       "method",
       "models",

@@ -43,7 +43,17 @@ function verdict({ ready, cudaReady }: Report): string {
 
 type Row = [label: string, value: string];
 
-function machineRows({ platform, node, processor, features, precision, threads, memory, gpu }: MachineReport): Row[] {
+function machineRows({
+  platform,
+  node,
+  processor,
+  features,
+  precision,
+  threads,
+  memory,
+  gpu,
+  openMpi,
+}: MachineReport): Row[] {
   return [
     ["Node", `${node} on ${platform}`],
     ["processor", `${processor}; ${features.length > 0 ? features.join(" ") : "features unknown"}`],
@@ -51,6 +61,7 @@ function machineRows({ platform, node, processor, features, precision, threads, 
     ["threads", String(threads)],
     ["memory", `${gibibytes(memory.availableBytes)} of ${gibibytes(memory.totalBytes)} GiB available`],
     ...gpuLines(gpu).map((line): Row => ["GPU", line]),
+    ["many ranks", openMpi === undefined ? "not here: no Open MPI" : `by mpirun, Open MPI ${openMpi}`],
   ];
 }
 

@@ -4,12 +4,17 @@ import { withoutSystemErrors } from "../utils/system-error.ts";
 
 /** Ends the process: one line on stderr for each fault, and the exit code of its kind. */
 export function fail(thrown: unknown): never {
+  process.exit(report(thrown));
+}
+
+/** Says what went wrong, one line on stderr for each fault, each behind `who`, and gives the exit code of its kind. */
+export function report(thrown: unknown, who = ""): number {
   const error = withoutSystemErrors(thrown);
   const code = error instanceof PatchDropError ? error.exitCode : exitCodes.internal;
-  for (const line of sentences(error)) process.stderr.write(`error: ${line}\n`);
+  for (const line of sentences(error)) process.stderr.write(`error: ${who}${line}\n`);
   if (code === exitCodes.internal) {
     process.stderr.write("error: this is a bug in patchdrop; please report it with the output of --debug\n");
   }
   if (process.argv.includes("--debug") && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  process.exit(code);
+  return code;
 }

@@ -1,6 +1,6 @@
 /** The program's subcommands. None of them loads what only its action needs. */
 import { Command } from "commander";
-import { oneLine } from "../errors.ts";
+import { fault, oneLine } from "../errors.ts";
 import { didYouMean } from "../utils/closest.ts";
 import { version } from "../utils/version.ts";
 import { acquireCommand } from "./acquire-command.ts";
@@ -28,6 +28,9 @@ const about =
 
 const examples = ["patchdrop quickstart", "patchdrop classifier_training --data_dir data/cifar10 --cv_dir runs/hr"];
 
+/** What many ranks do as one. */
+const manyRanked: readonly string[] = ["classifier_training", "pretrain", "finetune", "finetune2stream"];
+
 /** `patchdrop` with all its subcommands, which throw instead of ending the process. */
 export function patchdropProgram(flags: CommandFlags): Command {
   const program = new Command("patchdrop")
@@ -38,7 +41,10 @@ export function patchdropProgram(flags: CommandFlags): Command {
     .helpCommand("help [command]", "print the help of a command")
     .showSuggestionAfterError(true);
   for (const [heading, commands] of groups(flags)) {
-    for (const command of commands) program.addCommand(command.helpGroup(heading));
+    for (const command of commands) {
+      if (!manyRanked.includes(command.name())) command.hook("preAction", () => mustBeAlone(command.name()));
+      program.addCommand(command.helpGroup(heading));
+    }
   }
   program.addCommand(completionServer(program, flags), { hidden: true });
   for (const command of withSubcommands(program)) {
@@ -46,6 +52,15 @@ export function patchdropProgram(flags: CommandFlags): Command {
     command.configureOutput({ outputError: (text, write) => write(inOneLine(text, command)) });
   }
   return addExamples(program, examples);
+}
+
+/** Many processes that write one file would be in each other's way. @throws usage: a command that ranks do not share */
+async function mustBeAlone(command: string): Promise<void> {
+  const { launchOf } = await import("../distributed/launch.ts");
+  const launch = launchOf();
+  if (launch === undefined) return;
+  const next = `start it without ${launch.by}; ${manyRanked.join(", ")} go on many ranks`;
+  throw fault("usage", { where: command, rule: "is one process's work", got: `${launch.size} ranks`, next });
 }
 
 /** Commander's error in one line with what to do, and a suggestion also of options that a command's help passes over. */

@@ -2,7 +2,6 @@
 import { Command } from "commander";
 import type { StageName } from "../options/stage-options.ts";
 import { addExamples } from "./command-examples.ts";
-import { endBy } from "./exit.ts";
 import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const descriptions: Record<StageName, string> = {
@@ -43,16 +42,20 @@ export function stageCommands(flags: CommandFlags): Command[] {
 }
 
 async function runStage(stage: StageName, given: Record<string, unknown>, quiet: boolean): Promise<void> {
-  const [{ parseOptions }, { train }, { terminalReporter }] = await Promise.all([
+  const [{ parseOptions }, { train }, { terminalReporter }, { onAllRanks }] = await Promise.all([
     import("../options/stage-options.ts"),
     import("../training/train.ts"),
     import("./terminal-reporter.ts"),
+    import("./on-all-ranks.ts"),
   ]);
-  const options = parseOptions(stage, given);
-  const result = await train(stage, options, { reporter: terminalReporter({ quiet }) });
-  if (result.stopped !== undefined) {
-    process.stderr.write(`stopped by ${result.stopped}; everything is saved; continue with --resume\n`);
-    endBy(result.stopped);
-  }
-  if (!quiet) process.stdout.write(`${result.run}\n`);
+  await onAllRanks(async (group) => {
+    const options = parseOptions(stage, given);
+    const reporter = terminalReporter({ quiet: quiet || group.rank > 0 });
+    const result = await train(stage, options, { reporter, group });
+    if (group.rank > 0) return result.stopped;
+    if (result.stopped !== undefined) {
+      process.stderr.write(`stopped by ${result.stopped}; everything is saved; continue with --resume\n`);
+    } else if (!quiet) process.stdout.write(`${result.run}\n`);
+    return result.stopped;
+  });
 }

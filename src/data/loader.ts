@@ -42,6 +42,8 @@ export interface LoaderOptions {
   seed?: number;
   /** Leave out a last batch that is not full. Batch norm can't train on a batch of 1. */
   dropLast?: boolean;
+  /** Of a batch of `images`, only these are yielded; all when absent. */
+  share?: (images: number) => { readonly first: number; readonly count: number };
 }
 
 export class Loader {
@@ -55,12 +57,14 @@ export class Loader {
   readonly #shuffle: boolean;
   readonly #augment: boolean;
   readonly #seed: number;
+  readonly #share: NonNullable<LoaderOptions["share"]>;
 
   /** @throws usage: a batch size that is not positive, or above the number of images with `dropLast` */
   constructor(
     dataset: Dataset,
-    { batchSize, images, shuffle = false, augment = false, turns = false, seed = 0, dropLast = false }: LoaderOptions,
+    { batchSize, images, shuffle = false, augment = false, turns = false, seed = 0, ...rest }: LoaderOptions,
   ) {
+    const { dropLast = false, share = (count) => ({ first: 0, count }) } = rest;
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
       throw fault("usage", { where: "batch size", rule: "must be an integer of at least 1", got: batchSize });
     }
@@ -73,6 +77,7 @@ export class Loader {
     this.#shuffle = shuffle;
     this.#augment = augment;
     this.#seed = seed;
+    this.#share = share;
     if (this.batchesPerEpoch === 0) {
       const rule = `must be at most the number of images of ${dataset.name}, ${dataset.length}`;
       throw fault("usage", { where: "batch size", rule, got: batchSize });
@@ -111,6 +116,11 @@ export class Loader {
     return Math.min(steps * this.batchSize, this.#images.length);
   }
 
+  /** How many images the batch of a step has, also where only a share of them is yielded. */
+  imagesIn(step: number): number {
+    return this.imagesBefore(step + 1) - this.imagesBefore(step);
+  }
+
   /** The epoch's order of the images, [N]. */
   order(epoch: number): Uint32Array {
     const order = this.#images.slice();
@@ -126,8 +136,9 @@ export class Loader {
   }
 
   #plan(order: Uint32Array, epoch: number, step: number): PlannedBatch {
-    const firstPosition = step * this.batchSize;
-    const indices = order.slice(firstPosition, firstPosition + this.batchSize);
+    const share = this.#share(this.imagesIn(step));
+    const firstPosition = step * this.batchSize + share.first;
+    const indices = order.slice(firstPosition, firstPosition + share.count);
     return { indices, augmentation: this.#augment ? { seed: this.#seed, epoch, firstPosition } : undefined };
   }
 

@@ -6,7 +6,9 @@
  * Shapes: N images of the pass, B batch, P patches, K classes.
  */
 import type { Dataset } from "../data/dataset.ts";
-import { type Batch, Loader } from "../data/loader.ts";
+import { Loader } from "../data/loader.ts";
+import { alone, type ProcessGroup } from "../distributed/process-group.ts";
+import { ownStops, together } from "../distributed/stops.ts";
 import type { HeldBatch, MaybePromise } from "../inference/engine.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Looked } from "../method/budget.ts";
@@ -30,6 +32,8 @@ export interface Evaluating {
   /** None for a classifier alone. */
   readonly rewarding: RewardOptions | undefined;
   readonly reporter: Reporter;
+  /** The ranks that share the work out; alone when absent. */
+  readonly group?: ProcessGroup | undefined;
 }
 
 export interface Passing {
@@ -92,23 +96,29 @@ export async function evaluateMasks(
     predictions: new Int32Array(images),
     counts: new Uint16Array(images),
   }));
-  await forEachBatch(split, evaluating, { ...passing, passes: masks.length }, async (held, batch, passed) => {
-    const { first, labels } = batch;
+  const judged = async (held: HeldBatch, { first, labels }: SplitBatch, passed: () => Promise<void>) => {
     const looked = { held, first, count: labels.length, patches };
     // Masks that agree on a whole batch, as baselines do on none and on all patches, are classified once.
     const known = new Map<string, PredictedBatch>();
-    for (const [n, maskOf] of masks.entries()) {
+    const results: { result: PredictedBatch; taken: Uint8Array }[] = [];
+    for (const maskOf of masks) {
       const taken = await maskOf(looked);
       const key = Buffer.from(taken).toString("latin1");
       const result = known.get(key) ?? resultOf(evaluating, await held.logits(taken), labels, taken);
       known.set(key, result);
+      results.push({ result, taken });
+      await passed();
+    }
+    return results;
+  };
+  await forEachBatch(split, evaluating, { ...passing, passes: masks.length }, judged, (results, { first, labels }) => {
+    for (const [n, { result, taken }] of results.entries()) {
       const { metrics, classes, right, predictions, counts } = verdicts[n];
       metrics.add(result);
       classes.add(labels, result.correct, taken);
       right.set(result.correct, first);
       predictions.set(result.predictions, first);
       counts.set(countsOf(taken, patches), first);
-      await passed();
     }
   });
   return verdicts;
@@ -119,9 +129,10 @@ export async function lookAt(split: Dataset, evaluating: Evaluating, passing: Pa
   const { patches } = evaluating.run.model.grid;
   const images = passing.images?.length ?? split.length;
   const looked = { probabilities: new Float32Array(images * patches), patches };
-  await forEachBatch(split, evaluating, { ...passing, passes: 0 }, async (held, { first }) => {
-    looked.probabilities.set(await held.probabilities(), first * patches);
-  });
+  const look = (held: HeldBatch) => held.probabilities();
+  await forEachBatch(split, evaluating, { ...passing, passes: 0 }, look, (probabilities, { first }) =>
+    looked.probabilities.set(probabilities, first * patches),
+  );
   return looked;
 }
 
@@ -161,40 +172,61 @@ function resultOf(
   });
 }
 
-export type BatchBody = (held: HeldBatch, batch: SplitBatch, passed: () => Promise<void>) => Promise<void>;
+/** What is worked out of a batch; it calls `passed` behind each of its passes. */
+export type BatchBody<R> = (held: HeldBatch, batch: SplitBatch, passed: () => Promise<void>) => MaybePromise<R>;
 
-/** Runs `body` on each batch of a split in order; it calls `passed` behind each of its passes. @throws Stopped */
-export async function forEachBatch(
+/**
+ * Works something out of each batch of a split, and takes the results in the split's order. Many ranks share the batches out, and
+ * each takes the results of all.
+ * @throws Stopped
+ */
+export async function forEachBatch<R>(
   split: Dataset,
-  { run, reporter }: Evaluating,
-  { images, label = "evaluation", passes }: Passing & { passes: number },
-  body: BatchBody,
+  { run, reporter: given, group = alone }: Evaluating,
+  { images = allOf(split), label = "evaluation", passes }: Passing & { passes: number },
+  body: BatchBody<R>,
+  take: (result: R, batch: SplitBatch) => void,
 ): Promise<void> {
-  const count = images?.length ?? split.length;
-  const loader = new Loader(split, { batchSize: Math.min(batchSize, count), images });
-  const bar = reporter.progress(label, count * Math.max(passes, 1));
-  const batches = loader.batches(0);
+  const size = Math.min(batchSize, images.length);
+  const batches = Math.ceil(images.length / size);
+  const firsts = Array.from({ length: batches }, (_, n) => n * size);
+  const own = firsts.filter((_, n) => n % group.size === group.rank);
+  const ownImages = Uint32Array.from(own.flatMap((first) => [...images.subarray(first, first + size)]));
+  const reporter = ownStops(given, group);
+  const bar = reporter.progress(label, ownImages.length * Math.max(passes, 1));
+  const read = own.length === 0 ? undefined : new Loader(split, { batchSize: size, images: ownImages }).batches(0);
   let done = 0;
-  let first = 0;
-  const advance = async ({ labels }: Batch) => {
+  const advance = async (labels: Int32Array) => {
     done += labels.length;
     bar.update(done);
     await breathe(reporter);
   };
+  const next = async (first: number): Promise<Judged<R>> => {
+    const { value: batch } = await untilStopped(reporter, read!.next());
+    const { labels, images } = batch!;
+    const held = run.hold({ images });
+    try {
+      const result = await body(held, { labels, first }, () => advance(labels));
+      if (passes === 0) await advance(labels);
+      return { result, labels: labels.slice(), first };
+    } finally {
+      held.free();
+    }
+  };
   try {
-    for (;;) {
-      const { done: ended, value: batch } = await untilStopped(reporter, batches.next());
-      if (ended) break;
-      const held = run.hold({ images: batch.images });
-      try {
-        await body(held, { labels: batch.labels, first }, () => advance(batch));
-      } finally {
-        held.free();
+    for (let round = 0; round * group.size < batches; round++) {
+      const judged = round < own.length ? await next(own[round]) : undefined;
+      for (const one of together(group, given, judged)) {
+        if (one !== undefined) take(one.result, one);
       }
-      if (passes === 0) await advance(batch);
-      first += batch.labels.length;
     }
   } finally {
     bar.stop();
   }
 }
+
+interface Judged<R> extends SplitBatch {
+  readonly result: R;
+}
+
+const allOf = ({ length }: Dataset) => Uint32Array.from({ length }, (_, index) => index);

@@ -1,8 +1,9 @@
 /** What a classifier says of images under masks that are the same for every image. Shapes: N images, P patches, K classes. */
 import type { Dataset } from "../data/dataset.ts";
+import type { HeldBatch } from "../inference/engine.ts";
 import { softmax } from "../method/planes.ts";
 import { row } from "../utils/rows.ts";
-import { type Evaluating, forEachBatch } from "./evaluate-masks.ts";
+import { type Evaluating, forEachBatch, type SplitBatch } from "./evaluate-masks.ts";
 
 /** Some images of a split. */
 export interface Images {
@@ -34,18 +35,24 @@ export async function scoreMasks(
     label: new Float32Array(indices.length),
   }));
   const passing = { images: indices, label, passes: masks.length };
-  await forEachBatch(split, evaluating, passing, async (held, { labels, first }, passed) => {
-    for (const [n, mask] of masks.entries()) {
+  const classify = async (held: HeldBatch, { labels }: SplitBatch, passed: () => Promise<void>) => {
+    const classes: Float32Array[] = [];
+    for (const mask of masks) {
       const repeated = Uint8Array.from({ length: labels.length * mask.length }, (_, at) => mask[at % mask.length]);
-      const classes = softmax(await held.logits(repeated), length);
-      for (const [b, own] of labels.entries()) {
-        const said = row(classes, b, length);
-        const confidence = Math.max(...said);
-        scores[n].right[first + b] = said.indexOf(confidence) === own ? 1 : 0;
-        scores[n].confidence[first + b] = confidence;
-        scores[n].label[first + b] = said[own];
-      }
+      classes.push(softmax(await held.logits(repeated), length));
       await passed();
+    }
+    return classes;
+  };
+  await forEachBatch(split, evaluating, passing, classify, (classes, { labels, first }) => {
+    for (const [n, { right, confidence, label }] of scores.entries()) {
+      for (const [b, own] of labels.entries()) {
+        const said = row(classes[n], b, length);
+        const most = Math.max(...said);
+        right[first + b] = said.indexOf(most) === own ? 1 : 0;
+        confidence[first + b] = most;
+        label[first + b] = said[own];
+      }
     }
   });
   return scores;

@@ -10,7 +10,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkClasses } from "../data/dataset-rules.ts";
 import { fault } from "../errors.ts";
-import { evaluateMasks, forEachBatch, imageByImage } from "../evaluation/evaluate-masks.ts";
+import { type BatchBody, evaluateMasks, forEachBatch, imageByImage } from "../evaluation/evaluate-masks.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "../evaluation/evaluated-run.ts";
 import { labelWorth } from "../evaluation/find-fixed-masks.ts";
 import { exchanged, greedyOrder } from "../evaluation/fixed-mask.ts";
@@ -264,11 +264,13 @@ class Measure {
     const { length } = this.#run.run.classes;
     const all = new Float32Array(indices.length * length);
     const passing = { images: indices, label: "headroom: low resolution", passes: 1 };
-    await forEachBatch(split, this.#run, passing, async (held, { labels, first }, passed) => {
+    const classify: BatchBody<Float32Array> = async (held, { labels }, passed) => {
       const none = new Uint8Array(labels.length * this.#patches);
-      all.set(softmax(await held.logits(none), length), first * length);
+      const probabilities = softmax(await held.logits(none), length);
       await passed();
-    });
+      return probabilities;
+    };
+    await forEachBatch(split, this.#run, passing, classify, (own, { first }) => all.set(own, first * length));
     return all;
   }
 

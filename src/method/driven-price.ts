@@ -19,24 +19,35 @@ export class DrivenPrice {
   /** What a patch costs now: float32 [], on the policy's device, where a captured step finds it. */
   readonly price: Tensor;
   readonly #target: number;
+  readonly #patches: number;
 
   /**
    * @param start above 0
    * @param target S, in patches
+   * @param patches P
    * @param like any tensor on the policy's device
    */
-  constructor(start: number, target: number, { device }: Pick<Tensor, "device">) {
+  constructor(start: number, target: number, patches: number, { device }: Pick<Tensor, "device">) {
     this.price = keep(full([], start, "float32", device));
     this.#target = target;
+    this.#patches = patches;
   }
 
-  /** price ← price · (1 + rate · (n̄ − S) / P), n̄ being the mean number of patches that the policy takes. [B, P] */
-  follow(probabilities: Tensor): void {
-    const [, patches] = probabilities.shape;
+  /** n̄ / P, n̄ being the mean number of patches that the policy takes of a batch: a scalar. [B, P] */
+  shareOf(probabilities: Tensor): Tensor {
+    return scope(() => ops.mean(threshold(probabilities)));
+  }
+
+  /**
+   * price ← price · (1 + rate · (n̄ − S) / P), by n̄ / P, one element.
+   * @param decided the number of patches that are left to the policy: as it is while these are not all, since the curriculum's
+   * are no choice of the policy
+   */
+  follow(share: Tensor, decided = this.#patches): void {
+    if (decided < this.#patches) return;
     scope(() => {
-      const share = ops.mean(threshold(probabilities));
-      const growth = ops.shift(ops.scale(share, rate), 1 - (rate * this.#target) / patches);
-      ops.copyInto(this.price, ops.mul(this.price, growth));
+      const growth = ops.shift(ops.scale(share, rate), 1 - (rate * this.#target) / this.#patches);
+      ops.copyInto(this.price, ops.mul(this.price, ops.view(growth, [])));
     });
   }
 

@@ -61,15 +61,22 @@ export class Optimizer {
     });
   }
 
-  /**
-   * Backward pass of `loss` [], then one update of all parameters, [N] each, at learning rate `lr` (a number, or []).
-   */
-  step(loss: Tensor, lr: Rate): void {
-    for (const { parameters } of this.#learned) ops.zeroInPlace(parameters.gradient!);
+  /** Backward pass of `loss` []: its gradients, [N] each, take the place of those before. */
+  backward(loss: Tensor): void {
+    for (const gradient of this.gradients) ops.zeroInPlace(gradient);
     backward(
       loss,
       this.#learned.map(({ parameters }) => parameters.flat),
     );
+  }
+
+  /** The gradients of the networks that learn, [N] each, which {@link update} reads. */
+  get gradients(): Tensor[] {
+    return this.#learned.map(({ parameters }) => parameters.gradient!);
+  }
+
+  /** One update of all parameters, [N] each, by their gradients, at learning rate `lr` (a number, or []). */
+  update(lr: Rate): void {
     noGradients(() => scope(() => this.#update(lr)));
   }
 

@@ -38,6 +38,8 @@ export class Parameters {
   gradient: Tensor | undefined;
   /** How often the running statistics moved: PyTorch's `num_batches_tracked`. */
   batchesTracked = 0;
+  /** Whether a pass in training moves the running statistics: of the shards of a batch, only the first one's does. */
+  tracks = true;
   readonly #learned: readonly Slot[];
   readonly #buffers: readonly Slot[];
 

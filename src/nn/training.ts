@@ -30,8 +30,9 @@ export function forward(
   { network, parameters }: { readonly network: Network; readonly parameters: Parameters },
   images: Tensor,
   precision: Precision,
-  mode: BatchNormMode,
+  asked: BatchNormMode,
 ): Tensor {
+  const mode = asked === "train" && !parameters.tracks ? "batch" : asked;
   if (mode === "train") {
     onEveryRun(() => {
       parameters.batchesTracked += 1;

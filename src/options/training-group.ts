@@ -9,7 +9,7 @@ export const seed = whole(0);
 export const trainingGroup = {
   cv_dir: folder("run folder: configuration, metrics, checkpoints").default("runs/last"),
   resume: z.boolean().default(false).describe("continue the run in --cv_dir from its last checkpoint"),
-  batch_size: whole(2).describe("images per step"),
+  batch_size: whole(2).describe("images per step, over all ranks"),
   max_epochs: whole(1).describe("total number of epochs"),
   val_fraction: z
     .number()
@@ -39,5 +39,14 @@ export const trainingGroup = {
     "with --device cuda, capture a step once as a CUDA graph and replay it",
     "with --device cuda, do not capture steps as a CUDA graph",
   ),
-  parallel: z.boolean().default(false).describe("accepted so that the authors' command lines work; has no effect"),
+  shards: whole(2)
+    .refine((shards) => Number.isInteger(Math.log2(shards)), "must be a power of two")
+    .optional()
+    .describe(
+      "divide each batch into so many shards, a power of two, with batch-norm statistics of their own: the result is the same to the bit on any number of ranks that divides it; one for each rank when absent",
+    ),
+  parallel: z
+    .boolean()
+    .default(false)
+    .describe("accepted so that the authors' command lines work; has no effect: many ranks are started by mpirun"),
 };

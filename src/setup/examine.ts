@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import { type Attempt, type FoundLibtorch, searchLibtorch } from "../native/find.ts";
 import { type GpuList, isDriverTooOld, listGpus } from "../native/gpus.ts";
+import { openMpiVersion } from "../native/mpi.ts";
 import { type Probe, probeCuda, probeLibtorch } from "../native/probe.ts";
 import { type CpuFeature, cpuFeatures, defaultPrecision, defaultThreads } from "../utils/cpu.ts";
 
@@ -17,6 +18,8 @@ export interface MachineReport {
   readonly threads: number;
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
   readonly gpu: GpuReport;
+  /** The version of Open MPI, which training on many ranks needs; undefined where there is none. */
+  readonly openMpi: string | undefined;
 }
 
 export interface GpuReport {
@@ -71,6 +74,7 @@ async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<Mac
     threads: defaultThreads(env),
     memory: { totalBytes: os.totalmem(), availableBytes: availableMemory() },
     gpu: { devices: nvidiaDevices(), described: await describeGpus(), usable: listGpus() },
+    openMpi: openMpiVersion(),
   };
 }
 

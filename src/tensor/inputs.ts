@@ -14,7 +14,7 @@ import { type CudaDevice, CudaEvent } from "./cuda.ts";
 import { type Device, type DType, elementBytes } from "./device.ts";
 import { slice, view, viewAs } from "./ops.ts";
 import { keep, scope } from "./scope.ts";
-import { dtypeOf, elementCount, empty, type Shape, Tensor, type TensorSource } from "./tensor.ts";
+import { addressOf, dtypeOf, elementCount, empty, type Shape, Tensor, type TensorSource } from "./tensor.ts";
 
 export interface InputShape {
   readonly dtype: DType;
@@ -161,9 +161,4 @@ function pinned(bytes: number, { symbols: cuda }: CudaDevice): Tensor {
   const status = cuda.aoti_torch_empty_strided_pinned(1, sizes, strides, uint8, cpu, 0, out);
   check(status, "empty_strided_pinned", () => `${bytes} bytes`);
   return keep(new Tensor(owned(out[0])));
-}
-
-function addressOf(tensor: Tensor): bigint {
-  library().symbols.aoti_torch_get_data_ptr(tensor.handle, out);
-  return out[0];
 }

@@ -182,6 +182,12 @@ function emptyHandle(shape: Shape, dtype: DType, device: Device): Handle {
   return owned(out[0]);
 }
 
+/** Where a tensor's elements lie, for C code that reads or writes them. On a GPU that is memory of the GPU. */
+export function addressOf(tensor: Tensor): bigint {
+  library().symbols.aoti_torch_get_data_ptr(tensor.handle, out);
+  return out[0];
+}
+
 /** A new tensor [shape…] with undefined contents. */
 export function empty(shape: Shape, dtype: DType = "float32", device: Device = "cpu"): Tensor {
   return new Tensor(emptyHandle(shape, dtype, device));

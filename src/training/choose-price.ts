@@ -9,8 +9,8 @@ interface PriceOptions {
 }
 
 /** The price that is driven to `--target_patches`; none where it stays as it is. */
-export function drivenPriceOf({ target_patches: target, price }: PriceOptions, policy: Learner) {
-  return target === undefined ? undefined : new DrivenPrice(price, target, policy.parameters.flat);
+export function drivenPriceOf({ target_patches: target, price }: PriceOptions, patches: number, policy: Learner) {
+  return target === undefined ? undefined : new DrivenPrice(price, target, patches, policy.parameters.flat);
 }
 
 /** @throws usage: a target that needs no policy to be met */

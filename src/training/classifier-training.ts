@@ -4,7 +4,7 @@ import { randomMaskDraws, randomMasks } from "../method/random-masks.ts";
 import { classification } from "../method/task.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
-import { Optimizer, type Rate } from "../nn/optimizer.ts";
+import { Optimizer } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import type { ClassifierOptions } from "../options/stage-options.ts";
 import { withGradients } from "../tensor/autograd.ts";
@@ -34,29 +34,28 @@ export async function classifierTraining(options: ClassifierOptions, setting: Se
     optimizer,
     uniformsPerImage: randomMaskDraws(options.random_masks, setting.model.grid.patches),
     rewarding: undefined,
-    step: (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr }),
+    pass: (batch) => classifierPass(classifier, batch, { setting, options, optimizer }),
   };
 }
 
-interface StepContext {
+interface PassContext {
   setting: Pick<Setting, "model" | "precision">;
   options: Pick<ClassifierOptions, "stream_id" | "label_smoothing" | "random_masks">;
   optimizer: Optimizer;
-  lr: Rate;
 }
 
-/** One update of the classifier, on a batch of B images: the loss, a scalar, and which images were right, [B]. */
-export function classifierStep(
+/** One pass of the classifier over a batch of B images: the loss, a scalar, and which images were right, [B]. */
+export function classifierPass(
   { network, parameters }: Learner,
   { images, labels, uniforms }: Batch,
-  { setting: { model, precision }, options, optimizer, lr }: StepContext,
+  { setting: { model, precision }, options, optimizer }: PassContext,
 ): StepNumbers {
   const seen = seenImages(images, uniforms, model, options);
   const { loss, logits } = withGradients(() => {
     const logits = forward({ network, parameters }, seen, precision, "train");
     return { logits, loss: classification.loss(logits, labels, options.label_smoothing) };
   });
-  optimizer.step(loss, lr);
+  optimizer.backward(loss);
   return { loss, correct: classification.right(logits, labels) };
 }
 

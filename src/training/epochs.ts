@@ -19,6 +19,7 @@ import type { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, Stopped, type StopSignal, stoppedBy } from "../utils/reporter.ts";
 import type { Learning } from "./learning.ts";
 import type { Setting } from "./setting.ts";
+import { Sharding } from "./sharding.ts";
 import { stepRunner } from "./step-runner.ts";
 import { shown, stepsBetweenLooks, trainEpoch } from "./train-epoch.ts";
 
@@ -54,27 +55,32 @@ interface Progress {
   seconds: number;
 }
 
-/** Trains from the start, or from where the checkpoint of a resumed run left off, to the last epoch or a signal. */
+/**
+ * Trains from the start, or from where the checkpoint of a resumed run left off, to the last epoch or a signal.
+ * @param run what is written: of many ranks, the first alone has it
+ */
 export async function learnEpochs(
   options: StageOptions,
   setting: Setting,
   learning: Learning,
-  run: RunFolder,
+  run: RunFolder | undefined,
 ): Promise<StageResult> {
-  const { seed, max_epochs: epochs, test_interval: interval, cuda_graph: captured } = options;
-  const { reporter } = setting;
+  const { seed, max_epochs: epochs, test_interval: interval, cuda_graph: captured, cv_dir: path } = options;
+  const { reporter, group } = setting;
   const tests = testSplitOf(setting);
   const start = startOf(setting.checkpoint, learning);
   if (start.epoch >= epochs)
-    reporter.note(`${run.path}: epoch ${epochs} of ${epochs} is already done; a larger --max_epochs lets it go on`);
+    reporter.note(`${path}: epoch ${epochs} of ${epochs} is already done; a larger --max_epochs lets it go on`);
   else if (isOver(start, options))
     reporter.note(
-      `${run.path}: already stopped after epoch ${start.epoch} of ${epochs}, with no better test in ${start.sinceBest}; a larger --patience lets it go on`,
+      `${path}: already stopped after epoch ${start.epoch} of ${epochs}, with no better test in ${start.sinceBest}; a larger --patience lets it go on`,
     );
-  const loader = trainingLoader(setting.data.train, options);
+  const batchSize = Math.min(options.batch_size, setting.data.train.length);
+  const sharding = new Sharding(group, options.shards, batchSize);
+  const loader = trainingLoader(setting.data.train, { ...options, batchSize }, sharding);
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
-  const runner = stepRunner({ learning, setting, loader, seed, captured, window });
+  const runner = stepRunner({ learning, setting, loader, sharding, seed, captured, window });
   const clock = stopwatch(start.seconds);
   let { bestScore, bestDecided, sinceBest = 0 } = start;
   let test: Metrics | undefined;
@@ -83,6 +89,7 @@ export async function learnEpochs(
     const decided = learning.decided?.(position.step > 0 ? position.epoch : position.epoch - 1);
     const price = learning.price?.value;
     const score = tested && { accuracy: tested.accuracy, reward: tested.reward };
+    if (run === undefined) return;
     saveCheckpoint(
       run,
       learning,
@@ -90,31 +97,31 @@ export async function learnEpochs(
       isBest,
     );
   };
-  const logStep = run.logStep.bind(run);
-  const training = { learning, runner, loader, schedule, reporter, epochs, logStep };
+  const logStep = run?.logStep.bind(run);
+  const training = { learning, runner, loader, sharding, schedule, reporter, epochs, logStep };
   try {
     for (let epoch = start.epoch; !isOver({ epoch, sinceBest }, options); epoch++) {
       const from = epoch === start.epoch ? start : { step: 0 };
       const saveInside = (step: number, metrics: MetricAccumulator) => save({ epoch, step, metrics: metrics.state() });
       const trained = await trainEpoch(training, epoch, from, saveInside);
-      if (trained.stopped !== undefined) return { run: run.path, stopped: trained.stopped, test };
+      if (trained.stopped !== undefined) return { run: path, stopped: trained.stopped, test };
 
       const isDue = (epoch + 1) % interval === 0 || epoch + 1 === epochs;
       const outcome = isDue ? await testAfter(learning, setting).catch(stoppedBy) : undefined;
       if (outcome instanceof Stopped) {
         // The resumed epoch has no step left, and begins with its test.
         saveInside(loader.batchesPerEpoch, trained.accumulated);
-        return { run: run.path, stopped: outcome.signal, test };
+        return { run: path, stopped: outcome.signal, test };
       }
       const tested = outcome?.metrics;
       test = tested ?? test;
 
       const lr = schedule({ epoch, step: (epoch + 1) * loader.batchesPerEpoch - 1 });
       const besides = toJson({ price: learning.price?.value, images_per_second: trained.imagesPerSecond });
-      run.log({ epoch: epoch + 1, split: "train", ...trained.metrics, lr, ...besides });
+      run?.log({ epoch: epoch + 1, split: "train", ...trained.metrics, lr, ...besides });
       if (tested !== undefined) {
-        run.log({ epoch: epoch + 1, split: tests, ...tested });
-        if (outcome?.examples !== undefined) run.logImage(epoch + 1, `examples/${tests}`, outcome.examples);
+        run?.log({ epoch: epoch + 1, split: tests, ...tested });
+        if (outcome?.examples !== undefined) run?.logImage(epoch + 1, `examples/${tests}`, outcome.examples);
         reporter.note(summary(`epoch ${epoch + 1}/${epochs}`, { train: trained.metrics, [tests]: tested }));
         noteCurriculum(learning, setting, epoch);
         warnIfFlat(tested, tests, reporter);
@@ -128,7 +135,7 @@ export async function learnEpochs(
         reporter.note(`no better test in ${sinceBest}: stopped after epoch ${epoch + 1} of ${epochs}; use best`);
       }
     }
-    return { run: run.path, test };
+    return { run: path, test };
   } finally {
     runner.free();
   }
@@ -169,11 +176,15 @@ function startOf(checkpoint: Checkpoint | undefined, { optimizer, price }: Learn
   return progress;
 }
 
-function trainingLoader(train: Dataset, { batch_size, turns, seed }: StageOptions): Loader {
-  const batchSize = Math.min(batch_size, train.length);
+function trainingLoader(
+  train: Dataset,
+  { batchSize, turns, seed }: Pick<StageOptions, "turns" | "seed"> & { batchSize: number },
+  sharding: Sharding,
+): Loader {
+  const share = (images: number) => sharding.share(images);
   // Batch norm cannot train on one image.
   const dropLast = train.length % batchSize === 1;
-  return new Loader(train, { batchSize, shuffle: true, augment: true, turns, seed, dropLast });
+  return new Loader(train, { batchSize, shuffle: true, augment: true, turns, seed, dropLast, share });
 }
 
 function scheduleOf({ schedule, lr, epoch_step, max_epochs }: StageOptions, batchesPerEpoch: number): Schedule {
@@ -195,15 +206,16 @@ interface TestOutcome {
 
 /** A test with the networks as they are now: used as whoever opens the checkpoint will use them. */
 async function testAfter({ networks: learners, rewarding }: Learning, setting: Setting): Promise<TestOutcome> {
-  const { description, reporter, data } = setting;
+  const { description, reporter, data, group } = setting;
   const split = data[testSplitOf({ data })]!;
   const { choice } = description;
   const run = openLearners({ learners, description }, setting);
   try {
     const mask = run.hasPolicy ? masksBy(decidedBy(run, choice, 0)) : everyPatch;
-    const [verdict] = await evaluateMasks(split, { run, rewarding, reporter }, [mask]);
+    const [verdict] = await evaluateMasks(split, { run, rewarding, reporter, group }, [mask]);
     const metrics = verdict.metrics.metrics();
-    return run.hasPolicy ? { metrics, examples: await exampleSheet({ run, split, seed: 0, choice }) } : { metrics };
+    if (!run.hasPolicy || group.rank !== 0) return { metrics };
+    return { metrics, examples: await exampleSheet({ run, split, seed: 0, choice }) };
   } finally {
     await run.free();
   }

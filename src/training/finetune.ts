@@ -14,13 +14,14 @@ import { classification } from "../method/task.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
-import { Optimizer, type Rate } from "../nn/optimizer.ts";
+import { Optimizer } from "../nn/optimizer.ts";
 import { type BatchNormMode, forward } from "../nn/training.ts";
 import type { FinetuneOptions, TwoStreamOptions } from "../options/stage-options.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { defined } from "../utils/defined.ts";
 import { checkTargetPatches, drivenPriceOf } from "./choose-price.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { adam } from "./pretrain.ts";
@@ -68,7 +69,7 @@ function finetuning(
   const learned = new Map([...networks].map(([name, { parameters }]) => [name, parameters] as const));
   if (lowClassifier !== undefined) networks.set("resnet_lr", lowClassifier);
   const optimizer = new Optimizer(learned, adam(options));
-  const price = drivenPriceOf(options, policy);
+  const price = drivenPriceOf(options, setting.model.grid.patches, policy);
   return {
     networks,
     optimizer,
@@ -76,7 +77,7 @@ function finetuning(
       estimatorDraws(options, setting.model) + randomMaskDraws(options.random_masks, setting.model.grid.patches),
     rewarding: rewardingOf(options),
     price,
-    step: (batch, lr) => finetuneStep({ policy, classifier, low }, batch, { setting, options, price, optimizer, lr }),
+    pass: (batch) => finetunePass({ policy, classifier, low }, batch, { setting, options, price, optimizer }),
     free() {
       low?.free();
       price?.free();
@@ -94,7 +95,6 @@ export interface FinetuneContext {
   /** In the place of the options' price. */
   price?: DrivenPrice | undefined;
   optimizer: Optimizer;
-  lr: Rate;
 }
 
 /** What the classifier sees of a batch of B images besides a mask. */
@@ -108,11 +108,11 @@ interface View {
   readonly lowLogits: Tensor | undefined;
 }
 
-/** One update of policy and classifier, on a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
-export function finetuneStep(
+/** One pass of policy and classifier over a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
+export function finetunePass(
   { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
   { images, labels: targets, uniforms }: Batch,
-  { setting: { model, precision }, options, price, optimizer, lr }: FinetuneContext,
+  { setting: { model, precision }, options, price, optimizer }: FinetuneContext,
 ): StepNumbers {
   const { alpha, beta, fill, classifier_bn, two_stream_mix, policy_loss, random_masks } = options;
   const estimator = estimatorOf(options.estimator);
@@ -150,10 +150,17 @@ export function finetuneStep(
     });
     const ofPolicy = policyLoss(probabilities, tried, { estimator, beta, over: "sum", images: policy_loss });
     const loss = ops.add(ofPolicy, classification.loss(learned, shown.targets));
-    optimizer.step(loss, lr);
-    noGradients(() => price?.follow(probabilities));
+    optimizer.backward(loss);
     const [{ right: correct, reward: earned }] = tried;
-    return { loss, correct, reward: earned, baselineReward: estimator.baseline(tried), mask: sampled };
+    const share = noGradients(() => price?.shareOf(probabilities));
+    return {
+      loss,
+      correct,
+      reward: earned,
+      baselineReward: estimator.baseline(tried),
+      mask: sampled,
+      ...defined({ share }),
+    };
   });
 }
 

@@ -2,7 +2,7 @@
 import type { DrivenPrice } from "../method/driven-price.ts";
 import type { RewardOptions } from "../method/reward.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
-import type { Optimizer, Rate } from "../nn/optimizer.ts";
+import type { Optimizer } from "../nn/optimizer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
 /** One batch on the device. */
@@ -16,7 +16,7 @@ export interface Batch {
   readonly epoch: number;
 }
 
-/** What a step hands back, as tensors that nobody has waited for yet. */
+/** What a pass hands back, as tensors that nobody has waited for yet. */
 export interface StepNumbers {
   /** Scalar. */
   loss: Tensor;
@@ -27,6 +27,8 @@ export interface StepNumbers {
   baselineReward?: Tensor | undefined;
   /** float32 [B, P] */
   mask?: Tensor | undefined;
+  /** The share of patches that the policy takes, a scalar: what drives {@link Learning.price}. */
+  share?: Tensor | undefined;
 }
 
 /** A stage, ready to learn. */
@@ -42,10 +44,10 @@ export interface Learning {
   /** The number of patches that are left to the policy in an epoch; all when absent. */
   decided?(epoch: number): number;
   /**
-   * One update; `lr` is the schedule's at this step. On a GPU it is captured and replayed: what it reads besides `batch`
-   * and `lr` must not change within an epoch, and nothing is read back in it.
+   * One pass forward and backward, which leaves its gradients to the optimizer. On a GPU it is captured and replayed: what it
+   * reads besides `batch` must not change within an epoch, and nothing is read back in it.
    */
-  step(batch: Batch, lr: Rate): StepNumbers;
+  pass(batch: Batch): StepNumbers;
   /** Frees what the stage made besides its networks and its optimizer. */
   free?(): void;
 }

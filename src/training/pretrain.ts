@@ -1,5 +1,5 @@
 /**
- * Stage 2: only the policy learns, from sampled masks or by values (value-step.ts). The high-resolution classifier is frozen
+ * Stage 2: only the policy learns, from sampled masks or by values (value-pass.ts). The high-resolution classifier is frozen
  * and judges the masked images.
  *
  * Shapes: B batch, P patches, K classes.
@@ -13,16 +13,17 @@ import { rewardingOf } from "../method/reward.ts";
 import { valueDraws } from "../method/values.ts";
 import type { Learner } from "../models/networks.ts";
 import { FrozenNetwork } from "../nn/frozen.ts";
-import { Optimizer, type Rate } from "../nn/optimizer.ts";
+import { Optimizer } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import type { PretrainOptions } from "../options/stage-options.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
+import { defined } from "../utils/defined.ts";
 import { checkTargetPatches, drivenPriceOf } from "./choose-price.ts";
 import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { type Setting, startNetworks } from "./setting.ts";
-import { valueStep } from "./value-step.ts";
+import { valuePass } from "./value-pass.ts";
 
 export function pretrain(options: PretrainOptions, setting: Setting): Learning {
   const { patches } = setting.model.grid;
@@ -33,21 +34,20 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
     resnet_hr: { flag: "--ckpt_hr_cl", path: options.ckpt_hr_cl },
   });
   const judge = new FrozenNetwork(classifier.network, classifier.parameters, setting.precision);
-  const price = drivenPriceOf(options, policy);
+  const price = drivenPriceOf(options, patches, policy);
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const rewarding = rewardingOf(options);
   const { estimator } = options;
-  const learned: Pick<Learning, "uniformsPerImage" | "decided" | "step"> =
+  const learned: Pick<Learning, "uniformsPerImage" | "decided" | "pass"> =
     estimator === "values"
       ? {
           uniformsPerImage: valueDraws(patches),
-          step: (batch, lr) =>
-            valueStep(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer, lr }),
+          pass: (batch) => valuePass(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer }),
         }
       : {
           uniformsPerImage: estimatorOf(estimator).drawsPerPatch * patches,
           decided: (epoch) => decidedPatches(epoch, patches, options.curriculum),
-          step: (batch, lr) => pretrainStep(policy, judge, batch, { setting, options, price, optimizer, lr }),
+          pass: (batch) => pretrainPass(policy, judge, batch, { setting, options, price, optimizer }),
         };
   return {
     // The classifier is saved too, as it is: a checkpoint holds all that a resumed run and its users need.
@@ -76,25 +76,24 @@ export function adam({ wd: weightDecay, clip }: { wd: number; clip?: number | un
   return { kind: "adam", weightDecay, clip } as const;
 }
 
-interface StepContext {
+interface PassContext {
   setting: Pick<Setting, "model" | "precision">;
   options: Pick<PretrainOptions, "alpha" | "beta" | "reward" | "penalty" | "curriculum" | "fill" | "estimator"> &
     Partial<Pick<PretrainOptions, "price">>;
   /** In the place of the options' price. */
   price?: DrivenPrice | undefined;
   optimizer: Optimizer;
-  lr: Rate;
 }
 
 /**
- * One update of the policy: look at the low resolution, choose, classify, compare the rewards, learn. On a batch of B
+ * One pass of the policy: look at the low resolution, choose, classify, compare the rewards, learn. On a batch of B
  * images: the loss, a scalar; the others [B], the mask [B, P].
  */
-export function pretrainStep(
+export function pretrainPass(
   policy: Learner,
   judge: FrozenNetwork,
   { images, labels, uniforms, epoch }: Batch,
-  { setting: { model, precision }, options, price, optimizer, lr }: StepContext,
+  { setting: { model, precision }, options, price, optimizer }: PassContext,
 ): StepNumbers {
   const { grid } = model;
   const { alpha, beta, fill } = options;
@@ -111,9 +110,7 @@ export function pretrainStep(
       return judgeMasks(masks, judge, seen, rewarding);
     });
     const loss = policyLoss(probabilities, tried, { estimator, beta, over: "mean", decided });
-    optimizer.step(loss, lr);
-    // The curriculum's patches are no choice of the policy.
-    if (decided === grid.patches) noGradients(() => price?.follow(probabilities));
+    optimizer.backward(loss);
     const [sampled] = tried;
     return {
       loss,
@@ -121,6 +118,7 @@ export function pretrainStep(
       reward: sampled.reward,
       baselineReward: estimator.baseline(tried),
       mask: sampled.mask,
+      ...defined({ share: noGradients(() => price?.shareOf(probabilities)) }),
     };
   });
 }

@@ -10,6 +10,7 @@ import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules
 import { datasetFor, openDataFor } from "../data/open.ts";
 import { isChosen, type RenderingOptions } from "../data/rendering.ts";
 import { withValidation } from "../data/validation.ts";
+import type { ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
 import { modelSizes, unfinishedCurriculum } from "../inference/describe-run.ts";
 import type { Place } from "../inference/libtorch-engine.ts";
@@ -30,6 +31,8 @@ export interface Setting extends Place {
   readonly classes: number;
   readonly normalizer: Normalizer;
   readonly reporter: Reporter;
+  /** The ranks that train together. */
+  readonly group: ProcessGroup;
   /** What each checkpoint says about the run. */
   readonly description: RunDescription;
   readonly versions: Readonly<Record<string, string>>;
@@ -40,7 +43,7 @@ export interface Setting extends Place {
 /** @param given the data set, in place of the one that the options name @throws kinds "input" and "usage", see docs */
 export async function prepare(
   options: ResolvedStageOptions,
-  reporter: Reporter,
+  { reporter, group }: Pick<Setting, "reporter" | "group">,
   given: DataSplits | undefined,
 ): Promise<Omit<Setting, "checkpoint">> {
   const model = findModel(options);
@@ -63,6 +66,7 @@ export async function prepare(
     precision: choosePrecision(options.precision, device),
     normalizer: new Normalizer(data.train.normalization, device),
     reporter,
+    group,
     description: {
       ...describeSetting(model, data, fillOf(options)),
       ...(given === undefined ? renderingOf(options) : {}),

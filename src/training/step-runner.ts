@@ -14,14 +14,17 @@ import { fault } from "../errors.ts";
 import { CapturedStep, kept } from "../tensor/captured.ts";
 import type { CapturingStream } from "../tensor/cuda.ts";
 import { type InputShape, Inputs } from "../tensor/inputs.ts";
+import { slice } from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor, type TensorSource } from "../tensor/tensor.ts";
 import { Random } from "../utils/random.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { ResidentImages } from "./resident-images.ts";
 import type { Setting } from "./setting.ts";
+import type { Part, Sharding } from "./sharding.ts";
+import { type Stepping, takeStep } from "./take-step.ts";
 
-/** A batch that is ready for its step. */
+/** This rank's share of a batch, ready for its step. */
 export interface ReadyStep {
   /** Which images of the data set, [B]; valid until the next step. */
   readonly indices: Uint32Array;
@@ -39,9 +42,11 @@ export interface StepRunner {
 }
 
 export interface RunnerOptions {
-  learning: Pick<Learning, "step" | "uniformsPerImage">;
+  learning: Stepping & Pick<Learning, "uniformsPerImage">;
   setting: Pick<Setting, "model" | "device" | "normalizer" | "cuda">;
+  /** Of this rank's share of each batch. */
   loader: Loader;
+  sharding: Sharding;
   seed: number;
   /** Capture the step on a GPU. */
   captured: boolean;
@@ -71,6 +76,25 @@ export function uniformsOf(seed: number, epoch: number, step: number, count: num
   return new Random(seed, "sample", epoch, step).uniforms(new Float32Array(count));
 }
 
+/** Those of this rank's share of a step. */
+function shareOfUniforms(
+  { seed, loader, learning, sharding }: RunnerOptions,
+  epoch: number,
+  step: number,
+): Float32Array {
+  const { uniformsPerImage: perImage } = learning;
+  const all = loader.imagesIn(step);
+  const { first, count } = sharding.share(all);
+  return uniformsOf(seed, epoch, step, all * perImage).subarray(first * perImage, (first + count) * perImage);
+}
+
+/** Images of a share, by where they lie in the whole batch. */
+function partOf(batch: Batch, share: Part, { first, count }: Part): Batch {
+  if (count === share.count) return batch;
+  const own = (tensor: Tensor) => slice(tensor, 0, first - share.first, first - share.first + count);
+  return { ...batch, images: own(batch.images), labels: own(batch.labels), uniforms: own(batch.uniforms) };
+}
+
 const asInt64 = (values: ArrayLike<number>) => BigInt64Array.from(values, BigInt);
 
 /** Each step on tensors of its own. */
@@ -84,21 +108,23 @@ class DirectSteps implements StepRunner {
   }
 
   async *steps(epoch: number, fromStep: number): AsyncGenerator<ReadyStep> {
-    const { learning, setting, loader, seed } = this.#options;
+    const { learning, sharding, setting, loader } = this.#options;
     const { normalizer, model, device } = setting;
     const perImage = learning.uniformsPerImage;
     let step = fromStep;
     for await (const { images, labels, indices } of loader.batches(epoch, fromStep)) {
-      const count = labels.length;
-      const uniforms = uniformsOf(seed, epoch, step++, count * perImage);
+      const all = loader.imagesIn(step);
+      const share = sharding.share(all);
+      const uniforms = shareOfUniforms(this.#options, epoch, step++);
+      const read = (): Batch => ({
+        images: normalizer.images(images, model.imageSize),
+        labels: fromArray(asInt64(labels), [share.count], device),
+        uniforms: fromArray(uniforms, [share.count, perImage], device),
+        epoch,
+      });
       const take = (lr: number) => {
-        const batch: Batch = {
-          images: normalizer.images(images, model.imageSize),
-          labels: fromArray(asInt64(labels), [count], device),
-          uniforms: fromArray(uniforms, [count, perImage], device),
-          epoch,
-        };
-        return learning.step(batch, lr);
+        const batch = share.count === 0 ? undefined : read();
+        return takeStep(learning, sharding, { images: all, epoch, partOf: (part) => partOf(batch!, share, part) }, lr);
       };
       yield { indices, take: (lr) => kept(scope(() => take(lr))) };
     }
@@ -125,21 +151,23 @@ export class StaticSteps implements StepRunner {
     this.window = window;
     this.#options = options;
     this.#source = imageSource(loader, setting);
-    this.#inputs = this.#makeInputs(loader.batchSize);
-    this.#step = new CapturedStep(() => this.#body(this.#inputs.tensors), { stream, window });
+    this.#inputs = this.#makeInputs(options.sharding.share(loader.batchSize).count);
+    this.#step = new CapturedStep(() => this.#body(this.#inputs.tensors, loader.batchSize), { stream, window });
   }
 
   async *steps(epoch: number, fromStep: number): AsyncGenerator<ReadyStep> {
-    const { learning, loader, seed } = this.#options;
+    const { loader } = this.#options;
     if (epoch !== this.#epoch) this.release();
     this.#epoch = epoch;
     let step = fromStep;
     for await (const { indices, values } of this.#source.batches(epoch, fromStep)) {
-      const count = indices.length;
+      const images = loader.imagesIn(step);
       const labels = asInt64(Array.from(indices, (index) => loader.dataset.labels[index]));
-      const uniforms = uniformsOf(seed, epoch, step++, count * learning.uniformsPerImage);
+      const uniforms = shareOfUniforms(this.#options, epoch, step++);
       const all = (lr: number): Values => ({ ...values, labels, uniforms, rate: Float32Array.of(lr) });
-      yield { indices, take: (lr) => (count === loader.batchSize ? this.#take(all(lr)) : this.#once(all(lr), count)) };
+      const take = (lr: number) =>
+        images === loader.batchSize ? this.#take(all(lr)) : this.#once(all(lr), images, indices.length);
+      yield { indices, take };
     }
   }
 
@@ -149,22 +177,26 @@ export class StaticSteps implements StepRunner {
   }
 
   /** A batch of another size has inputs of its own, and no graph. */
-  #once(values: Values, count: number): StepNumbers {
+  #once(values: Values, images: number, count: number): StepNumbers {
     this.release();
     const inputs = this.#makeInputs(count);
     try {
       inputs.put(values);
-      return kept(scope(() => this.#body(inputs.tensors)));
+      return kept(scope(() => this.#body(inputs.tensors, images)));
     } finally {
       inputs.free();
     }
   }
 
-  #body(tensors: Tensors): StepNumbers {
-    const { learning, setting } = this.#options;
+  /** @param all images of the batch, over all ranks */
+  #body(tensors: Tensors, all: number): StepNumbers {
+    const { learning, setting, sharding } = this.#options;
     const { labels, uniforms, rate } = tensors;
-    const images = scope(() => setting.normalizer.normalized(this.#source.bytes(tensors)));
-    return learning.step({ images, labels, uniforms, epoch: this.#epoch }, rate);
+    const epoch = this.#epoch;
+    const share = sharding.share(all);
+    const read = () => scope(() => setting.normalizer.normalized(this.#source.bytes(tensors)));
+    const batch = share.count === 0 ? undefined : { images: read(), labels, uniforms, epoch };
+    return takeStep(learning, sharding, { images: all, epoch, partOf: (part) => partOf(batch!, share, part) }, rate);
   }
 
   #makeInputs(count: number): Inputs<string> {

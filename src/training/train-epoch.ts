@@ -1,13 +1,17 @@
 /** One epoch of training: steps, the numbers that they leave on the device, saving inside a long epoch, stopping. */
 import type { Loader } from "../data/loader.ts";
+import type { ProcessGroup } from "../distributed/process-group.ts";
+import { firstStop, ownStops } from "../distributed/stops.ts";
 import { fault } from "../errors.ts";
 import { type BatchResult, MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
+import type { Parameters } from "../nn/parameters.ts";
 import type { Position, Schedule } from "../nn/schedules.ts";
 import type { StepRecord } from "../run/metric-log.ts";
 import { allFinite } from "../tensor/ops.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Reporter, Stopped, type StopSignal, stoppedBy, untilStopped } from "../utils/reporter.ts";
 import type { Learning, StepNumbers } from "./learning.ts";
+import type { Shard, Sharding } from "./sharding.ts";
 import type { StepRunner } from "./step-runner.ts";
 
 /**
@@ -30,6 +34,7 @@ export interface EpochOutcome {
 
 /** What stays the same from epoch to epoch. */
 export interface Training {
+  sharding: Sharding;
   learning: Pick<Learning, "networks">;
   runner: StepRunner;
   loader: Loader;
@@ -47,7 +52,9 @@ export async function trainEpoch(
   from: { step: number; metrics?: MetricState },
   saveInside: (step: number, metrics: MetricAccumulator) => void,
 ): Promise<EpochOutcome> {
-  const { learning, runner, loader, schedule, reporter, epochs } = training;
+  const { learning, runner, loader, schedule, reporter: given, epochs, sharding } = training;
+  const { group } = sharding;
+  const reporter = ownStops(given, group);
   const metrics = new MetricAccumulator(from.metrics);
   const pending: PendingStep[] = [];
   const before = loader.imagesBefore(from.step);
@@ -61,13 +68,27 @@ export async function trainEpoch(
     const imagesPerSecond = trained > 0 ? trained / ((performance.now() - began) / 1000) : undefined;
     return { metrics: metrics.metrics(), accumulated: metrics, imagesPerSecond };
   };
-  const look = () => {
-    collect(pending, metrics, epoch, stepLog(training, epoch));
+  const ownWish = (): Wish => ({ stop: given.stopping(), save: performance.now() - saved > saveEveryMs });
+  /** Adds up what all ranks' waiting steps say, and agrees on what comes next. */
+  const look = (): Wish => {
+    const wish = ownWish();
+    const own = pending.map((one) => readShards(one, sharding.own(loader.imagesIn(one.step))));
+    const all = group.exchange({ own, wish });
+    const log = stepLog(training, epoch);
+    for (const [n, { step }] of pending.entries()) {
+      const shards = all.flatMap((rank) => rank.own[n]);
+      for (const shard of shards) checkLoss(shard, epoch, step);
+      for (const shard of shards) metrics.add(shard);
+      log(step, shards);
+    }
+    pending.length = 0;
     progress.update(loader.imagesBefore(step), shown(metrics.metrics()));
+    return { stop: firstStop(all.map((rank) => rank.wish.stop)), save: all[0].wish.save };
   };
   const settle = () => {
     look();
     runner.release();
+    for (const { parameters } of learning.networks.values()) shareStatistics(group, parameters);
     checkWeights(learning, epoch, step);
   };
   const save = () => {
@@ -89,14 +110,13 @@ export async function trainEpoch(
       const position: Position = { epoch, step: epoch * loader.batchesPerEpoch + step };
       pending.push({ numbers: take(schedule(position)), step, indices: indices.slice() });
       step += 1;
-      if (step % runner.window === 0) look();
       // Lets timers, signals and the loader run between steps.
       await new Promise(setImmediate);
-      const stopped = reporter.stopping();
-      const due = performance.now() - saved > saveEveryMs;
-      if ((stopped !== undefined || due) && step < loader.batchesPerEpoch) {
+      const agreed = step % runner.window === 0 ? look() : undefined;
+      const wish = group.size === 1 ? ownWish() : (agreed ?? noWish);
+      if ((wish.stop !== undefined || wish.save) && step < loader.batchesPerEpoch) {
         save();
-        if (stopped !== undefined) return { ...outcome(), stopped };
+        if (wish.stop !== undefined) return { ...outcome(), stopped: wish.stop };
       }
     }
     settle();
@@ -107,51 +127,82 @@ export async function trainEpoch(
   }
 }
 
+/** What a step is followed by, on all ranks alike. */
+interface Wish {
+  readonly stop: StopSignal | undefined;
+  readonly save: boolean;
+}
+const noWish: Wish = { stop: undefined, save: false };
+
 interface PendingStep {
   numbers: StepNumbers;
   step: number;
   indices: Uint32Array;
 }
 
-/** Reads the waiting steps' numbers back and adds them up. @throws kind "notFinite" naming the first bad step. */
-function collect(
-  pending: PendingStep[],
-  metrics: MetricAccumulator,
-  epoch: number,
-  log: (step: number, result: BatchResult) => void,
-): void {
-  for (const { numbers, step, indices } of pending) {
-    const read = (tensor: Tensor | undefined) => tensor?.toFloat32();
-    const loss = numbers.loss.item();
-    const result = {
-      correct: numbers.correct.toFloat32(),
-      reward: read(numbers.reward),
-      baselineReward: read(numbers.baselineReward),
-      mask: read(numbers.mask),
+/** What a shard of a step says, with some of its images, for an error. */
+interface ShardResult extends BatchResult {
+  readonly loss: number;
+  readonly images: readonly number[];
+}
+
+const imagesNamed = 8;
+
+/** Reads a step's numbers back, shard by shard, and frees them. */
+function readShards({ numbers, indices }: PendingStep, shards: readonly Shard[]): ShardResult[] {
+  const read = (tensor: Tensor | undefined) => tensor?.toFloat32();
+  const losses = numbers.loss.toFloat32();
+  const all = {
+    correct: numbers.correct.toFloat32(),
+    reward: read(numbers.reward),
+    baselineReward: read(numbers.baselineReward),
+    mask: read(numbers.mask),
+  };
+  free(numbers);
+  const filled = shards.filter(({ count }) => count > 0);
+  return filled.map(({ first, count }, n) => {
+    const from = first - filled[0].first;
+    const own = (values: Float32Array | undefined) => {
+      const each = (values?.length ?? 0) / indices.length;
+      return values?.slice(from * each, (from + count) * each);
     };
-    free(numbers);
-    if (!Number.isFinite(loss)) {
-      throw fault("notFinite", {
-        where: `epoch ${epoch + 1}, step ${step + 1}: loss`,
-        rule: "must be finite",
-        got: `${loss} on images ${[...indices.slice(0, 8)].join(", ")}, …`,
-        next: afterDivergence,
-      });
-    }
-    metrics.add({ loss, ...result });
-    log(step, { loss, ...result });
-  }
-  pending.length = 0;
+    return {
+      loss: losses[n],
+      correct: own(all.correct)!,
+      reward: own(all.reward),
+      baselineReward: own(all.baselineReward),
+      mask: own(all.mask),
+      images: Array.from(indices.subarray(from, from + Math.min(count, imagesNamed))),
+    };
+  });
+}
+
+/** @throws kind "notFinite" */
+function checkLoss({ loss, images }: ShardResult, epoch: number, step: number): void {
+  if (Number.isFinite(loss)) return;
+  const where = `epoch ${epoch + 1}, step ${step + 1}: loss`;
+  const got = `${loss} on images ${images.join(", ")}, …`;
+  throw fault("notFinite", { where, rule: "must be finite", got, next: afterDivergence });
+}
+
+/** Running statistics are those of the first shard, which rank 0 has. */
+function shareStatistics(group: ProcessGroup, parameters: Parameters): void {
+  if (group.size === 1) return;
+  group.broadcast(parameters.statistics);
+  [parameters.batchesTracked] = group.exchange(parameters.batchesTracked);
 }
 
 /** What logs a step of an epoch: every so many steps, that step's numbers alone, so that a resumed run logs the same. */
-function stepLog({ loader, schedule, logStep }: Training, epoch: number): (step: number, result: BatchResult) => void {
+function stepLog(
+  { loader, schedule, logStep }: Training,
+  epoch: number,
+): (step: number, shards: readonly BatchResult[]) => void {
   const { batchesPerEpoch } = loader;
   const interval = Math.ceil(batchesPerEpoch / stepsLogged);
-  return (step, result) => {
+  return (step, shards) => {
     if (logStep === undefined || (step + 1) % interval !== 0) return;
     const own = new MetricAccumulator();
-    own.add(result);
+    for (const shard of shards) own.add(shard);
     const { accuracy, loss, reward, sparsity } = own.metrics();
     const position = { epoch, step: epoch * batchesPerEpoch + step };
     logStep({ step: position.step + 1, metrics: { accuracy, loss, reward, sparsity, lr: schedule(position) } });

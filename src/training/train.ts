@@ -4,6 +4,8 @@ import { startWeights } from "../checkpoints/named-weights.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkDataset } from "../data/dataset-rules.ts";
+import { alone, type ProcessGroup } from "../distributed/process-group.ts";
+import { fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
 import {
   type ResolvedStageOptions,
@@ -22,6 +24,7 @@ import { classifierTraining } from "./classifier-training.ts";
 import { learnEpochs, refuseFewerEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
 import type { Learning } from "./learning.ts";
+import { mustAgree, mustStartAlike, sameCheckpoint } from "./many-ranks.ts";
 import { noteStart } from "./note-start.ts";
 import { pretrain } from "./pretrain.ts";
 import { prepare, type Setting } from "./setting.ts";
@@ -32,6 +35,8 @@ export interface TrainContext {
   readonly reporter?: Reporter;
   /** Images to train and to test on, in place of the data set that the options name. */
   readonly data?: DataSplits;
+  /** The ranks that train together, each of which calls {@link train} alike; this process alone when absent. */
+  readonly group?: ProcessGroup;
 }
 
 type Stages = {
@@ -50,26 +55,35 @@ export async function train<S extends StageName>(
   given: StageOptions<S>,
   context: TrainContext = {},
 ): Promise<StageResult> {
-  refuseUnknown(context, ["reporter", "data"], `train ${stage}`);
-  const { reporter = silentReporter, data } = context;
+  refuseUnknown(context, ["reporter", "data", "group"], `train ${stage}`);
+  const { reporter: heard = silentReporter, data, group = alone } = context;
+  // The first rank speaks for all.
+  const reporter = group.rank === 0 ? heard : { ...silentReporter, stopping: heard.stopping };
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);
   const rendered = data === undefined ? withRendering(given, reporter) : given;
   const chosen = withFill(await withModel(rendered, reporter, data), reporter);
   const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));
   // A run that goes on has said it.
   if (!options.resume) noteStart(options, reporter);
-  const prepared = await prepare(options, reporter, data);
+  if (group.size > 1 && options.device !== "cpu") {
+    const next = "give --device cpu, or start one process";
+    throw fault("usage", { where: "--device", rule: "must be cpu on many ranks", got: options.device, next });
+  }
+  const prepared = await prepare(options, { reporter, group }, data);
   let [run, learning, failed]: [RunFolder?, Learning?, boolean?] = [];
   try {
     const config = configOf(stage, options, prepared);
+    mustAgree(group, config);
+    const isWriter = group.rank === 0;
     const accept = (checkpoint: Checkpoint) => refuseFewerEpochs(checkpoint, options);
-    const resumed = options.resume ? RunFolder.resume(options.cv_dir, config, { accept }) : undefined;
+    const resumed = options.resume && isWriter ? RunFolder.resume(options.cv_dir, config, { accept }) : undefined;
     run = resumed?.run;
     for (const note of resumed?.notes ?? []) reporter.note(note);
-    const setting = { ...prepared, checkpoint: resumed?.checkpoint };
+    const setting = { ...prepared, checkpoint: sameCheckpoint(group, resumed?.checkpoint) };
     learning = await stages[stage](options, setting);
+    mustStartAlike(group, learning);
     // Only now, so that a start that fails leaves no folder.
-    run ??= RunFolder.create(options.cv_dir, { ...config, starts: startWeights(options) });
+    if (isWriter) run ??= RunFolder.create(options.cv_dir, { ...config, starts: startWeights(options) });
     return await learnEpochs(options, setting, learning, run);
   } catch (error) {
     failed = true;

@@ -109,9 +109,17 @@ export interface Running {
 
 const progressLines = /^[^\n]+: \d+ % · [^\n]*\n/gm;
 
+/** Node with the program, as a launcher such as mpirun is told to start it. */
+export const programCommand: readonly string[] = [process.execPath, main];
+
 /** Starts `patchdrop …`. */
 export function start(args: readonly string[], env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [main, ...args], {
+  return startCommand([...programCommand, ...args], env);
+}
+
+/** Starts any command, as {@link start} does. */
+export function startCommand([command, ...args]: readonly string[], env: Record<string, string> = {}): Running {
+  const child = spawn(command, args, {
     env: { ...environment, ...env },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: runTimeoutMs,

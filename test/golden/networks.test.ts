@@ -16,7 +16,7 @@ import { backward, withGradients } from "../../src/tensor/autograd.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
-import { classifierStep } from "../../src/training/classifier-training.ts";
+import { classifierPass } from "../../src/training/classifier-training.ts";
 import { formulaWeights, hashUniform, salts } from "./formula.ts";
 import { loadGolden } from "./load.ts";
 import {
@@ -196,12 +196,12 @@ describe("optimizers", () => {
       weightDecay: options.weight_decay ?? 0,
     });
     for (const { loss, changes } of steps) {
-      const numbers = classifierStep(learner, goldenBatch(expected.labels), {
+      const numbers = classifierPass(learner, goldenBatch(expected.labels), {
         setting,
         options: { stream_id: "HR", label_smoothing: 0, random_masks: 0 },
         optimizer,
-        lr: options.lr,
       });
+      optimizer.update(options.lr);
       expect(numbers.loss.item()).toBeCloseTo(loss, 3);
       const worst = farthest(changesSince(before, learner), changes);
       // Adam's first steps are the gradient's sign, which the flip turns where a gradient is near zero; optimizer.test.ts
@@ -215,12 +215,12 @@ describe("optimizers", () => {
     const plain = goldenClassifier(expected.bases.classifier);
     const before = snapshot(plain);
     const optimizer = new Optimizer(new Map([["c", plain.parameters]]), { kind: "sgd", clip: expected.clip.maxNorm });
-    classifierStep(plain, goldenBatch(expected.labels), {
+    classifierPass(plain, goldenBatch(expected.labels), {
       setting,
       options: { stream_id: "HR", label_smoothing: 0, random_masks: 0 },
       optimizer,
-      lr: 1,
     });
+    optimizer.update(1);
     // At a learning rate of 1 and without momentum the change is the clipped gradient, negated.
     const gradients = new Map([...changesSince(before, plain)].map(([name, change]) => [name, change.map((x) => -x)]));
     const worst = farthest(gradients, expected.clip.gradients);

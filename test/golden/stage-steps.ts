@@ -15,9 +15,9 @@ import type { Device } from "../../src/tensor/device.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
-import { classifierStep } from "../../src/training/classifier-training.ts";
-import { finetuneStep } from "../../src/training/finetune.ts";
-import { pretrainStep } from "../../src/training/pretrain.ts";
+import { classifierPass } from "../../src/training/classifier-training.ts";
+import { finetunePass } from "../../src/training/finetune.ts";
+import { pretrainPass } from "../../src/training/pretrain.ts";
 import { loadGolden, type PolicyStageFile } from "./load.ts";
 import {
   changesSince,
@@ -46,7 +46,7 @@ const rounded = (values: ArrayLike<number>) => Array.from(values, (value) => Num
 function compareSteps(
   golden: PolicyStageFile,
   learners: Record<string, Learner>,
-  step: (number: number) => ReturnType<typeof pretrainStep>,
+  step: (number: number) => ReturnType<typeof pretrainPass>,
 ) {
   golden.steps.forEach((expected, number) => {
     scope(() => {
@@ -92,9 +92,9 @@ export function goldenStages(device: Device): void {
           setting,
           options: { stream_id: "HR", label_smoothing: 0, random_masks: 0 },
           optimizer,
-          lr: rateOn(device, lr),
         } as const;
-        const { loss } = scope(() => classifierStep(learner, goldenBatch(golden.labels, 0, device), context));
+        const { loss } = scope(() => classifierPass(learner, goldenBatch(golden.labels, 0, device), context));
+        optimizer.update(rateOn(device, lr));
         expect(loss.item()).toBeCloseTo(step.loss, number === 0 ? 4 : 1);
         if ("changes" in step) {
           const worst = farthest(changesSince(before, learner), step.changes.classifier);
@@ -110,9 +110,8 @@ export function goldenStages(device: Device): void {
         setting,
         options: { stream_id: "LR", label_smoothing: 0, random_masks: 0 },
         optimizer,
-        lr: rateOn(device, lr),
       } as const;
-      const { loss } = scope(() => classifierStep(learner, goldenBatch(golden.labels, 0, device), context));
+      const { loss } = scope(() => classifierPass(learner, goldenBatch(golden.labels, 0, device), context));
       expect(loss.item()).toBeCloseTo(golden.lowResolution.loss, 4);
     });
   });
@@ -130,7 +129,9 @@ export function goldenStages(device: Device): void {
       compareSteps(golden, { policy }, (step) => {
         const batch = { ...goldenBatch(golden.labels, step, device), epoch: decided - 1 };
         const options = { ...common, alpha, penalty, curriculum: decided < 16 };
-        return pretrainStep(policy, frozen, batch, { setting, options, optimizer, lr: rateOn(device, lr) });
+        const numbers = pretrainPass(policy, frozen, batch, { setting, options, optimizer });
+        optimizer.update(rateOn(device, lr));
+        return numbers;
       });
     });
   });
@@ -153,8 +154,10 @@ export function goldenStages(device: Device): void {
       );
       compareSteps(golden, { policy, classifier }, (step) => {
         const options = { ...common, ...rules };
-        const context = { setting, options, optimizer, lr: rateOn(device, lr) };
-        return finetuneStep({ policy, classifier, low }, goldenBatch(golden.labels, step, device), context);
+        const batch = goldenBatch(golden.labels, step, device);
+        const numbers = finetunePass({ policy, classifier, low }, batch, { setting, options, optimizer });
+        optimizer.update(rateOn(device, lr));
+        return numbers;
       });
       // The running statistics moved once a step, by the sampled masks.
       expect(classifier.parameters.batchesTracked).toBe(rules.classifier_bn === "train" ? 3 : 0);

@@ -27,6 +27,7 @@ const everyStage = [
     "--patience <n>",
     "--turns",
     "--no_cuda_graph",
+    "--shards <n>",
     "--parallel",
     ...device,
   ],

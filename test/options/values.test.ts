@@ -145,6 +145,14 @@ const values: Readonly<Record<string, Values>> = {
   dry_run: onOff,
   turns: onOff,
   cuda_graph: onOff,
+  shards: {
+    takes: [2, 4, 64],
+    refuses: [
+      [1, "must be at least 2"],
+      [2.5, "must be a whole number"],
+      [6, "must be a power of two"],
+    ],
+  },
   parallel: onOff,
   stream_id: oneOf("HR", "LR"),
   pretrained: text,

@@ -155,6 +155,13 @@ describe("the report", () => {
     expect(of([])).toMatch(/^GPU +none: NVIDIA's driver does not start \(cuInit gives 999\)$/m);
   });
 
+  test("says whether many ranks can be started here", async () => {
+    const report = await examine();
+    const of = (openMpi: string | undefined) => formatReport({ ...report, machine: { ...report.machine, openMpi } });
+    expect(of("4.1.4")).toMatch(/^many ranks +by mpirun, Open MPI 4\.1\.4$/m);
+    expect(of(undefined)).toMatch(/^many ranks +not here: no Open MPI$/m);
+  });
+
   test("of a libtorch that does not load gives the loader's words", async () => {
     const torch = writeFake(path.join(folder, "torch"));
     const report = await examine({ torch });

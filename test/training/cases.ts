@@ -14,10 +14,11 @@ import type { Precision } from "../../src/nn/precision.ts";
 import { parseOptions, type StageName, schemas, withModelDefaults } from "../../src/options/stage-options.ts";
 import type { Device } from "../../src/tensor/device.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
-import { classifierStep } from "../../src/training/classifier-training.ts";
-import { finetuneStep } from "../../src/training/finetune.ts";
-import type { Batch, Learning } from "../../src/training/learning.ts";
-import { adam, pretrainStep } from "../../src/training/pretrain.ts";
+import { classifierPass } from "../../src/training/classifier-training.ts";
+import { finetunePass } from "../../src/training/finetune.ts";
+import type { Batch, Learning, StepNumbers } from "../../src/training/learning.ts";
+import { adam, pretrainPass } from "../../src/training/pretrain.ts";
+import type { RunnerOptions } from "../../src/training/step-runner.ts";
 import { Random } from "../../src/utils/random.ts";
 
 export const tinyModel: Model = {
@@ -45,7 +46,9 @@ export interface Place {
 }
 
 export interface StageCase {
-  learning: Pick<Learning, "step" | "uniformsPerImage">;
+  learning: RunnerOptions["learning"];
+  /** A pass over a batch, and the update. */
+  step(batch: Batch, lr: number): StepNumbers;
   /** The networks that learn. */
   learners: readonly Learner[];
   optimizer: Optimizer;
@@ -78,17 +81,24 @@ function frozen(name: string, place: Place): FrozenNetwork {
 
 /** A case from its parts; freeing it frees them. */
 function made(
-  learning: StageCase["learning"],
+  { pass, uniformsPerImage }: Pick<StageCase["learning"], "pass" | "uniformsPerImage">,
   learners: readonly Learner[],
   optimizer: Optimizer,
   frozen?: FrozenNetwork,
 ): StageCase {
+  const names = ["agent", "resnet_hr"] as const;
+  const networks = new Map(learners.map((one, n) => [names[n], one] as const));
+  const step: StageCase["step"] = (batch, lr) => {
+    const numbers = pass(batch);
+    optimizer.update(lr);
+    return numbers;
+  };
   const free = () => {
     optimizer.free();
     for (const { parameters } of learners) parameters.free();
     frozen?.free();
   };
-  return { learning, learners, optimizer, free };
+  return { learning: { pass, uniformsPerImage, networks, optimizer }, step, learners, optimizer, free };
 }
 
 function classifierCase(given: Record<string, unknown>, place: Place): StageCase {
@@ -100,9 +110,9 @@ function classifierCase(given: Record<string, unknown>, place: Place): StageCase
     momentum: 0.9,
     weightDecay: 1e-4,
   });
-  const step: Learning["step"] = (batch, lr) => classifierStep(classifier, batch, { setting, options, optimizer, lr });
+  const pass: Learning["pass"] = (batch) => classifierPass(classifier, batch, { setting, options, optimizer });
   return made(
-    { step, uniformsPerImage: randomMaskDraws(options.random_masks, tinyModel.grid.patches) },
+    { pass, uniformsPerImage: randomMaskDraws(options.random_masks, tinyModel.grid.patches) },
     [classifier],
     optimizer,
   );
@@ -117,9 +127,9 @@ function pretrainCase(given: Record<string, unknown>, place: Place): StageCase {
   const policy = learner(tinyModel.policy, "policy", place);
   const judge = frozen("judge", place);
   const optimizer = new Optimizer(new Map([["policy", policy.parameters]]), adam(options));
-  const step: Learning["step"] = (batch, lr) => pretrainStep(policy, judge, batch, { setting, options, optimizer, lr });
+  const pass: Learning["pass"] = (batch) => pretrainPass(policy, judge, batch, { setting, options, optimizer });
   const { drawsPerPatch } = estimatorOf(options.estimator);
-  return made({ step, uniformsPerImage: drawsPerPatch * tinyModel.grid.patches }, [policy], optimizer, judge);
+  return made({ pass, uniformsPerImage: drawsPerPatch * tinyModel.grid.patches }, [policy], optimizer, judge);
 }
 
 function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<string, unknown>, place: Place): StageCase {
@@ -132,10 +142,10 @@ function finetuneCase(stage: "finetune" | "finetune2stream", given: Record<strin
   const low = stage === "finetune2stream" ? frozen("low", place) : undefined;
   const learned = new Map(Object.entries({ policy: policy.parameters, classifier: classifier.parameters }));
   const optimizer = new Optimizer(learned, adam(options));
-  const step: Learning["step"] = (batch, lr) =>
-    finetuneStep({ policy, classifier, low }, batch, { setting, options, optimizer, lr });
+  const pass: Learning["pass"] = (batch) =>
+    finetunePass({ policy, classifier, low }, batch, { setting, options, optimizer });
   const random = randomMaskDraws(options.random_masks, tinyModel.grid.patches);
-  return made({ step, uniformsPerImage: tinyModel.grid.patches + random }, [policy, classifier], optimizer, low);
+  return made({ pass, uniformsPerImage: tinyModel.grid.patches + random }, [policy, classifier], optimizer, low);
 }
 
 /** A batch of `count` images of noise [B, 3, 8, 8] and labels for the model above. */

@@ -25,9 +25,9 @@ const numbers = (values: number[], shape: number[]) => fromArray(Float32Array.fr
 
 describe("a driven price", () => {
   it("grows by a fiftieth of the share of patches that are taken too many, and falls by that of those too few", () => {
-    const price = new DrivenPrice(0.01, 1, numbers([0], [1]));
+    const price = new DrivenPrice(0.01, 1, 4, numbers([0], [1]));
     const followed = (values: number[]) => {
-      scope(() => price.follow(numbers(values, [2, 4])));
+      scope(() => price.follow(price.shareOf(numbers(values, [2, 4]))));
       return price.value;
     };
     // Three and four of four patches: 2½ more than one. 0.01 · (1 + 0.02 · 2.5 / 4)
@@ -38,7 +38,7 @@ describe("a driven price", () => {
   });
 
   it("is what a patch costs", () => {
-    const price = new DrivenPrice(0.25, 1, numbers([0], [1]));
+    const price = new DrivenPrice(0.25, 1, 2, numbers([0], [1]));
     const outcome = {
       logits: numbers([0, 0, 0, Math.log(3)], [2, 2]), // ½ and ¾ for the label
       targets: fromArray(BigInt64Array.of(0n, 1n), [2]),

@@ -2,12 +2,14 @@
  * The loop around a stage's steps: what it logs, says and saves, and where it goes on. The steps learn nothing and take a
  * second each, and what the tests find is scripted, so that each number can be worked out by hand.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Checkpoint } from "../../src/checkpoints/checkpoint.ts";
 import { Loader } from "../../src/data/loader.ts";
+import { alone } from "../../src/distributed/process-group.ts";
 import type { MasksOf } from "../../src/evaluation/evaluate-masks.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { asFloat32, float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
@@ -97,7 +99,16 @@ interface Case {
 async function learn({ images = 8, networks = ["resnet_hr"], decided, ...more }: Case = {}) {
   const model = findModel({ model: "R8_Scenes" });
   const data = memoryData({ classes: 1, train: images, test: 1 });
-  const given = { model: model.name, variant: model.variant, batch_size: 4, max_epochs: 2, test_interval: 1, lr: 0.5 };
+  const cv_dir = mkdtempSync(join(folder, "run-"));
+  const given = {
+    cv_dir,
+    model: model.name,
+    variant: model.variant,
+    batch_size: 4,
+    max_epochs: 2,
+    test_interval: 1,
+    lr: 0.5,
+  };
   const options = withModelDefaults(
     "classifier_training",
     parseOptions("classifier_training", { ...given, schedule: "constant", ...more.options }),
@@ -111,7 +122,7 @@ async function learn({ images = 8, networks = ["resnet_hr"], decided, ...more }:
     optimizer,
     uniformsPerImage: 0,
     rewarding: undefined,
-    step({ labels }) {
+    pass({ labels }) {
       clockMs += 1000;
       const [count] = labels.shape;
       const correct = Float32Array.from({ length: count }, (_, i) => i % 2);
@@ -123,7 +134,7 @@ async function learn({ images = 8, networks = ["resnet_hr"], decided, ...more }:
   const { reporter: hears, notes } = listener();
   const versions = { patchdrop: "0", node: "0", libtorch: "0" };
   const dataset = { name: "squares", fingerprint: "0" };
-  const run = RunFolder.create(mkdtempSync(join(folder, "run-")), {
+  const run = RunFolder.create(cv_dir, {
     ...{ stage: "classifier_training", options: {}, versions, description, dataset },
   });
   const logs: unknown[] = [];
@@ -141,7 +152,7 @@ async function learn({ images = 8, networks = ["resnet_hr"], decided, ...more }:
   const normalizer = new Normalizer(data.train.normalization, "cpu");
   const setting: Setting = {
     ...place,
-    ...{ data, cuda: more.cuda, normalizer, description, versions, checkpoint },
+    ...{ data, cuda: more.cuda, group: alone, normalizer, description, versions, checkpoint },
     reporter: { ...hears, ...more.reporter },
   };
   const before = liveHandles();

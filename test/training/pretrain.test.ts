@@ -14,7 +14,7 @@ import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
 import type { Batch } from "../../src/training/learning.ts";
-import { adam, pretrainStep } from "../../src/training/pretrain.ts";
+import { adam, pretrainPass } from "../../src/training/pretrain.ts";
 import { Random } from "../../src/utils/random.ts";
 import { learner, noiseBatch, tinyClasses, tinyModel } from "./cases.ts";
 
@@ -74,7 +74,7 @@ it.each([
     const expected = reward(outcome, { kind: options.reward, penalty: options.penalty });
 
     const setting = { model: tinyModel, precision: "fp32" } as const;
-    const numbers = pretrainStep(policy, judge, batch, { setting, options, optimizer, lr: 1e-3 });
+    const numbers = pretrainPass(policy, judge, batch, { setting, options, optimizer });
     expect(numbers.baselineReward!.toFloat32()).toEqual(expected.toFloat32());
 
     const [, sampledPass, greedyPass] = passes;

@@ -12,12 +12,12 @@ import { noiseBatch, type StageCase } from "./cases.ts";
 const batchSize = 4;
 
 /** Runs one step as `runEpochs` does: the numbers outlive the step's scope, are read, and are freed. */
-export function runStep({ learning }: StageCase, index: number): void {
+export function runStep({ learning, step }: StageCase, index: number): void {
   const numbers = scope(() => {
     const noise = noiseBatch(new Random(2, "images", index), batchSize);
     const { uniformsPerImage: perImage } = learning;
     const uniforms = fromArray(uniformsOf(1, 0, index, batchSize * perImage), [batchSize, perImage]);
-    return kept(learning.step({ ...noise, uniforms, epoch: 0 }, 1e-4));
+    return kept(step({ ...noise, uniforms, epoch: 0 }, 1e-4));
   });
   if (!Number.isFinite(numbers.loss.item())) throw new Error(`step ${index}: the loss is not finite`);
   for (const tensor of Object.values(numbers)) (tensor as Tensor).free();

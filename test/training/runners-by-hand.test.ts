@@ -12,8 +12,9 @@ import { openLibtorch } from "../../src/native/library.ts";
 import type { CapturingStream } from "../../src/tensor/cuda.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { full, type Tensor } from "../../src/tensor/tensor.ts";
-import type { Batch, Learning, StepNumbers } from "../../src/training/learning.ts";
+import type { StepNumbers } from "../../src/training/learning.ts";
 import { StaticSteps, type StepRunner, stepRunner, uniformsOf } from "../../src/training/step-runner.ts";
+import type { Stepping } from "../../src/training/take-step.ts";
 import { Random } from "../../src/utils/random.ts";
 import { prompt, SimulatedCuda } from "../tensor/simulated-cuda.ts";
 import { noiseDataset, tinyModel } from "./cases.ts";
@@ -34,14 +35,27 @@ const perImage = 3;
 const place = { device: "cpu", precision: "fp32", cuda: undefined } as const;
 const copy = (tensor: Tensor) => ops.cast(tensor, tensor.dtype);
 
-/** Gives back each image's sum, its label, its random numbers, the epoch and the rate. */
-const echo: Learning["step"] = ({ images, labels, uniforms, epoch }, lr) => ({
-  loss: typeof lr === "number" ? full([], lr, "float32", "cpu") : copy(lr),
-  correct: ops.sum(images, [1, 2, 3]),
-  reward: ops.cast(labels, "float32"),
-  baselineReward: full([labels.shape[0]], epoch, "float32", "cpu"),
-  mask: copy(uniforms),
-});
+/** Gives back each image's sum, its label, its random numbers and the epoch; as the loss, the rate of the update. */
+function echo(): Stepping {
+  let loss: Tensor;
+  return {
+    networks: new Map(),
+    pass({ images, labels, uniforms, epoch }) {
+      loss = full([], 0);
+      return {
+        loss,
+        correct: ops.sum(images, [1, 2, 3]),
+        reward: ops.cast(labels, "float32"),
+        baselineReward: full([labels.shape[0]], epoch),
+        mask: copy(uniforms),
+      };
+    },
+    optimizer: {
+      gradients: [],
+      update: (lr) => ops.copyInto(loss, typeof lr === "number" ? full([], lr) : lr),
+    },
+  };
+}
 
 /** The numbers of a step as {@link echo} gives them, with the images that it was of. */
 interface Echo {
@@ -105,9 +119,13 @@ class CallingStream implements CapturingStream {
   freed = 0;
   #last: StepNumbers | undefined;
 
-  readonly step: Learning["step"] = (batch: Batch, lr) => {
-    this.#last = echo(batch, lr);
-    return this.#last;
+  readonly #echo = echo();
+  readonly learning: Stepping = {
+    ...this.#echo,
+    pass: (batch) => {
+      this.#last = this.#echo.pass(batch);
+      return this.#last;
+    },
   };
 
   capture(body: () => void) {
@@ -127,7 +145,8 @@ class CallingStream implements CapturingStream {
   }
 }
 
-const given = (dataset: Dataset, step = echo) => runnerOptions(dataset, { step, uniformsPerImage: perImage }, place);
+const given = (dataset: Dataset, learning = echo()) =>
+  runnerOptions(dataset, { ...learning, uniformsPerImage: perImage }, place);
 
 /** Two full batches an epoch and one of two images. */
 const images = 10;
@@ -156,7 +175,7 @@ describe.each<[string, (images: number) => Dataset]>([
   it("go through a graph, which is captured again in each epoch and behind a last batch that is not full", async () => {
     const dataset = make(images);
     const stream = new CallingStream();
-    const options = given(dataset, stream.step);
+    const options = given(dataset, stream.learning);
     const runner = new StaticSteps(options, stream);
     expect(runner.window).toBe(options.window);
     expect(await take(runner, [0, 1, 2])).toEqual(await expected(dataset, [0, 1, 2]));
@@ -169,7 +188,7 @@ describe.each<[string, (images: number) => Dataset]>([
   it("go through one graph an epoch where all batches are full", async () => {
     const dataset = make(12);
     const stream = new CallingStream();
-    const options = given(dataset, stream.step);
+    const options = given(dataset, stream.learning);
     const runner = new StaticSteps(options, stream);
     expect(await take(runner, [0, 1, 2])).toEqual(await expected(dataset, [0, 1, 2]));
     // The first epoch's three go before the first capture, and one of the third's before the second.

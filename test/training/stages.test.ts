@@ -2,6 +2,7 @@
  * What each stage begins with: its model, the networks that it takes and from where, which of them learn, and what it is
  * tested by; and what one short training of it records. The checkpoints here are made, not trained.
  */
+
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,6 +12,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { readCheckpoint } from "../../src/checkpoints/checkpoint.ts";
 import type { RunDescription } from "../../src/checkpoints/description.ts";
 import { readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
+import { alone } from "../../src/distributed/process-group.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { encodeSafetensors } from "../../src/formats/safetensors.ts";
 import { freshNetwork, type Learner, type NetworkName, states } from "../../src/models/networks.ts";
@@ -107,7 +109,7 @@ async function begun<S extends StageName>(
 ) {
   const { reporter, notes } = listener();
   const options = withModelDefaults(stage, parseOptions(stage, { ...quick, ...given }));
-  const prepared = await prepare(options, reporter, data);
+  const prepared = await prepare(options, { reporter, group: alone }, data);
   try {
     const learning = await start(options, { ...prepared, checkpoint });
     const { networks, optimizer, uniformsPerImage, rewarding, decided } = learning;
@@ -302,7 +304,7 @@ it("a file of weights, which says nothing of its model, is taken for what it is 
 describe("what a stage stands on", () => {
   const prepared = async (stage: StageName, given: Given, images = data) => {
     const options = withModelDefaults(stage, parseOptions(stage, { ...quick, ...given }));
-    const setting = await prepare(options, listener().reporter, images);
+    const setting = await prepare(options, { reporter: listener().reporter, group: alone }, images);
     setting.normalizer.free();
     return setting;
   };

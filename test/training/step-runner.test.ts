@@ -36,9 +36,9 @@ class CallingStream implements CapturingStream {
     this.#case = own;
   }
 
-  /** The case's step, watched. */
-  readonly step: Learning["step"] = (batch, lr) => {
-    this.#last = this.#case.learning.step(batch, lr);
+  /** The case's pass, watched. */
+  readonly pass: Learning["pass"] = (batch) => {
+    this.#last = this.#case.learning.pass(batch);
     return this.#last;
   };
 
@@ -77,7 +77,7 @@ describe.each(stageFlags)("%s with %o", (stage, flags) => {
     const expected = await train(stepRunner(given));
     const own = stageCase(stage, flags, place);
     const stream = new CallingStream(own);
-    const options = runnerOptions(dataset, { ...own.learning, step: stream.step }, place);
+    const options = runnerOptions(dataset, { ...own.learning, pass: stream.pass }, place);
     expect(await train(new StaticSteps(options, stream))).toEqual(expected);
     expect(endOf(own)).toEqual(endOf(direct));
     // Epoch 1: three steps before the capture; later ones: one. Each last batch has no graph.
@@ -103,13 +103,13 @@ describe("a run that goes on inside an epoch", () => {
     const rest = stageCase("pretrain", {}, place);
     const stepsBefore = 6 + 2; // one epoch and two steps
     let taken = 0;
-    const step: Learning["step"] = (batch, lr) => {
+    const pass: Learning["pass"] = (batch) => {
       if (taken++ === stepsBefore) copyInto(rest, whole);
-      return whole.learning.step(batch, lr);
+      return whole.learning.pass(batch);
     };
-    const all = await train(stepRunner(runnerOptions(dataset, { ...whole.learning, step }, place)));
+    const all = await train(stepRunner(runnerOptions(dataset, { ...whole.learning, pass }, place)));
     const stream = new CallingStream(rest);
-    const options = runnerOptions(dataset, { ...rest.learning, step: stream.step }, place);
+    const options = runnerOptions(dataset, { ...rest.learning, pass: stream.pass }, place);
     expect(await train(new StaticSteps(options, stream), 1, 2)).toEqual(all.slice(stepsBefore));
     expect(endOf(rest)).toEqual(endOf(whole));
     for (const { free } of [whole, rest]) free();

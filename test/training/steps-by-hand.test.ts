@@ -18,13 +18,19 @@ import { forward } from "../../src/nn/training.ts";
 import { parseOptions, withModelDefaults } from "../../src/options/stage-options.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, full, zeros } from "../../src/tensor/tensor.ts";
-import { classifierStep } from "../../src/training/classifier-training.ts";
-import { finetuneStep } from "../../src/training/finetune.ts";
+import { classifierPass } from "../../src/training/classifier-training.ts";
+import { finetunePass } from "../../src/training/finetune.ts";
 import type { Batch, StepNumbers } from "../../src/training/learning.ts";
-import { pretrainStep } from "../../src/training/pretrain.ts";
-import { valueStep } from "../../src/training/value-step.ts";
+import { pretrainPass } from "../../src/training/pretrain.ts";
+import { valuePass } from "../../src/training/value-pass.ts";
 import { Random } from "../../src/utils/random.ts";
 import { noiseBatch, stageCase, tinyModel } from "./cases.ts";
+
+/** Updates the networks at a rate of 1 by what a pass has left. */
+function updated(numbers: StepNumbers, optimizer: Optimizer): StepNumbers {
+  optimizer.update(1);
+  return numbers;
+}
 
 beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
@@ -83,7 +89,7 @@ describe("the classifier's cross-entropy", () => {
     const optimizer = plain(classifier);
     const options = parseOptions("classifier_training", { label_smoothing: smoothing });
     const found = scope(() =>
-      classifierStep(classifier, batch(0, 0), { setting, options, optimizer, lr: 1 }).loss.item(),
+      updated(classifierPass(classifier, batch(0, 0), { setting, options, optimizer }), optimizer).loss.item(),
     );
     expect(found).toBeCloseTo(loss, 6);
     expect(biasOf(classifier)).toEqual(close(bias.map((before, k) => before + moved[k])));
@@ -122,7 +128,9 @@ describe("random masks", () => {
     const options = parseOptions("classifier_training", { random_masks: 0.5 });
     // The first gets a mask with the upper half of its patches, 8 of 16: 32 pixels, two of which are black. The second is whole.
     const shown = withUniforms([0.4, 0.5, ...each], [0.6, 0.5, ...each]);
-    const loss = scope(() => classifierStep(classifier, shown, { setting, options, optimizer, lr: 1 }).loss.item());
+    const loss = scope(() =>
+      updated(classifierPass(classifier, shown, { setting, options, optimizer }), optimizer).loss.item(),
+    );
     expect(loss).toBeCloseTo((lossAt(30) + lossAt(60)) / 2, 6);
     for (const used of [classifier.parameters, optimizer]) used.free();
   });
@@ -138,9 +146,9 @@ describe("random masks", () => {
     // The policy takes every patch, of which it is sure enough for each number: its advantage is 0.
     const sampled = Array<number>(grid.patches).fill(0.5);
     const shown = withUniforms([...sampled, 0.9, 0.5, ...each], [...sampled, 0, 0, ...each]);
-    const context = { setting, options, optimizer, lr: 1 };
+    const context = { setting, options, optimizer };
     const { loss, correct, mask } = scope(() => {
-      const numbers = finetuneStep({ policy, classifier }, shown, context);
+      const numbers = updated(finetunePass({ policy, classifier }, shown, context), optimizer);
       return {
         loss: numbers.loss.item(),
         correct: [...numbers.correct.toFloat32()],
@@ -170,7 +178,7 @@ describe("the entropy bonus", () => {
       const judge = linear([1, 0, 0]);
       const frozen = new FrozenNetwork(judge.network, judge.parameters, "fp32");
       const optimizer = plain(policy);
-      scope(() => pretrainStep(policy, frozen, batch(0, 1), { setting, options, optimizer, lr: 1 }));
+      scope(() => updated(pretrainPass(policy, frozen, batch(0, 1), { setting, options, optimizer }), optimizer));
       const after = biasOf(policy);
       for (const used of [policy.parameters, judge.parameters, frozen, optimizer]) used.free();
       return after;
@@ -181,7 +189,9 @@ describe("the entropy bonus", () => {
       const policy = linear(logits);
       const classifier = linear([1, 0, 0]);
       const optimizer = plain(policy, classifier);
-      scope(() => finetuneStep({ policy, classifier }, batch(0, 1), { setting, options, optimizer, lr: 1 }));
+      scope(() =>
+        updated(finetunePass({ policy, classifier }, batch(0, 1), { setting, options, optimizer }), optimizer),
+      );
       const after = biasOf(policy);
       for (const used of [policy.parameters, classifier.parameters, optimizer]) used.free();
       return after;
@@ -232,7 +242,7 @@ describe("a classifier of the stream", () => {
     const optimizer = plain(classifier);
     const options = parseOptions("classifier_training", { stream_id });
     scope(() => {
-      const numbers = classifierStep(classifier, redCorners(0), { setting, options, optimizer, lr: 1 });
+      const numbers = updated(classifierPass(classifier, redCorners(0), { setting, options, optimizer }), optimizer);
       expect(numbers.loss.item()).toBeCloseTo(loss, 6);
       expect([...numbers.correct.toFloat32()]).toEqual([1]);
     });
@@ -274,8 +284,8 @@ describe("a finetuning step", () => {
     const frozen = second && new FrozenNetwork(second.network, second.parameters, "fp32");
     const optimizer = plain(policy, classifier);
     const numbers = scope(() => {
-      const context = { setting, options, optimizer, lr: 1 };
-      return read(finetuneStep({ policy, classifier, low: frozen }, given, context));
+      const context = { setting, options, optimizer };
+      return read(updated(finetunePass({ policy, classifier, low: frozen }, given, context), optimizer));
     });
     const after = { policy: biasOf(policy), classifier: biasOf(classifier) };
     for (const used of [policy.parameters, classifier.parameters, second?.parameters, frozen, optimizer]) used?.free();
@@ -379,7 +389,7 @@ describe("batch norm in finetuning", () => {
       const images = noiseBatch(new Random(5, "noise"), 4);
       const uniforms = full([4, grid.patches], 0.5, "float32", "cpu");
       scope(() => {
-        const numbers = own.learning.step({ ...images, uniforms, epoch: 0 }, 1);
+        const numbers = own.step({ ...images, uniforms, epoch: 0 }, 1);
         const seen = maskPatches(images.images, numbers.mask!, grid);
         const expected = classification.loss(forward(same, seen, "fp32", mode), images.labels);
         expect(numbers.loss.item()).toBeCloseTo(expected.item(), 6);
@@ -397,7 +407,7 @@ describe("batch norm", () => {
     const own = stageCase(stage, {}, { device: "cpu", precision: "fp32" });
     const uniforms = full([4, grid.patches], 0.5, "float32", "cpu");
     for (const epoch of [0, 1]) {
-      scope(() => own.learning.step({ ...noiseBatch(new Random(5, "noise"), 4), uniforms, epoch }, 1e-3));
+      scope(() => own.step({ ...noiseBatch(new Random(5, "noise"), 4), uniforms, epoch }, 1e-3));
     }
     expect(own.learners.map(({ parameters }) => parameters.batchesTracked)).toEqual([2]);
     own.free();
@@ -414,7 +424,9 @@ describe("a pretraining step", () => {
     const [policy, judge] = [linear(wanting), linear([0, 1, 0], red)];
     const frozen = new FrozenNetwork(judge.network, judge.parameters, "fp32");
     const optimizer = plain(policy);
-    const numbers = scope(() => read(pretrainStep(policy, frozen, given, { setting, options, optimizer, lr: 1 })));
+    const numbers = scope(() =>
+      read(updated(pretrainPass(policy, frozen, given, { setting, options, optimizer }), optimizer)),
+    );
     const after = biasOf(policy);
     for (const used of [policy.parameters, judge.parameters, frozen, optimizer]) used.free();
     return { ...numbers, policy: after };
@@ -472,9 +484,9 @@ describe("a step by values", () => {
       uniforms: full([4, valueDraws(grid.patches)], 0.5, "float32", "cpu"),
     };
     const rewarding = { kind: "priced", penalty: 0, price: 0 } as const;
-    const context = { setting, fill: "zero", rewarding, optimizer, lr: 1 } as const;
+    const context = { setting, fill: "zero", rewarding, optimizer } as const;
     const found = scope(() => {
-      const { correct, reward, baselineReward } = valueStep(policy, judge, given, context);
+      const { correct, reward, baselineReward } = updated(valuePass(policy, judge, given, context), optimizer);
       return [correct, reward!, baselineReward!].map((tensor) => [...tensor.toFloat32()]);
     });
     const chances = close([1 / 2, 1 / 2, 1 / 4, 1 / 4]);

@@ -1,6 +1,7 @@
 /** One epoch, of steps whose numbers are given: what is told, saved and given back on the way, and what ends it. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { Loader } from "../../src/data/loader.ts";
+import { alone } from "../../src/distributed/process-group.ts";
 import type { MetricAccumulator, MetricState } from "../../src/method/metrics.ts";
 import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
@@ -9,6 +10,7 @@ import type { Position } from "../../src/nn/schedules.ts";
 import type { StepRecord } from "../../src/run/metric-log.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
 import type { StepNumbers } from "../../src/training/learning.ts";
+import { Sharding } from "../../src/training/sharding.ts";
 import type { StepRunner } from "../../src/training/step-runner.ts";
 import { shown, stepsBetweenLooks, type Training, trainEpoch } from "../../src/training/train-epoch.ts";
 import { type Reporter, silentReporter } from "../../src/utils/reporter.ts";
@@ -103,7 +105,16 @@ async function epoch({
     positions.push(position);
     return position.step / 8;
   };
-  const training = { learning: { networks }, runner, loader, schedule, reporter, epochs: 3, logStep };
+  const training = {
+    learning: { networks },
+    runner,
+    loader,
+    sharding: new Sharding(alone, undefined, 2),
+    schedule,
+    reporter,
+    epochs: 3,
+    logStep,
+  };
   const states: MetricState[] = [];
   const saveInside = (step: number, metrics: MetricAccumulator) => {
     happened.push(`saved after ${step}`);
@@ -236,7 +247,8 @@ describe("numbers that are not finite", () => {
       release() {},
       free() {},
     };
-    const training = { learning: { networks: new Map() }, runner, loader, schedule: () => 1, epochs: 1 };
+    const sharding = new Sharding(alone, undefined, 10);
+    const training = { learning: { networks: new Map() }, runner, loader, sharding, schedule: () => 1, epochs: 1 };
     await expect(trainEpoch({ ...training, reporter: silentReporter }, 0, { step: 0 }, () => {})).rejects.toThrow(
       `epoch 1, step 1: loss: must be finite, got NaN on images 0, 1, 2, 3, 4, 5, 6, 7, …; ${next}`,
     );

@@ -1,11 +1,13 @@
 /** A few epochs of a small case, by any way of taking its steps, and all that they leave behind. */
 import type { Dataset } from "../../src/data/dataset.ts";
 import { Loader } from "../../src/data/loader.ts";
+import { alone } from "../../src/distributed/process-group.ts";
 import { Normalizer } from "../../src/method/images.ts";
 import type { StageName } from "../../src/options/stage-options.ts";
 import type { CudaDevice } from "../../src/tensor/cuda.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { StepNumbers } from "../../src/training/learning.ts";
+import { Sharding } from "../../src/training/sharding.ts";
 import type { RunnerOptions, StepRunner } from "../../src/training/step-runner.ts";
 import { type Place, type StageCase, tinyModel } from "./cases.ts";
 
@@ -38,7 +40,16 @@ export function runnerOptions(
 ): RunnerOptions {
   const normalizer = new Normalizer(dataset.normalization, device);
   const loader = new Loader(dataset, { batchSize, shuffle: true, augment: true, seed });
-  return { learning, setting: { model: tinyModel, device, normalizer, cuda }, loader, seed, captured: true, window };
+  const setting = { model: tinyModel, device, normalizer, cuda };
+  return {
+    learning,
+    setting,
+    loader,
+    sharding: new Sharding(alone, undefined, batchSize),
+    seed,
+    captured: true,
+    window,
+  };
 }
 
 export interface Seen {

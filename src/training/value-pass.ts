@@ -9,27 +9,26 @@ import type { RewardOptions } from "../method/reward.ts";
 import { nestedMasks, valueLoss } from "../method/values.ts";
 import type { Learner } from "../models/networks.ts";
 import type { FrozenNetwork } from "../nn/frozen.ts";
-import type { Optimizer, Rate } from "../nn/optimizer.ts";
+import type { Optimizer } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, StepNumbers } from "./learning.ts";
 import type { Setting } from "./setting.ts";
 
-interface StepContext {
+interface PassContext {
   readonly setting: Pick<Setting, "model" | "precision">;
   readonly fill: "zero" | "lr";
   readonly rewarding: RewardOptions;
   readonly optimizer: Optimizer;
-  readonly lr: Rate;
 }
 
-/** One update of the policy, on a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
-export function valueStep(
+/** One pass of the policy over a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
+export function valuePass(
   policy: Learner,
   classifier: FrozenNetwork,
   { images, labels, uniforms }: Batch,
-  { setting: { model, precision }, fill, rewarding, optimizer, lr }: StepContext,
+  { setting: { model, precision }, fill, rewarding, optimizer }: PassContext,
 ): StepNumbers {
   const { grid, rounds } = model;
   return withGradients(() => {
@@ -42,7 +41,7 @@ export function valueStep(
       return { view, before, after };
     });
     const loss = valueLoss(forward(policy, view, precision, "train"), before, after);
-    optimizer.step(loss, lr);
+    optimizer.backward(loss);
     return { loss, correct: after.right, reward: after.reward, baselineReward: before.reward, mask: after.mask };
   });
 }

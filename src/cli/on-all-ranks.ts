@@ -1,0 +1,41 @@
+/** A command that many processes run as one: joining them, and how they end together. */
+import { setTimeout as delay } from "node:timers/promises";
+import { type Joined, join } from "../distributed/join.ts";
+import { launchOf } from "../distributed/launch.ts";
+import type { ProcessGroup } from "../distributed/process-group.ts";
+import type { StopSignal } from "../utils/reporter.ts";
+import { endBy } from "./exit.ts";
+import { report } from "./failure.ts";
+
+/** What all ranks meet, the first says: the others are ended by then. */
+const firstSpeaksMs = 2000;
+
+async function joinedRanks(): Promise<Joined> {
+  const launch = launchOf();
+  try {
+    return join(launch);
+  } catch (error) {
+    if (launch !== undefined && launch.rank > 0) await delay(firstSpeaksMs);
+    throw error;
+  }
+}
+
+/**
+ * Runs `work`, which returns the signal that stopped it, in the group that this process was started in. Of many ranks, one that
+ * fails says so, with its number, and ends all.
+ */
+export async function onAllRanks(work: (group: ProcessGroup) => Promise<StopSignal | undefined>): Promise<void> {
+  const { group, leave, abort } = await joinedRanks();
+  let stopped: StopSignal | undefined;
+  try {
+    stopped = await work(group);
+  } catch (error) {
+    if (group.size === 1) throw error;
+    if (group.rank > 0) await delay(firstSpeaksMs);
+    const code = report(error, `rank ${group.rank} of ${group.size}: `);
+    abort(code);
+    process.exit(code);
+  }
+  leave();
+  if (stopped !== undefined) endBy(stopped);
+}

@@ -1,0 +1,79 @@
+/**
+ * What has started this process, as its environment says: how many there are, and which of them this one is.
+ *
+ * Sources: mpirun(1) of Open MPI, "Exported Environment Variables"; srun(1), "OUTPUT ENVIRONMENT VARIABLES"; PyTorch's
+ * documentation of torchrun, "Environment Variables".
+ */
+import { type Fault, fault } from "../errors.ts";
+
+export interface Launch {
+  readonly by: "mpirun" | "srun" | "torchrun";
+  readonly rank: number;
+  readonly size: number;
+  /** Of the ranks on this machine. */
+  readonly localRank: number;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The names under which a launcher says rank, size and local rank. */
+const launchers = [
+  { by: "mpirun", names: ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"] },
+  { by: "srun", names: ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"] },
+  { by: "torchrun", names: ["RANK", "WORLD_SIZE", "LOCAL_RANK"] },
+] as const;
+
+/**
+ * Who has started this process with others; undefined for one that is alone. The script of a Slurm job has a rank too, and is
+ * alone: only a step of a job says how many tasks it has.
+ * @throws usage: variables that are missing, contradict themselves, or are of two launchers with different ranks
+ */
+export function launchOf(environment: Environment = process.env): Launch | undefined {
+  const found = launchers.flatMap(({ by, names }) => {
+    const launch = read(by, names, environment);
+    return launch === undefined ? [] : [launch];
+  });
+  const [first, other] = found;
+  if (first === undefined) return undefined;
+  if (other !== undefined && (other.rank !== first.rank || other.size !== first.size)) {
+    const said = ({ by, rank, size }: Launch) => `rank ${rank} of ${size} (${by})`;
+    const rule = "must come from one launcher";
+    const got = `${said(first)} and ${said(other)}`;
+    throw fault("usage", {
+      where: "environment",
+      rule,
+      got,
+      next: "start with one of them, and unset what the other left",
+    });
+  }
+  return first;
+}
+
+function read(
+  by: Launch["by"],
+  names: readonly [string, string, string],
+  environment: Environment,
+): Launch | undefined {
+  const [, sizeName] = names;
+  // Without a size it is what Slurm tells a script, or a user's own variable of such a name.
+  if (environment[sizeName] === undefined || environment[sizeName] === "1") return undefined;
+  const faults: Fault[] = [];
+  const [rank, size, localRank] = names.map((name) => {
+    const text = environment[name];
+    if (text !== undefined && /^\d{1,7}$/.test(text)) return Number(text);
+    faults.push({ where: name, rule: "must be a whole number, as its launcher sets it", got: text ?? "nothing" });
+    return 0;
+  });
+  if (faults.length === 0 && (rank >= size || localRank > rank)) {
+    const rule = `must be below ${sizeName}, and not below the local rank`;
+    faults.push({ where: names[0], rule, got: `${rank} of ${size}, local ${localRank}` });
+  }
+  if (faults.length > 0) {
+    const next = `start with ${by}, or unset ${names.join(", ")}`;
+    throw fault(
+      "usage",
+      faults.map((one) => ({ ...one, next })),
+    );
+  }
+  return { by, rank, size, localRank };
+}

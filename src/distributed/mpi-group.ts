@@ -1,0 +1,72 @@
+/** A process group over MPI, for ranks that compute on CPUs. Its calls wait for the others, and let nothing else run meanwhile. */
+import { deserialize, serialize } from "node:v8";
+import { fault } from "../errors.ts";
+import { inPlace, type Mpi, openMpi } from "../native/mpi.ts";
+import { addressOf, elementCount, type Tensor } from "../tensor/tensor.ts";
+import type { ProcessGroup } from "./process-group.ts";
+
+/** MPI_THREAD_FUNNELED: libtorch has threads, of which one calls MPI. */
+const funneled = 1;
+
+/** What joins the processes that `mpirun` or `srun --mpi=pmix` has started. One per process, since MPI starts once. */
+export class MpiGroup implements ProcessGroup {
+  readonly rank: number;
+  readonly size: number;
+  readonly #mpi: Mpi;
+
+  /** @throws input: no Open MPI */
+  constructor(mpi = openMpi()) {
+    const { symbols, world } = mpi;
+    const number = new Int32Array(1);
+    symbols.MPI_Init_thread(null, null, funneled, number);
+    symbols.MPI_Comm_rank(world, number);
+    this.rank = number[0];
+    symbols.MPI_Comm_size(world, number);
+    this.size = number[0];
+    this.#mpi = mpi;
+  }
+
+  allReduce(tensor: Tensor): void {
+    const { symbols, float, sum, world } = this.#mpi;
+    symbols.MPI_Allreduce(inPlace, this.#address(tensor), elementCount(tensor.shape), float, sum, world);
+  }
+
+  allGather(own: Tensor, all: Tensor): void {
+    const { symbols, float, world } = this.#mpi;
+    const count = elementCount(own.shape);
+    symbols.MPI_Allgather(this.#address(own), count, float, this.#address(all), count, float, world);
+  }
+
+  broadcast(tensor: Tensor): void {
+    const { symbols, float, world } = this.#mpi;
+    symbols.MPI_Bcast(this.#address(tensor), elementCount(tensor.shape), float, 0, world);
+  }
+
+  exchange<T>(value: T): T[] {
+    const { symbols, byte, int, world } = this.#mpi;
+    const own = serialize(value);
+    const sizes = new Int32Array(this.size);
+    symbols.gatherSizes(Int32Array.of(own.length), 1, int, sizes, 1, int, world);
+    const offsets = new Int32Array(this.size);
+    for (let rank = 1; rank < this.size; rank++) offsets[rank] = offsets[rank - 1] + sizes[rank - 1];
+    const all = new Uint8Array(offsets[this.size - 1] + sizes[this.size - 1]);
+    symbols.MPI_Allgatherv(own, own.length, byte, all, sizes, offsets, byte, world);
+    return Array.from(sizes, (size, rank) => deserialize(all.subarray(offsets[rank], offsets[rank] + size)) as T);
+  }
+
+  /** Leaves the job, once all ranks do. */
+  leave(): void {
+    this.#mpi.symbols.MPI_Finalize();
+  }
+
+  /** Ends all ranks, with this exit code. */
+  abort(code: number): void {
+    this.#mpi.symbols.MPI_Abort(this.#mpi.world, code);
+  }
+
+  #address(tensor: Tensor): bigint {
+    if (tensor.device === "cpu" && tensor.dtype === "float32") return addressOf(tensor);
+    const got = `${tensor.dtype} on ${tensor.device}`;
+    throw fault("internal", { where: "MPI", rule: "needs float32 on the CPU", got });
+  }
+}

@@ -1,0 +1,65 @@
+/** One update of what a stage learns: a pass over each shard of the batch, the gradients of all added up, the optimizer. */
+import type { Optimizer, Rate } from "../nn/optimizer.ts";
+import { kept } from "../tensor/captured.ts";
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import { empty, type Tensor, zeros } from "../tensor/tensor.ts";
+import { defined } from "../utils/defined.ts";
+import type { Batch, Learning, StepNumbers } from "./learning.ts";
+import type { Part, Sharding } from "./sharding.ts";
+
+/** What of a stage a step needs. */
+export type Stepping = Pick<Learning, "pass" | "networks" | "price" | "decided"> & {
+  readonly optimizer: Pick<Optimizer, "gradients" | "update">;
+};
+
+export interface ShardedBatch {
+  /** Over all ranks. */
+  readonly images: number;
+  readonly epoch: number;
+  /** Some of this rank's images. */
+  readonly partOf: (part: Part) => Batch;
+}
+
+/**
+ * Takes a step, on all ranks the same.
+ * @returns the numbers of this rank's shards, one behind the other: the losses, [shards with images], and the others, [images, …]
+ */
+export function takeStep(
+  { pass, networks, optimizer, price, decided }: Stepping,
+  sharding: Sharding,
+  { images, epoch, partOf }: ShardedBatch,
+  lr: Rate,
+): StepNumbers {
+  const parts: StepNumbers[] = [];
+  const share = price && empty([1], "float32", price.price.device);
+  const sums = share === undefined ? optimizer.gradients : [...optimizer.gradients, share];
+  sharding.addUp(images, sums, (shard) => {
+    for (const { parameters } of networks.values()) parameters.tracks = shard.isFirst;
+    const numbers = kept(scope(() => pass(partOf(shard))));
+    parts.push(numbers);
+    if (share !== undefined) ops.copyInto(share, numbers.share!);
+  });
+  optimizer.update(lr);
+  if (share !== undefined) price?.follow(share, decided?.(epoch));
+  return joined(parts);
+}
+
+/** Frees the parts, unless there is one alone. */
+function joined(parts: readonly StepNumbers[]): StepNumbers {
+  const [first, ...others] = parts;
+  if (first === undefined) return { loss: zeros([0]), correct: zeros([0]) };
+  if (others.length === 0) return first;
+  const all = (name: keyof StepNumbers) => {
+    const tensors = parts.flatMap((part) => part[name] ?? []);
+    return tensors.length === 0 ? undefined : ops.concat(tensors, 0);
+  };
+  const loss = ops.concat(
+    parts.map((part) => ops.view(part.loss, [1])),
+    0,
+  );
+  const rest = defined({ reward: all("reward"), baselineReward: all("baselineReward"), mask: all("mask") });
+  const joint = { loss, correct: all("correct")!, ...rest };
+  for (const tensor of parts.flatMap((part) => Object.values(part) as (Tensor | undefined)[])) tensor?.free();
+  return joint;
+}

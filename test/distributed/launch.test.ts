@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { join } from "../../src/distributed/join.ts";
+import { launchOf } from "../../src/distributed/launch.ts";
+
+const mpirun = (rank: number, size: number, local = rank) => ({
+  OMPI_COMM_WORLD_RANK: String(rank),
+  OMPI_COMM_WORLD_SIZE: String(size),
+  OMPI_COMM_WORLD_LOCAL_RANK: String(local),
+});
+const srun = (rank: number, size: number, local = rank) => ({
+  SLURM_PROCID: String(rank),
+  SLURM_STEP_NUM_TASKS: String(size),
+  SLURM_LOCALID: String(local),
+});
+const torchrun = (rank: number, size: number, local = rank) => ({
+  RANK: String(rank),
+  WORLD_SIZE: String(size),
+  LOCAL_RANK: String(local),
+});
+
+describe("what started a process", () => {
+  it.each([
+    ["nobody", {}, undefined],
+    ["mpirun, on the second of two machines", mpirun(5, 8, 1), { by: "mpirun", rank: 5, size: 8, localRank: 1 }],
+    ["srun", srun(2, 3), { by: "srun", rank: 2, size: 3, localRank: 2 }],
+    ["torchrun", torchrun(0, 2), { by: "torchrun", rank: 0, size: 2, localRank: 0 }],
+    ["mpirun, with one process", mpirun(0, 1), undefined],
+    // Slurm tells the script of a job of four tasks that it is the first.
+    ["a job's script", { SLURM_PROCID: "0", SLURM_NTASKS: "4", SLURM_LOCALID: "0" }, undefined],
+    [
+      "srun with PMIx, which mpirun's variables may come with",
+      { ...mpirun(1, 2), ...srun(1, 2) },
+      { by: "mpirun", rank: 1, size: 2, localRank: 1 },
+    ],
+    [
+      "mpirun in a step of one task",
+      { ...mpirun(1, 2), ...srun(0, 1) },
+      { by: "mpirun", rank: 1, size: 2, localRank: 1 },
+    ],
+    ["a user's own variable", { RANK: "colonel" }, undefined],
+  ])("is %s", (_, environment, expected) => {
+    expect(launchOf(environment)).toEqual(expected);
+  });
+
+  it.each([
+    [
+      { WORLD_SIZE: "2" },
+      ["RANK", "LOCAL_RANK"].map((name) => `${name}: must be a whole number, as its launcher sets it, got nothing`),
+    ],
+    [torchrun(2, 2), ["RANK: must be below WORLD_SIZE, and not below the local rank, got 2 of 2, local 2"]],
+    [torchrun(0, 2, 1), ["RANK: must be below WORLD_SIZE, and not below the local rank, got 0 of 2, local 1"]],
+    [{ ...torchrun(0, 2), RANK: "-1" }, ["RANK: must be a whole number, as its launcher sets it, got -1"]],
+  ])("%o is refused", (environment, rules) => {
+    const lines = rules.map((rule) => `${rule}; start with torchrun, or unset RANK, WORLD_SIZE, LOCAL_RANK`);
+    expect(() => launchOf(environment)).toThrow(lines.join("\n"));
+  });
+
+  it("is refused where two say different ranks", () => {
+    expect(() => launchOf({ ...mpirun(1, 2), ...torchrun(0, 2) })).toThrow(
+      "environment: must come from one launcher, got rank 1 of 2 (mpirun) and rank 0 of 2 (torchrun); start with one of them, and unset what the other left",
+    );
+  });
+});
+
+describe("joining", () => {
+  it("a process that is alone has nobody to wait for", () => {
+    const { group } = join(launchOf({}));
+    expect([group.rank, group.size, group.exchange("own")]).toEqual([0, 1, ["own"]]);
+  });
+
+  it.each([
+    [
+      torchrun(0, 2),
+      "torchrun: ranks on CPUs exchange numbers by MPI, which torchrun does not start, got 2 ranks; start with mpirun -n 2 patchdrop …",
+    ],
+    [
+      srun(0, 2),
+      "srun: must be told to start MPI processes, which it does by PMIx, got 2 ranks without; give it --mpi=pmix",
+    ],
+  ])("%o is refused", (environment, message) => {
+    expect(() => join(launchOf(environment), environment)).toThrow(message);
+  });
+});

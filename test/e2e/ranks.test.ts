@@ -1,0 +1,165 @@
+/** Many ranks as one training, started by mpirun: the same result on any number of them, one error, one stop. */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeImageFolder } from "./images.ts";
+import { programCommand, type Running, runTimeoutMs, startCommand, succeed, until } from "./program.ts";
+import { linked, outcome } from "./runs.ts";
+
+const isThere = spawnSync("mpirun", ["--version"]).status === 0;
+const why = isThere ? "" : " (skipped: there is no mpirun of Open MPI here)";
+const env = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+
+let folder: string;
+const at = (...names: string[]) => join(folder, ...names);
+const quick = [
+  "--model",
+  "R8_Scenes",
+  "--batch_size",
+  "8",
+  "--max_epochs",
+  "2",
+  "--threads",
+  "1",
+  "--precision",
+  "fp32",
+];
+const learn = (stage: string, run: string, more: readonly string[] = []) => [
+  ...[stage, ...quick, "--test_interval", "1", "--data_dir", at("data"), "--cv_dir", at(run), ...more],
+];
+
+function startRanks(count: number, args: readonly string[]): Running {
+  const options = ["--oversubscribe", "--bind-to", "none", "-n", String(count)];
+  return startCommand(["mpirun", ...options, ...programCommand, ...args], env);
+}
+
+/** On so many ranks; on one, as anybody starts it. */
+async function run(ranks: number, args: readonly string[]): Promise<void> {
+  if (ranks === 1) return void (await succeed(args));
+  const { code, stderr } = await startRanks(ranks, args).ended;
+  if (code !== 0) throw new Error(`${ranks} ranks ended with ${code}: ${stderr}`);
+}
+
+/** The lines of the program itself: mpirun has much to say where a rank fails. */
+const errorsOf = (stderr: string) => stderr.split("\n").filter((line) => line.startsWith("error: "));
+
+describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "patchdrop-ranks-"));
+    // Three batches of an epoch, the last of two images: fewer shards than ranks.
+    await makeImageFolder(at("data"), { classes: 3, train: 6, test: 3 });
+    await succeed(learn("classifier_training", "hr"));
+    await succeed(learn("classifier_training", "lr", ["--stream_id", "LR"]));
+    await succeed(learn("pretrain", "policy", ["--ckpt_hr_cl", at("hr")]));
+  }, runTimeoutMs);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  describe("with --shards 4", () => {
+    it.each<[stage: string, flags: readonly string[]]>([
+      ["classifier_training", ["--schedule", "onecycle"]],
+      ["classifier_training", ["--stream_id", "LR", "--clip", "1"]],
+      ["pretrain", ["--ckpt_hr_cl", "hr", "--beta", "0.1", "--target_patches", "4", "--reward", "priced"]],
+      ["pretrain", ["--ckpt_hr_cl", "hr", "--estimator", "values"]],
+      ["finetune", ["--load", "policy", "--ckpt_hr_cl", "hr", "--random_masks", "0.5", "--fill", "lr"]],
+      ["finetune2stream", ["--load", "policy", "--ckpt_hr_cl", "hr", "--ckpt_lr_cl", "lr"]],
+    ])("%s %o ends with the same bits on 1, 2 and 4 ranks", async (stage, flags) => {
+      // Of a flag that names a checkpoint, the value is a run of this folder.
+      const more = flags.map((word, n) => (/^--(load|ckpt)/.test(flags[n - 1] ?? "") ? at(word) : word));
+      const results = [];
+      for (const ranks of [1, 2, 4]) {
+        const name = `${stage}-${flags.length}-${ranks}`;
+        await run(ranks, learn(stage, name, ["--shards", "4", ...more]));
+        results.push(outcome(at(name)));
+        rmSync(at(name), { recursive: true });
+      }
+      const [one, two, four] = results;
+      expect(two).toEqual(one);
+      expect(four).toEqual(one);
+    });
+
+    it("goes on with another number of ranks", async () => {
+      const stage = (name: string, more: readonly string[]) =>
+        learn("classifier_training", name, ["--shards", "4", ...more]);
+      await run(2, stage("longer", ["--max_epochs", "1"]));
+      await run(4, stage("longer", ["--resume"]));
+      await run(1, stage("whole", []));
+      expect(outcome(at("longer"))).toEqual(outcome(at("whole")));
+    });
+  });
+
+  it("without --shards, two ranks are two shards", async () => {
+    await run(2, learn("finetune", "two-ranks", ["--load", at("policy"), "--ckpt_hr_cl", at("hr")]));
+    await run(1, learn("finetune", "two-shards", ["--load", at("policy"), "--ckpt_hr_cl", at("hr"), "--shards", "2"]));
+    // The option itself stands in the event file.
+    const { eventBytes: _, ...ranks } = outcome(at("two-ranks"));
+    expect(outcome(at("two-shards"))).toMatchObject(ranks);
+  });
+
+  it("stop behind the same step where a signal reaches one of them, and go on", async () => {
+    const long = learn("classifier_training", "stopped", ["--shards", "2", "--max_epochs", "400"]);
+    const { child, ended } = startRanks(2, long);
+    await until(() => isBegun(at("stopped")));
+    child.kill("SIGUSR1"); // which mpirun passes on
+    const { code, stderr } = await ended;
+    expect(stderr).toContain("stopped by SIGUSR1; everything is saved; continue with --resume");
+    expect(code).toBe(128 + 10);
+    const [, epoch] = /^ckpt_E_(\d+)_/.exec(linked(at("stopped"), "last"))!;
+    const last = String(Number(epoch) + 1);
+    cpSync(at("stopped"), at("copied"), { recursive: true, verbatimSymlinks: true });
+    await run(2, learn("classifier_training", "stopped", ["--shards", "2", "--max_epochs", last, "--resume"]));
+    await run(1, learn("classifier_training", "copied", ["--shards", "2", "--max_epochs", last, "--resume"]));
+    expect(outcome(at("stopped"))).toEqual(outcome(at("copied")));
+  });
+
+  describe("are refused", () => {
+    /** Of two ranks, each with flags of its own. */
+    const differing = (...flags: readonly (readonly string[])[]) => {
+      const parts = flags.flatMap((own, n) => [
+        ...(n === 0 ? [] : [":"]),
+        ...["-n", "1", ...programCommand, ...learn("classifier_training", "refused", own)],
+      ]);
+      return startCommand(["mpirun", "--oversubscribe", "--bind-to", "none", ...parts], env).ended;
+    };
+
+    it("with options that differ, by the rank and the option", async () => {
+      const { code, stderr } = await differing(["--lr", "0.1"], ["--lr", "0.2"]);
+      expect(errorsOf(stderr)).toEqual([
+        "error: rank 0 of 2: rank 1: options.lr: must be as on rank 0, got 0.2 instead of 0.1; start all ranks alike",
+      ]);
+      expect(code).toBe(2);
+    });
+
+    it("where one fails by itself, whose message is the only one", async () => {
+      const { code, stderr } = await differing([], ["--data_dir", at("none")]);
+      expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^error: rank 1 of 2: .*none.*/)]);
+      expect(code).toBe(3);
+    });
+
+    it("at a command that is one process's work", async () => {
+      const { code, stderr } = await startRanks(2, ["models"]).ended;
+      expect(errorsOf(stderr)[0]).toBe(
+        "error: models: is one process's work, got 2 ranks; start it without mpirun; classifier_training, pretrain, finetune, finetune2stream go on many ranks",
+      );
+      expect(code).toBe(2);
+    });
+
+    it("where they do not divide --shards", async () => {
+      const { code, stderr } = await startRanks(3, learn("classifier_training", "refused", ["--shards", "4"])).ended;
+      expect(errorsOf(stderr)).toEqual([
+        "error: rank 0 of 3: --shards: must be divided by the 3 ranks, which must be a power of two, got 4; start another number of ranks, or leave it out",
+      ]);
+      expect(code).toBe(2);
+    });
+  });
+});
+
+/** Whether a run has a checkpoint to go on from. */
+function isBegun(path: string): boolean {
+  try {
+    return linked(path, "last") !== "";
+  } catch {
+    return false;
+  }
+}
