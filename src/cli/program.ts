@@ -21,7 +21,7 @@ import { quickstartCommand } from "./quickstart-command.ts";
 import { reportCommand } from "./report-command.ts";
 import { runCommand } from "./run-command.ts";
 import { setupCommand } from "./setup-command.ts";
-import { stageCommands } from "./stages-command.ts";
+import { stageCommandNames, stageCommands } from "./stages-command.ts";
 
 const about =
   "Train and use policies that look at a low-resolution image and decide which high-resolution patches are worth acquiring.";
@@ -29,7 +29,7 @@ const about =
 const examples = ["patchdrop quickstart", "patchdrop classifier_training --data_dir data/cifar10 --cv_dir runs/hr"];
 
 /** What many ranks do as one. */
-const manyRanked: readonly string[] = ["classifier_training", "pretrain", "finetune", "finetune2stream"];
+const manyRanked: readonly string[] = stageCommandNames;
 
 /** `patchdrop` with all its subcommands, which throw instead of ending the process. */
 export function patchdropProgram(flags: CommandFlags): Command {

@@ -12,6 +12,9 @@ const descriptions: Record<StageName, string> = {
     "Train policy and high-resolution classifier together, with the logits of the frozen low-resolution classifier added.",
 };
 
+/** In the order of use. */
+export const stageCommandNames = Object.keys(descriptions) as readonly StageName[];
+
 const examples: Record<StageName, readonly [string, string]> = {
   classifier_training: [
     "--data_dir data/cifar10 --cv_dir runs/hr",
@@ -32,8 +35,7 @@ const examples: Record<StageName, readonly [string, string]> = {
 };
 
 export function stageCommands(flags: CommandFlags): Command[] {
-  const stages = Object.keys(descriptions) as StageName[];
-  return stages.map((stage) => {
+  return stageCommandNames.map((stage) => {
     const command = new Command(stage).description(descriptions[stage]);
     addFlags(command, flags[stage]).option("--quiet", "print only errors");
     const whole = examples[stage].map((words) => `patchdrop ${stage} ${words}`);

@@ -78,11 +78,13 @@ describe("the schema", () => {
       ["finetune", 256],
       ["finetune2stream", 256],
     ]);
-    expect(byStage.get("pretrain")!.batch_size.description).toBe("images per step (default: 512; 1024 with R34_fMoW)");
+    expect(byStage.get("pretrain")!.batch_size.description).toBe(
+      "images per step, over all ranks (default: 512; 1024 with R34_fMoW)",
+    );
     expect(schema.properties.common.properties.batch_size).toEqual({
       type: "integer",
       minimum: 2,
-      description: "images per step",
+      description: "images per step, over all ranks",
     });
     // Neither a stage's default nor what it requires holds for all.
     expect(schema.properties.common.properties.lr.description).toBe(
