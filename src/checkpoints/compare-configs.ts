@@ -2,7 +2,7 @@
 
 import { resolve } from "node:path";
 import { type Fault, fault, PatchDropError } from "../errors.ts";
-import { isJsonObject, type JsonObject, type JsonValue, toJson } from "../files/json.ts";
+import { flat, type JsonObject, type JsonValue, toJson } from "../files/json.ts";
 import type { RunDescription } from "./description.ts";
 import { checkpointsIn, weightsOf } from "./named-weights.ts";
 import { elsewhere, freeOptions, type RunConfig, type SavedConfig } from "./run-config.ts";
@@ -27,7 +27,7 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
     const { fingerprint, test = null, val = null } = dataset;
     const learned = Object.entries({ ...formerOptions(options), ...options }).filter(([name]) => !free.includes(name));
     const data = toJson({ fingerprint, test, val, ...(isDescribed ? seenAs(description) : {}) });
-    return new Map([["stage", stage], ...flat(Object.fromEntries(learned), ""), ...flat(data, "dataset.")]);
+    return new Map([["stage", stage], ...flat(Object.fromEntries(learned)), ...flat(data, "dataset.")]);
   };
   const options = { ...given.options, ...unmoved(saved, given.options) };
   const changed = changes(fixed(saved), fixed({ ...given, options }));
@@ -64,13 +64,6 @@ function isSame(was: string, path: string, weights: string | undefined): boolean
 /** What a data set says of its images that its fingerprint does not hold. */
 function seenAs({ bands, transform, normalization }: Partial<RunDescription> = {}) {
   return { bands, transform, normalization };
-}
-
-/** Nested objects as dotted names. */
-function flat(value: JsonObject, prefix: string): [string, JsonValue][] {
-  return Object.entries(value).flatMap(([name, item]): [string, JsonValue][] =>
-    isJsonObject(item) ? flat(item, `${prefix}${name}.`) : [[`${prefix}${name}`, item]],
-  );
 }
 
 /** Name and "old → new" of each entry that differs. */

@@ -10,32 +10,24 @@ import { report } from "./failure.ts";
 /** What all ranks meet, the first says: the others are ended by then. */
 const firstSpeaksMs = 2000;
 
-async function joinedRanks(): Promise<Joined> {
-  const launch = launchOf();
-  try {
-    return join(launch);
-  } catch (error) {
-    if (launch !== undefined && launch.rank > 0) await delay(firstSpeaksMs);
-    throw error;
-  }
-}
-
 /**
  * Runs `work`, which returns the signal that stopped it, in the group that this process was started in. Of many ranks, one that
  * fails says so, with its number, and ends all.
  */
 export async function onAllRanks(work: (group: ProcessGroup) => Promise<StopSignal | undefined>): Promise<void> {
-  const { group, leave, abort } = await joinedRanks();
+  const launch = launchOf();
+  let joined: Joined | undefined;
   let stopped: StopSignal | undefined;
   try {
-    stopped = await work(group);
+    joined = join(launch);
+    stopped = await work(joined.group);
   } catch (error) {
-    if (group.size === 1) throw error;
-    if (group.rank > 0) await delay(firstSpeaksMs);
-    const code = report(error, `rank ${group.rank} of ${group.size}: `);
-    abort(code);
+    if (launch !== undefined && launch.rank > 0) await delay(firstSpeaksMs);
+    if (launch === undefined || joined === undefined) throw error;
+    const code = report(error, `rank ${launch.rank} of ${launch.size}: `);
+    joined.abort(code);
     process.exit(code);
   }
-  leave();
+  joined.leave();
   if (stopped !== undefined) endBy(stopped);
 }

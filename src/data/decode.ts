@@ -5,6 +5,7 @@
  */
 
 import type { Sharp } from "sharp";
+import { firstLineOf } from "../formats/picture-format.ts";
 import { reasonOfDecoder, reasonToRefuse } from "./byte-pictures.ts";
 import { bytesToDecode, DecodeMemory } from "./decode-memory.ts";
 import { openPicture } from "./open-picture.ts";
@@ -37,7 +38,7 @@ export async function holdPixels(
       await picture.close();
     }
   } catch (error) {
-    throw new Error((error as Error).message.split("\n")[0], { cause: error });
+    throw firstLineOf(error as Error);
   }
 }
 

@@ -1,7 +1,7 @@
 /** A process group over MPI, for ranks that compute on CPUs. Its calls wait for the others, and let nothing else run meanwhile. */
 import { deserialize, serialize } from "node:v8";
 import { fault } from "../errors.ts";
-import { inPlace, type Mpi, openMpi } from "../native/mpi.ts";
+import { inPlace, type Mpi, type MpiHandle, openMpi } from "../native/mpi.ts";
 import { addressOf, elementCount, type Tensor } from "../tensor/tensor.ts";
 import type { ProcessGroup } from "./process-group.ts";
 
@@ -43,15 +43,22 @@ export class MpiGroup implements ProcessGroup {
   }
 
   exchange<T>(value: T): T[] {
-    const { symbols, byte, int, world } = this.#mpi;
+    const { byte, int } = this.#mpi;
     const own = serialize(value);
     const sizes = new Int32Array(this.size);
-    symbols.gatherSizes(Int32Array.of(own.length), 1, int, sizes, 1, int, world);
-    const offsets = new Int32Array(this.size);
-    for (let rank = 1; rank < this.size; rank++) offsets[rank] = offsets[rank - 1] + sizes[rank - 1];
-    const all = new Uint8Array(offsets[this.size - 1] + sizes[this.size - 1]);
-    symbols.MPI_Allgatherv(own, own.length, byte, all, sizes, offsets, byte, world);
+    this.#gather(Int32Array.of(own.length), int, sizes, new Int32Array(this.size).fill(1));
+    const all = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
+    const offsets = this.#gather(own, byte, all, sizes);
     return Array.from(sizes, (size, rank) => deserialize(all.subarray(offsets[rank], offsets[rank] + size)) as T);
+  }
+
+  /** The elements of all ranks into `all`, `counts[rank]` of each. @returns where each rank's begin */
+  #gather(own: Uint8Array | Int32Array, type: MpiHandle, all: ArrayBufferView, counts: Int32Array): Int32Array {
+    const { symbols, world } = this.#mpi;
+    const offsets = new Int32Array(this.size);
+    for (let rank = 1; rank < this.size; rank++) offsets[rank] = offsets[rank - 1] + counts[rank - 1];
+    symbols.MPI_Allgatherv(own, own.length, type, all, counts, offsets, type, world);
+    return offsets;
   }
 
   /** Leaves the job, once all ranks do. */

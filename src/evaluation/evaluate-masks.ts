@@ -189,12 +189,11 @@ export async function forEachBatch<R>(
 ): Promise<void> {
   const size = Math.min(batchSize, images.length);
   const batches = Math.ceil(images.length / size);
-  const firsts = Array.from({ length: batches }, (_, n) => n * size);
-  const own = firsts.filter((_, n) => n % group.size === group.rank);
-  const ownImages = Uint32Array.from(own.flatMap((first) => [...images.subarray(first, first + size)]));
+  const own = images.filter((_, i) => Math.floor(i / size) % group.size === group.rank);
   const reporter = ownStops(given, group);
-  const bar = reporter.progress(label, ownImages.length * Math.max(passes, 1));
-  const read = own.length === 0 ? undefined : new Loader(split, { batchSize: size, images: ownImages }).batches(0);
+  const bar = reporter.progress(label, own.length * Math.max(passes, 1));
+  const isIdle = own.length === 0 && images.length > 0;
+  const read = isIdle ? undefined : new Loader(split, { batchSize: size, images: own }).batches(0);
   let done = 0;
   const advance = async (labels: Int32Array) => {
     done += labels.length;
@@ -208,14 +207,14 @@ export async function forEachBatch<R>(
     try {
       const result = await body(held, { labels, first }, () => advance(labels));
       if (passes === 0) await advance(labels);
-      return { result, labels: labels.slice(), first };
+      return { result, labels, first };
     } finally {
       held.free();
     }
   };
   try {
-    for (let round = 0; round * group.size < batches; round++) {
-      const judged = round < own.length ? await next(own[round]) : undefined;
+    for (let n = group.rank; n - group.rank < batches; n += group.size) {
+      const judged = n < batches ? await next(n * size) : undefined;
       for (const one of together(group, given, judged)) {
         if (one !== undefined) take(one.result, one);
       }

@@ -20,6 +20,13 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Nested objects as dotted names: those of `{ a: { b: 1 } }` are "a.b". */
+export function flat(value: JsonObject, prefix = ""): [string, JsonValue][] {
+  return Object.entries(value).flatMap(([name, item]): [string, JsonValue][] =>
+    isJsonObject(item) ? flat(item, `${prefix}${name}.`) : [[`${prefix}${name}`, item]],
+  );
+}
+
 /** A plain object as JSON holds it: entries that are undefined are left out. */
 export function toJson(value: object): JsonObject {
   return JSON.parse(JSON.stringify(value)) as JsonObject;

@@ -11,6 +11,11 @@ export const beginningBytes = 12;
 
 export type PictureFormat = "jpeg" | "png" | "webp" | "tiff";
 
+/** What the decoder throws, in one line: it says all that it met, a line each. */
+export function firstLineOf(error: Error): Error {
+  return new Error(error.message.split("\n")[0], { cause: error });
+}
+
 /** The format of a file or tile with that beginning; undefined for any other. */
 export function pictureFormatOf(bytes: Uint8Array): PictureFormat | undefined {
   const text = Buffer.from(bytes.subarray(0, beginningBytes)).toString("latin1");

@@ -7,7 +7,7 @@
 import zlib from "node:zlib";
 import sharp from "sharp";
 import { decodeLzw } from "./lzw.ts";
-import { pictureFormatOf } from "./picture-format.ts";
+import { firstLineOf, pictureFormatOf } from "./picture-format.ts";
 import { type Coding, photometric, type TileLayout } from "./tiff-layout.ts";
 
 export type Samples = Uint8Array | Int8Array | Uint16Array | Int16Array | Uint32Array | Int32Array | Float32Array;
@@ -94,8 +94,7 @@ async function decodePicture(
     .raw()
     .toBuffer({ resolveWithObject: true })
     .catch((error: Error) => {
-      // libvips says all that it met, a line each.
-      throw new Error(error.message.split("\n")[0], { cause: error });
+      throw firstLineOf(error);
     });
   if (info.width === tileWidth && info.height === tileHeight) return data;
   throw new Error(`a tile has ${info.width} × ${info.height} pixels instead of ${tileWidth} × ${tileHeight}`);

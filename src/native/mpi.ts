@@ -33,21 +33,11 @@ export interface MpiSymbols {
     over: MpiHandle,
   ): number;
   MPI_Bcast(buffer: bigint, count: number, type: MpiHandle, root: number, over: MpiHandle): number;
-  /** Of typed arrays. */
-  gatherSizes(
-    from: Int32Array,
-    sent: number,
-    sentType: MpiHandle,
-    to: Int32Array,
-    received: number,
-    receivedType: MpiHandle,
-    over: MpiHandle,
-  ): number;
   MPI_Allgatherv(
-    from: Uint8Array,
+    from: ArrayBufferView,
     sent: number,
     sentType: MpiHandle,
-    to: Uint8Array,
+    to: ArrayBufferView,
     received: Int32Array,
     offsets: Int32Array,
     receivedType: MpiHandle,
@@ -64,7 +54,6 @@ const prototypes: { readonly [Name in keyof MpiSymbols]: string } = {
   MPI_Allreduce: "int MPI_Allreduce(uint64_t, uint64_t, int, uint64_t, uint64_t, uint64_t)",
   MPI_Allgather: "int MPI_Allgather(uint64_t, int, uint64_t, uint64_t, int, uint64_t, uint64_t)",
   MPI_Bcast: "int MPI_Bcast(uint64_t, int, uint64_t, int, uint64_t)",
-  gatherSizes: "int MPI_Allgather(void *, int, uint64_t, void *, int, uint64_t, uint64_t)",
   MPI_Allgatherv: "int MPI_Allgatherv(void *, int, uint64_t, void *, void *, void *, uint64_t, uint64_t)",
   MPI_Abort: "int MPI_Abort(uint64_t, int)",
   MPI_Finalize: "int MPI_Finalize(void)",

@@ -86,10 +86,10 @@ export async function learnEpochs(
   let test: Metrics | undefined;
   /** Behind `step` steps of `epoch`, or, with none of them, behind the epoch before. */
   const save = (position: Pick<Progress, "epoch" | "step" | "metrics">, tested?: Metrics, isBest = false) => {
+    if (run === undefined) return;
     const decided = learning.decided?.(position.step > 0 ? position.epoch : position.epoch - 1);
     const price = learning.price?.value;
     const score = tested && { accuracy: tested.accuracy, reward: tested.reward };
-    if (run === undefined) return;
     saveCheckpoint(
       run,
       learning,

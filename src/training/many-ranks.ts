@@ -3,28 +3,22 @@ import { type Checkpoint, readCheckpoint } from "../checkpoints/checkpoint.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
-import { isJsonObject } from "../files/json.ts";
+import { flat, toJson } from "../files/json.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { Learning } from "./learning.ts";
 
 /** @throws usage, on all ranks: one with other options, data, or versions of the programs */
 export function mustAgree(group: ProcessGroup, config: RunConfig): void {
-  compare(group, flat(config as unknown as Record<string, unknown>));
+  compare(group, new Map(flat(toJson(config)).map(([name, value]) => [name, JSON.stringify(value)])));
 }
 
 /** @throws usage, on all ranks: one with other weights */
 export function mustStartAlike(group: ProcessGroup, { networks }: Learning): void {
   if (group.size === 1) return;
-  const bytes = ({ buffer }: Float32Array) => new Uint8Array(buffer as ArrayBuffer);
+  const hash = (tensor: Tensor) => sha256(new Uint8Array(tensor.toFloat32().buffer));
   const hashes = [...networks].map(
-    ([
-      name,
-      {
-        parameters: { flat, statistics },
-      },
-    ]) => {
-      return [`weights of ${name}`, sha256(bytes(flat.toFloat32())) + sha256(bytes(statistics.toFloat32()))] as const;
-    },
+    ([name, { parameters }]) => [`weights of ${name}`, hash(parameters.flat) + hash(parameters.statistics)] as const,
   );
   compare(group, new Map(hashes));
 }
@@ -47,13 +41,3 @@ function compare(group: ProcessGroup, own: ReadonlyMap<string, string>): void {
 }
 
 const short = (text = "nothing") => (text.length > 40 ? `${text.slice(0, 40)}…` : text);
-
-/** Values by their place, such as "options.batch_size". */
-function flat(value: Readonly<Record<string, unknown>>, place = ""): Map<string, string> {
-  const entries = Object.entries(value).flatMap(([key, inner]): [string, string][] =>
-    isJsonObject(inner)
-      ? [...flat(inner, `${place}${key}.`)]
-      : [[`${place}${key}`, JSON.stringify(inner) ?? "nothing"]],
-  );
-  return new Map(entries);
-}

@@ -45,7 +45,7 @@ export class Sharding {
         where: "--shards",
         rule,
         got: shards,
-        next: `start another number of ranks, or leave it out`,
+        next: "start another number of ranks, or leave it out",
       });
     }
     if (this.shards > 1 && batchSize < fewestImages * this.shards) {
@@ -73,8 +73,7 @@ export class Sharding {
   /** The images of a batch that this rank has. */
   share(images: number): Part {
     const own = this.own(images);
-    const [{ first }] = own;
-    return { first, count: own.reduce((sum, { count }) => sum + count, 0) };
+    return { first: own[0].first, count: own.reduce((sum, { count }) => sum + count, 0) };
   }
 
   /**

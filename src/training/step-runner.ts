@@ -14,14 +14,13 @@ import { fault } from "../errors.ts";
 import { CapturedStep, kept } from "../tensor/captured.ts";
 import type { CapturingStream } from "../tensor/cuda.ts";
 import { type InputShape, Inputs } from "../tensor/inputs.ts";
-import { slice } from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor, type TensorSource } from "../tensor/tensor.ts";
 import { Random } from "../utils/random.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { ResidentImages } from "./resident-images.ts";
 import type { Setting } from "./setting.ts";
-import type { Part, Sharding } from "./sharding.ts";
+import type { Sharding } from "./sharding.ts";
 import { type Stepping, takeStep } from "./take-step.ts";
 
 /** This rank's share of a batch, ready for its step. */
@@ -83,16 +82,9 @@ function shareOfUniforms(
   step: number,
 ): Float32Array {
   const { uniformsPerImage: perImage } = learning;
-  const all = loader.imagesIn(step);
-  const { first, count } = sharding.share(all);
-  return uniformsOf(seed, epoch, step, all * perImage).subarray(first * perImage, (first + count) * perImage);
-}
-
-/** Images of a share, by where they lie in the whole batch. */
-function partOf(batch: Batch, share: Part, { first, count }: Part): Batch {
-  if (count === share.count) return batch;
-  const own = (tensor: Tensor) => slice(tensor, 0, first - share.first, first - share.first + count);
-  return { ...batch, images: own(batch.images), labels: own(batch.labels), uniforms: own(batch.uniforms) };
+  const images = loader.imagesIn(step);
+  const { first, count } = sharding.share(images);
+  return uniformsOf(seed, epoch, step, images * perImage).subarray(first * perImage, (first + count) * perImage);
 }
 
 const asInt64 = (values: ArrayLike<number>) => BigInt64Array.from(values, BigInt);
@@ -113,18 +105,18 @@ class DirectSteps implements StepRunner {
     const perImage = learning.uniformsPerImage;
     let step = fromStep;
     for await (const { images, labels, indices } of loader.batches(epoch, fromStep)) {
+      const count = labels.length;
       const all = loader.imagesIn(step);
-      const share = sharding.share(all);
       const uniforms = shareOfUniforms(this.#options, epoch, step++);
       const read = (): Batch => ({
         images: normalizer.images(images, model.imageSize),
-        labels: fromArray(asInt64(labels), [share.count], device),
-        uniforms: fromArray(uniforms, [share.count, perImage], device),
+        labels: fromArray(asInt64(labels), [count], device),
+        uniforms: fromArray(uniforms, [count, perImage], device),
         epoch,
       });
       const take = (lr: number) => {
-        const batch = share.count === 0 ? undefined : read();
-        return takeStep(learning, sharding, { images: all, epoch, partOf: (part) => partOf(batch!, share, part) }, lr);
+        const own = count === 0 ? undefined : read();
+        return takeStep(learning, sharding, { images: all, epoch, own }, lr);
       };
       yield { indices, take: (lr) => kept(scope(() => take(lr))) };
     }
@@ -193,10 +185,9 @@ export class StaticSteps implements StepRunner {
     const { learning, setting, sharding } = this.#options;
     const { labels, uniforms, rate } = tensors;
     const epoch = this.#epoch;
-    const share = sharding.share(all);
     const read = () => scope(() => setting.normalizer.normalized(this.#source.bytes(tensors)));
-    const batch = share.count === 0 ? undefined : { images: read(), labels, uniforms, epoch };
-    return takeStep(learning, sharding, { images: all, epoch, partOf: (part) => partOf(batch!, share, part) }, rate);
+    const own = labels.shape[0] === 0 ? undefined : { images: read(), labels, uniforms, epoch };
+    return takeStep(learning, sharding, { images: all, epoch, own }, rate);
   }
 
   #makeInputs(count: number): Inputs<string> {

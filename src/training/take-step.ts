@@ -17,8 +17,8 @@ export interface ShardedBatch {
   /** Over all ranks. */
   readonly images: number;
   readonly epoch: number;
-  /** Some of this rank's images. */
-  readonly partOf: (part: Part) => Batch;
+  /** This rank's share; none of one without images. */
+  readonly own: Batch | undefined;
 }
 
 /**
@@ -28,21 +28,29 @@ export interface ShardedBatch {
 export function takeStep(
   { pass, networks, optimizer, price, decided }: Stepping,
   sharding: Sharding,
-  { images, epoch, partOf }: ShardedBatch,
+  { images, epoch, own }: ShardedBatch,
   lr: Rate,
 ): StepNumbers {
   const parts: StepNumbers[] = [];
+  const { first } = sharding.share(images);
   const share = price && empty([1], "float32", price.price.device);
   const sums = share === undefined ? optimizer.gradients : [...optimizer.gradients, share];
   sharding.addUp(images, sums, (shard) => {
     for (const { parameters } of networks.values()) parameters.tracks = shard.isFirst;
-    const numbers = kept(scope(() => pass(partOf(shard))));
+    const numbers = kept(scope(() => pass(partOf(own!, { first: shard.first - first, count: shard.count }))));
     parts.push(numbers);
     if (share !== undefined) ops.copyInto(share, numbers.share!);
   });
   optimizer.update(lr);
   if (share !== undefined) price?.follow(share, decided?.(epoch));
   return joined(parts);
+}
+
+/** Some of a batch's images. */
+function partOf(batch: Batch, { first, count }: Part): Batch {
+  if (count === batch.labels.shape[0]) return batch;
+  const part = (tensor: Tensor) => ops.slice(tensor, 0, first, first + count);
+  return { ...batch, images: part(batch.images), labels: part(batch.labels), uniforms: part(batch.uniforms) };
 }
 
 /** Frees the parts, unless there is one alone. */

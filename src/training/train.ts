@@ -35,7 +35,7 @@ export interface TrainContext {
   readonly reporter?: Reporter;
   /** Images to train and to test on, in place of the data set that the options name. */
   readonly data?: DataSplits;
-  /** The ranks that train together, each of which calls {@link train} alike; this process alone when absent. */
+  /** The ranks that train together, each of which calls {@link train} alike, with a reporter of its own; this process alone when absent. */
   readonly group?: ProcessGroup;
 }
 
@@ -56,9 +56,7 @@ export async function train<S extends StageName>(
   context: TrainContext = {},
 ): Promise<StageResult> {
   refuseUnknown(context, ["reporter", "data", "group"], `train ${stage}`);
-  const { reporter: heard = silentReporter, data, group = alone } = context;
-  // The first rank speaks for all.
-  const reporter = group.rank === 0 ? heard : { ...silentReporter, stopping: heard.stopping };
+  const { reporter = silentReporter, data, group = alone } = context;
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);
   const rendered = data === undefined ? withRendering(given, reporter) : given;
   const chosen = withFill(await withModel(rendered, reporter, data), reporter);

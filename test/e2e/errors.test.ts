@@ -12,6 +12,7 @@ import { makeImageFolder } from "./images.ts";
 import {
   type Ended,
   patchdrop,
+  quickTraining,
   runTimeoutMs,
   shellCommand,
   shellEnvironment,
@@ -24,18 +25,7 @@ import { linked, tensorFiles } from "./runs.ts";
 let folder: string;
 let data: string;
 const at = (...names: string[]) => join(folder, ...names);
-const quick = [
-  "--model",
-  "R8_Scenes",
-  "--batch_size",
-  "8",
-  "--max_epochs",
-  "1",
-  "--threads",
-  "1",
-  "--precision",
-  "fp32",
-];
+const quick = quickTraining(1);
 
 /** A classifier run of one epoch on three classes, for the tests that need one. */
 const hr = () => at("hr");

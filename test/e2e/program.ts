@@ -109,6 +109,22 @@ export interface Running {
 
 const progressLines = /^[^\n]+: \d+ % · [^\n]*\n/gm;
 
+/** Flags of a training of small batches on the scenes' model, which takes seconds. */
+export const quickTraining = (epochs: number): readonly string[] => [
+  ...[
+    "--model",
+    "R8_Scenes",
+    "--batch_size",
+    "8",
+    "--max_epochs",
+    String(epochs),
+    "--threads",
+    "1",
+    "--precision",
+    "fp32",
+  ],
+];
+
 /** Node with the program, as a launcher such as mpirun is told to start it. */
 export const programCommand: readonly string[] = [process.execPath, main];
 

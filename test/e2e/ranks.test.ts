@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeImageFolder } from "./images.ts";
-import { programCommand, type Running, runTimeoutMs, startCommand, succeed, until } from "./program.ts";
+import { programCommand, quickTraining, type Running, runTimeoutMs, startCommand, succeed, until } from "./program.ts";
 import { linked, outcome } from "./runs.ts";
 
 const isThere = spawnSync("mpirun", ["--version"]).status === 0;
@@ -14,25 +14,17 @@ const env = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" }
 
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
-const quick = [
-  "--model",
-  "R8_Scenes",
-  "--batch_size",
-  "8",
-  "--max_epochs",
-  "2",
-  "--threads",
-  "1",
-  "--precision",
-  "fp32",
-];
+const quick = quickTraining(2);
 const learn = (stage: string, run: string, more: readonly string[] = []) => [
   ...[stage, ...quick, "--test_interval", "1", "--data_dir", at("data"), "--cv_dir", at(run), ...more],
 ];
 
+function mpirun(args: readonly string[]): Running {
+  return startCommand(["mpirun", "--oversubscribe", "--bind-to", "none", ...args], env);
+}
+
 function startRanks(count: number, args: readonly string[]): Running {
-  const options = ["--oversubscribe", "--bind-to", "none", "-n", String(count)];
-  return startCommand(["mpirun", ...options, ...programCommand, ...args], env);
+  return mpirun(["-n", String(count), ...programCommand, ...args]);
 }
 
 /** On so many ranks; on one, as anybody starts it. */
@@ -120,7 +112,7 @@ describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
         ...(n === 0 ? [] : [":"]),
         ...["-n", "1", ...programCommand, ...learn("classifier_training", "refused", own)],
       ]);
-      return startCommand(["mpirun", "--oversubscribe", "--bind-to", "none", ...parts], env).ended;
+      return mpirun(parts).ended;
     };
 
     it("with options that differ, by the rank and the option", async () => {

@@ -8,25 +8,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
 import { makeImageFolder } from "./images.ts";
-import { type Ended, runTimeoutMs, start, succeed, until } from "./program.ts";
+import { type Ended, quickTraining, runTimeoutMs, start, succeed, until } from "./program.ts";
 import { linked, outcome, tensorFiles, timelessMetrics } from "./runs.ts";
 
 // 33 images: four steps of 8 an epoch, and one image that is left out, since batch norm cannot train on it alone.
 const counts = { classes: 3, train: 11, test: 3 };
-const common = [
-  "--model",
-  "R8_Scenes",
-  "--batch_size",
-  "8",
-  "--max_epochs",
-  "3",
-  "--test_interval",
-  "1",
-  "--threads",
-  "1",
-  "--precision",
-  "fp32",
-];
+const common = [...quickTraining(3), "--test_interval", "1"];
 
 let folder: string;
 let data: string;

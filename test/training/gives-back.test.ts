@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Loader } from "../../src/data/loader.ts";
-import { alone } from "../../src/distributed/process-group.ts";
 import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { showImages } from "../../src/evaluation/show-images.ts";
 import { openPredictor } from "../../src/inference/open-run.ts";
@@ -14,13 +13,13 @@ import { openLibtorch } from "../../src/native/library.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
 import { parseOptions, type StageName } from "../../src/options/stage-options.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
-import { Sharding } from "../../src/training/sharding.ts";
 import type { StepRunner } from "../../src/training/step-runner.ts";
 import { train } from "../../src/training/train.ts";
 import { trainEpoch } from "../../src/training/train-epoch.ts";
 import { type Reporter, Stopped, silentReporter, stopOn } from "../../src/utils/reporter.ts";
 import { makeImageFolder } from "../e2e/images.ts";
 import { noiseDataset } from "./cases.ts";
+import { epochOf } from "./training.ts";
 
 let folder: string;
 let before: number;
@@ -133,16 +132,7 @@ describe("that fails", () => {
       free() {},
     };
     const loader = new Loader(noiseDataset(losses.length), { batchSize: 1 });
-    const learning = { networks: new Map() };
-    const training = {
-      learning,
-      runner,
-      loader,
-      sharding: new Sharding(alone, undefined, 2),
-      schedule: () => 1,
-      reporter: silentReporter,
-      epochs: 1,
-    };
+    const training = epochOf({ runner, loader, reporter: silentReporter, epochs: 1 });
     await expect(trainEpoch(training, 0, { step: 0 }, () => {})).rejects.toThrow(
       "epoch 1, step 2: loss: must be finite, got NaN on images 7, …",
     );

@@ -1,17 +1,16 @@
 /** The bar and the speed count images: a last batch that is not full as what it is. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { Loader } from "../../src/data/loader.ts";
-import { alone } from "../../src/distributed/process-group.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { readMetrics } from "../../src/run/metric-log.ts";
 import { fromArray, full } from "../../src/tensor/tensor.ts";
-import { Sharding } from "../../src/training/sharding.ts";
 import type { StepRunner } from "../../src/training/step-runner.ts";
 import { trainEpoch } from "../../src/training/train-epoch.ts";
 import { type Reporter, silentReporter } from "../../src/utils/reporter.ts";
 import { noiseDataset } from "./cases.ts";
 import { memoryData, SmallRuns } from "./small-runs.ts";
+import { epochOf } from "./training.ts";
 
 const runs = new SmallRuns();
 beforeAll(() => {
@@ -64,16 +63,7 @@ describe("an epoch whose steps take a second each", () => {
       free() {},
     };
     const stop: Reporter = { ...reporter, stopping: () => (stopping() ? "SIGTERM" : undefined) };
-    const learning = { networks: new Map() };
-    const training = {
-      learning,
-      runner,
-      loader,
-      sharding: new Sharding(alone, undefined, 2),
-      schedule: () => 1,
-      reporter: stop,
-      epochs: 3,
-    };
+    const training = epochOf({ runner, loader, reporter: stop, epochs: 3 });
     const saved: number[] = [];
     const { imagesPerSecond } = await trainEpoch(training, 1, { step: from }, (step) => saved.push(step));
     return { bar: said["epoch 2/3"], imagesPerSecond, saved };

@@ -15,6 +15,7 @@ import type { StepRunner } from "../../src/training/step-runner.ts";
 import { shown, stepsBetweenLooks, type Training, trainEpoch } from "../../src/training/train-epoch.ts";
 import { type Reporter, silentReporter } from "../../src/utils/reporter.ts";
 import { learner, noiseDataset, tinyModel } from "./cases.ts";
+import { epochOf } from "./training.ts";
 
 /** Not 0: what counts is the time since the epoch began. */
 const beganMs = 5000;
@@ -247,9 +248,8 @@ describe("numbers that are not finite", () => {
       release() {},
       free() {},
     };
-    const sharding = new Sharding(alone, undefined, 10);
-    const training = { learning: { networks: new Map() }, runner, loader, sharding, schedule: () => 1, epochs: 1 };
-    await expect(trainEpoch({ ...training, reporter: silentReporter }, 0, { step: 0 }, () => {})).rejects.toThrow(
+    const training = epochOf({ runner, loader, reporter: silentReporter, epochs: 1 });
+    await expect(trainEpoch(training, 0, { step: 0 }, () => {})).rejects.toThrow(
       `epoch 1, step 1: loss: must be finite, got NaN on images 0, 1, 2, 3, 4, 5, 6, 7, …; ${next}`,
     );
   });
