@@ -291,7 +291,16 @@ function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Pro
   const sharding = new Sharding(alone, undefined, batchSize);
   const window = stepsBetweenLooks[cuda === undefined ? "cpu" : "cuda"];
   const runner = stepRunner({ learning, setting, loader, sharding, seed: 1, captured, window });
-  const all = { learning, runner, loader, sharding, schedule: () => lr, reporter, epochs: 1 };
+  const all = {
+    learning,
+    runner,
+    loader,
+    sharding,
+    schedule: () => lr,
+    reporter,
+    epochs: 1,
+    saveInterval: "10m",
+  };
   let epoch = 0;
   return async () => {
     return (await trainEpoch(all, epoch++, { step: 0 }, () => undefined)).metrics.loss!;

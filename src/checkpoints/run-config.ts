@@ -52,6 +52,7 @@ export const freeOptions: readonly string[] = [
     "num_workers",
     "max_image_bytes",
     "test_interval",
+    "save_interval",
     "torch",
     "threads",
   ],

@@ -29,17 +29,23 @@ export function evalCommand(flags: CommandFlags): Command {
   addFlags(command, flags.eval);
   return addExamples(command.option("--json", "print JSON"), examples).action(
     async ({ json = false, ...given }: Flags) => {
-      const [{ parseEvalOptions }, { evaluateRun }, { assertWritable }, { terminalReporter }] = await Promise.all([
-        import("../options/eval-options.ts"),
-        import("../evaluation/evaluate-run.ts"),
-        import("../files/atomic.ts"),
-        import("./terminal-reporter.ts"),
-      ]);
-      const options = parseEvalOptions(given);
-      if (options.chart !== undefined) assertWritable(options.chart);
-      const evaluation = await evaluateRun(options, terminalReporter({ quiet: false }));
-      process.stdout.write(json ? `${JSON.stringify(evaluation, null, 2)}\n` : await text(evaluation));
-      if (options.chart !== undefined) await writeChart(options.chart, evaluation);
+      const [{ parseEvalOptions }, { evaluateRun }, { assertWritable }, { terminalReporter }, { onAllRanks }] =
+        await Promise.all([
+          import("../options/eval-options.ts"),
+          import("../evaluation/evaluate-run.ts"),
+          import("../files/atomic.ts"),
+          import("./terminal-reporter.ts"),
+          import("./on-all-ranks.ts"),
+        ]);
+      await onAllRanks(async (group) => {
+        const options = parseEvalOptions(given);
+        if (options.chart !== undefined) assertWritable(options.chart);
+        const evaluation = await evaluateRun(options, terminalReporter({ quiet: group.rank > 0 }), { group });
+        if (group.rank > 0) return undefined;
+        process.stdout.write(json ? `${JSON.stringify(evaluation, null, 2)}\n` : await text(evaluation));
+        if (options.chart !== undefined) await writeChart(options.chart, evaluation);
+        return undefined;
+      });
     },
   );
 }

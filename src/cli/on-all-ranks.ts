@@ -3,15 +3,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Joined, join } from "../distributed/join.ts";
 import { launchOf } from "../distributed/launch.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
-import type { StopSignal } from "../utils/reporter.ts";
-import { endBy } from "./exit.ts";
+import { Stopped, type StopSignal } from "../utils/reporter.ts";
+import { endBy, signalExitCode } from "./exit.ts";
 import { report } from "./failure.ts";
 
 /** What all ranks meet, the first says: the others are ended by then. */
 const firstSpeaksMs = 2000;
 
 /**
- * Runs `work`, which returns the signal that stopped it, in the group that this process was started in. Of many ranks, one that
+ * Runs `work`, which returns the signal behind which it has saved, in the group that this process was started in. Of many ranks, one that
  * fails says so, with its number, and ends all.
  */
 export async function onAllRanks(work: (group: ProcessGroup) => Promise<StopSignal | undefined>): Promise<void> {
@@ -24,10 +24,17 @@ export async function onAllRanks(work: (group: ProcessGroup) => Promise<StopSign
   } catch (error) {
     if (launch !== undefined && launch.rank > 0) await delay(firstSpeaksMs);
     if (launch === undefined || joined === undefined) throw error;
-    const code = report(error, `rank ${launch.rank} of ${launch.size}: `);
+    const code = said(error, `rank ${launch.rank} of ${launch.size}: `);
     joined.abort(code);
     process.exit(code);
   }
   joined.leave();
   if (stopped !== undefined) endBy(stopped);
+}
+
+/** Says why work has ended that has nothing to save, and gives the exit code. */
+function said(error: unknown, who: string): number {
+  if (!(error instanceof Stopped)) return report(error, who);
+  process.stderr.write(`${error.message}\n`);
+  return signalExitCode(error.signal);
 }

@@ -29,7 +29,7 @@ const about =
 const examples = ["patchdrop quickstart", "patchdrop classifier_training --data_dir data/cifar10 --cv_dir runs/hr"];
 
 /** What many ranks do as one. */
-const manyRanked: readonly string[] = stageCommandNames;
+const manyRanked: readonly string[] = [...stageCommandNames, "eval"];
 
 /** `patchdrop` with all its subcommands, which throw instead of ending the process. */
 export function patchdropProgram(flags: CommandFlags): Command {

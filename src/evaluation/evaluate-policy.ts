@@ -7,6 +7,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { isPackaged } from "../checkpoints/packaged.ts";
 import { choiceFile, type Measured, writeChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { ProcessGroup } from "../distributed/process-group.ts";
 import { assertWritable } from "../files/atomic.ts";
 import { asTested, type Choice, type Looked, meanEntropy } from "../method/budget.ts";
 import { confusionsOf } from "../method/class-metrics.ts";
@@ -37,6 +38,7 @@ export async function evaluatePolicy(
 
   const noted = new Noted(split.length, grid.patches);
   const [own] = await evaluateMasks(split, evaluated, [noted.noting(decidedBy(run, choice, seed))]);
+  noted.share(evaluated.group);
   const source = { grid, seed, fixedMasks: await findFixedMasks(evaluated) };
   const rivals = new Rivals(evaluated, source.fixedMasks);
   const { sparsity = 0 } = own.metrics.metrics();
@@ -124,11 +126,11 @@ function rowOf(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict):
 
 /** Of the low-resolution classifier alone: the one that was given, or, where baselines are wanted, the run's own. */
 async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep }: EvalOptions) {
-  const { run, split, alone, reporter } = evaluated;
+  const { run, split, openAlone, reporter, group } = evaluated;
   if (ckpt_lr_cl === undefined && !(sweep && run.hasTwoStreams)) return undefined;
-  const low = alone("resnet_lr", ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl));
+  const low = openAlone("resnet_lr", ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl));
   try {
-    const [{ metrics }] = await evaluateMasks(split, { run: low, rewarding: undefined, reporter }, [everyPatch]);
+    const [{ metrics }] = await evaluateMasks(split, { run: low, rewarding: undefined, reporter, group }, [everyPatch]);
     return metrics.metrics().accuracy;
   } finally {
     await low.free();
@@ -144,7 +146,7 @@ interface Chosen {
 
 /** What is said of the choice, which is stored if nothing stands against it. */
 function evaluatedChoice(
-  { checkpoint, data, seed }: EvaluatedRun,
+  { checkpoint, data, seed, group }: EvaluatedRun,
   options: EvalOptions,
   { choice, fitted, measured }: Chosen,
 ): EvaluatedChoice | undefined {
@@ -155,7 +157,9 @@ function evaluatedChoice(
   const reason = unstored(options);
   if (reason !== undefined) return { ...said, unstored: reason };
   const about = { target, dataset: data.train.name, seed, calibrated, evaluated: measured };
-  return { ...said, file: writeChoice(checkpoint.path, { ...fitted.choice, ...about }) };
+  const isWriter = group.rank === 0;
+  const write = () => writeChoice(checkpoint.path, { ...fitted.choice, ...about });
+  return { ...said, file: isWriter ? write() : choiceFile(checkpoint.path) };
 }
 
 /** What a policy decided about the images of a pass, and what it wanted when it was last asked. */
@@ -179,6 +183,17 @@ class Noted implements Looked {
       this.#taken.set(mask, batch.first * this.patches);
       return mask;
     };
+  }
+
+  /** Takes what the other ranks have noted of the images that this one has not seen. */
+  share(group: ProcessGroup): void {
+    const own = { probabilities: this.probabilities, taken: this.#taken };
+    const others = group.size === 1 ? [] : group.exchange(own).filter((_, rank) => rank !== group.rank);
+    for (const { probabilities, taken } of others) {
+      // What a rank has not seen is 0 there.
+      for (const [at, value] of probabilities.entries()) this.probabilities[at] += value;
+      for (const [at, value] of taken.entries()) this.#taken[at] += value;
+    }
   }
 
   /** Those masks, in a later pass over the same images. */

@@ -26,13 +26,13 @@ const ofPolicies = ["target_patches", "target_accuracy", "sweep", "ckpt_lr_cl", 
 export function evaluateRun(
   options: EvalOptions,
   reporter: Reporter = silentReporter,
-  context: { details?: boolean } & Pick<EvaluationContext, "data"> = {},
+  context: { details?: boolean } & Pick<EvaluationContext, "data" | "group"> = {},
 ): Promise<RunEvaluation> {
-  refuseUnknown(context, ["details", "data"], "evaluateRun");
-  const { details = options.sweep, data } = context;
+  refuseUnknown(context, ["details", "data", "group"], "evaluateRun");
+  const { details = options.sweep, data, group } = context;
   const checkpoint = openCheckpoint(options.load, reporter.note);
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(options, checkpoint.path, ofPolicies);
-  return withEvaluatedRun(checkpoint, options, { reporter, data }, async (evaluated) => {
+  return withEvaluatedRun(checkpoint, options, { reporter, data, group }, async (evaluated) => {
     const described = describe(evaluated, options);
     if (!evaluated.run.hasPolicy) {
       const { row, details: found } = await evaluateClassifier(evaluated);

@@ -5,6 +5,7 @@ import type { DataSplits, Dataset } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
 import { asHeldOut } from "../data/validation.ts";
+import { alone, type ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
 import { isThere } from "../files/read.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
@@ -24,8 +25,9 @@ export interface EvaluatedRun extends Evaluating {
   /** The split that is evaluated. */
   readonly split: Dataset;
   readonly seed: number;
+  readonly group: ProcessGroup;
   /** Opens some of the checkpoint's networks alone, or those of another. The caller frees them. */
-  alone(name: NetworkName, from?: Checkpoint): OpenedRun;
+  openAlone(name: NetworkName, from?: Checkpoint): OpenedRun;
 }
 
 /** What the run's options say where neither they nor a flag does. */
@@ -35,6 +37,8 @@ export interface EvaluationContext {
   readonly reporter: Reporter;
   /** Images to evaluate on, in place of the data set that the options name. */
   readonly data?: DataSplits | undefined;
+  /** The ranks that share the work out, each of which calls this alike; this process alone when absent. */
+  readonly group?: ProcessGroup | undefined;
 }
 
 /**
@@ -44,7 +48,7 @@ export interface EvaluationContext {
 export async function withEvaluatedRun<T>(
   checkpoint: Checkpoint,
   options: EvalOptions,
-  { reporter, data: given }: EvaluationContext,
+  { reporter, data: given, group = alone }: EvaluationContext,
   body: (run: EvaluatedRun) => Promise<T>,
 ): Promise<T> {
   const { ckpt_hr_cl } = options;
@@ -63,13 +67,13 @@ export async function withEvaluatedRun<T>(
   const isMoved = classes.some((name, label) => known.includes(name) && known[label] !== name);
   if (classes.length !== known.length || isMoved) checkClasses(known, split, options.load);
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
-  const alone = (name: NetworkName, from = checkpoint) =>
+  const openAlone = (name: NetworkName, from = checkpoint) =>
     openSaved({ sources: new Map([[name, from]]), description }, place);
   const unfinished = unfinishedCurriculum(checkpoint, model.grid);
   if (unfinished !== undefined) reporter.note(`${unfinished}, and decides all here`);
   try {
     const rewarding = run.hasPolicy ? rewardingOf(settings) : undefined;
-    return await body({ checkpoint, data, split, run, rewarding, reporter, seed: settings.seed, alone });
+    return await body({ checkpoint, data, split, run, rewarding, reporter, group, seed: settings.seed, openAlone });
   } finally {
     await run.free();
   }

@@ -116,7 +116,7 @@ export function measureHeadroom(
 }
 
 /** @throws input: a classifier of another model or of other classes */
-function openJudge({ alone, run, split }: EvaluatedRun, load: string): OpenedRun {
+function openJudge({ openAlone, run, split }: EvaluatedRun, load: string): OpenedRun {
   const checkpoint = openCheckpoint(load);
   const { description } = checkpoint.config;
   const where = `--judge ${load}`;
@@ -126,7 +126,7 @@ function openJudge({ alone, run, split }: EvaluatedRun, load: string): OpenedRun
     throw fault("input", { where, rule, got: named(description) });
   }
   if (description !== undefined) checkClasses(description.classes, split, where);
-  return alone("resnet_hr", checkpoint);
+  return openAlone("resnet_hr", checkpoint);
 }
 
 /**

@@ -1,8 +1,10 @@
 /** The options that say how long and how fast a stage learns, and where it writes. Those without a default get one in each stage. */
 import { z } from "zod";
-import { folder, onByDefault, whole } from "./option.ts";
+import { folder, onByDefault, shownAs, whole } from "./option.ts";
 
 const positive = z.number().positive();
+const saveRule = "must be a number of steps above 0, or of minutes such as 30m";
+const minutes = z.string().regex(/^[1-9]\d{0,5}m$/, saveRule);
 
 export const seed = whole(0);
 
@@ -23,6 +25,9 @@ export const trainingGroup = {
     .optional()
     .describe("stop after so many tests in a row without a better one than best's; at --max_epochs when absent"),
   test_interval: whole(1).describe("epochs between tests; the last epoch is always tested"),
+  save_interval: shownAs("n|Nm", z.union([z.int(saveRule).min(1, saveRule), minutes], saveRule))
+    .default("10m")
+    .describe("save inside an epoch too, so many steps after the last save, or minutes such as 30m"),
   lr: positive.describe("learning rate; with --schedule onecycle, the highest"),
   wd: z.number().min(0).default(0).describe("weight decay"),
   schedule: z.enum(["constant", "multistep", "step", "onecycle"]).describe("learning rate over time"),

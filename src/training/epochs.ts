@@ -66,6 +66,7 @@ export async function learnEpochs(
   run: RunFolder | undefined,
 ): Promise<StageResult> {
   const { seed, max_epochs: epochs, test_interval: interval, cuda_graph: captured, cv_dir: path } = options;
+  const { save_interval: saveInterval } = options;
   const { reporter, group } = setting;
   const tests = testSplitOf(setting);
   const start = startOf(setting.checkpoint, learning);
@@ -98,7 +99,7 @@ export async function learnEpochs(
     );
   };
   const logStep = run?.logStep.bind(run);
-  const training = { learning, runner, loader, sharding, schedule, reporter, epochs, logStep };
+  const training = { learning, runner, loader, sharding, schedule, reporter, epochs, saveInterval, logStep };
   try {
     for (let epoch = start.epoch; !isOver({ epoch, sinceBest }, options); epoch++) {
       const from = epoch === start.epoch ? start : { step: 0 };

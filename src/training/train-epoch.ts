@@ -6,6 +6,7 @@ import { fault } from "../errors.ts";
 import { type BatchResult, MetricAccumulator, type MetricState, type Metrics } from "../method/metrics.ts";
 import type { Parameters } from "../nn/parameters.ts";
 import type { Position, Schedule } from "../nn/schedules.ts";
+import type { ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
 import type { StepRecord } from "../run/metric-log.ts";
 import { allFinite } from "../tensor/ops.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -21,8 +22,6 @@ import type { StepRunner } from "./step-runner.ts";
 export const stepsBetweenLooks = { cpu: 1, cuda: 32 } as const;
 /** Steps of an epoch whose own numbers are logged, at most. */
 const stepsLogged = 20;
-/** An epoch that takes longer is also saved inside. */
-const saveEveryMs = 10 * 60_000;
 
 export interface EpochOutcome {
   metrics: Metrics;
@@ -41,6 +40,8 @@ export interface Training {
   schedule: Schedule;
   reporter: Reporter;
   epochs: number;
+  /** How long after a save the next one is due inside an epoch: steps, or minutes such as "30m". */
+  saveInterval: StageOptions["save_interval"];
   /** Takes the numbers of some of the steps, evenly spread; none where they are not wanted. */
   logStep?: (record: StepRecord) => void;
 }
@@ -62,13 +63,14 @@ export async function trainEpoch(
   const progress = reporter.progress(`epoch ${epoch + 1}/${epochs}`, all, before);
   const began = performance.now();
   let step = from.step;
-  let saved = began;
+  let saved = { ms: began, step };
+  const isDue = () => isLater(training.saveInterval, { ms: performance.now() - saved.ms, steps: step - saved.step });
   const outcome = () => {
     const trained = loader.imagesBefore(step) - before;
     const imagesPerSecond = trained > 0 ? trained / ((performance.now() - began) / 1000) : undefined;
     return { metrics: metrics.metrics(), accumulated: metrics, imagesPerSecond };
   };
-  const ownWish = (): Wish => ({ stop: given.stopping(), save: performance.now() - saved > saveEveryMs });
+  const ownWish = (): Wish => ({ stop: given.stopping(), save: isDue() });
   /** Adds up what all ranks' waiting steps say, and agrees on what comes next. */
   const look = (): Wish => {
     const wish = ownWish();
@@ -94,7 +96,7 @@ export async function trainEpoch(
   const save = () => {
     settle();
     saveInside(step, metrics);
-    saved = performance.now();
+    saved = { ms: performance.now(), step };
   };
   const steps = runner.steps(epoch, from.step)[Symbol.asyncIterator]();
   try {
@@ -125,6 +127,11 @@ export async function trainEpoch(
     for (const { numbers } of pending) free(numbers);
     progress.stop();
   }
+}
+
+function isLater(interval: Training["saveInterval"], since: { ms: number; steps: number }): boolean {
+  if (typeof interval === "number") return since.steps >= interval;
+  return since.ms > 60_000 * Number.parseInt(interval, 10);
 }
 
 /** What a step is followed by, on all ranks alike. */

@@ -42,6 +42,8 @@ describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
     folder = mkdtempSync(join(tmpdir(), "patchdrop-ranks-"));
     // Three batches of an epoch, the last of two images: fewer shards than ranks.
     await makeImageFolder(at("data"), { classes: 3, train: 6, test: 3 });
+    // Two batches of a test, of 512 images and of 88.
+    await makeImageFolder(at("many"), { classes: 3, train: 2, test: 200 });
     await succeed(learn("classifier_training", "hr"));
     await succeed(learn("classifier_training", "lr", ["--stream_id", "LR"]));
     await succeed(learn("pretrain", "policy", ["--ckpt_hr_cl", at("hr")]));
@@ -89,6 +91,18 @@ describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
     expect(outcome(at("two-shards"))).toMatchObject(ranks);
   });
 
+  it.each([
+    ["a policy at its budgets", ["--load", "policy", "--sweep", "--ckpt_lr_cl", "lr"]],
+    ["a calibrated policy", ["--load", "policy", "--target_patches", "6"]],
+    ["a classifier", ["--load", "hr"]],
+  ])("evaluate %s as one process does", async (_, flags) => {
+    const more = flags.map((word, n) => (/^--(load|ckpt)/.test(flags[n - 1] ?? "") ? at(word) : word));
+    const args = ["eval", ...more, "--data_dir", at("many"), "--threads", "1", "--precision", "fp32", "--json"];
+    const alone = await succeed(args);
+    const { code, stdout, stderr } = await startRanks(2, args).ended;
+    expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: alone.stdout });
+  });
+
   it("stop behind the same step where a signal reaches one of them, and go on", async () => {
     const long = learn("classifier_training", "stopped", ["--shards", "2", "--max_epochs", "400"]);
     const { child, ended } = startRanks(2, long);
@@ -132,7 +146,7 @@ describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
     it("at a command that is one process's work", async () => {
       const { code, stderr } = await startRanks(2, ["models"]).ended;
       expect(errorsOf(stderr)[0]).toBe(
-        "error: models: is one process's work, got 2 ranks; start it without mpirun; classifier_training, pretrain, finetune, finetune2stream go on many ranks",
+        "error: models: is one process's work, got 2 ranks; start it without mpirun; classifier_training, pretrain, finetune, finetune2stream, eval go on many ranks",
       );
       expect(code).toBe(2);
     });

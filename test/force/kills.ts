@@ -51,15 +51,14 @@ async function attempt(target: Target, random: Random, index: number): Promise<T
   const cuts: Cut[] = [];
   const said = () => cuts.map(({ signal, afterMs }) => `${signal} after ${Math.round(afterMs)} ms`).join(", ");
   const wrong = (text: string): Trial => ({ what: target.name, outcome: "wrong", wrong: `${text}; ${said()}; ${out}` });
-  let args = target.command(out);
-  for (let more = true; more; more = cuts.length < mostCuts && random.uniform() < 0.5) {
+  let args: string[] | undefined = target.command(out);
+  for (let more = true; more && args !== undefined; more = cuts.length < mostCuts && random.uniform() < 0.5) {
     const cut = await cutOnce(args, ms, random);
     cuts.push(cut);
     if (!isOrderly(cut.ended, cut.signal)) return wrong(`ended with ${cut.ended.code}: ${cut.ended.stderr}`);
-    if (cut.ended.code === 0) break;
-    args = target.again(out);
+    args = cut.ended.code === 0 ? undefined : target.again(out);
   }
-  if (cuts.at(-1)?.ended.code !== 0) {
+  if (args !== undefined) {
     const { code, signal, stderr } = await start(args).ended;
     if (code !== 0) return wrong(`could not be continued, ${code ?? signal}: ${stderr.trim()}`);
   }

@@ -16,8 +16,8 @@ export interface Target {
   /** Whose uncut results it starts from. */
   readonly needs: readonly string[];
   readonly command: (out: string) => string[];
-  /** How it goes on with an `out` that was begun. */
-  readonly again: (out: string) => string[];
+  /** How it goes on with an `out` that was begun; undefined where that is whole. */
+  readonly again: (out: string) => string[] | undefined;
   /** What must be the same, cut or not. */
   readonly result: (out: string) => unknown;
 }
@@ -78,7 +78,8 @@ export const targets: readonly Target[] = [
     name: "acquire",
     needs: ["pretrain"],
     command: acquireCommand(scene),
-    again: acquireCommand(scene),
+    // Its folder is renamed into place when whole: a kill may come between that and the end of the process.
+    again: (out) => (existsSync(out) ? undefined : acquireCommand(scene)(out)),
     result: acquired,
   },
 ];

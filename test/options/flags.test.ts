@@ -28,6 +28,7 @@ const everyStage = [
     "--turns",
     "--no_cuda_graph",
     "--shards <n>",
+    "--save_interval <n|Nm> = 10m",
     "--parallel",
     ...device,
   ],

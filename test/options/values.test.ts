@@ -83,6 +83,7 @@ const oneOf = (...names: string[]): Values => ({
 });
 
 const notPatchSize = "must be a whole number of pixels above 0, or width x height such as 28x56";
+const notSaveInterval = "must be a number of steps above 0, or of minutes such as 30m";
 const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8";
 const notSeeds = "must be two seeds or more, each once, such as 1,2,3";
 const notDevice = "must be cpu, cuda or cuda:N";
@@ -130,6 +131,10 @@ const values: Readonly<Record<string, Values>> = {
   max_epochs: whole(1),
   patience: whole(1),
   test_interval: whole(1),
+  save_interval: {
+    takes: [1, 500, "1m", "30m"],
+    refuses: [0, 2.5, "0m", "m", "30", "30s", "1.5m"].map((interval) => [interval, notSaveInterval] as const),
+  },
   lr: positive,
   wd: from(0),
   schedule: oneOf("constant", "multistep", "step", "onecycle"),

@@ -114,6 +114,7 @@ async function epoch({
     schedule,
     reporter,
     epochs: 3,
+    saveInterval: "10m",
     logStep,
   };
   const states: MetricState[] = [];

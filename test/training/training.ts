@@ -56,7 +56,7 @@ export function runnerOptions(
 /** What an epoch takes that is trained by this runner, of no network and at a rate of 1. */
 export function epochOf(given: Pick<Training, "runner" | "loader" | "reporter" | "epochs">): Training {
   const sharding = new Sharding(alone, undefined, given.loader.batchSize);
-  return { ...given, learning: { networks: new Map() }, sharding, schedule: () => 1 };
+  return { ...given, learning: { networks: new Map() }, sharding, schedule: () => 1, saveInterval: "10m" };
 }
 
 export interface Seen {

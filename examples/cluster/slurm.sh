@@ -1,0 +1,22 @@
+#!/bin/sh
+# One training on several ranks of a Slurm cluster. Two minutes before its time is up it is told to save and to stop; then it is put
+# into the queue again, and goes on, until it is done. It also goes on where a node has failed.
+#
+#     RUN=runs/hr sbatch --ntasks=8 slurm.sh classifier_training --data_dir data/cifar10 --shards 8
+#
+# RUN is the run folder. With --shards, the result does not depend on how many ranks the job had, nor on how often it was stopped.
+#SBATCH --job-name=patchdrop
+#SBATCH --ntasks=2
+#SBATCH --cpus-per-task=1
+#SBATCH --time=04:00:00
+#SBATCH --signal=USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+
+[ -n "$RUN" ] || { echo "RUN: must name the run folder, such as RUN=runs/hr" >&2; exit 2; }
+[ -e "$RUN/config.json" ] && set -- "$@" --resume
+srun --mpi=pmix patchdrop "$@" --cv_dir "$RUN"
+code=$?
+# 128 + 10: stopped by USR1, with everything saved.
+if [ "$code" -eq 138 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+exit "$code"
