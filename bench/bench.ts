@@ -17,6 +17,7 @@ import { listGpus } from "../src/native/gpus.ts";
 import { cpuFeatures, hasBf16 } from "../src/utils/cpu.ts";
 import { version } from "../src/utils/version.ts";
 import { check, type Place, store } from "./baseline.ts";
+import { markdownTable } from "./markdown-table.ts";
 import {
   Bench,
   bestOf,
@@ -28,6 +29,7 @@ import {
   ratios,
 } from "./measure.ts";
 import { operationsOf, peakGflops } from "./operations.ts";
+import { compareRanks, imagesARank, type RanksCase, ranksTable } from "./ranks.ts";
 import { type BenchModel, benchModels, lastLine, type Stage, stages, type Unit, units } from "./side.ts";
 
 /** What a stage is measured at: its own default batches, and for the classifier a larger one too. */
@@ -60,6 +62,11 @@ const program = new Command("bench")
       .default("step"),
   )
   .option("--steps <n>", "timed steps (or epochs) a side (default: 20 steps, 3 epochs)", whole(1))
+  .option(
+    "--ranks <n>",
+    "so many ranks of one thread each, by mpirun, beside PyTorch's DistributedDataParallel",
+    whole(2),
+  )
   .option("--threads <n>", "threads of every side; all processors when absent", whole(1))
   .addOption(new Option("--device <name>", "where every side computes").choices(["cpu", "cuda"]).default("cpu"))
   .option("--no-cuda-graph", "with --device cuda, no side captures its step")
@@ -70,7 +77,8 @@ const program = new Command("bench")
 
 try {
   program.parse();
-  await run(program.opts<Options>());
+  const options = program.opts<Options>();
+  await (options.ranks === undefined ? run(options) : runRanks(options, options.ranks));
 } catch (error) {
   finish(error);
 }
@@ -82,6 +90,7 @@ interface Options {
   readonly batch?: number;
   readonly unit: Unit;
   readonly steps?: number;
+  readonly ranks?: number;
   readonly threads?: number;
   readonly device: "cpu" | "cuda";
   readonly cudaGraph: boolean;
@@ -124,17 +133,31 @@ async function run(options: Options): Promise<void> {
     for (const precision of used) result.peakGflops[precision] = peakGflops(precision, threads);
   }
   process.stdout.write(`${machineLine()}\n${table(result.cases)}${peakLines(result)}${startLines(result)}`);
-  const file =
-    options.json ?? path.join(root, "bench", "results", `${new Date().toISOString().replaceAll(":", "-")}.json`);
-  mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(
-    file,
-    `${JSON.stringify({ ...provenance({ torch, threads, unit, steps, device, graph }), ...result }, null, 2)}\n`,
-  );
-  say(`written to ${path.relative(process.cwd(), file)}`);
+  write({ ...provenance({ torch, threads, unit, steps, device, graph }), ...result }, options.json);
   const place: Place = { processor: processor(), processors: availableParallelism(), threads, device, unit };
   if (options.check === true) process.stdout.write(`\n${check(result.cases, place)}`);
   if (options.store === true) store(result.cases, place, torch);
+}
+
+/** The stages on many ranks: the table, and the same numbers as JSON. */
+async function runRanks({ python, stages: chosen, batch = imagesARank, steps = 20, json }: Options, ranks: number) {
+  const torch = torchOf(python);
+  say(`PyTorch ${torch}, ${ranks} ranks of one thread, ${batch} images a rank, ${steps} steps a side`);
+  const cases: RanksCase[] = [];
+  for (const stage of chosen.filter((name) => name !== "eval")) {
+    cases.push(await compareRanks({ python, stage, ranks, each: batch, steps, bf16: hasBf16() }));
+    say(`${stage}: done`);
+  }
+  process.stdout.write(`${machineLine()}\n${ranksTable(cases, ranks)}`);
+  write({ ...provenance({ torch, device: "cpu", ranks, steps }), cases }, json);
+}
+
+function write(numbers: unknown, json: string | undefined): void {
+  const name = `${new Date().toISOString().replaceAll(":", "-")}.json`;
+  const file = json ?? path.join(root, "bench", "results", name);
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(numbers, null, 2)}\n`);
+  say(`written to ${path.relative(process.cwd(), file)}`);
 }
 
 function say(text: string): void {
@@ -187,7 +210,6 @@ function machineLine(): string {
   return `${processor()}, ${availableParallelism()} processors; ${cpuFeatures().join(" ")}\n`;
 }
 
-/** A Markdown table, aligned. */
 function table(cases: readonly CaseResult[]): string {
   const ofEpochs = cases.some(({ sides }) => sides.patchdrop.epochOverSteps !== undefined);
   const header = [
@@ -215,11 +237,7 @@ function table(cases: readonly CaseResult[]): string {
     const ofSteps = c.epochOverSteps === undefined ? [] : [c.epochOverSteps.toFixed(3)];
     return [model, stage, String(batch), speed(a), speed(b), speed(c), ...over, ...peaks, ...ofSteps];
   });
-  const widths = header.map((_, i) => Math.max(...[header, ...rows].map((row) => row[i].length)));
-  const line = (row: readonly string[]) =>
-    `| ${row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |\n`;
-  const rule = widths.map((width, i) => (i < 2 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`));
-  return [header, rule, ...rows].map(line).join("");
+  return markdownTable(header, rows, 2);
 }
 
 function speed({ imagesPerSecond, precision }: Measured): string {

@@ -19,7 +19,7 @@ export const sideNames = ["reference", "best-fp32", "best-bf16", "patchdrop"] as
 export type SideName = (typeof sideNames)[number];
 
 /** With a CUDA graph: three steps without, the capture, a replay. An epoch has them in itself. */
-const warmups = { step: { cpu: 3, cuda: 5 }, epoch: { cpu: 1, cuda: 1 } } as const;
+export const warmups = { step: { cpu: 3, cuda: 5 }, epoch: { cpu: 1, cuda: 1 } } as const;
 /** The losses are compared on this many images: on more, a decision could depend on the last bit of a probability. */
 const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
 /** Relative. The sides sum in different orders; a wrong mask, weight or constant shows in the third digit. */
@@ -31,7 +31,7 @@ const wakeMs = 500;
 /** Then this many are timed. */
 const stepsATurn = 2;
 /** More than a side ever takes: it ends when it is told to. */
-const manySteps = 100_000;
+export const manySteps = 100_000;
 
 /** For the comparison: on a GPU PyTorch computes float32 convolutions in TF32, of 10 bits, unless told otherwise. */
 const exactConvolutions = { NVIDIA_TF32_OVERRIDE: "0" };
@@ -129,21 +129,12 @@ export class Bench {
   async time(stage: Stage, model: BenchModel, batch: number, steps: number): Promise<CaseResult> {
     const { threads, device, unit, bf16 } = this.#options;
     const work: Work = { stage, model, batch, steps: manySteps, warmup: warmups[unit][device], threads, device, unit };
-    const started: { side: Side; ready: Ready; taken: Step[] }[] = [];
+    const started: StartedSide[] = [];
     try {
       for (const name of sideNames.filter((side) => bf16 || side !== "best-bf16")) {
         started.push({ ...(await Side.start(name, this.#command(name, "auto"), work)), taken: [] });
       }
-      // An epoch wakes its side up itself.
-      const aTurn = unit === "step" ? stepsATurn : 1;
-      for (let done = 0; done < steps; done += aTurn) {
-        const timed = Math.min(aTurn, steps - done);
-        for (const { side, taken } of started) {
-          await sleep(pauseMs);
-          if (unit === "step") await wake(side);
-          for (let left = timed; left > 0; left--) taken.push(await side.step());
-        }
-      }
+      await inTurns(started, steps, unit);
       const images = unit === "epoch" ? batch * stepsAnEpoch : batch;
       const measured = [];
       for (const { side, ready, taken } of started) {
@@ -165,17 +156,38 @@ export class Bench {
   }
 }
 
+/** A side that has said how it computes, and its timed steps. */
+export interface StartedSide {
+  readonly side: Side;
+  readonly ready: Ready;
+  readonly taken: Step[];
+}
+
+/** Times `steps` steps, or epochs, of each side, turn by turn. */
+export async function inTurns(started: readonly StartedSide[], steps: number, unit: Unit): Promise<void> {
+  // An epoch wakes its side up itself.
+  const aTurn = unit === "step" ? stepsATurn : 1;
+  for (let done = 0; done < steps; done += aTurn) {
+    const timed = Math.min(aTurn, steps - done);
+    for (const { side, taken } of started) {
+      await sleep(pauseMs);
+      if (unit === "step") await wake(side);
+      for (let left = timed; left > 0; left--) taken.push(await side.step());
+    }
+  }
+}
+
 async function wake(side: Side): Promise<void> {
   const until = performance.now() + wakeMs;
   do await side.step();
   while (performance.now() < until);
 }
 
-function here(file: string): string {
+export function here(file: string): string {
   return fileURLToPath(new URL(file, import.meta.url));
 }
 
-function summary(images: number, { precision, torch }: Ready, taken: Step[], peakRssBytes: number): Measured {
+export function summary(images: number, { precision, torch }: Ready, taken: Step[], peakRssBytes: number): Measured {
   const seconds = taken.map((step) => step.seconds);
   const medianSeconds = median(seconds);
   const ratios = taken.flatMap((step) => (step.stepsSeconds === undefined ? [] : [step.stepsSeconds / step.seconds]));

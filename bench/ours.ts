@@ -1,6 +1,8 @@
 /**
  * This program's side of the benchmark: one stage's step, timed each time that a line "step" arrives on stdin. Protocol,
  * weights, images and uniforms are those of peer.py; the steps are those of src/stages, with the stages' own defaults.
+ * Started by mpirun, it is one of the ranks that take each step together; the first one speaks, of its own share's loss, and
+ * also says how long the rank that came last spent adding up the gradients.
  * With --unit epoch a "step" is a whole epoch of src/training/train-epoch.ts, with loader, augmentation and metrics.
  *
  *     yes step | npx tsx bench/ours.ts --stage pretrain --model R32_C10 --precision auto --batch 256 --steps 10 --warmup 2 --threads 2
@@ -15,7 +17,8 @@ import type { Dataset } from "../src/data/dataset.ts";
 import { Loader } from "../src/data/loader.ts";
 import { MemoryDataset } from "../src/data/memory-dataset.ts";
 import { cifarNormalization } from "../src/data/normalizations.ts";
-import { alone } from "../src/distributed/process-group.ts";
+import { join } from "../src/distributed/join.ts";
+import { ofFirst, type ProcessGroup } from "../src/distributed/process-group.ts";
 import { evaluateMasks } from "../src/evaluation/evaluate-masks.ts";
 import { decidedBy, masksBy } from "../src/evaluation/masks.ts";
 import { openLearners } from "../src/inference/open-run.ts";
@@ -27,18 +30,19 @@ import { FrozenNetwork } from "../src/nn/frozen.ts";
 import { Optimizer, type Rate } from "../src/nn/optimizer.ts";
 import { choosePrecision } from "../src/nn/precision.ts";
 import { parseOptions, type StageName, withModelDefaults } from "../src/options/stage-options.ts";
-import { CapturedStep } from "../src/tensor/captured.ts";
+import { CapturedStep, kept } from "../src/tensor/captured.ts";
 import { Inputs } from "../src/tensor/inputs.ts";
 import { scope } from "../src/tensor/scope.ts";
 import { startLibtorch } from "../src/tensor/start.ts";
 import { fromArray, type Tensor } from "../src/tensor/tensor.ts";
 import { classifierPass } from "../src/training/classifier-training.ts";
 import { finetunePass } from "../src/training/finetune.ts";
-import type { Batch, Learning } from "../src/training/learning.ts";
+import type { Batch, Learning, StepNumbers } from "../src/training/learning.ts";
 import { adam, pretrainPass } from "../src/training/pretrain.ts";
 import { describeSetting, type Setting } from "../src/training/setting.ts";
 import { Sharding } from "../src/training/sharding.ts";
 import { stepRunner } from "../src/training/step-runner.ts";
+import { type Stepping, takeStep } from "../src/training/take-step.ts";
 import { stepsBetweenLooks, trainEpoch } from "../src/training/train-epoch.ts";
 import { silentReporter } from "../src/utils/reporter.ts";
 import { type FormulaNetwork, filled } from "../test/golden/filled.ts";
@@ -67,6 +71,9 @@ const unread = { load: "unread", ckpt_hr_cl: "unread" };
 function optionsOf<S extends StageName>(stage: S, given: Record<string, unknown>) {
   return withModelDefaults(stage, parseOptions(stage, { ...given, model: "R32_C10", variant: "2019" }));
 }
+
+/** How long this rank's steps have spent in all-reduce. */
+const adding = { seconds: 0 };
 
 const argumentsSchema = z.object({
   stage: z.enum(stages),
@@ -105,25 +112,54 @@ async function serve(): Promise<void> {
   const { version: torch, cuda } = startLibtorch({ threads, device, torch: undefined });
   const precision = choosePrecision(asked, device);
   const images = { batch, all: batch * (unit === "epoch" ? stepsAnEpoch : 1) };
-  const setting = makeSetting(model, images, { precision, device, cuda });
+  const { group: joined, leave } = join();
+  const setting = makeSetting(model, images, { precision, device, cuda, group: timedGroup(joined) });
   const work = makeWork(stage, model, { ...setting, batch, captured: graph === "on" });
   const step = unit === "step" ? work.step : work.epoch;
   for (let n = 0; n < warmup; n++) await step();
+  const { group } = setting;
+  const report = group.rank === 0 ? print : () => undefined;
   report({ ready: stage, precision, batch, threads: libtorchThreads(), torch });
   let done = 0;
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of linesOf(group)) {
     if (line !== "step") break;
+    adding.seconds = 0;
     if (unit === "epoch") for (let n = 0; n < stepsAfterRest; n++) await work.step();
     const began = performance.now();
     const value = await step();
     const seconds = (performance.now() - began) / 1000;
     done += 1;
     const ownSteps = unit === "epoch" && { stepsSeconds: await secondsOfSteps(work.step) };
-    report({ step: done, seconds, ...ownSteps, [stage === "eval" ? "reward" : "loss"]: value });
+    const reduced = group.size > 1 && { reduceSeconds: Math.min(...group.exchange(adding.seconds)) };
+    report({ step: done, seconds, ...ownSteps, ...reduced, [stage === "eval" ? "reward" : "loss"]: value });
     if (done === steps) break;
   }
-  report({ done, peakRssBytes: process.resourceUsage().maxRSS * 1024 });
+  report({ done, peakRssBytes: Math.max(...group.exchange(process.resourceUsage().maxRSS * 1024)) });
   process.stdin.destroy();
+  leave();
+}
+
+/** The lines of stdin, which the first rank has, on all ranks. */
+async function* linesOf(group: ProcessGroup): AsyncGenerator<string | undefined> {
+  const lines = group.rank === 0 ? createInterface({ input: process.stdin })[Symbol.asyncIterator]() : undefined;
+  while (true) yield await ofFirst(group, async () => (await lines!.next()).value as string | undefined);
+}
+
+function timedGroup(group: ProcessGroup): ProcessGroup {
+  if (group.size === 1) return group;
+  const { rank, size } = group;
+  return {
+    rank,
+    size,
+    allReduce: (tensor) => {
+      const began = performance.now();
+      group.allReduce(tensor);
+      adding.seconds += (performance.now() - began) / 1000;
+    },
+    allGather: (own, all) => group.allGather(own, all),
+    broadcast: (tensor) => group.broadcast(tensor),
+    exchange: (value) => group.exchange(value),
+  };
 }
 
 /** The number of steps of an epoch, on one batch. */
@@ -133,7 +169,7 @@ async function secondsOfSteps(step: () => number | Promise<number>): Promise<num
   return (performance.now() - began) / 1000;
 }
 
-function report(values: Record<string, unknown>): void {
+function print(values: Record<string, unknown>): void {
   process.stdout.write(`${JSON.stringify(values)}\n`);
 }
 
@@ -145,7 +181,7 @@ function libtorchThreads(): number {
 
 /** A setting as a stage has it, the images per step, and whether a step on a GPU is captured. */
 type BenchSetting = Setting & { batch: number; captured: boolean };
-type Place = Pick<Setting, "precision" | "device" | "cuda">;
+type Place = Pick<Setting, "precision" | "device" | "cuda" | "group">;
 
 /** A setting whose data are the formula's first images: `test` the one batch of every step, `train` all of an epoch. */
 function makeSetting(name: BenchModel, { batch, all }: { batch: number; all: number }, place: Place): Setting {
@@ -169,7 +205,6 @@ function makeSetting(name: BenchModel, { batch, all }: { batch: number; all: num
     normalizer: new Normalizer(cifarNormalization, place.device),
     reporter: silentReporter,
     description: describeSetting(model, { train: first(all), test: first(batch) }, "zero"),
-    group: alone,
     versions: {},
     checkpoint: undefined,
   };
@@ -260,7 +295,7 @@ function optimizerOf(networks: Case["networks"], rule: ConstructorParameters<typ
 
 /** The evaluation as it runs, its loader included; over one batch, or over all images. */
 function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting): TimedWork {
-  const { data, description, reporter } = setting;
+  const { data, description, reporter, group } = setting;
   const learners = new Map<NetworkName, Learner>([
     ["agent", policy],
     ["resnet_hr", classifier],
@@ -269,7 +304,7 @@ function evaluation(policy: Learner, classifier: Learner, setting: BenchSetting)
   const rewarding = { kind: "quadratic", penalty: evaluationPenalty } as const;
   const mask = masksBy(decidedBy(run, description.choice, 0));
   const rewardOn = async (split: Dataset) => {
-    const [{ metrics }] = await evaluateMasks(split, { run, rewarding, reporter }, [mask]);
+    const [{ metrics }] = await evaluateMasks(split, { run, rewarding, reporter, group }, [mask]);
     return metrics.metrics().reward!;
   };
   return { step: () => rewardOn(data.test), epoch: () => rewardOn(data.train) };
@@ -286,9 +321,10 @@ function training({ lr, ...learned }: Case, setting: BenchSetting): TimedWork {
 
 /** An epoch as a stage trains it: reading in a new order, augmentation, steps, metrics. Gives the mean loss. */
 function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Promise<number> {
-  const { data, batch: batchSize, cuda, captured, reporter } = setting;
-  const loader = new Loader(data.train, { batchSize, shuffle: true, augment: true, seed: 1 });
-  const sharding = new Sharding(alone, undefined, batchSize);
+  const { data, batch: batchSize, cuda, captured, reporter, group } = setting;
+  const sharding = new Sharding(group, undefined, batchSize);
+  const share = (images: number) => sharding.share(images);
+  const loader = new Loader(data.train, { batchSize, shuffle: true, augment: true, seed: 1, share });
   const window = stepsBetweenLooks[cuda === undefined ? "cpu" : "cuda"];
   const runner = stepRunner({ learning, setting, loader, sharding, seed: 1, captured, window });
   const all = {
@@ -308,23 +344,20 @@ function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Pro
 }
 
 /** A step from bytes to the loss's value, as src/training/step-runner.ts takes it on a CPU or on a GPU. */
-function onBatch(
-  setting: BenchSetting,
-  lr: number,
-  { pass, optimizer }: Pick<Case, "pass" | "optimizer">,
-): () => number {
-  const learn = (batch: Batch, rate: Rate) => {
-    const numbers = pass(batch);
-    optimizer.update(rate);
-    return numbers;
-  };
-  const { data, model, normalizer, device, cuda, captured } = setting;
-  const { length } = data.test;
+function onBatch(setting: BenchSetting, lr: number, learned: Stepping): () => number {
+  const { data, model, normalizer, device, cuda, captured, group } = setting;
+  const { length: all } = data.test;
+  const sharding = new Sharding(group, undefined, all);
+  const { first, count: length } = sharding.share(all);
+  const learn = (own: Batch, rate: Rate) => takeStep(learned, sharding, { images: all, epoch: 0, own }, rate);
   const { imageSize } = model;
+  /** This rank's share of values, `each` for an image. */
+  const share = <T extends { subarray(from: number, to: number): T }>(values: T, each: number) =>
+    values.subarray(first * each, (first + length) * each);
   const values = {
-    images: data.test.inMemory!.images,
-    labels: BigInt64Array.from(data.test.labels, BigInt),
-    uniforms: formulaUniforms(length, model.grid.patches, salts.uniforms),
+    images: share(data.test.inMemory!.images, imageSize ** 2 * 3),
+    labels: share(BigInt64Array.from(data.test.labels, BigInt), 1),
+    uniforms: share(formulaUniforms(all, model.grid.patches, salts.uniforms), model.grid.patches),
   };
   if (cuda === undefined) {
     const onCpu = () => ({
@@ -333,7 +366,7 @@ function onBatch(
       uniforms: fromArray(values.uniforms, [length, model.grid.patches]),
       epoch: 0,
     });
-    return () => scope(() => learn(onCpu(), lr).loss.item());
+    return () => takenLoss(scope(() => kept(learn(onCpu(), lr))));
   }
   const inputs = new Inputs(
     {
@@ -350,11 +383,15 @@ function onBatch(
   const step = new CapturedStep(body, { stream: captured ? cuda.compute : undefined, window: 1 });
   return () => {
     inputs.put({ ...values, rate: Float32Array.of(lr) });
-    const numbers = step.run();
-    const loss = numbers.loss.item();
-    for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
-    return loss;
+    return takenLoss(step.run());
   };
+}
+
+/** The loss; frees all numbers. */
+function takenLoss(numbers: StepNumbers): number {
+  const loss = numbers.loss.item();
+  for (const tensor of Object.values(numbers)) (tensor as Tensor).free();
+  return loss;
 }
 
 function frozen({ network, parameters }: Learner, { precision }: Setting): FrozenNetwork {

@@ -24,21 +24,29 @@ capture their step as a CUDA graph, as PyTorch's documentation does; the referen
 RandomCrop(padding=4) and RandomHorizontalFlip image by image in a DataLoader with 8 workers, as in 2019, but hands over
 bytes; the best crops and flips a batch at a time where the images lie in memory. eval reads in order and moves nothing.
 
+--ranks trains on so many processes with DistributedDataParallel over gloo, each with its share of the batch; the first one
+speaks, of its own share's loss.
+
 --verify runs the golden steps instead and prints each loss beside the golden one.
 """
 
 import argparse
 import ctypes
 import json
+import os
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, Adam, Optimizer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,6 +135,9 @@ def make_step(stage: str, config: str, model: Model, device: str = "cpu") -> Ste
             if run.channels_last:
                 network.to(memory_format=torch.channels_last)
     parameters = [p for network in learned for p in network.parameters()]
+    if dist.is_initialized():
+        wrapped = {id(network): DistributedDataParallel(network) for network in learned}
+        networks = Actor(*(wrapped.get(id(n), n) for n in (networks.policy, networks.high, networks.low)))
     if stage == "eval":
         return lambda batch: evaluate(networks, batch, Rules(penalty=-5.0), run).outcome.reward.mean()
     optimizer: Optimizer
@@ -236,12 +247,15 @@ def serve(args: argparse.Namespace) -> None:
     model = MODELS[args.model]
     step = timed(make_step(args.stage, args.config, model, args.device), args)
     batch = model.batch(args.batch * (STEPS_AN_EPOCH if args.unit == "epoch" else 1))
+    if args.ranks > 1:
+        batch = Batch(*(getattr(batch, f.name).chunk(args.ranks)[args.rank].clone() for f in fields(batch)))
     if args.unit == "step" and args.device == "cuda" and args.config != "reference":
         batch = Batch(*(getattr(batch, f.name).pin_memory() for f in fields(batch)))
     work = (lambda: step(batch)) if args.unit == "step" else (lambda: epoch(step, batch, model.size, args))
     for _ in range(args.warmup):
         work()
-    report(
+    say = report if args.rank == 0 else lambda **_values: None
+    say(
         ready=args.stage,
         config=args.config,
         batch=args.batch,
@@ -250,7 +264,7 @@ def serve(args: argparse.Namespace) -> None:
         torch=torch.__version__,
     )
     done = 0
-    while done < args.steps and sys.stdin.readline() == "step\n":
+    while done < args.steps and asked(args):
         if args.unit == "epoch":  # the others' epochs took their time, and pages of this process may be gone
             first = Batch(*(getattr(batch, f.name)[: args.batch] for f in fields(batch)))
             for _ in range(STEPS_AFTER_REST):
@@ -259,8 +273,34 @@ def serve(args: argparse.Namespace) -> None:
         value = work()
         seconds = time.perf_counter() - start
         done += 1
-        report(step=done, seconds=seconds, **{"reward" if args.stage == "eval" else "loss": value})
-    report(done=done, peakRssBytes=peak_rss_bytes())
+        say(step=done, seconds=seconds, **{"reward" if args.stage == "eval" else "loss": value})
+    say(done=done, peakRssBytes=peak_rss_bytes())
+
+
+def asked(args: argparse.Namespace) -> bool:
+    """Whether another step is wanted, which the first rank reads."""
+    wanted = torch.tensor([args.rank == 0 and sys.stdin.readline() == "step\n"])
+    if args.ranks > 1:
+        dist.broadcast(wanted, 0)
+    return bool(wanted)
+
+
+def serve_ranks(args: argparse.Namespace) -> None:
+    """Serves as the first of several processes, which it starts, or as one of the others."""
+    others = []
+    if args.rank == 0:
+        args.meeting = os.path.join(tempfile.mkdtemp(), "ranks")
+        own = [sys.executable, *sys.argv, "--meeting", args.meeting]
+        others = [subprocess.Popen([*own, "--rank", str(rank)], stdin=subprocess.DEVNULL) for rank in range(1, args.ranks)]
+    dist.init_process_group("gloo", init_method=f"file://{args.meeting}", rank=args.rank, world_size=args.ranks)
+    try:
+        serve(args)
+        dist.destroy_process_group()
+        for other in others:
+            other.wait()
+    finally:
+        for other in others:
+            other.kill()
 
 
 def verify(args: argparse.Namespace) -> None:
@@ -288,6 +328,9 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--graph", choices=["on", "off"], default="on", help="with --device cuda (%(default)s)")
     parser.add_argument("--unit", choices=["step", "epoch"], default="step", help="what is timed (%(default)s)")
+    parser.add_argument("--ranks", type=int, default=1, help="processes that share each batch (%(default)s)")
+    parser.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--meeting", help=argparse.SUPPRESS)
     parser.add_argument("--verify", action="store_true", help="print the losses of the golden steps and stop")
     args = parser.parse_args()
     for name, least in (("batch", 2), ("steps", 1), ("warmup", 0), ("threads", 1)):
@@ -300,6 +343,8 @@ def main() -> None:
         keep_memory()
     if args.verify:
         verify(args)
+    elif args.ranks > 1:
+        serve_ranks(args)
     else:
         serve(args)
 

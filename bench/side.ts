@@ -38,6 +38,7 @@ const stepSchema = z
   .object({
     seconds: z.number().positive(),
     stepsSeconds: z.number().positive().optional(),
+    reduceSeconds: z.number().optional(),
     loss: z.number().optional(),
     reward: z.number().optional(),
   })
@@ -51,6 +52,8 @@ export interface Step {
   seconds: number;
   /** Of an epoch of this program: how long the same number of steps on one batch took, right after it. */
   stepsSeconds: number | undefined;
+  /** Of this program's ranks: how much of it the last one spent adding up the gradients of all. */
+  reduceSeconds: number | undefined;
   /** The loss; of eval the mean reward. */
   value: number;
 }
@@ -108,8 +111,8 @@ export class Side {
   /** One timed step, or epoch. */
   async step(): Promise<Step> {
     this.#child.stdin.write("step\n");
-    const { seconds, stepsSeconds, loss, reward } = await this.#read(stepSchema);
-    return { seconds, stepsSeconds, value: (loss ?? reward)! };
+    const { seconds, stepsSeconds, reduceSeconds, loss, reward } = await this.#read(stepSchema);
+    return { seconds, stepsSeconds, reduceSeconds, value: (loss ?? reward)! };
   }
 
   /** Ends the side after its steps. Returns the most memory that its process ever had resident, in bytes. */

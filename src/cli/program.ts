@@ -29,7 +29,7 @@ const about =
 const examples = ["patchdrop quickstart", "patchdrop classifier_training --data_dir data/cifar10 --cv_dir runs/hr"];
 
 /** What many ranks do as one. */
-const manyRanked: readonly string[] = [...stageCommandNames, "eval"];
+const manyRanked: readonly string[] = [...stageCommandNames, "run", "eval"];
 
 /** `patchdrop` with all its subcommands, which throw instead of ending the process. */
 export function patchdropProgram(flags: CommandFlags): Command {
@@ -42,7 +42,7 @@ export function patchdropProgram(flags: CommandFlags): Command {
     .showSuggestionAfterError(true);
   for (const [heading, commands] of groups(flags)) {
     for (const command of commands) {
-      if (!manyRanked.includes(command.name())) command.hook("preAction", () => mustBeAlone(command.name()));
+      command.hook("preAction", (_, action) => mustBeAlone(command.name(), action.opts().dry_run === true));
       program.addCommand(command.helpGroup(heading));
     }
   }
@@ -55,12 +55,14 @@ export function patchdropProgram(flags: CommandFlags): Command {
 }
 
 /** Many processes that write one file would be in each other's way. @throws usage: a command that ranks do not share */
-async function mustBeAlone(command: string): Promise<void> {
+async function mustBeAlone(command: string, isPlan: boolean): Promise<void> {
+  if (manyRanked.includes(command) && !isPlan) return;
   const { launchOf } = await import("../distributed/launch.ts");
   const launch = launchOf();
   if (launch === undefined) return;
   const next = `start it without ${launch.by}; ${manyRanked.join(", ")} go on many ranks`;
-  throw fault("usage", { where: command, rule: "is one process's work", got: `${launch.size} ranks`, next });
+  const where = isPlan ? `${command} --dry_run` : command;
+  throw fault("usage", { where, rule: "is one process's work", got: `${launch.size} ranks`, next });
 }
 
 /** Commander's error in one line with what to do, and a suggestion also of options that a command's help passes over. */

@@ -3,7 +3,6 @@ import { basename, extname, join } from "node:path";
 import { Command } from "commander";
 import type { RunOptions } from "../options/run-options.ts";
 import { addExamples } from "./command-examples.ts";
-import { endBy } from "./exit.ts";
 import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const about = [
@@ -67,24 +66,27 @@ export async function runExperimentFile(
   { out, seeds, ...overrides }: RunRequest,
   quiet: boolean,
 ): Promise<void> {
-  const [{ readExperiment }, { runExperiment }, { readSeeds, runSeeds }, { textTable }, terminal] = await Promise.all([
-    import("../experiment/experiment-file.ts"),
-    import("../experiment/run-experiment.ts"),
-    import("../experiment/run-seeds.ts"),
-    import("../report/table.ts"),
-    import("./terminal-reporter.ts"),
-  ]);
+  const [{ readExperiment }, { runExperiment }, { readSeeds, runSeeds }, { textTable }, terminal, ranks] =
+    await Promise.all([
+      import("../experiment/experiment-file.ts"),
+      import("../experiment/run-experiment.ts"),
+      import("../experiment/run-seeds.ts"),
+      import("../report/table.ts"),
+      import("./terminal-reporter.ts"),
+      import("./on-all-ranks.ts"),
+    ]);
   const folder = folderOf(config, out);
   const command = ["patchdrop", ...process.argv.slice(2)].join(" ");
-  const reporter = terminal.terminalReporter({ quiet });
-  const result =
-    seeds === undefined
-      ? await runExperiment(readExperiment(config, folder, overrides), folder, command, reporter)
-      : await runSeeds(readSeeds(config, folder, seeds, overrides), folder, command, reporter);
-  const { page, stopped } = result;
-  if (stopped !== undefined) {
-    process.stderr.write(`stopped by ${stopped}; everything is saved; continue with the same command\n`);
-    endBy(stopped);
-  }
-  process.stdout.write(`${textTable(result)}\n\n${page}\n`);
+  await ranks.onAllRanks(async (group) => {
+    const context = { reporter: terminal.terminalReporter({ quiet: quiet || group.rank > 0 }), group };
+    const result =
+      seeds === undefined
+        ? await runExperiment(readExperiment(config, folder, overrides), folder, command, context)
+        : await runSeeds(readSeeds(config, folder, seeds, overrides), folder, command, context);
+    const { page, stopped } = result;
+    if (group.rank > 0) return stopped;
+    if (stopped === undefined) process.stdout.write(`${textTable(result)}\n\n${page}\n`);
+    else process.stderr.write(`stopped by ${stopped}; everything is saved; continue with the same command\n`);
+    return stopped;
+  });
 }

@@ -19,6 +19,12 @@ export interface ProcessGroup {
   exchange<T>(value: T): T[];
 }
 
+/** What the first rank finds, on all of them: for what is looked up where only that one writes. The others wait. */
+export async function ofFirst<T>(group: ProcessGroup, find: () => T | Promise<T>): Promise<T> {
+  const [found] = group.exchange(group.rank === 0 ? await find() : undefined);
+  return found as T;
+}
+
 /** One process, which has no one to wait for. */
 export const alone: ProcessGroup = {
   rank: 0,

@@ -1,11 +1,12 @@
 /** Runs an experiment: its stages in order, except those that are already done, then the evaluation and the page. */
 import path from "node:path";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { alone, ofFirst, type ProcessGroup } from "../distributed/process-group.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { renderPage } from "../report/page.ts";
 import { train } from "../training/train.ts";
-import { type Reporter, Stopped, type StopSignal, silentReporter, stoppedBy } from "../utils/reporter.ts";
+import { type Reporter, Stopped, type StopSignal, silentReporter } from "../utils/reporter.ts";
 import { withoutEmptyFolders } from "./empty-folders.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
@@ -14,7 +15,14 @@ import { curvesOf, type EvaluatedRun, gatherPage, tableOf } from "./gather.ts";
 import { evalOptions, evaluationKey } from "./stage-evaluation.ts";
 import { assertData, assertInOrder, assertOptions, isBegun, isDone, secondsOf } from "./stage-run.ts";
 
-/** What comes of an experiment; empty but for `stopped` where a signal ended it early. */
+/** Who hears of an experiment, and who runs it as one. */
+export interface ExperimentContext {
+  readonly reporter?: Reporter;
+  /** The ranks that share it, each of which calls this alike; this process alone when absent. */
+  readonly group?: ProcessGroup;
+}
+
+/** What comes of an experiment; empty but for `stopped` where a signal ended it early, and on all ranks but the first. */
 export interface ExperimentResult {
   /** One table over all stages, in their order, the baselines of each policy behind it. */
   rows: EvaluationRow[];
@@ -38,15 +46,17 @@ export async function runExperiment(
   experiment: Experiment,
   folder: string,
   command: string,
-  reporter: Reporter = silentReporter,
+  { reporter = silentReporter, group = alone }: ExperimentContext = {},
 ): Promise<ExperimentResult> {
-  await assertRunnable(experiment, folder);
-  const stopped = await withoutEmptyFolders(folder, () => trainStages(experiment, reporter));
-  if (stopped !== undefined) return { ...unfinished, stopped };
+  await ofFirst(group, () => assertRunnable(experiment, folder));
+  const training = () => trainStages(experiment, reporter, group);
   try {
-    return await evaluateExperiment(experiment, folder, command, reporter);
+    const stopped = await (group.rank === 0 ? withoutEmptyFolders(folder, training) : training());
+    if (stopped !== undefined) return { ...unfinished, stopped };
+    return await evaluateExperiment(experiment, { folder, command, reporter, group });
   } catch (error) {
-    if (error instanceof Stopped) return { ...unfinished, stopped: error.signal };
+    // Of many ranks, it may be one alone that was stopped, for which the others wait: its error ends them.
+    if (error instanceof Stopped && group.size === 1) return { ...unfinished, stopped: error.signal };
     throw error;
   }
 }
@@ -60,16 +70,20 @@ export async function assertRunnable({ stages }: Experiment, folder: string): Pr
 }
 
 /** Trains what is not done. Returns the signal that ended it early, if one did. */
-async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<StopSignal | undefined> {
+async function trainStages(
+  { stages }: Experiment,
+  reporter: Reporter,
+  group: ProcessGroup,
+): Promise<StopSignal | undefined> {
   for (const stage of stages) {
-    if (isDone(stage)) {
+    const found = () => ({ done: isDone(stage), begun: isBegun(stage.options) });
+    const { done, begun } = await ofFirst(group, found);
+    if (done) {
       reporter.note(`${stage.name}: already done, in ${stage.options.cv_dir}`);
       continue;
     }
     reporter.note(`${stage.name}: ${stage.stage}`);
-    const options = { ...stage.options, resume: isBegun(stage.options) };
-    const trained = await train(stage.stage, options, { reporter }).catch(stoppedBy);
-    const stopped = trained instanceof Stopped ? trained.signal : trained.stopped;
+    const { stopped } = await train(stage.stage, { ...stage.options, resume: begun }, { reporter, group });
     if (stopped !== undefined) return stopped;
   }
   return undefined;
@@ -77,12 +91,11 @@ async function trainStages({ stages }: Experiment, reporter: Reporter): Promise<
 
 async function evaluateExperiment(
   experiment: Experiment,
-  folder: string,
-  command: string,
-  reporter: Reporter,
+  { folder, command, reporter, group }: Required<ExperimentContext> & { folder: string; command: string },
 ): Promise<ExperimentResult> {
   const known = readResults(path.join(folder, resultsName), reporter.note);
-  const runs = await evaluateStages(experiment, known, reporter);
+  const runs = await evaluateStages(experiment, known, { reporter, group });
+  if (group.rank > 0) return unfinished;
   const byStage = <T>(value: (run: KeyedRun) => T) => Object.fromEntries(runs.map((run) => [run.name, value(run)]));
   const keys = byStage(({ key }) => key);
   const seconds = byStage(({ options }) => secondsOf(options.load));
@@ -103,18 +116,23 @@ interface KeyedRun extends EvaluatedRun {
 }
 
 /** Evaluates each stage, unless it is known what comes of it. */
-async function evaluateStages(experiment: Experiment, known: KnownResults | undefined, reporter: Reporter) {
+async function evaluateStages(
+  experiment: Experiment,
+  known: KnownResults | undefined,
+  { reporter, group }: Required<ExperimentContext>,
+) {
   const runs: KeyedRun[] = [];
   for (const stage of experiment.stages) {
     const { name } = stage;
     const options = evalOptions(stage, experiment);
     const checkpoint = openCheckpoint(options.load);
     const key = evaluationKey(checkpoint, options);
-    const before = known?.keys[name] === key ? known.evaluations[name] : undefined;
+    const before = await ofFirst(group, () => (known?.keys[name] === key ? known.evaluations[name] : undefined));
     if (before === undefined) reporter.note(`${name}: evaluation`);
     // A folder that was moved has its checkpoints elsewhere.
     const kept = before && { ...before, checkpoint: checkpoint.path };
-    runs.push({ name, options, key, evaluation: kept ?? (await evaluateRun(options, reporter, { details: true })) });
+    const evaluation = kept ?? (await evaluateRun(options, reporter, { details: true, group }));
+    runs.push({ name, options, key, evaluation });
   }
   return runs;
 }

@@ -1,5 +1,6 @@
 /** An experiment with each of several seeds, one after the other, and what they say together. */
 import path from "node:path";
+import { alone, ofFirst } from "../distributed/process-group.ts";
 import type { PolicySweep } from "../evaluation/evaluation.ts";
 import { renderSeedsPage } from "../report/seeds-page.ts";
 import type { SeedsTable } from "../report/table.ts";
@@ -11,7 +12,7 @@ import { type Experiment, readExperiment } from "./experiment-file.ts";
 import { assertResultsOf, publish, readSeedsResults } from "./experiment-results.ts";
 import { pageName, resultsName } from "./experiment-schema.ts";
 import { linesOver, meanRows } from "./over-seeds.ts";
-import { assertRunnable, type ExperimentResult, runExperiment } from "./run-experiment.ts";
+import { assertRunnable, type ExperimentContext, type ExperimentResult, runExperiment } from "./run-experiment.ts";
 
 /** An experiment with one of the seeds: what `patchdrop run --seed` makes of the same file in `folder`. */
 export interface SeededExperiment {
@@ -22,12 +23,14 @@ export interface SeededExperiment {
   readonly command: string;
 }
 
-/** What the seeds say together: means, and their intervals. */
+/** What the seeds say together: means, and their intervals; empty as {@link ExperimentResult} is. */
 export interface SeedsResult extends SeedsTable {
   /** The written page. */
   readonly page: string;
   readonly stopped?: StopSignal;
 }
+
+const unfinished = { seeds: [], sameForAll: [], rows: [], page: "" };
 
 /** Reads an experiment file once for each seed, two or more that differ; their folders lie in `folder`. @throws as {@link readExperiment} */
 export function readSeeds(
@@ -57,17 +60,20 @@ export async function runSeeds(
   seeds: readonly SeededExperiment[],
   folder: string,
   command: string,
-  reporter: Reporter = silentReporter,
+  { reporter = silentReporter, group = alone }: ExperimentContext = {},
 ): Promise<SeedsResult> {
-  assertResultsOf("several seeds", folder);
-  for (const one of seeds) await assertRunnable(one.experiment, one.folder);
+  await ofFirst(group, async () => {
+    assertResultsOf("several seeds", folder);
+    for (const one of seeds) await assertRunnable(one.experiment, one.folder);
+  });
   const results: ExperimentResult[] = [];
   for (const one of seeds) {
     reporter.note(`seed ${one.seed}`);
-    const result = await runExperiment(one.experiment, one.folder, one.command, reporter);
-    if (result.stopped !== undefined) return { seeds: [], sameForAll: [], rows: [], page: "", stopped: result.stopped };
+    const result = await runExperiment(one.experiment, one.folder, one.command, { reporter, group });
+    if (result.stopped !== undefined) return { ...unfinished, stopped: result.stopped };
     results.push(result);
   }
+  if (group.rank > 0) return unfinished;
   return publishSeeds({ seeds, results, folder, command }, reporter);
 }
 

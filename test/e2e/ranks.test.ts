@@ -1,6 +1,6 @@
 /** Many ranks as one training, started by mpirun: the same result on any number of them, one error, one stop. */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -91,16 +91,36 @@ describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
     expect(outcome(at("two-shards"))).toMatchObject(ranks);
   });
 
-  it.each([
-    ["a policy at its budgets", ["--load", "policy", "--sweep", "--ckpt_lr_cl", "lr"]],
-    ["a calibrated policy", ["--load", "policy", "--target_patches", "6"]],
-    ["a classifier", ["--load", "hr"]],
-  ])("evaluate %s as one process does", async (_, flags) => {
-    const more = flags.map((word, n) => (/^--(load|ckpt)/.test(flags[n - 1] ?? "") ? at(word) : word));
-    const args = ["eval", ...more, "--data_dir", at("many"), "--threads", "1", "--precision", "fp32", "--json"];
+  it("evaluate a policy as one process does", async () => {
+    const load = ["--load", at("policy"), "--ckpt_lr_cl", at("lr"), "--data_dir", at("many")];
+    const asked = ["--target_patches", "6", "--threads", "1", "--precision", "fp32", "--json"];
+    const args = ["eval", ...load, ...asked];
     const alone = await succeed(args);
     const { code, stdout, stderr } = await startRanks(2, args).ended;
     expect({ code, stdout }, stderr).toEqual({ code: 0, stdout: alone.stdout });
+  });
+
+  it("run an experiment as one process does, page and all", async () => {
+    const head = `title: Ranks\ncommon: {data_dir: ${at("data")}, seed: 1, threads: 1, batch_size: 8, shards: 2, test_interval: 1}\nstages:\n`;
+    const first = "  hr: {stage: classifier_training, max_epochs: 2}\n";
+    writeFileSync(at("begun.yaml"), head + first);
+    writeFileSync(at("whole.yaml"), `${head}${first}  policy: {stage: pretrain, ckpt_hr_cl: hr, max_epochs: 1}\n`);
+    const experiment = (out: string, file = "whole.yaml") => ["run", at(file), "--out", at(out)];
+    // What one process has done is there for two.
+    await run(1, experiment("run-two", "begun.yaml"));
+    const { stdout, stderr } = await startRanks(2, experiment("run-two")).ended;
+    expect(stderr).toContain(`hr: already done, in ${at("run-two", "hr")}`);
+    expect(stdout).toContain(at("run-two", "index.html"));
+    await run(1, experiment("run-one"));
+    for (const stage of ["hr", "policy"]) {
+      expect(outcome(at("run-two", stage)), stage).toEqual(outcome(at("run-one", stage)));
+    }
+    const table = (out: string) => {
+      const { rows } = JSON.parse(readFileSync(at(out, "results.json"), "utf8"));
+      return JSON.parse(JSON.stringify(rows).replaceAll(at(out), ""));
+    };
+    expect(table("run-two")).toEqual(table("run-one"));
+    expect(readdirSync(at("run-two"))).toEqual(["hr", "index.html", "policy", "results.json"]);
   });
 
   it("stop behind the same step where a signal reaches one of them, and go on", async () => {
@@ -146,7 +166,7 @@ describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
     it("at a command that is one process's work", async () => {
       const { code, stderr } = await startRanks(2, ["models"]).ended;
       expect(errorsOf(stderr)[0]).toBe(
-        "error: models: is one process's work, got 2 ranks; start it without mpirun; classifier_training, pretrain, finetune, finetune2stream, eval go on many ranks",
+        "error: models: is one process's work, got 2 ranks; start it without mpirun; classifier_training, pretrain, finetune, finetune2stream, run, eval go on many ranks",
       );
       expect(code).toBe(2);
     });

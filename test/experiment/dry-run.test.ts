@@ -45,7 +45,7 @@ it("is planned with its steps and its checkpoints, and leaves nothing", async ()
 });
 
 it("is planned from what is there, of which nothing changes", async () => {
-  await runExperiment(read(hr, { max_epochs: 1 }), out, "x", silentReporter);
+  await runExperiment(read(hr, { max_epochs: 1 }), out, "x");
   const log = () => readFileSync(join(out, "hr", "metrics.jsonl"), "utf8");
   const before = log();
   const [done, next] = await planRuns(
@@ -68,21 +68,21 @@ it("is refused as the run would be where options have changed", async () => {
   const changed = read(hr, { max_epochs: 3, lr: 0.5 });
   const refusal = { kind: "locked", message: expect.stringContaining("lr: 0.01 → 0.5") };
   await expect(planRuns([{ experiment: changed, folder: out }], silentReporter)).rejects.toMatchObject(refusal);
-  await expect(runExperiment(changed, out, "x", silentReporter)).rejects.toMatchObject(refusal);
+  await expect(runExperiment(changed, out, "x")).rejects.toMatchObject(refusal);
   rmSync(out, { recursive: true });
 });
 
 it("leaves nothing behind where its first steps fail", async () => {
   const before = readdirSync(folder);
   const refusal = { kind: "notFinite" };
-  await expect(runExperiment(read(hr, { lr: 1e30 }), out, "x", silentReporter)).rejects.toMatchObject(refusal);
+  await expect(runExperiment(read(hr, { lr: 1e30 }), out, "x")).rejects.toMatchObject(refusal);
   expect(readdirSync(folder)).toEqual(before);
 });
 
 it("leaves what a run has saved where its later steps fail", async () => {
   const wild = "  wild: { stage: classifier_training, lr: 1.0e+30 }\n";
   const refusal = { kind: "notFinite" };
-  await expect(runExperiment(read(hr + wild), out, "x", silentReporter)).rejects.toMatchObject(refusal);
+  await expect(runExperiment(read(hr + wild), out, "x")).rejects.toMatchObject(refusal);
   expect(readdirSync(out)).toEqual(["hr"]);
   expect(existsSync(join(out, "hr", "last"))).toBe(true);
 });

@@ -33,7 +33,7 @@ async function run({ title, gallery, common, stages }: typeof first, data = join
   const notes: string[] = [];
   const reporter = { ...silentReporter, note: (text: string) => notes.push(text) };
   const experiment = readExperiment(file, out, { data_dir: data, torch });
-  const result = await runExperiment(experiment, out, "patchdrop run x.yaml", reporter);
+  const result = await runExperiment(experiment, out, "patchdrop run x.yaml", { reporter });
   const named = (pattern: RegExp) => notes.flatMap((note) => pattern.exec(note)?.[1] ?? []);
   const work = {
     trained: named(/^(\w+): (?:classifier_training|pretrain|finetune)$/),

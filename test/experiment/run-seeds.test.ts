@@ -33,7 +33,7 @@ async function run(seeds: readonly number[], content = first, into = out) {
   const notes: string[] = [];
   const reporter = { ...silentReporter, note: (text: string) => notes.push(text) };
   const read = readSeeds(file, into, seeds, { data_dir: data, torch });
-  const result = await runSeeds(read, into, `patchdrop run x.yaml --seeds ${seeds}`, reporter);
+  const result = await runSeeds(read, into, `patchdrop run x.yaml --seeds ${seeds}`, { reporter });
   const work: string[] = [];
   let seed = "";
   for (const note of notes) {

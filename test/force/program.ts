@@ -29,13 +29,30 @@ export interface Ended {
   readonly ms: number;
 }
 
-const environment = { ...process.env, PATCHDROP_TORCH: findLibtorch().root };
+export interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+}
+
+/** Open MPI asks whoever is root whether it is meant. */
+const rootMay = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+const environment = { ...process.env, ...rootMay, PATCHDROP_TORCH: findLibtorch().root };
+const program = [process.execPath, main];
 
 /** Starts `patchdrop …`; `limitMs` after that it is killed. */
-export function start(args: readonly string[], limitMs = 600_000): { child: ChildProcess; ended: Promise<Ended> } {
+export function start(args: readonly string[], limitMs?: number): Started {
+  return startCommand([...program, ...args], limitMs);
+}
+
+/** Starts `mpirun … patchdrop …`, whose children are the ranks. */
+export function startRanks(ranks: number, args: readonly string[]): Started {
+  return startCommand(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", String(ranks), ...program, ...args]);
+}
+
+function startCommand([command, ...args]: readonly string[], limitMs = 600_000): Started {
   const began = performance.now();
   const options = { env: environment, timeout: limitMs, killSignal: "SIGKILL" } as const;
-  const child = spawn(process.execPath, [main, ...args], { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
