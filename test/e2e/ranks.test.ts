@@ -123,10 +123,15 @@ describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
     expect(readdirSync(at("run-two"))).toEqual(["hr", "index.html", "policy", "results.json"]);
   });
 
-  it("stop behind the same step where a signal reaches one of them, and go on", async () => {
+  it("leave their folder to no other job, stop behind the same step where a signal reaches one of them, and go on", async () => {
     const long = learn("classifier_training", "stopped", ["--shards", "2", "--max_epochs", "400"]);
     const { child, ended } = startRanks(2, long);
     await until(() => isBegun(at("stopped")));
+    const other = await startRanks(2, [...long, "--resume"]).ended;
+    expect(errorsOf(other.stderr)).toEqual([
+      expect.stringMatching(/^error: rank 0 of 2: \S+stopped\/run\.lock: is in use by process \d+; wait for it to end/),
+    ]);
+    expect(other.code).toBe(8);
     child.kill("SIGUSR1"); // which mpirun passes on
     const { code, stderr } = await ended;
     expect(stderr).toContain("stopped by SIGUSR1; everything is saved; continue with --resume");
