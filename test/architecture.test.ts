@@ -61,7 +61,18 @@ const mayImport: Record<string, readonly string[]> = {
   predict: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "report"],
   acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict"],
   api: [...["utils", "method", "data", "options", "inference", "evaluation", "training", "export", "acquire"]],
-  experiment: ["utils", "files", "checkpoints", "run", "options", "evaluation", "headroom", "training", "report"],
+  experiment: [
+    "utils",
+    "files",
+    "distributed",
+    "checkpoints",
+    "run",
+    "options",
+    "evaluation",
+    "headroom",
+    "training",
+    "report",
+  ],
 };
 
 interface SourceFile {
