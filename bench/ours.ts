@@ -9,6 +9,7 @@
  *
  * A step goes from the batch's bytes and its uniforms to the updated weights.
  */
+import { on } from "node:events";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { z } from "zod";
@@ -139,10 +140,29 @@ async function serve(): Promise<void> {
   leave();
 }
 
-/** The lines of stdin, which the first rank has, on all ranks. */
+/**
+ * The lines of stdin, which the first rank has, on all ranks. The others sleep until it wakes them by a signal: one that waits by MPI
+ * keeps a processor busy, while another side is timed.
+ */
 async function* linesOf(group: ProcessGroup): AsyncGenerator<string | undefined> {
+  const wakes = on(process, "SIGUSR2");
+  const [, ...others] = group.exchange(process.pid);
   const lines = group.rank === 0 ? createInterface({ input: process.stdin })[Symbol.asyncIterator]() : undefined;
-  while (true) yield await ofFirst(group, async () => (await lines!.next()).value as string | undefined);
+  const read = async () => {
+    const { value } = await lines!.next();
+    for (const pid of others) process.kill(pid, "SIGUSR2");
+    return value as string | undefined;
+  };
+  // Waiting for a signal does not keep a process alive.
+  const living = setInterval(() => undefined, 1000);
+  try {
+    while (true) {
+      if (group.rank > 0) await wakes.next();
+      yield await ofFirst(group, read);
+    }
+  } finally {
+    clearInterval(living);
+  }
 }
 
 function timedGroup(group: ProcessGroup): ProcessGroup {

@@ -136,6 +136,9 @@ def make_step(stage: str, config: str, model: Model, device: str = "cpu") -> Ste
                 network.to(memory_format=torch.channels_last)
     parameters = [p for network in learned for p in network.parameters()]
     if dist.is_initialized():
+        if networks.policy in learned and hasattr(networks.policy, "vnet"):
+            # Nothing uses it, and DistributedDataParallel waits for the gradient of all that wants one.
+            networks.policy.vnet.requires_grad_(False)
         wrapped = {id(network): DistributedDataParallel(network) for network in learned}
         networks = Actor(*(wrapped.get(id(n), n) for n in (networks.policy, networks.high, networks.low)))
     if stage == "eval":
