@@ -55,7 +55,11 @@ const program = new Command("bench")
   )
   .option("--stages <list>", `stages, with commas between (${stages.join(",")})`, stageList, [...stages])
   .option("--models <list>", `models, with commas between (${benchModels.join(",")})`, modelList, [...benchModels])
-  .option("--batch <n>", "images a step of every stage, in place of the stage's own", whole(2))
+  .option(
+    "--batch <n>",
+    "images a step of every stage (with --ranks: of each rank), in place of the stage's own",
+    whole(2),
+  )
   .addOption(
     new Option("--unit <name>", "what is timed: steps, or whole epochs with each side's own loader")
       .choices(units)
@@ -140,13 +144,16 @@ async function run(options: Options): Promise<void> {
 }
 
 /** The stages on many ranks: the table, and the same numbers as JSON. */
-async function runRanks({ python, stages: chosen, batch = imagesARank, steps = 20, json }: Options, ranks: number) {
+async function runRanks({ python, stages: chosen, models, batch, steps = 20, json }: Options, ranks: number) {
   const torch = torchOf(python);
-  say(`PyTorch ${torch}, ${ranks} ranks of one thread, ${batch} images a rank, ${steps} steps a side`);
+  say(`PyTorch ${torch}, ${ranks} ranks of one thread, ${steps} steps a side`);
   const cases: RanksCase[] = [];
-  for (const stage of chosen.filter((name) => name !== "eval")) {
-    cases.push(await compareRanks({ python, stage, ranks, each: batch, steps, bf16: hasBf16() }));
-    say(`${stage}: done`);
+  for (const model of models) {
+    for (const stage of chosen.filter((name) => name !== "eval")) {
+      const each = batch ?? imagesARank[model];
+      say(`${model} ${stage}, ${each} images a rank`);
+      cases.push(await compareRanks({ python, stage, model, ranks, each, steps, bf16: hasBf16() }));
+    }
   }
   process.stdout.write(`${machineLine()}\n${ranksTable(cases, ranks)}`);
   write({ ...provenance({ torch, device: "cpu", ranks, steps }), cases }, json);

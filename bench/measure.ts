@@ -21,7 +21,7 @@ export type SideName = (typeof sideNames)[number];
 /** With a CUDA graph: three steps without, the capture, a replay. An epoch has them in itself. */
 export const warmups = { step: { cpu: 3, cuda: 5 }, epoch: { cpu: 1, cuda: 1 } } as const;
 /** The losses are compared on this many images: on more, a decision could depend on the last bit of a probability. */
-const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
+export const comparedImages = { R32_C10: 128, R34_fMoW: 16 };
 /** Relative. The sides sum in different orders; a wrong mask, weight or constant shows in the third digit. */
 export const lossTolerance = 1e-4;
 /** OpenMP's threads spin for some milliseconds after their work, in the way of the next side. */

@@ -5,6 +5,7 @@
 import { fault } from "../src/errors.ts";
 import { markdownTable } from "./markdown-table.ts";
 import {
+  comparedImages,
   here,
   inTurns,
   lossTolerance,
@@ -15,15 +16,14 @@ import {
   summary,
   warmups,
 } from "./measure.ts";
-import { Side, type Stage, type Work } from "./side.ts";
+import { type BenchModel, Side, type Stage, type Work } from "./side.ts";
 
-export const imagesARank = 256;
-/** The losses are compared on this many images of all ranks: see measure.ts. */
-const comparedImages = 64;
+export const imagesARank: Record<BenchModel, number> = { R32_C10: 256, R34_fMoW: 32 };
 
 export interface RanksOptions {
   readonly python: string;
   readonly stage: Stage;
+  readonly model: BenchModel;
   readonly ranks: number;
   /** Images of each rank. */
   readonly each: number;
@@ -34,6 +34,7 @@ export interface RanksOptions {
 
 export interface RanksCase {
   readonly stage: Stage;
+  readonly model: BenchModel;
   /** Images of all ranks. */
   readonly batch: number;
   readonly sides: Readonly<Record<string, Measured>>;
@@ -64,7 +65,7 @@ function sidesOf({ python, ranks, bf16 }: RanksOptions): Record<string, Command>
 
 /** Times a stage on all sides, once DDP and the ranks have the same first loss of rank 0's share. @throws system: they differ */
 export async function compareRanks(options: RanksOptions): Promise<RanksCase> {
-  const { stage, ranks, each, steps } = options;
+  const { stage, model, ranks, each, steps } = options;
   const sides = sidesOf(options);
   await mustAgree(options, sides);
   const started: (StartedSide & { images: number })[] = [];
@@ -72,7 +73,7 @@ export async function compareRanks(options: RanksOptions): Promise<RanksCase> {
     for (const [name, commandOf] of Object.entries(sides)) {
       const { command, threads } = commandOf("auto");
       const images = name === "one rank" ? each : ranks * each;
-      const work = { ...workOf(stage, images, threads), steps: manySteps, warmup: warmups.step.cpu };
+      const work = { ...workOf(options, images, threads), steps: manySteps, warmup: warmups.step.cpu };
       started.push({ ...(await Side.start(name, command, work, environment)), taken: [], images });
     }
     await inTurns(started, steps, "step");
@@ -82,7 +83,7 @@ export async function compareRanks(options: RanksOptions): Promise<RanksCase> {
     }
     const { taken } = started.find(({ side }) => side.name === "ranks")!;
     const reduceShare = median(taken.map(({ reduceSeconds = Number.NaN, seconds }) => reduceSeconds / seconds));
-    return { stage, batch: ranks * each, sides: Object.fromEntries(measured), reduceShare };
+    return { stage, model, batch: ranks * each, sides: Object.fromEntries(measured), reduceShare };
   } finally {
     for (const { side } of started) side.stop();
   }
@@ -91,14 +92,19 @@ export async function compareRanks(options: RanksOptions): Promise<RanksCase> {
 /** Open MPI asks whoever is root whether it is meant. */
 const environment = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
 
-function workOf(stage: Stage, batch: number, threads: number): Work {
-  return { stage, model: "R32_C10", batch, steps: 1, warmup: 0, threads, device: "cpu", unit: "step" };
+function workOf({ stage, model }: Pick<RanksOptions, "stage" | "model">, batch: number, threads: number): Work {
+  return { stage, model, batch, steps: 1, warmup: 0, threads, device: "cpu", unit: "step" };
 }
 
-async function mustAgree({ stage }: RanksOptions, sides: Record<string, Command>): Promise<void> {
+async function mustAgree({ stage, model }: RanksOptions, sides: Record<string, Command>): Promise<void> {
   const firstLoss = async (name: string) => {
     const { command, threads } = sides[name]("fp32");
-    const { side } = await Side.start(name, command, workOf(stage, comparedImages, threads), environment);
+    const { side } = await Side.start(
+      name,
+      command,
+      workOf({ stage, model }, comparedImages[model], threads),
+      environment,
+    );
     try {
       const { value } = await side.step();
       await side.finish();
@@ -116,19 +122,35 @@ async function mustAgree({ stage }: RanksOptions, sides: Record<string, Command>
 /** Speeds in images/s; memory is that of the largest rank. */
 export function ranksTable(cases: readonly RanksCase[], ranks: number): string {
   const header = [
-    ...["stage", "batch", "(a) DDP", `(b) ${ranks} ranks`, `(c) one process, ${ranks} threads`, "(d) one rank alone"],
+    ...[
+      "model",
+      "stage",
+      "batch",
+      "(a) DDP",
+      `(b) ${ranks} ranks`,
+      `(c) one process, ${ranks} threads`,
+      "(d) one rank alone",
+    ],
     ...["b/a", "b/c", `b/${ranks}d`, "all-reduce", "peak MiB: a", "b", "d"],
   ];
-  const rows = cases.map(({ stage, batch, sides, reduceShare }) => {
+  const rows = cases.map(({ model, stage, batch, sides, reduceShare }) => {
     const { "DDP fp32": fp32, "DDP bf16": bf16, ranks: many, "one process": one, "one rank": single } = sides;
     const ddp = bf16 !== undefined && bf16.imagesPerSecond > fp32.imagesPerSecond ? bf16 : fp32;
     const speed = ({ imagesPerSecond, precision }: Measured) => `${imagesPerSecond.toFixed(0)} ${precision}`;
     const over = (other: Measured, times = 1) => (many.imagesPerSecond / other.imagesPerSecond / times).toFixed(2);
     return [
-      ...[stage, String(batch), ...[ddp, many, one, single].map(speed), over(ddp), over(one), over(single, ranks)],
+      ...[
+        model,
+        stage,
+        String(batch),
+        ...[ddp, many, one, single].map(speed),
+        over(ddp),
+        over(one),
+        over(single, ranks),
+      ],
       ...[`${(100 * reduceShare).toFixed(1)} %`],
       ...[ddp, many, single].map(({ peakRssBytes }) => (peakRssBytes / 2 ** 20).toFixed(0)),
     ];
   });
-  return markdownTable(header, rows, 1);
+  return markdownTable(header, rows, 2);
 }

@@ -66,7 +66,7 @@ export async function runExperimentFile(
   { out, seeds, ...overrides }: RunRequest,
   quiet: boolean,
 ): Promise<void> {
-  const [{ readExperiment }, { runExperiment }, { readSeeds, runSeeds }, { textTable }, terminal, ranks] =
+  const [{ readExperiment }, { runExperiment }, { readSeeds, runSeeds }, { textTable }, terminal, ranks, start] =
     await Promise.all([
       import("../experiment/experiment-file.ts"),
       import("../experiment/run-experiment.ts"),
@@ -74,8 +74,11 @@ export async function runExperimentFile(
       import("../report/table.ts"),
       import("./terminal-reporter.ts"),
       import("./on-all-ranks.ts"),
+      import("./start-ranks.ts"),
     ]);
   const folder = folderOf(config, out);
+  const optionsOfAll = () => readExperiment(config, folder, overrides).stages.map(({ options }) => options);
+  await start.startRanks(optionsOfAll, quiet);
   const command = ["patchdrop", ...process.argv.slice(2)].join(" ");
   await ranks.onAllRanks(async (group) => {
     const context = { reporter: terminal.terminalReporter({ quiet: quiet || group.rank > 0 }), group };

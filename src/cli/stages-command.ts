@@ -44,12 +44,14 @@ export function stageCommands(flags: CommandFlags): Command[] {
 }
 
 async function runStage(stage: StageName, given: Record<string, unknown>, quiet: boolean): Promise<void> {
-  const [{ parseOptions }, { train }, { terminalReporter }, { onAllRanks }] = await Promise.all([
+  const [{ parseOptions }, { train }, { terminalReporter }, { onAllRanks }, { startRanks }] = await Promise.all([
     import("../options/stage-options.ts"),
     import("../training/train.ts"),
     import("./terminal-reporter.ts"),
     import("./on-all-ranks.ts"),
+    import("./start-ranks.ts"),
   ]);
+  await startRanks(() => [given], quiet);
   await onAllRanks(async (group) => {
     const options = parseOptions(stage, given);
     const reporter = terminalReporter({ quiet: quiet || group.rank > 0 });

@@ -53,5 +53,5 @@ export const trainingGroup = {
   parallel: z
     .boolean()
     .default(false)
-    .describe("accepted so that the authors' command lines work; has no effect: many ranks are started by mpirun"),
+    .describe("with --device cuda, train on all GPUs of this machine: one rank each, started by Open MPI's mpirun"),
 };
