@@ -97,6 +97,10 @@ describe("where the ranks of torchrun meet", () => {
       "TORCHELASTIC_USE_AGENT_STORE: must be True, since the store of torchrun's own agent is what ranks meet by, got False; unset TORCH_DISABLE_SHARE_RDZV_TCP_STORE, and start with torchrun of PyTorch 2.4 or newer",
     ],
     [
+      { ...whole, TORCHELASTIC_USE_AGENT_STORE: undefined },
+      "TORCHELASTIC_USE_AGENT_STORE: must be True, since the store of torchrun's own agent is what ranks meet by, got nothing; unset TORCH_DISABLE_SHARE_RDZV_TCP_STORE, and start with torchrun of PyTorch 2.4 or newer",
+    ],
+    [
       { TORCHELASTIC_USE_AGENT_STORE: "True" },
       "MASTER_ADDR: must be a host's name or address, got nothing; start with torchrun, which sets it\nMASTER_PORT: must be a port from 1 to 65535, got nothing; start with torchrun, which sets it",
     ],

@@ -67,7 +67,7 @@ describe("the store's client says what PyTorch's says, and understands what PyTo
   });
 });
 
-it("a key that comes while the wait for it is being cancelled is there", async () => {
+it("a key that comes while the wait for it is being cancelled is there, and the next answer is understood", async () => {
   const { sent } = recorded("wait in vain");
   let came = 0;
   const address = await serve((socket) => {
@@ -75,13 +75,15 @@ it("a key that comes while the wait for it is being cancelled is there", async (
       socket.write(data.subarray(-4));
       socket.on("data", ({ length }) => {
         came += length;
-        // STOP_WAITING, then WAIT_CANCELED.
+        // STOP_WAITING, then WAIT_CANCELED; of another key, READY.
         if (came === sent.length / 2) socket.write(Uint8Array.of(0, 1));
+        if (came > sent.length / 2) socket.write(Uint8Array.of(0));
       });
     });
   });
   const store = await TcpStore.connect(address);
   expect(await store.wait(["name", "absent"], 50)).toBe(true);
+  expect(await store.has("name")).toBe(true);
   store.close();
 });
 
