@@ -34,6 +34,9 @@ export function launchOf(environment: Environment = process.env): Launch | undef
     const launch = read(by, names, environment);
     return launch === undefined ? [] : [launch];
   });
+  // Of torchrun, which srun may have started once a machine, the agent says so.
+  const inner = environment.TORCHELASTIC_RUN_ID === undefined ? undefined : found.find(({ by }) => by === "torchrun");
+  if (inner !== undefined) return inner;
   const [first, other] = found;
   if (first === undefined) return undefined;
   if (other !== undefined && (other.rank !== first.rank || other.size !== first.size)) {

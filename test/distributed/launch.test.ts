@@ -38,6 +38,11 @@ describe("what started a process", () => {
       { ...mpirun(1, 2), ...srun(0, 1) },
       { by: "mpirun", rank: 1, size: 2, localRank: 1 },
     ],
+    [
+      "torchrun, which srun has started once on each of two machines",
+      { ...srun(1, 2, 0), ...torchrun(9, 16, 1), TORCHELASTIC_RUN_ID: "7" },
+      { by: "torchrun", rank: 9, size: 16, localRank: 1 },
+    ],
     ["a user's own variable", { RANK: "colonel" }, undefined],
   ])("is %s", (_, environment, expected) => {
     expect(launchOf(environment)).toEqual(expected);
