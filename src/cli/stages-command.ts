@@ -50,7 +50,7 @@ async function runStage(stage: StageName, given: Record<string, unknown>, quiet:
     import("./terminal-reporter.ts"),
     import("./on-all-ranks.ts"),
   ]);
-  await onAllRanks(async (group) => {
+  await onAllRanks({ quiet }, async (group) => {
     const options = parseOptions(stage, given);
     const reporter = terminalReporter({ quiet: quiet || group.rank > 0 });
     const result = await train(stage, options, { reporter, group });
