@@ -1,9 +1,9 @@
 /** Ranks as processes that meet in a store: a small one of the tests, and that of torchrun. */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describeUnless } from "../describe-unless.ts";
+import { noTorchrun } from "../launchers.ts";
 import { StoreServer } from "./store-server.ts";
 
 const rankFile = fileURLToPath(new URL("rank.ts", import.meta.url));
@@ -54,10 +54,7 @@ describe("processes in a store of the tests", () => {
   });
 });
 
-const folders = (process.env.PATH ?? "").split(delimiter);
-const isHere = folders.some((folder) => existsSync(join(folder, "torchrun")));
-
-describe.skipIf(!isHere)(`processes of torchrun${isHere ? "" : " (skipped: there is no torchrun here)"}`, () => {
+describeUnless(noTorchrun, "processes of torchrun", () => {
   it.each([
     ["static, whose store lives on", ["--master-port", "29571"]],
     ["c10d", ["--standalone"]],

@@ -1,13 +1,13 @@
 /** NCCL as it comes with a libtorch that has CUDA; nothing here needs a GPU. */
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { findLibtorch } from "../../src/native/find.ts";
 import { ncclVersion, openNccl, uniqueIdBytes } from "../../src/native/nccl.ts";
+import { describeUnless } from "../describe-unless.ts";
 import { refusal } from "../refusal.ts";
 
 const found = findLibtorch();
-const why = found.cuda ? "" : " (skipped: this libtorch has no CUDA)";
 
-describe.skipIf(!found.cuda)(`NCCL of libtorch_cuda${why}`, () => {
+describeUnless(found.cuda ? undefined : "this libtorch has no CUDA", "NCCL of libtorch_cuda", () => {
   it("says its version, and makes identities, each another", () => {
     expect(ncclVersion(found)).toMatch(/^2\.\d+\.\d+$/);
     const symbols = openNccl(found);
