@@ -171,6 +171,7 @@ function timedGroup(group: ProcessGroup): ProcessGroup {
   return {
     rank,
     size,
+    deviceFor: (told) => group.deviceFor(told),
     allReduce: (tensor) => {
       const began = performance.now();
       group.allReduce(tensor);

@@ -93,11 +93,13 @@ function libtorchRows(report: Report): Row[] {
   return [...rows, ...cudaRows(report)];
 }
 
-function cudaRows({ cudaProbe }: Report): Row[] {
+function cudaRows({ cudaProbe, nccl }: Report): Row[] {
   if (cudaProbe === undefined) return [];
   const { loadError, symbols } = cudaProbe;
   if (loadError !== undefined) return [["CUDA loading", loadError]];
   const missing = symbols.filter(({ present }) => !present);
   const present = `${symbols.length - missing.length} of ${symbols.length} present`;
-  return [["CUDA functions", present], ...missing.map(({ name }): Row => ["CUDA missing", name])];
+  const many =
+    nccl === undefined ? "not here: libtorch_cuda comes without NCCL" : `by NCCL ${nccl}, which comes with it`;
+  return [["CUDA functions", present], ...missing.map(({ name }): Row => ["CUDA missing", name]), ["many GPUs", many]];
 }

@@ -80,7 +80,7 @@ export async function runExperimentFile(
   const optionsOfAll = () => readExperiment(config, folder, overrides).stages.map(({ options }) => options);
   await start.startRanks(optionsOfAll, quiet);
   const command = ["patchdrop", ...process.argv.slice(2)].join(" ");
-  await ranks.onAllRanks(async (group) => {
+  await ranks.onAllRanks({ quiet }, async (group) => {
     const context = { reporter: terminal.terminalReporter({ quiet: quiet || group.rank > 0 }), group };
     const result =
       seeds === undefined

@@ -5,18 +5,16 @@
  */
 
 import { availableParallelism } from "node:os";
-import { extname } from "node:path";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { fault } from "../errors.ts";
 import { refuseMoreThreads } from "../utils/cpu.ts";
+import { startThread } from "../utils/start-thread.ts";
 import { DecodeMemory, forgetHeldMemory } from "./decode-memory.ts";
 import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
 import type { RenderingOptions } from "./rendering.ts";
 import type { Augmentation, TransformName } from "./transforms.ts";
 
 const idleMs = 30_000;
-/** Without a build a thread starts in a file that first registers the compiler. */
-const workerFile = extname(import.meta.url) === ".ts" ? "decode-worker-source.mjs" : "decode-worker.js";
 
 export interface DecodePoolOptions {
   imageSize: number;
@@ -87,7 +85,7 @@ export class DecodePool {
   #start(thread: number, { maxImageBytes, shared }: DecodeMemory): Worker {
     const { imageSize, transform, rendering } = this.#options;
     const workerData: DecodeSetup = { thread, imageSize, transform, rendering, maxImageBytes, sharedMemory: shared };
-    const worker = new Worker(new URL(workerFile, import.meta.url), { workerData });
+    const worker = startThread("decode-worker", import.meta.url, workerData);
     worker.on("message", (reply: DecodeReply) => this.#finish(reply));
     worker.on("error", (error) => this.#fail(thread, error.message));
     worker.on("exit", (code) => {

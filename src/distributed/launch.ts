@@ -5,6 +5,7 @@
  * documentation of torchrun, "Environment Variables".
  */
 import { type Fault, fault } from "../errors.ts";
+import type { StoreAddress } from "./tcp-store.ts";
 
 export interface Launch {
   readonly by: "mpirun" | "srun" | "torchrun";
@@ -14,7 +15,7 @@ export interface Launch {
   readonly localRank: number;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The names under which a launcher says rank, size and local rank. */
 const launchers = [
@@ -47,6 +48,28 @@ export function launchOf(environment: Environment = process.env): Launch | undef
     });
   }
   return first;
+}
+
+/**
+ * Where the ranks of torchrun meet, and what it calls their job. It is its agent that serves the store, or none that is of use here.
+ * @throws usage: variables that are missing or wrong, all together
+ */
+export function storeOf(environment: Environment): { address: StoreAddress; job: string } {
+  const next = "start with torchrun, which sets it";
+  const faults: Fault[] = [];
+  const { MASTER_ADDR: host = "", MASTER_PORT: port, TORCHELASTIC_USE_AGENT_STORE: served } = environment;
+  if (host === "")
+    faults.push({ where: "MASTER_ADDR", rule: "must be a host's name or address", got: "nothing", next });
+  if (port === undefined || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
+    faults.push({ where: "MASTER_PORT", rule: "must be a port from 1 to 65535", got: port ?? "nothing", next });
+  }
+  if (served !== "True") {
+    const rule = "must be True, since the store of torchrun's own agent is what ranks meet by";
+    const cure = "unset TORCH_DISABLE_SHARE_RDZV_TCP_STORE, and start with torchrun of PyTorch 2.4 or newer";
+    faults.push({ where: "TORCHELASTIC_USE_AGENT_STORE", rule, got: served ?? "nothing", next: cure });
+  }
+  if (faults.length > 0) throw fault("usage", faults);
+  return { address: { host, port: Number(port) }, job: `patchdrop/${environment.TORCHELASTIC_RUN_ID}` };
 }
 
 function read(

@@ -1,15 +1,15 @@
-/** A process group over MPI, for ranks that compute on CPUs. Its calls wait for the others, and let nothing else run meanwhile. */
+/** How ranks meet over MPI, and exchange tensors on CPUs. Its calls wait for the others, and let nothing else run meanwhile. */
 import { deserialize, serialize } from "node:v8";
-import { fault } from "../errors.ts";
 import { inPlace, type Mpi, type MpiHandle, openMpi } from "../native/mpi.ts";
-import { addressOf, elementCount, type Tensor } from "../tensor/tensor.ts";
-import type { ProcessGroup } from "./process-group.ts";
+import { elementCount, type Tensor } from "../tensor/tensor.ts";
+import type { Meeting } from "./meeting.ts";
+import { type Collectives, floatsOn } from "./process-group.ts";
 
 /** MPI_THREAD_FUNNELED: libtorch has threads, of which one calls MPI. */
 const funneled = 1;
 
 /** What joins the processes that `mpirun` or `srun --mpi=pmix` has started. One per process, since MPI starts once. */
-export class MpiGroup implements ProcessGroup {
+export class MpiGroup implements Meeting, Collectives {
   readonly rank: number;
   readonly size: number;
   readonly #mpi: Mpi;
@@ -28,18 +28,18 @@ export class MpiGroup implements ProcessGroup {
 
   allReduce(tensor: Tensor): void {
     const { symbols, float, sum, world } = this.#mpi;
-    symbols.MPI_Allreduce(inPlace, this.#address(tensor), elementCount(tensor.shape), float, sum, world);
+    symbols.MPI_Allreduce(inPlace, floatsOn("cpu", tensor), elementCount(tensor.shape), float, sum, world);
   }
 
   allGather(own: Tensor, all: Tensor): void {
     const { symbols, float, world } = this.#mpi;
     const count = elementCount(own.shape);
-    symbols.MPI_Allgather(this.#address(own), count, float, this.#address(all), count, float, world);
+    symbols.MPI_Allgather(floatsOn("cpu", own), count, float, floatsOn("cpu", all), count, float, world);
   }
 
   broadcast(tensor: Tensor): void {
     const { symbols, float, world } = this.#mpi;
-    symbols.MPI_Bcast(this.#address(tensor), elementCount(tensor.shape), float, 0, world);
+    symbols.MPI_Bcast(floatsOn("cpu", tensor), elementCount(tensor.shape), float, 0, world);
   }
 
   exchange<T>(value: T): T[] {
@@ -61,19 +61,11 @@ export class MpiGroup implements ProcessGroup {
     return offsets;
   }
 
-  /** Leaves the job, once all ranks do. */
   leave(): void {
     this.#mpi.symbols.MPI_Finalize();
   }
 
-  /** Ends all ranks, with this exit code. */
   abort(code: number): void {
     this.#mpi.symbols.MPI_Abort(this.#mpi.world, code);
-  }
-
-  #address(tensor: Tensor): bigint {
-    if (tensor.device === "cpu" && tensor.dtype === "float32") return addressOf(tensor);
-    const got = `${tensor.dtype} on ${tensor.device}`;
-    throw fault("internal", { where: "MPI", rule: "needs float32 on the CPU", got });
   }
 }

@@ -15,6 +15,7 @@ import { type RewardOptions, rewardingOf } from "../method/reward.ts";
 import type { NetworkName } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
+import type { Device } from "../tensor/device.ts";
 import { defined } from "../utils/defined.ts";
 import { type Reporter, untilStopped } from "../utils/reporter.ts";
 import type { Evaluating } from "./evaluate-masks.ts";
@@ -54,7 +55,7 @@ export async function withEvaluatedRun<T>(
   const { ckpt_hr_cl } = options;
   const replaced = ckpt_hr_cl === undefined ? {} : { resnet_hr: openCheckpoint(ckpt_hr_cl, reporter.note) };
   const settings = settingsOf(checkpoint, options);
-  const place = placeOf(options);
+  const place = placeOf({ ...options, device: group.deviceFor(options.device as Device) });
   const model = modelOf(checkpoint, options);
   if (given === undefined && options.data_dir === undefined) assertThere(settings);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));

@@ -5,6 +5,7 @@ import os from "node:os";
 import { type Attempt, type FoundLibtorch, searchLibtorch } from "../native/find.ts";
 import { type GpuList, isDriverTooOld, listGpus } from "../native/gpus.ts";
 import { openMpiVersion } from "../native/mpi.ts";
+import { ncclVersion } from "../native/nccl.ts";
 import { type Probe, probeCuda, probeLibtorch } from "../native/probe.ts";
 import { type CpuFeature, cpuFeatures, defaultPrecision, defaultThreads } from "../utils/cpu.ts";
 
@@ -38,6 +39,8 @@ export interface Report {
   readonly probe: Probe | undefined;
   /** Of libtorch_cuda, if it is there. */
   readonly cudaProbe: Probe | undefined;
+  /** The version of NCCL, which training on many GPUs needs; undefined where libtorch has no CUDA, or CUDA no NCCL. */
+  readonly nccl: string | undefined;
   /** Whether training on the CPU would work. */
   readonly ready: boolean;
   /** Whether it would with `--device cuda` too. */
@@ -54,8 +57,9 @@ export async function examine(options: { torch?: string; env?: NodeJS.ProcessEnv
   const ready = isWhole(probe);
   const cudaProbe = ready && found?.cuda ? probeCuda(found) : undefined;
   const cudaReady = isWhole(cudaProbe) && machine.gpu.usable.gpus.length > 0;
+  const nccl = found !== undefined && isWhole(cudaProbe) ? ncclVersion(found) : undefined;
   const advice = adviceFor({ machine, found, probe, cudaProbe });
-  return { machine, tried, found, probe, cudaProbe, ready, cudaReady, advice };
+  return { machine, tried, found, probe, cudaProbe, nccl, ready, cudaReady, advice };
 }
 
 /** Whether a library loaded and has every function. */

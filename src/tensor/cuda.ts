@@ -17,12 +17,14 @@ import { type Device, deviceCodes } from "./device.ts";
 /** cudaEventDisableTiming: an event that only orders. */
 const withoutTiming = 2;
 /**
- * cudaStreamCaptureModeGlobal, PyTorch's own default: calls that could break a capture fail instead of being left out of it.
+ * cudaStreamCaptureMode: in which threads calls that could break a capture fail instead of being left out of it. All is PyTorch's own
+ * default; where other threads than this program's call CUDA meanwhile, as NCCL's do, it must be the one that captures.
  */
-const globalCapture = 0;
+const captureModes = { "all threads": 0, "this thread": 1 } as const;
 /** cudaMemcpyKind */
 const copyKinds = { "host to device": 1, "device to device": 3 } as const;
 
+export type CaptureMode = keyof typeof captureModes;
 export type CopyKind = keyof typeof copyKinds;
 
 /** A point in a stream's work. */
@@ -94,11 +96,11 @@ export class CudaStream implements CapturingStream {
     this.#check(status, `copying ${bytes} bytes, ${kind}`);
   }
 
-  capture(body: () => void): Graph {
+  capture(body: () => void, mode: CaptureMode = "all threads"): Graph {
     const symbols = this.#symbols;
     let graph: CudaHandle;
     try {
-      this.#check(symbols.cudaStreamBeginCapture(this.handle, globalCapture), "cudaStreamBeginCapture");
+      this.#check(symbols.cudaStreamBeginCapture(this.handle, captureModes[mode]), "cudaStreamBeginCapture");
       body();
       graph = made((out) => this.#check(symbols.cudaStreamEndCapture(this.handle, out), "cudaStreamEndCapture"));
     } catch (error) {

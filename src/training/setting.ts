@@ -47,8 +47,8 @@ export async function prepare(
   given: DataSplits | undefined,
 ): Promise<Omit<Setting, "checkpoint">> {
   const model = findModel(options);
-  const device = options.device as Device;
-  const torch = startLibtorch(options);
+  const device = group.deviceFor(options.device as Device);
+  const torch = startLibtorch({ ...options, device });
   if (given === undefined && options.dataset === undefined && datasetFor(model, options) === "synthetic") {
     reporter.note("--data_dir is not given: these are the synthetic scenes, which the model was made for");
   }

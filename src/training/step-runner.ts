@@ -10,9 +10,10 @@
  */
 import type { Loader } from "../data/loader.ts";
 import { moves } from "../data/transforms.ts";
+import type { ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
 import { CapturedStep, kept } from "../tensor/captured.ts";
-import type { CapturingStream } from "../tensor/cuda.ts";
+import type { CapturingStream, CudaDevice } from "../tensor/cuda.ts";
 import { type InputShape, Inputs } from "../tensor/inputs.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor, type TensorSource } from "../tensor/tensor.ts";
@@ -57,7 +58,12 @@ export function stepRunner(options: RunnerOptions): StepRunner {
   const { setting, captured } = options;
   if (setting.cuda === undefined) return new DirectSteps(options);
   if (captured) mustKeepMemory();
-  return new StaticSteps(options, captured ? setting.cuda.compute : undefined);
+  return new StaticSteps(options, captured ? capturing(setting.cuda, options.sharding.group) : undefined);
+}
+
+/** Of many ranks, the step that is captured has NCCL's work in it. */
+function capturing({ compute }: CudaDevice, { size }: ProcessGroup): CapturingStream {
+  return size === 1 ? compute : { capture: (body) => compute.capture(body, "this thread") };
 }
 
 /** Memory that the graph had used must stay where it was; libtorch's own allocator sees to that, CUDA's would not. */

@@ -5,7 +5,6 @@ import type { RunConfig } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkDataset } from "../data/dataset-rules.ts";
 import { alone, type ProcessGroup } from "../distributed/process-group.ts";
-import { fault } from "../errors.ts";
 import { toJson } from "../files/json.ts";
 import {
   type ResolvedStageOptions,
@@ -63,10 +62,6 @@ export async function train<S extends StageName>(
   const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));
   // A run that goes on has said it.
   if (!options.resume) noteStart(options, reporter);
-  if (group.size > 1 && options.device !== "cpu") {
-    const next = "give --device cpu, or start one process";
-    throw fault("usage", { where: "--device", rule: "must be cpu on many ranks", got: options.device, next });
-  }
   const prepared = await prepare(options, { reporter, group }, data);
   let [run, learning, failed]: [RunFolder?, Learning?, boolean?] = [];
   try {

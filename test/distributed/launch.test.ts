@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { join } from "../../src/distributed/join.ts";
-import { launchOf } from "../../src/distributed/launch.ts";
+import { launchOf, storeOf } from "../../src/distributed/launch.ts";
+import { refusal } from "../refusal.ts";
 
 const mpirun = (rank: number, size: number, local = rank) => ({
   OMPI_COMM_WORLD_RANK: String(rank),
@@ -62,6 +63,48 @@ describe("what started a process", () => {
   });
 });
 
+describe("where the ranks of torchrun meet", () => {
+  const whole = {
+    MASTER_ADDR: "node1",
+    MASTER_PORT: "29500",
+    TORCHELASTIC_USE_AGENT_STORE: "True",
+    TORCHELASTIC_RUN_ID: "none",
+  };
+
+  it("is what its agent says", () => {
+    expect(storeOf(whole)).toEqual({ address: { host: "node1", port: 29_500 }, job: "patchdrop/none" });
+  });
+
+  it.each([
+    [
+      { ...whole, MASTER_PORT: undefined },
+      "MASTER_PORT: must be a port from 1 to 65535, got nothing; start with torchrun, which sets it",
+    ],
+    [
+      { ...whole, MASTER_PORT: "29500a" },
+      "MASTER_PORT: must be a port from 1 to 65535, got 29500a; start with torchrun, which sets it",
+    ],
+    [
+      { ...whole, MASTER_PORT: "65536" },
+      "MASTER_PORT: must be a port from 1 to 65535, got 65536; start with torchrun, which sets it",
+    ],
+    [
+      { ...whole, MASTER_PORT: "0" },
+      "MASTER_PORT: must be a port from 1 to 65535, got 0; start with torchrun, which sets it",
+    ],
+    [
+      { ...whole, TORCHELASTIC_USE_AGENT_STORE: "False" },
+      "TORCHELASTIC_USE_AGENT_STORE: must be True, since the store of torchrun's own agent is what ranks meet by, got False; unset TORCH_DISABLE_SHARE_RDZV_TCP_STORE, and start with torchrun of PyTorch 2.4 or newer",
+    ],
+    [
+      { TORCHELASTIC_USE_AGENT_STORE: "True" },
+      "MASTER_ADDR: must be a host's name or address, got nothing; start with torchrun, which sets it\nMASTER_PORT: must be a port from 1 to 65535, got nothing; start with torchrun, which sets it",
+    ],
+  ])("%o is refused", (environment, message) => {
+    expect(refusal(() => storeOf(environment)).message).toBe(message);
+  });
+});
+
 describe("joining", () => {
   it("a process that is alone has nobody to wait for", () => {
     const { group } = join(launchOf({}));
@@ -69,10 +112,7 @@ describe("joining", () => {
   });
 
   it.each([
-    [
-      torchrun(0, 2),
-      "torchrun: ranks on CPUs exchange numbers by MPI, which torchrun does not start, got 2 ranks; start with mpirun -n 2 patchdrop …",
-    ],
+    [torchrun(0, 2), "MASTER_ADDR: must be a host's name or address, got nothing; start with torchrun, which sets it"],
     [
       srun(0, 2),
       "srun: must be told to start MPI processes, which it does by PMIx, got 2 ranks without; give it --mpi=pmix",

@@ -4,10 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findLibtorch } from "../../src/native/find.ts";
-import { describeOnGpu } from "../gpu/gpu.ts";
+import { describeUnless } from "../describe-unless.ts";
+import { describeOnGpu, noGpu, noTwoGpus } from "../gpu/gpu.ts";
+import { noMpirun, noTorchrun } from "../launchers.ts";
 import { makeImageFolder } from "./images.ts";
-import { patchdrop, runTimeoutMs, succeed } from "./program.ts";
-import { timelessMetrics } from "./runs.ts";
+import { patchdrop, programCommand, runTimeoutMs, succeed } from "./program.ts";
+import { errorsOf, mpirun, torchrun } from "./ranked.ts";
+import { outcome, timelessMetrics } from "./runs.ts";
 
 let folder: string;
 let data: string;
@@ -82,6 +85,76 @@ describeOnGpu("a training from the command line", () => {
       await succeed(training("plain", "--device", "cuda", "--no_cuda_graph"));
       const { stdout } = await succeed(["eval", "--load", join(folder, "graph"), "--device", "cuda", "--json"]);
       expect((JSON.parse(stdout) as { rows: unknown[] }).rows.length).toBeGreaterThan(0);
+    },
+    runTimeoutMs,
+  );
+});
+
+const launchers = [
+  ["torchrun", noTorchrun, torchrun],
+  ["mpirun", noMpirun, mpirun],
+] as const;
+
+for (const [by, missing, start] of launchers) {
+  describeUnless(noTwoGpus ?? missing, `two GPUs, started by ${by}`, () => {
+    it.each([[[]], [["--no_cuda_graph"]]])(
+      "learn with --shards 2 what one learns, and evaluate it alike, with %o",
+      async (flags) => {
+        const name = (gpus: string) => [gpus, by, ...flags].join("");
+        const onCuda = (gpus: string) =>
+          training(name(gpus), "--device", "cuda", "--max_epochs", "2", "--shards", "2", ...flags);
+        const both = async (args: readonly string[]) => {
+          const ended = await start(2, [...programCommand, ...args]).ended;
+          expect(ended.code, ended.stderr).toBe(0);
+          return ended;
+        };
+        await succeed(onCuda("one"));
+        await both(onCuda("two"));
+        expect(outcome(join(folder, name("two")))).toEqual(outcome(join(folder, name("one"))));
+        const evaluation = ["eval", "--load", join(folder, name("one")), "--device", "cuda", "--json"];
+        expect((await both(evaluation)).stdout).toBe((await succeed(evaluation)).stdout);
+      },
+      runTimeoutMs,
+    );
+  });
+}
+
+describeUnless(noTorchrun, "ranks that torchrun starts", () => {
+  it(
+    "on CPUs are refused, in one line of the first, which says what torchrun has set",
+    async () => {
+      const { code, stderr } = await torchrun(2, [...programCommand, ...training("never")]).ended;
+      expect(errorsOf(stderr)).toEqual([
+        "error: rank 0 of 2: torchrun: ranks on CPUs exchange numbers by MPI, which torchrun does not start, got 2 ranks; give --device cuda, or start with mpirun -n 2 patchdrop …",
+      ]);
+      expect(stderr).toMatch(
+        /^torchrun sets OMP_NUM_THREADS=1: so many threads a rank, unless --threads says otherwise$/m,
+      );
+      expect(code).toBe(1);
+    },
+    runTimeoutMs,
+  );
+
+  it.skipIf(noGpu === undefined)(
+    "without a GPU are refused, in one line of the first",
+    async () => {
+      const { stderr } = await torchrun(2, [...programCommand, ...training("never", "--device", "cuda")]).ended;
+      expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^error: rank 0 of 2: --device.* needs /)]);
+    },
+    runTimeoutMs,
+  );
+});
+
+describeUnless(noMpirun, "ranks that mpirun starts", () => {
+  it.each([
+    ["cuda:0", /^error: rank 0 of 2: --device: must be cpu or cuda on many ranks, .* got cuda:0; give --device cuda$/m],
+    ...(noGpu === undefined ? [] : [["cuda", /^error: rank 0 of 2: --device.* needs .+$/m] as const]),
+  ] as const)(
+    "on %s are refused",
+    async (device, words) => {
+      const { code, stderr } = await mpirun(2, [...programCommand, ...training("never", "--device", device)]).ended;
+      expect(stderr).toMatch(words);
+      expect(code).toBe(device === "cuda" ? 3 : 2);
     },
     runTimeoutMs,
   );

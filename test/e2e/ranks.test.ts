@@ -1,16 +1,15 @@
 /** Many ranks as one training, started by mpirun: the same result on any number of them, one error, one stop. */
-import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { noMpirun } from "../launchers.ts";
 import { makeImageFolder } from "./images.ts";
-import { programCommand, quickTraining, type Running, runTimeoutMs, startCommand, succeed, until } from "./program.ts";
+import { programCommand, quickTraining, type Running, runTimeoutMs, succeed, until } from "./program.ts";
+import { errorsOf, mpirun, mpirunWith } from "./ranked.ts";
 import { linked, outcome } from "./runs.ts";
 
-const isThere = spawnSync("mpirun", ["--version"]).status === 0;
-const why = isThere ? "" : " (skipped: there is no mpirun of Open MPI here)";
-const env = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+const why = noMpirun === undefined ? "" : ` (skipped: ${noMpirun})`;
 
 let folder: string;
 const at = (...names: string[]) => join(folder, ...names);
@@ -19,12 +18,8 @@ const learn = (stage: string, run: string, more: readonly string[] = []) => [
   ...[stage, ...quick, "--test_interval", "1", "--data_dir", at("data"), "--cv_dir", at(run), ...more],
 ];
 
-function mpirun(args: readonly string[]): Running {
-  return startCommand(["mpirun", "--oversubscribe", "--bind-to", "none", ...args], env);
-}
-
 function startRanks(count: number, args: readonly string[]): Running {
-  return mpirun(["-n", String(count), ...programCommand, ...args]);
+  return mpirun(count, [...programCommand, ...args]);
 }
 
 /** On so many ranks; on one, as anybody starts it. */
@@ -34,10 +29,7 @@ async function run(ranks: number, args: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${ranks} ranks ended with ${code}: ${stderr}`);
 }
 
-/** The lines of the program itself: mpirun has much to say where a rank fails. */
-const errorsOf = (stderr: string) => stderr.split("\n").filter((line) => line.startsWith("error: "));
-
-describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
+describe.skipIf(noMpirun !== undefined)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "patchdrop-ranks-"));
     // Three batches of an epoch, the last of two images: fewer shards than ranks.
@@ -151,7 +143,7 @@ describe.skipIf(!isThere)(`many ranks${why}`, { timeout: runTimeoutMs }, () => {
         ...(n === 0 ? [] : [":"]),
         ...["-n", "1", ...programCommand, ...learn("classifier_training", "refused", own)],
       ]);
-      return mpirun(parts).ended;
+      return mpirunWith(parts).ended;
     };
 
     it("with options that differ, by the rank and the option", async () => {

@@ -29,6 +29,15 @@ describe("a capture", () => {
     expect(cuda.calls).toEqual(["cudaGraphLaunch", "cudaGraphLaunch", "cudaStreamSynchronize", "cudaGraphExecDestroy"]);
   });
 
+  it("begins in PyTorch's own mode, global (0), or where NCCL's threads call CUDA in that of its thread (1)", () => {
+    const { device } = new SimulatedCuda(prompt);
+    const modes: number[] = [];
+    device.symbols.cudaStreamBeginCapture = (_, mode) => modes.push(mode) * 0;
+    device.compute.capture(() => undefined).free();
+    device.compute.capture(() => undefined, "this thread").free();
+    expect(modes).toEqual([0, 1]);
+  });
+
   it("that cannot be made leaves the stream as it was and says what to use instead", () => {
     const cuda = new SimulatedCuda(prompt);
     const error = refusal(() =>

@@ -4,11 +4,13 @@
  * own way, in everything that is learned, counted and reported.
  */
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { alone, type ProcessGroup } from "../../src/distributed/process-group.ts";
 import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import type { CapturingStream } from "../../src/tensor/cuda.ts";
 import * as ops from "../../src/tensor/ops.ts";
+import { scope } from "../../src/tensor/scope.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import type { Learning, StepNumbers } from "../../src/training/learning.ts";
 import { StaticSteps, stepRunner } from "../../src/training/step-runner.ts";
@@ -85,6 +87,35 @@ describe.each(stageFlags)("%s with %o", (stage, flags) => {
     for (const { free } of [own, direct]) free();
     for (const { setting } of [given, options]) setting.normalizer.free();
     expect(liveHandles()).toBe(before);
+  });
+});
+
+describe("as one of two ranks", () => {
+  /** Whose gradients the other's are like. */
+  const rankOf = (rank: number): ProcessGroup => ({
+    ...alone,
+    rank,
+    size: 2,
+    allReduce: (tensor) => scope(() => ops.copyInto(tensor, ops.scale(tensor, 2))),
+  });
+
+  // Of the last batch, of two images, the second rank has none.
+  it.each([0, 1])("rank %i learns its share alike", async (rank) => {
+    for (const dataset of [noiseDataset(images), streamed(noiseDataset(images))]) {
+      const before = liveHandles();
+      const direct = stageCase("pretrain", {}, place);
+      const given = runnerOptions(dataset, direct.learning, place, rankOf(rank));
+      const expected = await train(stepRunner(given));
+      expect(expected.map(({ indices }) => indices.length).slice(0, 6)).toEqual([2, 2, 2, 2, 2, 2 * (1 - rank)]);
+      const own = stageCase("pretrain", {}, place);
+      const stream = new CallingStream(own);
+      const options = runnerOptions(dataset, { ...own.learning, pass: stream.pass }, place, rankOf(rank));
+      expect(await train(new StaticSteps(options, stream))).toEqual(expected);
+      expect(endOf(own)).toEqual(endOf(direct));
+      for (const { free } of [own, direct]) free();
+      for (const { setting } of [given, options]) setting.normalizer.free();
+      expect(liveHandles()).toBe(before);
+    }
   });
 });
 

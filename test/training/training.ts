@@ -1,7 +1,7 @@
 /** A few epochs of a small case, by any way of taking its steps, and all that they leave behind. */
 import type { Dataset } from "../../src/data/dataset.ts";
 import { Loader } from "../../src/data/loader.ts";
-import { alone } from "../../src/distributed/process-group.ts";
+import { alone, type ProcessGroup } from "../../src/distributed/process-group.ts";
 import { Normalizer } from "../../src/method/images.ts";
 import type { StageName } from "../../src/options/stage-options.ts";
 import type { CudaDevice } from "../../src/tensor/cuda.ts";
@@ -38,15 +38,18 @@ export function runnerOptions(
   dataset: Dataset,
   learning: RunnerOptions["learning"],
   { device, cuda }: Place & { cuda: CudaDevice | undefined },
+  group: ProcessGroup = alone,
 ): RunnerOptions {
   const normalizer = new Normalizer(dataset.normalization, device);
-  const loader = new Loader(dataset, { batchSize, shuffle: true, augment: true, seed });
+  const sharding = new Sharding(group, undefined, batchSize);
+  const share = (count: number) => sharding.share(count);
+  const loader = new Loader(dataset, { batchSize, shuffle: true, augment: true, seed, share });
   const setting = { model: tinyModel, device, normalizer, cuda };
   return {
     learning,
     setting,
     loader,
-    sharding: new Sharding(alone, undefined, batchSize),
+    sharding,
     seed,
     captured: true,
     window,
