@@ -1,6 +1,7 @@
 #!/bin/sh
 # One training on several ranks of a Slurm cluster. Two minutes before its time is up it is told to save and to stop; then it is put
-# into the queue again, and goes on, until it is done. It also goes on where a node has failed.
+# into the queue again, and goes on, until it is done. So it does when a rank was killed, or a node has failed. What an error ends, such
+# as a wrong option, stays ended: it would end so again.
 #
 #     RUN=runs/hr sbatch --ntasks=8 slurm.sh classifier_training --data_dir data/cifar10 --shards 8
 #
@@ -17,6 +18,8 @@
 [ -e "$RUN/config.json" ] && set -- "$@" --resume
 srun --mpi=pmix patchdrop "$@" --cv_dir "$RUN"
 code=$?
-# 128 + 10: stopped by USR1, with everything saved.
-if [ "$code" -eq 138 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+# Stopped by a signal, with everything saved (138: USR1), or killed (137). A job that never gets far enough to save ends after 100 starts.
+case $code in
+  129 | 137 | 138 | 139 | 140 | 143) [ "${SLURM_RESTART_COUNT:-0}" -lt 99 ] && scontrol requeue "$SLURM_JOB_ID" ;;
+esac
 exit "$code"

@@ -18,7 +18,7 @@ import { z } from "zod";
 import { fault, type PatchDropError } from "../errors.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { createFileAtomic, systemFault, temporaryPrefix } from "./atomic.ts";
-import { isRunning, processStart } from "./owner.ts";
+import { isRunning, type JobStart, jobStart, processStart } from "./owner.ts";
 import { placeBeside } from "./place-beside.ts";
 import { readRegular } from "./read.ts";
 
@@ -27,6 +27,8 @@ const holderSchema = z.strictObject({
   host: z.string(),
   /** When the process started, as {@link processStart} gives it; null if the system does not say. */
   start: z.string().nullable().default(null),
+  /** As {@link jobStart} gives it; none outside of a cluster's job. */
+  job: z.strictObject({ id: z.string(), restarts: z.int() }).optional(),
   /** Random; none of an older version. */
   token: z.string().optional(),
 });
@@ -105,7 +107,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
 
 /** Takes the lock, unless somebody who is not gone has it. */
 function enter(path: string, gone: IsGone): { readonly release: Release } | { readonly heldBy: Holder } {
-  const holder = { pid: process.pid, host: hostname(), start: processStart(process.pid) ?? null };
+  const holder = { pid: process.pid, host: hostname(), start: processStart(process.pid) ?? null, job: jobStart() };
   const bytes = new TextEncoder().encode(`${JSON.stringify({ ...holder, token: randomUUID() })}\n`);
   for (;;) {
     const { heldBy, dead, place } = lastOf(path, gone);
@@ -223,9 +225,15 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Whether the holder has certainly ended. Of one that is out of reach nobody here can tell. */
+/** Whether the holder has certainly ended. Of one that is out of reach nobody here can tell, unless our own job has begun anew since. */
 function isGone({ holder }: Found): boolean {
-  return typeof holder === "object" && !isOutOfReach(holder) && !isAlive(holder);
+  if (typeof holder !== "object") return false;
+  return isOutOfReach(holder) ? isEarlierStart(holder.job, jobStart()) : !isAlive(holder);
+}
+
+/** A cluster starts a job again only once it has ended it. */
+function isEarlierStart(job: JobStart | undefined, own: JobStart | undefined): boolean {
+  return job !== undefined && job.id === own?.id && job.restarts < own.restarts;
 }
 
 /** Whether there is no process here to ask about. */

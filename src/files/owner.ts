@@ -5,6 +5,7 @@
 
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import type { Environment } from "../utils/cache-folder.ts";
 import { sha256 } from "../utils/sha256.ts";
 
 /**
@@ -31,6 +32,23 @@ export function isRunning(pid: number, isSame: (start: string) => boolean): bool
   }
   const start = processStart(pid);
   return start === undefined || isSame(start);
+}
+
+/** One of the starts of a cluster's job, which keeps its number when it is put into the queue again. */
+export interface JobStart {
+  readonly id: string;
+  /** How often the job was started before. */
+  readonly restarts: number;
+}
+
+/**
+ * The start of a Slurm job that this process belongs to; undefined if it belongs to none. Source: sbatch(1), "OUTPUT
+ * ENVIRONMENT VARIABLES"; the first start has no SLURM_RESTART_COUNT.
+ */
+export function jobStart(environment: Environment = process.env): JobStart | undefined {
+  const { SLURM_JOB_ID: id, SLURM_CLUSTER_NAME: cluster = "", SLURM_RESTART_COUNT: restarts = "0" } = environment;
+  if (id === undefined || !/^\d{1,9}$/.test(restarts)) return undefined;
+  return { id: `slurm/${cluster}/${id}`, restarts: Number(restarts) };
 }
 
 /** Names this process, for the names of files: where it runs, its id, when it started. */

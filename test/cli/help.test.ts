@@ -4,20 +4,11 @@ import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { describe, expect, it } from "vitest";
 import { packagedNames } from "../../src/checkpoints/packaged.ts";
-import { understood, withSubcommands } from "../../src/cli/arguments.ts";
-import { commandFlags } from "../../src/cli/flags.ts";
+import { withSubcommands } from "../../src/cli/arguments.ts";
 import { patchdropProgram } from "../../src/cli/program.ts";
-import { type CommandName, commandNames, schemaOf } from "../../src/options/command-schemas.ts";
-import { parseWith } from "../../src/options/parse.ts";
-import { overridesSchema, parseRunOptions } from "../../src/options/run-options.ts";
+import { flags, nameOf, parsed } from "./parsed.ts";
 
-const flags = await commandFlags();
 const commands = withSubcommands(patchdropProgram(flags)).filter((one) => one.name() !== "completion-server");
-
-/** "data check" of `patchdrop data check`; empty for the program. */
-function nameOf(command: Command): string {
-  return command.parent === null ? "" : `${nameOf(command.parent)} ${command.name()}`.trim();
-}
 
 /** All that `--help` prints, in a terminal of so many columns. */
 function helpOf(command: Command, columns: number): string {
@@ -73,35 +64,6 @@ const shown = texts.flatMap(([place, text, indent]) =>
   commandLines(text, indent).map((line) => [place, line] as const),
 );
 
-/** Parses a line as the program does, up to where its command would act: its options are checked, and what it is is returned. */
-async function parsed(line: string): Promise<string> {
-  const program = patchdropProgram(flags);
-  let acted = false;
-  const options: Promise<void>[] = [];
-  for (const command of withSubcommands(program)) {
-    command.configureOutput({ writeErr: () => undefined, writeOut: () => undefined });
-    if (command.commands.length > 0) continue;
-    command.action(() => {
-      const { json: _, quiet: __, ...given } = command.opts();
-      const name = commandNames.find((one) => one === nameOf(command).replace(/^patchdrop /, ""));
-      acted = true;
-      if (name !== undefined) options.push(check(name, given));
-    });
-  }
-  await program.parseAsync(understood(program, shellWords(line)), { from: "user" });
-  await Promise.all(options);
-  return acted ? "acted" : "nothing";
-}
-
-async function check(name: CommandName, given: Record<string, unknown>): Promise<void> {
-  if (name !== "run") {
-    parseWith(await schemaOf(name), given, name);
-    return;
-  }
-  const { overrides } = parseRunOptions(given);
-  parseWith(overridesSchema.partial(), overrides, name);
-}
-
 it("finds the command lines of help and pages", () => {
   expect(shown.filter(([place]) => place.startsWith("docs/")).length).toBeGreaterThan(35);
   expect(shown.filter(([place]) => place === "README.md").length).toBeGreaterThan(8);
@@ -111,7 +73,7 @@ it("finds the command lines of help and pages", () => {
 
 it.each(shown)("%s: patchdrop %s", async (_, line) => {
   // N stands for a number.
-  expect(await parsed(line.replace(/ N( |$)/, " 1$1"))).toBe("acted");
+  expect(await parsed(shellWords(line.replace(/ N( |$)/, " 1$1")))).toBe("acted");
 });
 
 it.each([
@@ -123,5 +85,5 @@ it.each([
   ["help data chek", "unknown command 'chek'\n(Did you mean check?)"],
   ["eval --load run --target-patchs 6", "unknown option '--target-patchs'\n(Did you mean --target_patches?)"],
 ])("a line that is wrong is refused: %s", async (line, message) => {
-  await expect(parsed(line)).rejects.toThrow(message);
+  await expect(parsed(shellWords(line))).rejects.toThrow(message);
 });

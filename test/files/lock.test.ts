@@ -54,7 +54,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function writeLock(holder: { pid: number; host?: string; start?: string | null }): void {
+function writeLock(holder: { pid: number; host?: string; start?: string | null; job?: object }): void {
   writeFileSync(path, JSON.stringify({ host: hostname(), start: null, token: "t", ...holder }));
 }
 
@@ -174,6 +174,56 @@ describe("takeLock", () => {
       `${path}: is in use by process ${pid} on node-7; ` +
         "if that process has ended, delete this file; else write elsewhere",
     );
+  });
+
+  describe("in a Slurm job that was started for the third time", () => {
+    /** What the job says of its start; a lock's names are those that Slurm gave a job here. */
+    const own = { SLURM_JOB_ID: "41", SLURM_CLUSTER_NAME: "green", SLURM_RESTART_COUNT: "2" };
+    beforeEach(() => {
+      for (const [name, value] of Object.entries(own)) vi.stubEnv(name, value);
+    });
+    afterEach(() => void vi.unstubAllEnvs());
+
+    it("records job and start", () => {
+      const release = takeLock(path);
+      expect(JSON.parse(readFileSync(path, "utf8")).job).toEqual({ id: "slurm/green/41", restarts: 2 });
+      release();
+    });
+
+    it.each([0, 1])("takes over what its start %i left on another host", (restarts) => {
+      writeLock({ pid: process.pid, host: "node-7", job: { id: "slurm/green/41", restarts } });
+      const release = takeLock(path);
+      expect(JSON.parse(readFileSync(path, "utf8"))).toMatchObject({ pid: process.pid, host: hostname() });
+      expect(readdirSync(folder)).toEqual(["run.lock"]);
+      release();
+    });
+
+    it.each<[what: string, job: object | undefined]>([
+      ["the same start", { id: "slurm/green/41", restarts: 2 }],
+      ["a later start", { id: "slurm/green/41", restarts: 3 }],
+      ["another job", { id: "slurm/green/40", restarts: 1 }],
+      ["another cluster", { id: "slurm/blue/41", restarts: 1 }],
+      ["no job", undefined],
+    ])("leaves the lock of %s on another host", (_, job) => {
+      writeLock({ pid: 7, host: "node-7", ...(job && { job }) });
+      expect(() => takeLock(path)).toThrow("is in use by process 7 on node-7; if that process has ended, delete");
+    });
+
+    it("leaves the lock of a process of this host that lives, of whichever start", () => {
+      writeLock({
+        pid: process.pid,
+        start: processStart(process.pid) ?? null,
+        job: { id: "slurm/green/41", restarts: 0 },
+      });
+      expect(() => takeLock(path)).toThrow(`in use by process ${process.pid};`);
+    });
+
+    it("is in no job where it cannot be known which start this is", () => {
+      vi.stubEnv("SLURM_RESTART_COUNT", "many");
+      const release = takeLock(path);
+      expect(JSON.parse(readFileSync(path, "utf8"))).not.toHaveProperty("job");
+      release();
+    });
   });
 
   it("leaves a lock that another process has taken since", () => {
