@@ -100,6 +100,8 @@ function cudaRows({ cudaProbe, nccl }: Report): Row[] {
   const missing = symbols.filter(({ present }) => !present);
   const present = `${symbols.length - missing.length} of ${symbols.length} present`;
   const many =
-    nccl === undefined ? "not here: libtorch_cuda comes without NCCL" : `by NCCL ${nccl}, which comes with it`;
+    nccl === undefined
+      ? "not here: libtorch_cuda comes without NCCL; run `patchdrop setup --cuda`"
+      : `by NCCL ${nccl}, which comes with it`;
   return [["CUDA functions", present], ...missing.map(({ name }): Row => ["CUDA missing", name]), ["many GPUs", many]];
 }

@@ -162,7 +162,9 @@ describe("the report", () => {
     expect(of(undefined)).toMatch(/^many ranks +not here: no Open MPI$/m);
     const withCuda = (nccl: string | undefined) => formatReport({ ...report, cudaProbe: { symbols: [] }, nccl });
     expect(withCuda("2.30.7")).toMatch(/^many GPUs +by NCCL 2\.30\.7, which comes with it$/m);
-    expect(withCuda(undefined)).toMatch(/^many GPUs +not here: libtorch_cuda comes without NCCL$/m);
+    expect(withCuda(undefined)).toMatch(
+      /^many GPUs +not here: libtorch_cuda comes without NCCL; run `patchdrop setup --cuda`$/m,
+    );
   });
 
   test("of a libtorch that does not load gives the loader's words", async () => {
