@@ -16,8 +16,6 @@ exchange can make a difference, all is rounded as PatchDrop rounds it: channels-
 first step can be compared.
 """
 
-import argparse
-import json
 import re
 import tempfile
 from collections.abc import Callable
@@ -31,14 +29,15 @@ import networks
 import stages
 import torch
 import torch.distributed as dist
-from make import as_json, compare
+from make import FOLDER, compare
+from one_file import parser, serve
 from stages import Actor, Batch, Execution
 from summary import Summary, nine_digits, summary
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, Adam
 
-FILE = Path(__file__).resolve().parents[2] / "test" / "golden" / "ddp.json"
+FILE = FOLDER / "ddp.json"
 RANKS = 2
 STEPS = 100
 BATCH = 16
@@ -217,7 +216,8 @@ def processor() -> dict:
     return {"vendor": said("vendor_id"), "family": said("cpu family"), "model": said("model"), "features": features}
 
 
-def content(run: Execution) -> dict:
+def content(otherwise: bool) -> dict:
+    run = OTHERWISE if otherwise else ALIKE
     return {
         "expression": "100 times stages.classifier_step, pretrain_step, finetune_step, on 2 ranks of DistributedDataParallel",
         "torch": torch.__version__.split("+")[0],
@@ -242,23 +242,7 @@ def distances(found: dict, golden: dict) -> list[tuple[float, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    actions = parser.add_mutually_exclusive_group()
-    actions.add_argument("--check", action="store_true", help="compare instead of writing")
-    actions.add_argument("--spread", action="store_true", help="compare with another layout and order")
-    parser.add_argument("--tolerance", type=float, default=1e-6, help="largest distance (%(default)s)")
-    args = parser.parse_args()
-    if not (args.check or args.spread):
-        text = as_json(content(ALIKE)) + "\n"
-        FILE.write_text(text)
-        print(f"{FILE.name} {len(text)} bytes")
-        return
-    found = distances(content(OTHERWISE if args.spread else ALIKE), json.loads(FILE.read_text()))
-    for apart, place in found:
-        print(f"{apart:.1e} {place}")
-    worst, where = max(found)
-    if args.check:
-        raise SystemExit(0 if worst <= args.tolerance else f"{worst:.1e} {where}")
+    serve(parser(__doc__, tolerance=1e-6).parse_args(), FILE, content, distances)
 
 
 if __name__ == "__main__":
