@@ -36,7 +36,7 @@ interface Tolerance {
 
 /** Where the file was made, both are the same to the bit. */
 const alike: Tolerance = { loss: 1e-6, state: 1e-6 };
-/** Elsewhere: about 10 times what PyTorch's first step differs by in another layout (README.md, ddp.py --spread). */
+/** Elsewhere: about 10 times what PyTorch's first step differs by in another layout (README.md, "Two ranks"). */
 const roughly: Tolerance = { loss: 1e-5, state: 5e-3 };
 
 const elsewhere = whyElsewhere();
