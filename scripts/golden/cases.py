@@ -306,9 +306,18 @@ class PolicyStage:
     joint: bool = False
     two_streams: bool = False
 
-    def __call__(self, run: Run) -> dict:
+    @property
+    def base(self) -> int:
+        """Of the classifier's weights, by the mode that it runs in."""
         trains = self.joint and self.rules.classifier_bn == "train"
-        base = formula.TRAINED if trains else formula.EVALUATED
+        return formula.TRAINED if trains else formula.EVALUATED
+
+    @property
+    def options(self) -> dict:
+        return {"lr": self.lr, **vars(self.rules)}
+
+    def __call__(self, run: Run) -> dict:
+        base = self.base
         networks = actor(base, self.two_streams)
         learned = {"policy": networks.policy} | ({"classifier": networks.high} if self.joint else {})
         before = {name: snapshot(network) for name, network in learned.items()}
@@ -324,7 +333,7 @@ class PolicyStage:
                 steps[0]["gradients"] = {name: gradients(network) for name, network in learned.items()}
             if number != 1:
                 steps[number] |= after(*((name, network, before[name]) for name, network in learned.items()))
-        return inputs(base) | {"options": {"lr": self.lr, **vars(self.rules)}, "steps": steps}
+        return inputs(base) | {"options": self.options, "steps": steps}
 
 
 def evaluate(run: Run) -> dict:

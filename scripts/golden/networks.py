@@ -52,6 +52,10 @@ class Features(nn.Module):
         for segment in self.blocks:
             for block in segment:
                 x = block(x)
+        return self.pool(x)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """The mean over all positions: [B, 64, 8, 8] to [B, 64]."""
         return F.avg_pool2d(x, 8).flatten(1)
 
 

@@ -9,22 +9,20 @@ classes. The policy of 2019 and the wide networks of 2020 are torchvision's bloc
 authors' checkpoints.
 """
 
-import argparse
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import formula
 import torch
 import torch.nn.functional as F
 import torchvision
-from make import as_json, compare
+from make import FOLDER, compare
+from one_file import parser, serve
 from summary import gradients, numbers, running_statistics
 from torch import Tensor, nn
 from torchvision.models import resnet18, resnet34, resnet50, resnet101
 from torchvision.models.resnet import BasicBlock
 
-FILE = Path(__file__).resolve().parents[2] / "test" / "golden" / "resnets.json"
+FILE = FOLDER / "resnets.json"
 CLASSES, PATCHES = 7, 16
 WIDTHS = [64, 128, 256, 512]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -158,32 +156,19 @@ def content(channels_last: bool = False) -> dict:
     }
 
 
+def distances(found: dict, golden: dict) -> list[tuple[float, str]]:
+    """The largest of each part of each network."""
+    return [
+        max(compare(found["networks"][name][key][part], values, f"{name}.{key}.{part}"))
+        for name in CASES
+        for key in ("eval", "train")
+        for part, values in golden["networks"][name][key].items()
+    ]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    actions = parser.add_mutually_exclusive_group()
-    actions.add_argument("--check", action="store_true", help="compare instead of writing")
-    actions.add_argument("--spread", action="store_true", help="compare with the channels-last layout")
-    parser.add_argument("--tolerance", type=float, default=1e-5, help="largest distance (%(default)s)")
-    args = parser.parse_args()
     torch.set_num_threads(1)
-    if not (args.check or args.spread):
-        text = as_json(content()) + "\n"
-        FILE.write_text(text)
-        print(f"{FILE.name} {len(text)} bytes")
-        return
-    golden = json.loads(FILE.read_text())
-    found = content(channels_last=args.spread) | {"torch": golden["torch"], "torchvision": golden["torchvision"]}
-    worst, where = 0.0, ""
-    for name in CASES:
-        for key in ("eval", "train"):
-            for part in golden["networks"][name][key]:
-                apart, place = max(
-                    compare(found["networks"][name][key][part], golden["networks"][name][key][part], f"{name}.{key}.{part}")
-                )
-                print(f"{apart:.1e} {place}")
-                worst, where = max((worst, where), (apart, place))
-    if args.check:
-        raise SystemExit(0 if worst <= args.tolerance else f"{worst:.1e} {where}")
+    serve(parser(__doc__).parse_args(), FILE, content, distances)
 
 
 if __name__ == "__main__":

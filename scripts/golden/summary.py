@@ -2,7 +2,7 @@
 
 A summary of n elements x_i, computed in float64, is [n, sum, norm, dot, x_0, x_1, x_2, x_3]: Σ x_i, the L2 norm, and
 Σ x_i · (value(i, CHECKSUM) - 0.5), so that neither permuted elements nor a changed sign go unnoticed. What an optimizer
-changed is a summary without first elements, [n, sum, norm, dot]. The three have 7 significant digits, elements 9.
+changed is a summary without first elements, [n, sum, norm, dot]. The three have 7 significant digits where not said, elements 9.
 """
 
 import math
@@ -36,10 +36,10 @@ def bits(masks: Tensor) -> list[str]:
     return ["".join(str(int(a)) for a in row) for row in masks.tolist()]
 
 
-def summary(tensor: Tensor, first: int = 4) -> Summary:
+def summary(tensor: Tensor, first: int = 4, digits: int = 7) -> Summary:
     flat = tensor.detach().double().reshape(-1)
     dot = flat @ torch.from_numpy(formula.values(flat.numel(), formula.CHECKSUM) - 0.5)
-    whole = (float(f"{x:.7g}") for x in (flat.sum().item(), flat.norm().item(), dot.item()))
+    whole = (float(f"{x:.{digits}g}") for x in (flat.sum().item(), flat.norm().item(), dot.item()))
     return Summary([flat.numel(), *whole, *(nine_digits(x) for x in flat[:first].tolist())])
 
 

@@ -190,6 +190,38 @@ export interface PolicyStageFile extends Inputs {
   steps: [FirstPolicyStep, PolicyStep, PolicyStep & After];
 }
 
+/** As /proc/cpuinfo calls it, and those of its instruction sets that `cpuFeatures` names. */
+export interface Processor {
+  vendor: string;
+  family: string;
+  model: string;
+  features: string[];
+}
+
+/** A stage on two ranks, from step 0 on. */
+export interface DdpStage<Options extends { lr: number } = { lr: number }> extends Omit<Inputs, keyof Origin> {
+  options: Options;
+  /** Of each step, by rank. */
+  losses: number[][];
+  /** Of all parameters and running statistics after the first step and after the last, by network and name, in 15 digits. */
+  first: Record<string, Summaries>;
+  last: Record<string, Summaries>;
+}
+
+/** `images` in all, of which each step takes the next `batch`; image i has the label i mod 8 of `labels`. */
+export interface DdpFile extends Origin {
+  processor: Processor;
+  ranks: number;
+  batch: number;
+  images: number;
+  stages: {
+    classifier_training: DdpStage<ClassifierTrainingFile["options"]>;
+    pretrain: DdpStage<PolicyStageFile["options"]>;
+    finetune: DdpStage<PolicyStageFile["options"]>;
+    finetune2stream: DdpStage<PolicyStageFile["options"]>;
+  };
+}
+
 interface Evaluated {
   policyLogits: Matrix;
   actions: Masks;
@@ -256,6 +288,7 @@ interface GoldenFiles {
   "classifier-training": ClassifierTrainingFile;
   pretrain: PolicyStageFile;
   "pretrain-curriculum": PolicyStageFile;
+  ddp: DdpFile;
   finetune: PolicyStageFile;
   finetune2stream: PolicyStageFile;
   "finetune2stream-2019": PolicyStageFile;

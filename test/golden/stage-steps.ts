@@ -10,14 +10,12 @@ import { reward } from "../../src/method/reward.ts";
 import { classification } from "../../src/method/task.ts";
 import type { Learner } from "../../src/models/networks.ts";
 import { FrozenNetwork } from "../../src/nn/frozen.ts";
-import { Optimizer, type Rate } from "../../src/nn/optimizer.ts";
+import type { Rate } from "../../src/nn/optimizer.ts";
 import type { Device } from "../../src/tensor/device.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray } from "../../src/tensor/tensor.ts";
-import { classifierPass } from "../../src/training/classifier-training.ts";
-import { finetunePass } from "../../src/training/finetune.ts";
-import { pretrainPass } from "../../src/training/pretrain.ts";
+import { classifierStage, finetuneStage, type LearningStage, pretrainStage } from "./learning-stages.ts";
 import { loadGolden, type PolicyStageFile } from "./load.ts";
 import {
   changesSince,
@@ -28,7 +26,6 @@ import {
   goldenPolicy,
   maskRows,
   model,
-  setting,
   snapshot,
 } from "./networks.ts";
 
@@ -44,13 +41,14 @@ const rounded = (values: ArrayLike<number>) => Array.from(values, (value) => Num
 
 /** Runs a policy stage's golden steps and compares what each hands back, and the first gradients. */
 function compareSteps(
-  golden: PolicyStageFile,
-  learners: Record<string, Learner>,
-  step: (number: number) => ReturnType<typeof pretrainPass>,
+  { steps, labels, options: { lr, decided } }: PolicyStageFile,
+  { learners, optimizer, pass }: LearningStage,
+  device: Device,
 ) {
-  golden.steps.forEach((expected, number) => {
+  steps.forEach((expected, number) => {
     scope(() => {
-      const found = step(number);
+      const found = pass({ ...goldenBatch(labels, number, device), epoch: decided - 1 });
+      optimizer.update(rateOn(device, lr));
       const { reward: earned, baselineReward, mask } = found;
       expect(maskRows(mask!)).toEqual(expected.sampled);
       expect(Array.from(found.correct.toFloat32())).toEqual(expected.right);
@@ -59,14 +57,12 @@ function compareSteps(
       expect(found.loss.item()).toBeCloseTo(expected.loss, number === 0 ? firstTolerance : 1);
     });
     if (number > 0) return;
-    for (const [name, { parameters }] of Object.entries(learners)) {
-      const worst = farthest(parameters.gradients(), golden.steps[0].gradients[name]);
+    for (const [name, { parameters }] of learners) {
+      const worst = farthest(parameters.gradients(), steps[0].gradients[name]);
       expect(worst.distance, `${name}: ${worst.name}`).toBeLessThan(gradientTolerance);
     }
   });
 }
-
-const common = { beta: 0, reward: "quadratic", fill: "zero", estimator: "self_critical", random_masks: 0 } as const;
 
 /** A GPU's kernels take the learning rate from its memory. */
 function rateOn(device: Device, lr: number): Rate {
@@ -77,41 +73,25 @@ function rateOn(device: Device, lr: number): Rate {
 export function goldenStages(device: Device): void {
   describe("classifier_training", () => {
     const golden = loadGolden("classifier-training");
-    const { lr, momentum, weight_decay } = golden.options;
 
     it("three steps on high resolution", () => {
-      const learner = goldenClassifier(golden.bases.classifier, device);
-      const before = snapshot(learner);
-      const optimizer = new Optimizer(new Map([["c", learner.parameters]]), {
-        kind: "sgd",
-        momentum,
-        weightDecay: weight_decay,
-      });
+      const { learners, optimizer, pass } = classifierStage(golden, "HR", device);
+      const classifier = learners.get("classifier")!;
+      const before = snapshot(classifier);
       golden.steps.forEach((step, number) => {
-        const context = {
-          setting,
-          options: { stream_id: "HR", label_smoothing: 0, random_masks: 0 },
-          optimizer,
-        } as const;
-        const { loss } = scope(() => classifierPass(learner, goldenBatch(golden.labels, 0, device), context));
-        optimizer.update(rateOn(device, lr));
+        const { loss } = scope(() => pass(goldenBatch(golden.labels, 0, device)));
+        optimizer.update(rateOn(device, golden.options.lr));
         expect(loss.item()).toBeCloseTo(step.loss, number === 0 ? 4 : 1);
         if ("changes" in step) {
-          const worst = farthest(changesSince(before, learner), step.changes.classifier);
+          const worst = farthest(changesSince(before, classifier), step.changes.classifier);
           expect(worst.distance, worst.name).toBeLessThan(number === 0 ? 0.05 : 0.5);
         }
       });
     });
 
     it("the low-resolution stream", () => {
-      const learner = goldenClassifier(golden.bases.classifier, device);
-      const optimizer = new Optimizer(new Map([["c", learner.parameters]]), { kind: "sgd", momentum });
-      const context = {
-        setting,
-        options: { stream_id: "LR", label_smoothing: 0, random_masks: 0 },
-        optimizer,
-      } as const;
-      const { loss } = scope(() => classifierPass(learner, goldenBatch(golden.labels, 0, device), context));
+      const { pass } = classifierStage(golden, "LR", device);
+      const { loss } = scope(() => pass(goldenBatch(golden.labels, 0, device)));
       expect(loss.item()).toBeCloseTo(golden.lowResolution.loss, 4);
     });
   });
@@ -119,48 +99,21 @@ export function goldenStages(device: Device): void {
   describe.each(["pretrain", "pretrain-curriculum"] as const)("%s", (name) => {
     it("three steps", () => {
       const golden = loadGolden(name);
-      const { lr, alpha, penalty, decided } = golden.options;
-      const policy = goldenPolicy(golden.bases.policy, device);
-      const classifier = goldenClassifier(golden.bases.classifier, device);
-      const frozen = new FrozenNetwork(classifier.network, classifier.parameters, "fp32");
-      const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), { kind: "adam" });
+      const { decided } = golden.options;
       // In epoch e the curriculum leaves e + 1 patches to the policy.
       expect(decidedPatches(decided - 1, 16, true)).toBe(decided);
-      compareSteps(golden, { policy }, (step) => {
-        const batch = { ...goldenBatch(golden.labels, step, device), epoch: decided - 1 };
-        const options = { ...common, alpha, penalty, curriculum: decided < 16 };
-        const numbers = pretrainPass(policy, frozen, batch, { setting, options, optimizer });
-        optimizer.update(rateOn(device, lr));
-        return numbers;
-      });
+      compareSteps(golden, pretrainStage(golden, device), device);
     });
   });
 
   describe.each(["finetune", "finetune2stream", "finetune2stream-2019"] as const)("%s", (name) => {
     it("three steps", () => {
       const golden = loadGolden(name);
-      const { lr, decided: _, ...rules } = golden.options;
-      const policy = goldenPolicy(golden.bases.policy, device);
-      const classifier = goldenClassifier(golden.bases.classifier, device);
-      const lowClassifier = goldenClassifier(golden.bases.lowClassifier, device);
-      const low =
-        name === "finetune" ? undefined : new FrozenNetwork(lowClassifier.network, lowClassifier.parameters, "fp32");
-      const optimizer = new Optimizer(
-        new Map([
-          ["agent", policy.parameters],
-          ["resnet_hr", classifier.parameters],
-        ]),
-        { kind: "adam" },
-      );
-      compareSteps(golden, { policy, classifier }, (step) => {
-        const options = { ...common, ...rules };
-        const batch = goldenBatch(golden.labels, step, device);
-        const numbers = finetunePass({ policy, classifier, low }, batch, { setting, options, optimizer });
-        optimizer.update(rateOn(device, lr));
-        return numbers;
-      });
+      const stage = finetuneStage(golden, name === "finetune" ? 1 : 2, device);
+      compareSteps(golden, stage, device);
       // The running statistics moved once a step, by the sampled masks.
-      expect(classifier.parameters.batchesTracked).toBe(rules.classifier_bn === "train" ? 3 : 0);
+      const { batchesTracked } = stage.learners.get("classifier")!.parameters;
+      expect(batchesTracked).toBe(golden.options.classifier_bn === "train" ? 3 : 0);
     });
   });
 
