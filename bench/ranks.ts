@@ -92,19 +92,15 @@ export async function compareRanks(options: RanksOptions): Promise<RanksCase> {
 /** Open MPI asks whoever is root whether it is meant. */
 const environment = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
 
-function workOf({ stage, model }: Pick<RanksOptions, "stage" | "model">, batch: number, threads: number): Work {
+function workOf({ stage, model }: RanksOptions, batch: number, threads: number): Work {
   return { stage, model, batch, steps: 1, warmup: 0, threads, device: "cpu", unit: "step" };
 }
 
-async function mustAgree({ stage, model }: RanksOptions, sides: Record<string, Command>): Promise<void> {
+async function mustAgree(options: RanksOptions, sides: Record<string, Command>): Promise<void> {
   const firstLoss = async (name: string) => {
     const { command, threads } = sides[name]("fp32");
-    const { side } = await Side.start(
-      name,
-      command,
-      workOf({ stage, model }, comparedImages[model], threads),
-      environment,
-    );
+    const work = workOf(options, comparedImages[options.model], threads);
+    const { side } = await Side.start(name, command, work, environment);
     try {
       const { value } = await side.step();
       await side.finish();
@@ -116,7 +112,7 @@ async function mustAgree({ stage, model }: RanksOptions, sides: Record<string, C
   const [ddp, ours] = [await firstLoss("DDP fp32"), await firstLoss("ranks")];
   if (Math.abs(ours - ddp) <= lossTolerance * Math.abs(ddp)) return;
   const rule = `first losses must agree to ${lossTolerance} (relative) before anything is timed`;
-  throw fault("system", { where: stage, rule, got: `${ours} on ranks, ${ddp} by DistributedDataParallel` });
+  throw fault("system", { where: options.stage, rule, got: `${ours} on ranks, ${ddp} by DistributedDataParallel` });
 }
 
 /** Speeds in images/s; memory is that of the largest rank. */

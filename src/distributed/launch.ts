@@ -5,6 +5,7 @@
  * documentation of torchrun, "Environment Variables".
  */
 import { type Fault, fault } from "../errors.ts";
+import type { Environment } from "../utils/cache-folder.ts";
 import type { StoreAddress } from "./tcp-store.ts";
 
 export interface Launch {
@@ -14,8 +15,6 @@ export interface Launch {
   /** Of the ranks on this machine. */
   readonly localRank: number;
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The names under which a launcher says rank, size and local rank. */
 const launchers = [
@@ -34,7 +33,7 @@ export function launchOf(environment: Environment = process.env): Launch | undef
     const launch = read(by, names, environment);
     return launch === undefined ? [] : [launch];
   });
-  // Of torchrun, which srun may have started once a machine, the agent says so.
+  // srun may have started torchrun once a machine; then it is torchrun's ranks that count.
   const inner = environment.TORCHELASTIC_RUN_ID === undefined ? undefined : found.find(({ by }) => by === "torchrun");
   if (inner !== undefined) return inner;
   const [first, other] = found;
@@ -54,7 +53,7 @@ export function launchOf(environment: Environment = process.env): Launch | undef
 }
 
 /**
- * Where the ranks of torchrun meet, and what it calls their job. It is its agent that serves the store, or none that is of use here.
+ * Where the ranks of torchrun meet, and what it calls their job. Only a store that torchrun's own agent serves can be used here.
  * @throws usage: variables that are missing or wrong, all together
  */
 export function storeOf(environment: Environment): { address: StoreAddress; job: string } {
