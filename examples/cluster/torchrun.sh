@@ -1,10 +1,10 @@
 #!/bin/sh
-# One training on the GPUs of two hosts, by PyTorch's torchrun: start it on both, with the same words. HEAD is one of the two.
+# One training on the GPUs of two hosts, by PyTorch's torchrun: start the same command on both. HEAD is one of the two.
 #
 #     RUN=/shared/runs/hr HEAD=node-1 sh torchrun.sh classifier_training --data_dir /shared/data/cifar10 --device cuda --shards 8
 #
 # RUN is the run folder, on a disk that both hosts share. When a rank has died, torchrun ends the others and starts all of them again,
-# three times at most, and they go on from the last checkpoint. With --shards the result does not depend on it. TERM, which torchrun
+# three times at most, and they go on from the last checkpoint. With --shards, and as many threads a rank, the result does not depend on it. TERM, which torchrun
 # passes on, lets them save for 30 seconds. HOSTS and RANKS change the number of hosts, and of ranks on each; else there is one a GPU.
 # On CPUs use mpirun.
 

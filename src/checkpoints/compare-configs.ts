@@ -16,7 +16,7 @@ function formerOptions({ reward }: JsonObject): JsonObject {
 /**
  * Throws "locked" with every option, stage or data set that differs, old → new. The data may lie elsewhere, as long as they
  * are the same; there may be more epochs or fewer, unless the learning rate's schedule depends on their number. Returns a note
- * for each program of another version and another number of threads: the bits may then differ. A checkpoint that the run started from may
+ * for each program of another version, and for another number of threads or ranks: the bits may then differ, or more. A checkpoint that the run started from may
  * have moved: its weights tell.
  */
 export function compareConfigs(where: string, saved: SavedConfig, given: RunConfig): string[] {
@@ -37,8 +37,15 @@ export function compareConfigs(where: string, saved: SavedConfig, given: RunConf
     const lines = changed.map(([name, change]): Fault => ({ where: `  ${name}`, rule: change }));
     throw fault("locked", [{ where, rule, next }, ...lines]);
   }
-  const versions = changes(new Map(Object.entries(saved.versions)), new Map(Object.entries(given.versions)));
-  return versions.map(([name, change]) => `${name}: ${change}; the resumed run may differ in its last bits`);
+  const programs = ({ versions }: RunConfig) => new Map(Object.entries({ ranks: "1", ...versions }));
+  return changes(programs(saved), programs(given)).map(([name, change]) => `${name}: ${change}; ${effectOf(name)}`);
+}
+
+/** What it does to a resumed run that a program, or the number of threads or ranks, is another. */
+function effectOf(name: string): string {
+  return name === "ranks"
+    ? "without --shards, batch norm now sees other shares of each batch: the run goes on as another one would"
+    : "the resumed run may differ in its last bits";
 }
 
 /** The options that name a checkpoint of the run's start by another path than the run did, as the run has them. */

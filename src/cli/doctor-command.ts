@@ -93,7 +93,9 @@ function libtorchRows(report: Report): Row[] {
   return [...rows, ...cudaRows(report)];
 }
 
-function cudaRows({ cudaProbe, nccl }: Report): Row[] {
+function cudaRows({ found, cudaProbe, nccl }: Report): Row[] {
+  if (found?.cuda === false)
+    return [["many GPUs", "not here: NCCL comes with CUDA, which this libtorch does not have"]];
   if (cudaProbe === undefined) return [];
   const { loadError, symbols } = cudaProbe;
   if (loadError !== undefined) return [["CUDA loading", loadError]];
@@ -101,7 +103,7 @@ function cudaRows({ cudaProbe, nccl }: Report): Row[] {
   const present = `${symbols.length - missing.length} of ${symbols.length} present`;
   const many =
     nccl === undefined
-      ? "not here: libtorch_cuda comes without NCCL; run `patchdrop setup --cuda`"
+      ? "not here: this libtorch_cuda has no NCCL; use that of `patchdrop setup --cuda`, without --torch"
       : `by NCCL ${nccl}, which comes with it`;
   return [["CUDA functions", present], ...missing.map(({ name }): Row => ["CUDA missing", name]), ["many GPUs", many]];
 }

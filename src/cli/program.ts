@@ -13,6 +13,7 @@ import { demoCommand } from "./demo-command.ts";
 import { doctorCommand } from "./doctor-command.ts";
 import { evalCommand } from "./eval-command.ts";
 import { exportCommand } from "./export-command.ts";
+import { letFirstSpeak } from "./failure.ts";
 import { type CommandFlags, helpStyle } from "./flags.ts";
 import { headroomCommand } from "./headroom-command.ts";
 import { modelsCommand } from "./models-command.ts";
@@ -49,7 +50,12 @@ export function patchdropProgram(flags: CommandFlags): Command {
   program.addCommand(completionServer(program, flags), { hidden: true });
   for (const command of withSubcommands(program)) {
     command.exitOverride().helpOption("-h, --help", "print help").configureHelp(helpStyle);
-    command.configureOutput({ outputError: (text, write) => write(inOneLine(text, command)) });
+    command.configureOutput({
+      outputError(text, write) {
+        letFirstSpeak();
+        write(inOneLine(text, command));
+      },
+    });
   }
   return addExamples(program, examples);
 }

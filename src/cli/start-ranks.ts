@@ -1,13 +1,16 @@
 /** `--parallel`: on a machine with several GPUs, one rank for each of them, started by Open MPI's mpirun. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { launchOf } from "../distributed/launch.ts";
 import { fault } from "../errors.ts";
 import { listGpus } from "../native/gpus.ts";
 import { consoleReporter } from "../utils/console-reporter.ts";
 import { type StopSignal, stopSignals } from "../utils/reporter.ts";
 import { endBy, signalExitCode } from "./exit.ts";
+import { sameSignalMs } from "./terminal-reporter.ts";
 
 /** What `--parallel` and `--device` of the work say; of an experiment, those of all its stages. */
 export interface Asked {
@@ -21,10 +24,11 @@ export interface Asked {
  * @throws input: no mpirun
  */
 export async function startRanks(read: () => readonly Asked[], quiet: boolean): Promise<void> {
-  if (launchOf() !== undefined) return;
   const work = read();
   if (!work.some(({ parallel }) => parallel === true)) return;
-  const { note } = consoleReporter({ quiet });
+  const launch = launchOf();
+  const { note } = consoleReporter({ quiet: quiet || (launch?.rank ?? 0) > 0 });
+  if (launch !== undefined) return note(`--parallel: ${launch.by} has started the ${launch.size} ranks`);
   const gpus = gpusFor(work, () => listGpus().gpus.length);
   if (typeof gpus === "string") return note(`--parallel: one process, since ${gpus}`);
   note(`--parallel: ${gpus} ranks, one for each GPU`);
@@ -50,29 +54,43 @@ interface End {
   readonly stopped: StopSignal | undefined;
 }
 
+/** How soon a signal is passed on, once there are ranks to hear it. */
+const lookEveryMs = 20;
+
+/** What a first signal to this process sends to mpirun, which passes it on and leaves time for it; and then, by those who lose patience. */
+const sent = ["SIGUSR1", "SIGTERM", "SIGKILL"] as const;
+
 /**
- * Runs a command on so many ranks and waits for them. A signal to this process stops them as USR1 does, the one that mpirun passes on
- * and leaves time for.
+ * Runs a command on so many ranks and waits for them. A signal to this process has them save and stop; a second one, stop at once.
  * @throws input: no mpirun
  */
 export async function runOnRanks(ranks: number, command: readonly string[], mpirun = "mpirun"): Promise<End> {
   // Each has its share of the processors, instead of mpirun's one, for the loader's threads as well.
   const threads = String(Math.max(1, Math.floor(availableParallelism() / ranks)));
-  const child = spawn(mpirun, ["--bind-to", "none", "-n", String(ranks), ...command], {
+  // A machine or a job may have fewer of mpirun's slots than GPUs: it is the GPUs that count.
+  const child = spawn(mpirun, ["--bind-to", "none", "--oversubscribe", "-n", String(ranks), ...command], {
     stdio: ["ignore", "inherit", "inherit"],
     env: { OMP_NUM_THREADS: threads, ...process.env },
     // In a group of its own: of a terminal's Ctrl-C mpirun is to hear through this process alone.
     detached: true,
   });
   let stopped: StopSignal | undefined;
-  const stop = (signal: StopSignal) => {
+  let signals = 0;
+  let sinceMs = 0;
+  const stop = async (signal: StopSignal) => {
+    if (signals > 0 && performance.now() - sinceMs < sameSignalMs) return;
     stopped ??= signal;
-    child.kill("SIGUSR1");
+    sinceMs = performance.now();
+    const next = sent[Math.min(signals++, sent.length - 1)];
+    // Before it has started them, mpirun would lose it.
+    while (next === "SIGUSR1" && !hasChildren(child.pid) && child.exitCode === null) await delay(lookEveryMs);
+    child.kill(next);
   };
   for (const signal of stopSignals) process.on(signal, stop);
   try {
     const [code, signal] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
-    return { code: code ?? signalExitCode(signal!), stopped: code === signalExitCode("SIGUSR1") ? stopped : undefined };
+    const end = code ?? signalExitCode(signal!);
+    return { code: end, stopped: signals > 1 || end === signalExitCode("SIGUSR1") ? stopped : undefined };
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
     const next = "install Open MPI (Debian: `apt-get install openmpi-bin`), start with torchrun, or leave it out";
@@ -83,5 +101,15 @@ export async function runOnRanks(ranks: number, command: readonly string[], mpir
     );
   } finally {
     for (const signal of stopSignals) process.off(signal, stop);
+  }
+}
+
+/** Whether a process has started others. Where the system does not tell, it is taken to have. */
+function hasChildren(pid: number | undefined): boolean {
+  try {
+    const threads = `/proc/${pid}/task`;
+    return readdirSync(threads).some((thread) => readFileSync(`${threads}/${thread}/children`, "utf8").trim() !== "");
+  } catch {
+    return true;
   }
 }

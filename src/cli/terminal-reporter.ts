@@ -7,7 +7,7 @@ import { endBy } from "./exit.ts";
  * What comes sooner after the first signal is the same one: `timeout` and npm send theirs to the process and to its group, which
  * it is in, too.
  */
-const sameSignalMs = 300;
+export const sameSignalMs = 300;
 
 /** Reports to stderr; `quiet` leaves only errors. Signals ask for a stop; a second one stops at once. */
 export function terminalReporter({ quiet }: { quiet: boolean }): Reporter {

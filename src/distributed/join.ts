@@ -15,6 +15,8 @@ export interface Joined {
   abort(code: number): void;
 }
 
+const pmix = "give it --mpi=pmix";
+
 const joinedAlone: Joined = { group: alone, leave: () => undefined, abort: () => undefined };
 
 /**
@@ -30,7 +32,7 @@ export function join(launch: Launch | undefined = launchOf(), environment = proc
   }
   if (by === "srun" && environment.PMIX_RANK === undefined) {
     const rule = "must be told to start MPI processes, which it does by PMIx";
-    throw fault("usage", { where: by, rule, got: `${size} ranks without`, next: "give it --mpi=pmix" });
+    throw fault("usage", { where: by, rule, got: `${size} ranks without`, next: pmix });
   }
   const mpi = new MpiGroup();
   if (mpi.rank === rank && mpi.size === size) return joined(new RankGroup({ launch, meeting: mpi, onCpu: mpi }));
@@ -39,7 +41,7 @@ export function join(launch: Launch | undefined = launchOf(), environment = proc
     where: "MPI",
     rule: `must be the one that ${by} belongs to`,
     got,
-    next: "start with mpirun of Open MPI",
+    next: by === "srun" ? `${pmix}, and unset PMIX_RANK before it` : "start with mpirun of Open MPI",
   });
 }
 

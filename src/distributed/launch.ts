@@ -52,6 +52,16 @@ export function launchOf(environment: Environment = process.env): Launch | undef
   return first;
 }
 
+/** Whether there is a rank before this one, by the word of any launcher, be it wrong in the rest: for who is to speak of an error. */
+export function isLaterRank(environment: Environment = process.env): boolean {
+  return launchers.some(({ names: [rank, size] }) => isMany(environment[size]) && Number(environment[rank]) > 0);
+}
+
+/** Without a size, a rank is what Slurm tells a script, or a user's own variable of such a name. */
+function isMany(size: string | undefined): boolean {
+  return size !== undefined && size !== "" && size !== "1";
+}
+
 /**
  * Where the ranks of torchrun meet, and what it calls their job. Only a store that torchrun's own agent serves can be used here.
  * @throws usage: variables that are missing or wrong, all together
@@ -80,8 +90,7 @@ function read(
   environment: Environment,
 ): Launch | undefined {
   const [, sizeName] = names;
-  // Without a size it is what Slurm tells a script, or a user's own variable of such a name.
-  if (environment[sizeName] === undefined || environment[sizeName] === "1") return undefined;
+  if (!isMany(environment[sizeName])) return undefined;
   const faults: Fault[] = [];
   const [rank, size, localRank] = names.map((name) => {
     const text = environment[name];

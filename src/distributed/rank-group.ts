@@ -52,10 +52,11 @@ export class RankGroup implements ProcessGroup {
     }
     const { length } = gpus().gpus;
     // That there is none at all is said as to a process that is alone.
-    if (length > 0 && launch.localRank >= length) {
+    if (length === 0) return told;
+    if (launch.localRank >= length) {
       const rule = "needs a GPU for each rank of a machine";
-      const got = `${length} for rank ${launch.localRank} there, counted from 0`;
-      const next = `start ${length} a machine; of Slurm, give each task all GPUs of its machine`;
+      const got = `${length}, and ${launch.localRank + 1} ranks or more`;
+      const next = `start ${length} a machine; under Slurm, let each task see all GPUs of its machine`;
       throw fault("input", { where: "--device cuda", rule, got, next });
     }
     return `cuda:${launch.localRank}`;

@@ -15,6 +15,8 @@ export const deviceGroup = {
     ),
   threads: whole(1, mostThreads)
     .optional()
-    .describe("number of libtorch's threads; OMP_NUM_THREADS, or as many as processors, when absent"),
+    .describe(
+      "number of libtorch's threads; when absent OMP_NUM_THREADS, or one for each processor that it may use, which mpirun limits to one",
+    ),
   torch: folder("folder of the PyTorch to use; searched for when absent (see patchdrop doctor)").optional(),
 };

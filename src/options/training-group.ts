@@ -53,5 +53,7 @@ export const trainingGroup = {
   parallel: z
     .boolean()
     .default(false)
-    .describe("with --device cuda, train on all GPUs of this machine: one rank each, started by Open MPI's mpirun"),
+    .describe(
+      "with --device cuda, train on all GPUs of this machine: one rank each, started by Open MPI's mpirun; on CPUs, start them yourself: mpirun -n 2 patchdrop …",
+    ),
 };

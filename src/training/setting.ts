@@ -76,6 +76,7 @@ export async function prepare(
       node: process.version,
       libtorch: torch.version,
       threads: String(torch.threads),
+      ...(group.size > 1 && options.shards === undefined ? { ranks: String(group.size) } : {}),
     },
   };
 }

@@ -32,7 +32,7 @@ export class Sharding {
 
   /**
    * @param shards V of `--shards`; as many as ranks when absent
-   * @param batchSize of all ranks
+   * @param batchSize of all ranks; all training images where these are fewer
    * @throws usage: V that the ranks do not divide, or with too few images in each
    */
   constructor(group: ProcessGroup, shards: number | undefined, batchSize: number) {
@@ -48,9 +48,11 @@ export class Sharding {
         next: "start another number of ranks, or leave it out",
       });
     }
-    if (this.shards > 1 && batchSize < fewestImages * this.shards) {
-      const rule = `must be at least ${fewestImages * this.shards}, for ${fewestImages} images in each of ${this.shards} shards`;
-      throw fault("usage", { where: "--batch_size", rule, got: batchSize });
+    const most = Math.max(1, Math.floor(batchSize / fewestImages));
+    if (this.shards > most) {
+      const rule = `must be at most ${most}, for ${fewestImages} images each of a batch of ${batchSize}`;
+      const next = "start fewer ranks with fewer shards, or give a larger --batch_size and as many training images";
+      throw fault("usage", { where: shards === undefined ? "ranks" : "--shards", rule, got: this.shards, next });
     }
   }
 

@@ -11,6 +11,12 @@ import { temporaryFolder } from "../temporary-folder.ts";
 const folder = temporaryFolder(afterAll);
 const hasMpirun = spawnSync("mpirun", ["--version"]).status === 0;
 
+/** Open MPI asks for it. */
+function asRoot(): void {
+  vi.stubEnv("OMPI_ALLOW_RUN_AS_ROOT", "1");
+  vi.stubEnv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+}
+
 describe("how many", () => {
   const cuda = { parallel: true, device: "cuda" };
 
@@ -36,7 +42,9 @@ describe("the ranks", () => {
     const end = await runOnRanks(2, ["node", "main.js", "pretrain"], fake);
     vi.unstubAllEnvs();
     const threads = Math.max(1, Math.floor(availableParallelism() / 2));
-    expect(readFileSync(join(folder, "said"), "utf8")).toBe(`${threads} --bind-to none -n 2 node main.js pretrain\n`);
+    expect(readFileSync(join(folder, "said"), "utf8")).toBe(
+      `${threads} --bind-to none --oversubscribe -n 2 node main.js pretrain\n`,
+    );
     expect(end).toEqual({ code: 7, stopped: undefined });
   });
 
@@ -47,11 +55,28 @@ describe("the ranks", () => {
   });
 
   it.skipIf(!hasMpirun)(
+    `end behind a signal that came before they were started, and behind a second one if they do not heed the first`,
+    async () => {
+      asRoot();
+      const early = runOnRanks(2, ["sh", "-c", "while :; do sleep 0.05; done"]);
+      process.emit("SIGTERM", "SIGTERM");
+      expect(await early).toEqual({ code: 138, stopped: "SIGTERM" });
+      const deaf = runOnRanks(2, ["sh", "-c", `trap '' USR1; : > ${folder}/deaf; while :; do sleep 0.05; done`]);
+      vi.unstubAllEnvs();
+      while (!existsSync(join(folder, "deaf"))) await delay(20);
+      process.emit("SIGUSR1", "SIGUSR1");
+      await delay(400);
+      process.emit("SIGINT", "SIGINT");
+      expect(await deaf).toMatchObject({ stopped: "SIGUSR1" });
+    },
+    60_000,
+  );
+
+  it.skipIf(!hasMpirun)(
     `end behind a signal to this process${hasMpirun ? "" : " (no mpirun here)"}`,
     async () => {
       const former = process.listeners("SIGTERM");
-      vi.stubEnv("OMPI_ALLOW_RUN_AS_ROOT", "1");
-      vi.stubEnv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+      asRoot();
       const script = `trap 'exit 138' USR1; : > ${folder}/up-$OMPI_COMM_WORLD_RANK; while :; do sleep 0.05; done`;
       const ended = runOnRanks(2, ["sh", "-c", script]);
       vi.unstubAllEnvs();

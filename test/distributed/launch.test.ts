@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { join } from "../../src/distributed/join.ts";
-import { launchOf, storeOf } from "../../src/distributed/launch.ts";
+import { isLaterRank, launchOf, storeOf } from "../../src/distributed/launch.ts";
 import { refusal } from "../refusal.ts";
 
 const mpirun = (rank: number, size: number, local = rank) => ({
@@ -17,6 +17,20 @@ const torchrun = (rank: number, size: number, local = rank) => ({
   RANK: String(rank),
   WORLD_SIZE: String(size),
   LOCAL_RANK: String(local),
+});
+
+describe("who speaks of an error", () => {
+  it.each([
+    [{}, false],
+    [mpirun(0, 2), false],
+    [mpirun(1, 2), true],
+    [srun(1, 1), false],
+    // Wrong as a whole, and yet it is clear that another will say so.
+    [{ ...mpirun(1, 2), ...torchrun(0, 4) }, true],
+    [{ RANK: "x", WORLD_SIZE: "4" }, false],
+  ])("of %o: not this rank is %s", (environment, expected) => {
+    expect(isLaterRank(environment)).toBe(expected);
+  });
 });
 
 describe("what started a process", () => {
@@ -44,6 +58,7 @@ describe("what started a process", () => {
       { by: "torchrun", rank: 9, size: 16, localRank: 1 },
     ],
     ["a user's own variable", { RANK: "colonel" }, undefined],
+    ["nobody, as an empty variable says", { ...torchrun(0, 2), WORLD_SIZE: "" }, undefined],
   ])("is %s", (_, environment, expected) => {
     expect(launchOf(environment)).toEqual(expected);
   });

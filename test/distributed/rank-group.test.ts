@@ -23,7 +23,7 @@ describe("of ranks that are told", () => {
     ["cuda", "srun", 4, "cuda:1"],
     ["cuda", "torchrun", 2, "cuda:1"],
     // What opens the GPU says then that there is none.
-    ["cuda", "torchrun", 0, "cuda:1"],
+    ["cuda", "torchrun", 0, "cuda"],
   ] as const)("%s, by %s, with %i GPUs, the second on its machine takes %4$s", (told, by, count, own) => {
     expect(group(by, count).deviceFor(told)).toBe(own);
   });
@@ -39,7 +39,7 @@ describe("of ranks that are told", () => {
     ],
     [
       ...(["cuda", "torchrun", 1] as const),
-      "--device cuda: needs a GPU for each rank of a machine, got 1 for rank 1 there, counted from 0; start 1 a machine; of Slurm, give each task all GPUs of its machine",
+      "--device cuda: needs a GPU for each rank of a machine, got 1, and 2 ranks or more; start 1 a machine; under Slurm, let each task see all GPUs of its machine",
     ],
   ])("%s, by %s, with %i GPUs, it refuses", (told, by, count, message) => {
     expect(() => group(by, count).deviceFor(told)).toThrow(message);

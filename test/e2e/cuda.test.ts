@@ -127,9 +127,7 @@ describeUnless(noTorchrun, "ranks that torchrun starts", () => {
       expect(errorsOf(stderr)).toEqual([
         "error: rank 0 of 2: torchrun: ranks on CPUs exchange numbers by MPI, which torchrun does not start, got 2 ranks; give --device cuda, or start with mpirun -n 2 patchdrop …",
       ]);
-      expect(stderr).toMatch(
-        /^torchrun sets OMP_NUM_THREADS=1: so many threads a rank, unless --threads says otherwise$/m,
-      );
+      expect(stderr).toMatch(/^2 ranks, started by torchrun, with OMP_NUM_THREADS=1, which --threads overrides$/m);
       expect(code).toBe(1);
     },
     runTimeoutMs,

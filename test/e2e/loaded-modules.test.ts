@@ -32,7 +32,7 @@ it("are in the build's description of flags", () => {
 });
 
 /** What is small, or needed: Zod, the networks and the binding are not. */
-const light = ["cli", "utils", "options", "errors.js", "commander"];
+const light = ["cli", "distributed", "utils", "options", "errors.js", "commander"];
 
 it.each([["--help"], ["eval --help"], ["help data check"], ["--version"], ["completion-server -- eval --"]])(
   "%s",

@@ -101,6 +101,7 @@ describe.skipIf(noMpirun !== undefined)(`many ranks${why}`, { timeout: runTimeou
     // What one process has done is there for two.
     await run(1, experiment("run-two", "begun.yaml"));
     const { stdout, stderr } = await startRanks(2, experiment("run-two")).ended;
+    expect(stderr).toMatch(/^2 ranks, started by mpirun/m);
     expect(stderr).toContain(`hr: already done, in ${at("run-two", "hr")}`);
     expect(stdout).toContain(at("run-two", "index.html"));
     await run(1, experiment("run-one"));
@@ -162,9 +163,27 @@ describe.skipIf(noMpirun !== undefined)(`many ranks${why}`, { timeout: runTimeou
 
     it("at a command that is one process's work", async () => {
       const { code, stderr } = await startRanks(2, ["models"]).ended;
-      expect(errorsOf(stderr)[0]).toBe(
+      expect(errorsOf(stderr)).toEqual([
         "error: models: is one process's work, got 2 ranks; start it without mpirun; classifier_training, pretrain, finetune, finetune2stream, run, eval go on many ranks",
-      );
+      ]);
+      expect(code).toBe(2);
+    });
+
+    it("with an option that there is not, in one line", async () => {
+      const { code, stderr } = await startRanks(2, ["eval", "--lode", "x"]).ended;
+      expect(errorsOf(stderr)).toEqual([
+        "error: unknown option '--lode' (did you mean one of --load, --model?); see `patchdrop eval --help`",
+      ]);
+      expect(code).toBe(2);
+    });
+
+    it("with what another launcher left behind, in one line", async () => {
+      const left = ["env", "RANK=0", "WORLD_SIZE=4", "LOCAL_RANK=0"];
+      const command = [...left, ...programCommand, ...learn("classifier_training", "refused")];
+      const { code, stderr } = await mpirun(2, command).ended;
+      expect(errorsOf(stderr)).toEqual([
+        "error: environment: must come from one launcher, got rank 0 of 2 (mpirun) and rank 0 of 4 (torchrun); start with one of them, and unset what the other left",
+      ]);
       expect(code).toBe(2);
     });
 

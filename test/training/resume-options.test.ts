@@ -142,6 +142,17 @@ describe("what changes nothing that was learned", () => {
     expect(notes).toContain('threads: "7" → "1"; the resumed run may differ in its last bits');
     expect(outcome("threads").metrics).toEqual(outcome("longer").metrics);
   });
+
+  it("is not the number of ranks that shared each batch: a note says so", async () => {
+    runs.copy("two", "ranks");
+    rewriteConfig(runs.at("ranks"), ({ versions }) => {
+      versions.ranks = "2";
+    });
+    await resume("ranks", { max_epochs: 3 });
+    expect(notes).toContain(
+      'ranks: "2" → "1"; without --shards, batch norm now sees other shares of each batch: the run goes on as another one would',
+    );
+  });
 });
 
 it("what a run started from may have moved, and must have the same weights", async () => {

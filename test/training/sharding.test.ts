@@ -51,8 +51,8 @@ describe("a batch", () => {
       64,
       "--shards: must be divided by the 3 ranks, which must be a power of two, got 4; start another number of ranks, or leave it out",
     ],
-    [1, 8, 15, "--batch_size: must be at least 16, for 2 images in each of 8 shards, got 15"],
-    [4, undefined, 7, "--batch_size: must be at least 8, for 2 images in each of 4 shards, got 7"],
+    [1, 8, 15, "--shards: must be at most 7, for 2 images each of a batch of 15, got 8; start fewer ranks"],
+    [4, undefined, 7, "ranks: must be at most 3, for 2 images each of a batch of 7, got 4; start fewer ranks"],
   ])("of %i ranks with --shards %s at batch size %i is refused", (size, shards, batchSize, message) => {
     expect(() => new Sharding(rankOf(0, size), shards, batchSize)).toThrow(message);
   });
