@@ -70,6 +70,7 @@ export function storeOf(environment: Environment): { address: StoreAddress; job:
   const next = "start with torchrun, which sets it";
   const faults: Fault[] = [];
   const { MASTER_ADDR: host = "", MASTER_PORT: port, TORCHELASTIC_USE_AGENT_STORE: served } = environment;
+  const { TORCHELASTIC_RUN_ID: job = "" } = environment;
   if (host === "")
     faults.push({ where: "MASTER_ADDR", rule: "must be a host's name or address", got: "nothing", next });
   if (port === undefined || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
@@ -80,8 +81,9 @@ export function storeOf(environment: Environment): { address: StoreAddress; job:
     const cure = "unset TORCH_DISABLE_SHARE_RDZV_TCP_STORE, and start with torchrun of PyTorch 2.4 or newer";
     faults.push({ where: "TORCHELASTIC_USE_AGENT_STORE", rule, got: served ?? "nothing", next: cure });
   }
+  if (job === "") faults.push({ where: "TORCHELASTIC_RUN_ID", rule: "must be the job's name", got: "nothing", next });
   if (faults.length > 0) throw fault("usage", faults);
-  return { address: { host, port: Number(port) }, job: `patchdrop/${environment.TORCHELASTIC_RUN_ID}` };
+  return { address: { host, port: Number(port) }, job: `patchdrop/${job}` };
 }
 
 function read(

@@ -17,6 +17,8 @@ export interface Member {
 
 /** The store takes values of 8 MiB at most (MAX_PAYLOAD_LEN). */
 export const pieceBytes = 2 ** 22;
+/** 1 GiB of one value: what ranks say is small, and a number of pieces that is not ours must not fill the memory. */
+export const mostPieces = 256;
 /** Before a value's first piece: how many there are, 32 bits. None is the word of a rank that ends. */
 const headBytes = 4;
 /** How often the first rank looks who has come. */
@@ -49,7 +51,7 @@ export class StoreRounds {
     return new StoreRounds(store, member, session);
   }
 
-  /** The values of all ranks. @throws system: one that does not come; RankEnded */
+  /** The values of all ranks. @throws system: one that does not come, or whose value is not whole; resource; RankEnded */
   async exchange(value: Uint8Array, timeoutMs: number): Promise<Uint8Array[]> {
     const ranks = ranksOf(this.#member);
     const own = this.#put(value);
@@ -78,6 +80,10 @@ export class StoreRounds {
   /** The first piece last: where it is, all are. @returns their keys */
   #put(value: Uint8Array): string[] {
     const count = Math.max(1, Math.ceil(value.length / pieceBytes));
+    if (count > mostPieces) {
+      const rule = `must be at most ${mostPieces * pieceBytes} bytes`;
+      throw fault("resource", { where: "what a rank says to the others", rule, got: value.length });
+    }
     const keys = Array.from({ length: count }, (_, piece) => this.#key(this.#member.rank, piece));
     for (let piece = count - 1; piece >= 0; piece--) {
       const bytes = value.subarray(piece * pieceBytes, (piece + 1) * pieceBytes);
@@ -87,11 +93,30 @@ export class StoreRounds {
   }
 
   async #whole(rank: number, first: Buffer): Promise<Uint8Array> {
+    if (first.length < headBytes) throw this.#foreign(rank, `a first piece of ${first.length} bytes`);
     const count = first.readUInt32LE();
-    if (count === 0) throw new RankEnded(first.readUInt32LE(headBytes));
-    const keys = Array.from({ length: count - 1 }, (_, n) => this.#key(rank, n + 1));
-    const others = count === 1 ? [] : await this.#store.get(keys);
-    return Buffer.concat([first.subarray(headBytes), ...others]);
+    if (count === 0) throw this.#ended(rank, first.subarray(headBytes));
+    if (count > mostPieces) throw this.#foreign(rank, `${count} pieces`);
+    const pieces = [first.subarray(headBytes)];
+    // One by one: what is wrong ends it before more is fetched.
+    for (let piece = 0; piece < count; piece++) {
+      if (piece > 0) pieces.push(...(await this.#store.get([this.#key(rank, piece)])));
+      const { length } = pieces[piece];
+      const least = piece < count - 1 ? pieceBytes : Math.min(piece, 1);
+      if (length < least || length > pieceBytes)
+        throw this.#foreign(rank, `${length} bytes as piece ${piece + 1} of ${count}`);
+    }
+    return Buffer.concat(pieces);
+  }
+
+  #ended(rank: number, word: Buffer): Error {
+    const exitCode = word.length === headBytes ? word.readUInt32LE() : 0;
+    if (exitCode >= 1 && exitCode <= 255) return new RankEnded(exitCode);
+    return this.#foreign(rank, `${word.toString("hex") || "nothing"} as its exit code`);
+  }
+
+  #foreign(rank: number, what: string): PatchDropError {
+    return foreign(this.#store, `of rank ${rank} ${what}`);
   }
 }
 
@@ -108,13 +133,26 @@ function head(value: number): Buffer {
 const nameKey = ({ job }: Member, rank: number) => `${job}/rank/${rank}`;
 const sessionKey = (own: string) => `${own}/session`;
 
+/** What none of ours has put into the store. */
+function foreign({ where }: TcpStore, got: string): PatchDropError {
+  const rule = "must hold what the ranks of this job have put there";
+  const next = "see what else writes into this store, and start again";
+  return fault("system", { where, rule, got, next });
+}
+
+/** The name of a start, as it lies in the store. */
+async function nameAt(key: string, store: TcpStore, { job }: Member): Promise<string> {
+  const name = String((await store.get([key]))[0]);
+  if (name.startsWith(`${job}/`) && /^[\da-f-]{36}$/.test(name.slice(job.length + 1))) return name;
+  throw foreign(store, `at ${key} ${name}`);
+}
+
 /** What the first rank answers to a process that has told it the name that it has drawn. */
 async function sessionFor(own: string, store: TcpStore, member: Member, timeoutMs: number): Promise<string> {
   store.set(nameKey(member, member.rank), Buffer.from(own));
   const key = sessionKey(own);
   if (!(await store.wait([key], timeoutMs))) throw await absent(store, [key], timeoutMs);
-  const [session] = await store.get([key]);
-  return session.toString();
+  return await nameAt(key, store, member);
 }
 
 interface Start {
@@ -142,7 +180,7 @@ async function namesIn({ store, member }: Start): Promise<string[]> {
   const names: string[] = [];
   for (let rank = 1; rank < member.size; rank++) {
     const key = nameKey(member, rank);
-    if (await store.has(key)) names.push(String((await store.get([key]))[0]));
+    if (await store.has(key)) names.push(await nameAt(key, store, member));
   }
   return names;
 }

@@ -10,7 +10,7 @@ export interface StoreSetup {
   readonly address: StoreAddress;
   readonly member: Member;
   readonly port: MessagePort;
-  /** Shared: how many questions have been answered. */
+  /** Shared: how many answers there were. The first is to no question: that the thread has started. */
   readonly answers: Int32Array;
 }
 
@@ -24,16 +24,23 @@ export type StoreAnswer =
   | { readonly values: readonly Uint8Array[] }
   /** {@link RankEnded} */
   | { readonly ended: number }
-  | { readonly kind: ErrorKind; readonly faults: readonly Fault[] };
+  | { readonly kind: ErrorKind; readonly faults: readonly Fault[] }
+  /** The last word of a thread that ends, and why. */
+  | { readonly died: string };
 
 const { address, member, port, answers } = workerData as StoreSetup;
 let rounds: StoreRounds | undefined;
 
-port.on("message", async (question: StoreQuestion) => {
-  port.postMessage(await answer(question).catch(wordsOf));
+// The rank would wait for an answer that nobody gives.
+process.on("uncaughtExceptionMonitor", (error) => say({ died: messageOf(error) }));
+port.on("message", async (question: StoreQuestion) => say(await answer(question).catch(wordsOf)));
+say({ values: [] });
+
+function say(words: StoreAnswer): void {
+  port.postMessage(words);
   Atomics.add(answers, 0, 1);
   Atomics.notify(answers, 0);
-});
+}
 
 async function answer(question: StoreQuestion): Promise<StoreAnswer> {
   if (question.is === "meet") {
@@ -49,6 +56,10 @@ async function answer(question: StoreQuestion): Promise<StoreAnswer> {
 function wordsOf(error: unknown): StoreAnswer {
   if (error instanceof RankEnded) return { ended: error.exitCode };
   if (error instanceof PatchDropError) return { kind: error.kind, faults: error.faults };
-  const got = error instanceof Error ? error.message : String(error);
+  const got = messageOf(error);
   return { kind: "internal", faults: [{ where: "torchrun's store", rule: "must be understood", got }] };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

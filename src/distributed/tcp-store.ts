@@ -5,7 +5,6 @@
  * their length of 64 bits. Every key begins with "/". Source: torch/csrc/distributed/c10d/TCPStore.cpp, TCPStoreBackend.hpp and
  * TCPStoreLibUvBackend.cpp, which are alike in this from PyTorch 2.4 to 2.15.
  */
-import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { fault, PatchDropError } from "../errors.ts";
@@ -21,13 +20,16 @@ const requests = {
   cancelWait: 12,
   ping: 13,
 } as const;
-/** `CheckResponseType::READY` and `WaitResponseType::STOP_WAITING` */
-const isThere = 0;
+/** `CheckResponseType::READY` and `WaitResponseType::STOP_WAITING`; `NOT_READY` and `WAIT_CANCELED` */
+const [isThere, isNotThere] = [0, 1];
 /** `validationMagicNumber`, which a client says first. */
 const magic = 0x3c85f7ce;
 
-/** What a server that is there takes at most for an answer. */
-const answerMs = 60_000;
+/** `MAX_PAYLOAD_LEN`: what a store takes as one value. */
+const mostBytes = 8 * 2 ** 20;
+
+/** What a server that is there takes at most for a whole answer. */
+const mostAnswerMs = 60_000;
 
 export interface StoreAddress {
   readonly host: string;
@@ -35,40 +37,40 @@ export interface StoreAddress {
 }
 
 export class TcpStore {
+  /** What it is called in errors. */
+  readonly where: string;
   readonly #socket: Socket;
-  readonly #where: string;
+  readonly #answerMs: number;
   readonly #chunks: AsyncIterator<Buffer>;
   /** What has come and is not read yet. */
   #held: Buffer[] = [];
+  #heldBytes = 0;
   #coming: Promise<IteratorResult<Buffer>> | undefined;
+  /** When the answer to the last request must be whole. */
+  #due = 0;
 
   /** @throws system: no server there, or something else than a store */
-  static async connect({ host, port }: StoreAddress, timeoutMs = answerMs): Promise<TcpStore> {
+  static async connect({ host, port }: StoreAddress, answerMs = mostAnswerMs): Promise<TcpStore> {
     const socket = connect({ host, port, noDelay: true });
-    const store = new TcpStore(socket, `${host}:${port}`);
-    try {
-      await once(socket, "connect", { signal: AbortSignal.timeout(timeoutMs) });
-      await store.#greet(timeoutMs);
-      return store;
-    } catch (error) {
-      socket.destroy();
-      throw store.#lost(error);
-    }
+    const store = new TcpStore(socket, `MASTER_ADDR:MASTER_PORT ${host}:${port}`, answerMs);
+    await store.#greet();
+    return store;
   }
 
-  private constructor(socket: Socket, where: string) {
+  private constructor(socket: Socket, where: string, answerMs: number) {
+    this.where = where;
     this.#socket = socket;
-    this.#where = where;
+    this.#answerMs = answerMs;
     this.#chunks = socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     // Whoever reads next hears of it.
     socket.on("error", () => undefined);
   }
 
-  async #greet(timeoutMs: number): Promise<void> {
+  async #greet(): Promise<void> {
     const nonce = uint32(process.pid);
     this.#send(requests.validate, uint32(magic));
     this.#send(requests.ping, nonce);
-    if (!(await this.#read(nonce.length, timeoutMs)).equals(nonce)) throw new Error("an answer of something else");
+    if (!(await this.#read(nonce.length)).equals(nonce)) throw this.#lost("an answer of something else");
   }
 
   set(key: string, value: Uint8Array): void {
@@ -79,50 +81,67 @@ export class TcpStore {
   async get(keys: readonly string[]): Promise<Buffer[]> {
     this.#send(requests.multiGet, listed(keys));
     const values: Buffer[] = [];
-    for (const _ of keys) {
-      const length = await this.#read(8);
-      values.push(await this.#read(Number(length.readBigUInt64LE())));
+    for (const key of keys) {
+      const length = await this.#number();
+      if (length > mostBytes) throw this.#lost(`${length} bytes as the value of ${key}, of at most ${mostBytes}`);
+      values.push(await this.#read(Number(length)));
     }
     return values;
   }
 
   async has(key: string): Promise<boolean> {
     this.#send(requests.check, listed([key]));
-    return (await this.#read(1))[0] === isThere;
+    return await this.#saysThere();
   }
 
   /** Waits until all the keys are there. @returns whether they are, after that time at the latest */
   async wait(keys: readonly string[], timeoutMs: number): Promise<boolean> {
     this.#send(requests.wait, listed(keys));
-    if (await this.#comesWithin(timeoutMs)) return (await this.#read(1))[0] === isThere;
+    if (await this.#comesWithin(timeoutMs)) {
+      if (await this.#saysThere()) return true;
+      throw this.#lost("a wait cancelled by nobody");
+    }
     this.#send(requests.cancelWait);
-    const [answer] = await this.#read(1);
-    // The last key came while the wait was being cancelled, which is answered besides.
-    if (answer === isThere) await this.#read(1);
-    return answer === isThere;
+    const cameMeanwhile = await this.#saysThere();
+    // Then the cancelling is answered besides.
+    if (cameMeanwhile && (await this.#saysThere())) throw this.#lost("the end of a wait twice");
+    return cameMeanwhile;
   }
 
   async delete(key: string): Promise<void> {
     this.#send(requests.deleteKey, named(key));
-    await this.#read(8);
+    const deleted = await this.#number();
+    if (deleted > 1) throw this.#lost(`${deleted} deleted values of ${key}`);
   }
 
-  close(): void {
-    this.#socket.destroy();
-  }
-
+  /** @throws system: the answer before had more bytes than an answer has */
   #send(request: number, ...parts: readonly Uint8Array[]): void {
+    if (this.#heldBytes > 0) throw this.#lost(`${this.#heldBytes} bytes behind an answer`);
+    this.#due = performance.now() + this.#answerMs;
     this.#socket.write(Buffer.concat([Uint8Array.of(request), ...parts]));
   }
 
-  /** @throws system: the server has ended, or does not answer */
-  async #read(bytes: number, timeoutMs = answerMs): Promise<Buffer> {
-    while (this.#held.reduce((sum, { length }) => sum + length, 0) < bytes) {
-      if (await this.#comesWithin(timeoutMs)) continue;
-      throw this.#lost(new Error(`no answer within ${timeoutMs / 1000} s`));
+  async #saysThere(): Promise<boolean> {
+    const [answer] = await this.#read(1);
+    if (answer !== isThere && answer !== isNotThere)
+      throw this.#lost(`${answer} as an answer of ${isThere} or ${isNotThere}`);
+    return answer === isThere;
+  }
+
+  async #number(): Promise<bigint> {
+    return (await this.#read(8)).readBigUInt64LE();
+  }
+
+  /** The next bytes of an answer. @throws system: the server has ended, or the answer is not whole in time */
+  async #read(bytes: number): Promise<Buffer> {
+    while (this.#heldBytes < bytes) {
+      const leftMs = this.#due - performance.now();
+      if (leftMs > 0 && (await this.#comesWithin(leftMs))) continue;
+      throw this.#lost(`no whole answer within ${this.#answerMs / 1000} s`);
     }
     const all = this.#held.length === 1 ? this.#held[0] : Buffer.concat(this.#held);
     this.#held = bytes === all.length ? [] : [all.subarray(bytes)];
+    this.#heldBytes -= bytes;
     return all.subarray(0, bytes);
   }
 
@@ -134,8 +153,9 @@ export class TcpStore {
       const next = await Promise.race([this.#coming, delay(timeoutMs, undefined, { signal: timer.signal })]);
       if (next === undefined) return false;
       this.#coming = undefined;
-      if (next.done === true) throw new Error("no more answers: it has ended");
+      if (next.done === true) throw this.#lost("no more answers: it has ended");
       this.#held.push(next.value);
+      this.#heldBytes += next.value.length;
       return true;
     } catch (error) {
       throw this.#lost(error);
@@ -144,13 +164,20 @@ export class TcpStore {
     }
   }
 
+  /** Hangs up: what would come after could not be told from what should have come. */
   #lost(cause: unknown): PatchDropError {
     if (cause instanceof PatchDropError) return cause;
-    const got = cause instanceof Error ? cause.message : String(cause);
+    this.#socket.destroy();
     const rule = "must be torchrun's store, and answer";
     const next = "see what torchrun and the rank that ended first say, and start again";
-    return fault("system", { where: `MASTER_ADDR:MASTER_PORT ${this.#where}`, rule, got, next }, cause);
+    return fault("system", { where: this.where, rule, got: messageOf(cause), next }, cause);
   }
+}
+
+function messageOf(cause: unknown): string {
+  // Of a host with several addresses that all refuse: it has no message of its own.
+  if (cause instanceof AggregateError) return cause.errors.map(messageOf).join(", ");
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function uint32(value: number): Buffer {

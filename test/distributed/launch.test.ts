@@ -122,8 +122,12 @@ describe("where the ranks of torchrun meet", () => {
     ],
     [
       { TORCHELASTIC_USE_AGENT_STORE: "True" },
-      "MASTER_ADDR: must be a host's name or address, got nothing; start with torchrun, which sets it\nMASTER_PORT: must be a port from 1 to 65535, got nothing; start with torchrun, which sets it",
+      "MASTER_ADDR: must be a host's name or address, got nothing; start with torchrun, which sets it\nMASTER_PORT: must be a port from 1 to 65535, got nothing; start with torchrun, which sets it\nTORCHELASTIC_RUN_ID: must be the job's name, got nothing; start with torchrun, which sets it",
     ],
+    ...[undefined, ""].map((job): [Record<string, string | undefined>, string] => [
+      { ...whole, TORCHELASTIC_RUN_ID: job },
+      "TORCHELASTIC_RUN_ID: must be the job's name, got nothing; start with torchrun, which sets it",
+    ]),
   ])("%o is refused", (environment, message) => {
     expect(refusal(() => storeOf(environment)).message).toBe(message);
   });
