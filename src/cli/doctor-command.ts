@@ -94,9 +94,11 @@ function libtorchRows(report: Report): Row[] {
 }
 
 function cudaRows({ found, cudaProbe, nccl }: Report): Row[] {
-  if (found?.cuda === false)
-    return [["many GPUs", "not here: NCCL comes with CUDA, which this libtorch does not have"]];
-  if (cudaProbe === undefined) return [];
+  if (cudaProbe === undefined) {
+    return found?.cuda === false
+      ? [["many GPUs", "not here: NCCL comes with CUDA, which this libtorch does not have"]]
+      : [];
+  }
   const { loadError, symbols } = cudaProbe;
   if (loadError !== undefined) return [["CUDA loading", loadError]];
   const missing = symbols.filter(({ present }) => !present);

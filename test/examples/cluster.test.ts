@@ -80,7 +80,7 @@ describe("slurm.sh", () => {
   });
 
   // Codes: docs/errors.md. 0 is done, 2 to 8 and 70 are errors, 128 + n is signal n.
-  it.each([129, 137, 138, 139, 140, 143])("goes into the queue again after %i", (code) => {
+  it.each([129, 134, 135, 137, 138, 139, 140, 143])("goes into the queue again after %i", (code) => {
     expect(queued(code)).toEqual([["scontrol", "requeue", "41"]]);
   });
 
