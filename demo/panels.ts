@@ -30,7 +30,7 @@ function showSight(bytes: Uint8Array, { before, sure }: Look, description: SetDe
   const { imageSize, lowSize } = description;
   const low = byId("low", "canvas");
   const had = countPatches(before);
-  if (had === 0) paint(low, lowPixels(bytes, imageSize, lowSize), lowSize);
+  if (had === 0) paint(low, lowPixels(bytes, imageSize, lowSize, 3), lowSize);
   else paint(low, withDropped(bytes, before, description, lowSize), imageSize);
   const size = `${lowSize} × ${lowSize} pixels`;
   const more = had === 0 ? "" : ` and ${patchesOf(had)}`;

@@ -21,7 +21,7 @@ export async function readPicture(
   });
   const { width, height, data } = pixelsOf(image);
   const bytes = new Uint8Array(imageSize * imageSize * 3);
-  transforms[transform]({ bytes: withoutAlpha(data), width, height }, imageSize, bytes);
+  transforms[transform]({ pixels: withoutAlpha(data), width, height }, imageSize, bytes);
   return bytes;
 }
 

@@ -73,8 +73,8 @@ function onnxOf(checkpoint: Checkpoint, name: "agent" | "resnet_hr"): Uint8Array
   const metadata = metadataOf({ checkpoint, name, description, calibrated: readChoice(checkpoint.path) });
   const graph =
     name === "agent"
-      ? ({ network: model.policy, input: roundInput, output: "probabilities" } as const)
-      : ({ network: model.classifier(description.classes.length), input: imageInput, output: "logits" } as const);
+      ? ({ network: model.policy, input: roundInput(3), output: "probabilities" } as const)
+      : ({ network: model.classifier(description.classes.length), input: imageInput(3), output: "logits" } as const);
   const bytes = encodeOnnx(graphOf({ ...graph, state, imageSize: model.imageSize, half: true }), {
     producer: "patchdrop",
     producerVersion: version(),

@@ -4,15 +4,18 @@
  */
 
 import { join, resolve } from "node:path";
+import { rgb } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { assertNew, makeFolderAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
 import { lockBeside, type Release, takeLock } from "../files/lock.ts";
+import type { WrittenForm } from "../formats/tiff-writer.ts";
 import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { enlargePixels } from "../method/pixels.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { likeliest, rounded } from "../predict/lines.ts";
+import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row as rowOf } from "../utils/rows.ts";
 import { orderFeature } from "./geojson.ts";
@@ -64,7 +67,14 @@ export async function acquire(
     release = takeLock(lockBeside(out));
     assertNew(options.out);
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
-    const access = { ...options, ledger, wholeFile, mostBytes: options.max_file_bytes, signal: ended.signal };
+    const access = {
+      ...options,
+      ...seenBy(policy),
+      ledger,
+      wholeFile,
+      mostBytes: options.max_file_bytes,
+      signal: ended.signal,
+    };
     const source = await untilStopped(reporter, openSource(scene, policy.model, access));
     try {
       checkSize(source, options.max_pixels);
@@ -80,6 +90,12 @@ export async function acquire(
   return acquired!;
 }
 
+/** How a policy sees images. */
+function seenBy({ description }: PatchPolicy) {
+  const { pixelType = "uint8", normalization, rendering } = description ?? {};
+  return { pixelType, missing: normalization?.mean, usual: rendering };
+}
+
 /** @throws resource */
 function checkSize({ where, width, height }: PatchSource, mostPixels: number): void {
   if (width * height <= mostPixels) return;
@@ -93,8 +109,8 @@ interface Batch {
   readonly windows: readonly Window[];
   /** Those of each window that lie in the scene. */
   readonly cells: readonly (readonly Cell[])[];
-  /** [B, S, S, 3] */
-  readonly images: Uint8Array;
+  /** [B, S, S, C] */
+  readonly images: PixelArray;
   /** [B, P]; 0 for what lies outside the scene. */
   readonly mask: Uint8Array;
   /** The bytes of each chosen cell. */
@@ -113,6 +129,8 @@ class Acquisition {
   readonly #options: Choices;
   readonly #reporter: Reporter;
   readonly #scene: Scene;
+  /** What its pixels are. */
+  readonly #form: WrittenForm & { readonly type: PixelType };
   readonly #tally: Tally;
 
   constructor(
@@ -125,6 +143,8 @@ class Acquisition {
     this.#options = options;
     this.#reporter = reporter;
     this.#scene = sceneOf(source, policy.model.grid);
+    const { pixelType: type, bands } = policy.description ?? { pixelType: "uint8", bands: rgb };
+    this.#form = { type, bands };
     this.#tally = new Tally(source, policy, ledger);
   }
 
@@ -132,7 +152,7 @@ class Acquisition {
   async write(folder: string): Promise<Acquired> {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
-    const outputs = new Outputs(folder, this.#source, this.#options.max_output_bytes);
+    const outputs = new Outputs(folder, this.#source, this.#form, this.#options.max_output_bytes);
     const bar = this.#reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {
@@ -150,16 +170,17 @@ class Acquisition {
 
   /** Look, decide, acquire, classify, write: a row of windows. */
   async #row(row: number, outputs: Outputs): Promise<void> {
-    const { lowSize } = this.#policy.model;
     const { batch_size: size } = this.#options;
     const windows = windowsOf(this.#scene, row);
     const low = await this.#tally.timed("look", () => this.#unlessStopped(this.#source.readLow(windows)));
-    const strip = new Strip(this.#scene, row);
+    const { lowSize } = this.#policy.model;
+    const channels = this.#form.bands.length;
+    const strip = new Strip(this.#scene, row, { type: this.#form.type, bands: channels });
     await strip.enlarge(low, lowSize);
-    const lowBytes = lowSize * lowSize * 3;
+    const lowLength = lowSize * lowSize * channels;
     for (let column = 0; column < windows.length; column += size) {
       const some = windows.slice(column, column + size);
-      const seen = low.subarray(column * lowBytes, (column + some.length) * lowBytes);
+      const seen = low.subarray(column * lowLength, (column + some.length) * lowLength);
       const batch = this.#batchOf(some, seen);
       const decided = await this.#inRounds(batch, seen, strip);
       await breathe(this.#reporter);
@@ -169,16 +190,18 @@ class Acquisition {
     await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
   }
 
-  /** Nothing is acquired yet. @param low [B, L, L, 3] */
-  #batchOf(windows: readonly Window[], low: Uint8Array): Batch {
+  /** Nothing is acquired yet. @param low [B, L, L, C] */
+  #batchOf(windows: readonly Window[], low: PixelArray): Batch {
     const { imageSize, lowSize, grid } = this.#policy.model;
+    const { type, bands } = this.#form;
+    const each = imageSize ** 2 * bands.length;
     const cells = windows.map((window) => cellsOf(this.#scene, window));
-    const images = new Uint8Array(windows.length * imageSize ** 2 * 3);
+    const images = newPixels(type, windows.length * each);
     for (const [i, some] of cells.entries()) {
       if (some.length === grid.patches) continue;
       // There is nothing more to see of a cell outside the scene than the low resolution, whoever asks for it.
-      const seen = enlargePixels(rowOf(low, i, lowSize ** 2 * 3), lowSize, imageSize);
-      images.set(seen, i * imageSize ** 2 * 3);
+      const own = rowOf(low, i, lowSize ** 2 * bands.length);
+      images.set(enlargePixels(own, lowSize, imageSize, bands.length), i * each);
     }
     return { windows, cells, images, mask: new Uint8Array(windows.length * grid.patches), costs: new Map() };
   }
@@ -187,7 +210,7 @@ class Acquisition {
    * Decides and acquires, round by round, until no window asks for more. For the policy, cells outside the scene that it asked
    * for are there from then on, so that it does not ask for them again.
    */
-  #inRounds(batch: Batch, low: Uint8Array, strip: Strip): Promise<Decided> {
+  #inRounds(batch: Batch, low: PixelArray, strip: Strip): Promise<Decided> {
     const { windows, cells, images } = batch;
     const { patches } = this.#policy.model.grid;
     return lookInRounds(
@@ -214,7 +237,7 @@ class Acquisition {
     for (const [n, { cell, i }] of chosen.entries()) {
       const { pixels, bytes } = patches[n];
       const { x, y } = cell.box;
-      const image = rowOf(images, i, imageSize ** 2 * 3);
+      const image = rowOf(images, i, imageSize ** 2 * this.#form.bands.length);
       paste({ pixels, box: cell.box }, image, { x: x % imageSize, y: y % imageSize, width: imageSize });
       strip.paste(pixels, cell);
       mask[i * grid.patches + cell.patch] = 1;

@@ -6,7 +6,10 @@
 import { chooseRendering, type RenderingOptions } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { Tiff, type TiffDirectory, tags } from "../formats/tiff.ts";
+import { readBands } from "../formats/tiff-bands.ts";
 import { readTileLayout, type TileLayout } from "../formats/tiff-layout.ts";
+import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
+import { row } from "../utils/rows.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type Georeference, readGeoreference } from "./georeference.ts";
 import {
@@ -33,6 +36,10 @@ interface Overview {
 }
 
 export interface CogOptions extends RenderingOptions {
+  /** What the pixels are to be; as the file and the choices have it when absent. */
+  readonly pixelType?: PixelType | undefined;
+  /** What stands for a missing value of each band. */
+  readonly missing?: readonly number[] | undefined;
   /** Ends what is under way when it is aborted. */
   readonly signal?: AbortSignal;
 }
@@ -76,15 +83,19 @@ export class CogSource implements PatchSource {
     const tiff = await Tiff.open({ where: bytes.where, size: bytes.size, read: headerReader(cache) });
     const [first] = tiff.directories;
     const full = await readTileLayout(tiff, first);
-    const rendering = (layout: TileLayout) => chooseRendering(layout, options, bytes.where);
+    const table = await readBands(tiff, first, full);
+    const read = (layout: TileLayout) => {
+      const rendering = chooseRendering({ layout, table }, options, bytes.where, options.pixelType);
+      return { rendering, missing: options.missing ?? [] };
+    };
     const { factor, directory } = await chooseOverview(tiff, full, sizes);
     const low = await readTileLayout(tiff, directory);
     if (low.samples !== full.samples || low.type !== full.type) {
       throw fault("input", { where: bytes.where, rule: "overviews must have the bands of the image", got: low.type });
     }
     const readers = {
-      full: new TileReader(full, cache, "high", rendering(full)),
-      low: new TileReader(low, cache, "low", rendering(low)),
+      full: new TileReader(full, cache, "high", read(full)),
+      low: new TileReader(low, cache, "low", read(low)),
       factor,
     };
     const taken = dateOf(await tiff.text(first, "DateTime"));
@@ -114,15 +125,16 @@ export class CogSource implements PatchSource {
     return this.#factor * lowSize === imageSize ? overview : `${overview}, the nearest pixels`;
   }
 
-  async readLow(windows: readonly Window[]): Promise<Uint8Array> {
+  async readLow(windows: readonly Window[]): Promise<PixelArray> {
     const { lowSize } = this.#sizes;
     const parts = windows.map((window) => this.#inOverview(window));
     await this.#low.prefetch(parts);
-    const low = new Uint8Array(windows.length * lowSize * lowSize * 3);
-    const one = lowSize * lowSize * 3;
+    const { type, bands } = this.#low.form;
+    const one = lowSize * lowSize * bands;
+    const low = newPixels(type, windows.length * one);
     for (const [i, part] of parts.entries()) {
       this.#signal?.throwIfAborted();
-      pickLow(await this.#low.read(part), this.#factor, this.#sizes, low.subarray(i * one, (i + 1) * one));
+      pickLow(await this.#low.read(part), this.#factor, this.#sizes, row(low, i, one));
     }
     return low;
   }

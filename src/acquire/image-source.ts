@@ -9,6 +9,7 @@ import { DecodeMemory } from "../data/decode-memory.ts";
 import type { Pixels } from "../data/resize.ts";
 import { fault, PatchDropError } from "../errors.ts";
 import { pacer } from "../utils/pacer.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
 import { mustBeSame } from "./byte-source.ts";
 import type { Ledger } from "./ledger.ts";
 import {
@@ -71,7 +72,8 @@ export class ImageSource implements PatchSource {
     return this.#image.height;
   }
 
-  async readLow(windows: readonly Window[]): Promise<Uint8Array> {
+  async readLow(windows: readonly Window[]): Promise<PixelArray> {
+    // Pictures are bytes of red, green and blue.
     const one = this.#sizes.lowSize ** 2 * 3;
     const low = new Uint8Array(windows.length * one);
     for (const [i, window] of windows.entries()) {
@@ -103,7 +105,7 @@ export class ImageSource implements PatchSource {
     const pixels = new Uint8Array(3 * width * height);
     for (let row = 0; row < height; row++) {
       const start = 3 * ((y + row) * this.#image.width + x);
-      pixels.set(this.#image.bytes.subarray(start, start + 3 * width), 3 * row * width);
+      pixels.set(this.#image.pixels.subarray(start, start + 3 * width), 3 * row * width);
     }
     return { width, height, pixels };
   }

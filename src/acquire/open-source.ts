@@ -1,28 +1,34 @@
 /** Which kind of source an argument names: an address, a TIFF file or another picture. */
 
-import { type RenderingOptions, refuseRendering } from "../data/rendering.ts";
+import { overRendering, type RenderingOptions, refuseRendering } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { beginsAsTiff } from "../formats/tiff.ts";
 import { LocalFile, openToRead } from "./byte-source.ts";
-import { CogSource } from "./cog-source.ts";
+import { type CogOptions, CogSource } from "./cog-source.ts";
 import { HttpFile, type HttpOptions } from "./http-file.ts";
 import { ImageSource } from "./image-source.ts";
 import type { LowResolution, PatchSource } from "./patch-source.ts";
+
+export interface SourceOptions extends CogOptions, HttpOptions {
+  readonly max_image_bytes?: number | undefined;
+  /** What holds of a TIFF where nothing is chosen. */
+  readonly usual?: RenderingOptions | undefined;
+}
 
 /**
  * Opens a path or an http(s) address.
  * @throws usage: an address of another kind; what the sources throw
  */
-export async function openSource(
-  argument: string,
-  sizes: LowResolution,
-  options: RenderingOptions & HttpOptions & { max_image_bytes?: number | undefined },
-): Promise<PatchSource> {
+export async function openSource(argument: string, sizes: LowResolution, options: SourceOptions): Promise<PatchSource> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1].toLowerCase();
   if (scheme === undefined && !(await isTiff(argument))) {
     // Of a picture that is no TIFF, the decoder says which bands are which colours.
     refuseRendering(options, `must be left out for ${argument}, which is no TIFF`);
+    if (options.pixelType === "float32") {
+      const rule = "must be a TIFF, since the run has learned from measured values";
+      throw fault("input", { where: argument, rule, got: "a picture", next: "give the scene as it was measured" });
+    }
     return ImageSource.open(argument, sizes, options);
   }
   if (scheme !== undefined && scheme !== "http" && scheme !== "https") {
@@ -32,7 +38,7 @@ export async function openSource(
   const bytes =
     scheme === undefined ? await LocalFile.open(argument, options.ledger) : await HttpFile.open(argument, options);
   try {
-    return await CogSource.open(bytes, sizes, options);
+    return await CogSource.open(bytes, sizes, { ...options, ...overRendering(options, options.usual) });
   } catch (error) {
     await bytes.close();
     throw error;

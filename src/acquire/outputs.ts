@@ -8,7 +8,9 @@ import { fault } from "../errors.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
 import { LogFile } from "../files/log-file.ts";
+import type { WrittenForm } from "../formats/tiff-writer.ts";
 import type { Prediction } from "../predict/lines.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
 import { fileNames } from "./file-names.ts";
 import { cellFeature, type DecidedCell } from "./geojson.ts";
 import { geographic } from "./georeference.ts";
@@ -38,8 +40,8 @@ export class Outputs {
   /** Bytes of the small files so far. */
   #small = 0;
 
-  /** @param mostBytes that may be written @throws system */
-  constructor(folder: string, source: PatchSource, mostBytes: number) {
+  /** @param form of the scene's pixels @param mostBytes that may be written @throws system */
+  constructor(folder: string, source: PatchSource, form: WrittenForm, mostBytes: number) {
     this.#folder = folder;
     this.#mostBytes = mostBytes;
     this.#source = source;
@@ -47,6 +49,7 @@ export class Outputs {
     this.#masked = new RasterFile(join(folder, fileNames.masked), {
       width,
       height,
+      form,
       georeference: georeference && { ...georeference, geographic: geographic.includes(georeference.epsg) },
     });
     this.#predictions = new LogFile(join(folder, fileNames.predictions));
@@ -66,8 +69,8 @@ export class Outputs {
     this.#checkSize();
   }
 
-  /** Rows of the scene, [n, width, 3]. */
-  async rows(pixels: Uint8Array): Promise<void> {
+  /** Rows of the scene, [n, width, C]. */
+  async rows(pixels: PixelArray): Promise<void> {
     await this.#masked.write(pixels);
     this.#checkSize();
   }

@@ -1,10 +1,12 @@
 /** What acquiring needs of a trained run: a decision from the low resolution, and a class from what was acquired. */
 
+import type { RenderingOptions } from "../data/rendering.ts";
 import type { MaybePromise } from "../inference/engine.ts";
 import type { Asked } from "../inference/look-in-rounds.ts";
 import type { Grid } from "../method/grid.ts";
+import type { PixelArray, PixelType } from "../utils/pixel-array.ts";
 
-/** Shapes: B batch, S image size, L low size, P patches, K classes. Images are bytes. */
+/** Shapes: B batch, S image size, L low size, C bands, P patches, K classes. */
 export interface PatchPolicy {
   readonly model: {
     /** S, in pixels. */
@@ -12,6 +14,14 @@ export interface PatchPolicy {
     /** L, in pixels. */
     readonly lowSize: number;
     readonly grid: Grid;
+  };
+  /** What images are, and what a missing value of each band is; pictures when absent. */
+  readonly description?: {
+    readonly bands: readonly string[];
+    readonly pixelType: PixelType;
+    readonly normalization: { readonly mean: readonly number[] };
+    /** Which bands of a file, and what their values mean, unless its user says otherwise. */
+    readonly rendering?: RenderingOptions | undefined;
   };
   /** Names, [K]. */
   readonly classes: readonly string[];
@@ -21,16 +31,16 @@ export interface PatchPolicy {
   readonly rounds: number;
   /**
    * One round.
-   * @param low [B, L, L, 3]
-   * @param acquired what earlier rounds brought: images [B, S, S, 3] with anything elsewhere, and which patches are there, [B, P]
+   * @param low [B, L, L, C]
+   * @param acquired what earlier rounds brought: images [B, S, S, C] with anything elsewhere, and which patches are there, [B, P]
    * @returns which (further) patches are taken, [B, P] of 0 and 1, and the probabilities of taking them, [B, P]
    */
-  decide(low: Uint8Array, acquired: { readonly images: Uint8Array; readonly mask: Uint8Array }): MaybePromise<Asked>;
+  decide(low: PixelArray, acquired: { readonly images: PixelArray; readonly mask: Uint8Array }): MaybePromise<Asked>;
   /**
-   * @param images [B, S, S, 3]; anything in dropped patches
+   * @param images [B, S, S, C]; anything in dropped patches
    * @param mask [B, P]
-   * @param low [B, L, L, 3]
+   * @param low [B, L, L, C]
    * @returns probabilities [B, K]
    */
-  classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): MaybePromise<Float32Array>;
+  classify(images: PixelArray, mask: Uint8Array, low: PixelArray): MaybePromise<Float32Array>;
 }

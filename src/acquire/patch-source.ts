@@ -4,6 +4,7 @@
  */
 
 import type { PatchBox } from "../method/grid.ts";
+import { newPixels, type PixelArray, pixelTypeOf } from "../utils/pixel-array.ts";
 import type { Georeference } from "./georeference.ts";
 
 /** A rectangle of the full resolution, in pixels; it may reach over the right and the lower edge. */
@@ -11,8 +12,8 @@ export type Window = PatchBox;
 
 /** A patch's pixels and what they cost. */
 export interface Patch {
-  /** [height, width, 3]; beyond the edge of the image, the edge's pixels are repeated. */
-  readonly pixels: Uint8Array;
+  /** [height, width, C]; beyond the edge of the image, the edge's pixels are repeated. */
+  readonly pixels: PixelArray;
   /** Bytes of the tiles that no earlier patch needed. */
   readonly bytes: number;
 }
@@ -33,10 +34,10 @@ export interface PatchSource {
   readonly lowFrom: string;
   /**
    * The low resolution of windows: the top left pixel of each block, unless there is an overview of that size.
-   * @returns [windows, lowSize, lowSize, 3]
+   * @returns [windows, lowSize, lowSize, C]
    * @throws input, system
    */
-  readLow(windows: readonly Window[]): Promise<Uint8Array>;
+  readLow(windows: readonly Window[]): Promise<PixelArray>;
   /** @throws input, system */
   readPatches(boxes: readonly Window[]): Promise<Patch[]>;
   close(): Promise<void>;
@@ -49,26 +50,27 @@ export interface LowResolution {
   readonly lowSize: number;
 }
 
-/** An image in memory or a part of one: bytes [height, width, 3]. */
+/** An image in memory or a part of one: [height, width, C]. */
 export interface Raster {
   readonly width: number;
   readonly height: number;
-  readonly pixels: Uint8Array;
+  readonly pixels: PixelArray;
 }
 
 /**
  * Picks a pixel for each block of a window, the top left one. `raster` begins at the window's own top left pixel and has
  * one pixel for `factor` of the full resolution; beyond its edge, the last blocks are repeated.
- * @param out [lowSize, lowSize, 3]
+ * @param out [lowSize, lowSize, C]
  */
-export function pickLow(raster: Raster, factor: number, sizes: LowResolution, out: Uint8Array): void {
+export function pickLow(raster: Raster, factor: number, sizes: LowResolution, out: PixelArray): void {
+  const channels = channelsOf(raster);
   const rows = positions(raster.height, factor, sizes);
   const columns = positions(raster.width, factor, sizes);
   let to = 0;
   for (const row of rows) {
     for (const column of columns) {
-      const from = 3 * (row * raster.width + column);
-      for (let c = 0; c < 3; c++) out[to++] = raster.pixels[from + c];
+      const from = channels * (row * raster.width + column);
+      for (let c = 0; c < channels; c++) out[to++] = raster.pixels[from + c];
     }
   }
 }
@@ -83,21 +85,27 @@ function positions(length: number, factor: number, { imageSize, lowSize }: LowRe
   return found;
 }
 
+function channelsOf({ width, height, pixels }: Raster): number {
+  return pixels.length / (width * height);
+}
+
 /** The part of a window that lies within the image. */
 export function within({ x, y, width, height }: Window, image: { width: number; height: number }): Window {
   return { x, y, width: Math.min(width, image.width - x), height: Math.min(height, image.height - y) };
 }
 
 /** Widens a part of an image to the size of its whole box, by repeating its last column and row. */
-export function widened({ width, height, pixels }: Raster, box: Window): Uint8Array {
+export function widened(raster: Raster, box: Window): PixelArray {
+  const { width, height, pixels } = raster;
   if (width === box.width && height === box.height) return pixels;
-  const out = new Uint8Array(3 * box.width * box.height);
+  const channels = channelsOf(raster);
+  const out = newPixels(pixelTypeOf(pixels), channels * box.width * box.height);
   for (let y = 0; y < box.height; y++) {
     const row = Math.min(y, height - 1) * width;
     for (let x = 0; x < box.width; x++) {
-      const from = 3 * (row + Math.min(x, width - 1));
-      const to = 3 * (y * box.width + x);
-      for (let c = 0; c < 3; c++) out[to + c] = pixels[from + c];
+      const from = channels * (row + Math.min(x, width - 1));
+      const to = channels * (y * box.width + x);
+      for (let c = 0; c < channels; c++) out[to + c] = pixels[from + c];
     }
   }
   return out;

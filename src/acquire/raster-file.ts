@@ -6,18 +6,27 @@
 import { closeSync, fsyncSync, openSync, readSync, unlinkSync } from "node:fs";
 import { inOrder } from "../data/in-order.ts";
 import { systemFault } from "../files/atomic.ts";
-import { encodeHeader, encodeTile, type WrittenTiff } from "../formats/tiff-writer.ts";
+import {
+  encodeHeader,
+  encodeTile,
+  newWritten,
+  type WrittenForm,
+  type WrittenPixels,
+  type WrittenTiff,
+  writtenPicture,
+} from "../formats/tiff-writer.ts";
 import { pacer } from "../utils/pacer.ts";
 import { writeAll } from "../utils/write-all.ts";
 import type { Size } from "./scene.ts";
 
-const channels = 3;
 /** zlib works on the four threads of libuv. */
 const tilesAtOnce = 4;
 const copiedBytes = 2 ** 20;
 
 export interface RasterOptions extends Size {
   readonly georeference?: WrittenTiff["georeference"];
+  /** A picture when absent. */
+  readonly form?: WrittenForm | undefined;
   /** Side of a tile in pixels; a multiple of 16. */
   readonly tileSize?: number;
   /** Number of overviews, each half as large as the one before. */
@@ -30,24 +39,26 @@ export class RasterFile {
   readonly #path: string;
   readonly #tileSize: number;
   readonly #georeference: WrittenTiff["georeference"];
+  readonly #form: WrittenForm;
   readonly #levels: Level[] = [];
   #headerBytes = 0;
 
   /** @throws system */
   constructor(path: string, options: RasterOptions) {
     const { width, height, overviews = 0, resampling = "average", georeference } = options;
-    const { tileSize = tileSizeFor(options) } = options;
+    const { tileSize = tileSizeFor(options), form = writtenPicture } = options;
     this.#path = path;
     this.#tileSize = tileSize;
     this.#georeference = georeference;
+    this.#form = form;
     for (let n = overviews; n >= 0; n--) {
       const size = { width: Math.ceil(width / 2 ** n), height: Math.ceil(height / 2 ** n) };
-      this.#levels.unshift(new Level(`${path}.${n}`, size, { tileSize, resampling, coarser: this.#levels[0] }));
+      this.#levels.unshift(new Level(`${path}.${n}`, size, { tileSize, resampling, form, coarser: this.#levels[0] }));
     }
   }
 
-  /** The next rows, [n, width, 3]. @throws system */
-  write(rows: Uint8Array): Promise<void> {
+  /** The next rows, [n, width, bands]. @throws system */
+  write(rows: WrittenPixels): Promise<void> {
     return this.#levels[0].write(rows);
   }
 
@@ -56,6 +67,7 @@ export class RasterFile {
     const header = encodeHeader({
       levels: this.#levels,
       tileSize: this.#tileSize,
+      form: this.#form,
       georeference: this.#georeference,
     });
     this.#headerBytes = header.length;
@@ -94,6 +106,7 @@ function tileSizeFor({ width, height }: Size): number {
 interface LevelOptions {
   readonly tileSize: number;
   readonly resampling: "average" | "nearest";
+  readonly form: WrittenForm;
   readonly coarser: Level | undefined;
 }
 
@@ -107,18 +120,18 @@ class Level implements Size {
   readonly #path: string;
   #spool: number | undefined;
   /** Rows that wait for their tiles to be full. */
-  readonly #held: Uint8Array;
+  readonly #held: WrittenPixels;
   #rows = 0;
   #written = 0;
   /** A row that waits for the one below it. */
-  #upper: Uint8Array | undefined;
+  #upper: WrittenPixels | undefined;
 
   constructor(path: string, { width, height }: Size, options: LevelOptions) {
     this.width = width;
     this.height = height;
     this.#options = options;
     this.#path = path;
-    this.#held = new Uint8Array(Math.min(options.tileSize, height) * width * channels);
+    this.#held = this.#zeros(Math.min(options.tileSize, height) * width * this.#bands);
     try {
       this.#spool = openSync(path, "wx+");
       unlinkSync(path);
@@ -127,13 +140,21 @@ class Level implements Size {
     }
   }
 
-  async write(rows: Uint8Array): Promise<void> {
-    const rowBytes = this.width * channels;
+  get #bands(): number {
+    return this.#options.form.bands.length;
+  }
+
+  #zeros(length: number): WrittenPixels {
+    return newWritten(this.#options.form, length);
+  }
+
+  async write(rows: WrittenPixels): Promise<void> {
+    const rowLength = this.width * this.#bands;
     for (let at = 0; at < rows.length; ) {
-      const length = Math.min(rows.length - at, this.#held.length - this.#rows * rowBytes);
-      this.#held.set(rows.subarray(at, at + length), this.#rows * rowBytes);
-      this.#rows += length / rowBytes;
-      this.#written += length / rowBytes;
+      const length = Math.min(rows.length - at, this.#held.length - this.#rows * rowLength);
+      this.#held.set(rows.subarray(at, at + length), this.#rows * rowLength);
+      this.#rows += length / rowLength;
+      this.#written += length / rowLength;
       at += length;
       if (this.#rows === this.#options.tileSize || this.#written === this.height) await this.#packRow();
     }
@@ -158,43 +179,53 @@ class Level implements Size {
     this.#rows = 0;
   }
 
-  #tile(column: number): Uint8Array {
+  #tile(column: number): WrittenPixels {
     const { tileSize } = this.#options;
-    const tile = new Uint8Array(tileSize * tileSize * channels);
-    const length = channels * Math.min(tileSize, this.width - column * tileSize);
+    const bands = this.#bands;
+    const tile = this.#zeros(tileSize * tileSize * bands);
+    const length = bands * Math.min(tileSize, this.width - column * tileSize);
     for (let row = 0; row < this.#rows; row++) {
-      const start = channels * (row * this.width + column * tileSize);
-      tile.set(this.#held.subarray(start, start + length), row * tileSize * channels);
+      const start = bands * (row * this.width + column * tileSize);
+      tile.set(this.#held.subarray(start, start + length), row * tileSize * bands);
     }
     return tile;
   }
 
   /** Half as many rows and columns; a last one without partner counts twice. */
-  async #halved(rows: Uint8Array, width: number): Promise<Uint8Array> {
-    const rowBytes = this.width * channels;
-    const whole = this.#upper === undefined ? rows : Buffer.concat([this.#upper, rows]);
-    const count = whole.length / rowBytes;
+  async #halved(rows: WrittenPixels, width: number): Promise<WrittenPixels> {
+    const bands = this.#bands;
+    const rowLength = this.width * bands;
+    const whole = this.#upper === undefined ? rows : this.#joined(this.#upper, rows);
+    const count = whole.length / rowLength;
     const ended = this.#written === this.height;
     const pairs = ended ? Math.ceil(count / 2) : Math.floor(count / 2);
-    this.#upper = pairs * 2 < count ? new Uint8Array(whole.subarray(pairs * 2 * rowBytes)) : undefined;
-    const out = new Uint8Array(pairs * width * channels);
+    this.#upper = pairs * 2 < count ? whole.slice(pairs * 2 * rowLength) : undefined;
+    const out = this.#zeros(pairs * width * bands);
     const nearest = this.#options.resampling === "nearest";
+    const meanOf = this.#options.form.type === "float32" ? quarter : roundedQuarter;
     const turn = pacer();
     for (let y = 0; y < pairs; y++) {
       await turn();
-      const upper = 2 * y * rowBytes;
-      const lower = Math.min(2 * y + 1, count - 1) * rowBytes;
+      const upper = 2 * y * rowLength;
+      const lower = Math.min(2 * y + 1, count - 1) * rowLength;
       for (let x = 0; x < width; x++) {
-        const left = 2 * x * channels;
-        const right = Math.min(2 * x + 1, this.width - 1) * channels;
-        for (let c = 0; c < channels; c++) {
+        const left = 2 * x * bands;
+        const right = Math.min(2 * x + 1, this.width - 1) * bands;
+        for (let c = 0; c < bands; c++) {
           const first = whole[upper + left + c];
           const others = whole[upper + right + c] + whole[lower + left + c] + whole[lower + right + c];
-          out[channels * (y * width + x) + c] = nearest ? first : (first + others + 2) >> 2;
+          out[bands * (y * width + x) + c] = nearest ? first : meanOf(first + others);
         }
       }
     }
     return out;
+  }
+
+  #joined(upper: WrittenPixels, rows: WrittenPixels): WrittenPixels {
+    const whole = this.#zeros(upper.length + rows.length);
+    whole.set(upper);
+    whole.set(rows, upper.length);
+    return whole;
   }
 
   async copyTo(file: number): Promise<void> {
@@ -214,3 +245,6 @@ class Level implements Size {
     this.#spool = undefined;
   }
 }
+
+const quarter = (sum: number) => sum / 4;
+const roundedQuarter = (sum: number) => (sum + 2) >> 2;

@@ -1,41 +1,45 @@
 /** A row of windows as pixels: the low resolution enlarged, and over it the patches that were acquired. */
 
 import { pacer } from "../utils/pacer.ts";
+import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
 import type { Window } from "./patch-source.ts";
 import type { Cell, Scene } from "./scene.ts";
 
 export class Strip {
   readonly #scene: Scene;
   readonly #top: number;
-  /** [rows within the scene, width, 3] */
-  readonly pixels: Uint8Array;
+  readonly #channels: number;
+  /** [rows within the scene, width, C] */
+  readonly pixels: PixelArray;
 
   /** @param row of windows */
-  constructor(scene: Scene, row: number) {
+  constructor(scene: Scene, row: number, { type, bands }: PixelForm) {
     this.#scene = scene;
     this.#top = row * scene.grid.imageSize;
     const rows = Math.min(scene.grid.imageSize, scene.height - this.#top);
-    this.pixels = new Uint8Array(3 * rows * scene.width);
+    this.#channels = bands;
+    this.pixels = newPixels(type, bands * rows * scene.width);
   }
 
-  /** Fills it with the low resolution, each pixel repeated over its block. @param low [windows, lowSize, lowSize, 3] */
-  async enlarge(low: Uint8Array, lowSize: number): Promise<void> {
+  /** Fills it with the low resolution, each pixel repeated over its block. @param low [windows, lowSize, lowSize, C] */
+  async enlarge(low: PixelArray, lowSize: number): Promise<void> {
     const { width, grid } = this.#scene;
     const at = (i: number) => Math.floor((i * lowSize) / grid.imageSize);
+    const channels = this.#channels;
     const turn = pacer();
-    for (let y = 0; y < this.pixels.length / (3 * width); y++) {
+    for (let y = 0; y < this.pixels.length / (channels * width); y++) {
       await turn();
       for (let x = 0; x < width; x++) {
         const window = Math.floor(x / grid.imageSize);
-        const from = 3 * ((window * lowSize + at(y)) * lowSize + at(x % grid.imageSize));
-        const to = 3 * (y * width + x);
-        for (let c = 0; c < 3; c++) this.pixels[to + c] = low[from + c];
+        const from = channels * ((window * lowSize + at(y)) * lowSize + at(x % grid.imageSize));
+        const to = channels * (y * width + x);
+        for (let c = 0; c < channels; c++) this.pixels[to + c] = low[from + c];
       }
     }
   }
 
   /** @param pixels of the cell's whole box */
-  paste(pixels: Uint8Array, { box, inside }: Cell): void {
+  paste(pixels: PixelArray, { box, inside }: Cell): void {
     const place = { x: inside.x, y: inside.y - this.#top, width: this.#scene.width };
     paste({ pixels, box, inside }, this.pixels, place);
   }
@@ -47,12 +51,13 @@ export class Strip {
  * @param place where in the image, and the image's width
  */
 export function paste(
-  { pixels, box, inside = box }: { pixels: Uint8Array; box: Window; inside?: Window },
-  image: Uint8Array,
+  { pixels, box, inside = box }: { pixels: PixelArray; box: Window; inside?: Window },
+  image: PixelArray,
   { x, y, width }: { x: number; y: number; width: number },
 ): void {
+  const channels = pixels.length / (box.width * box.height);
   for (let row = 0; row < inside.height; row++) {
-    const from = 3 * row * box.width;
-    image.set(pixels.subarray(from, from + 3 * inside.width), 3 * ((y + row) * width + x));
+    const from = channels * row * box.width;
+    image.set(pixels.subarray(from, from + channels * inside.width), channels * ((y + row) * width + x));
   }
 }

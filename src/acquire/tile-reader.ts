@@ -1,9 +1,11 @@
 /** One image of a tiled file as pixels: finds a window's tiles, has them fetched, and decodes each once, as long as it is held. */
 
+import { fillMissing } from "../data/normalizations.ts";
 import { placesOf, type Rendering, renderTile } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import type { TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
+import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
 import type { Purpose } from "./ledger.ts";
 import type { Raster, Window } from "./patch-source.ts";
 import { type ByteRange, tilesOf } from "./plan.ts";
@@ -17,16 +19,29 @@ export class TileReader {
   readonly #cache: RangeCache;
   readonly #purpose: Purpose;
   readonly #rendering: Rendering;
+  readonly #missing: readonly number[];
   /** The one used longest ago first. */
-  readonly #decoded = new Map<number, Uint8Array>();
+  readonly #decoded = new Map<number, PixelArray>();
   readonly #paid = new Set<number>();
   readonly #turn = pacer();
 
-  constructor(layout: TileLayout, cache: RangeCache, purpose: Purpose, rendering: Rendering) {
+  /** @param missing what stands for a missing value of each band */
+  constructor(
+    layout: TileLayout,
+    cache: RangeCache,
+    purpose: Purpose,
+    { rendering, missing }: { readonly rendering: Rendering; readonly missing: readonly number[] },
+  ) {
     this.layout = layout;
     this.#cache = cache;
     this.#purpose = purpose;
     this.#rendering = rendering;
+    this.#missing = missing;
+  }
+
+  /** What is read of it. */
+  get form(): PixelForm {
+    return { type: this.#rendering.type, bands: this.#rendering.bands.length };
   }
 
   /** Bytes of all tiles, of the bands that are looked at. */
@@ -60,45 +75,51 @@ export class TileReader {
   /** The pixels of a window that lies within the image. */
   async read(window: Window): Promise<Raster> {
     const { tileWidth, tileHeight, columns } = this.layout;
-    const pixels = new Uint8Array(3 * window.width * window.height);
+    const { bands, type } = this.#rendering;
+    const pixels = newPixels(type, bands.length * window.width * window.height);
     for (const tile of tilesOf(this.layout, window)) {
       await this.#turn();
-      const bytes = await this.#rgb(tile);
+      const own = await this.#pixels(tile);
       const [left, top] = [(tile % columns) * tileWidth, Math.floor(tile / columns) * tileHeight];
       const from = Math.max(window.x, left);
-      const length = 3 * (Math.min(window.x + window.width, left + tileWidth) - from);
+      const length = bands.length * (Math.min(window.x + window.width, left + tileWidth) - from);
       const bottom = Math.min(window.y + window.height, top + tileHeight);
       for (let y = Math.max(window.y, top); y < bottom; y++) {
-        const start = 3 * ((y - top) * tileWidth + from - left);
-        pixels.set(bytes.subarray(start, start + length), 3 * ((y - window.y) * window.width + from - window.x));
+        const start = bands.length * ((y - top) * tileWidth + from - left);
+        pixels.set(
+          own.subarray(start, start + length),
+          bands.length * ((y - window.y) * window.width + from - window.x),
+        );
       }
     }
     return { width: window.width, height: window.height, pixels };
   }
 
-  /** [tileHeight, tileWidth, 3] */
-  async #rgb(tile: number): Promise<Uint8Array> {
+  /** [tileHeight, tileWidth, bands] */
+  async #pixels(tile: number): Promise<PixelArray> {
     const held = this.#decoded.get(tile);
     if (held !== undefined) {
       this.#decoded.delete(tile);
       this.#decoded.set(tile, held);
       return held;
     }
-    const bytes = await this.#decode(tile);
-    this.#decoded.set(tile, bytes);
-    const most = Math.max(1, Math.floor(mostDecoded / bytes.length));
+    const pixels = await this.#decode(tile);
+    this.#decoded.set(tile, pixels);
+    const most = Math.max(1, Math.floor(mostDecoded / pixels.byteLength));
     for (const oldest of this.#decoded.keys()) {
       if (this.#decoded.size <= most) break;
       this.#decoded.delete(oldest);
     }
-    return bytes;
+    return pixels;
   }
 
-  async #decode(tile: number): Promise<Uint8Array> {
+  async #decode(tile: number): Promise<PixelArray> {
     const { layout } = this;
     const packed = await Promise.all(this.#ranges(tile).map((range) => this.#cache.read(range, this.#purpose)));
     try {
-      return await renderTile(packed, layout, this.#rendering);
+      const pixels = await renderTile(packed, layout, this.#rendering);
+      fillMissing(pixels, this.#missing);
+      return pixels;
     } catch (error) {
       const where = `${this.#cache.source.where}: tile ${tile} of ${layout.width} × ${layout.height} pixels`;
       const got = (error as Error).message;

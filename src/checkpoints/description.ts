@@ -4,15 +4,21 @@
  */
 import { z } from "zod";
 import { sidesOf } from "../method/grid.ts";
+import { pixelTypes } from "../utils/pixel-array.ts";
 import { scaleDiffers } from "../utils/scale-differs.ts";
 
 /** As the option `--bands` has it, too. */
-export const bandsRule = "must be three bands, counted from 1, such as 3,2,1";
+export const bandsRule =
+  "must be 1 to 16 bands, by their numbers counted from 1, or by their names, such as 3,2,1 or red,nir";
 /** As the option `--scale` has it, too. */
 export const scaleRule = "must be the values of black and white, such as 0,3000";
 
 const side = z.int().positive();
-const band = z.int().min(1).max(999);
+/** A name begins with a letter, and has no comma: commas stand between bands. */
+export const bandName = /^\p{L}[^,\p{Cc}]{0,99}$/u;
+const band = z.union([z.int().min(1).max(999), z.string().regex(bandName)]);
+/** Of an image. */
+export const mostBands = 16;
 /** As the option `--patch_size` has it, too. */
 export const patchSizeSchema = z
   .union(
@@ -26,8 +32,8 @@ export const patchSizeSchema = z
   );
 /** What the values of a TIFF's bands mean, where its user had to say it (data/rendering.ts). */
 export const renderingSchema = z.object({
-  /** Red, green and blue, counted from 1. */
-  bands: z.tuple([band, band, band], bandsRule).readonly().optional(),
+  /** Numbers counted from 1, or names; three numbers are red, green and blue. */
+  bands: z.array(band, bandsRule).min(1, bandsRule).max(mostBands, bandsRule).readonly().optional(),
   /** The values of black and white. */
   scale: z
     .tuple([z.number(), z.number()], scaleRule)
@@ -47,11 +53,13 @@ const fields = z.object({
   /** Of a patch in pixels: its side, or, of one that is not square, "width x height" as 28x56. */
   patchSize: patchSizeSchema,
   /** What the channels are, in order: "red", "green", "blue". */
-  bands: z.array(z.string()).min(1),
+  bands: z.array(z.string()).min(1).max(mostBands),
+  /** Whether images are bytes, or measured values. */
+  pixelType: z.enum(pixelTypes).default("uint8"),
   /** How a picture of any size becomes the model's image (data/transforms.ts). */
   transform: z.enum(["cifar", "imagenet", "fmow"]),
   rendering: renderingSchema.optional(),
-  /** (x / 255 − mean) / std, by channel. */
+  /** By channel: (x / 255 − mean) / std of bytes, (x − mean) / std of measured values. */
   normalization: z.object({ mean: perChannel, std: z.array(z.number().positive()).min(1) }),
   /** What dropped patches are filled with: 0 after normalization, or the low resolution. */
   fill: z.enum(["zero", "lr"]),
@@ -77,8 +85,8 @@ const rules: readonly (readonly [keyof Fields, string, (said: Fields) => boolean
   [
     "normalization",
     "must be in units of 0..1",
-    ({ normalization: { mean, std } }) => {
-      return [...mean, ...std].every((value) => value >= 0 && value <= 1);
+    ({ pixelType, normalization: { mean, std } }) => {
+      return pixelType !== "uint8" || [...mean, ...std].every((value) => value >= 0 && value <= 1);
     },
   ],
   ["classes", "must be names that differ", ({ classes }) => new Set(classes).size === classes.length],

@@ -1,4 +1,7 @@
-/** `patchdrop data`: a folder divided into training and test images, crops from fMoW's large images, a check of a data set's files. */
+/**
+ * `patchdrop data`: a folder divided into training and test images, crops from fMoW's large images, a check of a data set's files, what
+ * their bands hold.
+ */
 import { Command } from "commander";
 import type { CropCounts } from "../data/fmow/crop.ts";
 import { exitCodes, oneLine } from "../errors.ts";
@@ -9,7 +12,7 @@ import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 export function dataCommand(flags: CommandFlags): Command {
   const command = new Command("data").description("Make a data set, or check one.").helpCommand(false);
   command.addCommand(splitCommand(flags)).addCommand(fmowCommand(flags));
-  return command.addCommand(checkCommand(flags));
+  return command.addCommand(checkCommand(flags)).addCommand(statsCommand(flags));
 }
 
 const aboutSplit = [
@@ -115,6 +118,34 @@ function checkCommand(flags: CommandFlags): Command {
       ];
       process.stdout.write(`${json ? JSON.stringify(checked, null, 2) : lines.join("\n")}\n`);
       if (unreadable.length > 0) process.exitCode = exitCodes.input;
+    },
+  );
+}
+
+const aboutStats = [
+  "Measure the bands of the training images: mean, standard deviation, least and greatest value, and how much has no data. A training",
+  "on these bands measures the same, and sees each band less its mean, in units of its standard deviation; it takes what was measured here.",
+].join(" ");
+
+const statsExamples = [
+  "patchdrop data stats --data_dir chips --bands 1,2,3,4",
+  "patchdrop data stats --data_dir chips --bands red,green,blue,nir --json",
+];
+
+function statsCommand(flags: CommandFlags): Command {
+  const command = new Command("stats").summary("Measure the bands of TIFF images.").description(aboutStats);
+  addFlags(command, flags["data stats"]);
+  return addExamples(command.option("--json", "print JSON"), statsExamples).action(
+    async ({ json = false, ...given }: Flags) => {
+      const [{ parseWith }, { statsSchema }, { statisticsOfData }, { statisticsTable }] = await Promise.all([
+        import("../options/parse.ts"),
+        import("../options/data-options.ts"),
+        import("../data/open.ts"),
+        import("../data/band-statistics.ts"),
+      ]);
+      const options = parseWith(statsSchema, given, "data stats");
+      const measured = await statisticsOfData(options, say);
+      process.stdout.write(`${json ? JSON.stringify(measured, null, 2) : statisticsTable(measured)}\n`);
     },
   );
 }

@@ -1,6 +1,7 @@
 /** What a kind of data set is to the program: the registry (dataset-registry.ts) has one reader per name of `--dataset`. */
 
 import type { DataSplits } from "./dataset.ts";
+import type { ImageForm } from "./image-form.ts";
 import type { ListedFiles } from "./image-list.ts";
 import type { RenderingOptions } from "./rendering.ts";
 import type { TransformName } from "./transforms.ts";
@@ -23,6 +24,8 @@ export interface ReadOptions {
   readonly maxImageBytes?: number | undefined;
   /** What the values of image files mean, where they are no colours; as the files say when absent. */
   readonly rendering?: RenderingOptions | undefined;
+  /** What the images of files are to be; found out from those of training when absent. */
+  readonly form?: ImageForm | undefined;
   /** Where decoded images are kept for the next run. */
   readonly cacheDir?: string | undefined;
   /** Takes a line of text now and then. */

@@ -4,10 +4,14 @@
  */
 
 import { type Fault, fault } from "../errors.ts";
+import { type PixelType, pixelTypes } from "../utils/pixel-array.ts";
 import type { DataSplits, Dataset } from "./dataset.ts";
 import { transforms } from "./transforms.ts";
 
 type Described = Omit<Dataset, "inMemory" | "fingerprint">;
+
+/** Of an image; as checkpoints/description.ts has it, too. */
+const mostBands = 16;
 
 /** Number of classes that an error names. */
 const mostNamed = 3;
@@ -28,6 +32,13 @@ export function checkDataset(dataset: Described): void {
     ...labelFaults(dataset),
     ...statisticsFaults(dataset),
   ];
+  const { pixelType = "uint8", bands } = dataset;
+  if (!pixelTypes.includes(pixelType)) {
+    faults.push({ where: "pixelType", rule: `must be ${pixelTypes.join(" or ")}`, got: pixelType });
+  }
+  if (bands.length > mostBands) {
+    faults.push({ where: "bands", rule: `must be at most ${mostBands}`, got: bands.length });
+  }
   if (!Object.hasOwn(transforms, dataset.transform)) {
     faults.push({ where: "transform", rule: `must be ${Object.keys(transforms).join(", ")}`, got: dataset.transform });
   }
@@ -73,13 +84,18 @@ function labelFaults({ labels, length, classes }: Described): Fault[] {
   return [{ where: `labels[${wrong}]`, rule: `must be in 0..${classes.length - 1}`, got: labels[wrong] }];
 }
 
-function statisticsFaults({ normalization: { mean, std }, bands }: Described): Fault[] {
+function statisticsFaults({ normalization: { mean, std }, bands, pixelType = "uint8" }: Described): Fault[] {
   const faults: Fault[] = [];
   const check = (where: string, values: readonly number[], fits: (value: number) => boolean, range: string) => {
     const rule = `must be one number per band (${bands.length}), ${range}`;
     if (values.length === bands.length && values.every(fits)) return;
     faults.push({ where: `normalization.${where}`, rule, got: values.join(", ") || "nothing" });
   };
+  if (pixelType === "float32") {
+    check("mean", mean, Number.isFinite, "in the values' own units");
+    check("std", std, (value) => value > 0 && Number.isFinite(value), "above 0, in the values' own units");
+    return faults;
+  }
   check("mean", mean, (value) => value >= 0 && value <= 1, "from 0 to 1: divide values in units of bytes by 255");
   check(
     "std",
@@ -90,11 +106,13 @@ function statisticsFaults({ normalization: { mean, std }, bands }: Described): F
   return faults;
 }
 
-/** What a model takes. */
+/** What a model takes, or a run has learned from. */
 export interface TakenImages {
   /** Side in pixels. */
   readonly imageSize: number;
-  readonly bands: number;
+  /** Those of a run, in their order; a model takes any. */
+  readonly bands?: readonly string[];
+  readonly pixelType?: PixelType | undefined;
 }
 
 /**
@@ -104,7 +122,7 @@ export interface TakenImages {
 export function checkSplits({ train, test, val }: DataSplits, model: TakenImages): void {
   const splits = Object.entries({ train, test, ...(val && { val }) });
   for (const [, split] of splits) checkDataset(split);
-  const shared = ["classes", "imageSize", "bands", "normalization", "transform"] as const;
+  const shared = ["classes", "imageSize", "bands", "pixelType", "normalization", "transform"] as const;
   const differs = (name: (typeof shared)[number]) =>
     splits.some(([, split]) => JSON.stringify(split[name]) !== JSON.stringify(train[name]));
   const faults: Fault[] = shared.filter(differs).map((name) => ({
@@ -113,11 +131,20 @@ export function checkSplits({ train, test, val }: DataSplits, model: TakenImages
   }));
   const where = `data set ${train.name}`;
   if (train.imageSize !== model.imageSize) faults.push({ where, ...sizeFault(train.imageSize, model.imageSize) });
-  if (train.bands.length !== model.bands) {
+  const { bands, pixelType = "uint8" } = model;
+  if (bands !== undefined && String(train.bands) !== String(bands)) {
+    const rule = `must have the bands that the run has learned from: ${bands.join(", ")}`;
+    faults.push({ where, rule, got: train.bands.join(", "), next: "give --bands" });
+  }
+  if (bands !== undefined && (train.pixelType ?? "uint8") !== pixelType) {
+    const [wanted, got] = [pixelType, train.pixelType ?? "uint8"].map((type) =>
+      type === "uint8" ? "bytes" : "measured values",
+    );
     faults.push({
       where,
-      rule: `must have the ${model.bands} bands that the model takes`,
-      got: train.bands.join(", "),
+      rule: `must be ${wanted}, as the run has learned from`,
+      got,
+      next: "check --bands and --scale",
     });
   }
   for (const [split, { fingerprint }] of splits) {

@@ -1,20 +1,21 @@
 /**
- * What every data set looks like to the loader: a list of labelled square images of one size, as bytes, with all that a
+ * What every data set looks like to the loader: a list of labelled square images of one size, with all that a
  * user of the trained networks must know about them. Where the images come from (CIFAR's files, class folders, a generator,
  * a program that uses the library) is up to each reader.
  */
 
 import { fault } from "../errors.ts";
+import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import type { Augmentation, TransformName } from "./transforms.ts";
 
-/** Statistics of each band in units of 0..1, in the order of the bands: (x / 255 − mean) / std. */
+/**
+ * Statistics of each band, in the order of the bands. Of bytes they are in units of 0..1, and a network sees (x / 255 − mean) / std; of
+ * measured values in the values' own: (x − mean) / std.
+ */
 export interface Normalization {
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
-
-/** The bands of photographs. */
-export const rgb: readonly string[] = ["red", "green", "blue"];
 
 /** One split (training, test or validation) of a data set. */
 export interface Dataset {
@@ -26,8 +27,10 @@ export interface Dataset {
   readonly length: number;
   /** Height and width of every image, in pixels. */
   readonly imageSize: number;
-  /** Names of the bands (channels) in the order of an image's bytes, e.g. red, green, blue. */
+  /** Names of the bands (channels) in the order in which they lie in an image, e.g. red, green, blue. */
   readonly bands: readonly string[];
+  /** "float32" of measured values, which are finite; bytes when absent. */
+  readonly pixelType?: PixelType | undefined;
   /** One label per image, [length]. */
   readonly labels: Int32Array;
   readonly normalization: Normalization;
@@ -36,20 +39,20 @@ export interface Dataset {
   /** SHA-256 (hex) over the list: names or bytes, labels, order. A run that is resumed must find the same. */
   readonly fingerprint: string;
   /**
-   * Writes images into `out` as bytes [indices.length, imageSize, imageSize, bands.length] (rows, columns, bands).
+   * Writes images into `out`, of the data set's type: [indices.length, imageSize, imageSize, bands.length] (rows, columns, bands).
    * Synchronous when the images are in memory.
    * @param augmentation asks for the training transform, whose crops and flips are random; without it, the test transform
    * @returns which images they are: `indices`, but with another image in the place of one that can't be read
    */
-  read(indices: Uint32Array, out: Uint8Array, augmentation?: Augmentation): Uint32Array | Promise<Uint32Array>;
+  read(indices: Uint32Array, out: PixelArray, augmentation?: Augmentation): Uint32Array | Promise<Uint32Array>;
   /** Set when the images lie in memory and training only moves them: then a device may hold them and move them itself. */
   readonly inMemory?: InMemory;
 }
 
 /** What {@link Dataset.read} would do, described instead of done. */
 export interface InMemory {
-  /** Bytes [length, imageSize, imageSize, bands.length]; not to be changed. */
-  readonly images: Uint8Array;
+  /** [length, imageSize, imageSize, bands.length]; not to be changed. */
+  readonly images: PixelArray;
   /** The move (a number of `transforms.ts`) of each of the `count` images of a batch, [count]. */
   moves(count: number, augmentation?: Augmentation): BigInt64Array;
 }
@@ -76,9 +79,14 @@ export async function mapSplits<From, To>(
   return val === undefined ? made : { ...made, val: await make(val) };
 }
 
-/** Bytes of one image. */
-export function imageBytes({ imageSize, bands }: Pick<Dataset, "imageSize" | "bands">): number {
+/** The numbers of one image. */
+export function imageLength({ imageSize, bands }: Pick<Dataset, "imageSize" | "bands">): number {
   return imageSize * imageSize * bands.length;
+}
+
+/** Memory for so many images of a data set. @param shared among threads */
+export function roomFor(dataset: Dataset, images: number, options?: { readonly shared?: boolean }): PixelArray {
+  return newPixels(dataset.pixelType ?? "uint8", images * imageLength(dataset), options);
 }
 
 /**
@@ -88,7 +96,7 @@ export function imageBytes({ imageSize, bands }: Pick<Dataset, "imageSize" | "ba
 export async function readImages(
   dataset: Dataset,
   indices: Uint32Array,
-  out: Uint8Array,
+  out: PixelArray,
   augmentation?: Augmentation,
 ): Promise<Uint32Array> {
   const read = await dataset.read(indices, out, augmentation);
@@ -102,9 +110,9 @@ export async function readImages(
 }
 
 /** @throws internal: an index beyond the data set's end, images that `out` does not hold */
-export function checkRead(dataset: Dataset, indices: Uint32Array, out: Uint8Array): void {
+export function checkRead(dataset: Dataset, indices: Uint32Array, out: PixelArray): void {
   const where = `${dataset.name}: read`;
-  if (out.length < indices.length * imageBytes(dataset)) {
+  if (out.length < indices.length * imageLength(dataset)) {
     throw fault("internal", { where, rule: "out must hold all images", got: out.length });
   }
   const beyond = indices.find((index) => index >= dataset.length);

@@ -8,10 +8,11 @@ import { availableParallelism } from "node:os";
 import type { Worker } from "node:worker_threads";
 import { fault } from "../errors.ts";
 import { refuseMoreThreads } from "../utils/cpu.ts";
+import type { PixelArray, PixelType } from "../utils/pixel-array.ts";
 import { startThread } from "../utils/start-thread.ts";
 import { DecodeMemory, forgetHeldMemory } from "./decode-memory.ts";
 import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
-import type { RenderingOptions } from "./rendering.ts";
+import { namesOf, type RenderingOptions } from "./rendering.ts";
 import type { Augmentation, TransformName } from "./transforms.ts";
 
 const idleMs = 30_000;
@@ -25,6 +26,10 @@ export interface DecodePoolOptions {
   maxImageBytes?: number | undefined;
   /** What the values of the files mean; as the files say when absent. */
   rendering?: RenderingOptions | undefined;
+  /** Bytes when absent. */
+  pixelType?: PixelType | undefined;
+  /** What stands for a missing value of each band. */
+  missing?: readonly number[];
 }
 
 /** Images of a batch. */
@@ -46,7 +51,7 @@ interface Decoding {
 }
 
 export class DecodePool {
-  readonly #options: Pick<DecodePoolOptions, "imageSize" | "transform" | "rendering"> & { readonly threads: number };
+  readonly #options: Omit<DecodePoolOptions, "threads" | "maxImageBytes"> & { readonly threads: number };
   readonly #maxImageBytes: number | undefined;
   readonly #underway = new Map<number, Decoding>();
   #workers: Worker[] = [];
@@ -64,7 +69,7 @@ export class DecodePool {
    * @returns those that can't be read, by slot; what their slots then hold is undefined
    * @throws system: a thread that crashes
    */
-  decode(images: BatchImages, out: Uint8Array): Promise<readonly UnreadableImage[]> {
+  decode(images: BatchImages, out: PixelArray): Promise<readonly UnreadableImage[]> {
     clearTimeout(this.#idle);
     const { threads } = this.#options;
     if (this.#workers.length === 0) {
@@ -83,8 +88,10 @@ export class DecodePool {
   }
 
   #start(thread: number, { maxImageBytes, shared }: DecodeMemory): Worker {
-    const { imageSize, transform, rendering } = this.#options;
-    const workerData: DecodeSetup = { thread, imageSize, transform, rendering, maxImageBytes, sharedMemory: shared };
+    const { imageSize, transform, rendering = {}, pixelType = "uint8", missing = [] } = this.#options;
+    const target = { rendering, pixelType };
+    const images = { imageSize, transform, target, bands: namesOf(rendering).length, missing };
+    const workerData: DecodeSetup = { thread, ...images, maxImageBytes, sharedMemory: shared };
     const worker = startThread("decode-worker", import.meta.url, workerData);
     worker.on("message", (reply: DecodeReply) => this.#finish(reply));
     worker.on("error", (error) => this.#fail(thread, error.message));

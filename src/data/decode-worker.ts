@@ -4,9 +4,10 @@
  */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { type HeldPixels, holdPixels } from "./decode.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
+import { type DecodeTarget, type HeldPixels, holdPixels } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
-import type { RenderingOptions } from "./rendering.ts";
+import { fillMissing } from "./normalizations.ts";
 import type { Augmentation } from "./transforms.ts";
 import { drawsOf, type TransformName, transforms } from "./transforms.ts";
 
@@ -16,7 +17,11 @@ export interface DecodeSetup {
   readonly thread: number;
   readonly imageSize: number;
   readonly transform: TransformName;
-  readonly rendering: RenderingOptions | undefined;
+  readonly target: DecodeTarget;
+  /** Numbers a pixel. */
+  readonly bands: number;
+  /** What stands for a missing value of each band. */
+  readonly missing: readonly number[];
   readonly maxImageBytes: number;
   /** Of {@link DecodeMemory}. */
   readonly sharedMemory: SharedArrayBuffer;
@@ -29,8 +34,8 @@ export interface DecodeTask {
   /** The position of each image in the batch. */
   readonly slots: Uint32Array;
   readonly augmentation: Augmentation | undefined;
-  /** The batch, [B, size, size, 3], in shared memory. */
-  readonly out: Uint8Array;
+  /** The batch, [B, size, size, bands], in shared memory. */
+  readonly out: PixelArray;
   /** Shared: how many images are taken, then for each thread one more than the number of the image that it transforms. */
   readonly taken: Int32Array;
 }
@@ -53,9 +58,9 @@ interface Taken {
   readonly decoded: Promise<HeldPixels | Error>;
 }
 
-const { thread, imageSize, transform, rendering, maxImageBytes, sharedMemory } = workerData as DecodeSetup;
+const { thread, imageSize, transform, target, bands, missing, maxImageBytes, sharedMemory } = workerData as DecodeSetup;
 const memory = new DecodeMemory(maxImageBytes, sharedMemory);
-const imageBytes = imageSize * imageSize * 3;
+const imageLength = imageSize * imageSize * bands;
 const port = parentPort!;
 
 let last = Promise.resolve();
@@ -69,7 +74,7 @@ async function work({ id, paths, slots, augmentation, out, taken }: DecodeTask):
   const take = (): Taken | undefined => {
     const n = Atomics.add(taken, 0, 1);
     if (n >= paths.length) return undefined;
-    return { n, decoded: holdPixels(paths[n], memory, rendering).catch((error: Error) => error) };
+    return { n, decoded: holdPixels(paths[n], memory, target).catch((error: Error) => error) };
   };
   for (let next = take(); next !== undefined; ) {
     const { n, decoded } = next;
@@ -79,8 +84,9 @@ async function work({ id, paths, slots, augmentation, out, taken }: DecodeTask):
     next = take(); // sharp decodes it on another thread while this one transforms
     if (held instanceof Error) unreadable.push({ slot, reason: held.message });
     else {
-      const place = out.subarray(slot * imageBytes, (slot + 1) * imageBytes);
+      const place = out.subarray(slot * imageLength, (slot + 1) * imageLength);
       transforms[transform](held.pixels, imageSize, place, draws?.(slot));
+      fillMissing(place, missing);
       held.release();
     }
   }

@@ -1,11 +1,13 @@
 /**
  * Decodes an image file to 8-bit sRGB: EXIF orientation applied, grey, palette, CMYK and a PNG's 16 bits converted by libvips
  * (through an embedded colour profile, where there is one), transparency dropped. Whatever else a file may hold is refused
- * (byte-pictures.ts), unless the user has said what its values mean (tiff-picture.ts). Resizing is our own (resize.ts).
+ * (byte-pictures.ts), unless the user has said which bands are meant and what their values mean (tiff-picture.ts). Resizing is our own
+ * (resize.ts).
  */
 
 import type { Sharp } from "sharp";
 import { firstLineOf } from "../formats/picture-format.ts";
+import type { PixelArray, PixelType } from "../utils/pixel-array.ts";
 import { reasonOfDecoder, reasonToRefuse } from "./byte-pictures.ts";
 import { bytesToDecode, DecodeMemory } from "./decode-memory.ts";
 import { openPicture } from "./open-picture.ts";
@@ -20,18 +22,25 @@ export interface HeldPixels {
   release(): void;
 }
 
+/** What files are decoded to. */
+export interface DecodeTarget {
+  /** What the files' values mean; where it says nothing, the files' own colours are taken. */
+  readonly rendering?: RenderingOptions | undefined;
+  /** As the file and the rendering have it when absent. */
+  readonly pixelType?: PixelType | undefined;
+}
+
 /**
  * Decodes a file as soon as there is memory for it.
- * @param rendering what the file's values mean; where it says nothing, the file's own colours are taken
  * @throws an Error whose message is the reason in one line: not an image, cut off, too large, not bytes of RGB or grey
  */
 export async function holdPixels(
   path: string,
   memory: DecodeMemory,
-  rendering: RenderingOptions = {},
+  { rendering = {}, pixelType }: DecodeTarget = {},
 ): Promise<HeldPixels> {
   try {
-    const picture = isChosen(rendering) ? await openTiff(path, rendering) : await openColours(path);
+    const picture = isChosen(rendering) ? await openTiff(path, rendering, pixelType) : await openColours(path);
     try {
       return await held(picture, memory);
     } finally {
@@ -54,31 +63,26 @@ async function held(picture: OpenedPicture, memory: DecodeMemory): Promise<HeldP
 }
 
 /** Of images that are decoded alike. */
-export interface Decoding {
+export interface Decoding extends DecodeTarget {
   readonly memory: DecodeMemory;
-  readonly rendering?: RenderingOptions | undefined;
 }
 
 /** {@link holdPixels} for one image alone, which is not waited for once it is decoded. */
-export async function decodePixels(
-  path: string,
-  memory = new DecodeMemory(),
-  rendering?: RenderingOptions,
-): Promise<Pixels> {
-  const { pixels, release } = await holdPixels(path, memory, rendering);
+export async function decodePixels(path: string, memory = new DecodeMemory(), target?: DecodeTarget): Promise<Pixels> {
+  const { pixels, release } = await holdPixels(path, memory, target);
   release();
   return pixels;
 }
 
 /**
  * The middle of an image, its shorter side resized.
- * @returns bytes [size, size, 3]
+ * @returns [size, size, bands]
  * @throws as {@link holdPixels}
  */
-export async function decodeImage(path: string, size: number, { memory, rendering }: Decoding): Promise<Uint8Array> {
-  const { pixels, release } = await holdPixels(path, memory, rendering);
+export async function decodeImage(path: string, size: number, { memory, ...target }: Decoding): Promise<PixelArray> {
+  const { pixels: image, release } = await holdPixels(path, memory, target);
   try {
-    return resizeAndCrop(pixels.bytes, pixels, size);
+    return resizeAndCrop(image.pixels, image, size);
   } finally {
     release();
   }
@@ -107,7 +111,7 @@ function explained(error: Error): never {
   throw new Error(reasonOfDecoder(error.message), { cause: error });
 }
 
-async function decoded(image: Sharp, depth: "uchar" | "ushort"): Promise<Pixels> {
+async function decoded(image: Sharp, depth: "uchar" | "ushort"): Promise<Pixels & { readonly pixels: Uint8Array }> {
   const { data, info } = await image
     .autoOrient()
     .toColourspace(depth === "uchar" ? "srgb" : "rgb16")
@@ -116,7 +120,7 @@ async function decoded(image: Sharp, depth: "uchar" | "ushort"): Promise<Pixels>
     .toBuffer({ resolveWithObject: true })
     .catch(explained);
   if (info.channels !== 3) throw new Error(`${info.channels} channels instead of 3`);
-  return { bytes: data, width: info.width, height: info.height };
+  return { pixels: data, width: info.width, height: info.height };
 }
 
 /** Colours of 16 bits end far above what a sensor of 12 bits or fewer counts, of which the high byte alone would be nearly black. */
@@ -124,15 +128,15 @@ const darkest = 4096;
 
 /** The high bytes of colours of 16 bits. @throws an Error: values that are no colours */
 async function decodedFine(image: Sharp): Promise<Pixels> {
-  const { bytes: whole, ...size } = await decoded(image, "ushort");
+  const { pixels: whole, ...size } = await decoded(image, "ushort");
   const values = new Uint16Array(whole.buffer, whole.byteOffset, whole.length / 2);
-  const bytes = new Uint8Array(values.length);
+  const pixels = new Uint8Array(values.length);
   let largest = 0;
   for (let at = 0; at < values.length; at++) {
-    bytes[at] = values[at] >> 8;
+    pixels[at] = values[at] >> 8;
     if (values[at] > largest) largest = values[at];
   }
-  if (largest === 0 || largest >= darkest) return { bytes, ...size };
+  if (largest === 0 || largest >= darkest) return { pixels, ...size };
   const next = `store the measured values as TIFF, and give for example --scale 0,${largest}`;
   throw new Error(`16 bits of which the largest value is ${largest}, nearly black as colours; ${next}`);
 }

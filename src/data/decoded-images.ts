@@ -1,11 +1,12 @@
 /** Decodes a list of images once, for a data set that is kept in memory, or takes them from the cache of decoded images. */
 
+import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { type SkippedFile, tooManyBad } from "./bad-files.ts";
 import { type Decoding, decodeImage } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
 import { cacheKey, readCached, writeCached } from "./image-cache.ts";
 import type { ListedImage } from "./image-list.ts";
-import type { RenderingOptions } from "./rendering.ts";
+import { namesOf, type RenderingOptions } from "./rendering.ts";
 
 export interface DecodeProgress {
   /** Images ready. */
@@ -27,11 +28,13 @@ export interface DecodeListOptions {
   maxImageBytes?: number | undefined;
   /** What the values of the files mean; as the files say when absent. */
   rendering?: RenderingOptions | undefined;
+  /** Bytes when absent. */
+  pixelType?: PixelType | undefined;
 }
 
 export interface DecodedImages {
-  /** [N, size, size, 3] of the files that could be read, in the list's order. */
-  readonly images: Uint8Array;
+  /** [N, size, size, bands] of the files that could be read, in the list's order; measured values that are missing are NaN. */
+  readonly images: PixelArray;
   readonly skipped: readonly SkippedFile[];
 }
 
@@ -40,12 +43,16 @@ const defaultParallel = 8;
 /** With this many more than allowed, the rest is not tried. */
 const mostBeyond = 10;
 
+function lengthOfOne({ imageSize, rendering = {} }: DecodeListOptions): number {
+  return imageSize * imageSize * namesOf(rendering).length;
+}
+
 /** @throws input: more than `skipBad` files that can't be decoded */
 export async function decodeAll(listed: readonly ListedImage[], options: DecodeListOptions): Promise<DecodedImages> {
-  const { imageSize, cacheDir, rendering } = options;
+  const { imageSize, cacheDir, pixelType } = options;
   if (cacheDir === undefined) return decodeList(listed, options);
-  const key = cacheKey(listed, imageSize, rendering);
-  const cached = await readCached(cacheDir, key, listed.length * imageSize * imageSize * 3);
+  const key = cacheKey(listed, imageSize, options);
+  const cached = await readCached(cacheDir, key, listed.length * lengthOfOne(options), pixelType);
   if (cached !== undefined) return { images: cached, skipped: [] };
   const decoded = await decodeList(listed, options);
   if (decoded.skipped.length === 0) await writeCached(cacheDir, key, decoded.images);
@@ -53,12 +60,12 @@ export async function decodeAll(listed: readonly ListedImage[], options: DecodeL
 }
 
 async function decodeList(listed: readonly ListedImage[], options: DecodeListOptions): Promise<DecodedImages> {
-  const { imageSize, skipBad = 0, parallel = defaultParallel, onProgress } = options;
-  const imageBytes = imageSize * imageSize * 3;
-  const decoding = { memory: new DecodeMemory(options.maxImageBytes), rendering: options.rendering };
-  const images = new Uint8Array(listed.length * imageBytes);
+  const { imageSize, skipBad = 0, parallel = defaultParallel, onProgress, rendering, pixelType = "uint8" } = options;
+  const each = lengthOfOne(options);
+  const decoding = { memory: new DecodeMemory(options.maxImageBytes), rendering, pixelType };
+  const images = newPixels(pixelType, listed.length * each);
   const decode = async (index: number): Promise<void> => {
-    images.set(await decodeListed(listed[index], imageSize, decoding), index * imageBytes);
+    images.set(await decodeListed(listed[index], imageSize, decoding), index * each);
   };
   const failed: number[] = [];
   let next = 0;
@@ -74,7 +81,7 @@ async function decodeList(listed: readonly ListedImage[], options: DecodeListOpt
   const bad = await decodeAgain(failed, decode);
   const skipped = [...bad].map(([index, reason]) => ({ path: listed[index].path, reason }));
   if (skipped.length > skipBad) throw tooManyBad(skipped, skipBad, "in all");
-  return { images: closeGaps(images, imageBytes, bad), skipped };
+  return { images: closeGaps(images, each, bad), skipped };
 }
 
 /** One after the other: libvips has one error text for all threads, so the reason is only sure when a file is alone. */
@@ -89,19 +96,19 @@ async function decodeAgain(
   return bad;
 }
 
-async function decodeListed({ path, size }: ListedImage, imageSize: number, decoding: Decoding): Promise<Uint8Array> {
+async function decodeListed({ path, size }: ListedImage, imageSize: number, decoding: Decoding): Promise<PixelArray> {
   if (size === undefined) throw new Error("a link to a file that is not there");
   return decodeImage(path, imageSize, decoding);
 }
 
 /** Moves the images together where some are missing, in place. */
-function closeGaps(images: Uint8Array, imageBytes: number, bad: ReadonlyMap<number, string>): Uint8Array {
+function closeGaps(images: PixelArray, each: number, bad: ReadonlyMap<number, string>): PixelArray {
   if (bad.size === 0) return images;
   let to = 0;
-  for (let from = 0; from < images.length / imageBytes; from++) {
+  for (let from = 0; from < images.length / each; from++) {
     if (bad.has(from)) continue;
-    images.copyWithin(to * imageBytes, from * imageBytes, (from + 1) * imageBytes);
+    images.copyWithin(to * each, from * each, (from + 1) * each);
     to++;
   }
-  return images.subarray(0, to * imageBytes);
+  return images.subarray(0, to * each);
 }

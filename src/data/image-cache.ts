@@ -9,9 +9,11 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { temporaryName } from "../files/atomic.ts";
 import { makeMissing } from "../utils/make-missing.ts";
+import { bytesIn, newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { sha256 } from "../utils/sha256.ts";
+import type { DecodeTarget } from "./decode.ts";
 import type { ListedImage } from "./image-list.ts";
-import { isChosen, type RenderingOptions } from "./rendering.ts";
+import { isChosen } from "./rendering.ts";
 
 /** Raised whenever decoding or resizing gives other bytes, or refuses what it took. */
 const decoderVersion = 3;
@@ -19,23 +21,35 @@ const checksumBytes = 32;
 /** A read takes less than 2 GiB. */
 const mostAtOnce = 1 << 30;
 
-export function cacheKey(images: readonly ListedImage[], size: number, rendering: RenderingOptions = {}): string {
+export function cacheKey(
+  images: readonly ListedImage[],
+  size: number,
+  { rendering = {}, pixelType }: DecodeTarget,
+): string {
   const { sharp: sharpVersion, vips } = sharp.versions;
   const list = images.map(({ path, size: bytes, modifiedMs }) => JSON.stringify([path, bytes, modifiedMs]));
   const { bands, scale } = rendering;
-  const chosen = isChosen(rendering) ? [{ bands, scale }] : [];
+  const type = pixelType === "float32" ? { pixelType } : {};
+  const chosen = isChosen(rendering) ? [{ bands, scale, ...type }] : [];
   return sha256(JSON.stringify([decoderVersion, sharpVersion, vips, size, ...chosen]), ...list);
 }
 
-/** The bytes kept under a key, if their number and their checksum are right. */
-export async function readCached(folder: string, key: string, expectedBytes: number): Promise<Uint8Array | undefined> {
+/** The `length` numbers kept under a key, if they are as many and their checksum is right. */
+export async function readCached(
+  folder: string,
+  key: string,
+  length: number,
+  type: PixelType = "uint8",
+): Promise<PixelArray | undefined> {
   try {
     const file = await open(join(folder, `${key}.images`));
     try {
-      if ((await file.stat()).size !== expectedBytes + checksumBytes) return undefined;
-      const images = await readBytes(file, expectedBytes);
-      const checksum = await readBytes(file, checksumBytes);
-      return sha256(images) === Buffer.from(checksum).toString("hex") ? images : undefined;
+      const images = newPixels(type, length);
+      if ((await file.stat()).size !== images.byteLength + checksumBytes) return undefined;
+      await fill(file, bytesIn(images));
+      const checksum = new Uint8Array(checksumBytes);
+      await fill(file, checksum);
+      return sha256(bytesIn(images)) === Buffer.from(checksum).toString("hex") ? images : undefined;
     } finally {
       await file.close();
     }
@@ -44,18 +58,17 @@ export async function readCached(folder: string, key: string, expectedBytes: num
   }
 }
 
-/** The next `length` bytes of a file; zeros for those beyond its end. */
-async function readBytes(file: FileHandle, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; ) {
-    const { bytesRead } = await file.read(bytes, at, Math.min(length - at, mostAtOnce));
+/** The next bytes of a file; those beyond its end stay as they are. */
+async function fill(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, at, Math.min(bytes.length - at, mostAtOnce));
     if (bytesRead === 0) break;
     at += bytesRead;
   }
-  return bytes;
 }
 
-export async function writeCached(folder: string, key: string, images: Uint8Array): Promise<void> {
+export async function writeCached(folder: string, key: string, pixels: PixelArray): Promise<void> {
+  const images = bytesIn(pixels);
   const temporary = temporaryName(join(folder, `${key}.images`));
   try {
     makeMissing(folder);

@@ -6,12 +6,14 @@
 import { basename, relative } from "node:path";
 import { fault } from "../errors.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
+import { newPixels } from "../utils/pixel-array.ts";
 import { BadFiles, type SkippedFile } from "./bad-files.ts";
 import { type DataSplits, mapSplits, splitsOf } from "./dataset.ts";
 import type { DatasetReader, ReadOptions } from "./dataset-reader.ts";
 import { DecodePool } from "./decode-pool.ts";
 import { type DecodeListOptions, type DecodeProgress, decodeAll } from "./decoded-images.ts";
 import { FileList } from "./file-list.ts";
+import { formOf, type ImageForm } from "./image-form.ts";
 import {
   type ImageList,
   isImageFolder,
@@ -23,7 +25,7 @@ import {
   lookAt,
 } from "./image-list.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
-import { normalizationFor } from "./normalizations.ts";
+import { fillMissing } from "./normalizations.ts";
 import { StreamingDataset } from "./streaming-dataset.ts";
 import type { TransformName } from "./transforms.ts";
 
@@ -35,6 +37,10 @@ export interface ImageFolderOptions extends DecodeListOptions {
   onSkip?: (file: SkippedFile) => void;
   /** Told in words what lies in the folder and is not read (what is no image by its name, other folders), and warnings. */
   onPassedOver?: (text: string) => void;
+  /** What the images are to be; found out from those of training when absent. */
+  form?: ImageForm | undefined;
+  /** Takes a line of text now and then. */
+  say?: ((text: string) => void) | undefined;
   /** Most bytes that the decoded images may take in memory. */
   memoryLimit?: number;
 }
@@ -45,8 +51,9 @@ const defaultMemoryLimit = 256 * 2 ** 20;
 export async function openImageFolder(options: ImageFolderOptions): Promise<DataSplits> {
   const files = await listFiles(options.dataDir);
   sayLeftOut(files, options);
-  if (fitsMemory(files, options)) return keep(await lookAt(files), options);
-  return stream(files, options);
+  const form = await formOfListed(files, options);
+  if (fitsMemory(files, form, options)) return keep(await lookAt(files), form, options);
+  return stream(files, form, options);
 }
 
 /**
@@ -55,8 +62,13 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
  */
 export async function openListed(list: ImageList, options: ImageFolderOptions): Promise<DataSplits> {
   sayLeftOut(list, options);
-  if (fitsMemory(list, options)) return keep(list, options);
-  return stream(await pack(list, options.dataDir), options);
+  const files = await pack(list, options.dataDir);
+  const form = await formOfListed(files, options);
+  return fitsMemory(list, form, options) ? keep(list, form, options) : stream(files, form, options);
+}
+
+function formOfListed({ train }: ListedFiles, options: ImageFolderOptions): ImageForm | Promise<ImageForm> {
+  return options.form ?? formOf(train, options.transform ?? "cifar", options);
 }
 
 function sayLeftOut(found: LeftOut, { dataDir, onPassedOver }: ImageFolderOptions): void {
@@ -78,16 +90,23 @@ export async function pack({ classes, warnings, ...splits }: ImageList, dataDir:
 
 function fitsMemory(
   list: DataSplits<{ readonly length: number }>,
+  { bands, pixelType }: ImageForm,
   { imageSize, transform = "cifar", memoryLimit = defaultMemoryLimit }: ImageFolderOptions,
 ): boolean {
   const images = splitsOf(list).reduce((sum, { length }) => sum + length, 0);
-  return transform === "cifar" && images * imageSize * imageSize * 3 <= memoryLimit;
+  const bytes = images * imageSize * imageSize * bands.length * newPixels(pixelType, 0).BYTES_PER_ELEMENT;
+  return transform === "cifar" && bytes <= memoryLimit;
 }
 
-async function keep({ classes, ...splits }: ImageList, options: ImageFolderOptions): Promise<DataSplits> {
+async function keep(
+  { classes, ...splits }: ImageList,
+  { bands, pixelType, normalization }: ImageForm,
+  options: ImageFolderOptions,
+): Promise<DataSplits> {
   const { dataDir, imageSize, transform = "cifar", onSkip } = options;
-  const shared = { name: basename(dataDir), classes, imageSize, transform, normalization: normalizationFor(transform) };
-  const { images, skipped } = await decodeAll(splitsOf(splits).flat(), options);
+  const shared = { name: basename(dataDir), classes, imageSize, transform, bands, normalization };
+  const { images, skipped } = await decodeAll(splitsOf(splits).flat(), { ...options, pixelType });
+  fillMissing(images, normalization.mean);
   for (const file of skipped) onSkip?.(file);
   const bad = new Set(skipped.map(({ path }) => path));
   let start = 0;
@@ -97,20 +116,26 @@ async function keep({ classes, ...splits }: ImageList, options: ImageFolderOptio
       throw fault("input", { where: dataDir, rule: "must hold readable images in every split" });
     }
     const labels = Int32Array.from(readable, ({ label }) => label);
-    const bytes = images.subarray(start, start + labels.length * imageSize * imageSize * 3);
-    start += bytes.length;
-    return new MemoryDataset({ ...shared, labels, images: bytes });
+    const own = images.subarray(start, start + labels.length * imageSize * imageSize * bands.length);
+    start += own.length;
+    return new MemoryDataset({ ...shared, labels, images: own });
   };
   return mapSplits(splits, split);
 }
 
-function stream({ classes, ...splits }: ListedFiles, options: ImageFolderOptions): Promise<DataSplits> {
+function stream(
+  { classes, ...splits }: ListedFiles,
+  form: ImageForm,
+  options: ImageFolderOptions,
+): Promise<DataSplits> {
   const { dataDir, imageSize, transform = "cifar", skipBad = 0, onSkip, parallel, maxImageBytes } = options;
   const { rendering } = options;
-  const pool = new DecodePool({ imageSize, transform, threads: parallel, maxImageBytes, rendering });
+  const { pixelType, normalization } = form;
+  const reading = { imageSize, transform, rendering, pixelType, missing: normalization.mean };
+  const pool = new DecodePool({ ...reading, threads: parallel, maxImageBytes });
   const bad = new BadFiles(skipBad, onSkip);
   const split = (files: FileList): StreamingDataset =>
-    new StreamingDataset({ name: basename(dataDir), classes, imageSize, files, transform, pool, bad });
+    new StreamingDataset({ name: basename(dataDir), classes, imageSize, files, transform, ...form, pool, bad });
   return mapSplits(splits, split);
 }
 

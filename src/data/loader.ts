@@ -4,8 +4,9 @@
  */
 
 import { fault } from "../errors.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
 import { Random } from "../utils/random.ts";
-import { type Dataset, imageBytes, readImages } from "./dataset.ts";
+import { type Dataset, imageLength, readImages, roomFor } from "./dataset.ts";
 import type { Augmentation } from "./transforms.ts";
 import { turnImages } from "./turns.ts";
 
@@ -13,8 +14,8 @@ import { turnImages } from "./turns.ts";
 const readAhead = 2;
 
 export interface Batch {
-  /** Bytes [B, H, W, bands], valid until the next batch is asked for: then the memory is reused. */
-  readonly images: Uint8Array;
+  /** [B, H, W, bands], valid until the next batch is asked for: then the memory is reused. */
+  readonly images: PixelArray;
   /** [B] */
   readonly labels: Int32Array;
   /** Which images of the data set these are, [B]: those of the order, except for files that can't be read. */
@@ -127,9 +128,9 @@ export class Loader {
     return this.#shuffle ? new Random(this.#seed, "order", epoch).shuffle(order) : order;
   }
 
-  async #fill(order: Uint32Array, epoch: number, step: number, buffer: Uint8Array): Promise<Batch> {
+  async #fill(order: Uint32Array, epoch: number, step: number, buffer: PixelArray): Promise<Batch> {
     const { indices: asked, augmentation } = this.#plan(order, epoch, step);
-    const images = buffer.subarray(0, asked.length * imageBytes(this.dataset));
+    const images = buffer.subarray(0, asked.length * imageLength(this.dataset));
     const indices = await readImages(this.dataset, asked, images, augmentation);
     if (this.turns && augmentation) turnImages(images, this.dataset.imageSize, this.dataset.bands.length, augmentation);
     return { images, labels: Int32Array.from(indices, (index) => this.dataset.labels[index]), indices };
@@ -148,8 +149,7 @@ export class Loader {
   }
 
   /** Memory for one batch, shared: a data set may have threads that write into it. */
-  #makeBuffer(): Uint8Array {
-    const images = Math.min(this.batchSize, this.dataset.length);
-    return new Uint8Array(new SharedArrayBuffer(images * imageBytes(this.dataset)));
+  #makeBuffer(): PixelArray {
+    return roomFor(this.dataset, Math.min(this.batchSize, this.dataset.length), { shared: true });
   }
 }

@@ -2,10 +2,13 @@
 
 import { fault } from "../errors.ts";
 import { kindOf } from "../utils/kind-of.ts";
+import { bytesIn, type PixelArray, type PixelType, pixelTypeOf } from "../utils/pixel-array.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { checkRead, type Dataset, type InMemory, imageBytes, type Normalization, rgb } from "./dataset.ts";
+import { checkRead, type Dataset, type InMemory, imageLength, type Normalization } from "./dataset.ts";
 import { checkDataset } from "./dataset-rules.ts";
+import { fillMissing } from "./normalizations.ts";
+import { rgb } from "./rendering.ts";
 import type { Augmentation } from "./transforms.ts";
 import { type Draws, drawMove, drawsOf, padCropFlip, stay, type TransformName } from "./transforms.ts";
 
@@ -19,11 +22,14 @@ export interface MemoryImages {
   readonly imageSize: number;
   /** One per image, in 0..classes.length − 1: [N]. Not copied. */
   readonly labels: Int32Array;
-  /** Bytes [N, imageSize, imageSize, bands] (rows, columns, bands). Not copied, so not to be changed afterwards. */
-  readonly images: Uint8Array;
-  /** One number per band, in units of 0..1: a network sees (x / 255 − mean) / std. */
+  /**
+   * Bytes, or finite measured values, [N, imageSize, imageSize, bands] (rows, columns, bands). Not copied, so not to be changed
+   * afterwards.
+   */
+  readonly images: PixelArray;
+  /** One number per band. Of bytes in units of 0..1, and a network sees (x / 255 − mean) / std; of values (x − mean) / std. */
   readonly normalization: Normalization;
-  /** Names of the bands, in the order of an image's bytes; red, green, blue if absent. */
+  /** Names of the bands, in the order in which they lie in an image; red, green, blue if absent. */
   readonly bands?: readonly string[] | undefined;
   /**
    * The transform that turns an image file into what these images are, for showing files to the trained networks later;
@@ -60,15 +66,16 @@ export class MemoryDataset implements Dataset {
   readonly length: number;
   readonly imageSize: number;
   readonly bands: readonly string[];
+  readonly pixelType: PixelType;
   readonly labels: Int32Array;
   readonly normalization: Normalization;
   readonly transform: TransformName;
   readonly augmented: boolean;
   readonly fingerprint: string;
   readonly inMemory: InMemory;
-  readonly #images: Uint8Array;
+  readonly #images: PixelArray;
 
-  /** @throws usage: as {@link checkDataset}, all faults at once; bytes that are not as many images as there are labels */
+  /** @throws usage: as {@link checkDataset}, all faults at once; numbers that are not as many images as there are labels, or not finite */
   constructor(given: MemoryImages) {
     refuseUnknown(given, imageKeys, "MemoryDataset");
     const { name, classes, imageSize, labels, images, normalization } = given;
@@ -77,6 +84,7 @@ export class MemoryDataset implements Dataset {
     this.length = labels?.length;
     this.imageSize = imageSize;
     this.bands = given.bands ?? rgb;
+    this.pixelType = images instanceof Float32Array ? "float32" : "uint8";
     this.labels = labels;
     this.normalization = normalization;
     this.transform = given.transform ?? "cifar";
@@ -84,33 +92,38 @@ export class MemoryDataset implements Dataset {
     checkDataset(this);
     this.#images = this.#checked(images);
     this.inMemory = { images, moves: (count, augmentation) => this.#moves(count, augmentation) };
-    this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: labels.length }), labels, images);
+    this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: labels.length }), labels, bytesIn(images));
   }
 
-  read(indices: Uint32Array, out: Uint8Array, augmentation?: Augmentation): Uint32Array {
+  read(indices: Uint32Array, out: PixelArray, augmentation?: Augmentation): Uint32Array {
     checkRead(this, indices, out);
-    const bytes = imageBytes(this);
+    const each = imageLength(this);
     const draws = this.#draws(augmentation);
     indices.forEach((index, slot) => {
-      const image = this.#images.subarray(index * bytes, (index + 1) * bytes);
-      const place = out.subarray(slot * bytes, (slot + 1) * bytes);
+      const image = this.#images.subarray(index * each, (index + 1) * each);
+      const place = out.subarray(slot * each, (slot + 1) * each);
       if (draws === undefined) place.set(image);
-      else padCropFlip(image, place, this.imageSize, draws(slot));
+      else {
+        padCropFlip(image, place, this.imageSize, draws(slot));
+        fillMissing(place, this.normalization.mean);
+      }
     });
     return indices;
   }
 
-  #checked(images: Uint8Array): Uint8Array {
-    const expected = this.length * imageBytes(this);
-    const isBytes = images instanceof Uint8Array;
-    if (isBytes && images.length === expected) return images;
-    const shape = [this.length, this.imageSize, this.imageSize, this.bands.length].join(" × ");
-    const rule = `must be a Uint8Array of ${expected} bytes (${shape})`;
-    throw fault("usage", {
-      where: `data set ${this.name}: images`,
-      rule,
-      got: isBytes ? images.length : kindOf(images),
-    });
+  #checked(images: PixelArray): PixelArray {
+    const expected = this.length * imageLength(this);
+    const isOne = images instanceof Uint8Array || images instanceof Float32Array;
+    const where = `data set ${this.name}: images`;
+    if (!isOne || images.length !== expected) {
+      const shape = [this.length, this.imageSize, this.imageSize, this.bands.length].join(" × ");
+      const rule = `must be a Uint8Array or a Float32Array of ${expected} numbers (${shape})`;
+      throw fault("usage", { where, rule, got: isOne ? images.length : kindOf(images) });
+    }
+    const wrong = pixelTypeOf(images) === "uint8" ? -1 : images.findIndex((value) => !Number.isFinite(value));
+    if (wrong === -1) return images;
+    const next = "give a missing value its band's mean";
+    throw fault("usage", { where: `${where}[${wrong}]`, rule: "must be a finite number", got: images[wrong], next });
   }
 
   #draws(augmentation: Augmentation | undefined): ((slot: number) => Draws) | undefined {

@@ -1,5 +1,6 @@
 /** Channel statistics in common use. CIFAR's are those of the authors' code; ImageNet's are torchvision's. */
 
+import type { PixelArray } from "../utils/pixel-array.ts";
 import type { Normalization } from "./dataset.ts";
 import type { TransformName } from "./transforms.ts";
 
@@ -14,4 +15,13 @@ export const imageNetNormalization: Normalization = { mean: [0.485, 0.456, 0.406
 /** Of image files that go through a transform. */
 export function normalizationFor(transform: TransformName): Normalization {
   return transform === "cifar" ? cifarNormalization : imageNetNormalization;
+}
+
+/**
+ * Where a value is missing (NaN), a network sees its band's mean, which is 0 after normalization.
+ * @param pixels [pixels, bands], changed in place
+ */
+export function fillMissing(pixels: PixelArray, mean: readonly number[]): void {
+  if (pixels instanceof Uint8Array) return;
+  for (let at = 0; at < pixels.length; at++) if (Number.isNaN(pixels[at])) pixels[at] = mean[at % mean.length];
 }

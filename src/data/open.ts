@@ -5,6 +5,7 @@ import { isAbsolute, join } from "node:path";
 import { fault } from "../errors.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
+import type { BandStatistics } from "./band-statistics.ts";
 import type { DataSplits } from "./dataset.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
 import {
@@ -16,7 +17,8 @@ import {
   readersFrom,
 } from "./dataset-registry.ts";
 import { sizeFault } from "./dataset-rules.ts";
-import { type RenderingOptions, refuseRendering } from "./rendering.ts";
+import { type ImageForm, statisticsOf } from "./image-form.ts";
+import { namesOf, type RenderingOptions, refuseRendering } from "./rendering.ts";
 import type { TransformName } from "./transforms.ts";
 
 /** Which data set is meant, and where it is. */
@@ -46,10 +48,12 @@ export interface OpenDataOptions extends DataPlace {
   /** Most bytes that decoding one image may take, and all under way together; 512 MiB when absent. */
   maxImageBytes?: number | undefined;
   /**
-   * What the values of TIFF files mean, where they are no colours: which three bands (counted from 1) are red, green and blue,
-   * and which values black and white.
+   * What the values of TIFF files mean, where they are no colours: which bands are taken (counted from 1; of three, the first is red), and
+   * which values become black and white; where these are not said of values that are no bytes, they stay as they were measured.
    */
   rendering?: RenderingOptions | undefined;
+  /** Which bands, bytes or values, and statistics the images are to have, such as a run's; found out from those of training when absent. */
+  form?: ImageForm | undefined;
   /** Where decoded images are kept for the next run. */
   cacheDir?: string | undefined;
   /** Takes a line of text now and then: how far decoding or a download is, which file was left out and why. */
@@ -59,7 +63,7 @@ export interface OpenDataOptions extends DataPlace {
 const optionNames = Object.keys({
   ...{ dataDir: true, dataset: true, download: true, preferred: true },
   ...{ imageSize: true, seed: true, transform: true, skipBad: true, parallel: true },
-  ...{ maxImageBytes: true, rendering: true, cacheDir: true, say: true },
+  ...{ maxImageBytes: true, rendering: true, form: true, cacheDir: true, say: true },
 } satisfies Record<keyof OpenDataOptions, true>);
 
 /** Images of this side get CIFAR's transform unless another is named. */
@@ -81,10 +85,11 @@ export async function openDataSplits(options: OpenDataOptions): Promise<DataSpli
   if (reader.list === undefined && options.rendering !== undefined) {
     refuseRendering(options.rendering, `must be left out with --dataset ${name}, whose images are RGB`);
   }
+  if (reader.list !== undefined && options.form !== undefined) checkBands(options.rendering ?? {}, options.form);
   if (options.download) await fetchMissing(name, reader, options);
   const dataDir = reader.files === undefined ? "" : await existing(options.dataDir);
-  const { cacheDir = join(cacheFolder(), "images"), seed, skipBad, parallel, maxImageBytes, rendering } = options;
-  const files = { skipBad, parallel, maxImageBytes, rendering, cacheDir };
+  const { cacheDir = imageCache(), seed, skipBad, parallel, maxImageBytes, rendering, form } = options;
+  const files = { skipBad, parallel, maxImageBytes, rendering, form, cacheDir };
   return reader.open({ dataDir, imageSize, transform, seed, ...files, say });
 }
 
@@ -123,8 +128,13 @@ export function datasetFor(model: ModelInput, { dataset, data_dir }: DataFlags):
   return dataset ?? (model.dataset === "synthetic" && data_dir === undefined ? "synthetic" : undefined);
 }
 
-/** {@link openDataSplits} for a model, by a command's flags. */
-export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: string) => void): Promise<DataSplits> {
+/** {@link openDataSplits} for a model, by a command's flags. @param form that of a run which they are for */
+export function openDataFor(
+  model: ModelInput,
+  flags: DataFlags,
+  say?: (text: string) => void,
+  form?: ImageForm,
+): Promise<DataSplits> {
   const { imageSize, transform } = model;
   return openDataSplits({
     imageSize,
@@ -136,11 +146,35 @@ export function openDataFor(model: ModelInput, flags: DataFlags, say?: (text: st
     parallel: flags.num_workers,
     maxImageBytes: flags.max_image_bytes,
     rendering: { bands: flags.bands, scale: flags.scale },
+    form,
     download: flags.download,
     say,
     preferred: isDatasetName(model.dataset) ? model.dataset : undefined,
   });
 }
+
+/** Of the bands that flags name, over the training images of a folder or of lists. @throws what opening and measuring throw */
+export async function statisticsOfData(flags: DataFlags, say?: (text: string) => void): Promise<BandStatistics[]> {
+  const { num_workers: parallel, max_image_bytes: maxImageBytes, bands, scale } = flags;
+  const dataDir = await existing(flags.data_dir);
+  const { name, reader } = await namedOrFound({ dataDir });
+  if (reader.list === undefined)
+    refuseRendering({ bands, scale }, `must be left out for ${name}, whose images are RGB`);
+  const { train } = await reader.list!(dataDir);
+  return statisticsOf(train, { rendering: { bands, scale }, maxImageBytes, parallel, cacheDir: imageCache(), say });
+}
+
+/** @throws usage: other bands than those of the run that the images are for; numbers may be those of other files */
+function checkBands(rendering: RenderingOptions, { bands }: ImageForm): void {
+  const asked = namesOf(rendering);
+  const isNamed = rendering.bands?.every((band) => typeof band === "string");
+  if (asked.length === bands.length && (!isNamed || String(asked) === String(bands))) return;
+  const rule = `must be the bands that the run has learned from: ${bands.join(", ")}`;
+  throw fault("usage", { where: "--bands", rule, got: asked.join(", ") });
+}
+
+/** Where decoded images, and what was measured of them, are kept for the next run. */
+const imageCache = () => join(cacheFolder(), "images");
 
 function unneeded(name: DatasetName, dataDir: string) {
   const rule = `must be left out with --dataset ${name}, which needs no files`;

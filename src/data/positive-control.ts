@@ -15,7 +15,7 @@ import { assertNameFits, makeFolder, makeFolderAtomic } from "../files/atomic.ts
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { Random } from "../utils/random.ts";
 import { cifar10Classes } from "./cifar-classes.ts";
-import { type DataSplits, type Dataset, imageBytes, readImages } from "./dataset.ts";
+import { type DataSplits, type Dataset, imageLength, readImages } from "./dataset.ts";
 import { openDataSplits } from "./open.ts";
 
 const sceneSize = 64;
@@ -203,7 +203,7 @@ async function writeScenes(
   const { seed, say } = options;
   const onWritten = nowAndThen(say, (done: number) => `${split}: ${done} of ${chosen.length} scenes`);
   for (const name of cifar10Classes) makeFolder(join(folder, split, name));
-  const object = new Uint8Array(imageBytes(dataset));
+  const object = new Uint8Array(imageLength(dataset));
   for (const [n, index] of chosen.entries()) {
     await readImages(dataset, Uint32Array.of(index), object);
     const random = new Random(seed, "positive control", split, n);

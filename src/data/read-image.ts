@@ -1,8 +1,10 @@
 /** One image file as a network gets it outside training. Many files go through decode-pool.ts, on threads of their own. */
 import { type Fault, fault } from "../errors.ts";
+import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { decodePixels } from "./decode.ts";
 import { DecodeMemory } from "./decode-memory.ts";
-import type { RenderingOptions } from "./rendering.ts";
+import { fillMissing } from "./normalizations.ts";
+import { namesOf, type RenderingOptions } from "./rendering.ts";
 import { type TransformName, transforms } from "./transforms.ts";
 
 /** What an image is for, such as an opened run's `description`. */
@@ -10,27 +12,33 @@ export interface ImageTarget {
   /** Side in pixels. */
   readonly imageSize: number;
   readonly transform: TransformName;
-  /** Which bands of a TIFF are red, green and blue, and which values black and white; as the file says when absent. */
+  /** Which bands of a TIFF are taken, and which values are black and white; as the file says when absent. */
   readonly rendering?: RenderingOptions | undefined;
+  /** Bytes when absent. */
+  readonly pixelType?: PixelType | undefined;
+  /** Of measured values, for what stands where there are none. */
+  readonly normalization?: { readonly mean: readonly number[] } | undefined;
 }
 
 /**
  * Decodes a file and applies the test form of a model's transform.
  * @param target what the image is for; S is its size
  * @param maxImageBytes most bytes that decoding may take; 512 MiB when absent
- * @returns bytes [S, S, 3]
+ * @returns [S, S, bands]
  * @throws usage: a target that is none; input: not an image, cut off, too large, not bytes of RGB or grey and no rendering that fits
  */
-export async function readImage(path: string, target: ImageTarget, maxImageBytes?: number): Promise<Uint8Array> {
+export async function readImage(path: string, target: ImageTarget, maxImageBytes?: number): Promise<PixelArray> {
   const faults = targetFaults(target ?? {});
   if (faults.length > 0) throw fault("usage", faults);
-  const { imageSize, transform, rendering } = target;
-  const pixels = await decodePixels(path, new DecodeMemory(maxImageBytes), rendering).catch((error: Error) => {
+  const { imageSize, transform, rendering = {}, pixelType = "uint8", normalization } = target;
+  const decoding = { rendering, pixelType };
+  const image = await decodePixels(path, new DecodeMemory(maxImageBytes), decoding).catch((error: Error) => {
     throw fault("input", { where: path, rule: "must be an image that can be read", got: error.message }, error);
   });
-  const bytes = new Uint8Array(imageSize * imageSize * 3);
-  transforms[transform](pixels, imageSize, bytes);
-  return bytes;
+  const pixels = newPixels(pixelType, imageSize * imageSize * namesOf(rendering).length);
+  transforms[transform](image, imageSize, pixels);
+  fillMissing(pixels, normalization?.mean ?? []);
+  return pixels;
 }
 
 /** A program's target may be anything, whatever its type promises. */

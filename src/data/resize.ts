@@ -1,9 +1,10 @@
 /**
- * Bilinear resize with antialiasing of 8-bit RGB images, bit for bit as Pillow's `Image.resize(size, BILINEAR)`: weights
- * of a triangle as wide as the scale in fixed point, rows first, then columns, rounded to bytes in between. One resize
- * for all inputs, since classifiers lose accuracy when another kernel prepares their images than in training.
+ * Bilinear resize with antialiasing, bit for bit as Pillow's `Image.resize(size, BILINEAR)`: weights of a triangle as wide as the scale, rows
+ * first, then columns. Of bytes the weights are in fixed point and what lies in between is rounded to bytes; of measured values both are floating
+ * point. One resize for all inputs, since classifiers lose accuracy when another kernel prepares their images than in training.
  * Source: the algorithm of Pillow's src/libImaging/Resample.c; torchvision's `Resize` and `CenterCrop` for the sizes.
  */
+import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 
 /**
  * Fractional bits of a weight: 32, less 8 for the byte and 2 for the sum. An output's weights are not negative and sum to
@@ -17,6 +18,9 @@ const fewTaps = 3;
 /** Rows that are resized together: a weight is loaded once for all of them, and they stay in the processor's nearest cache. */
 const rowsTogether = 32;
 
+/** Of less than this, nothing is said of an output: what is left of 1 by rounding would be divided by. */
+const leastShare = 1e-6;
+
 /** For each output position: the first of the input positions that count, `taps` in number, and their weights. */
 interface Weights {
   /** The first input position that any output needs, and the one after the last. */
@@ -24,7 +28,9 @@ interface Weights {
   readonly end: number;
   /** Counted from `start`. */
   readonly first: Int32Array;
-  /** [outputs, taps], fixed point, filled up with zeros. */
+  /** [outputs, taps], filled up with zeros: their sum is one. */
+  readonly shares: Float64Array;
+  /** The same in fixed point, for bytes. */
   readonly values: Int32Array;
   readonly taps: number;
 }
@@ -36,6 +42,7 @@ function bilinearWeights(inputSize: number, outputSize: number, outputStart: num
   const taps = Math.min(Math.max(Math.ceil(2 * support), fewTaps), inputSize);
   const first = new Int32Array(length);
   const values = new Int32Array(length * taps);
+  const shares = new Float64Array(length * taps);
   const exact = new Float64Array(taps);
   for (let output = 0; output < length; output++) {
     const center = (output + outputStart + 0.5) * scale;
@@ -49,11 +56,13 @@ function bilinearWeights(inputSize: number, outputSize: number, outputStart: num
     first[output] = Math.min(begin, inputSize - taps);
     const at = output * taps + begin - first[output];
     for (let i = 0; i < end - begin; i++) {
-      values[at + i] = Math.trunc(0.5 + (exact[i] / sum) * (1 << precisionBits));
+      shares[at + i] = exact[i] / sum;
+      values[at + i] = Math.trunc(0.5 + shares[at + i] * (1 << precisionBits));
     }
   }
   const start = first[0];
-  return { start, end: first[length - 1] + taps, first: first.map((position) => position - start), values, taps };
+  const counted = first.map((position) => position - start);
+  return { start, end: first[length - 1] + taps, first: counted, shares, values, taps };
 }
 
 /** A size in pixels. */
@@ -62,9 +71,9 @@ export interface Size {
   readonly height: number;
 }
 
-/** A decoded image: bytes [height, width, 3]. */
+/** A decoded image: [height, width, bands]. */
 export interface Pixels extends Size {
-  readonly bytes: Uint8Array;
+  readonly pixels: PixelArray;
 }
 
 /** A part of an image, in pixels. */
@@ -74,47 +83,55 @@ export interface Region extends Size {
 }
 
 /**
- * Resizes an image from one size to another, or only a region of the result; what the region does not need is not read.
- * @param image bytes [from.height, from.width, 3]
- * @returns bytes [region.height, region.width, 3]; a part of the image's own memory if there is nothing to resize
+ * Resizes an image from one size to another, or only a region of the result; what the region does not need is not read. A measured value that
+ * is missing (NaN) does not count among those that an output is made of; where all are missing, it is.
+ * @param image [from.height, from.width, bands]
+ * @returns [region.height, region.width, bands]; a part of the image's own memory if there is nothing to resize
  */
-export function resizeBilinear(
-  image: Uint8Array,
+export function resizeBilinear<P extends PixelArray>(
+  image: P,
   from: Size,
   to: Size,
   region: Region = { left: 0, top: 0, width: to.width, height: to.height },
-): Uint8Array {
+): P {
+  const bands = image.length / (from.width * from.height);
   const across = bilinearWeights(from.width, to.width, region.left, region.width);
   const down = bilinearWeights(from.height, to.height, region.top, region.height);
-  const rows = image.subarray(3 * from.width * down.start, 3 * from.width * down.end);
+  const rows = image.subarray(bands * from.width * down.start, bands * from.width * down.end) as P;
   const sameWidth = to.width === from.width && region.width === from.width;
   const sameHeight = to.height === from.height && region.height === from.height;
-  const wide = sameWidth ? rows : resizeRows(rows, 3 * from.width, across);
-  return sameHeight ? wide : resizeColumns(wide, 3 * region.width, down);
+  const wide = sameWidth ? rows : resizeRows(rows, bands * from.width, across, bands);
+  return sameHeight ? wide : resizeColumns(wide, bands * region.width, down, bands);
 }
 
-/** [rows, width, 3] → [rows, outputs, 3] */
-function resizeRows(image: Uint8Array, rowBytes: number, weights: Weights): Uint8Array {
-  const rows = image.length / rowBytes;
-  const outBytes = 3 * weights.first.length;
-  const out = new Uint8Array(rows * outBytes);
+/** [rows, width, bands] → [rows, outputs, bands] */
+function resizeRows<P extends PixelArray>(image: P, rowLength: number, weights: Weights, bands: number): P {
+  const rows = image.length / rowLength;
+  const outLength = bands * weights.first.length;
+  const out = sameKind(image, rows * outLength);
   for (let top = 0; top < rows; top += rowsTogether) {
     const pixels = Math.min(rowsTogether, rows - top);
-    const walk = { pixels, step: rowBytes, outStep: outBytes, tapStep: 3, outputStep: 3 };
-    blend(image.subarray(top * rowBytes + 3 * weights.start), out.subarray(top * outBytes), weights, walk);
+    const walk = { bands, pixels, step: rowLength, outStep: outLength, tapStep: bands, outputStep: bands };
+    blend(image.subarray(top * rowLength + bands * weights.start), out.subarray(top * outLength), weights, walk);
   }
   return out;
 }
 
-/** [rows, rowBytes] → [outputs, rowBytes] */
-function resizeColumns(image: Uint8Array, rowBytes: number, weights: Weights): Uint8Array {
-  const out = new Uint8Array(weights.first.length * rowBytes);
-  blend(image, out, weights, { pixels: rowBytes / 3, step: 3, outStep: 3, tapStep: rowBytes, outputStep: rowBytes });
+/** [rows, rowLength] → [outputs, rowLength] */
+function resizeColumns<P extends PixelArray>(image: P, rowLength: number, weights: Weights, bands: number): P {
+  const out = sameKind(image, weights.first.length * rowLength);
+  const steps = { step: bands, outStep: bands, tapStep: rowLength, outputStep: rowLength };
+  blend(image, out, weights, { bands, pixels: rowLength / bands, ...steps });
   return out;
 }
 
-/** How a pass walks over an image. All steps are in bytes. */
+function sameKind<P extends PixelArray>(image: P, length: number): P {
+  return newPixels(image instanceof Uint8Array ? "uint8" : "float32", length) as P;
+}
+
+/** How a pass walks over an image. All steps are in numbers. */
 interface Walk {
+  readonly bands: number;
   /** Pixels across the pass: they have the same weights. */
   readonly pixels: number;
   /** From one of them to the next, in the input and in the output. */
@@ -125,9 +142,51 @@ interface Walk {
   readonly outputStep: number;
 }
 
-function blend(image: Uint8Array, out: Uint8Array, weights: Weights, walk: Walk): void {
-  if (weights.taps === fewTaps) blendFew(image, out, weights, walk);
+function blend(image: PixelArray, out: PixelArray, weights: Weights, walk: Walk): void {
+  if (image instanceof Float32Array || out instanceof Float32Array) blendValues(image, out, weights, walk);
+  else if (walk.bands !== 3) blendBytes(image, out, weights, walk);
+  else if (weights.taps === fewTaps) blendFew(image, out, weights, walk);
   else blendMany(image, out, weights, walk);
+}
+
+/** What the two below do for three bands, for any number of them. */
+function blendBytes(image: Uint8Array, out: Uint8Array, { first, values, taps }: Weights, walk: Walk): void {
+  const { bands, pixels, step, outStep, tapStep, outputStep } = walk;
+  for (let output = 0; output < first.length; output++) {
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      const from = first[output] * tapStep + pixel * step;
+      const at = output * outputStep + pixel * outStep;
+      for (let band = 0; band < bands; band++) {
+        let sum = half;
+        for (let tap = 0; tap < taps; tap++) {
+          sum = (sum + Math.imul(image[from + band + tap * tapStep], values[output * taps + tap])) | 0;
+        }
+        out[at + band] = sum >> precisionBits;
+      }
+    }
+  }
+}
+
+function blendValues(image: PixelArray, out: PixelArray, { first, shares, taps }: Weights, walk: Walk): void {
+  const { bands, pixels, step, outStep, tapStep, outputStep } = walk;
+  for (let output = 0; output < first.length; output++) {
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      const from = first[output] * tapStep + pixel * step;
+      const at = output * outputStep + pixel * outStep;
+      for (let band = 0; band < bands; band++) {
+        let sum = 0;
+        let missing = 0;
+        for (let tap = 0; tap < taps; tap++) {
+          const value = image[from + band + tap * tapStep];
+          const share = shares[output * taps + tap];
+          if (Number.isNaN(value)) missing += share;
+          else sum += value * share;
+        }
+        // The shares of those that are there are to sum to one again.
+        out[at + band] = missing === 0 ? sum : missing > 1 - leastShare ? Number.NaN : sum / (1 - missing);
+      }
+    }
+  }
 }
 
 function blendFew(image: Uint8Array, out: Uint8Array, { first, values }: Weights, walk: Walk): void {
@@ -193,10 +252,10 @@ export function middleOf({ width, height }: Size, size: number): Region {
 /**
  * Resizes the shorter side to `size` and cuts a square out of the middle, as torchvision's `Resize(size)` and
  * `CenterCrop(size)` do on a PIL image.
- * @param image bytes [height, width, 3]
- * @returns bytes [size, size, 3]
+ * @param image [height, width, bands]
+ * @returns [size, size, bands]
  */
-export function resizeAndCrop(image: Uint8Array, from: Size, size: number): Uint8Array {
+export function resizeAndCrop<P extends PixelArray>(image: P, from: Size, size: number): P {
   const to = shorterSideTo(from, size);
   return resizeBilinear(image, from, to, middleOf(to, size));
 }

@@ -1,12 +1,12 @@
 /** A data set whose images are read from their files each time they are asked for: what does not fit into memory. */
 
 import { fault } from "../errors.ts";
+import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { BadFiles } from "./bad-files.ts";
-import { checkRead, type Dataset, type Normalization, rgb } from "./dataset.ts";
+import { checkRead, type Dataset, type Normalization } from "./dataset.ts";
 import type { DecodePool } from "./decode-pool.ts";
 import type { FileList } from "./file-list.ts";
-import { normalizationFor } from "./normalizations.ts";
 import type { Augmentation, TransformName } from "./transforms.ts";
 
 export interface StreamedImages {
@@ -16,6 +16,9 @@ export interface StreamedImages {
   readonly files: FileList;
   /** What is done to an image file; `pool` applies it. */
   readonly transform: TransformName;
+  readonly bands: readonly string[];
+  readonly pixelType: PixelType;
+  readonly normalization: Normalization;
   /** Makes the images; it may serve all splits. */
   readonly pool: DecodePool;
   /** What could not be read so far, of all splits. */
@@ -32,7 +35,8 @@ export class StreamingDataset implements Dataset {
   readonly classes: readonly string[];
   readonly length: number;
   readonly imageSize: number;
-  readonly bands = rgb;
+  readonly bands: readonly string[];
+  readonly pixelType: PixelType;
   readonly labels: Int32Array;
   readonly normalization: Normalization;
   readonly transform: TransformName;
@@ -41,13 +45,15 @@ export class StreamingDataset implements Dataset {
   readonly #pool: DecodePool;
   readonly #bad: BadFiles;
 
-  constructor({ name, classes, imageSize, files, transform, pool, bad }: StreamedImages) {
+  constructor({ name, classes, imageSize, files, transform, pool, bad, ...given }: StreamedImages) {
     this.name = name;
     this.classes = classes;
     this.length = files.length;
     this.imageSize = imageSize;
     this.labels = files.labels;
-    this.normalization = normalizationFor(transform);
+    this.bands = given.bands;
+    this.pixelType = given.pixelType;
+    this.normalization = given.normalization;
     this.transform = transform;
     this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: files.length }), files.digest());
     this.#files = files;
@@ -56,9 +62,10 @@ export class StreamingDataset implements Dataset {
   }
 
   /** @throws input: more unreadable files than allowed; system: a decoder that crashes */
-  async read(indices: Uint32Array, out: Uint8Array, augmentation?: Augmentation): Promise<Uint32Array> {
+  async read(indices: Uint32Array, out: PixelArray, augmentation?: Augmentation): Promise<Uint32Array> {
     checkRead(this, indices, out);
-    const shared = out.buffer instanceof SharedArrayBuffer ? out : new Uint8Array(new SharedArrayBuffer(out.length));
+    const isShared = out.buffer instanceof SharedArrayBuffer;
+    const shared = isShared ? out : newPixels(this.pixelType, out.length, { shared: true });
     const shown = indices.slice();
     let slots = Uint32Array.from(indices.keys());
     while (slots.length > 0) {

@@ -1,8 +1,9 @@
 /** Some of a data set's images, as a data set. */
 import { fault } from "../errors.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
 import { row } from "../utils/rows.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { type Dataset, type InMemory, imageBytes } from "./dataset.ts";
+import { type Dataset, type InMemory, imageLength, roomFor } from "./dataset.ts";
 import type { Augmentation } from "./transforms.ts";
 
 export class SubsetDataset implements Dataset {
@@ -11,6 +12,7 @@ export class SubsetDataset implements Dataset {
   readonly length: number;
   readonly imageSize: number;
   readonly bands: readonly string[];
+  readonly pixelType: Dataset["pixelType"];
   readonly labels: Int32Array;
   readonly normalization: Dataset["normalization"];
   readonly transform: Dataset["transform"];
@@ -32,13 +34,14 @@ export class SubsetDataset implements Dataset {
     this.length = images.length;
     this.imageSize = whole.imageSize;
     this.bands = whole.bands;
+    this.pixelType = whole.pixelType;
     this.labels = Int32Array.from(images, (image) => whole.labels[image]);
     this.normalization = whole.normalization;
     this.transform = whole.transform;
     this.fingerprint = sha256(whole.fingerprint, new Uint8Array(images.buffer, images.byteOffset, images.byteLength));
   }
 
-  read(indices: Uint32Array, out: Uint8Array, augmentation?: Augmentation): Uint32Array | Promise<Uint32Array> {
+  read(indices: Uint32Array, out: PixelArray, augmentation?: Augmentation): Uint32Array | Promise<Uint32Array> {
     const read = this.#whole.read(
       indices.map((index) => this.#images[index]),
       out,
@@ -49,27 +52,27 @@ export class SubsetDataset implements Dataset {
     return places.includes(undefined) ? this.#placed(read, out, augmentation) : Uint32Array.from(places as number[]);
   }
 
-  /** A copy of their bytes, made when a device first wants to hold them. */
+  /** A copy of them, made when a device first wants to hold them. */
   get inMemory(): InMemory | undefined {
     const { inMemory } = this.#whole;
     if (inMemory === undefined) return undefined;
-    this.#inMemory ??= { images: this.#bytes(inMemory.images), moves: inMemory.moves };
+    this.#inMemory ??= { images: this.#copied(inMemory.images), moves: inMemory.moves };
     return this.#inMemory;
   }
 
-  #bytes(all: Uint8Array): Uint8Array {
-    const each = imageBytes(this);
-    const bytes = new Uint8Array(this.length * each);
-    for (const [place, image] of this.#images.entries()) bytes.set(row(all, image, each), place * each);
-    return bytes;
+  #copied(all: PixelArray): PixelArray {
+    const each = imageLength(this);
+    const images = roomFor(this, this.length);
+    for (const [place, image] of this.#images.entries()) images.set(row(all, image, each), place * each);
+    return images;
   }
 
   /**
    * Their places. An image that can't be read was replaced by another of the whole: where that one is not among the
    * subset's, the next of the subset takes its slot, so that no image strays from one subset into another.
    */
-  async #placed(images: Uint32Array, out: Uint8Array, augmentation: Augmentation | undefined): Promise<Uint32Array> {
-    const each = imageBytes(this);
+  async #placed(images: Uint32Array, out: PixelArray, augmentation: Augmentation | undefined): Promise<Uint32Array> {
+    const each = imageLength(this);
     const places = new Uint32Array(images.length);
     for (const [slot, image] of images.entries()) {
       let place = this.#places.get(image);

@@ -7,8 +7,10 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { fault } from "../errors.ts";
 import { beginsAsTiff, type RandomAccess, Tiff } from "../formats/tiff.ts";
+import { readBands } from "../formats/tiff-bands.ts";
 import { readLayout, rowsIn, type TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
+import { newPixels, type PixelType } from "../utils/pixel-array.ts";
 import { assertFile } from "./open-picture.ts";
 import {
   chooseRendering,
@@ -36,8 +38,15 @@ export interface OpenedPicture {
 /** What errors call the file: its path stands before their text. */
 const thisFile = "this TIFF";
 
-/** @throws input, usage: not a TIFF that is read here, bands or values that need a choice or do not fit */
-export async function openTiff(path: string, options: RenderingOptions): Promise<OpenedPicture> {
+/**
+ * @param pixelType what the pixels are to be; as the file and the options have it when absent
+ * @throws input, usage: not a TIFF that is read here, bands or values that need a choice or do not fit
+ */
+export async function openTiff(
+  path: string,
+  options: RenderingOptions,
+  pixelType?: PixelType,
+): Promise<OpenedPicture & { readonly pixelType: PixelType }> {
   await assertFile(path);
   const file = await open(path, "r");
   try {
@@ -60,13 +69,15 @@ export async function openTiff(path: string, options: RenderingOptions): Promise
         next,
       });
     }
-    const rendering = chooseRendering(layout, options, thisFile);
+    const described = { layout, table: await readBands(tiff, directory, layout) };
+    const rendering = chooseRendering(described, options, thisFile, pixelType);
     const decode = () => decodeAll(access, layout, rendering);
     const { width, height } = layout;
     return {
       width,
       height,
       format: "tiff",
+      pixelType: rendering.type,
       bytes: bytesToRender(layout, rendering),
       decode,
       close: () => file.close(),
@@ -93,15 +104,18 @@ function accessTo(file: FileHandle, size: number): RandomAccess {
 /** The picture and one tile under way: packed, unpacked, a copy in which differences are added up, and as pixels. */
 function bytesToRender(layout: TileLayout, rendering: Rendering): number {
   const { width, height, tileWidth, tileHeight, samples, separate, byteCounts, coding } = layout;
-  const planes = separate ? rendering.bands.length : 1;
+  const bands = rendering.bands.length;
+  const planes = separate ? bands : 1;
+  const pixelBytes = bands * newPixels(rendering.type, 0).BYTES_PER_ELEMENT;
   const unpacked = tileWidth * tileHeight * (separate ? 1 : samples) * coding.sample.from.BYTES_PER_ELEMENT;
   const packed = byteCounts.reduce((most, count) => Math.max(most, count), 0);
-  return 3 * width * height + planes * (packed + 2 * unpacked) + 3 * tileWidth * tileHeight;
+  return pixelBytes * (width * height + tileWidth * tileHeight) + planes * (packed + 2 * unpacked);
 }
 
 async function decodeAll(file: RandomAccess, layout: TileLayout, rendering: Rendering): Promise<Pixels> {
   const { width, height, tileWidth, tileHeight, columns, rows } = layout;
-  const bytes = new Uint8Array(3 * width * height);
+  const bands = rendering.bands.length;
+  const whole = newPixels(rendering.type, bands * width * height);
   const turn = pacer();
   for (let tile = 0; tile < columns * rows; tile++) {
     await turn();
@@ -110,11 +124,11 @@ async function decodeAll(file: RandomAccess, layout: TileLayout, rendering: Rend
     const own = { ...layout, tileHeight: rowsIn(layout, tile) };
     const pixels = await renderTile(packed, own, rendering);
     const [left, top] = [(tile % columns) * tileWidth, Math.floor(tile / columns) * tileHeight];
-    const length = 3 * Math.min(tileWidth, width - left);
+    const length = bands * Math.min(tileWidth, width - left);
     for (let y = 0; y < own.tileHeight && top + y < height; y++) {
-      const start = 3 * y * tileWidth;
-      bytes.set(pixels.subarray(start, start + length), 3 * ((top + y) * width + left));
+      const start = bands * y * tileWidth;
+      whole.set(pixels.subarray(start, start + length), bands * ((top + y) * width + left));
     }
   }
-  return { bytes, width, height };
+  return { pixels: whole, width, height };
 }

@@ -1,5 +1,5 @@
 /**
- * What is done to a decoded image before it is normalized: the transforms of the three kinds of data, on bytes, as
+ * What is done to a decoded image before it is normalized: the transforms of the three kinds of data, as
  * torchvision's on Pillow images. Each has a training form, whose crops and flips are random, and a test form.
  *
  * | transform | resize (shorter side) | training | test |
@@ -9,6 +9,7 @@
  * | fmow | to the size | random crop, along the longer side | the middle |
  */
 
+import type { PixelArray } from "../utils/pixel-array.ts";
 import { Random } from "../utils/random.ts";
 import {
   middleOf,
@@ -27,13 +28,13 @@ export type TransformName = "cifar" | "imagenet" | "fmow";
 export type Draws = Pick<Random, "integer" | "uniform">;
 
 /**
- * Writes an image into `out`, [size, size, 3]: its training form if draws are given, else its test form.
+ * Writes an image into `out`, [size, size, bands]: its training form if draws are given, else its test form.
  */
-type Transform = (image: Pixels, size: number, out: Uint8Array, draws?: Draws) => void;
+type Transform = (image: Pixels, size: number, out: PixelArray, draws?: Draws) => void;
 
 export const transforms: Readonly<Record<TransformName, Transform>> = {
   cifar: (image, size, out, draws) => {
-    const middle = resizeAndCrop(image.bytes, image, size);
+    const middle = resizeAndCrop(image.pixels, image, size);
     if (draws === undefined) out.set(middle);
     else padCropFlip(middle, out, size, draws);
   },
@@ -62,7 +63,7 @@ export function drawsOf({ seed, epoch, firstPosition }: Augmentation): (slot: nu
 
 const padding = 4;
 
-/** A shift and perhaps a flip: out[y, x] = image[y + down, x + right], black outside, then left and right swapped. */
+/** A shift and perhaps a flip: out[y, x] = image[y + down, x + right], nothing outside, then left and right swapped. */
 export interface Move {
   readonly down: number;
   readonly right: number;
@@ -87,10 +88,10 @@ export function drawMove(draws: Draws): number {
 
 /**
  * Writes a shifted and perhaps mirrored copy of an image.
- * @param image bytes [size, size, bands]
- * @param out the same shape; not the same memory
+ * @param image [size, size, bands]
+ * @param out the same shape; not the same memory. What was outside is black, or of measured values missing (NaN)
  */
-export function padCropFlip(image: Uint8Array, out: Uint8Array, size: number, draws: Draws): void {
+export function padCropFlip(image: PixelArray, out: PixelArray, size: number, draws: Draws): void {
   const { down, right, flip } = moves[drawMove(draws)];
   shift(image, out, size, down, right);
   if (flip) mirror(out, size);
@@ -98,12 +99,12 @@ export function padCropFlip(image: Uint8Array, out: Uint8Array, size: number, dr
 
 /**
  * Resizes an image's shorter side to `shorter` pixels and cuts a square out: anywhere if draws are given, else the middle.
- * @returns bytes [size, size, 3]
+ * @returns [size, size, bands]
  */
-function resizedCrop(image: Pixels, shorter: number, size: number, draws: Draws | undefined): Uint8Array {
+function resizedCrop(image: Pixels, shorter: number, size: number, draws: Draws | undefined): PixelArray {
   const to = shorterSideTo(image, shorter);
   const region = draws === undefined ? middleOf(to, size) : anywhere(to, size, draws);
-  return resizeBilinear(image.bytes, image, to, region);
+  return resizeBilinear(image.pixels, image, to, region);
 }
 
 function anywhere({ width, height }: Size, size: number, draws: Draws): Region {
@@ -112,23 +113,23 @@ function anywhere({ width, height }: Size, size: number, draws: Draws): Region {
   return { left, top, width: size, height: size };
 }
 
-/** out[y, x] = image[y + down, x + right], and black where that lies outside. */
-function shift(image: Uint8Array, out: Uint8Array, size: number, down: number, right: number): void {
+/** out[y, x] = image[y + down, x + right], and nothing where that lies outside. */
+function shift(image: PixelArray, out: PixelArray, size: number, down: number, right: number): void {
   const bands = image.length / size ** 2;
-  const rowBytes = size * bands;
+  const rowLength = size * bands;
   const from = bands * Math.max(right, 0);
   const to = bands * Math.max(-right, 0);
-  const length = rowBytes - bands * Math.abs(right);
-  out.fill(0);
+  const length = rowLength - bands * Math.abs(right);
+  out.fill(out instanceof Uint8Array ? 0 : Number.NaN);
   if (length <= 0) return;
   for (let y = Math.max(-down, 0); y < Math.min(size, size - down); y++) {
-    const row = (y + down) * rowBytes + from;
-    out.set(image.subarray(row, row + length), y * rowBytes + to);
+    const row = (y + down) * rowLength + from;
+    out.set(image.subarray(row, row + length), y * rowLength + to);
   }
 }
 
 /** Swaps left and right, in place. */
-function mirror(image: Uint8Array, size: number): void {
+function mirror(image: PixelArray, size: number): void {
   const bands = image.length / size ** 2;
   for (let row = 0; row < image.length; row += bands * size) {
     for (let left = row, right = row + bands * (size - 1); left < right; left += bands, right -= bands) {

@@ -59,7 +59,8 @@ export async function withEvaluatedRun<T>(
   const model = modelOf(checkpoint, options);
   if (given === undefined && options.data_dir === undefined) assertThere(settings);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
-  checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
+  const { bands, pixelType } = checkpoint.config.description ?? {};
+  checkSplits(opened, { imageSize: model.imageSize, bands, pixelType });
   const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
   const split = data[options.split] ?? noneHeldOut(checkpoint);
   const description = describeRun(checkpoint, options, split);
@@ -99,7 +100,8 @@ function assertThere({ data_dir }: DataFlags): void {
 
 /** The data set that the options name. */
 function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, reporter: Reporter): Promise<DataSplits> {
-  if (!isOnGivenData(checkpoint, flags)) return untilStopped(reporter, openDataFor(model, flags, reporter.note));
+  if (!isOnGivenData(checkpoint, flags))
+    return untilStopped(reporter, openDataFor(model, flags, reporter.note, checkpoint.config.description));
   throw fault("usage", {
     where: "--data_dir",
     rule: `must be given: ${checkpoint.path} was trained on data of a program, ${checkpoint.config.dataset.name}`,

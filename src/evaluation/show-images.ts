@@ -1,13 +1,15 @@
-/** What a run's policy does with single images, as bytes for a person to look at. */
+/** What a run's policy does with single images, as pictures for a person to look at. */
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { type Dataset, readImages } from "../data/dataset.ts";
+import { type Dataset, readImages, roomFor } from "../data/dataset.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Choice } from "../method/budget.ts";
+import { composite } from "../method/composite.ts";
 import type { Grid } from "../method/grid.ts";
 import { enlargePixels, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
 import { calibratedChoice, choiceOf } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { withEvaluatedRun } from "./evaluated-run.ts";
@@ -57,7 +59,7 @@ export interface Showing {
 
 /** What the run does with the images `indices` of the split. */
 export async function shownBy({ run, split, seed, choice }: Showing, indices: Uint32Array): Promise<Shown[]> {
-  const images = new Uint8Array(indices.length * run.model.imageSize ** 2 * 3);
+  const images = roomFor(split, indices.length);
   const read = await readImages(split, indices, images);
   const deciding = decidedBy(run, choice, seed, (i) => read[i]);
   const found = await look(run, images, deciding);
@@ -69,7 +71,7 @@ export async function shownBy({ run, split, seed, choice }: Showing, indices: Ui
 
 /** What the networks say about an image, and the image. */
 interface Seen {
-  readonly image: Uint8Array;
+  readonly image: PixelArray;
   /** [P] */
   readonly probabilities: Float32Array;
   /** [P] */
@@ -78,15 +80,15 @@ interface Seen {
   readonly classes: Float32Array;
 }
 
-/** Of the i-th of the images [B, S, S, 3]. */
+/** Of the i-th of the images [B, S, S, C]. */
 async function look(
   run: OpenedRun,
-  images: Uint8Array,
+  images: PixelArray,
   deciding: Deciding,
 ): Promise<(i: number) => Omit<Seen, "image">> {
-  const { imageSize, grid } = run.model;
+  const { imageSize, grid, channels } = run.model;
   const { patches } = grid;
-  const count = images.length / (3 * imageSize ** 2);
+  const count = images.length / (channels * imageSize ** 2);
   const held = run.hold({ images });
   try {
     const { mask, probabilities } = await deciding({ held, first: 0, count, patches });
@@ -102,13 +104,15 @@ async function look(
 }
 
 function shown(run: OpenedRun, split: Dataset, index: number, { image, probabilities, mask, classes }: Seen): Shown {
-  const { imageSize, lowSize } = run.model;
+  const { imageSize, lowSize, channels } = run.model;
+  const low = lowPixels(image, imageSize, lowSize, channels);
+  const picture = (pixels: PixelArray) => composite(pixels, run.description).slice();
   const best = classes.indexOf(Math.max(...classes));
   return {
     index,
-    image: image.slice(),
-    lowResolution: enlargePixels(lowPixels(image, imageSize, lowSize), lowSize, imageSize),
-    masked: run.seen(image, mask),
+    image: picture(image),
+    lowResolution: picture(enlargePixels(low, lowSize, imageSize, channels)),
+    masked: picture(run.seen(image, mask)),
     grid: run.model.grid,
     probabilities: Array.from(probabilities),
     mask: Array.from(mask),

@@ -21,6 +21,7 @@ import { declare } from "../nn/declare.ts";
 import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
 import { startLibtorch } from "../tensor/start.ts";
+import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 import { Random } from "../utils/random.ts";
 import { exportNetwork, type Role } from "./export-network.ts";
 import { imageInput, roundInput } from "./graph.ts";
@@ -45,13 +46,17 @@ export interface RunExport {
   readonly warning: string | undefined;
 }
 
-const roles: Record<NetworkName, Role> = {
-  agent: { file: "policy.onnx", input: imageInput, seesLow: true, output: "probabilities" },
-  resnet_hr: { file: "classifier.onnx", input: imageInput, seesLow: false, output: "logits" },
-  resnet_lr: { file: "lr_classifier.onnx", input: imageInput, seesLow: true, output: "logits" },
-};
-/** Of a policy that decides in rounds: between them the low resolution is filled with what was acquired, outside the graph. */
-const roundRole: Role = { ...roles.agent, input: roundInput, seesLow: false };
+/** What the networks of a model with so many bands become. */
+function roleOf(name: NetworkName, { rounds, channels }: Model): Role {
+  const input = imageInput(channels);
+  // Between rounds the low resolution is filled with what was acquired, outside the graph.
+  if (name === "agent" && rounds > 1) {
+    return { file: "policy.onnx", input: roundInput(channels), seesLow: false, output: "probabilities" };
+  }
+  if (name === "agent") return { file: "policy.onnx", input, seesLow: true, output: "probabilities" };
+  const isHigh = name === "resnet_hr";
+  return { file: isHigh ? "classifier.onnx" : "lr_classifier.onnx", input, seesLow: !isHigh, output: "logits" };
+}
 
 /** Exports the checkpoint of `given.load` into the new folder `given.out`. @throws kinds "input", "usage", "system" */
 export async function exportRun(given: ExportOptions): Promise<RunExport> {
@@ -67,7 +72,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const test = await testSetOf(checkpoint, given, model);
   const description = describeRun(checkpoint, given, test ?? { classes: numberedClasses(checkpoint, model) });
   const count = wholeRuns(given.images, given.batch_size ?? 1);
-  const images = await normalized(description, await pixelsOf(test, model, count));
+  const images = await normalized(description, await pixelsOf(test, description, count));
   const exported: ExportedNetwork[] = [];
   const files = new Map<string, Uint8Array>();
   const calibrated = readChoice(checkpoint.path);
@@ -76,7 +81,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     const network = name === "agent" ? model.policy : model.classifier(description.classes.length);
     const metadata = metadataOf({ checkpoint, name, description, calibrated });
     const inRounds = name === "agent" && model.rounds > 1;
-    const role = inRounds ? roundRole : roles[name];
+    const role = roleOf(name, model);
     const setting = { model, images: inRounds ? inSomeRound(images, model) : images, batch: given.batch_size };
     const { bytes, ...verified } = await exportNetwork({ network, state, where, metadata }, role, setting);
     files.set(role.file, bytes);
@@ -90,19 +95,19 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   return { checkpoint: checkpoint.path, images: { count, of }, networks: exported, warning };
 }
 
-async function normalized({ normalization, imageSize }: RunDescription, pixels: Uint8Array): Promise<Float32Array> {
-  const normalizer = new Normalizer(normalization, "cpu");
+async function normalized(description: RunDescription, pixels: PixelArray): Promise<Float32Array> {
+  const normalizer = new Normalizer(description.normalization, "cpu", description.pixelType);
   try {
-    return scope(() => normalizer.images(pixels, imageSize).toFloat32());
+    return scope(() => normalizer.images(pixels, description.imageSize).toFloat32());
   } finally {
     normalizer.free();
   }
 }
 
-/** What a policy may see of images [B, 3, S, S] in a round, [B, 5, S, S]: patches that are there by chance, and any doubt. */
-function inSomeRound(images: Float32Array, { imageSize, lowSize, grid }: Model): Float32Array {
+/** What a policy may see of images [B, C, S, S] in a round, [B, C + 2, S, S]: patches that are there by chance, and any doubt. */
+function inSomeRound(images: Float32Array, { imageSize, lowSize, grid, channels }: Model): Float32Array {
   const random = new Random(1, "export", "rounds");
-  const doubts = random.uniforms(new Float32Array(images.length / (3 * imageSize * imageSize)));
+  const doubts = random.uniforms(new Float32Array(images.length / (channels * imageSize * imageSize)));
   const masks = new Uint8Array(doubts.length * grid.patches).map(() => random.integer(2));
   return roundPlanes(dropPatches(images, masks, grid, lowSize), masks, doubts, grid);
 }
@@ -122,21 +127,29 @@ async function testSetOf(checkpoint: Checkpoint, given: ExportOptions, model: Mo
     ...(given.dataset === "synthetic" ? { bands: undefined, scale: undefined } : {}),
   };
   if (datasetFor(model, flags) !== "synthetic" && data_dir === undefined) return undefined;
-  return (await openDataFor(model, flags)).test;
+  return (await openDataFor(model, flags, undefined, checkpoint.config.description)).test;
 }
 
 /** The first images of the test set, again from its start when it has fewer; without one, random pixels. */
-async function pixelsOf(test: Dataset | undefined, { imageSize }: Model, count: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(count * imageSize * imageSize * 3);
+async function pixelsOf(
+  test: Dataset | undefined,
+  { imageSize, bands, pixelType, normalization: { mean, std } }: RunDescription,
+  count: number,
+): Promise<PixelArray> {
+  const pixels = newPixels(pixelType, count * imageSize * imageSize * bands.length);
   if (test !== undefined) {
     await test.read(
       Uint32Array.from({ length: count }, (_, i) => i % test.length),
-      bytes,
+      pixels,
     );
-    return bytes;
+    return pixels;
   }
   const random = new Random(1, "export");
-  return bytes.map(() => random.integer(256));
+  const drawn = (band: number) => mean[band] + std[band] * (4 * random.uniform() - 2);
+  for (let at = 0; at < pixels.length; at++) {
+    pixels[at] = pixelType === "uint8" ? random.integer(256) : drawn(at % bands.length);
+  }
+  return pixels;
 }
 
 /** The number of images, rounded up to runs of `batch`. */

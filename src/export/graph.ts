@@ -29,16 +29,21 @@ export interface GraphInput {
   readonly channels: number;
 }
 
-export const imageInput: GraphInput = { name: "image", channels: 3 };
+export function imageInput(channels: number): GraphInput {
+  return { name: "image", channels };
+}
+
 /** Of a policy that decides in rounds: `roundPlanes` of method/planes.ts. */
-export const roundInput: GraphInput = { name: "seen", channels: roundChannels };
+export function roundInput(channels: number): GraphInput {
+  return { name: "seen", channels: roundChannels(channels) };
+}
 
 export interface GraphOptions {
   readonly network: Network;
   /** Its parameters and buffers under PyTorch's names. */
   readonly state: StateDict;
   readonly imageSize: number;
-  /** The image when absent. */
+  /** An image of three bands when absent. */
   readonly input?: GraphInput;
   /** The network sees the image in this low resolution; absent: as it is. */
   readonly low?: LowSizes | undefined;
@@ -52,7 +57,7 @@ export interface GraphOptions {
 
 /** [B, channels, imageSize, imageSize] → logits or probabilities [B, outputs] */
 export function graphOf(options: GraphOptions): OnnxGraph {
-  const { network, state, imageSize, input = imageInput, low, output, batch, half = false } = options;
+  const { network, state, imageSize, input = imageInput(3), low, output, batch, half = false } = options;
   const { name, channels } = input;
   const declaration = declare(network, low?.lowInput ?? imageSize, channels);
   const layers = new Exporting(state, declaration, half);

@@ -29,26 +29,33 @@ function transformOf({ transform, imageSize }: RunDescription): string {
 }
 
 /** What a policy that decides in rounds takes: `roundPlanes` of method/planes.ts. */
-const seen = [
-  `[batch, ${roundChannels}, image_size, image_size]: channels 0 to 2 are the normalized image in the patches that are there and the`,
-  "low resolution, enlarged, elsewhere; channel 3 is 1 in the patches that are there and 0 elsewhere; channel 4 is everywhere 1",
-  "minus the largest probability of a class, as the classifiers see the patches that are there",
-].join(" ");
+function seenIn(channels: number): string {
+  return [
+    `[batch, ${roundChannels(channels)}, image_size, image_size]: channels 0 to ${channels - 1} are the normalized image in the patches that are there and the`,
+    `low resolution, enlarged, elsewhere; channel ${channels} is 1 in the patches that are there and 0 elsewhere; channel ${channels + 1} is everywhere 1`,
+    "minus the largest probability of a class, as the classifiers see the patches that are there",
+  ].join(" ");
+}
 
 /** Of a run that decides in rounds; one that decides once says nothing of them. */
-function roundsOf(rounds: number, patches: number): [string, string][] {
+function roundsOf(rounds: number, patches: number, channels: number): [string, string][] {
   if (rounds === 1) return [];
   return [
     ["rounds", String(rounds)],
     ["patches_a_round", `at most ${mostInRound(patches, rounds)}`],
-    ["seen", seen],
+    ["seen", seenIn(channels)],
   ];
+}
+
+function normalizationText({ pixelType, bands }: RunDescription): string {
+  const each = String(bands) === "red,green,blue" ? "RGB" : "band by band";
+  return pixelType === "uint8" ? `(x / 255 - mean) / std, ${each}` : `(x - mean) / std, ${each}`;
 }
 
 /** Lists are JSON. */
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { choice, rounds, rendering } = description;
+  const { choice, rounds, rendering, pixelType } = description;
   const inRounds = name === "agent" && rounds > 1;
   const { rows, columns, patches } = makeGrid(imageSize, patchSize);
   return new Map([
@@ -70,7 +77,8 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["transform_name", transform],
     ["bands", JSON.stringify(bands)],
     ...(rendering === undefined ? [] : [["rendering", JSON.stringify(rendering)] as const]),
-    ["normalization", "(x / 255 - mean) / std, RGB"],
+    ...(pixelType === "uint8" ? [] : [["pixel_type", pixelType] as const]),
+    ["normalization", normalizationText(description)],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
     ["threshold", String(calibrated?.threshold ?? choice.threshold)],
@@ -82,6 +90,6 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
       areTwoStreams(checkpoint.networks) ? "the logits of classifier.onnx and lr_classifier.onnx are added" : "one",
     ],
     ["classes", JSON.stringify(classes)],
-    ...roundsOf(rounds, patches),
+    ...roundsOf(rounds, patches, bands.length),
   ]);
 }

@@ -1,5 +1,5 @@
 /**
- * A tiled GeoTIFF of bytes [height, width, 3], deflated, with overviews or without, in the order of a COG: directories, then
+ * A tiled GeoTIFF of pixels [height, width, bands], deflated, with overviews or without, in the order of a COG: directories, then
  * the pixels of the coarsest overview first. Encodes tiles and the header; storing tiles until their sizes are known, and
  * writing the file, are done elsewhere.
  * Source: TIFF 6.0; the BigTIFF design; OGC GeoTIFF 1.1 (19-008r4); OGC COG (21-026).
@@ -10,9 +10,27 @@ import { deflate } from "node:zlib";
 import { type Tag, tags, typeSizes } from "./tiff.ts";
 
 const deflated = promisify(deflate);
-const channels = 3;
 const types = { ascii: 2, short: 3, long: 4, double: 12, long8: 16 } as const;
 const largestOffset = 0xffff_ffff;
+
+export type WrittenPixels = Uint8Array | Uint16Array | Float32Array;
+
+/** What the file's pixels are; of measured values a missing one is NaN. */
+export interface WrittenForm {
+  readonly type: "uint8" | "uint16" | "float32";
+  /** What the bands are called. Three of bytes are red, green and blue. */
+  readonly bands: readonly string[];
+}
+
+const writtenTypes = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array } as const;
+
+/** Zeros. */
+export function newWritten({ type }: WrittenForm, length: number): WrittenPixels {
+  return new writtenTypes[type](length);
+}
+
+/** Bytes of red, green and blue. */
+export const writtenPicture: WrittenForm = { type: "uint8", bands: ["red", "green", "blue"] };
 
 /** An image of the file: the full resolution or an overview. */
 export interface WrittenLevel {
@@ -27,18 +45,23 @@ export interface WrittenTiff {
   readonly levels: readonly WrittenLevel[];
   /** Side of a tile in pixels; a multiple of 16. */
   readonly tileSize: number;
+  /** A picture when absent. */
+  readonly form?: WrittenForm | undefined;
   readonly georeference?:
     | { readonly epsg: number; readonly affine: readonly number[]; readonly geographic: boolean }
     | undefined;
 }
 
-/** A tile's bytes in the file. @param pixels [tileSize, tileSize, 3]; changed */
-export async function encodeTile(pixels: Uint8Array, tileSize: number): Promise<Uint8Array> {
-  const row = tileSize * channels;
-  for (let start = 0; start < pixels.length; start += row) {
-    for (let i = start + row - 1; i >= start + channels; i--) pixels[i] -= pixels[i - channels];
+/** A tile's bytes in the file. @param pixels [tileSize, tileSize, bands]; changed */
+export async function encodeTile(pixels: WrittenPixels, tileSize: number): Promise<Uint8Array> {
+  const row = pixels.length / tileSize;
+  const bands = row / tileSize;
+  if (!(pixels instanceof Float32Array)) {
+    for (let start = 0; start < pixels.length; start += row) {
+      for (let i = start + row - 1; i >= start + bands; i--) pixels[i] -= pixels[i - bands];
+    }
   }
-  return deflated(pixels);
+  return deflated(new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength));
 }
 
 /** Header and directories; after them come the tiles of the last level, then of the one before, and so on. */
@@ -99,7 +122,7 @@ function directories(word: 4 | 8, tiff: WrittenTiff, start: number, firstTiles: 
 }
 
 function fieldsOf(
-  { tileSize, georeference }: WrittenTiff,
+  { tileSize, georeference, form = writtenPicture }: WrittenTiff,
   { width, height, byteCounts }: WrittenLevel,
   { word, firstTile, overview }: { word: 4 | 8; firstTile: number; overview: boolean },
 ): Field[] {
@@ -112,18 +135,60 @@ function fieldsOf(
     field("NewSubfileType", types.long, [overview ? 1 : 0]),
     field("ImageWidth", types.long, [width]),
     field("ImageLength", types.long, [height]),
-    field("BitsPerSample", types.short, [8, 8, 8]),
-    field("Compression", types.short, [8]),
-    field("PhotometricInterpretation", types.short, [2]),
-    field("SamplesPerPixel", types.short, [channels]),
-    field("PlanarConfiguration", types.short, [1]),
-    field("Predictor", types.short, [2]),
+    ...sampleFields(form),
     field("TileWidth", types.long, [tileSize]),
     field("TileLength", types.long, [tileSize]),
     field("TileOffsets", word === 4 ? types.long : types.long8, offsets),
     field("TileByteCounts", types.long, byteCounts),
+    ...bandFields(form, overview),
   ];
-  return georeference === undefined || overview ? fields : [...fields, ...geoFields(georeference)];
+  const all = georeference === undefined || overview ? fields : [...fields, ...geoFields(georeference)];
+  return all.sort((a, b) => a.tag - b.tag);
+}
+
+function sampleFields({ type, bands }: WrittenForm): Field[] {
+  const bits = 8 * writtenTypes[type].BYTES_PER_ELEMENT;
+  return [
+    field(
+      "BitsPerSample",
+      types.short,
+      bands.map(() => bits),
+    ),
+    field("Compression", types.short, [8]),
+    field("PhotometricInterpretation", types.short, [isPicture({ type, bands }) ? 2 : 1]),
+    field("SamplesPerPixel", types.short, [bands.length]),
+    field("PlanarConfiguration", types.short, [1]),
+    field("Predictor", types.short, [type === "float32" ? 1 : 2]),
+  ];
+}
+
+function isPicture({ type, bands }: WrittenForm): boolean {
+  return type === "uint8" && bands.length === 3;
+}
+
+/** What GDAL and others need to know of bands that are no colours. */
+function bandFields(form: WrittenForm, overview: boolean): Field[] {
+  if (isPicture(form)) return [];
+  const { type, bands } = form;
+  const names = bands.map((name, at) => {
+    return `<Item name="DESCRIPTION" sample="${at}" role="description">${escaped(name)}</Item>`;
+  });
+  const [extra, formats] = [bands.slice(1).map(() => 0), bands.map(() => (type === "float32" ? 3 : 1))];
+  return [
+    ...(extra.length > 0 ? [field("ExtraSamples", types.short, extra)] : []),
+    field("SampleFormat", types.short, formats),
+    ...(overview ? [] : [text("GDAL_METADATA", `<GDALMetadata>${names.join("")}</GDALMetadata>`)]),
+    ...(type === "float32" ? [text("GDAL_NODATA", "nan")] : []),
+  ];
+}
+
+function escaped(name: string): string {
+  return name.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function text(tag: Tag, content: string): Field {
+  const bytes = Buffer.from(`${content}\0`);
+  return { tag: tags[tag], type: types.ascii, count: bytes.length, bytes };
 }
 
 function geoFields({ epsg, affine, geographic }: NonNullable<WrittenTiff["georeference"]>): Field[] {

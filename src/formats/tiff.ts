@@ -48,6 +48,7 @@ export const tags = {
   GeoKeyDirectory: 34735,
   GeoDoubleParams: 34736,
   GeoAsciiParams: 34737,
+  GDAL_METADATA: 42112,
   GDAL_NODATA: 42113,
 } as const;
 export type Tag = keyof typeof tags;

@@ -6,6 +6,7 @@ import { unknownRun } from "../checkpoints/foreign-checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { isDatasetName } from "../data/dataset-registry.ts";
 import { normalizationFor } from "../data/normalizations.ts";
+import { rgb } from "../data/rendering.ts";
 import { syntheticNormalization } from "../data/synthetic.ts";
 import { fault } from "../errors.ts";
 import { asTested } from "../method/budget.ts";
@@ -26,7 +27,8 @@ interface DataPlaceFlags {
 /** The model of a run, under its own name and sizes unless flags say otherwise. @throws usage: none is named, or none such */
 export function modelOf({ config, path }: Checkpoint, overrides: RunOverrides): Model {
   const { model, variant = "2019", ...sizes } = { ...modelOptions(config.options), ...modelOptions(overrides) };
-  if (model !== undefined) return findModel({ model, variant, ...sizes });
+  const channels = config.description?.bands.length;
+  if (model !== undefined) return findModel({ model, variant, ...sizes, channels });
   const next = "give one that `patchdrop models` lists, with its --variant and sizes";
   throw fault("usage", { where: "--model", rule: `must be given: ${path} does not say which model it is of`, next });
 }
@@ -54,7 +56,8 @@ export function describeRun(
   if (stated !== undefined) return { ...stated, ...sizes, fill };
   return {
     ...sizes,
-    bands: ["red", "green", "blue"],
+    bands: rgb,
+    pixelType: "uint8",
     transform: model.transform,
     normalization: data.normalization ?? formerNormalization(checkpoint, model),
     fill,
@@ -70,9 +73,9 @@ export function modelSizes({ name, variant, imageSize, lowSize, grid, rounds, po
 
 /** The reverse. @throws usage: there is none such */
 export function modelIn(description: RunDescription): Model {
-  const { model, variant, imageSize, lowSize, patchSize, rounds, policyHead } = description;
+  const { model, variant, imageSize, lowSize, patchSize, rounds, policyHead, bands } = description;
   const sizes = { img_size: imageSize, lr_size: lowSize, patch_size: patchSize };
-  return findModel({ model, variant, ...sizes, rounds, policy_head: policyHead });
+  return findModel({ model, variant, ...sizes, rounds, policy_head: policyHead, channels: bands.length });
 }
 
 /** What to say of a policy whose curriculum was not over: outputs that it had not reached are as they were drawn. */

@@ -1,19 +1,20 @@
 /**
- * What computes an opened run's networks: libtorch (libtorch-engine.ts) or ONNX Runtime (onnx-engine.ts). Bytes and masks
+ * What computes an opened run's networks: libtorch (libtorch-engine.ts) or ONNX Runtime (onnx-engine.ts). Pixels and masks
  * go in, numbers come out; how a batch lies in between is up to the engine.
  *
- * Shapes: B batch, S image size, L low-resolution size, P patches, K classes.
+ * Shapes: B batch, S image size, L low-resolution size, C bands, P patches, K classes.
  */
+import type { PixelArray } from "../utils/pixel-array.ts";
 
 /** A value, or the promise of one: libtorch answers at once, ONNX Runtime does not. */
 export type MaybePromise<T> = T | Promise<T>;
 
 /** What is known of a batch of images. */
 export interface Views {
-  /** Bytes [B, S, S, 3]; anything may stand in patches that are not acquired. */
-  readonly images?: Uint8Array;
-  /** Bytes [B, L, L, 3]; made of the images when absent. */
-  readonly low?: Uint8Array;
+  /** [B, S, S, C]; anything may stand in patches that are not acquired. */
+  readonly images?: PixelArray;
+  /** [B, L, L, C]; made of the images when absent. */
+  readonly low?: PixelArray;
 }
 
 export interface Engine {

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { parseAs } from "../checkpoints/checkpoint.ts";
-import { type RunDescription, renderingSchema } from "../checkpoints/description.ts";
+import { mostBands, type RunDescription, renderingSchema } from "../checkpoints/description.ts";
 import { shortHash } from "../checkpoints/networks-hash.ts";
 import { fault } from "../errors.ts";
 import { readBytes } from "../files/read.ts";
@@ -15,6 +15,7 @@ import { asTested, type ThresholdChoice } from "../method/budget.ts";
 import { type PatchSize, sidesOf } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
+import { pixelTypes } from "../utils/pixel-array.ts";
 import { checkContentHash } from "./content-hash.ts";
 import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
 
@@ -39,10 +40,7 @@ const said = (rule: string) => `${rule}; ${next}`;
 const matching = (pattern: RegExp, rule: string) => z.string(said(rule)).regex(pattern, said(rule));
 const pixels = matching(/^[1-9]\d{0,4}$/, "must be a number of pixels").transform(Number);
 const names = json(z.array(z.string()).min(1), "must be a list of names");
-const channels = (least: number) => {
-  const value = z.number().min(least).max(1);
-  return json(z.tuple([value, value, value]), `must be three numbers of ${least} to 1`);
-};
+const numbers = json(z.array(z.number()).min(1).max(mostBands), "must be a number for each band");
 
 const schema = z
   .object({
@@ -62,8 +60,10 @@ const schema = z
     ),
     low_size: pixels,
     transform_name: z.enum(["cifar", "imagenet", "fmow"], said("must name a transform")),
-    mean: channels(0),
-    std: channels(1e-6),
+    // Older exports took bytes without saying so.
+    pixel_type: z.enum(pixelTypes, said("must say what pixels are")).default("uint8"),
+    mean: numbers,
+    std: numbers,
     fill: z.enum(Object.values(fills), said("must say what dropped patches are filled with")),
     classes: names,
     // Older exports decide once.
@@ -84,7 +84,19 @@ const schema = z
       path: ["image_size"],
       message: said("must be a multiple of patch_size and low_size"),
     },
-  );
+  )
+  .refine(({ bands, mean, std }) => mean.length === bands.length && std.length === bands.length, {
+    path: ["mean"],
+    message: said("must be one number for each band, as must std"),
+  })
+  .refine(({ pixel_type: type, mean }) => type !== "uint8" || mean.every((value) => value >= 0 && value <= 1), {
+    path: ["mean"],
+    message: said("must be numbers of 0 to 1"),
+  })
+  .refine(({ pixel_type: type, std }) => std.every((value) => value >= 1e-6 && (type !== "uint8" || value <= 1)), {
+    path: ["std"],
+    message: said("must be numbers of 0.000001 to 1, or above 0 of measured values"),
+  });
 type Metadata = z.infer<typeof schema>;
 
 function json<T>(schema: z.ZodType<T>, rule: string) {
@@ -133,6 +145,7 @@ function descriptionOf(said: Metadata): RunDescription {
     lowSize: said.low_size,
     patchSize: said.patch_size,
     bands: said.bands,
+    pixelType: said.pixel_type,
     ...(said.rendering && { rendering: said.rendering }),
     transform: said.transform_name,
     normalization: { mean: said.mean, std: said.std },

@@ -18,6 +18,7 @@ import { Inputs } from "../tensor/inputs.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
+import { type PixelArray, type PixelType, pixelTypeOf } from "../utils/pixel-array.ts";
 import { ByMask } from "./by-mask.ts";
 import type { Acquired, Engine, HeldBatch, Views } from "./engine.ts";
 
@@ -31,8 +32,10 @@ export interface Place {
 
 /** How images become what the networks see. */
 export interface Feeding {
-  readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput" | "grid" | "rounds">;
+  readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput" | "grid" | "rounds" | "channels">;
   readonly normalization: ChannelStatistics;
+  /** Bytes when absent. */
+  readonly pixelType?: PixelType | undefined;
   readonly fill: Fill;
 }
 
@@ -52,7 +55,7 @@ export class LibtorchEngine implements Engine {
     this.#networks = new Map([...learners].map(([name, learner]) => [name, freeze(learner)] as const));
     this.#feeding = feeding;
     this.#place = place;
-    this.#normalizer = new Normalizer(feeding.normalization, place.device);
+    this.#normalizer = new Normalizer(feeding.normalization, place.device, feeding.pixelType);
   }
 
   hold({ images, low }: Views): HeldBatch {
@@ -72,26 +75,27 @@ export class LibtorchEngine implements Engine {
     this.#inputs?.free();
   }
 
-  /** Normalized images [B, 3, S, S]; to a GPU from pinned memory. */
-  #upload(bytes: Uint8Array, size: number): Tensor {
+  /** Normalized images [B, C, S, S]; to a GPU from pinned memory. */
+  #upload(pixels: PixelArray, size: number): Tensor {
     const { device, cuda } = this.#place;
-    if (cuda === undefined) return this.#normalizer.images(bytes, size);
-    if (this.#inputs === undefined || this.#inputsLength !== bytes.length) {
+    if (cuda === undefined) return this.#normalizer.images(pixels, size);
+    if (this.#inputs === undefined || this.#inputsLength !== pixels.length) {
       this.#inputs?.free();
-      const shape = [bytes.length / (3 * size * size), size, size, 3];
-      this.#inputs = new Inputs({ images: { dtype: "uint8", shape } }, device, cuda);
-      this.#inputsLength = bytes.length;
+      const { channels } = this.#feeding.model;
+      const shape = [pixels.length / (channels * size * size), size, size, channels];
+      this.#inputs = new Inputs({ images: { dtype: pixelTypeOf(pixels), shape } }, device, cuda);
+      this.#inputsLength = pixels.length;
     }
-    this.#inputs.put({ images: bytes });
+    this.#inputs.put({ images: pixels });
     return this.#normalizer.normalized(this.#inputs.tensors.images);
   }
 }
 
 /** Some of a batch's images, or all of them. */
 interface Some {
-  /** [R, 3, S, S] */
+  /** [R, C, S, S] */
   readonly high: Tensor | undefined;
-  /** [R, 3, lowInput, lowInput] */
+  /** [R, C, lowInput, lowInput] */
   readonly low: Tensor;
   /** Of the low-resolution classifier, [R, K]; none where there is none. */
   readonly lowLogits: Tensor | undefined;
@@ -103,7 +107,7 @@ class LibtorchBatch implements HeldBatch {
   readonly #networks: Networks;
   readonly #feeding: Feeding;
   readonly #high: Tensor | undefined;
-  /** [B, 3, lowInput, lowInput] */
+  /** [B, C, lowInput, lowInput] */
   readonly #low: Tensor;
   /** The same under every mask, so computed once. */
   #lowLogits: Tensor | undefined;

@@ -10,6 +10,7 @@ import type { Fill } from "../method/images.ts";
 import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
 import { dropPatches, roundPlanes, softmax, toPlanes } from "../method/planes.ts";
 import { doubts } from "../method/rounds.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
 import type { Acquired, Engine, HeldBatch, Views } from "./engine.ts";
 import { type Models, OnnxNetworks } from "./onnx-networks.ts";
 
@@ -35,9 +36,9 @@ export class OnnxEngine implements Engine {
   ): Promise<OnnxEngine> {
     env.wasm.numThreads = threads;
     env.logLevel = "error";
-    const { imageSize, patchSize, classes, rounds } = feeding;
+    const { imageSize, patchSize, classes, rounds, normalization } = feeding;
     const { patches } = makeGrid(imageSize, patchSize);
-    const sizes = { imageSize, patches, classes: classes.length, rounds };
+    const sizes = { imageSize, patches, classes: classes.length, rounds, channels: normalization.mean.length };
     return new OnnxEngine(await OnnxNetworks.open(models, sizes, where), feeding);
   }
 
@@ -48,17 +49,19 @@ export class OnnxEngine implements Engine {
 
   hold({ images, low }: Views): HeldBatch {
     const { imageSize, lowSize, patchSize, fill, normalization, classes, rounds } = this.#feeding;
+    const channels = normalization.mean.length;
     const grid = makeGrid(imageSize, patchSize);
     // The graphs take whole images, and see of each block of them its top left pixel.
-    const lowResolution = low === undefined ? images : enlargePixels(low, lowSize, imageSize);
+    const lowResolution = low === undefined ? images : enlargePixels(low, lowSize, imageSize, channels);
     if (lowResolution === undefined) {
       throw fault("internal", { where: "hold", rule: "needs the images or the low resolution" });
     }
-    const planes = (bytes: Uint8Array) => toPlanes(bytes, imageSize, normalization);
+    const planes = (pixels: PixelArray) => toPlanes(pixels, imageSize, normalization);
     const masked = (mask: Uint8Array, filling: Fill) => {
       if (images === undefined) throw fault("internal", { where: "hold", rule: "needs the images" });
       if (filling === "zero") return dropPatches(planes(images), mask, grid);
-      const blocks = enlargePixels(lowPixels(lowResolution, imageSize, lowSize), lowSize, imageSize);
+      const small = lowPixels(lowResolution, imageSize, lowSize, channels);
+      const blocks = enlargePixels(small, lowSize, imageSize, channels);
       return planes(fillDropped(images, mask, grid, blocks));
     };
     const view = (acquired: Acquired | undefined) => {

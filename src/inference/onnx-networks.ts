@@ -2,8 +2,8 @@
  * The exported networks of a run in ONNX Runtime: a policy that decides and classifiers that classify. Takes and gives
  * plain arrays; knows no files and nothing of Node, so that the browser page computes with it too.
  *
- * Shapes: B batch, S image size, P patches, K classes. Planes are float32 [B, 3, S, S], normalized; those of a policy that
- * decides in rounds [B, 5, S, S].
+ * Shapes: B batch, S image size, C bands, P patches, K classes. Planes are float32 [B, C, S, S], normalized; those of a policy that
+ * decides in rounds [B, C + 2, S, S].
  */
 import { InferenceSession, Tensor } from "onnxruntime-web";
 import { fault } from "../errors.ts";
@@ -22,6 +22,8 @@ export interface NetworkSizes {
   readonly classes: number;
   /** In how many rounds the policy decides, at most. */
   readonly rounds: number;
+  /** Bands of an image. */
+  readonly channels: number;
 }
 
 type Sessions = ReadonlyMap<ModelFile, InferenceSession>;
@@ -100,10 +102,10 @@ interface Shapes {
   readonly outputs: number;
 }
 
-function shapesOf(file: ModelFile, { imageSize, patches, classes, rounds }: NetworkSizes): Shapes {
+function shapesOf(file: ModelFile, { imageSize, patches, classes, rounds, channels }: NetworkSizes): Shapes {
   const isPolicy = file === "policy.onnx";
-  const channels = isPolicy && rounds > 1 ? roundChannels : 3;
-  return { image: asText([channels, imageSize, imageSize]), outputs: isPolicy ? patches : classes };
+  const seen = isPolicy && rounds > 1 ? roundChannels(channels) : channels;
+  return { image: asText([seen, imageSize, imageSize]), outputs: isPolicy ? patches : classes };
 }
 
 const asText = (shape: readonly number[]) => shape.join(" × ");

@@ -113,8 +113,7 @@ export function openLearners(
   { learners, description, choice = asTested, checkpoint = "" }: LearningRun,
   place: Place,
 ): OpenedRun {
-  const { normalization, fill } = description;
-  const engine = new LibtorchEngine(learners, { model: modelIn(description), normalization, fill }, place);
+  const engine = new LibtorchEngine(learners, { ...description, model: modelIn(description) }, place);
   const networks = new Set(learners.keys());
   return new OpenedRun({ description, networks, engine, choice, precision: place.precision, checkpoint });
 }

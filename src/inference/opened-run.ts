@@ -3,7 +3,7 @@
  * run to images goes through here (evaluation, prediction, acquisition, reports, training's own tests), whatever computes
  * its networks.
  *
- * Shapes: B batch, S image size, L low-resolution size, P patches, K classes.
+ * Shapes: B batch, S image size, L low-resolution size, C bands, P patches, K classes.
  */
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
@@ -15,6 +15,7 @@ import { mostInRound } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
 import type { Precision } from "../nn/precision.ts";
 import { kindOf } from "../utils/kind-of.ts";
+import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
 import { finiteAnswers } from "./finite-answers.ts";
@@ -44,6 +45,13 @@ export interface RunParts {
   readonly checkpoint: string;
 }
 
+export interface RunSizes {
+  readonly imageSize: number;
+  readonly lowSize: number;
+  readonly grid: Grid;
+  readonly channels: number;
+}
+
 /** Whether a run of these networks has two streams: a classifier for each resolution. */
 export function areTwoStreams(networks: { has(name: NetworkName): boolean }): boolean {
   return networks.has("resnet_hr") && networks.has("resnet_lr");
@@ -52,8 +60,8 @@ export function areTwoStreams(networks: { has(name: NetworkName): boolean }): bo
 /** A trained run, ready for images: made by `openPredictor` or `openOnnxPredictor`, and to be freed. */
 export class OpenedRun {
   readonly description: RunDescription;
-  /** Sides in pixels, and the patches. */
-  readonly model: { readonly imageSize: number; readonly lowSize: number; readonly grid: Grid };
+  /** Sides in pixels, the patches, and the bands of an image. */
+  readonly model: RunSizes;
   readonly checkpoint: string;
   /** How patches are chosen. */
   readonly choice: Choice;
@@ -64,9 +72,9 @@ export class OpenedRun {
   #isFreed = false;
 
   constructor({ description, networks, engine, choice, precision, checkpoint }: RunParts) {
-    const { imageSize, lowSize, patchSize } = description;
+    const { imageSize, lowSize, patchSize, bands } = description;
     this.description = description;
-    this.model = { imageSize, lowSize, grid: makeGrid(imageSize, patchSize) };
+    this.model = { imageSize, lowSize, grid: makeGrid(imageSize, patchSize), channels: bands.length };
     this.checkpoint = checkpoint;
     this.networks = networks;
     this.#engine = engine;
@@ -111,7 +119,7 @@ export class OpenedRun {
 
   /**
    * A batch to look at once and to classify under several masks; the caller frees it.
-   * @throws usage: bytes that are no whole images of the run's size, or not as many in both. What the batch is asked throws
+   * @throws usage: pixels that are no whole images of the run's size, or not as many in both. What the batch is asked throws
    *   notFinite where a network answers with NaN or infinity
    */
   hold(views: Views): HeldBatch {
@@ -160,12 +168,12 @@ export class OpenedRun {
 
   /**
    * What the run says about whole images.
-   * @param images bytes [B, S, S, 3] as the transform leaves them
-   * @throws usage: bytes of another length; notFinite
+   * @param images [B, S, S, C] as the transform leaves them
+   * @throws usage: pixels of another type or length; notFinite
    */
-  predict(images: Uint8Array): Promise<Predicted> {
+  predict(images: PixelArray): Promise<Predicted> {
     return this.#holding({ images }, async (batch) => {
-      const count = images.length / (3 * this.model.imageSize ** 2);
+      const count = this.#countIn(images);
       const decided = this.hasPolicy ? await this.decideOn(batch, count) : undefined;
       const mask = decided?.mask ?? this.#maskOfClassifier(count);
       const classes = this.#probabilitiesOf(await batch.logits(mask));
@@ -176,24 +184,24 @@ export class OpenedRun {
   /**
    * The first half of {@link predict}, for whoever has the low resolution only: which patches to acquire. Of a run that
    * decides in rounds, those of one round: acquire them and ask again, until no image wants more.
-   * @param low bytes [B, L, L, 3]
-   * @param acquired what earlier rounds brought: bytes [B, S, S, 3] with anything elsewhere, and the mask of what is there [B, P]
+   * @param low [B, L, L, C]
+   * @param acquired what earlier rounds brought: [B, S, S, C] with anything elsewhere, and the mask of what is there [B, P]
    * @returns the mask [B, P] of (further) patches and the policy's probabilities [B, P]
-   * @throws input: a run without a policy; usage: bytes or a mask of another length
+   * @throws input: a run without a policy; usage: pixels or a mask of another length
    */
-  async decide(low: Uint8Array, acquired?: { readonly images: Uint8Array; readonly mask: Uint8Array }): Promise<Asked> {
+  async decide(low: PixelArray, acquired?: { readonly images: PixelArray; readonly mask: Uint8Array }): Promise<Asked> {
     if (!this.hasPolicy) {
       const next = "give --load a run of pretrain, finetune or finetune2stream";
       throw fault("input", { where: "--load", rule: "must hold a policy", got: [...this.networks].join(", "), next });
     }
-    const { imageSize, lowSize, grid } = this.model;
+    const { imageSize, lowSize, grid, channels } = this.model;
     this.#check({ low });
-    const count = low.length / (3 * lowSize ** 2);
+    const count = low.length / (channels * lowSize ** 2);
     const there = acquired?.mask ?? new Uint8Array(count * grid.patches);
     this.#checkMask(there, count);
     if (acquired !== undefined) this.#check({ images: acquired.images, low });
     // Nothing of the images is seen where nothing is acquired.
-    const images = () => acquired?.images ?? new Uint8Array(3 * count * imageSize ** 2);
+    const images = () => acquired?.images ?? newPixels(this.description.pixelType, channels * count * imageSize ** 2);
     return this.#holding(this.rounds === 1 ? { low } : { images: images(), low }, (batch) =>
       this.#ask(batch, there, this.choice),
     );
@@ -201,29 +209,33 @@ export class OpenedRun {
 
   /**
    * The second half: the classes' probabilities [B, K].
-   * @param images bytes [B, S, S, 3], with anything in the patches that the mask drops
+   * @param images [B, S, S, C], with anything in the patches that the mask drops
    * @param mask [B, P]
-   * @param low bytes [B, L, L, 3]
-   * @throws usage: bytes or a mask of another length
+   * @param low [B, L, L, C]
+   * @throws usage: pixels or a mask of another length
    */
-  async classify(images: Uint8Array, mask: Uint8Array, low: Uint8Array): Promise<Float32Array> {
+  async classify(images: PixelArray, mask: Uint8Array, low: PixelArray): Promise<Float32Array> {
     this.#check({ images, low });
-    this.#checkMask(mask, images.length / (3 * this.model.imageSize ** 2));
+    this.#checkMask(mask, this.#countIn(images));
     return this.#holding({ images, low }, async (batch) => this.#probabilitiesOf(await batch.logits(mask)));
   }
 
   /**
-   * What the classifier sees of images under a mask, as bytes [B, S, S, 3]: where a patch was dropped, the mean colour or the
+   * What the classifier sees of images under a mask, [B, S, S, C]: where a patch was dropped, the mean colour or the
    * low resolution. A classifier of the low resolution sees nothing else.
-   * @throws usage: bytes or a mask of another length
+   * @throws usage: pixels or a mask of another length
    */
-  seen(images: Uint8Array, mask: Uint8Array): Uint8Array {
+  seen<P extends PixelArray>(images: P, mask: Uint8Array): P {
     this.#check({ images });
-    this.#checkMask(mask, images.length / (3 * this.model.imageSize ** 2));
-    const { imageSize, lowSize, grid } = this.model;
-    const { fill, normalization } = this.description;
-    const low = () => enlargePixels(lowPixels(images, imageSize, lowSize), lowSize, imageSize);
-    const meanColour = () => normalization.mean.map((mean) => Math.round(255 * mean));
+    this.#checkMask(mask, this.#countIn(images));
+    const { imageSize, lowSize, grid, channels } = this.model;
+    const { fill, normalization, pixelType } = this.description;
+    const low = () => {
+      return enlargePixels(lowPixels(images, imageSize, lowSize, channels), lowSize, imageSize, channels);
+    };
+    const meanColour = () => {
+      return pixelType === "uint8" ? normalization.mean.map((mean) => Math.round(255 * mean)) : normalization.mean;
+    };
     return fillDropped(images, mask, grid, fill === "lr" || !this.seesHigh ? low() : meanColour());
   }
 
@@ -236,13 +248,31 @@ export class OpenedRun {
 
   #check({ images, low }: Views): void {
     const { imageSize, lowSize } = this.model;
-    const count = images && countImages("images", images, imageSize);
-    const lowCount = low && countImages("low", low, lowSize);
+    const count = images && this.#countImages("images", images, imageSize);
+    const lowCount = low && this.#countImages("low", low, lowSize);
     if (count === undefined && lowCount === undefined) {
       throw fault("usage", { where: "images", rule: "must be given, or the low resolution" });
     }
     if (count === undefined || lowCount === undefined || count === lowCount) return;
     throw fault("usage", { where: "low", rule: `must be as many images as the others, ${count}`, got: lowCount });
+  }
+
+  #countIn(images: PixelArray): number {
+    return images.length / (this.model.channels * this.model.imageSize ** 2);
+  }
+
+  /** How many images the pixels are. */
+  #countImages(where: string, pixels: PixelArray, size: number): number {
+    const { pixelType } = this.description;
+    const Type = pixelType === "uint8" ? Uint8Array : Float32Array;
+    if (!(pixels instanceof Type)) {
+      throw fault("usage", { where, rule: `must be a ${Type.name}`, got: kindOf(pixels) });
+    }
+    const each = this.model.channels * size ** 2;
+    if (pixels.length > 0 && pixels.length % each === 0) return pixels.length / each;
+    const unit = pixelType === "uint8" ? "bytes" : "numbers";
+    const rule = `must be whole images of ${size} × ${size} pixels, ${each} ${unit} each`;
+    throw fault("usage", { where, rule, got: `${pixels.length} ${unit}` });
   }
 
   #checkMask(mask: Uint8Array, count: number): void {
@@ -275,13 +305,4 @@ export class OpenedRun {
       batch.free();
     }
   }
-}
-
-/** How many images the bytes are. */
-function countImages(where: string, bytes: Uint8Array, size: number): number {
-  if (!(bytes instanceof Uint8Array)) throw fault("usage", { where, rule: "must be a Uint8Array", got: kindOf(bytes) });
-  const each = 3 * size ** 2;
-  if (bytes.length > 0 && bytes.length % each === 0) return bytes.length / each;
-  const rule = `must be whole images of ${size} × ${size} pixels, ${each} bytes each`;
-  throw fault("usage", { where, rule, got: `${bytes.length} bytes` });
 }

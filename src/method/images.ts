@@ -2,34 +2,37 @@
  * What the networks see: normalized images, the low-resolution view, and images with patches dropped.
  * Source: paper, section 3; the authors' code for how the low resolution is made (nearest neighbour).
  *
- * Shapes: B batch, H W image size, P patches, K classes. Images are [B, 3, H, W] stored channels-last.
+ * Shapes: B batch, H W image size, P patches, K classes. C bands. Images are [B, C, H, W] stored channels-last.
  */
+
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
+import type { PixelArray, PixelType } from "../utils/pixel-array.ts";
 import type { Grid } from "./grid.ts";
 
 /** What dropped patches are filled with: zeros (the mean colour), or the low-resolution image. */
 export type Fill = "zero" | "lr";
 
-/** Mean and standard deviation of each channel, in units of 0..1. */
+/** Mean and standard deviation of each channel: of bytes in units of 0..1, of measured values in their own. */
 export interface ChannelStatistics {
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
-/** Turns bytes into normalized images; made once a run and freed with it, since it holds two small tensors. */
+/** Turns pixels into normalized images; made once a run and freed with it, since it holds two small tensors. */
 export class Normalizer {
   readonly #factor: Tensor;
   readonly #offset: Tensor;
   readonly #device: Device;
 
-  constructor({ mean, std }: ChannelStatistics, device: Device) {
+  constructor({ mean, std }: ChannelStatistics, device: Device, pixelType: PixelType = "uint8") {
     this.#device = device;
     const perChannel = (value: (channel: number) => number) =>
       keep(fromArray(Float32Array.from(std.keys(), value), [std.length], device));
-    this.#factor = perChannel((c) => 1 / (255 * std[c]));
+    const unit = pixelType === "uint8" ? 255 : 1;
+    this.#factor = perChannel((c) => 1 / (unit * std[c]));
     this.#offset = perChannel((c) => mean[c] / std[c]);
   }
 
@@ -39,17 +42,17 @@ export class Normalizer {
     this.#offset.free();
   }
 
-  /** (x / 255 − mean) / std of bytes [B, size, size, 3], as float32 images [B, 3, size, size]. */
-  images(bytes: Uint8Array, size: number): Tensor {
-    return scope(() =>
-      this.normalized(fromArray(bytes, [bytes.length / (size * size * 3), size, size, 3], this.#device)),
-    );
+  /** Pixels [B, size, size, C] as float32 images [B, C, size, size]: (x / 255 − mean) / std of bytes, (x − mean) / std of values. */
+  images(pixels: PixelArray, size: number): Tensor {
+    const [channels] = this.#factor.shape;
+    const count = pixels.length / (size * size * channels);
+    return scope(() => this.normalized(fromArray(pixels, [count, size, size, channels], this.#device)));
   }
 
-  /** The same of bytes that are on the device, uint8 [B, size, size, 3]. */
-  normalized(bytes: Tensor): Tensor {
+  /** The same of pixels that are on the device, uint8 or float32 [B, size, size, C]. */
+  normalized(pixels: Tensor): Tensor {
     return scope(() => {
-      const scaled = ops.mul(ops.cast(bytes, "float32"), this.#factor);
+      const scaled = ops.mul(ops.cast(pixels, "float32"), this.#factor);
       return ops.permute(ops.subtract(scaled, this.#offset), [0, 3, 1, 2]);
     });
   }
@@ -63,7 +66,7 @@ export interface LowSizes {
 
 /**
  * The low-resolution view as the networks see it: the top-left pixel of each block; where the networks take larger
- * images, each pixel repeated over its block. [B, 3, H, W] → [B, 3, lowInput, lowInput]
+ * images, each pixel repeated over its block. [B, C, H, W] → [B, C, lowInput, lowInput]
  */
 export function lowResolution(images: Tensor, { lowSize, lowInput }: LowSizes): Tensor {
   return scope(() => enlarge(ops.resizeNearest(images, lowSize), lowInput));
@@ -75,7 +78,7 @@ function enlarge(images: Tensor, size: number): Tensor {
 
 /**
  * Images with the patches dropped whose mask is 0. Zeros after normalization are the mean colour.
- * @param images [B, 3, H, W]
+ * @param images [B, C, H, W]
  * @param mask [B, P], 0 or 1, in any float type
  * @param low the low-resolution view, which stands in dropped patches, enlarged to the image; zeros when absent
  */
@@ -98,11 +101,11 @@ export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tens
 /**
  * What a policy that decides in rounds sees: the patches that are there and the low resolution elsewhere, a plane of ones
  * where they are there, and a plane that says how unsure the classifier is of it (1 minus its largest probability).
- * @param images [B, 3, H, W]
+ * @param images [B, C, H, W]
  * @param low the low-resolution view, as {@link lowResolution} gives it
  * @param mask which patches are there, [B, P]
  * @param logits the classifier's, [B, K]
- * @returns [B, 5, H, W]
+ * @returns [B, C + 2, H, W]
  */
 export function roundView(
   { images, low, grid }: { readonly images: Tensor; readonly low: Tensor; readonly grid: Grid },

@@ -3,42 +3,49 @@
  * computes on tensors; for ONNX Runtime, which takes arrays, and for the browser. Nothing of Node, no libtorch.
  * Source: paper, section 3.
  *
- * Shapes: B batch, S image size, P patches, K classes. Planes are float32 [B, 3, S, S].
+ * Shapes: B batch, S image size, C bands, P patches, K classes. Planes are float32 [B, C, S, S].
  */
+import type { PixelArray } from "../utils/pixel-array.ts";
 import { row } from "../utils/rows.ts";
 import { type Grid, patchAt } from "./grid.ts";
 import { roundChannels } from "./rounds.ts";
 
-/** Mean and standard deviation of each channel, in units of 0..1. */
+/** Mean and standard deviation of each channel: of bytes in units of 0..1, of measured values in their own. */
 interface Statistics {
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
-/** (x / 255 − mean) / std of bytes [B, S, S, 3], rounded to float32 where images.ts does. */
-export function toPlanes(bytes: Uint8Array, imageSize: number, { mean, std }: Statistics): Float32Array {
-  const factor = Float32Array.from(std, (s) => 1 / (255 * s));
+/**
+ * Pixels [B, S, S, C] as networks see them, rounded to float32 where images.ts does: (x / 255 − mean) / std of bytes,
+ * (x − mean) / std of measured values.
+ */
+export function toPlanes(pixels: PixelArray, imageSize: number, { mean, std }: Statistics): Float32Array {
+  const unit = pixels instanceof Uint8Array ? 255 : 1;
+  const channels = mean.length;
+  const factor = Float32Array.from(std, (s) => 1 / (unit * s));
   const offset = Float32Array.from(mean, (m, channel) => m / std[channel]);
   const area = imageSize * imageSize;
-  const planes = new Float32Array(bytes.length);
-  for (let pixel = 0; pixel < bytes.length / 3; pixel++) {
+  const planes = new Float32Array(pixels.length);
+  for (let pixel = 0; pixel < pixels.length / channels; pixel++) {
     const image = Math.floor(pixel / area);
-    for (let channel = 0; channel < 3; channel++) {
-      const scaled = Math.fround(bytes[3 * pixel + channel] * factor[channel]);
-      planes[(3 * image + channel) * area + (pixel - image * area)] = scaled - offset[channel];
+    for (let channel = 0; channel < channels; channel++) {
+      const scaled = Math.fround(pixels[channels * pixel + channel] * factor[channel]);
+      planes[(channels * image + channel) * area + (pixel - image * area)] = scaled - offset[channel];
     }
   }
   return planes;
 }
 
-/** The reverse, rounded: bytes [B, S, S, 3]. */
+/** The reverse for bytes, rounded: [B, S, S, C]. */
 export function toBytes(planes: Float32Array, imageSize: number, { mean, std }: Statistics): Uint8Array {
+  const channels = mean.length;
   const area = imageSize * imageSize;
   return Uint8Array.from(planes, (_, at) => {
-    const channel = at % 3;
-    const pixel = (at - channel) / 3;
+    const channel = at % channels;
+    const pixel = (at - channel) / channels;
     const image = Math.floor(pixel / area);
-    const value = planes[(3 * image + channel) * area + (pixel - image * area)];
+    const value = planes[(channels * image + channel) * area + (pixel - image * area)];
     return Math.round(255 * (value * std[channel] + mean[channel]));
   });
 }
@@ -52,18 +59,19 @@ export function toBytes(planes: Float32Array, imageSize: number, { mean, std }: 
 export function dropPatches(planes: Float32Array, masks: Uint8Array, grid: Grid, lowSize?: number): Float32Array {
   const { imageSize, patches } = grid;
   const area = imageSize * imageSize;
+  const channels = planes.length / (area * (masks.length / patches));
   const block = lowSize === undefined ? undefined : imageSize / lowSize;
   return planes.map((value, at) => {
     const plane = Math.floor(at / area);
     const x = at % imageSize;
     const y = Math.floor((at - plane * area) / imageSize);
-    if (masks[Math.floor(plane / 3) * patches + patchAt(grid, x, y)] !== 0) return value;
+    if (masks[Math.floor(plane / channels) * patches + patchAt(grid, x, y)] !== 0) return value;
     return block === undefined ? 0 : planes[plane * area + (y - (y % block)) * imageSize + (x - (x % block))];
   });
 }
 
 /**
- * What a policy that decides in rounds sees, [B, 5, S, S]: `roundView` of images.ts.
+ * What a policy that decides in rounds sees, [B, C + 2, S, S]: `roundView` of images.ts.
  * @param seen planes with the low resolution in the patches that are not there, as {@link dropPatches} makes them
  * @param masks which patches are there, [B, P]
  * @param doubts how unsure the classifier is of each image, [B], see rounds.ts
@@ -71,13 +79,15 @@ export function dropPatches(planes: Float32Array, masks: Uint8Array, grid: Grid,
 export function roundPlanes(seen: Float32Array, masks: Uint8Array, doubts: Float32Array, grid: Grid): Float32Array {
   const { imageSize, patches } = grid;
   const area = imageSize * imageSize;
-  const view = new Float32Array(doubts.length * roundChannels * area);
+  const channels = seen.length / (doubts.length * area);
+  const each = roundChannels(channels) * area;
+  const view = new Float32Array(doubts.length * each);
   for (const [image, doubt] of doubts.entries()) {
-    const [mask, own] = [row(masks, image, patches), row(view, image, roundChannels * area)];
-    own.set(row(seen, image, 3 * area));
-    const there = own.subarray(3 * area, 4 * area);
+    const [mask, own] = [row(masks, image, patches), row(view, image, each)];
+    own.set(row(seen, image, channels * area));
+    const there = own.subarray(channels * area, (channels + 1) * area);
     for (const at of there.keys()) there[at] = mask[patchAt(grid, at % imageSize, Math.floor(at / imageSize))];
-    own.fill(doubt, 4 * area);
+    own.fill(doubt, (channels + 1) * area);
   }
   return view;
 }

@@ -7,8 +7,10 @@
  */
 import { row } from "../utils/rows.ts";
 
-/** What the policy sees in a round: the three colours, which patches are there, and how unsure the classifier is. */
-export const roundChannels = 5;
+/** Channels of what the policy sees in a round: the image's, which patches are there, and how unsure the classifier is. */
+export function roundChannels(channels: number): number {
+  return channels + 2;
+}
 
 /** The most patches that one of `rounds` rounds may ask for: in all of them together, every patch. */
 export function mostInRound(patches: number, rounds: number): number {

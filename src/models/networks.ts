@@ -34,7 +34,12 @@ function emptyNetwork({ model, classes, device }: NetworkSetting, name: NetworkN
   const network = model.classifier(classes);
   return {
     network,
-    parameters: new Parameters(network, name === "resnet_hr" ? model.imageSize : model.lowInput, device),
+    parameters: new Parameters(
+      network,
+      name === "resnet_hr" ? model.imageSize : model.lowInput,
+      device,
+      model.channels,
+    ),
   };
 }
 

@@ -29,6 +29,8 @@ export interface ModelOptions {
   patch_size?: PatchSize | undefined;
   rounds?: number | undefined;
   policy_head?: PolicyHead | undefined;
+  /** Bands of an image; three when absent. */
+  channels?: number | undefined;
 }
 
 /** A model with its sizes: the networks, and how an image is cut into patches. */
@@ -50,7 +52,9 @@ export interface Model {
   readonly transform: "cifar" | "imagenet" | "fmow";
   /** The official weights for ImageNet that fit the classifier. */
   readonly pretrained: PretrainedName | undefined;
-  /** Logits [B, classes] of [B, 3, H, W]. */
+  /** C, bands of an image. */
+  readonly channels: number;
+  /** Logits [B, classes] of [B, C, H, W]. */
   classifier(classes: number): Network;
   /** In how many rounds the policy decides, at most. */
   readonly rounds: number;
@@ -180,6 +184,7 @@ export function findModel({
   variant = "2019",
   rounds = 1,
   policy_head: policyHead = "mean",
+  channels = 3,
   ...sizes
 }: ModelOptions): Model {
   const entry = entries.find((candidate) => candidate.name === name);
@@ -195,7 +200,8 @@ export function findModel({
   const lowSize = sizeWithin("--lr_size", sizes.lr_size, imageSize);
   const grid = gridOf(imageSize, sizes.patch_size);
   const lowInput = variant === "2019" ? imageSize : lowSize;
-  const policyInput = rounds > 1 ? { size: imageSize, channels: roundChannels } : { size: lowInput, channels: 3 };
+  const policyInput =
+    rounds > 1 ? { size: imageSize, channels: roundChannels(channels) } : { size: lowInput, channels };
   return {
     name,
     variant,
@@ -207,6 +213,7 @@ export function findModel({
     dataset: entry.dataset,
     transform: transformOf(entry.dataset),
     pretrained: form.pretrained,
+    channels,
     classifier: (classes) => form.classifier(classes),
     rounds,
     policyHead,

@@ -23,6 +23,7 @@ const loaders = {
   "data fmow": async () => (await data()).fmowSchema,
   "data split": async () => (await data()).splitSchema,
   "data check": async () => (await data()).checkSchema,
+  "data stats": async () => (await data()).statsSchema,
 } satisfies Record<string, () => Promise<z.ZodObject>>;
 
 export type CommandName = keyof typeof loaders;

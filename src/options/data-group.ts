@@ -1,6 +1,6 @@
 /** The options that say where images come from. */
 import { z } from "zod";
-import { bandsRule, scaleRule } from "../checkpoints/description.ts";
+import { bandName, bandsRule, mostBands, scaleRule } from "../checkpoints/description.ts";
 import { datasetNames } from "../data/dataset-registry.ts";
 import { mostThreads } from "../utils/cpu.ts";
 import { scaleDiffers } from "../utils/scale-differs.ts";
@@ -22,16 +22,23 @@ function numbersAs<L extends z.ZodType<readonly number[], readonly number[]>>(li
   return given.transform(String).pipe(z.string().regex(form, rule));
 }
 
-/** "3,2,1" as three numbers. */
+/** "3,2,1" as three numbers, "red,nir" as two names. */
 export const bands = shownAs(
-  "r,g,b",
-  numbersAs(z.tuple([number, number, number]).readonly(), /^[1-9]\d{0,2}(,[1-9]\d{0,2}){2}$/, bandsRule).transform(
-    (text): readonly [number, number, number] => {
-      const [red, green, blue] = text.split(",").map(Number);
-      return [red, green, blue];
-    },
-  ),
+  "band,…",
+  z
+    .union([z.string(), z.array(z.union([number, z.string()])).readonly()], bandsRule)
+    .transform((given) => (typeof given === "string" ? given.split(",").map(bandOf) : given))
+    .refine((list) => list.length > 0 && list.length <= mostBands && list.every(isBand), bandsRule),
 );
+
+/** The number in a text, or the text. */
+function bandOf(text: string): number | string {
+  return /^[1-9]\d*$/.test(text) ? Number(text) : text;
+}
+
+function isBand(band: number | string): boolean {
+  return typeof band === "string" ? bandName.test(band) : Number.isInteger(band) && band >= 1 && band <= 999;
+}
 
 /** "0,3000" as two numbers that differ. */
 export const scale = shownAs(
@@ -49,8 +56,14 @@ export const scale = shownAs(
 const renderingGroup = {
   bands: bands
     .optional()
-    .describe("of TIFF images with other bands than RGB, which are red, green and blue (counted from 1; grey: 1,1,1)"),
-  scale: scale.optional().describe("of TIFF images with other values than bytes, which values become black and white"),
+    .describe(
+      "of TIFF images, the bands to take: 1 to 16, by number (counted from 1) or by the file's names; three numbers are red, green and blue",
+    ),
+  scale: scale
+    .optional()
+    .describe(
+      "of TIFF images with other values than bytes, which values become black and white; measured values stay as they are when absent",
+    ),
 };
 
 export const dataGroup = {
@@ -68,7 +81,7 @@ export const dataGroup = {
 /** For an existing run, to override what it was trained with. */
 export const runDataGroup = {
   ...dataGroup,
-  bands: renderingGroup.bands.describe("which bands of TIFF images are red, green and blue; as in the run when absent"),
+  bands: renderingGroup.bands.describe("which bands of TIFF images are taken; as in the run when absent"),
   scale: renderingGroup.scale.describe("which values of TIFF images become black and white; as in the run when absent"),
   skip_bad: whole(0)
     .optional()

@@ -1,7 +1,7 @@
 /** The options of `patchdrop data`. */
 import { z } from "zod";
 import { mostThreads } from "../utils/cpu.ts";
-import { dataGroup } from "./data-group.ts";
+import { dataGroup, bands as requiredBands } from "./data-group.ts";
 import { folder, whole } from "./option.ts";
 
 const { max_image_bytes, bands, scale } = dataGroup;
@@ -22,6 +22,11 @@ export const checkSchema = z.strictObject({
   max_image_bytes,
   bands,
   scale,
+});
+
+export const statsSchema = z.strictObject({
+  ...checkSchema.shape,
+  bands: requiredBands.describe("the bands to measure: by number (counted from 1), or by the files' names"),
 });
 
 export const splitSchema = z.strictObject({

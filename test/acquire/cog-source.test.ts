@@ -9,6 +9,7 @@ import { cornersOf } from "../../src/acquire/geojson.ts";
 import { Ledger } from "../../src/acquire/ledger.ts";
 import { openSource } from "../../src/acquire/open-source.ts";
 import type { RenderingOptions } from "../../src/data/rendering.ts";
+import { bytesIn } from "../../src/utils/pixel-array.ts";
 import { Random } from "../../src/utils/random.ts";
 import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
 import { damaged, expectRefusal, mutations } from "../fuzz.ts";
@@ -52,7 +53,7 @@ it.each([
   const { source, ledger } = await open(at(name));
   const low = await source.readLow([window(0, 0), window(64, 32), window(96, 64)]);
   const expected = Buffer.concat([lowOf(scene, 0, 0), lowOf(scene, 64, 32), lowOf(scene, 96, 64)]);
-  expect(Buffer.compare(low, expected)).toBe(0);
+  expect(Buffer.compare(bytesIn(low), expected)).toBe(0);
   expect(source.lowFrom).toBe(from);
   expect(ledger.of("high").bytes).toBe(0);
   await source.close();
@@ -71,7 +72,8 @@ it("patches are the scene's pixels, also over the edge, and cost the tiles that 
     ],
   ];
   const patches = await source.readPatches(boxes);
-  for (const [i, { pixels }] of patches.entries()) expect(Buffer.compare(pixels, boxOf(scene, boxes[i]))).toBe(0);
+  for (const [i, { pixels }] of patches.entries())
+    expect(Buffer.compare(bytesIn(pixels), boxOf(scene, boxes[i]))).toBe(0);
   // The second lies in the first one's tile.
   const costs = patches.map(({ bytes }) => bytes);
   expect(costs[1]).toBe(0);
@@ -168,7 +170,7 @@ async function blocksOf(bytes: Buffer, options: RenderingOptions = {}) {
       const first = 3 * ((Math.floor(block / 4) * side * side) / 4 + ((block % 4) * side) / 4);
       return [...from.subarray(first, first + 3)];
     });
-  return { low: pick(low, 32), high: pick(pixels, 128), from: source.lowFrom };
+  return { low: pick(bytesIn(low), 32), high: pick(bytesIn(pixels), 128), from: source.lowFrom };
 }
 
 it("a colour table's colours are taken, and no --bands beside them", async () => {
@@ -428,10 +430,10 @@ it("a picture is read as a whole, and says what that costs", async () => {
     .png()
     .toFile(at("scene.png"));
   const { source, ledger } = await open(at("scene.png"));
-  expect(Buffer.compare(await source.readLow([window(96, 64)]), lowOf(scene, 96, 64))).toBe(0);
+  expect(Buffer.compare(bytesIn(await source.readLow([window(96, 64)])), lowOf(scene, 96, 64))).toBe(0);
   const box = { x: 96, y: 40, width: 8, height: 8 };
   const patches = await source.readPatches([box, box]);
-  expect(Buffer.compare(patches[0].pixels, boxOf(scene, box))).toBe(0);
+  expect(Buffer.compare(bytesIn(patches[0].pixels), boxOf(scene, box))).toBe(0);
   const { length } = readFileSync(at("scene.png"));
   expect([source.wholeBytes, ledger.total.bytes, patches[0].bytes, patches[1].bytes]).toEqual([
     length,

@@ -11,6 +11,7 @@ import { acquire } from "../../src/acquire/acquire.ts";
 import type { PatchPolicy } from "../../src/acquire/patch-policy.ts";
 import { type Acquired, roundLines } from "../../src/acquire/tally.ts";
 import { makeGrid, maskBits } from "../../src/method/grid.ts";
+import { bytesIn } from "../../src/utils/pixel-array.ts";
 import { Random } from "../../src/utils/random.ts";
 import { row } from "../../src/utils/rows.ts";
 import { limits, type Scene, writeScene } from "./scenes.ts";
@@ -58,7 +59,7 @@ function wishing(rounds: number, wish: Wish): { policy: PatchPolicy; shown: Show
     },
     decide(low, { images, mask }) {
       const windows = Array.from({ length: low.length / (32 * 32 * 3) }, (_, i) => {
-        const own = { there: maskBits(row(mask, i, 4)), image: row(images, i, 128 * 128 * 3).slice() };
+        const own = { there: maskBits(row(mask, i, 4)), image: bytesIn(row(images, i, 128 * 128 * 3)).slice() };
         shown.push(own);
         const count = own.there.replaceAll("0", "").length;
         return { bits: wish(own.there, own.image) ?? "0000", probability: 0.9 - 0.1 * count };

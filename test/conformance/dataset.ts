@@ -1,7 +1,7 @@
 /** What every data set must do, whatever it reads: call it within a test file with a way to open the data set. */
 
 import { describe, expect, it } from "vitest";
-import { type Dataset, imageBytes } from "../../src/data/dataset.ts";
+import { type Dataset, imageLength } from "../../src/data/dataset.ts";
 import { checkDataset } from "../../src/data/dataset-rules.ts";
 
 /**
@@ -15,7 +15,7 @@ export function datasetConformance(
   openChanged: () => Promise<Dataset>,
 ): void {
   const readOne = async (dataset: Dataset, index: number): Promise<Uint8Array> => {
-    const out = new Uint8Array(imageBytes(dataset));
+    const out = new Uint8Array(imageLength(dataset));
     await dataset.read(Uint32Array.of(index), out);
     return out;
   };
@@ -31,7 +31,7 @@ export function datasetConformance(
 
     it("reads the same bytes each time, alone or among others, in the order asked for", async () => {
       const dataset = await open();
-      const bytes = imageBytes(dataset);
+      const bytes = imageLength(dataset);
       const last = dataset.length - 1;
       const out = new Uint8Array(3 * bytes).fill(7);
       expect([...(await dataset.read(Uint32Array.of(last, 0, last), out))]).toEqual([last, 0, last]);
@@ -43,7 +43,7 @@ export function datasetConformance(
 
     it("gives the same bits for the same augmentation, whatever the batch", async () => {
       const dataset = await open();
-      const bytes = imageBytes(dataset);
+      const bytes = imageLength(dataset);
       const together = new Uint8Array(3 * bytes);
       await dataset.read(Uint32Array.of(0, 0, 0), together, { seed: 7, epoch: 2, firstPosition: 5 });
       for (const slot of [0, 1, 2]) {
@@ -67,7 +67,7 @@ export function datasetConformance(
     it("refuses an index beyond its end", async () => {
       const dataset = await open();
       const read = async (): Promise<Uint32Array> =>
-        dataset.read(Uint32Array.of(dataset.length), new Uint8Array(imageBytes(dataset)));
+        dataset.read(Uint32Array.of(dataset.length), new Uint8Array(imageLength(dataset)));
       await expect(read()).rejects.toThrow(`index must be below ${dataset.length}, got ${dataset.length}`);
     });
 

@@ -34,7 +34,7 @@ async function read(bytes: Buffer): Promise<number[] | string> {
   const path = join(temporaryFolder(onTestFinished), "x.tif");
   writeFileSync(path, bytes);
   return decodePixels(path).then(
-    ({ bytes: pixels }) => [...pixels],
+    ({ pixels }) => [...pixels],
     ({ message }: Error) => message,
   );
 }
@@ -121,7 +121,7 @@ async function givenOf(bytes: Buffer, bands: string | undefined, scale: string |
   const path = join(temporaryFolder(onTestFinished), "x.tif");
   writeFileSync(path, bytes);
   const rendering = parseWith(checkSchema, { data_dir: "x", ...defined({ bands, scale }) }, "data check");
-  return { pixels: (await decodePixels(path, new DecodeMemory(), rendering)).bytes };
+  return { pixels: (await decodePixels(path, new DecodeMemory(), { rendering })).pixels };
 }
 
 it("refuses a TIFF of colours that none of them says, with how to convert it", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { checkClasses, checkDataset, checkLearnable, checkSplits } from "../../src/data/dataset-rules.ts";
+import { rgb } from "../../src/data/rendering.ts";
 import { refusal } from "../refusal.ts";
 
 /** A data set that is no class of ours. */
@@ -85,7 +86,7 @@ describe("checkDataset", () => {
 });
 
 describe("checkSplits", () => {
-  const model = { imageSize: 2, bands: 3 };
+  const model = { imageSize: 2, bands: rgb };
 
   it("takes two that belong together", () => {
     checkSplits({ train: plain, test: { ...plain, length: 1, labels: Int32Array.of(1) } }, model);
@@ -117,7 +118,7 @@ describe("checkSplits", () => {
     const { lines } = failure(() => checkSplits({ train: infrared, test: infrared }, { ...model, imageSize: 32 }));
     expect(lines).toEqual([
       "data set plain: has images of 2 × 2, the model takes 32 × 32; choose another model or data set",
-      "data set plain: must have the 3 bands that the model takes, got red, green, blue, infrared",
+      "data set plain: must have the bands that the run has learned from: red, green, blue, got red, green, blue, infrared; give --bands",
     ]);
   });
 });

@@ -53,7 +53,7 @@ it("is refused above the limit, with size and flag", async () => {
   await expect(decodePixels(path, new DecodeMemory(119_999))).rejects.toThrow(
     "200 × 100 pixels of png, which take 120000 bytes to decode where 119999 are allowed; raise --max_image_bytes if that is right",
   );
-  expect((await decodePixels(path, new DecodeMemory(120_000))).bytes).toHaveLength(60_000);
+  expect((await decodePixels(path, new DecodeMemory(120_000))).pixels).toHaveLength(60_000);
 });
 
 it("is refused on the threads too, and leaves the others their memory", async () => {

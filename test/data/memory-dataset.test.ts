@@ -74,7 +74,7 @@ describe("MemoryDataset", () => {
   it("refuses bytes of another number of images", () => {
     const images = new Uint8Array(3 * size ** 2 * 3);
     expect(() => new MemoryDataset({ ...given(rgb), images })).toThrow(
-      "data set made: images: must be a Uint8Array of 1728 bytes (4 × 12 × 12 × 3), got 1296",
+      "data set made: images: must be a Uint8Array or a Float32Array of 1728 numbers (4 × 12 × 12 × 3), got 1296",
     );
   });
 

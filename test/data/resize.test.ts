@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { resizeAndCrop, resizeBilinear } from "../../src/data/resize.ts";
+import { bytesIn } from "../../src/utils/pixel-array.ts";
 // Pillow's results; scripts/make-resize-golden.py
 import golden from "../golden/resize.json" with { type: "json" };
 
@@ -22,6 +23,40 @@ describe("resizeBilinear", () => {
       expect(sha256(out)).toBe(hash);
     },
   );
+
+  it.each(golden.bands)("of four bands, too: $from to $to", ({ from, to, bytes, sha256: hash }) => {
+    const [width, height] = from;
+    const pixels = Uint8Array.from(
+      { length: width * height * 4 },
+      (_, n) => Math.floor((n * n * 31 + n * 7) / 8) & 255,
+    );
+    const out = resizeBilinear(pixels, { width, height }, { width: to[0], height: to[1] });
+    if (bytes !== undefined) expect([...out]).toEqual([...Buffer.from(bytes, "base64")]);
+    expect(sha256(out)).toBe(hash);
+  });
+
+  it.each(golden.values)("of measured values, too: $from to $to", ({ from, to, sha256: hash }) => {
+    const [width, height] = from;
+    const made = (n: number) => ((n * n * 31 + n * 7) % 65_536) / 16 - 1000;
+    const values = Float32Array.from({ length: width * height }, (_, n) => made(n));
+    const out = resizeBilinear(values, { width, height }, { width: to[0], height: to[1] });
+    expect(sha256(bytesIn(out))).toBe(hash);
+  });
+
+  it("makes of values what those give that are there", () => {
+    // As below; without the second of the three, which weigh 3, 3 and 1: (3 · 0 + 1 · 140) / 4 = 35. Of two bands, one after the other.
+    const row = Float32Array.of(0, 5, Number.NaN, 5, 140, 5, 210, Number.NaN);
+    const out = resizeBilinear(row, { width: 4, height: 1 }, { width: 2, height: 1 });
+    expect(out[0]).toBeCloseTo(35, 4);
+    expect(out[2]).toBeCloseTo((3 * 140 + 3 * 210) / 6, 3);
+    expect([out[1], out[3]]).toEqual([5, 5]);
+    const nothing = resizeBilinear(
+      new Float32Array(4).fill(Number.NaN),
+      { width: 4, height: 1 },
+      { width: 2, height: 1 },
+    );
+    expect([...nothing]).toEqual([Number.NaN, Number.NaN]);
+  });
 
   it("weighs as a triangle of the scale's width: worked by hand", () => {
     // 4 pixels to 2: the triangle of output 0 is centred at 1 with half-width 2; weights of pixels 0, 1, 2 at distance

@@ -74,7 +74,7 @@ describe("a streamed data set", () => {
     const out = new Uint8Array(2 * imageBytes);
     const made = new Uint8Array(imageBytes);
     await train.read(Uint32Array.of(1, 0), out, augmentation);
-    const image = { bytes: formula(1), width, height };
+    const image = { pixels: formula(1), width, height };
     transforms.imagenet(image, imageSize, made, drawsOf(augmentation)(0));
     expect(Buffer.compare(out.subarray(0, imageBytes), made)).toBe(0);
     await train.read(Uint32Array.of(1), out);
@@ -147,7 +147,7 @@ describe("a streamed data set", () => {
       const { test, val } = await open(dataDir, { skipBad: 1 });
       const out = new Uint8Array(imageBytes);
       const made = new Uint8Array(imageBytes);
-      transforms.imagenet({ bytes: formula(2), width, height }, imageSize, made);
+      transforms.imagenet({ pixels: formula(2), width, height }, imageSize, made);
       expect([...(await val!.read(Uint32Array.of(1), out))]).toEqual([0]);
       expect(Buffer.compare(out, made)).toBe(0);
       await expect(test.read(Uint32Array.of(1), out)).rejects.toThrow("2 so far, --skip_bad allows 1");

@@ -30,8 +30,8 @@ function written(bytes: Uint8Array, name = "x.tif"): string {
 
 /** Its pixels, or why it is refused. */
 async function read(bytes: Uint8Array, rendering: RenderingOptions): Promise<number[] | string> {
-  return decodePixels(written(bytes), new DecodeMemory(), rendering).then(
-    ({ bytes: pixels }) => [...pixels],
+  return decodePixels(written(bytes), new DecodeMemory(), { rendering, pixelType: "uint8" }).then(
+    ({ pixels }) => [...pixels],
     ({ message }: Error) => message,
   );
 }
@@ -240,11 +240,11 @@ it("decoding is limited by the bytes of the picture and of a strip as it lies in
   } as const;
   const path = written(plainTiff([level]));
   const rendering = { bands: [1, 2, 3], scale: [0, 5] } as const;
-  await expect(decodePixels(path, new DecodeMemory(13_199), rendering)).rejects.toThrow(
+  await expect(decodePixels(path, new DecodeMemory(13_199), { rendering })).rejects.toThrow(
     "20 × 10 pixels of tiff, which take 13200 bytes to decode where 13199 are allowed; raise --max_image_bytes if that is right",
   );
   // 1/5, 2/5 and 3/5 of 255.
-  expect([...(await decodePixels(path, new DecodeMemory(13_200), rendering)).bytes.slice(0, 3)]).toEqual([
+  expect([...(await decodePixels(path, new DecodeMemory(13_200), { rendering })).pixels.slice(0, 3)]).toEqual([
     51, 102, 153,
   ]);
 });
@@ -252,14 +252,15 @@ it("decoding is limited by the bytes of the picture and of a strip as it lies in
 it("the cache tells renderings apart, and keeps what it had without one", () => {
   const images = [{ path: "a.tif", label: 0, size: 9, modifiedMs: 1 }];
   const keys = [
-    cacheKey(images, 8),
-    cacheKey(images, 8, { bands: [1, 2, 3] }),
-    cacheKey(images, 8, { bands: [3, 2, 1] }),
-    cacheKey(images, 8, { bands: [3, 2, 1], scale: [0, 9] }),
-    cacheKey(images, 8, { scale: [0, 9] }),
+    cacheKey(images, 8, {}),
+    cacheKey(images, 8, { rendering: { bands: [1, 2, 3] } }),
+    cacheKey(images, 8, { rendering: { bands: [3, 2, 1] } }),
+    cacheKey(images, 8, { rendering: { bands: [3, 2, 1], scale: [0, 9] } }),
+    cacheKey(images, 8, { rendering: { scale: [0, 9] } }),
+    cacheKey(images, 8, { rendering: { bands: [1, 2, 3] }, pixelType: "float32" }),
   ];
   expect(new Set(keys).size).toBe(keys.length);
-  expect(cacheKey(images, 8, { bands: undefined, scale: undefined })).toBe(keys[0]);
+  expect(cacheKey(images, 8, { rendering: { bands: undefined, scale: undefined }, pixelType: "uint8" })).toBe(keys[0]);
 });
 
 describe("a data set of many bands", () => {

@@ -41,7 +41,7 @@ describe("transforms", () => {
       const [width, height] = from;
       const out = new Uint8Array(size * size * 3);
       const draws = integers === undefined ? undefined : lots(golden);
-      const image = { bytes: formula(width, height), width, height };
+      const image = { pixels: formula(width, height), width, height };
       transforms[transform as TransformName](image, size, out, draws);
       expect([...out]).toEqual([...Buffer.from(bytes, "base64")]);
     },

@@ -140,7 +140,7 @@ it("says what is wrong with its flags, the file, the server and the run", { time
     stdout: "",
     stderr: [
       `error: --out: must be given; ${next}`,
-      `error: --bands: must be three bands, counted from 1, such as 3,2,1, got 0,1,2; ${next}`,
+      `error: --bands: must be 1 to 16 bands, by their numbers counted from 1, or by their names, such as 3,2,1 or red,nir, got 0,1,2; ${next}`,
       `error: --scale: must be two values that differ, such as 0,3000, got 5,5; ${next}\n`,
     ].join("\n"),
   });

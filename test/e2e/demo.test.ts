@@ -410,7 +410,7 @@ async function roundsOf(load: string, file: string) {
   const run = await openPredictor(load, { engine: "onnx", threads: 1 });
   const { model, classes, description } = run;
   const bytes = Uint8Array.from(await sharp(file).removeAlpha().raw().toBuffer());
-  const low = lowPixels(bytes, model.imageSize, model.lowSize);
+  const low = lowPixels(bytes, model.imageSize, model.lowSize, 3);
   const there = new Uint8Array(model.grid.patches);
   const rounds = [];
   for (let more = true; more && rounds.length < description.rounds; ) {

@@ -33,8 +33,8 @@ export function writeSetInRounds(to: string, like: string): SetDescription {
     const graph = graphOf({ state: networks.get(name)!, imageSize: size, ...rest });
     writeFileSync(join(to, file), encodeOnnx(graph, { producer: "test", producerVersion: "0", metadata }));
   };
-  write("agent", "policy.onnx", { network: model.policy, input: roundInput, output: "probabilities" });
-  write("resnet_hr", "classifier.onnx", { network: classifier, input: imageInput, output: "logits" });
+  write("agent", "policy.onnx", { network: model.policy, input: roundInput(3), output: "probabilities" });
+  write("resnet_hr", "classifier.onnx", { network: classifier, input: imageInput(3), output: "logits" });
   const old = JSON.parse(readFileSync(join(like, "model.json"), "utf8")) as SetDescription;
   const samples = old.samples.slice(0, 4);
   for (const { file } of samples) cpSync(join(like, file), join(to, file));

@@ -5,6 +5,7 @@ import type { EvaluatedRun } from "../../src/evaluation/evaluated-run.ts";
 import type { Engine } from "../../src/inference/engine.ts";
 import { OpenedRun } from "../../src/inference/opened-run.ts";
 import { asTested } from "../../src/method/budget.ts";
+import { bytesIn } from "../../src/utils/pixel-array.ts";
 import { Random } from "../../src/utils/random.ts";
 import { silentReporter } from "../../src/utils/reporter.ts";
 import { row } from "../../src/utils/rows.ts";
@@ -35,17 +36,17 @@ function madeEngine(answer: Answer, wanting: Wanting | undefined): Engine {
     return { label, hidden };
   };
   return {
-    hold: ({ images: bytes }) => ({
+    hold: ({ images }) => ({
       probabilities(acquired) {
-        const { mask } = acquired ?? { mask: new Uint8Array((bytes!.length / imageBytes) * patches) };
-        const wanted = (b: number) => wanting!(truthOf(bytes!, b), row(mask, b, patches));
+        const { mask } = acquired ?? { mask: new Uint8Array((images!.length / imageBytes) * patches) };
+        const wanted = (b: number) => wanting!(truthOf(bytesIn(images!), b), row(mask, b, patches));
         return Float32Array.from(Array.from({ length: mask.length / patches }, (_, b) => wanted(b)).flat());
       },
       logits(masks) {
-        const count = bytes!.length / imageBytes;
+        const count = images!.length / imageBytes;
         const logits = new Float32Array(count * classes);
         for (let b = 0; b < count; b++) {
-          const { taken, confidence } = answer(truthOf(bytes!, b), row(masks, b, patches));
+          const { taken, confidence } = answer(truthOf(bytesIn(images!), b), row(masks, b, patches));
           // Softmax of these gives the class its confidence, and the others the rest in equal parts.
           for (let k = 0; k < classes; k++) {
             logits[b * classes + k] = Math.log(k === taken ? confidence : (1 - confidence) / (classes - 1));
@@ -80,7 +81,15 @@ export function madeRun(
     normalization: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
   });
   const description: RunDescription = {
-    ...{ model: "made", variant: "2019", imageSize: size, lowSize: 1, patchSize: 1, bands: split.bands },
+    ...{
+      model: "made",
+      variant: "2019",
+      imageSize: size,
+      lowSize: 1,
+      patchSize: 1,
+      bands: split.bands,
+      pixelType: "uint8",
+    },
     ...{
       transform: "cifar",
       normalization: split.normalization,

@@ -38,9 +38,9 @@ beforeAll(() => {
   openLibtorch(findLibtorch(), { threads: 1, cuda: false });
 });
 
-const policy: Role = { file: "policy.onnx", input: imageInput, seesLow: true, output: "probabilities" };
-const inRounds: Role = { ...policy, input: roundInput, seesLow: false };
-const classifier: Role = { file: "classifier.onnx", input: imageInput, seesLow: false, output: "logits" };
+const policy: Role = { file: "policy.onnx", input: imageInput(3), seesLow: true, output: "probabilities" };
+const inRounds: Role = { ...policy, input: roundInput(3), seesLow: false };
+const classifier: Role = { file: "classifier.onnx", input: imageInput(3), seesLow: false, output: "logits" };
 
 const stateOf = (network: Network, size: number, seed = 1, channels = 3) =>
   randomState({ declaration: declare(network, size, channels) }, seed);

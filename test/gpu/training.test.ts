@@ -127,7 +127,7 @@ describeOnGpu("data", () => {
   it("images are moved there as on the CPU, to the bit", () => {
     const dataset = noiseDataset(50);
     const made = (["cpu", "cuda"] as const).map((device) => {
-      const resident = new ResidentImages(dataset.inMemory.images, dataset.imageSize, moves, device);
+      const resident = new ResidentImages(dataset, dataset.inMemory.images, moves, device);
       const augmentation = { seed: 1, epoch: 2, firstPosition: 3 };
       const bytes = scope(() => {
         const drawn = fromArray(dataset.inMemory.moves(50, augmentation), [50], device);

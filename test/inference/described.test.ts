@@ -11,6 +11,7 @@ import { openPredictor, openSaved, placeOf, sourcesOf } from "../../src/inferenc
 import type { OpenedRun, Predicted } from "../../src/inference/opened-run.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
 import { readMetrics } from "../../src/run/metric-log.ts";
+import type { PixelArray } from "../../src/utils/pixel-array.ts";
 import { rewriteState } from "../checkpoints/rewrite-state.ts";
 import { linked, loggedTest } from "../e2e/runs.ts";
 import { evaluate, exact, type Given, memoryData, SmallRuns } from "../training/small-runs.ts";
@@ -18,7 +19,7 @@ import { evaluate, exact, type Given, memoryData, SmallRuns } from "../training/
 const runs = new SmallRuns();
 
 /** The predictions of a run that was opened for them. */
-async function predicted(opened: OpenedRun | Promise<OpenedRun>, images: Uint8Array): Promise<Predicted> {
+async function predicted(opened: OpenedRun | Promise<OpenedRun>, images: PixelArray): Promise<Predicted> {
   const run = await opened;
   try {
     return await run.predict(images);

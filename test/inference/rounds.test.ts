@@ -116,7 +116,7 @@ describe("a run that decides in rounds", () => {
     const expected = await run.predict(images);
     expect(new Set(expected.rounds).size).toBeGreaterThan(1);
 
-    const low = lowPixels(images, 32, lowSize);
+    const low = lowPixels(images, 32, lowSize, 3);
     const [seen, mask] = [new Uint8Array(images.length).fill(99), new Uint8Array(count * grid.patches)];
     for (let round = 1; round <= run.rounds; round++) {
       const further = (await run.decide(low, { images: seen, mask })).mask;

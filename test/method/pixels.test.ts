@@ -18,17 +18,17 @@ const grey = (...values: number[]) => Uint8Array.from(values.flatMap((value) => 
 it("the low resolution is the top left pixel of each block, of every image", () => {
   const first = grey(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16);
   const images = Uint8Array.of(...first, ...first.map((value) => value + 100));
-  expect(lowPixels(images, 4, 2)).toEqual(grey(1, 3, 9, 11, 101, 103, 109, 111));
+  expect(lowPixels(images, 4, 2, 3)).toEqual(grey(1, 3, 9, 11, 101, 103, 109, 111));
 });
 
 it("enlarged, each pixel is repeated over its block", () => {
-  expect(enlargePixels(grey(1, 2, 3, 4), 2, 4)).toEqual(grey(1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4));
+  expect(enlargePixels(grey(1, 2, 3, 4), 2, 4, 3)).toEqual(grey(1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4));
 });
 
 it("keeps the channels of a pixel together", () => {
   const image = Uint8Array.of(1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-  expect(lowPixels(image, 2, 1)).toEqual(Uint8Array.of(1, 2, 3));
-  expect(enlargePixels(Uint8Array.of(1, 2, 3), 1, 2)).toEqual(Uint8Array.of(1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3));
+  expect(lowPixels(image, 2, 1, 3)).toEqual(Uint8Array.of(1, 2, 3));
+  expect(enlargePixels(Uint8Array.of(1, 2, 3), 1, 2, 3)).toEqual(Uint8Array.of(1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3));
 });
 
 it("fills dropped patches with a colour or with other pixels, image by image", () => {
@@ -52,7 +52,7 @@ it.each([8, "4x16", "16x2"] as const)("is what networks see, with patches of %s"
     const mask = fromArray(Float32Array.from(masks), [2, grid.patches]);
     const low = lowResolution(images, { lowSize: 8, lowInput: 32 });
     const shown = (tensor: { toFloat32(): Float32Array }) => toBytes(tensor.toFloat32(), 32, statistics);
-    const blocks = enlargePixels(lowPixels(bytes, 32, 8), 8, 32);
+    const blocks = enlargePixels(lowPixels(bytes, 32, 8, 3), 8, 32, 3);
     expect(shown(low)).toEqual(blocks);
     expect(fillDropped(bytes, masks, grid, blocks)).toEqual(shown(maskPatches(images, mask, grid, low)));
     const meanColour = statistics.mean.map((mean) => 255 * mean);

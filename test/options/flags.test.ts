@@ -11,7 +11,7 @@ const model = ["--model <model>", "--variant <2019|2020>", "--img_size <n>", "--
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
 const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folder>";
 /** Of commands that use the data of a run unless told otherwise. */
-const files = ["--num_workers <n>", "--max_image_bytes <n>", "--bands <r,g,b>", "--scale <black,white>"];
+const files = ["--num_workers <n>", "--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>"];
 const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", ...files];
 const choice = ["--policy <threshold|topk|sample|calibrated>", "--budget <n>", "--threshold <n>"];
 const plainChoice = ["--policy <threshold|topk|calibrated>", "--budget <n>", "--threshold <n>"];
@@ -105,7 +105,7 @@ const flags: Record<CommandName, readonly string[]> = {
       "--load <run> required",
       "--engine <libtorch|onnx> = libtorch",
       "--out <folder> required",
-      "--bands <r,g,b>",
+      "--bands <band,…>",
       "--scale <black,white>",
     ],
     ...[
@@ -145,7 +145,11 @@ const flags: Record<CommandName, readonly string[]> = {
   "data split": ["--data_dir <folder> required", "--test_fraction <n> = 0.2"],
   "data check": [
     ...["--data_dir <folder> required", "--num_workers <n> = 8"],
-    ...["--max_image_bytes <n>", "--bands <r,g,b>", "--scale <black,white>"],
+    ...["--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>"],
+  ],
+  "data stats": [
+    ...["--data_dir <folder> required", "--num_workers <n> = 8"],
+    ...["--max_image_bytes <n>", "--bands <band,…> required", "--scale <black,white>"],
   ],
 };
 

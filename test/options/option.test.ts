@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { modelNames } from "../../src/models/registry.ts";
 import { acquireSchema } from "../../src/options/acquire-options.ts";
-import { checkSchema, fmowSchema, splitSchema } from "../../src/options/data-options.ts";
+import { checkSchema, fmowSchema, splitSchema, statsSchema } from "../../src/options/data-options.ts";
 import { evalSchema } from "../../src/options/eval-options.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
 import { headroomSchema } from "../../src/options/headroom-options.ts";
@@ -25,6 +25,7 @@ const commands: Record<string, z.ZodObject> = {
   quickstart: quickstartSchema,
   "data fmow": fmowSchema,
   "data check": checkSchema,
+  "data stats": statsSchema,
   "data split": splitSchema,
 };
 

@@ -87,7 +87,7 @@ const notSaveInterval = "must be a number of steps above 0, or of minutes such a
 const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8";
 const notSeeds = "must be two seeds or more, each once, such as 1,2,3";
 const notDevice = "must be cpu, cuda or cuda:N";
-const notBands = "must be three bands, counted from 1, such as 3,2,1";
+const notBands = "must be 1 to 16 bands, by their numbers counted from 1, or by their names, such as 3,2,1 or red,nir";
 const notScale = "must be the values of black and white, such as 0,3000";
 
 /** By option, or by command and option where a command differs. */
@@ -242,10 +242,20 @@ const values: Readonly<Record<string, Values>> = {
   title: text,
   // Scenes, and images of any bands and values. A file of options has lists.
   bands: {
-    takes: [[3, 2, 1]],
+    takes: [[3, 2, 1], [8], ["red", "nir"], ["red", 8], Array(16).fill(1)],
     refuses: [
-      ...["3,2", "3,2,0", "3,2,1,4", "03,2,1", "3,2,1000", "a,b,c", "", "x3,2,1"],
-      ...[[3, 2], [3, 2, 0], [3, 2, 1, 4], [3, 2, 1000], [3, 2, 1.5], ["3", "2", "1"], 321, [1, 2, Number.NaN]],
+      ...["3,2,0", "03,2,1", "3,2,1000", "3,", "", "3x,2,1", "red,,nir", "1".padEnd(33, ",1")],
+      ...[
+        [],
+        [3, 2, 0],
+        [3, 2, 1000],
+        [3, 2, 1.5],
+        ["3", "2", "1"],
+        ["a,b"],
+        321,
+        [1, 2, Number.NaN],
+        Array(17).fill(1),
+      ],
     ].map((bands) => [bands, notBands] as const),
   },
   scale: {
@@ -267,6 +277,7 @@ const values: Readonly<Record<string, Values>> = {
   input: text,
   "data fmow num_workers": upTo(1024, whole(1)),
   "data check num_workers": upTo(1024, whole(1)),
+  "data stats num_workers": upTo(1024, whole(1)),
   port: {
     takes: [0, 4173, 65_535],
     refuses: [

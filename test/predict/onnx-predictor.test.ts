@@ -129,7 +129,7 @@ describe("in rounds", () => {
     const bytes = await pictures();
     const run = await opened("onnx");
     const { mask: expected } = await run.predict(bytes);
-    const low = lowPixels(bytes, 32, 8);
+    const low = lowPixels(bytes, 32, 8, 3);
     const noise = new Uint8Array(bytes.length).map((_, i) => (31 * i) % 256);
     const there = new Uint8Array(expected.length);
     for (let round = 0; round < 3; round++) {

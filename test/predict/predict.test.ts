@@ -1,4 +1,5 @@
 /** Predictions of trained runs: equal to what an evaluation finds, whatever lies between the images. */
+
 import {
   appendFileSync,
   cpSync,
@@ -31,6 +32,7 @@ import { parseOptions, type StageName } from "../../src/options/stage-options.ts
 import type { Prediction, Unreadable } from "../../src/predict/lines.ts";
 import { predict } from "../../src/predict/predict.ts";
 import { train } from "../../src/training/train.ts";
+import { bytesIn } from "../../src/utils/pixel-array.ts";
 import { Random } from "../../src/utils/random.ts";
 import { type Reporter, Stopped, silentReporter } from "../../src/utils/reporter.ts";
 import { makeImageFolder } from "../e2e/images.ts";
@@ -194,7 +196,7 @@ it("says in how many rounds patches were asked for, of a run that decides in rou
   const predictor = await openPredictor(at("rounds"), { threads: 1, precision: "fp32" });
   const said = parsed(text);
   const bytes = await Promise.all(said.map(({ path }) => readImage(path, predictor.description)));
-  const { rounds, mask } = await predictor.predict(Uint8Array.from(Buffer.concat(bytes)));
+  const { rounds, mask } = await predictor.predict(Uint8Array.from(Buffer.concat(bytes.map(bytesIn))));
   await predictor.free();
   expect(new Set(rounds).size).toBeGreaterThan(1);
   expect(said.map((one) => one.rounds)).toEqual([...rounds!]);

@@ -32,6 +32,7 @@ export const tinyModel: Model = {
   dataset: "cifar10",
   transform: "cifar",
   pretrained: undefined,
+  channels: 3,
   classifier: (classes) => cifarResNet({ blocks: 1, outputs: classes }),
   rounds: 1,
   policyHead: "mean",

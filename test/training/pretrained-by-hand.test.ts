@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { writeCheckpoint } from "../../src/checkpoints/checkpoint.ts";
+import { rgb } from "../../src/data/rendering.ts";
 import { fault, PatchDropError } from "../../src/errors.ts";
 import { asFloat32, encodeSafetensors, float32Tensor, type StateDict } from "../../src/formats/safetensors.ts";
 import type { Learner } from "../../src/models/networks.ts";
@@ -81,7 +82,12 @@ function saved(state: StateDict): string {
 const start = (asked: string | undefined, pretrained?: PretrainedName) => {
   const model = { ...tinyModel, pretrained };
   const reporter = { ...silentReporter, note: (text: string) => void notes.push(text) };
-  return startPretrained(learner, asked, { model, classes: 2, reporter } as unknown as Setting);
+  return startPretrained(learner, asked, {
+    model,
+    classes: 2,
+    reporter,
+    data: { train: { bands: rgb } },
+  } as unknown as Setting);
 };
 
 /** The value that each tensor is full of. */

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { rgb } from "../../src/data/rendering.ts";
 import { asFloat32, encodeSafetensors } from "../../src/formats/safetensors.ts";
 import type { Learner } from "../../src/models/networks.ts";
 import { findModel } from "../../src/models/registry.ts";
@@ -29,7 +30,7 @@ function fresh(model: string, classes: number, seed: number): Learner {
 }
 
 const settingOf = (model: string, classes: number) =>
-  ({ model: findModel({ model }), classes, reporter }) as unknown as Setting;
+  ({ model: findModel({ model }), classes, reporter, data: { train: { bands: rgb } } }) as unknown as Setting;
 
 /** A tensor of a learner as numbers. */
 const values = ({ parameters }: Learner, name: string) => asFloat32(parameters.stateDict().get(name)!);

@@ -68,7 +68,13 @@ function makeRun(name: string, networks: readonly NetworkName[], made: Made = {}
   const { classes = data.train.classes } = made;
   const description: RunDescription = {
     ...{ model: model.name, variant: model.variant, imageSize: model.imageSize, lowSize: model.lowSize },
-    ...{ patchSize: model.grid.patchSize, bands: ["red", "green", "blue"], transform: "cifar", fill: "zero" },
+    ...{
+      patchSize: model.grid.patchSize,
+      bands: ["red", "green", "blue"],
+      pixelType: "uint8",
+      transform: "cifar",
+      fill: "zero",
+    },
     ...{ normalization: data.train.normalization, classes: [...classes] },
     ...{ rounds: 1, policyHead: "mean", choice: { policy: "threshold", threshold: 0.5 } },
   };
@@ -327,7 +333,12 @@ describe("what a stage stands on", () => {
     const { description } = await prepared("classifier_training", {});
     expect(description).toEqual({
       ...{ model: "R8_Scenes", variant: "2019", imageSize: 32, lowSize: 16, patchSize: 16, fill: "zero" },
-      ...{ bands: ["red", "green", "blue"], transform: "cifar", normalization: data.train.normalization },
+      ...{
+        bands: ["red", "green", "blue"],
+        pixelType: "uint8",
+        transform: "cifar",
+        normalization: data.train.normalization,
+      },
       ...{ classes: ["class0", "class1", "class2"], choice: { policy: "threshold", threshold: 0.5 } },
       ...{ rounds: 1, policyHead: "mean" },
     });

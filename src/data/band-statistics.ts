@@ -1,0 +1,145 @@
+/** Mean and standard deviation of each band over image files at their own size, exact to the rounding of doubles, one image after the other. */
+import { fault } from "../errors.ts";
+import type { Normalization } from "./dataset.ts";
+import { type Decoding, decodePixels } from "./decode.ts";
+import { inOrder } from "./in-order.ts";
+
+/** Of a band, over all pixels that have data. In units of 0..1 of bytes, and in the values' own of measured values. */
+export interface BandStatistics {
+  readonly band: string;
+  readonly mean: number;
+  /** Of the population. */
+  readonly std: number;
+  readonly least: number;
+  readonly most: number;
+  /** Pixels with data, and without. */
+  readonly pixels: number;
+  readonly missing: number;
+}
+
+export interface MeasureOptions extends Decoding {
+  /** Number of files that are decoded at the same time. */
+  readonly parallel?: number | undefined;
+  readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
+}
+
+/** Enough to keep libuv's four threads busy. */
+const defaultParallel = 8;
+
+/** What is known of a band so far: Welford's way, in which no digits are lost where the mean is large beside the spread. */
+interface Moments {
+  pixels: number;
+  missing: number;
+  mean: number;
+  /** Sum of squared differences from the mean. */
+  squares: number;
+  least: number;
+  most: number;
+}
+
+const nothing: Moments = { pixels: 0, missing: 0, mean: 0, squares: 0, least: Infinity, most: -Infinity };
+
+/**
+ * Files that can't be read are passed over, as in training.
+ * @param bands what they are called
+ * @throws input: no file that can be read; a band without data
+ */
+export async function measureBands(
+  paths: readonly string[],
+  bands: readonly string[],
+  { memory, parallel = defaultParallel, onProgress, ...target }: MeasureOptions,
+): Promise<BandStatistics[]> {
+  const all = bands.map(() => ({ ...nothing }));
+  let isBytes = true;
+  let done = 0;
+  let reason = "";
+  const read = (path: string) =>
+    decodePixels(path, memory, target).catch(({ message }: Error) => {
+      if (reason === "") reason = message;
+      return undefined;
+    });
+  for await (const image of inOrder(paths, parallel, read)) {
+    onProgress?.({ done: ++done, total: paths.length });
+    if (image === undefined) continue;
+    isBytes = image.pixels instanceof Uint8Array;
+    for (const [band, moments] of all.entries()) add(moments, momentsOf(image.pixels, band, bands.length));
+  }
+  const unit = isBytes ? 255 : 1;
+  return all.map(({ pixels, missing, mean, squares, least, most }, at) => {
+    if (pixels === 0) {
+      if (missing === 0) {
+        const got = `none of ${paths.length}: ${reason}`;
+        throw fault("input", { where: "training images", rule: "must hold one that can be read", got });
+      }
+      const next = "leave it out of --bands";
+      throw fault("input", { where: `band ${bands[at]}`, rule: "must have data", got: "nodata everywhere", next });
+    }
+    const std = Math.sqrt(squares / pixels);
+    return {
+      band: bands[at],
+      mean: mean / unit,
+      std: std / unit,
+      least: least / unit,
+      most: most / unit,
+      pixels,
+      missing,
+    };
+  });
+}
+
+/** @throws input: a band that is the same everywhere, of which nothing could be learned */
+export function normalizationOf(statistics: readonly BandStatistics[]): Normalization {
+  const flat = statistics.find(({ std }) => !(std > 0));
+  if (flat !== undefined) {
+    const next = "leave it out of --bands";
+    throw fault("input", { where: `band ${flat.band}`, rule: "must not be the same everywhere", got: flat.mean, next });
+  }
+  return { mean: statistics.map(({ mean }) => mean), std: statistics.map(({ std }) => std) };
+}
+
+/** A line for each band, as a person reads it. */
+export function statisticsTable(statistics: readonly BandStatistics[]): string {
+  const digits = (value: number) => Number(value.toPrecision(6)).toString();
+  const rows = statistics.map(({ band, mean, std, least, most, pixels, missing }) => {
+    const share = (100 * missing) / (pixels + missing);
+    return [band, digits(mean), digits(std), digits(least), digits(most), `${share.toFixed(2)} %`];
+  });
+  const lines = [["band", "mean", "std", "least", "most", "without data"], ...rows];
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  return lines
+    .map((line) => line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))))
+    .map((cells) => cells.join("  "))
+    .join("\n");
+}
+
+function momentsOf(pixels: ArrayLike<number>, band: number, bands: number): Moments {
+  const own = { ...nothing };
+  for (let at = band; at < pixels.length; at += bands) {
+    const value = pixels[at];
+    if (Number.isNaN(value)) {
+      own.missing++;
+      continue;
+    }
+    own.pixels++;
+    const before = value - own.mean;
+    own.mean += before / own.pixels;
+    own.squares += before * (value - own.mean);
+    if (value < own.least) own.least = value;
+    if (value > own.most) own.most = value;
+  }
+  return own;
+}
+
+/** Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979). */
+function add(all: Moments, further: Moments): void {
+  const pixels = all.pixels + further.pixels;
+  const apart = further.mean - all.mean;
+  if (further.pixels > 0) {
+    all.mean += (apart * further.pixels) / pixels;
+    all.squares += further.squares + (apart * apart * all.pixels * further.pixels) / pixels;
+  }
+  all.pixels = pixels;
+  all.missing += further.missing;
+  all.least = Math.min(all.least, further.least);
+  all.most = Math.max(all.most, further.most);
+}
