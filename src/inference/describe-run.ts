@@ -26,7 +26,10 @@ interface DataPlaceFlags {
 
 /** The model of a run, under its own name and sizes unless flags say otherwise. @throws usage: none is named, or none such */
 export function modelOf({ config, path }: Checkpoint, overrides: RunOverrides): Model {
-  const { model, variant = "2019", ...sizes } = { ...modelOptions(config.options), ...modelOptions(overrides) };
+  const own: Partial<ModelOptions> = modelOptions(config.options);
+  // Another size of patches is another grid.
+  if (overrides.patch_size !== undefined) delete own.grid;
+  const { model, variant = "2019", ...sizes } = { ...own, ...modelOptions(overrides) };
   const channels = config.description?.bands.length;
   if (model !== undefined) return findModel({ model, variant, ...sizes, channels });
   const next = "give one that `patchdrop models` lists, with its --variant and sizes";
@@ -34,8 +37,8 @@ export function modelOf({ config, path }: Checkpoint, overrides: RunOverrides): 
 }
 
 function modelOptions(options: Partial<ModelOptions>) {
-  const { model, variant, img_size, lr_size, patch_size, rounds, policy_head } = options;
-  return defined({ model, variant, img_size, lr_size, patch_size, rounds, policy_head });
+  const { model, variant, img_size, lr_size, patch_size, grid, rounds, policy_head } = options;
+  return defined({ model, variant, img_size, lr_size, patch_size, grid, rounds, policy_head });
 }
 
 /**

@@ -9,6 +9,9 @@ import { fault } from "../errors.ts";
 /** A patch, in pixels: the side of a square one, or "width × height" written as 28x56. */
 export type PatchSize = number | `${number}x${number}`;
 
+/** "Columns × rows" of patches, written as 3x5. */
+export type GridSize = `${number}x${number}`;
+
 /** How an image is cut into patches; sizes in pixels. */
 export interface Grid {
   /** Height and width of the image, in pixels. */

@@ -3,7 +3,7 @@
  * (2019) or of their second (2020). A new model is one entry here.
  */
 import { fault } from "../errors.ts";
-import { type Grid, makeGrid, type PatchSize, sidesOf } from "../method/grid.ts";
+import { type Grid, type GridSize, makeGrid, type PatchSize, sidesOf } from "../method/grid.ts";
 import { roundChannels } from "../method/rounds.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
@@ -27,6 +27,8 @@ export interface ModelOptions {
   img_size?: number | undefined;
   lr_size?: number | undefined;
   patch_size?: PatchSize | undefined;
+  /** In place of the patches' size, their number. */
+  grid?: GridSize | undefined;
   rounds?: number | undefined;
   policy_head?: PolicyHead | undefined;
   /** Bands of an image; three when absent. */
@@ -198,7 +200,7 @@ export function findModel({
   }
   const imageSize = sizes.img_size ?? form.imageSize;
   const lowSize = sizeWithin("--lr_size", sizes.lr_size, imageSize);
-  const grid = gridOf(imageSize, sizes.patch_size);
+  const grid = gridOf(imageSize, sizes);
   const lowInput = variant === "2019" ? imageSize : lowSize;
   const policyInput =
     rounds > 1 ? { size: imageSize, channels: roundChannels(channels) } : { size: lowInput, channels };
@@ -226,10 +228,30 @@ function transformOf(dataset: ModelDataset): Model["transform"] {
   return dataset === "fmow" || dataset === "imagenet" ? dataset : "cifar";
 }
 
-function gridOf(imageSize: number, patch: PatchSize | undefined): Grid {
+function gridOf(imageSize: number, { patch_size: patch, grid }: Pick<ModelOptions, "patch_size" | "grid">): Grid {
+  if (grid !== undefined) return gridOfNumber(imageSize, grid, patch);
   if (typeof patch !== "string") return makeGrid(imageSize, sizeWithin("--patch_size", patch, imageSize));
   for (const side of sidesOf(patch)) sizeWithin("--patch_size", side, imageSize);
   return makeGrid(imageSize, patch);
+}
+
+function gridOfNumber(imageSize: number, grid: GridSize, patch: PatchSize | undefined): Grid {
+  if (patch !== undefined) {
+    throw fault("usage", { where: "--grid", rule: "must not stand beside --patch_size", got: `${grid} and ${patch}` });
+  }
+  const [columns, rows] = grid.split("x").map(Number);
+  if (imageSize % columns === 0 && imageSize % rows === 0) {
+    return makeGrid(imageSize, columns === rows ? imageSize / rows : `${imageSize / columns}x${imageSize / rows}`);
+  }
+  // Of its quarter the low resolution is made.
+  const unit = [columns, rows, quarter].reduce((a, b) => (a * b) / greatestDivisor(a, b));
+  const rule = `must divide the image size of ${imageSize} pixels into whole patches`;
+  const next = `give --img_size ${Math.max(1, Math.round(imageSize / unit)) * unit}`;
+  throw fault("usage", { where: "--grid", rule, got: grid, next });
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b);
 }
 
 /** The side that a flag gives, which must divide the image's; a quarter of it when absent. */

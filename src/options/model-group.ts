@@ -1,11 +1,18 @@
 /** The options that say which model: for a stage, with their defaults, and for an existing run, to override its own. */
 import { z } from "zod";
 import { patchSizeSchema } from "../checkpoints/description.ts";
+import type { GridSize } from "../method/grid.ts";
 import { shownAs, text, whole } from "./option.ts";
 
 const variant = z.enum(["2019", "2020"]);
 const side = whole(1).optional();
 const patchSize = shownAs("n|WxH", patchSizeSchema).optional();
+
+const gridRule = "must be columns x rows, such as 3x5";
+const gridSchema = z
+  .string(gridRule)
+  .regex(/^[1-9]\d{0,2}x[1-9]\d{0,2}$/, gridRule)
+  .transform((text) => text as GridSize);
 
 export const modelGroup = {
   model: text(
@@ -22,6 +29,9 @@ export const modelGroup = {
   patch_size: patchSize.describe(
     "side of a patch, or width x height as 28x56; a quarter of the image's side when absent",
   ),
+  grid: shownAs("CxR", gridSchema)
+    .optional()
+    .describe("columns x rows of patches, such as 3x5, in place of --patch_size; they must divide the image's side"),
 };
 
 export const runModelGroup = {

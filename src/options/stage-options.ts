@@ -248,7 +248,7 @@ function optionsOfRun(stage: StageName, folder: unknown): Record<string, unknown
 }
 
 /** The options that say which model. */
-export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "patch_size"] as const;
+export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "patch_size", "grid"] as const;
 /** Those that a stage takes from its data or its checkpoints where no flag gives them. */
 export const foundOptionNames = [...modelOptionNames, "fill", "policy_head", "rounds"] as const;
 

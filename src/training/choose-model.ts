@@ -27,6 +27,9 @@ export async function withModel<S extends StageName>(
     const own = typeof path === "string" ? configOfCheckpoint(path).options : {};
     if (own.model === undefined) continue;
     const model = Object.fromEntries(modelOptionNames.map((name) => [name, own[name]]));
+    // Whichever of the two is given says how large patches are.
+    if (given.patch_size !== undefined) delete model.grid;
+    if (given.grid !== undefined) delete model.patch_size;
     note(`--model ${own.model}, as in ${path}`);
     return { ...options, ...model, ...given };
   }

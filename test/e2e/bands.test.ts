@@ -120,6 +120,34 @@ describe("four bands of 16 bits", { timeout: runTimeoutMs }, () => {
     ).toBe("PNG");
   });
 
+  it("are looked at in a grid of 3 × 5 patches as in one of 4 × 4", async () => {
+    const training = ["--model", "R8_Scenes", "--data_dir", at("chips"), "--batch_size", "16", ...chosen, ...quick];
+    const once = ["--img_size", "60", "--max_epochs", "1"];
+    await succeed(["classifier_training", ...training, ...once, "--cv_dir", at("hr60")]);
+    const policy = [
+      "--ckpt_hr_cl",
+      at("hr60"),
+      "--grid",
+      "3x5",
+      "--policy_head",
+      "map",
+      "--rounds",
+      "3",
+      "--fill",
+      "lr",
+    ];
+    const values = ["--estimator", "values", "--reward", "priced", "--no_curriculum"];
+    await succeed(["pretrain", ...training, ...once, ...policy, ...values, "--cv_dir", at("grid")]);
+    const { stdout } = await succeed(["predict", "--load", at("grid"), at("chips", "test", "class0"), ...quick]);
+    const own = linesOf(stdout);
+    expect(own[0].mask).toHaveLength(15);
+    await succeed(["export", "--load", at("grid"), "--out", at("onnx-grid"), "--images", "2"]);
+    const other = linesOf(
+      (await succeed(["predict", "--engine", "onnx", "--load", at("onnx-grid"), at("chips", "test", "class0")])).stdout,
+    );
+    expect(other.map(({ mask }) => mask)).toEqual(own.map(({ mask }) => mask));
+  });
+
   it("are acquired from a scene as predict sees its windows, and written as they were measured", async () => {
     const [columns, width] = [3, 3 * size];
     const windows = Array.from({ length: columns }, (_, n) => chip(n % 2, new Random(2, "scene", n)));

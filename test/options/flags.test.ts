@@ -8,6 +8,8 @@ import { type CommandName, schemaOf } from "../../src/options/command-schemas.ts
 import { modelDefaultsText } from "../../src/options/described-option.ts";
 
 const model = ["--model <model>", "--variant <2019|2020>", "--img_size <n>", "--lr_size <n>", "--patch_size <n|WxH>"];
+/** Of a run that is there its patches are known. */
+const trained = [...model, "--grid <CxR>"];
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
 const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folder>";
 /** Of commands that use the data of a run unless told otherwise. */
@@ -19,7 +21,7 @@ const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train|val> = test", "--
 const fill = "--fill <zero|lr>";
 
 const everyStage = [
-  ...[...model, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", ...files],
+  ...[...trained, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", ...files],
   ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
   ...[
     "--seed <n> = 1",

@@ -105,6 +105,13 @@ const values: Readonly<Record<string, Values>> = {
       ...[7.5, "28", "28x", "28x56x3"].map((size) => [size, notPatchSize] as const),
     ],
   },
+  grid: {
+    takes: ["3x5", "1x1", "999x2"],
+    refuses: ["0x3", "3x0", "3", "3x5x7", "x5", "1000x1", "", 4].map((grid) => [
+      grid,
+      "must be columns x rows, such as 3x5",
+    ]),
+  },
   // Which data.
   data_dir: text,
   dataset: oneOf("synthetic", "cifar10", "cifar100", "cifar100_coarse", "csv", "folder"),
