@@ -54,6 +54,7 @@ export { type MetricRecord, readMetrics } from "./run/metric-log.ts";
 export type { StageResult } from "./training/epochs.ts";
 export type { TrainContext } from "./training/train.ts";
 export { consoleReporter } from "./utils/console-reporter.ts";
+export type { PixelArray, PixelType } from "./utils/pixel-array.ts";
 export {
   type Reporter,
   type ReporterBar,
