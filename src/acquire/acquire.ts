@@ -40,6 +40,7 @@ type Choices = Pick<
   | "price_per_km2"
   | "min_area_km2"
   | "egress_per_gb"
+  | "free_patches"
   | "top"
   | "batch_size"
 >;
@@ -115,6 +116,8 @@ interface Batch {
   readonly mask: Uint8Array;
   /** The bytes of each chosen cell. */
   readonly costs: Map<Cell, number>;
+  /** Those that nobody chose, and that cost nothing. */
+  readonly free: Set<Cell>;
 }
 
 /** A chosen cell of the batch's window `i`. */
@@ -159,7 +162,8 @@ class Acquisition {
         await this.#row(row, outputs);
         bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });
       }
-      const acquired = this.#tally.acquired({ price_per_km2, min_area_km2, egress_per_gb });
+      const prices = { price_per_km2, min_area_km2, egress_per_gb };
+      const acquired = this.#tally.acquired(prices, this.#options.free_patches);
       await this.#unlessStopped(this.#order(acquired).then((order) => outputs.finish(acquired, order)));
       return acquired;
     } finally {
@@ -178,11 +182,18 @@ class Acquisition {
     const strip = new Strip(this.#scene, row, { type: this.#form.type, bands: channels });
     await strip.enlarge(low, lowSize);
     const lowLength = lowSize * lowSize * channels;
+    const looked: { batch: Batch; seen: PixelArray; decided: Decided }[] = [];
     for (let column = 0; column < windows.length; column += size) {
       const some = windows.slice(column, column + size);
       const seen = low.subarray(column * lowLength, (column + some.length) * lowLength);
       const batch = this.#batchOf(some, seen);
-      const decided = await this.#inRounds(batch, seen, strip);
+      looked.push({ batch, seen, decided: await this.#inRounds(batch, seen, strip) });
+    }
+    // Only when all windows of the row have decided is it known what lies in tiles that were read.
+    if (this.#options.free_patches) {
+      for (const { batch } of looked) await this.#tally.timed("acquire", () => this.#takeFree(batch, strip));
+    }
+    for (const { batch, seen, decided } of looked) {
       await breathe(this.#reporter);
       const classes = await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen));
       await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
@@ -203,7 +214,14 @@ class Acquisition {
       const own = rowOf(low, i, lowSize ** 2 * bands.length);
       images.set(enlargePixels(own, lowSize, imageSize, bands.length), i * each);
     }
-    return { windows, cells, images, mask: new Uint8Array(windows.length * grid.patches), costs: new Map() };
+    return {
+      windows,
+      cells,
+      images,
+      mask: new Uint8Array(windows.length * grid.patches),
+      costs: new Map(),
+      free: new Set(),
+    };
   }
 
   /**
@@ -230,6 +248,21 @@ class Acquisition {
     );
   }
 
+  /** Takes, besides what was chosen, what lies in tiles that were read for it. */
+  async #takeFree(batch: Batch, strip: Strip): Promise<void> {
+    const { patches } = this.#policy.model.grid;
+    const free = batch.cells.flatMap((some, i) =>
+      some
+        .filter(({ patch, box }) => batch.mask[i * patches + patch] === 0 && this.#source.isFree(box))
+        .map((cell) => ({ cell, i })),
+    );
+    await this.#acquire(free, batch, strip);
+    for (const { cell } of free) {
+      batch.free.add(cell);
+      batch.costs.set(cell, 0);
+    }
+  }
+
   /** Reads the chosen patches into the batch and the strip. */
   async #acquire(chosen: readonly Chosen[], { images, mask, costs }: Batch, strip: Strip): Promise<void> {
     const { imageSize, grid } = this.#policy.model;
@@ -251,7 +284,7 @@ class Acquisition {
 
   /** One line per window, one feature per cell. */
   #describe(
-    { windows, mask, cells, costs }: Batch,
+    { windows, mask, cells, costs, free }: Batch,
     { decided: { probabilities, rounds }, classes }: { decided: Decided; classes: Float32Array },
     outputs: Outputs,
   ): void {
@@ -263,7 +296,8 @@ class Acquisition {
       const decided = cells[i].map((cell) => ({
         cell,
         window,
-        chosen: own[cell.patch] === 1,
+        chosen: own[cell.patch] === 1 && !free.has(cell),
+        ...(this.#options.free_patches ? { free: free.has(cell) } : {}),
         probability: rounded(wanted[cell.patch]),
         bytes: costs.get(cell) ?? 0,
       }));
@@ -279,7 +313,9 @@ class Acquisition {
         patches: countPatches(own),
         rounds: this.#policy.rounds > 1 ? rounds[i] : undefined,
         patch_probabilities: Array.from(wanted, rounded),
-        pixels: model.lowSize ** 2 + areaOf(decided.filter(({ chosen }) => chosen).map(({ cell }) => cell)),
+        pixels:
+          model.lowSize ** 2 +
+          areaOf(decided.filter(({ chosen, cell }) => chosen || free.has(cell)).map(({ cell }) => cell)),
         bytes: decided.reduce((sum, { bytes }) => sum + bytes, 0),
         checkpoint,
       });

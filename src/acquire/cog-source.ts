@@ -139,6 +139,10 @@ export class CogSource implements PatchSource {
     return low;
   }
 
+  isFree(box: Window): boolean {
+    return this.#full.isHeld(within(box, this));
+  }
+
   async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
     const parts = boxes.map((box) => within(box, this));
     await this.#full.prefetch(parts);

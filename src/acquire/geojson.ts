@@ -18,6 +18,8 @@ export interface DecidedCell {
   /** Of the window that it belongs to, counted from the left and from the top. */
   readonly window: CellPlace;
   readonly chosen: boolean;
+  /** Not chosen, and yet used, since what it takes was read for others; said where that was asked for. */
+  readonly free?: boolean | undefined;
   /** Of being chosen, 0 … 1. */
   readonly probability: number;
   /** Of the tiles that were fetched for this cell first. */

@@ -83,6 +83,10 @@ export class ImageSource implements PatchSource {
     return low;
   }
 
+  isFree(): boolean {
+    return this.#paid;
+  }
+
   async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
     const patches: Patch[] = [];
     for (const box of boxes) {

@@ -38,6 +38,8 @@ export interface PatchSource {
    * @throws input, system
    */
   readLow(windows: readonly Window[]): Promise<PixelArray>;
+  /** Whether a patch takes nothing to read that was not read for others. */
+  isFree(box: Window): boolean;
   /** @throws input, system */
   readPatches(boxes: readonly Window[]): Promise<Patch[]>;
   close(): Promise<void>;

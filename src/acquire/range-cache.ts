@@ -45,6 +45,11 @@ export class RangeCache {
       this.#hold(chunk);
   }
 
+  /** Whether a range would be read without a request. */
+  holds(range: ByteRange): boolean {
+    return subtractRanges([range], this.#chunks).length === 0;
+  }
+
   /** The bytes of a range, fetched if need be; perhaps a view of what is held. */
   async read(range: ByteRange, purpose: Purpose): Promise<Uint8Array> {
     const held = this.#chunks.filter(({ start, end }) => start < range.end && end > range.start);

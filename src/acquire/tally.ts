@@ -17,7 +17,12 @@ export interface Acquired extends Savings {
   /** What the low resolution was made of. */
   readonly low_from: string;
   readonly windows: number;
-  readonly cells: { readonly all: number; readonly chosen: number };
+  readonly cells: {
+    readonly all: number;
+    readonly chosen: number;
+    /** Those that were used besides, since they cost nothing; where that was asked for. */
+    readonly free?: number | undefined;
+  };
   /** What each round that the policy has brought. */
   readonly rounds: readonly Round[];
   /** What was read, in total and by purpose. */
@@ -43,6 +48,7 @@ export type Work = "look" | "decide" | "acquire" | "classify" | "write";
 export class Tally {
   /** In the order of the scene's windows. */
   readonly chosen: Cell[] = [];
+  readonly #free: Cell[] = [];
   readonly #source: PatchSource;
   readonly #policy: PatchPolicy;
   readonly #ledger: Ledger;
@@ -84,17 +90,18 @@ export class Tally {
     own.seconds += this.#seconds.acquire - began.seconds;
   }
 
-  add({ cell, chosen }: DecidedCell): void {
+  add({ cell, chosen, free }: DecidedCell): void {
     const { georeference } = this.#source;
     const area = georeference === undefined ? 0 : areaKm2(cornersOf(cell.inside, georeference));
     this.#cells++;
     this.#areaKm2.whole += area;
+    if (free === true) this.#free.push(cell);
     if (!chosen) return;
     this.#areaKm2.chosen += area;
     this.chosen.push(cell);
   }
 
-  acquired(prices: Prices): Acquired {
+  acquired(prices: Prices, takesFree = false): Acquired {
     const ledger = this.#ledger;
     const { width, height, wholeBytes, where, georeference, lowFrom } = this.#source;
     const { imageSize, lowSize } = this.#policy.model;
@@ -102,7 +109,7 @@ export class Tally {
     const read = ledger.total;
     const area = georeference === undefined ? undefined : this.#areaKm2;
     const measured = {
-      pixels: { whole: width * height, low: windows * lowSize ** 2, high: areaOf(this.chosen) },
+      pixels: { whole: width * height, low: windows * lowSize ** 2, high: areaOf(this.chosen) + areaOf(this.#free) },
       bytes: { whole: wholeBytes, read: read.bytes, high: ledger.of("high").bytes },
       seconds: this.#seconds,
       areaKm2: area,
@@ -114,7 +121,7 @@ export class Tally {
       size: { width, height },
       low_from: lowFrom,
       windows,
-      cells: { all: this.#cells, chosen: this.chosen.length },
+      cells: { all: this.#cells, chosen: this.chosen.length, ...(takesFree ? { free: this.#free.length } : {}) },
       rounds: this.#rounds,
       ...savingsOf(measured, prices),
       read: { ...read, retries: ledger.retries, by },

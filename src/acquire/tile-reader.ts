@@ -72,6 +72,13 @@ export class TileReader {
     return due.reduce((sum, tile) => sum + this.#bytesOf(tile), 0);
   }
 
+  /** Whether all tiles of the window are here: read for others, or between what was read for them. */
+  isHeld(window: Window): boolean {
+    const isHere = (tile: number) =>
+      this.#decoded.has(tile) || this.#ranges(tile).every((one) => this.#cache.holds(one));
+    return tilesOf(this.layout, window).every(isHere);
+  }
+
   /** The pixels of a window that lies within the image. */
   async read(window: Window): Promise<Raster> {
     const { tileWidth, tileHeight, columns } = this.layout;

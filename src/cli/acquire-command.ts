@@ -41,7 +41,8 @@ export function acquireCommand(flags: CommandFlags): Command {
       if (json) process.stdout.write(`${JSON.stringify(acquired, undefined, 2)}\n`);
       else if (!quiet) {
         const { cells, rounds } = acquired;
-        const patches = `patches ${cells.chosen} of ${cells.all}`;
+        const free = cells.free === undefined ? "" : `, and ${cells.free} that cost nothing`;
+        const patches = `patches ${cells.chosen} of ${cells.all}${free}`;
         const lines = [patches, ...roundLines(rounds), ...savingsLines(acquired), `see ${options.out}`];
         process.stdout.write(`${lines.join("\n")}\n`);
       }

@@ -140,7 +140,7 @@ function statsCommand(flags: CommandFlags): Command {
       const [{ parseWith }, { statsSchema }, { statisticsOfData }, { statisticsTable }] = await Promise.all([
         import("../options/parse.ts"),
         import("../options/data-options.ts"),
-        import("../data/open.ts"),
+        import("../data/data-statistics.ts"),
         import("../data/band-statistics.ts"),
       ]);
       const options = parseWith(statsSchema, given, "data stats");

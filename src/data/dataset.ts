@@ -17,6 +17,14 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
+/** What the images of a data set are, and how a network is to see them. */
+export interface ImageForm {
+  /** Names. */
+  readonly bands: readonly string[];
+  readonly pixelType: PixelType;
+  readonly normalization: Normalization;
+}
+
 /** One split (training, test or validation) of a data set. */
 export interface Dataset {
   /** What the user calls it, e.g. "CIFAR-10". */

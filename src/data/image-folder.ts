@@ -8,12 +8,12 @@ import { fault } from "../errors.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { newPixels } from "../utils/pixel-array.ts";
 import { BadFiles, type SkippedFile } from "./bad-files.ts";
-import { type DataSplits, mapSplits, splitsOf } from "./dataset.ts";
+import { type DataSplits, type ImageForm, mapSplits, splitsOf } from "./dataset.ts";
 import type { DatasetReader, ReadOptions } from "./dataset-reader.ts";
 import { DecodePool } from "./decode-pool.ts";
 import { type DecodeListOptions, type DecodeProgress, decodeAll } from "./decoded-images.ts";
 import { FileList } from "./file-list.ts";
-import { formOf, type ImageForm } from "./image-form.ts";
+import { formOf } from "./image-form.ts";
 import {
   type ImageList,
   isImageFolder,

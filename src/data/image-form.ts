@@ -8,19 +8,13 @@ import { nowAndThen } from "../utils/now-and-then.ts";
 import type { PixelType } from "../utils/pixel-array.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { type BandStatistics, measureBands, normalizationOf } from "./band-statistics.ts";
-import type { Normalization } from "./dataset.ts";
+import type { ImageForm } from "./dataset.ts";
 import { DecodeMemory } from "./decode-memory.ts";
 import type { FileList } from "./file-list.ts";
 import { normalizationFor } from "./normalizations.ts";
 import { isChosen, namesOf, type RenderingOptions, rgb } from "./rendering.ts";
 import { openTiff } from "./tiff-picture.ts";
 import type { TransformName } from "./transforms.ts";
-
-export interface ImageForm {
-  readonly bands: readonly string[];
-  readonly pixelType: PixelType;
-  readonly normalization: Normalization;
-}
 
 export interface FormOptions {
   readonly rendering?: RenderingOptions | undefined;

@@ -5,8 +5,7 @@ import { isAbsolute, join } from "node:path";
 import { fault } from "../errors.ts";
 import { cacheFolder } from "../utils/cache-folder.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
-import type { BandStatistics } from "./band-statistics.ts";
-import type { DataSplits } from "./dataset.ts";
+import type { DataSplits, ImageForm } from "./dataset.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
 import {
   type DatasetName,
@@ -17,7 +16,6 @@ import {
   readersFrom,
 } from "./dataset-registry.ts";
 import { sizeFault } from "./dataset-rules.ts";
-import { type ImageForm, statisticsOf } from "./image-form.ts";
 import { namesOf, type RenderingOptions, refuseRendering } from "./rendering.ts";
 import type { TransformName } from "./transforms.ts";
 
@@ -153,17 +151,6 @@ export function openDataFor(
   });
 }
 
-/** Of the bands that flags name, over the training images of a folder or of lists. @throws what opening and measuring throw */
-export async function statisticsOfData(flags: DataFlags, say?: (text: string) => void): Promise<BandStatistics[]> {
-  const { num_workers: parallel, max_image_bytes: maxImageBytes, bands, scale } = flags;
-  const dataDir = await existing(flags.data_dir);
-  const { name, reader } = await namedOrFound({ dataDir });
-  if (reader.list === undefined)
-    refuseRendering({ bands, scale }, `must be left out for ${name}, whose images are RGB`);
-  const { train } = await reader.list!(dataDir);
-  return statisticsOf(train, { rendering: { bands, scale }, maxImageBytes, parallel, cacheDir: imageCache(), say });
-}
-
 /** @throws usage: other bands than those of the run that the images are for; numbers may be those of other files */
 function checkBands(rendering: RenderingOptions, { bands }: ImageForm): void {
   const asked = namesOf(rendering);
@@ -174,7 +161,7 @@ function checkBands(rendering: RenderingOptions, { bands }: ImageForm): void {
 }
 
 /** Where decoded images, and what was measured of them, are kept for the next run. */
-const imageCache = () => join(cacheFolder(), "images");
+export const imageCache = () => join(cacheFolder(), "images");
 
 function unneeded(name: DatasetName, dataDir: string) {
   const rule = `must be left out with --dataset ${name}, which needs no files`;

@@ -26,6 +26,10 @@ export const acquireSchema = z
     max_pixels: whole(1).default(2e9).describe("refuse a scene of more pixels"),
     max_output_bytes: whole(1).default(1e10).describe("stop where more than this would be written"),
     max_file_bytes: whole(1).default(1e10).describe("with --allow_full_file: refuse a larger file"),
+    free_patches: z
+      .boolean()
+      .default(false)
+      .describe("use the patches, too, that lie in tiles which were read for others: they cost no bytes"),
     price_per_km2: price.describe("price of a square kilometre at full resolution"),
     min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
     egress_per_gb: price.describe("price of 10^9 bytes from the server"),

@@ -184,6 +184,42 @@ it("a policy that takes all saves nothing, and one that takes none reads no patc
   expect(json("nothing", "order.geojson").features[0].geometry).toEqual({ type: "MultiPolygon", coordinates: [] });
 });
 
+it("what lies in tiles that were read for others is used where that is asked for, at the same bytes", async () => {
+  // Of each window the top left patch of 8 × 8: in a tile of 16 × 16 there are three beside it.
+  const corner: PatchPolicy = {
+    ...brightPolicy,
+    decide(low) {
+      const count = (low.length / (8 * 8 * 3)) * 16;
+      const mask = new Uint8Array(count).map((_, at) => (at % 16 === 0 ? 1 : 0));
+      return { mask, patches: Float32Array.from(mask) };
+    },
+  };
+  const asked = { ...choices, price_per_km2: 1000 };
+  const plain = await acquire(at("scene.tif"), corner, { ...asked, out: at("asked") });
+  const free = await acquire(at("scene.tif"), corner, { ...asked, out: at("free"), free_patches: true });
+  expect(plain.cells).toEqual({ all: 130, chosen: 12 });
+  const { features } = json("free", "patches.geojson") as { features: (Feature & { properties: { free: boolean } })[] };
+  const taken = features.filter(({ properties }) => properties.free);
+  expect(free.cells).toEqual({ all: 130, chosen: 12, free: taken.length });
+  // Those beside it, below it, and both, where the scene has them; besides them what came in one request.
+  const beside = features.filter(({ properties: { patch } }) => [1, 4, 5].includes(patch));
+  expect(beside.length).toBeGreaterThan(12);
+  expect(beside.every(({ properties: { free } }) => free)).toBe(true);
+  expect(taken.every(({ properties: { chosen, bytes } }) => !chosen && bytes === 0)).toBe(true);
+  expect(free.read).toEqual(plain.read);
+  expect(free.money).toEqual(plain.money);
+  const area = taken.reduce((sum, { properties: { pixels } }) => sum + pixels.width * pixels.height, 0);
+  expect(free.pixels.used - plain.pixels.used).toBe(area);
+  const masked = await sharp(at("free", "masked.tif")).raw().toBuffer();
+  for (const { properties } of taken) {
+    const { x, y, width, height } = properties.pixels;
+    for (let row = y; row < y + height; row++) {
+      const [from, to] = [3 * (row * 101 + x), 3 * (row * 101 + x + width)];
+      expect(Buffer.compare(masked.subarray(from, to), scene.pixels.subarray(from, to))).toBe(0);
+    }
+  }
+});
+
 it("a picture has no place on the Earth: no order, no geometry, no saving of bytes", async () => {
   await sharp(scene.pixels, { raw: { width: 101, height: 75, channels: 3 } })
     .png()

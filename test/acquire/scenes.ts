@@ -10,7 +10,13 @@ import { Random } from "../../src/utils/random.ts";
 export const utm33 = { epsg: 32_633, affine: [0.5, 0, 380_000, 0, -0.5, 5_820_000], geographic: false };
 
 /** What limits an acquisition, so far away that no scene of a test comes near. */
-export const limits = { allow_full_file: false, max_pixels: 1e9, max_output_bytes: 1e9, max_file_bytes: 1e9 };
+export const limits = {
+  allow_full_file: false,
+  free_patches: false,
+  max_pixels: 1e9,
+  max_output_bytes: 1e9,
+  max_file_bytes: 1e9,
+};
 
 /** Bytes [height, width, 3]. */
 export interface Scene {

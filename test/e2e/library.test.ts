@@ -104,7 +104,7 @@ await patchdrop.train("pretrain", { penalty: -1 });
 await patchdrop.train("classifier_training", patchdrop.parseOptions("classifier_training", {}), { sead: 1 });
 await patchdrop.evaluateRun({ load: "runs/hr", treshold: 0.5 });
 await patchdrop.evaluateRun({ load: "runs/hr" }, patchdrop.silentReporter, { detials: true });
-await patchdrop.acquireRun("scene.tif", { load: "runs/hr", out: "out", bands: [3, 2] });
+await patchdrop.acquireRun("scene.tif", { load: "runs/hr", out: "out", bands: 3 });
 await patchdrop.exportRun({ load: "runs/hr", out: "onnx", bach: 1 });
 await patchdrop.openPredictor("runs/hr", { threashold: 0.5 });
 await openOnnxPredictor("onnx", { device: "cuda" });

@@ -112,6 +112,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ],
     ...[
       "--allow_full_file",
+      "--free_patches",
       "--max_image_bytes <n>",
       "--max_pixels <n> = 2000000000",
       "--max_output_bytes <n> = 10000000000",

@@ -277,6 +277,7 @@ const values: Readonly<Record<string, Values>> = {
     ],
   },
   allow_full_file: onOff,
+  free_patches: onOff,
   price_per_km2: from(0),
   min_area_km2: { ...from(0), beside: { price_per_km2: 12 } },
   egress_per_gb: from(0),
