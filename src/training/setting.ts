@@ -5,7 +5,7 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
-import type { DataSplits } from "../data/dataset.ts";
+import type { DataSplits, ImageForm } from "../data/dataset.ts";
 import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
 import { datasetFor, openDataFor } from "../data/open.ts";
 import { isChosen, type RenderingOptions } from "../data/rendering.ts";
@@ -40,11 +40,16 @@ export interface Setting extends Place {
   readonly checkpoint: Checkpoint | undefined;
 }
 
-/** @param given the data set, in place of the one that the options name @throws kinds "input" and "usage", see docs */
+/**
+ * @param given the data set, in place of the one that the options name
+ * @param seen how the run, or what it starts from, has seen images: it goes on with the same bands and statistics
+ * @throws kinds "input" and "usage", see docs
+ */
 export async function prepare(
   options: ResolvedStageOptions,
   { reporter, group }: Pick<Setting, "reporter" | "group">,
   given: DataSplits | undefined,
+  seen?: ImageForm,
 ): Promise<Omit<Setting, "checkpoint">> {
   const named = findModel(options);
   const device = group.deviceFor(options.device as Device);
@@ -52,7 +57,7 @@ export async function prepare(
   if (given === undefined && options.dataset === undefined && datasetFor(named, options) === "synthetic") {
     reporter.note("--data_dir is not given: these are the synthetic scenes, which the model was made for");
   }
-  const opened = given ?? (await untilStopped(reporter, openDataFor(named, options, reporter.note)));
+  const opened = given ?? (await untilStopped(reporter, openDataFor(named, options, reporter.note, seen)));
   checkSplits(opened, named);
   checkLearnable(opened);
   const data = withValidation(opened, options.val_fraction);

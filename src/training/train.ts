@@ -1,7 +1,10 @@
 /** One stage from its options to its result: what it stands on, what it learns, and the loop around it. */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import type { RunDescription } from "../checkpoints/description.ts";
 import { startWeights } from "../checkpoints/named-weights.ts";
+import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
+import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { checkDataset } from "../data/dataset-rules.ts";
 import { alone, type ProcessGroup } from "../distributed/process-group.ts";
@@ -62,7 +65,7 @@ export async function train<S extends StageName>(
   const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));
   // A run that goes on has said it.
   if (!options.resume) noteStart(options, reporter);
-  const prepared = await prepare(options, { reporter, group }, data);
+  const prepared = await prepare(options, { reporter, group }, data, seenBefore(options));
   let [run, learning, failed]: [RunFolder?, Learning?, boolean?] = [];
   try {
     const config = configOf(stage, options, prepared);
@@ -88,6 +91,14 @@ export async function train<S extends StageName>(
     if (learning !== undefined) freeAll(learning);
     prepared.normalizer.free();
   }
+}
+
+/** How images were seen so far: by the run that goes on, or by the classifier or the policy that one starts from. */
+function seenBefore(options: ResolvedStageOptions): RunDescription | undefined {
+  if (options.resume) return readRunConfig(options.cv_dir).description;
+  const from = "ckpt_hr_cl" in options ? options.ckpt_hr_cl : undefined;
+  const start = from ?? ("load" in options ? options.load : undefined);
+  return start === undefined ? undefined : configOfCheckpoint(start).description;
 }
 
 function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit<Setting, "checkpoint">): RunConfig {

@@ -96,6 +96,22 @@ describe("four bands of 16 bits", { timeout: runTimeoutMs }, () => {
     }
   });
 
+  it("are seen by a later stage as the classifier saw them, whatever its own images hold", async () => {
+    for (const split of ["train", "test"]) {
+      for (const label of [0, 1]) {
+        makeFolder(at("few", split, `class${label}`));
+        for (let n = 0; n < 2; n++) {
+          await write(at("few", split, `class${label}`, `${n}.tif`), chip(1, new Random(3, split, label, n)), size);
+        }
+      }
+    }
+    const given = ["--model", "R8_Scenes", "--data_dir", at("few"), "--batch_size", "4", "--max_epochs", "1", ...quick];
+    await succeed(["pretrain", ...given, "--ckpt_hr_cl", at("hr"), "--cv_dir", at("later")]);
+    const [own, first] = ["later", "hr"].map((name) => readRunConfig(at(name)).description!);
+    expect(own.normalization).toEqual(first.normalization);
+    expect(own.bands).toEqual(["red", "green", "blue", "nir"]);
+  });
+
   it("tell classes apart that colours do not", async () => {
     const { stdout } = await succeed(["eval", "--load", at("hr"), "--json", ...quick]);
     expect(JSON.parse(stdout).rows[0].accuracy).toBeGreaterThan(0.9);
