@@ -3,11 +3,9 @@
  * are read. The scene is processed by rows of windows; memory grows with its width, and little with its height.
  */
 
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { fault } from "../errors.ts";
-import { assertNew, makeFolderAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
-import { lockBeside, type Release, takeLock } from "../files/lock.ts";
 import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { enlargePixels } from "../method/pixels.ts";
@@ -16,9 +14,11 @@ import { likeliest, rounded } from "../predict/lines.ts";
 import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row as rowOf } from "../utils/rows.ts";
 import { orderFeature } from "./geojson.ts";
+import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
+import { makeNewFolder } from "./new-folder.ts";
 import { openSource } from "./open-source.ts";
-import { Outputs } from "./outputs.ts";
+import { Outputs, type SceneContext } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
 import { type Cell, cellsOf, type Scene, sceneOf, windowsOf } from "./scene.ts";
@@ -39,7 +39,9 @@ type Choices = Pick<
   | "egress_per_gb"
   | "top"
   | "batch_size"
->;
+> &
+  SceneContext &
+  Pick<HttpOptions, "begun">;
 
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
@@ -53,16 +55,10 @@ export async function acquire(
   options: Choices,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired> {
-  assertNew(options.out);
   const ledger = new Ledger();
   let acquired: Acquired | undefined;
   const ended = new AbortController();
-  const out = resolve(options.out);
-  let release: Release | undefined;
-  await makeFolderAtomic(out, async (folder) => {
-    // Of two that would give their folder this name, the second is not to find out only when it has read everything.
-    release = takeLock(lockBeside(out));
-    assertNew(options.out);
+  await makeNewFolder(options.out, async (folder) => {
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
     const access = { ...options, ledger, wholeFile, mostBytes: options.max_file_bytes, signal: ended.signal };
     const source = await untilStopped(reporter, openSource(scene, policy.model, access));
@@ -73,10 +69,7 @@ export async function acquire(
       await source.close();
     }
     // Nothing that was left behind by a stop goes on.
-  }).finally(() => {
-    ended.abort();
-    release?.();
-  });
+  }).finally(() => ended.abort());
   return acquired!;
 }
 
@@ -132,7 +125,7 @@ class Acquisition {
   async write(folder: string): Promise<Acquired> {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
-    const outputs = new Outputs(folder, this.#source, this.#options.max_output_bytes);
+    const outputs = new Outputs(folder, this.#source, this.#options.max_output_bytes, this.#options);
     const bar = this.#reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {
