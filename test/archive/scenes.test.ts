@@ -1,7 +1,6 @@
 /** Which scenes a STAC document names, and what is refused of one, by its message. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { SchemaElement } from "hyparquet";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { geojsonToWkb } from "hyparquet-writer/src/wkb.js";
 import { expect, it, onTestFinished } from "vitest";
@@ -260,6 +259,8 @@ it("refuses a document that is too large, and reads no picture", async () => {
   mkdirSync(join(folder, "f"));
   expect(await findScenes(join(folder, "f"), {})).toEqual({ kind: "image", begun: undefined });
 });
+
+type SchemaElement = NonNullable<Parameters<typeof parquetWriteBuffer>[0]["schema"]>[number];
 
 /** As stac-geoparquet lays items out. */
 function geoparquet({ isGeo = true, leave = "" } = {}): Uint8Array {

@@ -241,6 +241,29 @@ const values: Readonly<Record<string, Values>> = {
   images: whole(1),
   title: text,
   // Scenes, and images of any bands and values. A file of options has lists.
+  asset: text,
+  bbox: {
+    takes: ["10,45,12,47", "170,-20.5,-170,10"],
+    refuses: [
+      ["1,2,3", "must be west,south,east,north in degrees, such as 170,-20,-170,10"],
+      ["0,10,1,5", "must be west,south,east,north in degrees, such as 170,-20,-170,10"],
+      ["0,0,181,5", "must be west,south,east,north in degrees, such as 170,-20,-170,10"],
+    ],
+  },
+  datetime: {
+    takes: ["2024-01-01", "2024-01-01/2024-06-30", "../2024-06-30", "2024-01-01T00:00:00Z/.."],
+    refuses: [
+      ["2024", "must be a time or two with / between them, such as 2024-01-01/2024-06-30 or ../2024-06-30"],
+      ["../..", "must be a time or two with / between them, such as 2024-01-01/2024-06-30 or ../2024-06-30"],
+    ],
+  },
+  query: {
+    takes: ["eo:cloud_cover<20", "a>=1,b!=c"],
+    refuses: [
+      ["cloudy", "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a"],
+      ["a<1,,b>2", "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a"],
+    ],
+  },
   bands: {
     takes: [[3, 2, 1]],
     refuses: [
