@@ -24,7 +24,11 @@ async function found(content: unknown, wanted: object = {}, options: FindOptions
 async function refused(content: unknown, wanted: object = {}, options: FindOptions = {}) {
   const error: unknown = await found(content, wanted, options).catch((error) => error);
   if (!(error instanceof PatchDropError)) throw new Error(`was not refused: ${String(error)}`);
-  return { kind: error.kind, message: error.message.replaceAll(/\/\S*?\/document/g, "DOCUMENT") };
+  return {
+    kind: error.kind,
+    exitCode: error.exitCode,
+    message: error.message.replaceAll(/\/\S*?\/document/g, "DOCUMENT"),
+  };
 }
 
 const idsOf = ({ scenes }: Awaited<ReturnType<typeof found>>) =>
@@ -95,6 +99,7 @@ it("keeps the items of a place, also across 180°, a time, and properties that t
   expect(notes).toEqual(["1 of 4 items match"]);
   expect(await refused(collection(items), { query: "platform=s3" })).toEqual({
     kind: "input",
+    exitCode: 3,
     message: "DOCUMENT: must have items that match --bbox, --datetime and --query, got 0 of 4; ask for less",
   });
 });
@@ -245,7 +250,7 @@ it.each<[string, unknown, object, string, string]>([
   ],
 ])("refuses %s", async (_, content, wanted, kind, message) => {
   const error = await refused(content, wanted);
-  expect(error.kind).toBe(kind);
+  expect(error).toMatchObject({ kind, exitCode: 3 });
   expect(error.message).toContain(message);
 });
 

@@ -243,7 +243,7 @@ const values: Readonly<Record<string, Values>> = {
   // Scenes, and images of any bands and values. A file of options has lists.
   asset: text,
   bbox: {
-    takes: ["10,45,12,47", "170,-20.5,-170,10"],
+    takes: [],
     refuses: [
       ["1,2,3", "must be west,south,east,north in degrees, such as 170,-20,-170,10"],
       ["0,10,1,5", "must be west,south,east,north in degrees, such as 170,-20,-170,10"],
@@ -251,14 +251,14 @@ const values: Readonly<Record<string, Values>> = {
     ],
   },
   datetime: {
-    takes: ["2024-01-01", "2024-01-01/2024-06-30", "../2024-06-30", "2024-01-01T00:00:00Z/.."],
+    takes: [],
     refuses: [
       ["2024", "must be a time or two with / between them, such as 2024-01-01/2024-06-30 or ../2024-06-30"],
       ["../..", "must be a time or two with / between them, such as 2024-01-01/2024-06-30 or ../2024-06-30"],
     ],
   },
   query: {
-    takes: ["eo:cloud_cover<20", "a>=1,b!=c"],
+    takes: [],
     refuses: [
       ["cloudy", "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a"],
       ["a<1,,b>2", "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a"],
@@ -356,6 +356,16 @@ it("bands, scale, budgets and seeds are read as numbers", async () => {
   expect(await parsed("acquire", { bands: "120,999,10", scale: "-10.25,-0.75" })).toMatchObject({
     bands: [120, 999, 10],
     scale: [-10.25, -0.75],
+  });
+  expect(
+    await parsed("acquire", { bbox: "170,-20.5,-170,10", datetime: "../2024-06-30", query: "a>=1,b!=c" }),
+  ).toMatchObject({
+    bbox: [170, -20.5, -170, 10],
+    datetime: { from: Number.NEGATIVE_INFINITY, to: Date.parse("2024-06-30T23:59:59.999Z") },
+    query: [
+      { property: "a", comparison: ">=", value: 1 },
+      { property: "b", comparison: "!=", value: "c" },
+    ],
   });
   expect(await parsed("acquire", { scale: "255,0" })).toMatchObject({ scale: [255, 0] });
   expect(await parsed("predict", { bands: "8,3,2", scale: "0,0.5" })).toMatchObject({
