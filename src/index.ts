@@ -1,4 +1,5 @@
 /** The library: what `import { … } from "patchdrop"` offers. Names only; nothing is computed here. */
+export type { AcquiredScenes } from "./acquire/sum-scenes.ts";
 export type { Acquired } from "./acquire/tally.ts";
 export {
   type AcquireRunOptions,

@@ -59,7 +59,8 @@ const mayImport: Record<string, readonly string[]> = {
   ],
   report: ["utils", "method"],
   predict: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "report"],
-  acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict"],
+  archive: ["utils", "files", "options"],
+  acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict", "archive"],
   api: [...["utils", "method", "data", "options", "inference", "evaluation", "training", "export", "acquire"]],
   experiment: [
     "utils",

@@ -3,18 +3,22 @@
 import { openRun } from "../inference/open-run.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
-import { acquire } from "./acquire.ts";
+import { type AcquiredScenes, acquireScenes } from "./acquire-scenes.ts";
 import type { Acquired } from "./tally.ts";
 
 /**
- * Acquires what the run `options.load` chooses of a scene, and writes the folder `options.out`.
- * @param scene path or http(s) address
- * @throws what openRun and acquire throw
+ * Acquires what the run `options.load` chooses of a scene or of several, and writes the folder `options.out`.
+ * @param scene path or http(s) address of an image, or of a STAC document
+ * @throws what openRun and acquireScenes throw
  */
-export async function acquireRun(scene: string, options: AcquireOptions, reporter?: Reporter): Promise<Acquired> {
+export async function acquireRun(
+  scene: string,
+  options: AcquireOptions,
+  reporter?: Reporter,
+): Promise<Acquired | AcquiredScenes> {
   const run = await openRun(options, reporter);
   try {
-    return await acquire(scene, run, options, reporter);
+    return await acquireScenes(scene, run, options, reporter);
   } finally {
     await run.free();
   }

@@ -3,12 +3,10 @@
  * are read. The scene is processed by rows of windows; memory grows with its width, and little with its height.
  */
 
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { rgb } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
-import { assertNew, makeFolderAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
-import { lockBeside, type Release, takeLock } from "../files/lock.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
 import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
@@ -19,9 +17,11 @@ import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array
 import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row as rowOf } from "../utils/rows.ts";
 import { orderFeature } from "./geojson.ts";
+import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
+import { makeNewFolder } from "./new-folder.ts";
 import { openSource } from "./open-source.ts";
-import { Outputs } from "./outputs.ts";
+import { Outputs, type SceneContext } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
 import { type Cell, cellsOf, type Scene, sceneOf, windowsOf } from "./scene.ts";
@@ -43,7 +43,9 @@ type Choices = Pick<
   | "free_patches"
   | "top"
   | "batch_size"
->;
+> &
+  SceneContext &
+  Pick<HttpOptions, "begun">;
 
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
@@ -57,16 +59,10 @@ export async function acquire(
   options: Choices,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired> {
-  assertNew(options.out);
   const ledger = new Ledger();
   let acquired: Acquired | undefined;
   const ended = new AbortController();
-  const out = resolve(options.out);
-  let release: Release | undefined;
-  await makeFolderAtomic(out, async (folder) => {
-    // Of two that would give their folder this name, the second is not to find out only when it has read everything.
-    release = takeLock(lockBeside(out));
-    assertNew(options.out);
+  await makeNewFolder(options.out, async (folder) => {
     const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
     const access = {
       ...options,
@@ -84,10 +80,7 @@ export async function acquire(
       await source.close();
     }
     // Nothing that was left behind by a stop goes on.
-  }).finally(() => {
-    ended.abort();
-    release?.();
-  });
+  }).finally(() => ended.abort());
   return acquired!;
 }
 
@@ -155,7 +148,13 @@ class Acquisition {
   async write(folder: string): Promise<Acquired> {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
-    const outputs = new Outputs(folder, this.#source, this.#form, this.#options.max_output_bytes);
+    const form = this.#form;
+    const outputs = new Outputs(
+      folder,
+      this.#source,
+      { form, mostBytes: this.#options.max_output_bytes },
+      this.#options,
+    );
     const bar = this.#reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {

@@ -3,8 +3,11 @@
 export const fileNames = {
   predictions: "predictions.jsonl",
   patches: "patches.geojson",
+  cells: "patches.parquet",
   order: "order.geojson",
   masked: "masked.tif",
   savings: "savings.json",
   item: "item.json",
+  /** Of several scenes. */
+  items: "items.json",
 } as const;

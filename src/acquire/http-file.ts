@@ -4,6 +4,7 @@
  */
 
 import { open, unlink } from "node:fs/promises";
+import type { Begun } from "../archive/document.ts";
 import { fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import {
@@ -28,6 +29,8 @@ import type { ByteRange } from "./plan.ts";
 
 export interface HttpOptions {
   readonly ledger: Ledger;
+  /** The answer to the first request, where somebody has made it already. */
+  readonly begun?: Begun | undefined;
   /** Where the whole file goes if the server only sends all of it; if absent, such a server is an error. */
   readonly wholeFile?: string | undefined;
   /** What the whole file may have at most, in bytes. */
@@ -72,6 +75,10 @@ export class HttpFile implements ByteSource {
   static async open(url: string, options: HttpOptions): Promise<ByteSource> {
     checkAddress(url);
     const file = new HttpFile(url, options);
+    if (options.begun !== undefined) {
+      options.ledger.request("header");
+      options.ledger.received("header", options.begun.bytes);
+    }
     return (await file.#persist("header", () => file.#begin())) ?? file;
   }
 
@@ -95,7 +102,7 @@ export class HttpFile implements ByteSource {
 
   /** The whole file, where the server sends it and it is wanted. */
   async #begin(): Promise<LocalFile | undefined> {
-    const begun = await this.#ask({ start: 0, end: firstBytes }, "header", async ({ response, chunks }) => {
+    const use = async ({ response, chunks }: Answer) => {
       if (response.status !== 206) return this.#whole({ response, chunks });
       if (!isIdentified(versionOf(response))) return this.#unidentified();
       const range = rangeOf(response);
@@ -109,7 +116,9 @@ export class HttpFile implements ByteSource {
       for await (const chunk of chunks(range.end, this.#arrived("header"))) parts.push(chunk);
       this.first = Buffer.concat(parts);
       return undefined;
-    });
+    };
+    const { answer } = this.#options.begun ?? {};
+    const begun = answer ? await use(answer) : await this.#ask({ start: 0, end: firstBytes }, "header", use);
     return begun === "unidentified" ? this.#ask({ start: 0 }, "whole_file", (answer) => this.#whole(answer)) : begun;
   }
 

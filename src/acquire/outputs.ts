@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import type { ArchivedItem } from "../archive/scenes.ts";
 import { fault } from "../errors.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import type { JsonObject } from "../files/json.ts";
@@ -11,12 +12,13 @@ import { LogFile } from "../files/log-file.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
 import type { Prediction } from "../predict/lines.ts";
 import type { PixelArray } from "../utils/pixel-array.ts";
+import { CellTable } from "./cell-table.ts";
 import { fileNames } from "./file-names.ts";
 import { cellFeature, type DecidedCell } from "./geojson.ts";
 import { geographic } from "./georeference.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
 import { RasterFile } from "./raster-file.ts";
-import { stacItem } from "./stac.ts";
+import { nameOf, stacItem } from "./stac.ts";
 import type { Acquired } from "./tally.ts";
 
 /** A line of predictions.jsonl: as in `patchdrop predict`, for a window. */
@@ -29,6 +31,12 @@ export type WindowPrediction = Omit<Prediction, "path" | "ms" | "settings"> & {
   readonly bytes: number;
 };
 
+/** What is known of a scene besides its image, and where its cells go where several scenes have one table. */
+export interface SceneContext {
+  readonly item?: ArchivedItem | undefined;
+  readonly cells?: CellTable | undefined;
+}
+
 export class Outputs {
   readonly #folder: string;
   readonly #source: PatchSource;
@@ -36,12 +44,22 @@ export class Outputs {
   readonly #patches: LogFile;
   readonly #masked: RasterFile;
   readonly #mostBytes: number;
+  readonly #item: ArchivedItem | undefined;
+  readonly #cells: CellTable;
+  /** Undefined where the table is that of several scenes. */
+  readonly #ownCells: CellTable | undefined;
   #features = 0;
   /** Bytes of the small files so far. */
   #small = 0;
 
-  /** @param form of the scene's pixels @param mostBytes that may be written @throws system */
-  constructor(folder: string, source: PatchSource, form: WrittenForm, mostBytes: number) {
+  /** @param limits the form of the scene's pixels, and bytes that may be written @throws system */
+  constructor(
+    folder: string,
+    source: PatchSource,
+    { form, mostBytes }: { readonly form: WrittenForm; readonly mostBytes: number },
+    { item, cells }: SceneContext = {},
+  ) {
+    this.#item = item;
     this.#folder = folder;
     this.#mostBytes = mostBytes;
     this.#source = source;
@@ -55,6 +73,8 @@ export class Outputs {
     this.#predictions = new LogFile(join(folder, fileNames.predictions));
     this.#patches = new LogFile(join(folder, fileNames.patches));
     append(this.#patches, '{"type":"FeatureCollection","features":[\n');
+    this.#ownCells = cells === undefined ? new CellTable(join(folder, fileNames.cells)) : undefined;
+    this.#cells = cells ?? this.#ownCells!;
   }
 
   prediction(line: WindowPrediction): void {
@@ -63,8 +83,12 @@ export class Outputs {
   }
 
   cells(decided: readonly DecidedCell[]): void {
-    const features = decided.map((one) => JSON.stringify(cellFeature(one, this.#source.georeference)));
-    append(this.#patches, (this.#features > 0 ? ",\n" : "") + features.join(",\n"));
+    const features = decided.map((one) => cellFeature(one, this.#source.georeference));
+    const texts = features.map((feature) => JSON.stringify(feature));
+    append(this.#patches, (this.#features > 0 ? ",\n" : "") + texts.join(",\n"));
+    const scene = this.#item?.id ?? nameOf(this.#source.where);
+    for (const [n, { geometry }] of features.entries())
+      this.#cells.add(scene, decided[n], geometry as JsonObject | null);
     this.#features += features.length;
     this.#checkSize();
   }
@@ -77,7 +101,8 @@ export class Outputs {
 
   /** @throws resource */
   #checkSize(): void {
-    const bytes = this.#predictions.length + this.#patches.length + this.#masked.bytes + this.#small;
+    const lines = this.#predictions.length + this.#patches.length + this.#cells.length;
+    const bytes = lines + this.#masked.bytes + this.#small;
     if (bytes <= this.#mostBytes) return;
     const rule = `what is written of it must have at most ${this.#mostBytes} bytes`;
     const next = "cut the scene into smaller ones, or raise --max_output_bytes";
@@ -89,10 +114,16 @@ export class Outputs {
     append(this.#patches, "\n]}\n");
     await this.#masked.finish();
     for (const file of [this.#predictions, this.#patches]) file.sync();
+    this.#ownCells?.finish();
     this.#json(fileNames.savings, acquired);
     if (order !== undefined) this.#json(fileNames.order, { type: "FeatureCollection", features: [order] });
-    const details = { acquired, isOrdered: order !== undefined, created: new Date() };
-    this.#json(fileNames.item, stacItem(this.#source, details));
+    const details = {
+      acquired,
+      isOrdered: order !== undefined,
+      hasCells: this.#ownCells !== undefined,
+      created: new Date(),
+    };
+    this.#json(fileNames.item, stacItem(this.#source, { ...details, item: this.#item }));
   }
 
   #json(name: string, content: object): void {
@@ -104,7 +135,7 @@ export class Outputs {
 
   close(): void {
     this.#masked.close();
-    for (const file of [this.#predictions, this.#patches]) file.close();
+    for (const file of [this.#predictions, this.#patches, this.#ownCells]) file?.close();
   }
 }
 

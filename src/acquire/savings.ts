@@ -55,7 +55,8 @@ export function savingsOf({ pixels, bytes, seconds, areaKm2 }: Measured, prices:
   };
 }
 
-function figure(whole: number, used: number): Figure {
+/** What was used of the whole. */
+export function figure(whole: number, used: number): Figure {
   return { whole, used, saved: whole - used, share: whole === 0 ? 0 : (whole - used) / whole };
 }
 

@@ -1,5 +1,6 @@
 /** A STAC item that describes an acquisition. Source: STAC 1.1.0, its projection extension 2.0.0. */
 
+import type { ArchivedItem } from "../archive/scenes.ts";
 import { type JsonObject, toJson } from "../files/json.ts";
 import { boundsOf } from "./antimeridian.ts";
 import { fileNames } from "./file-names.ts";
@@ -20,6 +21,12 @@ const assets = {
   },
   savings: { href: fileNames.savings, type: "application/json", roles: ["metadata"], title: "What was saved" },
 };
+const cellTable = {
+  href: fileNames.cells,
+  type: "application/vnd.apache.parquet",
+  roles: ["metadata"],
+  title: "All cells as a table",
+};
 const order = { href: fileNames.order, type: geojson, roles: ["metadata"], title: "The chosen cells, merged" };
 
 export interface StacDetails {
@@ -30,24 +37,30 @@ export interface StacDetails {
   };
   /** Whether there is an order. */
   readonly isOrdered: boolean;
+  /** Whether the table of cells is this scene's own. */
+  readonly hasCells?: boolean;
+  /** What the scene is to an archive. */
+  readonly item?: ArchivedItem | undefined;
   readonly created: Date;
 }
 
 export function stacItem(
   { width, height, georeference, taken }: Pick<PatchSource, "width" | "height" | "georeference" | "taken">,
-  { acquired: { source, checkpoint, cells }, isOrdered, created }: StacDetails,
+  { acquired: { source, checkpoint, cells }, isOrdered, hasCells, item, created }: StacDetails,
 ): JsonObject {
   const corners = georeference && cornersOf({ x: 0, y: 0, width, height }, georeference);
   return toJson({
     type: "Feature",
     stac_version: "1.1.0",
     stac_extensions: georeference ? ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"] : [],
-    id: `${nameOf(source)}-${checkpoint}`,
+    id: item?.id ?? `${nameOf(source)}-${checkpoint}`,
     geometry: corners ? geometryOf(corners) : null,
     bbox: corners && boundsOf(corners),
     properties: {
       // The image's, if the file has it; an item must have one.
-      datetime: (taken ?? created).toISOString(),
+      ...(item === undefined
+        ? { datetime: (taken ?? created).toISOString() }
+        : { ...item.times, datetime: item.times.datetime ?? null }),
       created: created.toISOString(),
       "proj:code": georeference && `EPSG:${georeference.epsg}`,
       "proj:shape": georeference && [height, width],
@@ -55,12 +68,12 @@ export function stacItem(
       "patchdrop:checkpoint": checkpoint,
       "patchdrop:cells": cells,
     },
-    links: [{ rel: "derived_from", href: source }],
-    assets: { ...assets, order: isOrdered ? order : undefined },
+    links: [...(item === undefined ? [] : [item.from]), source].map((href) => ({ rel: "derived_from", href })),
+    assets: { ...assets, cells: hasCells ? cellTable : undefined, order: isOrdered ? order : undefined },
   });
 }
 
 /** The last part of a path or address, without its ending. */
-function nameOf(source: string): string {
+export function nameOf(source: string): string {
   return (source.split(/[\\/]/).at(-1) ?? source).replace(/\.[^.]*$/, "");
 }

@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import { acquireRun as acquireParsed } from "../acquire/acquire-run.ts";
+import type { AcquiredScenes } from "../acquire/sum-scenes.ts";
 import type { Acquired } from "../acquire/tally.ts";
 import { evaluateRun as evaluateParsed } from "../evaluation/evaluate-run.ts";
 import type { EvaluationContext } from "../evaluation/evaluated-run.ts";
@@ -61,8 +62,8 @@ export async function evaluateRun(
 }
 
 /**
- * Acquires what a run chooses of a scene, window by window, and writes the folder `options.out`.
- * @param scene path or http(s) address
+ * Acquires what a run chooses of a scene or of several, window by window, and writes the folder `options.out`.
+ * @param scene path or http(s) address of an image, a STAC item, a collection of items, or STAC GeoParquet
  * @returns what was chosen and saved, in patches, pixels, bytes and seconds: what savings.json has
  * @throws usage: options that cannot be, a folder that exists; input: a run or a scene that cannot be used, no libtorch;
  *   system; Stopped, and then writes nothing
@@ -71,7 +72,7 @@ export async function acquireRun(
   scene: string,
   options: AcquireRunOptions | AcquireOptions,
   reporter?: Reporter,
-): Promise<Acquired> {
+): Promise<Acquired | AcquiredScenes> {
   return acquireParsed(scene, parseAcquireOptions(options), reporter);
 }
 

@@ -43,7 +43,7 @@ export class StoreMeeting implements Meeting {
     this.#port = port1;
     this.#limits = limits;
     const setup: StoreSetup = { address, member, port: port2, answers: this.#answers };
-    this.#thread = startThread("store-thread", import.meta.url, setup, [port2]);
+    this.#thread = startThread("store-thread", import.meta.url, setup, { transferList: [port2] });
     this.#thread.unref();
     // Whoever asks next hears of it.
     this.#thread.on("error", () => undefined);

@@ -1,5 +1,6 @@
 /** The options of `patchdrop acquire`. */
 import { z } from "zod";
+import { archiveGroup } from "./archive-group.ts";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { bands, maxImageBytes, scale } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
@@ -19,6 +20,7 @@ export const acquireSchema = z
     ),
     ...engineGroup,
     out: folder("folder for the results; must not exist yet"),
+    ...archiveGroup,
     bands: bands.optional().describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
     scale: scale.optional().describe("values that become black and white (default for bytes: 0,255)"),
     allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),

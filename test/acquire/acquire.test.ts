@@ -69,7 +69,15 @@ it("reads the overview and the chosen patches, and nothing else, and says so in 
     ...{ ...choices, out: at("all"), price_per_km2: 1000, egress_per_gb: 1 },
   });
   expect(readdirSync(at("all")).sort()).toEqual([
-    ...["item.json", "masked.tif", "order.geojson", "patches.geojson", "predictions.jsonl", "savings.json"],
+    ...[
+      "item.json",
+      "masked.tif",
+      "order.geojson",
+      "patches.geojson",
+      "patches.parquet",
+      "predictions.jsonl",
+      "savings.json",
+    ],
   ]);
 
   const { features } = json("all", "patches.geojson") as { features: Feature[] };

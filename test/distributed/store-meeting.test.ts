@@ -80,8 +80,12 @@ describeUnless(noTorchrun, "processes of torchrun", () => {
 /** What the thread runs instead of store-thread.ts. */
 let script = "";
 vi.mock("../../src/utils/start-thread.ts", () => ({
-  startThread: (_name: string, _beside: string, workerData: unknown, transferList: TransferListItem[]) =>
-    new Worker(script, { eval: true, workerData, transferList, stderr: true }),
+  startThread: (
+    _name: string,
+    _beside: string,
+    workerData: unknown,
+    { transferList }: { transferList: TransferListItem[] },
+  ) => new Worker(script, { eval: true, workerData, transferList, stderr: true }),
 }));
 
 describe("a thread that talks to the store no more", () => {

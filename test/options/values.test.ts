@@ -248,6 +248,29 @@ const values: Readonly<Record<string, Values>> = {
   images: whole(1),
   title: text,
   // Scenes, and images of any bands and values. A file of options has lists.
+  asset: text,
+  bbox: {
+    takes: [],
+    refuses: [
+      ["1,2,3", "must be west,south,east,north in degrees, such as 170,-20,-170,10"],
+      ["0,10,1,5", "must be west,south,east,north in degrees, such as 170,-20,-170,10"],
+      ["0,0,181,5", "must be west,south,east,north in degrees, such as 170,-20,-170,10"],
+    ],
+  },
+  datetime: {
+    takes: [],
+    refuses: [
+      ["2024", "must be a time or two with / between them, such as 2024-01-01/2024-06-30 or ../2024-06-30"],
+      ["../..", "must be a time or two with / between them, such as 2024-01-01/2024-06-30 or ../2024-06-30"],
+    ],
+  },
+  query: {
+    takes: [],
+    refuses: [
+      ["cloudy", "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a"],
+      ["a<1,,b>2", "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a"],
+    ],
+  },
   bands: {
     takes: [[3, 2, 1], [8], ["red", "nir"], ["red", 8], Array(16).fill(1)],
     refuses: [
@@ -352,6 +375,16 @@ it("bands, scale, budgets and seeds are read as numbers", async () => {
   expect(await parsed("acquire", { bands: "120,999,10", scale: "-10.25,-0.75" })).toMatchObject({
     bands: [120, 999, 10],
     scale: [-10.25, -0.75],
+  });
+  expect(
+    await parsed("acquire", { bbox: "170,-20.5,-170,10", datetime: "../2024-06-30", query: "a>=1,b!=c" }),
+  ).toMatchObject({
+    bbox: [170, -20.5, -170, 10],
+    datetime: { from: Number.NEGATIVE_INFINITY, to: Date.parse("2024-06-30T23:59:59.999Z") },
+    query: [
+      { property: "a", comparison: ">=", value: 1 },
+      { property: "b", comparison: "!=", value: "c" },
+    ],
   });
   expect(await parsed("acquire", { scale: "255,0" })).toMatchObject({ scale: [255, 0] });
   expect(await parsed("predict", { bands: "8,3,2", scale: "0,0.5" })).toMatchObject({

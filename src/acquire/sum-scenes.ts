@@ -1,0 +1,66 @@
+/** What several scenes saved together: the savings.json of all of them. */
+
+import { purposes } from "./ledger.ts";
+import { type Figure, figure, type Money } from "./savings.ts";
+import type { Acquired, Round } from "./tally.ts";
+
+/** The sums, and in `scenes` what each scene's own savings.json has, by its id. */
+export interface AcquiredScenes extends Omit<Acquired, "source" | "size" | "low_from"> {
+  readonly scenes: Readonly<Record<string, Acquired>>;
+}
+
+/** @param scenes one or more, of one run and the same prices */
+export function sumOf(scenes: Readonly<Record<string, Acquired>>): AcquiredScenes {
+  const all = Object.values(scenes);
+  const [{ checkpoint, prices }] = all;
+  const areas = all.flatMap(({ area_km2 }) => area_km2 ?? []);
+  return {
+    checkpoint,
+    windows: sum(all.map(({ windows }) => windows)),
+    cells: cellsOf(all),
+    rounds: all[0].rounds.map((_, n): Round => sums(all.map(({ rounds }) => rounds[n]))),
+    pixels: figureOf(all.map(({ pixels }) => pixels))!,
+    bytes: figureOf(all.map(({ bytes }) => bytes))!,
+    time: figureOf(all.flatMap(({ time }) => time ?? [])),
+    money: moneyOf(all.flatMap(({ money }) => money ?? [])),
+    read: {
+      bytes: sum(all.map(({ read }) => read.bytes)),
+      requests: sum(all.map(({ read }) => read.requests)),
+      retries: sum(all.map(({ read }) => read.retries)),
+      by: Object.fromEntries(purposes.map((one) => [one, sums(all.map(({ read }) => read.by[one]))])) as never,
+    },
+    seconds: sums(all.map(({ seconds }) => seconds)),
+    area_km2: areas.length === 0 ? null : sums(areas),
+    prices,
+    scenes,
+  };
+}
+
+function cellsOf(all: readonly Acquired[]): Acquired["cells"] {
+  const of = (key: "all" | "chosen" | "free") => sum(all.map(({ cells }) => cells[key] ?? 0));
+  const [{ cells }] = all;
+  return { all: of("all"), chosen: of("chosen"), ...(cells.free === undefined ? {} : { free: of("free") }) };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0);
+}
+
+/** Key by key. */
+function sums<T extends Readonly<Record<keyof T, number>>>(records: readonly T[]): T {
+  const keys = Object.keys(records[0]) as (keyof T)[];
+  return Object.fromEntries(keys.map((key) => [key, sum(records.map((one) => one[key]))])) as T;
+}
+
+/** Null where no scene has it. */
+function figureOf(figures: readonly Figure[]): Figure | null {
+  if (figures.length === 0) return null;
+  return figure(sum(figures.map(({ whole }) => whole)), sum(figures.map(({ used }) => used)));
+}
+
+function moneyOf(moneys: readonly Money[]): Money | null {
+  const total = figureOf(moneys);
+  if (total === null) return null;
+  const order = figureOf(moneys.flatMap(({ order }) => order ?? []));
+  return { ...total, order, egress: figureOf(moneys.flatMap(({ egress }) => egress ?? [])) };
+}

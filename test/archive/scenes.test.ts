@@ -1,0 +1,392 @@
+/** Which scenes a STAC document names, and what is refused of one, by its message. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parquetWriteBuffer } from "hyparquet-writer";
+import { geojsonToWkb } from "hyparquet-writer/src/wkb.js";
+import { expect, it, onTestFinished } from "vitest";
+import { z } from "zod";
+import { readGeoParquet } from "../../src/archive/geoparquet.ts";
+import { type FindOptions, findScenes } from "../../src/archive/scenes.ts";
+import { PatchDropError } from "../../src/errors.ts";
+import { archiveGroup } from "../../src/options/archive-group.ts";
+import { Random } from "../../src/utils/random.ts";
+import { damaged, expectRefusal } from "../fuzz.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { collection, type MadeItem, serveTexts, stacItem } from "./items.ts";
+
+const wantedOf = (given: object) => z.strictObject(archiveGroup).parse(given);
+
+/** The document as a file, and what it names. */
+async function found(content: unknown, wanted: object = {}, options: FindOptions = {}) {
+  const folder = temporaryFolder(onTestFinished);
+  const path = join(folder, "document");
+  writeFileSync(path, content instanceof Uint8Array || typeof content === "string" ? content : JSON.stringify(content));
+  return { folder, path, scenes: await findScenes(path, wantedOf(wanted), options) };
+}
+
+async function refused(content: unknown, wanted: object = {}, options: FindOptions = {}) {
+  const error: unknown = await found(content, wanted, options).catch((error) => error);
+  if (!(error instanceof PatchDropError)) throw new Error(`was not refused: ${String(error)}`);
+  return {
+    kind: error.kind,
+    exitCode: error.exitCode,
+    message: error.message.replaceAll(/\/\S*?\/document/g, "DOCUMENT"),
+  };
+}
+
+const idsOf = ({ scenes }: Awaited<ReturnType<typeof found>>) =>
+  scenes.kind === "items" ? scenes.scenes.map(({ item }) => item.id) : scenes.kind;
+
+it("finds the asset of an item beside its file, and of one read from a server beside its address", async () => {
+  const { scenes, folder, path } = await found(stacItem("a", "./b/scene.tif"));
+  const times = { datetime: "2024-03-01T10:00:00Z", start_datetime: undefined, end_datetime: undefined };
+  const place = join(folder, "b", "scene.tif");
+  expect(scenes).toEqual({ kind: "item", scene: { place, item: { id: "a", times, from: path } } });
+
+  const server = await serveTexts((url) =>
+    url.startsWith("/x/item") ? JSON.stringify(stacItem("a", "../b/s.tif?k=1")) : undefined,
+  );
+  onTestFinished(() => void server.close());
+  expect(await findScenes(`${server.origin}/x/item?signature=secret`, {})).toEqual({
+    kind: "item",
+    scene: { place: `${server.origin}/b/s.tif?k=1`, item: { id: "a", times, from: `${server.origin}/x/item` } },
+  });
+  expect(server.asked).toEqual(["/x/item?signature=secret"]);
+});
+
+it.each([
+  ["visual", "visual"],
+  ["cloud", "mask"],
+  ["red", "b4"],
+  ["nir", "b8"],
+])("takes of several assets %s by key, role or band", async (asset, expected) => {
+  const item = stacItem("a", "x.tif");
+  item.assets = {
+    visual: {
+      href: "visual.tif",
+      type: "image/tiff",
+      bands: [{ "eo:common_name": "red" }, { "eo:common_name": "green" }],
+    },
+    mask: { href: "mask.tif", roles: ["cloud"] },
+    b4: { href: "b4.tif", "eo:bands": [{ common_name: "red" }] },
+    b8: { href: "b8.tif", bands: [{ "eo:common_name": "nir" }] },
+  };
+  const { scenes, folder } = await found(item, { asset });
+  expect(scenes).toMatchObject({ scene: { place: join(folder, `${expected}.tif`) } });
+  expect((await found(item)).scenes).toMatchObject({ scene: { place: expect.stringContaining("visual.tif") } });
+});
+
+it("keeps the items of a place, also across 180°, a time, and properties that they have", async () => {
+  const items = [
+    stacItem("west", "w.tif", { "eo:cloud_cover": 10, platform: "s2a" }, [-179, -20, -178, -19]),
+    stacItem("east", "e.tif", { "eo:cloud_cover": 30, datetime: "2024-06-30T23:59:59.5Z" }, [178, -20, 179, -19]),
+    stacItem("across", "a.tif", { platform: "s2b" }, [179.5, -20, -179.5, -19]),
+    stacItem("far", "f.tif", {
+      datetime: null,
+      start_datetime: "2023-01-01T00:00:00Z",
+      end_datetime: "2023-12-31T00:00:00Z",
+    }),
+  ];
+  const ids = async (wanted: object) => idsOf(await found(collection(items), wanted));
+  expect(await ids({ bbox: "170,-30,-178.5,10" })).toEqual(["west", "east", "across"]);
+  expect(await ids({ bbox: "-180,-30,-179.7,10" })).toEqual(["across"]);
+  expect(await ids({ bbox: "0,-20,180,60" })).toEqual(["east", "across", "far"]);
+  expect(await ids({ datetime: "2024-06-30" })).toEqual(["east"]);
+  expect(await ids({ datetime: "../2023-12-31" })).toEqual(["far"]);
+  expect(await ids({ datetime: "2023-06-01/2024-03-01T10:00:00Z" })).toEqual(["west", "across", "far"]);
+  expect(await ids({ query: "eo:cloud_cover<30" })).toEqual(["west"]);
+  expect(await ids({ query: "eo:cloud_cover>=10,platform!=s2b" })).toEqual(["west"]);
+  expect(await ids({ query: "platform!=s2b" })).toEqual(["west"]);
+  const notes: string[] = [];
+  await found(collection(items), { query: "platform=s2a" }, { note: (text) => notes.push(text) });
+  expect(notes).toEqual(["1 of 4 items match"]);
+  expect(await refused(collection(items), { query: "platform=s3" })).toEqual({
+    kind: "input",
+    exitCode: 3,
+    message: "DOCUMENT: must have items that match --bbox, --datetime and --query, got 0 of 4; ask for less",
+  });
+});
+
+it.each([
+  [{ bbox: "1,2,3" }, "bbox"],
+  [{ bbox: "0,10,1,5" }, "bbox"],
+  [{ bbox: "0,0,190,5" }, "bbox"],
+  [{ datetime: "yesterday" }, "datetime"],
+  [{ datetime: "../.." }, "datetime"],
+  [{ datetime: "2024-02-31" }, "datetime"],
+  [{ datetime: "2024-06-01/2024-01-01" }, "datetime"],
+  [{ query: "cloudy" }, "query"],
+  [{ query: "a<1,,b>2" }, "query"],
+])("refuses the option %j", (given, name) => {
+  const { error } = z.strictObject(archiveGroup).safeParse(given);
+  expect(error?.issues[0].path).toEqual([name]);
+  expect(error?.issues[0].message).toMatch(/^must be /);
+});
+
+it("follows next links, and refuses those that go round, lead elsewhere, or to too many items", async () => {
+  const page = (ids: string[], href?: string, more = {}) =>
+    JSON.stringify(
+      collection(
+        ids.map((id) => stacItem(id, `${id}.tif`)),
+        href ? [{ rel: "next", href, ...more }] : [],
+      ),
+    );
+  const pages: Record<string, string> = {
+    "/search?q=1": page(["a", "b"], "?q=2"),
+    "/search?q=2": page(["c"]),
+    "/round": page(["a"], "/round2"),
+    "/round2": page(["b"], "/round"),
+    "/post": page(["a"], "/search", { method: "POST" }),
+    "/file": page(["a"], "file:///etc/passwd"),
+  };
+  const server = await serveTexts((url) => pages[url]);
+  onTestFinished(() => void server.close());
+  const at = (path: string, options = {}) => findScenes(`${server.origin}${path}`, {}, options);
+  expect(await at("/search?q=1")).toMatchObject({
+    all: 3,
+    scenes: [
+      { place: `${server.origin}/a.tif` },
+      { place: `${server.origin}/b.tif` },
+      { place: `${server.origin}/c.tif` },
+    ],
+  });
+  await expect(at("/round")).rejects.toThrow(
+    `/round2: its pages must not go round, got next again ${server.origin}/round`,
+  );
+  await expect(at("/post")).rejects.toThrow("/post: its next page must be had by GET, got POST");
+  await expect(at("/file")).rejects.toThrow(
+    "/file: its next page must have an http or https address, got file:///etc/passwd",
+  );
+  await expect(at("/search?q=1", { mostItems: 2 })).rejects.toThrow("/search: must have at most 2 items, got more");
+  await expect(at("/search?q=1", { mostBytes: 100 })).rejects.toMatchObject({ kind: "resource", exitCode: 6 });
+});
+
+it("refuses what an item from the network says of files of this machine, and schemes that nothing reads", async () => {
+  const hrefs = ["file:///etc/passwd", "s3://bucket/scene.tif?secret", "gs://bucket/scene.tif"];
+  const server = await serveTexts((url) => JSON.stringify(stacItem("a", hrefs[Number(url[1])])));
+  onTestFinished(() => void server.close());
+  const at = (n: number) => findScenes(`${server.origin}/${n}`, {});
+  await expect(at(0)).rejects.toThrow(
+    `${server.origin}/0: item a: asset image: must not point to a file of this machine, as its item was read from the network, got file:///etc/passwd;`,
+  );
+  const next = "give an item whose asset has an https address (of a bucket: a presigned one)";
+  await expect(at(1)).rejects.toThrow(`must have an http or https address, got s3://bucket/scene.tif; ${next}`);
+  await expect(at(2)).rejects.toThrow("got gs://bucket/scene.tif;");
+  const { scenes } = await found(stacItem("a", "file:///data/a%20b.tif"));
+  expect(scenes).toMatchObject({ scene: { place: "/data/a b.tif" } });
+});
+
+const without = (item: MadeItem, field: string) => ({ ...item, [field]: undefined });
+it.each<[string, unknown, object, string, string]>([
+  [
+    "plain GeoJSON",
+    { type: "Feature", geometry: null, properties: {} },
+    {},
+    "input",
+    "DOCUMENT: must be an image, a STAC item or a collection of STAC items, got GeoJSON without stac_version; give an item",
+  ],
+  ["random JSON", [1, 2], {}, "input", "got other JSON"],
+  [
+    "a collection",
+    { type: "Collection", stac_version: "1.0.0" },
+    {},
+    "input",
+    "got JSON of type Collection; give one of its items, or the address of its items",
+  ],
+  [
+    "HTML",
+    "<!DOCTYPE html><html></html>",
+    {},
+    "input",
+    "DOCUMENT: must be an image or a STAC item, got a web page (HTML)",
+  ],
+  [
+    "JSON that ends",
+    '{"type": "Fea',
+    {},
+    "input",
+    "DOCUMENT: must be whole JSON, got a text that is not JSON, or ends too early",
+  ],
+  ["no id", without(stacItem("a", "x.tif"), "id"), {}, "input", "DOCUMENT: item without an id: id: must be given"],
+  ["no box", without(stacItem("a", "x.tif"), "bbox"), {}, "input", "DOCUMENT: item a: bbox: must be given"],
+  [
+    "a wrong box",
+    stacItem("a", "x.tif", {}, [0, 0, 1, 95]),
+    {},
+    "input",
+    "DOCUMENT: item a: bbox: must be four numbers",
+  ],
+  [
+    "a wrong time",
+    stacItem("a", "x.tif", { datetime: "soon" }),
+    {},
+    "input",
+    "DOCUMENT: item a: properties.datetime: must be a time as RFC 3339 has it, got soon",
+  ],
+  [
+    "no time",
+    stacItem("a", "x.tif", { datetime: null }),
+    {},
+    "input",
+    "DOCUMENT: item a: properties.datetime: must be given, or start_datetime and end_datetime",
+  ],
+  [
+    "version 0.9",
+    { ...stacItem("a", "x.tif"), stac_version: "0.9.0" },
+    {},
+    "input",
+    "DOCUMENT: item a: stac_version: must be 1.x, got 0.9.0",
+  ],
+  [
+    "no such asset",
+    stacItem("a", "x.tif"),
+    { asset: "B04" },
+    "input",
+    "DOCUMENT: item a: must have one asset whose key, role or band is B04, got none; give --asset KEY, one of: image, thumbnail",
+  ],
+  [
+    "the same id twice",
+    collection([stacItem("a", "x.tif"), stacItem("a", "y.tif")]),
+    {},
+    "input",
+    "must have each id once, as results are put into folders of that name, got a twice",
+  ],
+])("refuses %s", async (_, content, wanted, kind, message) => {
+  const error = await refused(content, wanted);
+  expect(error).toMatchObject({ kind, exitCode: 3 });
+  expect(error.message).toContain(message);
+});
+
+it("refuses a document that is too large, and reads no picture", async () => {
+  const item = stacItem("a", "x.tif");
+  const { kind, message } = await refused(item, {}, { mostBytes: 100 });
+  expect(kind).toBe("resource");
+  expect(message).toMatch(/^DOCUMENT: a STAC document must have at most 100 bytes, got \d+; /);
+  expect((await found("II*\0")).scenes).toEqual({ kind: "image", begun: undefined });
+  const folder = temporaryFolder(onTestFinished);
+  mkdirSync(join(folder, "f"));
+  expect(await findScenes(join(folder, "f"), {})).toEqual({ kind: "image", begun: undefined });
+});
+
+type SchemaElement = NonNullable<Parameters<typeof parquetWriteBuffer>[0]["schema"]>[number];
+
+/** As stac-geoparquet lays items out. */
+function geoparquet({ isGeo = true, leave = "" } = {}): Uint8Array {
+  const geometry = {
+    type: "Polygon" as const,
+    coordinates: [
+      [
+        [10, 50],
+        [11, 50],
+        [11, 51],
+        [10, 50],
+      ],
+    ],
+  };
+  const asset = (href: string) => ({ image: { href, type: "image/tiff", roles: ["data"] } });
+  const bbox = { xmin: 10, ymin: 50, xmax: 11, ymax: 51 };
+  const string = { type: "BYTE_ARRAY" as const, converted_type: "UTF8" as const, repetition_type: "OPTIONAL" as const };
+  const group = (name: string, children: number) => ({
+    name,
+    num_children: children,
+    repetition_type: "OPTIONAL" as const,
+  });
+  const columns: { name: string; data: unknown[]; schema: SchemaElement[] }[] = [
+    { name: "stac_version", data: ["1.1.0", "1.1.0"], schema: [{ name: "stac_version", ...string }] },
+    { name: "id", data: ["a", "b"], schema: [{ name: "id", ...string }] },
+    {
+      name: "geometry",
+      data: [geojsonToWkb(geometry), geojsonToWkb(geometry)],
+      schema: [{ name: "geometry", type: "BYTE_ARRAY" as const, repetition_type: "OPTIONAL" as const }],
+    },
+    {
+      name: "bbox",
+      data: [bbox, bbox],
+      schema: [
+        group("bbox", 4),
+        ...Object.keys(bbox).map((name) => ({ name, type: "DOUBLE" as const, repetition_type: "OPTIONAL" as const })),
+      ],
+    },
+    {
+      name: "assets",
+      data: [asset("a.tif"), asset("b.tif")],
+      schema: [
+        ...[group("assets", 1), group("image", 3), { name: "href", ...string }, { name: "type", ...string }],
+        { name: "roles", num_children: 1, repetition_type: "OPTIONAL" as const, converted_type: "LIST" as const },
+        { name: "list", num_children: 1, repetition_type: "REPEATED" as const },
+        { name: "element", ...string },
+      ],
+    },
+    {
+      name: "datetime",
+      data: [new Date("2024-01-01T00:00:00Z"), new Date("2024-07-01T00:00:00Z")],
+      schema: [
+        {
+          name: "datetime",
+          type: "INT64" as const,
+          converted_type: "TIMESTAMP_MILLIS" as const,
+          repetition_type: "OPTIONAL" as const,
+        },
+      ],
+    },
+    {
+      name: "eo:cloud_cover",
+      data: [5, 50],
+      schema: [{ name: "eo:cloud_cover", type: "DOUBLE" as const, repetition_type: "OPTIONAL" as const }],
+    },
+  ].filter(({ name }) => name !== leave);
+  const geo = {
+    version: "1.1.0",
+    primary_column: "geometry",
+    columns: { geometry: { encoding: "WKB", geometry_types: [] } },
+  };
+  const buffer = parquetWriteBuffer({
+    columnData: columns.map(({ name, data }) => ({ name, data })),
+    schema: [{ name: "root", num_children: columns.length }, ...columns.flatMap(({ schema }) => schema)],
+    kvMetadata: isGeo ? [{ key: "geo", value: JSON.stringify(geo) }] : [],
+  });
+  return new Uint8Array(buffer);
+}
+
+it("ends with a damaged GeoParquet file, whatever its counts say", { timeout: 300_000 }, async () => {
+  const whole = geoparquet();
+  const random = new Random(1, "damaged GeoParquet");
+  const wanted = { properties: [], mostItems: 10 };
+  for (let n = 0; n < 40; n++) {
+    const bytes = new Uint8Array(damaged(whole, random));
+    try {
+      const rows = await readGeoParquet({ bytes, where: "damaged", wanted }, 2000);
+      expect(rows.length).toBeLessThanOrEqual(10);
+    } catch (error) {
+      expectRefusal(error);
+    }
+  }
+});
+
+it("reads items of STAC GeoParquet, and refuses what is none", async () => {
+  const { scenes, folder } = await found(geoparquet(), { query: "eo:cloud_cover<20", bbox: "10.5,50.5,12,52" });
+  expect(scenes).toMatchObject({
+    all: 2,
+    scenes: [{ place: join(folder, "a.tif"), item: { id: "a", times: { datetime: "2024-01-01T00:00:00.000Z" } } }],
+  });
+  expect(idsOf(await found(geoparquet(), { datetime: "2024-06-01/.." }))).toEqual(["b"]);
+
+  const rule = "DOCUMENT: must be GeoParquet with the columns id, geometry and assets of STAC items";
+  expect((await refused(geoparquet({ leave: "geometry" }))).message).toContain(`${rule}, got no geometry; `);
+  expect(await refused(geoparquet({ isGeo: false }))).toMatchObject({
+    kind: "input",
+    message: expect.stringContaining(`${rule}, got no metadata of GeoParquet; `),
+  });
+  const whole = geoparquet();
+  for (const length of [4, 12, 100, whole.length - 1, whole.length - 200]) {
+    expect(await refused(whole.subarray(0, length))).toMatchObject({
+      kind: "input",
+      message: expect.stringMatching(/^DOCUMENT: must be a whole Parquet file, got /),
+    });
+  }
+  expect(await refused(whole, {}, { mostItems: 1 })).toMatchObject({
+    kind: "resource",
+    message: expect.stringContaining("must have at most 1 items, got 2"),
+  });
+});
