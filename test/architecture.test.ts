@@ -60,6 +60,7 @@ const mayImport: Record<string, readonly string[]> = {
   report: ["utils", "method"],
   predict: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "report"],
   acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict"],
+  order: ["utils", "files", "options", "acquire"],
   api: [...["utils", "method", "data", "options", "inference", "evaluation", "training", "export", "acquire"]],
   experiment: [
     "utils",
