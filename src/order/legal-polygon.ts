@@ -11,6 +11,7 @@ import {
   enlarged,
   filled,
   joined,
+  joinedShortest,
   rectangleAround,
   rowSpans,
   widened,
@@ -72,6 +73,11 @@ export class Drawing {
     return this.priceOf(Math.max(km2, this.rules.min_area_km2));
   }
 
+  /** Of drawing around cells: some steps a cell, each of which looks for a place where a block as wide as the rules ask for fits. */
+  effortOf({ bits }: CellSet): number {
+    return (2000 + 10 * bits.length) * (1 + (this.#wide.columns * this.#wide.rows) / 50);
+  }
+
   /** Undefined where no drawing that is tried is allowed. */
   cheapest(needed: CellSet): Piece | undefined {
     const floor = this.floorOf(areaOfSet(needed, this.region)) * (1 + asCheapAsCan);
@@ -93,7 +99,7 @@ export class Drawing {
       yield rectangle();
       return;
     }
-    yield this.#grown(joined(needed));
+    yield this.#grown(joinedShortest(needed));
     for (let side = 2; side < Math.max(needed.width, needed.height); side *= 2) {
       yield this.#grown(joined(coarser(needed, side)));
     }

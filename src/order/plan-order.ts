@@ -20,10 +20,8 @@ import type { Drawing, Piece } from "./legal-polygon.ts";
 /** Lets others have their turn. @throws Stopped */
 export type Pause = () => Promise<void> | undefined;
 
-/** Cells of drawings that joining and moving may try, so that a large scene takes seconds. */
+/** Effort that joining and moving may take, so that a large scene takes seconds. */
 const mostTried = { joining: 4e7, moving: 4e6 };
-/** What a drawing costs besides its cells. */
-const callCost = 2000;
 const fewPieces = 40;
 /** Of what is less than this apart, in a price and in share, nothing is saved. */
 const tiny = 1e-9;
@@ -188,7 +186,7 @@ class Planner {
     if (parts.length > fewPieces) return undefined;
     for (const part of parts) {
       const rest = parts.filter((one) => one !== part);
-      this.#tried += callCost + 10 * from.needed.bits.length;
+      this.#tried += this.#drawing.effortOf(from.needed);
       const left = rest.length === 0 ? [] : await this.cover(this.#union(rest));
       if (left === undefined) continue;
       for (const to of [undefined, ...pieces.filter((one) => one !== from)]) {
@@ -261,7 +259,7 @@ class Planner {
   }
 
   #draw(needed: CellSet): Piece | undefined {
-    this.#tried += callCost + 10 * needed.bits.length;
+    this.#tried += this.#drawing.effortOf(needed);
     return this.#drawing.cheapest(needed);
   }
 }
