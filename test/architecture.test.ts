@@ -61,6 +61,7 @@ const mayImport: Record<string, readonly string[]> = {
   predict: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "report"],
   archive: ["utils", "files", "options"],
   acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict", "archive"],
+  order: ["utils", "files", "options", "acquire"],
   api: [...["utils", "method", "data", "options", "inference", "evaluation", "training", "export", "acquire"]],
   experiment: [
     "utils",

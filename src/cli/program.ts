@@ -17,6 +17,7 @@ import { letFirstSpeak } from "./failure.ts";
 import { type CommandFlags, helpStyle } from "./flags.ts";
 import { headroomCommand } from "./headroom-command.ts";
 import { modelsCommand } from "./models-command.ts";
+import { orderCommand } from "./order-command.ts";
 import { predictCommand } from "./predict-command.ts";
 import { quickstartCommand } from "./quickstart-command.ts";
 import { reportCommand } from "./report-command.ts";
@@ -98,6 +99,9 @@ function groups(flags: CommandFlags): readonly (readonly [heading: string, comma
     ["The four trainings, in order:", stageCommands(flags)],
     ["All trainings of an experiment file:", [runCommand(flags)]],
     ["Evaluating runs:", [headroomCommand(flags), evalCommand(flags), reportCommand(flags)]],
-    ["Using runs:", [predictCommand(flags), acquireCommand(flags), exportCommand(flags), convertCommand()]],
+    [
+      "Using runs:",
+      [predictCommand(flags), acquireCommand(flags), orderCommand(flags), exportCommand(flags), convertCommand()],
+    ],
   ];
 }

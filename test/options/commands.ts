@@ -3,7 +3,7 @@ import { PatchDropError } from "../../src/errors.ts";
 import { type CommandName, schemaOf } from "../../src/options/command-schemas.ts";
 
 /** What each command cannot do without. */
-export const needed: Readonly<Record<CommandName, Readonly<Record<string, string>>>> = {
+export const needed: Readonly<Record<CommandName, Readonly<Record<string, string | number>>>> = {
   classifier_training: {},
   pretrain: { ckpt_hr_cl: "hr" },
   finetune: { load: "policy", ckpt_hr_cl: "hr" },
@@ -12,6 +12,7 @@ export const needed: Readonly<Record<CommandName, Readonly<Record<string, string
   headroom: { load: "run" },
   predict: { load: "run" },
   acquire: { load: "run", out: "results" },
+  order: { rules: "single-999", price_per_km2: 10 },
   demo: {},
   export: { load: "run", out: "models" },
   report: {},

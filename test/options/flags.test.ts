@@ -131,6 +131,10 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--load <run> required", "--out <folder> required", "--batch_size <n>", "--images <n> = 8", ...model],
     ...["--data_dir <folder>", dataset, fill, "--threads <n>", "--torch <folder>"],
   ],
+  order: [
+    ...["--rules <file|name> required", "--price_per_km2 <n> required", "--price_per_order <n> = 0"],
+    ...["--value_per_cell <n>", "--out <folder>"],
+  ],
   demo: ["--port <n> = 4173"],
   report: [
     ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no_sweep", ...choice],

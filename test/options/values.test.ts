@@ -302,6 +302,9 @@ const values: Readonly<Record<string, Values>> = {
   allow_full_file: onOff,
   free_patches: onOff,
   price_per_km2: from(0),
+  price_per_order: from(0),
+  value_per_cell: from(0),
+  rules: { takes: ["single-999", "rules.json"], refuses: [["", "must not be empty"]] },
   min_area_km2: { ...from(0), beside: { price_per_km2: 12 } },
   egress_per_gb: from(0),
   // Folders of images.
