@@ -37,7 +37,7 @@ export function evalCommand(flags: CommandFlags): Command {
           import("./terminal-reporter.ts"),
           import("./on-all-ranks.ts"),
         ]);
-      await onAllRanks({ quiet: false }, async (group) => {
+      await onAllRanks("eval", { quiet: false }, async (group) => {
         const options = parseEvalOptions(given);
         if (options.chart !== undefined) assertWritable(options.chart);
         const evaluation = await evaluateRun(options, terminalReporter({ quiet: group.rank > 0 }), { group });

@@ -1,9 +1,12 @@
 /** A command that many processes run as one: joining them, and how they end together. */
+import { mustAgree } from "../distributed/agreement.ts";
 import { type Joined, join } from "../distributed/join.ts";
 import { type Launch, launchOf } from "../distributed/launch.ts";
 import { RankEnded } from "../distributed/meeting.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
+import { flatTexts } from "../files/json.ts";
 import { Stopped, type StopSignal } from "../utils/reporter.ts";
+import { version } from "../utils/version.ts";
 import { endBy, signalExitCode } from "./exit.ts";
 import { letFirstSpeak, report } from "./failure.ts";
 
@@ -12,6 +15,7 @@ import { letFirstSpeak, report } from "./failure.ts";
  * fails says so, with its number, and ends all.
  */
 export async function onAllRanks(
+  command: string,
   { quiet }: { readonly quiet: boolean },
   work: (group: ProcessGroup) => Promise<StopSignal | undefined>,
 ): Promise<void> {
@@ -21,7 +25,9 @@ export async function onAllRanks(
   try {
     joined = join(launch);
     if (!quiet && launch?.rank === 0) noteRanks(launch);
-    stopped = await work(joined.group);
+    const { group } = joined;
+    mustAgree(group, "command", flatTexts({ command, patchdrop: version(), node: process.version }));
+    stopped = await work(group);
   } catch (error) {
     if (launch === undefined) throw error;
     const code = said(error, `rank ${launch.rank} of ${launch.size}: `);

@@ -66,21 +66,33 @@ export async function runExperimentFile(
   { out, seeds, ...overrides }: RunRequest,
   quiet: boolean,
 ): Promise<void> {
-  const [{ readExperiment }, { runExperiment }, { readSeeds, runSeeds }, { textTable }, terminal, ranks, start] =
-    await Promise.all([
-      import("../experiment/experiment-file.ts"),
-      import("../experiment/run-experiment.ts"),
-      import("../experiment/run-seeds.ts"),
-      import("../report/table.ts"),
-      import("./terminal-reporter.ts"),
-      import("./on-all-ranks.ts"),
-      import("./start-ranks.ts"),
-    ]);
+  const [
+    { readExperiment },
+    { runExperiment },
+    { readSeeds, runSeeds },
+    { textTable },
+    terminal,
+    ranks,
+    start,
+    agreement,
+    { flatTexts },
+  ] = await Promise.all([
+    import("../experiment/experiment-file.ts"),
+    import("../experiment/run-experiment.ts"),
+    import("../experiment/run-seeds.ts"),
+    import("../report/table.ts"),
+    import("./terminal-reporter.ts"),
+    import("./on-all-ranks.ts"),
+    import("./start-ranks.ts"),
+    import("../distributed/agreement.ts"),
+    import("../files/json.ts"),
+  ]);
   const folder = folderOf(config, out);
   const optionsOfAll = () => readExperiment(config, folder, overrides).stages.map(({ options }) => options);
   await start.startRanks(optionsOfAll, quiet);
   const command = ["patchdrop", ...process.argv.slice(2)].join(" ");
-  await ranks.onAllRanks({ quiet }, async (group) => {
+  await ranks.onAllRanks("run", { quiet }, async (group) => {
+    agreement.mustAgree(group, "experiment", flatTexts({ stages: { ...optionsOfAll() }, folder, seeds, overrides }));
     const context = { reporter: terminal.terminalReporter({ quiet: quiet || group.rank > 0 }), group };
     const result =
       seeds === undefined

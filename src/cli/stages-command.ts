@@ -52,7 +52,7 @@ async function runStage(stage: StageName, given: Record<string, unknown>, quiet:
     import("./start-ranks.ts"),
   ]);
   await startRanks(() => [given], quiet);
-  await onAllRanks({ quiet }, async (group) => {
+  await onAllRanks(stage, { quiet }, async (group) => {
     const options = parseOptions(stage, given);
     const reporter = terminalReporter({ quiet: quiet || group.rank > 0 });
     const result = await train(stage, options, { reporter, group });

@@ -1,12 +1,16 @@
 /** A trained run with the data that it is evaluated on. */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
+import type { RunDescription } from "../checkpoints/description.ts";
+import { startWeights } from "../checkpoints/named-weights.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import type { DataSplits, Dataset } from "../data/dataset.ts";
+import { type DataSplits, type Dataset, splitsOf } from "../data/dataset.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
 import { asHeldOut } from "../data/validation.ts";
+import { mustAgree } from "../distributed/agreement.ts";
 import { alone, type ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
+import { flatTexts } from "../files/json.ts";
 import { isThere } from "../files/read.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
@@ -71,6 +75,7 @@ export async function withEvaluatedRun<T>(
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
   const openAlone = (name: NetworkName, from = checkpoint) =>
     openSaved({ sources: new Map([[name, from]]), description }, place);
+  if (group.size > 1) mustAgree(group, "options and data", flatTexts(comparedBy(options, opened, description)));
   const unfinished = unfinishedCurriculum(checkpoint, model.grid);
   if (unfinished !== undefined) reporter.note(`${unfinished}, and decides all here`);
   try {
@@ -79,6 +84,12 @@ export async function withEvaluatedRun<T>(
   } finally {
     await run.free();
   }
+}
+
+/** What ranks that share an evaluation must have in common. */
+function comparedBy(options: EvalOptions, data: DataSplits, description: RunDescription): object {
+  const images = splitsOf(data).map(({ fingerprint }) => fingerprint);
+  return { options, weights: startWeights(options), images, description };
 }
 
 function noneHeldOut({ path }: Checkpoint): never {

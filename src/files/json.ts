@@ -27,6 +27,12 @@ export function flat(value: JsonObject, prefix = ""): [string, JsonValue][] {
   );
 }
 
+/** What {@link flat} gives of a plain object, with the values as texts. */
+export function flatTexts(value: object): Map<string, string> {
+  const text = (item: JsonValue) => (typeof item === "string" ? item : JSON.stringify(item));
+  return new Map(flat(toJson(value)).map(([name, item]) => [name, text(item)]));
+}
+
 /** A plain object as JSON holds it: entries that are undefined are left out. */
 export function toJson(value: object): JsonObject {
   return JSON.parse(JSON.stringify(value)) as JsonObject;

@@ -30,8 +30,21 @@ export function isRunning(pid: number, isSame: (start: string) => boolean): bool
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
+  if (isZombie(pid)) return false;
   const start = processStart(pid);
   return start === undefined || isSame(start);
+}
+
+/** Whether a process has ended and only waits for its parent to hear of it. Source: proc(5), fields 3 and 20 of stat. */
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    // With more threads than that of the zombie itself, some of them have not ended yet.
+    return fields[0] === "Z" && fields[17] === "1";
+  } catch {
+    return false;
+  }
 }
 
 /** One of the starts of a cluster's job, which keeps its number when it is put into the queue again. */

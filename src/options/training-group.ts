@@ -45,7 +45,7 @@ export const trainingGroup = {
     "with --device cuda, do not capture steps as a CUDA graph",
   ),
   shards: whole(2)
-    .refine((shards) => Number.isInteger(Math.log2(shards)), "must be a power of two")
+    .refine((shards) => shards < 2 || Number.isInteger(Math.log2(shards)), "must be a power of two")
     .optional()
     .describe(
       "divide each batch into so many shards, a power of two, with batch-norm statistics of their own: the result is the same to the bit on any number of ranks that divides it; one for each rank when absent",

@@ -1,16 +1,18 @@
-/** What ranks that train together must have in common, looked at before the first step: what differs is named, with its rank. */
+/** What ranks that train together must have in common, looked at before the first step. */
 import { type Checkpoint, readCheckpoint } from "../checkpoints/checkpoint.ts";
 import type { RunConfig } from "../checkpoints/run-config.ts";
+import { mustAgree } from "../distributed/agreement.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
-import { fault } from "../errors.ts";
-import { flat, toJson } from "../files/json.ts";
+import { flatTexts } from "../files/json.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { Learning } from "./learning.ts";
 
 /** @throws usage, on all ranks: one with other options, data, or versions of the programs */
-export function mustAgree(group: ProcessGroup, config: RunConfig): void {
-  compare(group, new Map(flat(toJson(config)).map(([name, value]) => [name, JSON.stringify(value)])));
+export function mustHaveSame(group: ProcessGroup, { versions, ...config }: RunConfig): void {
+  // Their number follows from the options, which say more.
+  const { ranks: _, ...programs } = versions;
+  mustAgree(group, "options and data", flatTexts({ ...config, versions: programs }));
 }
 
 /** @throws usage, on all ranks: one with other weights */
@@ -20,7 +22,7 @@ export function mustStartAlike(group: ProcessGroup, { networks }: Learning): voi
   const hashes = [...networks].map(
     ([name, { parameters }]) => [`weights of ${name}`, hash(parameters.flat) + hash(parameters.statistics)] as const,
   );
-  compare(group, new Map(hashes));
+  mustAgree(group, "weights", new Map(hashes));
 }
 
 /** The checkpoint that the first rank goes on from, as all of them read it. */
@@ -28,16 +30,3 @@ export function sameCheckpoint(group: ProcessGroup, own: Checkpoint | undefined)
   const [path] = group.exchange(own?.path);
   return path === undefined ? undefined : (own ?? readCheckpoint(path));
 }
-
-function compare(group: ProcessGroup, own: ReadonlyMap<string, string>): void {
-  const [first, ...others] = group.exchange(own);
-  const faults = others.flatMap((other, n) => {
-    const name = [...first.keys(), ...other.keys()].find((key) => first.get(key) !== other.get(key));
-    if (name === undefined) return [];
-    const got = `${short(other.get(name))} instead of ${short(first.get(name))}`;
-    return [{ where: `rank ${n + 1}: ${name}`, rule: "must be as on rank 0", got, next: "start all ranks alike" }];
-  });
-  if (faults.length > 0) throw fault("usage", faults);
-}
-
-const short = (text = "nothing") => (text.length > 40 ? `${text.slice(0, 40)}…` : text);

@@ -48,11 +48,18 @@ export class Sharding {
         next: "start another number of ranks, or leave it out",
       });
     }
-    const most = Math.max(1, Math.floor(batchSize / fewestImages));
-    if (this.shards > most) {
-      const rule = `must be at most ${most}, for ${fewestImages} images each of a batch of ${batchSize}`;
+    const most = Math.floor(batchSize / fewestImages);
+    if (this.shards > Math.max(1, most)) {
+      const few = `need a batch of ${fewestImages * this.shards} images or more`;
+      const many = `must be at most ${most}, for ${fewestImages} images each of a batch of ${batchSize}`;
+      const rule = most < 2 ? few : many;
       const next = "start fewer ranks with fewer shards, or give a larger --batch_size and as many training images";
-      throw fault("usage", { where: shards === undefined ? "ranks" : "--shards", rule, got: this.shards, next });
+      throw fault("usage", {
+        where: shards === undefined ? "ranks" : "--shards",
+        rule,
+        got: most < 2 ? `${batchSize} for ${this.shards}` : this.shards,
+        next,
+      });
     }
   }
 

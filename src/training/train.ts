@@ -26,7 +26,7 @@ import { classifierTraining } from "./classifier-training.ts";
 import { learnEpochs, refuseFewerEpochs, type StageResult } from "./epochs.ts";
 import { finetune, finetune2stream } from "./finetune.ts";
 import type { Learning } from "./learning.ts";
-import { mustAgree, mustStartAlike, sameCheckpoint } from "./many-ranks.ts";
+import { mustHaveSame, mustStartAlike, sameCheckpoint } from "./many-ranks.ts";
 import { noteStart } from "./note-start.ts";
 import { pretrain } from "./pretrain.ts";
 import { prepare, type Setting } from "./setting.ts";
@@ -69,7 +69,7 @@ export async function train<S extends StageName>(
   let [run, learning, failed]: [RunFolder?, Learning?, boolean?] = [];
   try {
     const config = configOf(stage, options, prepared);
-    mustAgree(group, config);
+    mustHaveSame(group, config);
     const isWriter = group.rank === 0;
     const accept = (checkpoint: Checkpoint) => refuseFewerEpochs(checkpoint, options);
     const resumed = options.resume && isWriter ? RunFolder.resume(options.cv_dir, config, { accept }) : undefined;

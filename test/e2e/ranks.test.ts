@@ -155,6 +155,49 @@ describe.skipIf(noMpirun !== undefined)(`many ranks${why}`, { timeout: runTimeou
       expect(code).toBe(2);
     });
 
+    it("with an option that one of them has alone, by the option", async () => {
+      const { stderr } = await differing([], ["--shards", "2"]);
+      expect(errorsOf(stderr)).toEqual([
+        "error: rank 0 of 2: rank 1: options.shards: must be as on rank 0, got 2 instead of nothing; start all ranks alike",
+      ]);
+    });
+
+    /** Of two ranks, each with words of its own. */
+    const commands = (one: readonly string[], other: readonly string[]) =>
+      mpirunWith(["-n", "1", ...programCommand, ...one, ":", "-n", "1", ...programCommand, ...other]).ended;
+    const evaluating = (...more: string[]) => ["eval", "--load", at("policy"), "--threads", "1", ...more];
+
+    it.each([
+      ["data", () => [evaluating("--data_dir", at("data")), evaluating("--data_dir", at("many"))], "options.data_dir"],
+      ["options", () => [evaluating(), evaluating("--ckpt_lr_cl", at("lr"))], "options.ckpt_lr_cl"],
+      [
+        "a checkpoint",
+        () => [evaluating(), evaluating().map((word) => word.replace(at("policy"), at("hr")))],
+        "options.load",
+      ],
+      ["commands", () => [evaluating(), learn("classifier_training", "beside")], "command"],
+    ] as const)("that evaluate with other %s", async (_, words, name) => {
+      const [one, other] = words();
+      const { code, stderr } = await commands(one, other);
+      const errors = errorsOf(stderr);
+      expect(errors).toHaveLength(1);
+      expect(errors[0]).toContain(`error: rank 0 of 2: rank 1: ${name}: must be as on rank 0, got `);
+      expect(code).toBe(2);
+    });
+
+    it("with other experiments, before anything is trained", async () => {
+      const file = (name: string, epochs: number) => {
+        const stages = { hr: { stage: "classifier_training", max_epochs: epochs } };
+        writeFileSync(at(name), JSON.stringify({ title: "t", common: { data_dir: at("data") }, stages }));
+        return ["run", at(name), "--out", at("unequal")];
+      };
+      const { code, stderr } = await commands(file("one.yaml", 1), file("other.yaml", 2));
+      expect(errorsOf(stderr)).toEqual([
+        "error: rank 0 of 2: rank 1: stages.0.max_epochs: must be as on rank 0, got 2 instead of 1; start all ranks alike",
+      ]);
+      expect(code).toBe(2);
+    });
+
     it("where one fails by itself, whose message is the only one", async () => {
       const { code, stderr } = await differing([], ["--data_dir", at("none")]);
       expect(errorsOf(stderr)).toEqual([expect.stringMatching(/^error: rank 1 of 2: .*none.*/)]);

@@ -36,6 +36,21 @@ it("a mark tells a living process from one that has ended, and says nothing of o
   for (const mark of ["", "x", `${where}.0.${start}`, `${where}.-1.${start}`]) expect(hasEnded(mark)).toBe(false);
 });
 
+it.runIf(existsSync("/proc/self/stat"))(
+  "a process that its parent has not heard of yet has ended all the same",
+  async () => {
+    // What the shell becomes waits for no child.
+    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+    onTestFinished(() => void parent.kill("SIGKILL"));
+    const pid = await new Promise<string>((resolve) =>
+      parent.stdout.once("data", (text) => resolve(String(text).trim())),
+    );
+    const state = () => /\) (\S)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1"))![1];
+    while (state() !== "Z") await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(hasEnded(ownerMark(Number(pid)))).toBe(true);
+  },
+);
+
 it.runIf(existsSync("/proc/self/stat"))("an id that went to another process is not taken for the old one", () => {
   const [where, pid] = ownerMark().split(".");
   expect(hasEnded(`${where}.${pid}.12345678`)).toBe(true);
