@@ -3,7 +3,7 @@
  * one polygon dearer than several, then joined while that saves something, then moved one by one.
  */
 
-import { Heap } from "../utils/heap.ts";
+import { Heap } from "../utils/priority-queue.ts";
 import {
   areaOfSet,
   type CellSet,

@@ -261,6 +261,9 @@ const values: Readonly<Record<string, Values>> = {
   },
   allow_full_file: onOff,
   price_per_km2: from(0),
+  price_per_order: from(0),
+  value_per_cell: from(0),
+  rules: text,
   min_area_km2: { ...from(0), beside: { price_per_km2: 12 } },
   egress_per_gb: from(0),
   // Folders of images.
