@@ -282,6 +282,9 @@ export function boxWithoutCorners(set: CellSet, times: number): CellSet {
   return kept;
 }
 
+/** Most places along a side that a block around a cell is tried at. */
+export const blockPlaces = 8;
+
 /** Every cell in a full block of so many columns and rows, to which as few cells as possible are added. Undefined in too small a grid. */
 export function widened(set: CellSet, columns: number, rows: number, bounds: Bounds): CellSet | undefined {
   if (columns <= 1 && rows <= 1) return set;
@@ -296,20 +299,31 @@ export function widened(set: CellSet, columns: number, rows: number, bounds: Bou
     }
   };
   const sums = sumsOf(wide);
+  // Of a large block, some of its places around a cell are looked at.
+  const [stepAcross, stepDown] = [Math.ceil(columns / blockPlaces), Math.ceil(rows / blockPlaces)];
   const countIn = (x: number, y: number) => {
     const across = width + 1;
     const [low, high] = [y * across + x, (y + rows) * across + x];
     return sums[high + columns] - sums[high] - sums[low + columns] + sums[low];
   };
+  const starts = new Uint8Array(bits.length);
   for (let y = 0; y + rows <= height; y++) {
-    for (let x = 0; x + columns <= width; x++) if (countIn(x, y) === columns * rows) cover(x, y);
+    for (let x = 0; x + columns <= width; x++) starts[y * width + x] = countIn(x, y) === columns * rows ? 1 : 0;
+  }
+  const before = sumsOf({ ...wide, bits: starts });
+  for (let at = 0; at < bits.length; at++) {
+    const [x, y] = [at % width, Math.floor(at / width)];
+    const [left, top] = [Math.max(0, x - columns + 1), Math.max(0, y - rows + 1) * (width + 1)];
+    const low = (y + 1) * (width + 1);
+    const found = before[low + x + 1] - before[low + left] - before[top + x + 1] + before[top + left];
+    covered[at] = found > 0 ? 1 : 0;
   }
   for (let at = 0; at < bits.length; at++) {
     if (bits[at] === 0 || covered[at] === 1) continue;
     const [x, y] = [at % width, Math.floor(at / width)];
     let best = { count: -1, left: 0, top: 0 };
-    for (let top = Math.max(0, y - rows + 1); top <= Math.min(y, height - rows); top++) {
-      for (let left = Math.max(0, x - columns + 1); left <= Math.min(x, width - columns); left++) {
+    for (let top = Math.max(0, y - rows + 1); top <= Math.min(y, height - rows); top += stepDown) {
+      for (let left = Math.max(0, x - columns + 1); left <= Math.min(x, width - columns); left += stepAcross) {
         const count = countIn(left, top);
         if (count > best.count) best = { count, left, top };
       }
@@ -335,6 +349,8 @@ function sumsOf({ width, height, bits }: CellSet): Int32Array {
 export interface Ground extends Bounds {
   /** In km². */
   areaOf(column: number, row: number): number;
+  /** Of a rectangle of cells, in km². */
+  areaOfBox(left: number, top: number, width: number, height: number): number;
 }
 
 export function areaOfSet({ left, top, width, bits }: CellSet, ground: Ground): number {
@@ -387,24 +403,18 @@ export function rectangleAround(
   { leastKm2, columns, rows }: { leastKm2: number; columns: number; rows: number },
   ground: Ground,
 ): CellSet | undefined {
-  const most = ground.areaOf(set.left, set.top);
-  let best: CellSet | undefined;
+  let best: Omit<CellSet, "bits"> | undefined;
   let smallest = Number.POSITIVE_INFINITY;
   for (let width = Math.max(set.width, columns); width <= ground.columns; width++) {
-    const guess = most > 0 ? Math.floor((0.9 * leastKm2) / most / width) : 0;
-    for (let height = Math.max(set.height, rows, Math.min(guess, ground.rows)); height <= ground.rows; height++) {
-      if (width * height >= 4 * smallest) break;
-      const left = Math.min(set.left, ground.columns - width);
+    const left = Math.min(set.left, ground.columns - width);
+    for (let height = Math.max(set.height, rows); height <= ground.rows; height++) {
       const top = Math.min(set.top, ground.rows - height);
-      const box = { left, top, width, height, bits: new Uint8Array(width * height).fill(1) };
-      const area = areaOfSet(box, ground);
-      if (area < leastKm2) continue;
-      if (best === undefined || area < areaOfSet(best, ground)) [best, smallest] = [box, width * height];
-      break;
+      const area = ground.areaOfBox(left, top, width, height);
+      if (area >= smallest) break;
+      if (area >= leastKm2) [best, smallest] = [{ left, top, width, height }, area];
     }
-    if (leastKm2 === 0 && best !== undefined) break;
   }
-  return best;
+  return best && { ...best, bits: new Uint8Array(best.width * best.height).fill(1) };
 }
 
 /** Maximal runs of rows with the same columns: rectangles that make up the set. */

@@ -2,6 +2,7 @@
 
 import {
   areaOfSet,
+  blockPlaces,
   boxOf,
   boxWithoutCorners,
   type CellSet,
@@ -75,7 +76,8 @@ export class Drawing {
 
   /** Of drawing around cells: some steps a cell, each of which looks for a place where a block as wide as the rules ask for fits. */
   effortOf({ bits }: CellSet): number {
-    return (2000 + 10 * bits.length) * (1 + (this.#wide.columns * this.#wide.rows) / 50);
+    const places = (cells: number) => Math.min(cells, blockPlaces);
+    return (2000 + 10 * bits.length) * (1 + (places(this.#wide.columns) * places(this.#wide.rows)) / 50);
   }
 
   /** Undefined where no drawing that is tried is allowed. */

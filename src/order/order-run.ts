@@ -131,7 +131,7 @@ export function orderLines({
 
 const mostShown = 20;
 
-/** Chosen cells in orders; of one that 180° goes through, both sides must be. */
+/** Chosen cells in orders; of one that 180° goes through, one side is enough. */
 function coveredBy(orders: readonly Order[]): number[] {
   return [...new Set(orders.flatMap(({ cells }) => cells))];
 }

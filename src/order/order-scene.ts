@@ -122,7 +122,7 @@ function gainOf(pieces: readonly Piece[], side: Side): number {
   return [...cells].reduce((sum, cell) => sum + worthOf(cell, side), -price);
 }
 
-/** Of what of a cell lies on this side, which is all of it but where 180° goes through it. */
+/** Of the whole cell, also where 180° goes through it and a part of it lies on this side. */
 function worthOf(cell: number, { grid, terms }: Side): number {
   return grid.probabilities[cell] * (terms.perCell ?? 0);
 }

@@ -33,6 +33,8 @@ export class Region implements Ground {
   readonly cellMetres: { readonly width: number; readonly height: number };
   readonly #grid: AcquiredCells;
   readonly #areas: Float64Array;
+  /** [rows + 1, columns + 1]: areas above and to the left. */
+  readonly #sums: Float64Array;
   /** Most cells along a side without a corner. */
   readonly #most: { readonly across: number; readonly down: number };
   readonly #positions = new Map<number, Position>();
@@ -53,11 +55,24 @@ export class Region implements Ground {
       for (let column = 0; column <= grid.columns; column++) this.#positions.delete(row * (grid.columns + 1) + column);
     }
     this.#positions.clear();
+    const across = grid.columns + 1;
+    this.#sums = new Float64Array(across * (grid.rows + 1));
+    for (let at = 0; at < this.#areas.length; at++) {
+      const to = (Math.floor(at / grid.columns) + 1) * across + (at % grid.columns) + 1;
+      this.#sums[to] = this.#areas[at] + this.#sums[to - 1] + this.#sums[to - across] - this.#sums[to - across - 1];
+    }
   }
 
   /** Of what of the cell lies in this turn, in km². */
   areaOf(column: number, row: number): number {
     return this.#areas[row * this.columns + column];
+  }
+
+  areaOfBox(left: number, top: number, width: number, height: number): number {
+    const across = this.columns + 1;
+    const sum = (x: number, y: number) => this.#sums[y * across + x];
+    const [right, bottom] = [left + width, top + height];
+    return sum(right, bottom) - sum(left, bottom) - sum(right, top) + sum(left, top);
   }
 
   /** The outline of a connected set, or the convex hull of any. Undefined where 180° cuts it into several. */
