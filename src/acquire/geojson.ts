@@ -10,6 +10,7 @@ import { partOf, rounded, turnsOf } from "./antimeridian.ts";
 import type { Georeference, Position } from "./georeference.ts";
 import { type CellPlace, type Corner, mergeCells } from "./merge-cells.ts";
 import type { Window } from "./patch-source.ts";
+import { isCounterclockwise } from "./ring.ts";
 import type { Cell, Size } from "./scene.ts";
 
 /** A cell with what was decided about it. */
@@ -109,15 +110,4 @@ function polygonOf(rings: readonly (readonly Position[])[], turn: number): JsonV
     if (isCounterclockwise(part) !== (n === 0)) part.reverse();
     return [...part, part[0]].map((position) => [...rounded(position)]);
   });
-}
-
-/** Counted from its first corner: of a small ring far from (0, 0) the products would keep no digits of its area. */
-function isCounterclockwise(ring: readonly Position[]): boolean {
-  const [[left, bottom]] = ring;
-  let twice = 0;
-  for (const [i, [x, y]] of ring.entries()) {
-    const [nextX, nextY] = ring[(i + 1) % ring.length];
-    twice += (x - left) * (nextY - bottom) - (nextX - left) * (y - bottom);
-  }
-  return twice > 0;
 }

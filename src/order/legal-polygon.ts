@@ -1,5 +1,6 @@
 /** The cheapest polygon that rules allow around given cells, of several ways to draw one. */
 
+import { signedArea } from "../acquire/ring.ts";
 import {
   areaOfSet,
   blockPlaces,
@@ -146,14 +147,7 @@ export function fillOf(polygons: readonly Polygon[]): number {
 }
 
 function squareDegrees(rings: Polygon["rings"]): number {
-  const [outer, ...holes] = rings.map((ring) => {
-    const [[left, bottom]] = ring;
-    const twice = ring.reduce((sum, [x, y], i) => {
-      const [nextX, nextY] = ring[(i + 1) % ring.length];
-      return sum + (x - left) * (nextY - bottom) - (nextX - left) * (y - bottom);
-    }, 0);
-    return Math.abs(twice) / 2;
-  });
+  const [outer, ...holes] = rings.map((ring) => Math.abs(signedArea(ring)));
   return holes.reduce((area, hole) => area - hole, outer);
 }
 

@@ -6,6 +6,7 @@
 import { partOf, rounded, turnsOf } from "../acquire/antimeridian.ts";
 import { areaKm2 } from "../acquire/earth.ts";
 import type { Position } from "../acquire/georeference.ts";
+import { isCounterclockwise } from "../acquire/ring.ts";
 import type { AcquiredCells } from "./acquired-cells.ts";
 import { type CellSet, type Corner, type Ground, ringsOf } from "./cell-set.ts";
 
@@ -186,17 +187,6 @@ function polygonOf(parts: readonly Position[][]): Polygon {
     [west, south, east, north] = [Math.min(west, x), Math.min(south, y), Math.max(east, x), Math.max(north, y)];
   }
   return { rings, km2, vertices, bounds: [west, south, east, north] };
-}
-
-/** Counted from its first corner: of a small ring far from (0, 0) the products would keep no digits of its area. */
-function isCounterclockwise(ring: readonly Position[]): boolean {
-  const [[left, bottom]] = ring;
-  let twice = 0;
-  for (const [i, [x, y]] of ring.entries()) {
-    const [nextX, nextY] = ring[(i + 1) % ring.length];
-    twice += (x - left) * (nextY - bottom) - (nextX - left) * (y - bottom);
-  }
-  return twice > 0;
 }
 
 /** Counterclockwise, of corners that truly stick out. Source: Andrew's monotone chain, 1979. */
