@@ -113,6 +113,14 @@ interface Batch {
   readonly free: Set<Cell>;
 }
 
+/** A batch whose policy has decided. */
+interface Looked {
+  readonly batch: Batch;
+  /** Its low resolution, [B, L, L, C]. */
+  readonly seen: PixelArray;
+  readonly decided: Decided;
+}
+
 /** A chosen cell of the batch's window `i`. */
 interface Chosen {
   readonly cell: Cell;
@@ -181,23 +189,25 @@ class Acquisition {
     const strip = new Strip(this.#scene, row, { type: this.#form.type, bands: channels });
     await strip.enlarge(low, lowSize);
     const lowLength = lowSize * lowSize * channels;
-    const looked: { batch: Batch; seen: PixelArray; decided: Decided }[] = [];
+    const waiting: Looked[] = [];
     for (let column = 0; column < windows.length; column += size) {
       const some = windows.slice(column, column + size);
       const seen = low.subarray(column * lowLength, (column + some.length) * lowLength);
       const batch = this.#batchOf(some, seen);
-      looked.push({ batch, seen, decided: await this.#inRounds(batch, seen, strip) });
+      const looked = { batch, seen, decided: await this.#inRounds(batch, seen, strip) };
+      // Only when all windows of the row have decided is it known what lies in tiles that were read.
+      if (this.#options.free_patches) waiting.push(looked);
+      else await this.#classify(looked, outputs);
     }
-    // Only when all windows of the row have decided is it known what lies in tiles that were read.
-    if (this.#options.free_patches) {
-      for (const { batch } of looked) await this.#tally.timed("acquire", () => this.#takeFree(batch, strip));
-    }
-    for (const { batch, seen, decided } of looked) {
-      await breathe(this.#reporter);
-      const classes = await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen));
-      await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
-    }
+    for (const { batch } of waiting) await this.#tally.timed("acquire", () => this.#takeFree(batch, strip));
+    for (const looked of waiting) await this.#classify(looked, outputs);
     await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
+  }
+
+  async #classify({ batch, seen, decided }: Looked, outputs: Outputs): Promise<void> {
+    await breathe(this.#reporter);
+    const classes = await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen));
+    await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
   }
 
   /** Nothing is acquired yet. @param low [B, L, L, C] */

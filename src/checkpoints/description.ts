@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { sidesOf } from "../method/grid.ts";
-import { pixelTypes } from "../utils/pixel-array.ts";
+import { mostBands, pixelTypes } from "../utils/pixel-array.ts";
 import { scaleDiffers } from "../utils/scale-differs.ts";
 
 /** As the option `--bands` has it, too. */
@@ -17,8 +17,6 @@ const side = z.int().positive();
 /** A name begins with a letter, and has no comma: commas stand between bands. */
 export const bandName = /^\p{L}[^,\p{Cc}]{0,99}$/u;
 const band = z.union([z.int().min(1).max(999), z.string().regex(bandName)]);
-/** Of an image. */
-export const mostBands = 16;
 /** As the option `--patch_size` has it, too. */
 export const patchSizeSchema = z
   .union(

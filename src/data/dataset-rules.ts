@@ -4,14 +4,11 @@
  */
 
 import { type Fault, fault } from "../errors.ts";
-import { type PixelType, pixelTypes } from "../utils/pixel-array.ts";
+import { mostBands, type PixelType, pixelTypes } from "../utils/pixel-array.ts";
 import type { DataSplits, Dataset } from "./dataset.ts";
 import { transforms } from "./transforms.ts";
 
 type Described = Omit<Dataset, "inMemory" | "fingerprint">;
-
-/** Of an image; as checkpoints/description.ts has it, too. */
-const mostBands = 16;
 
 /** Number of classes that an error names. */
 const mostNamed = 3;

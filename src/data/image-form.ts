@@ -33,7 +33,7 @@ export async function formOf(train: FileList, transform: TransformName, options:
   if (pixelType === "uint8" && String(bands) === String(rgb)) {
     return { bands, pixelType, normalization: normalizationFor(transform) };
   }
-  return { bands, pixelType, normalization: normalizationOf(await statisticsOf(train, options)) };
+  return { bands, pixelType, normalization: normalizationOf(await measured(train, pixelType, options)) };
 }
 
 /** Number of files that are looked at for one that can be read. */
@@ -55,9 +55,12 @@ async function pixelTypeOfFiles(files: FileList, rendering: RenderingOptions): P
  * @throws as {@link measureBands}
  */
 export async function statisticsOf(files: FileList, options: FormOptions): Promise<BandStatistics[]> {
+  return measured(files, await pixelTypeOfFiles(files, options.rendering ?? {}), options);
+}
+
+async function measured(files: FileList, pixelType: PixelType, options: FormOptions): Promise<BandStatistics[]> {
   const { rendering = {}, maxImageBytes, parallel, cacheDir, say } = options;
   const bands = namesOf(rendering);
-  const pixelType = await pixelTypeOfFiles(files, rendering);
   const paths = Array.from({ length: files.length }, (_, index) => files.path(index));
   const kept = cacheDir && join(cacheDir, `${await keyOf(paths, { rendering, pixelType })}.bands.json`);
   const known = await readKept(kept);
@@ -66,9 +69,9 @@ export async function statisticsOf(files: FileList, options: FormOptions): Promi
     return `measured the bands of ${done} of ${total} images`;
   });
   const memory = new DecodeMemory(maxImageBytes);
-  const measured = await measureBands(paths, bands, { memory, rendering, pixelType, parallel, onProgress });
-  keep(kept, measured);
-  return measured;
+  const statistics = await measureBands(paths, bands, { memory, rendering, pixelType, parallel, onProgress });
+  keep(kept, statistics);
+  return statistics;
 }
 
 /** Raised whenever measuring gives other numbers. */

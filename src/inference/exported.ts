@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { parseAs } from "../checkpoints/checkpoint.ts";
-import { mostBands, type RunDescription, renderingSchema } from "../checkpoints/description.ts";
+import { type RunDescription, renderingSchema } from "../checkpoints/description.ts";
 import { shortHash } from "../checkpoints/networks-hash.ts";
 import { fault } from "../errors.ts";
 import { readBytes } from "../files/read.ts";
@@ -15,7 +15,7 @@ import { asTested, type ThresholdChoice } from "../method/budget.ts";
 import { type PatchSize, sidesOf } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
-import { pixelTypes } from "../utils/pixel-array.ts";
+import { mostBands, pixelTypes } from "../utils/pixel-array.ts";
 import { checkContentHash } from "./content-hash.ts";
 import { type ModelFile, type Models, modelFiles } from "./onnx-networks.ts";
 

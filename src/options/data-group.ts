@@ -1,8 +1,9 @@
 /** The options that say where images come from. */
 import { z } from "zod";
-import { bandName, bandsRule, mostBands, scaleRule } from "../checkpoints/description.ts";
+import { bandName, bandsRule, scaleRule } from "../checkpoints/description.ts";
 import { datasetNames } from "../data/dataset-registry.ts";
 import { mostThreads } from "../utils/cpu.ts";
+import { mostBands } from "../utils/pixel-array.ts";
 import { scaleDiffers } from "../utils/scale-differs.ts";
 import { folder, shownAs, whole } from "./option.ts";
 

@@ -5,15 +5,15 @@ export type PixelType = (typeof pixelTypes)[number];
 /** [rows, columns, bands], of one image or of several, one after the other. */
 export type PixelArray = Uint8Array | Float32Array;
 
+/** Of an image. */
+export const mostBands = 16;
+
 /** What every pixel of some images is. */
 export interface PixelForm {
   readonly type: PixelType;
   /** Numbers a pixel. */
   readonly bands: number;
 }
-
-/** Bytes of red, green and blue. */
-export const pictureForm: PixelForm = { type: "uint8", bands: 3 };
 
 /** Zeros. @param shared in memory that threads share */
 export function newPixels(type: PixelType, length: number, { shared = false } = {}): PixelArray {
