@@ -41,9 +41,9 @@ type Choices = Pick<
   | "top"
   | "batch_size"
 > &
-  Pick<HttpOptions, "begun" | "wholeFile">;
+  Pick<HttpOptions, "begun" | "wholeFile" | "turns">;
 
-type FolderChoices = Omit<Choices, "wholeFile"> &
+type FolderChoices = Omit<Choices, "wholeFile" | "turns"> &
   Pick<AcquireOptions, "out" | "allow_full_file" | "max_output_bytes"> &
   SceneContext;
 

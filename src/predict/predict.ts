@@ -17,7 +17,16 @@ import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { findImages } from "./find-images.ts";
-import { csvLines, jsonLines, likeliest, type Made, type Prediction, rounded, type Unreadable } from "./lines.ts";
+import {
+  csvLines,
+  jsonLines,
+  likeliest,
+  type Made,
+  type Prediction,
+  rounded,
+  settingsText,
+  type Unreadable,
+} from "./lines.ts";
 import { checkPictures, overlay, writePicture } from "./pictures.ts";
 import { openResults } from "./results.ts";
 
@@ -118,8 +127,7 @@ function settingsOf(
     ...overRendering(options, description.rendering),
     precision,
   };
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return given.map(([flag, value]) => `--${flag} ${value}`).join(" ");
+  return settingsText(settings);
 }
 
 function* batchesOf(paths: readonly string[], size: number): Generator<readonly string[]> {

@@ -356,7 +356,7 @@ it("ends with a damaged GeoParquet file, whatever its counts say", { timeout: 30
   for (let n = 0; n < 40; n++) {
     const bytes = new Uint8Array(damaged(whole, random));
     try {
-      const rows = await readGeoParquet({ bytes, where: "damaged", wanted }, 2000);
+      const rows = await readGeoParquet({ source: bytes, where: "damaged", wanted }, 2000);
       expect(rows.length).toBeLessThanOrEqual(10);
     } catch (error) {
       expectRefusal(error);

@@ -1,0 +1,14 @@
+/** What is said of a shard that is done, and its exit code. */
+import { exitCodes } from "../errors.ts";
+
+/** @param print takes what --json prints, and the lines without it */
+export function endShard(
+  done: { readonly path: string; readonly scenes: number; readonly failed: number },
+  print: (content: object, lines: () => readonly string[]) => void,
+): void {
+  const { path, scenes, failed } = done;
+  print(done, () => [`${scenes} scenes: see ${path}`]);
+  if (failed === 0) return;
+  process.stderr.write(`error: ${failed} of ${scenes} scenes could not be read; see their lines in ${path}\n`);
+  process.exitCode = exitCodes.input;
+}
