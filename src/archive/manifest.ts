@@ -91,7 +91,9 @@ async function* linesOfShard(
   };
   for await (const { text, at } of linesOf(path, { start, end, longest: longestLine, tooLong })) {
     if (text.trim() === "") continue;
-    const entry = entryOf(() => itemOfLine(text, path, `${path}: byte ${at}`), `@${at}`, wanted);
+    const content = parsed(text);
+    const read = () => itemOfLine(content, text, path, `${path}: byte ${at}`);
+    const entry = entryOf({ content, place: `byte ${at}`, read }, wanted);
     if (entry !== undefined) yield entry;
   }
 }
@@ -114,8 +116,9 @@ async function* rowsOfShard(
       rows: some,
     });
     for (const [n, row] of found.entries()) {
-      const read = () => checkItem(row, resolve(path), `${path}: row ${from + n}`);
-      const entry = entryOf(read, `@row ${from + n}`, wanted);
+      const place = `row ${from + n}`;
+      const read = () => checkItem(row, resolve(path), `${path}: ${place}`);
+      const entry = entryOf({ content: row, place, read }, wanted);
       if (entry !== undefined) yield entry;
     }
   }
@@ -128,14 +131,18 @@ function partOf(size: number, index: number, count: number): number {
 
 const plainSchema = z.strictObject({ id: z.string().min(1, "must not be empty"), href: z.string().min(1) });
 
-/** A STAC item, or an id and where the image lies. @throws input */
-function itemOfLine(text: string, path: string, where: string): Item {
-  let content: unknown;
+/** Undefined for what is no JSON. */
+function parsed(text: string): unknown {
   try {
-    content = JSON.parse(text);
-  } catch (error) {
-    throw fault("input", { where, rule: "must be JSON", got: shortened(text) }, error);
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
+}
+
+/** A STAC item, or an id and where the image lies. @throws input */
+function itemOfLine(content: unknown, text: string, path: string, where: string): Item {
+  if (content === undefined) throw fault("input", { where, rule: "must be JSON", got: shortened(text) });
   if (isJsonObject(content) && content.type === "Feature") return checkItem(content, resolve(path), where);
   const result = plainSchema.safeParse(content);
   if (!result.success) {
@@ -152,18 +159,24 @@ function itemOfLine(text: string, path: string, where: string): Item {
   return { id, bbox: undefined, properties: {}, links: [], assets: { image }, document: resolve(path), isAlone: true };
 }
 
-/** Undefined for a scene that is not wanted. */
-function entryOf(read: () => Item, unknownId: string, wanted: ArchiveOptions): Entry | undefined {
-  let id = unknownId;
+/**
+ * Undefined for a scene that is not wanted.
+ * @param content what should be an item, or be made one by `read`
+ * @param place names a scene that has no id
+ */
+function entryOf(
+  { content, place, read }: { content: unknown; place: string; read: () => Item },
+  wanted: ArchiveOptions,
+): Entry | undefined {
   try {
     const item = read();
-    id = item.id;
     if (!isWanted(item, wanted)) return undefined;
     // An address that stands alone is the only one there is.
     const asked = item.isAlone ? undefined : wanted.asset;
-    return { id, scene: { place: locateAsset(item, asked), item: describedItem(item) } };
+    return { id: item.id, scene: { place: locateAsset(item, asked), item: describedItem(item) } };
   } catch (error) {
-    if (error instanceof PatchDropError) return { id, error };
-    throw error;
+    if (!(error instanceof PatchDropError)) throw error;
+    const id = isJsonObject(content) && typeof content.id === "string" ? content.id : place;
+    return { id, error };
   }
 }

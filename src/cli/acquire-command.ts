@@ -1,8 +1,8 @@
 /** `patchdrop acquire`: reads only those patches of a scene that a trained policy chooses. */
 import { Command } from "commander";
-import { exitCodes, fault } from "../errors.ts";
+import { exitCodes } from "../errors.ts";
 import { addExamples } from "./command-examples.ts";
-import { endShard } from "./end-shard.ts";
+import { endShard, oneOfBoth } from "./end-shard.ts";
 import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
 const summary = "Read only those patches of an image that a trained policy chooses, and report what that saves.";
@@ -64,9 +64,4 @@ export function acquireCommand(flags: CommandFlags): Command {
       const patches = `patches ${cells.chosen} of ${cells.all}${free}`;
       print(acquired, () => [patches, ...roundLines(rounds), ...savingsLines(acquired), `see ${options.out}`]);
     });
-}
-
-function oneOfBoth(image: string | undefined) {
-  const rule = "must be given, or --manifest in its place";
-  return fault("usage", { where: "image", rule, got: image === undefined ? "neither" : "both" });
 }

@@ -1,5 +1,11 @@
-/** What is said of a shard that is done, and its exit code. */
-import { exitCodes } from "../errors.ts";
+/** What the commands that take a --manifest have in common: what is said of a shard that is done, and its exit code. */
+import { exitCodes, fault, type PatchDropError } from "../errors.ts";
+
+/** A command line with neither an image nor a list of them, or with both. */
+export function oneOfBoth(image: string | undefined): PatchDropError {
+  const rule = "must be given, or --manifest in its place";
+  return fault("usage", { where: "image", rule, got: image === undefined ? "neither" : "both" });
+}
 
 /** @param print takes what --json prints, and the lines without it */
 export function endShard(

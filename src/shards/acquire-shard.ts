@@ -18,9 +18,10 @@ import { maskBits, type PatchSize } from "../method/grid.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { settingsText } from "../predict/lines.ts";
 import { HostTurns } from "../utils/host-turns.ts";
+import { oneAtATime } from "../utils/one-at-a-time.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { findShard } from "./find-shard.ts";
-import { isOfScene, type Outcome, runShard, type SceneWork } from "./run-shard.ts";
+import { isOfScene, type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
 import type { ShardCounts } from "./shard-file.ts";
 
 /** So many scenes are under way: while one waits for its server, another is looked at. */
@@ -60,15 +61,27 @@ export async function acquireShard(
   try {
     const made = { command: "acquire", checkpoint: run.checkpoint, settings: settingsOf(run, options) } as const;
     const turns = new HostTurns(options.requests);
+    const policy = shared(run);
     const work: SceneWork = {
       groupSize: 1,
       atOnce: scenesAtOnce,
-      run: ([scene]) => outcomeOf(scene, run, { ...options, turns }, reporter).then((outcome) => [outcome]),
+      run: ([scene]) => outcomeOf(scene, policy, { ...options, turns }, reporter).then((outcome) => [outcome]),
     };
     return await runShard({ manifest, shard, out: options.out, wanted: options, made }, work, reporter);
   } finally {
     await run.free();
   }
+}
+
+/** The policy for several scenes at a time: its networks look at one batch after the other. */
+function shared(run: OpenedRun): PatchPolicy {
+  const inTurn = oneAtATime();
+  const { model, description, classes, checkpoint, rounds } = run;
+  return {
+    ...{ model, description, classes, checkpoint, rounds },
+    decide: (low, acquired) => inTurn(() => run.decide(low, acquired)),
+    classify: (images, mask, low) => inTurn(() => run.classify(images, mask, low)),
+  };
 }
 
 type Choices = AcquireOptions & { readonly turns: HostTurns };
@@ -157,21 +170,12 @@ class SceneLines implements SceneOutputs {
 
 /** What lines depend on besides the networks. */
 function settingsOf({ choice, description, precision }: OpenedRun, options: AcquireOptions): string {
-  const { asset, free_patches, max_pixels, price_per_km2, min_area_km2, egress_per_gb } = options;
+  const { free_patches, max_pixels, price_per_km2, min_area_km2, egress_per_gb } = options;
   const settings = {
     ...{ ...choice, fill: description.fill, ...overRendering(options, description.rendering), precision },
-    ...{ asset, free_patches: free_patches || undefined, max_pixels, price_per_km2, min_area_km2, egress_per_gb },
+    ...{ free_patches: free_patches || undefined, max_pixels, price_per_km2, min_area_km2, egress_per_gb },
     ...wantedText(options),
     top: options.top,
   };
   return settingsText(settings);
-}
-
-/** Which scenes are wanted, as options. */
-function wantedText({ bbox, datetime, query }: AcquireOptions): Record<string, string | undefined> {
-  return {
-    bbox: bbox?.join(","),
-    datetime: datetime && `${datetime.from}/${datetime.to}`,
-    query: query?.map(({ property, comparison, value }) => `${property}${comparison}${value}`).join(","),
-  };
 }

@@ -39,7 +39,7 @@ export interface SceneWork {
 }
 
 /** Faults of a scene; others are of the run or of this machine. */
-const kindsOfScenes: readonly ErrorKind[] = ["input", "usage", "unsafe", "resource"];
+const kindsOfScenes: readonly ErrorKind[] = ["input", "usage", "unsafe", "resource", "notFinite"];
 /** So many scenes in a row that no server answered for are no accident. */
 const mostSilent = 20;
 
@@ -184,4 +184,14 @@ async function* inGroups<T>(items: Iterable<T> | AsyncIterable<T>, size: number)
     group = [];
   }
   if (group.length > 0) yield group;
+}
+
+/** Which scenes are wanted, and what of them, as options. */
+export function wantedText({ asset, bbox, datetime, query }: ArchiveOptions): Record<string, string | undefined> {
+  return {
+    asset,
+    bbox: bbox?.join(","),
+    datetime: datetime && `${datetime.from}/${datetime.to}`,
+    query: query?.map(({ property, comparison, value }) => `${property}${comparison}${value}`).join(","),
+  };
 }
