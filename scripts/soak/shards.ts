@@ -20,7 +20,7 @@ import { linesOf } from "../../src/files/line-reader.ts";
 import { Random } from "../../src/utils/random.ts";
 import { findNginx, startNginx } from "../../test/acquire/nginx.ts";
 
-const program = fileURLToPath(new URL("../../dist/cli/patchdrop.js", import.meta.url));
+const built = fileURLToPath(new URL("../../dist/cli/patchdrop.js", import.meta.url));
 /** Different images; the scenes are these again and again, under names of their own. */
 const images = 100;
 const side = 32;
@@ -51,7 +51,11 @@ export interface Soaked {
   readonly rss: readonly { readonly after1000: number; readonly atEnd: number; readonly scenes: number }[];
 }
 
-export async function soakShards({ scenes, shards, kills, processes, seed }: Soak, folder: string): Promise<Soaked> {
+export async function soakShards(
+  { scenes, shards, kills, processes, seed }: Soak,
+  folder: string,
+  program = built,
+): Promise<Soaked> {
   const nginx = findNginx();
   if (nginx === undefined) throw new Error("needs nginx");
   const files = join(folder, "files");
@@ -66,7 +70,7 @@ export async function soakShards({ scenes, shards, kills, processes, seed }: Soa
   await writeManifest(manifest, scenes, server.url);
   const out = join(folder, "out");
   const began = performance.now();
-  const runs = new ShardRuns({ manifest, out, shards, kills, random: new Random(seed, "soak") });
+  const runs = new ShardRuns({ manifest, out, shards, kills, random: new Random(seed, "soak"), program });
   await Promise.all(Array.from({ length: processes }, () => runs.work()));
   const seconds = (performance.now() - began) / 1000;
   const logged = await server.stop();
@@ -110,12 +114,12 @@ async function writeManifest(path: string, scenes: number, url: string): Promise
 class ShardRuns {
   readonly rss: { after1000: number; atEnd: number; scenes: number }[] = [];
   killed = 0;
-  readonly #what: { manifest: string; out: string; shards: number; kills: number; random: Random };
+  readonly #what: { manifest: string; out: string; shards: number; kills: number; random: Random; program: string };
   readonly #left: number[];
   /** What one took that was not killed. */
   #usualMs = 3000;
 
-  constructor(what: { manifest: string; out: string; shards: number; kills: number; random: Random }) {
+  constructor(what: { manifest: string; out: string; shards: number; kills: number; random: Random; program: string }) {
     this.#what = what;
     this.#left = Array.from({ length: what.shards }, (_, shard) => shard);
   }
@@ -128,7 +132,7 @@ class ShardRuns {
   }
 
   async #run(shard: number): Promise<boolean> {
-    const { manifest, out, shards, kills, random } = this.#what;
+    const { manifest, out, shards, kills, random, program } = this.#what;
     const flags = ["--manifest", manifest, "--shard", `${shard}/${shards}`, "--out", out, "--threads", "1", "--quiet"];
     const began = performance.now();
     const child = spawn(process.execPath, [program, "acquire", "--load", "patchdrop:cifar10", ...flags]);
