@@ -4,18 +4,10 @@
  */
 
 import { Heap } from "../utils/priority-queue.ts";
-import {
-  areaOfSet,
-  type CellSet,
-  cellsIn,
-  cornerCount,
-  labelled,
-  linksOf,
-  rectanglesOf,
-  setOf,
-  Unions,
-} from "./cell-set.ts";
+import { areaOfSet, type CellSet, cellsIn, rectanglesOf, setOf } from "./cell-set.ts";
+import { labelled, linksOf, Unions } from "./connect-cells.ts";
 import type { Drawing, Piece } from "./legal-polygon.ts";
+import { cornerCount } from "./outline.ts";
 
 /** Lets others have their turn. @throws Stopped */
 export type Pause = () => Promise<void> | undefined;

@@ -8,7 +8,8 @@ import { areaKm2 } from "../acquire/earth.ts";
 import type { Position } from "../acquire/georeference.ts";
 import { isCounterclockwise } from "../acquire/ring.ts";
 import type { AcquiredCells } from "./acquired-cells.ts";
-import { type CellSet, type Corner, type Ground, ringsOf } from "./cell-set.ts";
+import type { Box, CellSet, Ground } from "./cell-set.ts";
+import { type Corner, ringsOf } from "./outline.ts";
 
 /** A polygon in one turn of the Earth: its outer ring counterclockwise, then its holes clockwise, none of them closed. */
 export interface Polygon {
@@ -69,7 +70,7 @@ export class Region implements Ground {
     return this.#areas[row * this.columns + column];
   }
 
-  areaOfBox(left: number, top: number, width: number, height: number): number {
+  areaOfBox({ left, top, width, height }: Box): number {
     const across = this.columns + 1;
     const sum = (x: number, y: number) => this.#sums[y * across + x];
     const [right, bottom] = [left + width, top + height];
