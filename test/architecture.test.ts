@@ -62,6 +62,7 @@ const mayImport: Record<string, readonly string[]> = {
   archive: ["utils", "files", "options"],
   acquire: ["utils", "files", "formats", "method", "data", "options", "inference", "predict", "archive"],
   order: ["utils", "files", "options", "acquire"],
+  shards: ["utils", "files", "method", "data", "options", "inference", "predict", "archive", "acquire"],
   api: [...["utils", "method", "data", "options", "inference", "evaluation", "training", "export", "acquire"]],
   experiment: [
     "utils",

@@ -21,7 +21,7 @@ import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
 import { makeNewFolder } from "./new-folder.ts";
 import { openSource } from "./open-source.ts";
-import { Outputs, type SceneContext } from "./outputs.ts";
+import { type SceneContext, SceneFolder, type SceneOutputs } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
 import { type Cell, cellsOf, type Scene, sceneOf, windowsOf } from "./scene.ts";
@@ -30,12 +30,9 @@ import { type Acquired, areaOf, Tally } from "./tally.ts";
 
 type Choices = Pick<
   AcquireOptions,
-  | "out"
   | "bands"
   | "scale"
-  | "allow_full_file"
   | "max_pixels"
-  | "max_output_bytes"
   | "max_file_bytes"
   | "price_per_km2"
   | "min_area_km2"
@@ -44,44 +41,70 @@ type Choices = Pick<
   | "top"
   | "batch_size"
 > &
-  SceneContext &
-  Pick<HttpOptions, "begun">;
+  Pick<HttpOptions, "begun" | "wholeFile" | "turns">;
+
+type FolderChoices = Omit<Choices, "wholeFile" | "turns"> &
+  Pick<AcquireOptions, "out" | "allow_full_file" | "max_output_bytes"> &
+  SceneContext;
+
+/** What the pixels of a scene are, as the policy sees them. */
+type SceneForm = WrittenForm & { readonly type: PixelType };
 
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
  * @param scene path or http(s) address
- * @throws usage: a folder that exists; locked: one that another process is making; what openSource and PatchSource throw; resource: a scene or
- *   results that are larger than the options allow; system; Stopped, and then writes nothing
+ * @throws usage: a folder that exists; locked: one that another process is making; what {@link acquireInto} throws, and then writes nothing
  */
 export async function acquire(
+  scene: string,
+  policy: PatchPolicy,
+  options: FolderChoices,
+  reporter: Reporter = silentReporter,
+): Promise<Acquired> {
+  let acquired: Acquired | undefined;
+  await makeNewFolder(options.out, async (folder) => {
+    const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
+    const open = (source: PatchSource, form: SceneForm) =>
+      new SceneFolder(folder, source, { form, mostBytes: options.max_output_bytes }, options);
+    acquired = await acquireInto(open, scene, policy, { ...options, wholeFile }, reporter);
+  });
+  return acquired!;
+}
+
+/**
+ * Acquires what the policy chooses of a scene.
+ * @param open makes what the results go to, once the scene's header has been read
+ * @param scene path or http(s) address
+ * @throws what openSource and PatchSource throw; resource: a scene or results that are larger than the options allow; system; Stopped
+ */
+export async function acquireInto(
+  open: (source: PatchSource, form: SceneForm) => SceneOutputs,
   scene: string,
   policy: PatchPolicy,
   options: Choices,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired> {
   const ledger = new Ledger();
-  let acquired: Acquired | undefined;
   const ended = new AbortController();
-  await makeNewFolder(options.out, async (folder) => {
-    const wholeFile = options.allow_full_file ? join(folder, ".whole-file") : undefined;
-    const access = {
-      ...options,
-      ...seenBy(policy),
-      ledger,
-      wholeFile,
-      mostBytes: options.max_file_bytes,
-      signal: ended.signal,
-    };
+  const access = {
+    ...options,
+    ...seenBy(policy),
+    ledger,
+    mostBytes: options.max_file_bytes,
+    signal: ended.signal,
+  };
+  try {
     const source = await untilStopped(reporter, openSource(scene, policy.model, access));
     try {
       checkSize(source, options.max_pixels);
-      acquired = await new Acquisition(source, policy, { options, ledger, reporter }).write(folder);
+      return await new Acquisition(source, policy, { options, ledger, reporter }).write(open);
     } finally {
       await source.close();
     }
+  } finally {
     // Nothing that was left behind by a stop goes on.
-  }).finally(() => ended.abort());
-  return acquired!;
+    ended.abort();
+  }
 }
 
 /** How a policy sees images. */
@@ -134,7 +157,7 @@ class Acquisition {
   readonly #reporter: Reporter;
   readonly #scene: Scene;
   /** What its pixels are. */
-  readonly #form: WrittenForm & { readonly type: PixelType };
+  readonly #form: SceneForm;
   readonly #tally: Tally;
 
   constructor(
@@ -152,17 +175,11 @@ class Acquisition {
     this.#tally = new Tally(source, policy, ledger);
   }
 
-  /** Goes through the scene and writes all files. */
-  async write(folder: string): Promise<Acquired> {
+  /** Goes through the scene and writes what is found. */
+  async write(open: (source: PatchSource, form: SceneForm) => SceneOutputs): Promise<Acquired> {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
-    const form = this.#form;
-    const outputs = new Outputs(
-      folder,
-      this.#source,
-      { form, mostBytes: this.#options.max_output_bytes },
-      this.#options,
-    );
+    const outputs = open(this.#source, this.#form);
     const bar = this.#reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {
@@ -180,14 +197,15 @@ class Acquisition {
   }
 
   /** Look, decide, acquire, classify, write: a row of windows. */
-  async #row(row: number, outputs: Outputs): Promise<void> {
+  async #row(row: number, outputs: SceneOutputs): Promise<void> {
     const { batch_size: size } = this.#options;
     const windows = windowsOf(this.#scene, row);
     const low = await this.#tally.timed("look", () => this.#unlessStopped(this.#source.readLow(windows)));
     const { lowSize } = this.#policy.model;
     const channels = this.#form.bands.length;
-    const strip = new Strip(this.#scene, row, { type: this.#form.type, bands: channels });
-    await strip.enlarge(low, lowSize);
+    const form = { type: this.#form.type, bands: channels };
+    const strip = outputs.takesPixels ? new Strip(this.#scene, row, form) : undefined;
+    await strip?.enlarge(low, lowSize);
     const lowLength = lowSize * lowSize * channels;
     const waiting: Looked[] = [];
     for (let column = 0; column < windows.length; column += size) {
@@ -201,10 +219,11 @@ class Acquisition {
     }
     for (const { batch } of waiting) await this.#tally.timed("acquire", () => this.#takeFree(batch, strip));
     for (const looked of waiting) await this.#classify(looked, outputs);
+    if (strip === undefined) return;
     await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
   }
 
-  async #classify({ batch, seen, decided }: Looked, outputs: Outputs): Promise<void> {
+  async #classify({ batch, seen, decided }: Looked, outputs: SceneOutputs): Promise<void> {
     await breathe(this.#reporter);
     const classes = await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen));
     await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
@@ -237,7 +256,7 @@ class Acquisition {
    * Decides and acquires, round by round, until no window asks for more. For the policy, cells outside the scene that it asked
    * for are there from then on, so that it does not ask for them again.
    */
-  #inRounds(batch: Batch, low: PixelArray, strip: Strip): Promise<Decided> {
+  #inRounds(batch: Batch, low: PixelArray, strip: Strip | undefined): Promise<Decided> {
     const { windows, cells, images } = batch;
     const { patches } = this.#policy.model.grid;
     return lookInRounds(
@@ -258,7 +277,7 @@ class Acquisition {
   }
 
   /** Takes, besides what was chosen, what lies in tiles that were read for it. */
-  async #takeFree(batch: Batch, strip: Strip): Promise<void> {
+  async #takeFree(batch: Batch, strip: Strip | undefined): Promise<void> {
     const { patches } = this.#policy.model.grid;
     const free = batch.cells.flatMap((some, i) =>
       some
@@ -273,7 +292,7 @@ class Acquisition {
   }
 
   /** Reads the chosen patches into the batch and the strip. */
-  async #acquire(chosen: readonly Chosen[], { images, mask, costs }: Batch, strip: Strip): Promise<void> {
+  async #acquire(chosen: readonly Chosen[], { images, mask, costs }: Batch, strip: Strip | undefined): Promise<void> {
     const { imageSize, grid } = this.#policy.model;
     const patches = await this.#unlessStopped(this.#source.readPatches(chosen.map(({ cell }) => cell.box)));
     for (const [n, { cell, i }] of chosen.entries()) {
@@ -281,7 +300,7 @@ class Acquisition {
       const { x, y } = cell.box;
       const image = rowOf(images, i, imageSize ** 2 * this.#form.bands.length);
       paste({ pixels, box: cell.box }, image, { x: x % imageSize, y: y % imageSize, width: imageSize });
-      strip.paste(pixels, cell);
+      strip?.paste(pixels, cell);
       mask[i * grid.patches + cell.patch] = 1;
       costs.set(cell, bytes);
     }
@@ -295,7 +314,7 @@ class Acquisition {
   #describe(
     { windows, mask, cells, costs, free }: Batch,
     { decided: { probabilities, rounds }, classes }: { decided: Decided; classes: Float32Array },
-    outputs: Outputs,
+    outputs: SceneOutputs,
   ): void {
     const { checkpoint, classes: names, model } = this.#policy;
     for (const [i, box] of windows.entries()) {

@@ -7,6 +7,7 @@ import { open, unlink } from "node:fs/promises";
 import type { Begun } from "../archive/document.ts";
 import { fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
+import type { HostTurns } from "../utils/host-turns.ts";
 import {
   type Answer,
   ask,
@@ -43,6 +44,8 @@ export interface HttpOptions {
   readonly pace?: Pace;
   /** Ends what is under way when it is aborted. */
   readonly signal?: AbortSignal;
+  /** In which requests wait, where several files are read at a time. */
+  readonly turns?: HostTurns | undefined;
 }
 
 /** Enough for a COG's header: GDAL reads the same number. */
@@ -200,12 +203,15 @@ export class HttpFile implements ByteSource {
     purpose: Purpose,
     use: (answer: Answer) => Promise<T>,
   ): Promise<T> {
-    const { ledger, timeoutMs, pace, signal } = this.#options;
-    ledger.request(purpose);
+    const { ledger, timeoutMs, pace, signal, turns } = this.#options;
     const next = "check the address, and whether its signature has expired";
     // "Range not satisfiable": the file has become shorter.
     const statuses = this.#version === undefined ? [] : [416];
-    return ask({ ...range, url: this.#url, where: this.where, timeoutMs, pace, signal, statuses, next }, use);
+    const work = () => {
+      ledger.request(purpose);
+      return ask({ ...range, url: this.#url, where: this.where, timeoutMs, pace, signal, statuses, next }, use);
+    };
+    return turns === undefined ? work() : turns.at(this.#url, work);
   }
 
   #arrived(purpose: Purpose): (bytes: number) => void {

@@ -1,5 +1,5 @@
 /**
- * The files of an acquisition. Lines and pixels are written as they come, one row of windows after the other; the small files
+ * What is written of an acquisition, and the files of one. Lines and pixels are written as they come, one row of windows after the other; the small files
  * at the end. The folder gets its name when all of them are complete.
  */
 
@@ -37,7 +37,22 @@ export interface SceneContext {
   readonly cells?: CellTable | undefined;
 }
 
-export class Outputs {
+/** Where what is found in a scene goes: what there is of each window as it comes, and at last what there is of the whole. */
+export interface SceneOutputs {
+  /** Whether the scene's pixels are wanted, too. */
+  readonly takesPixels: boolean;
+  cells(decided: readonly DecidedCell[]): void;
+  prediction(line: WindowPrediction): void;
+  /** Rows of the scene, [n, width, C]. */
+  rows(pixels: PixelArray): Promise<void>;
+  finish(acquired: Acquired, order: JsonObject | undefined): Promise<void>;
+  /** Discards what was not finished. */
+  close(): void;
+}
+
+/** The files of one scene in a folder. */
+export class SceneFolder implements SceneOutputs {
+  readonly takesPixels = true;
   readonly #folder: string;
   readonly #source: PatchSource;
   readonly #predictions: LogFile;
@@ -93,7 +108,6 @@ export class Outputs {
     this.#checkSize();
   }
 
-  /** Rows of the scene, [n, width, C]. */
   async rows(pixels: PixelArray): Promise<void> {
     await this.#masked.write(pixels);
     this.#checkSize();

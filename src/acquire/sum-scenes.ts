@@ -4,14 +4,21 @@ import { purposes } from "./ledger.ts";
 import { type Figure, figure, type Money } from "./savings.ts";
 import type { Acquired, Round } from "./tally.ts";
 
+/** What can be added up of a scene's savings.json. */
+export type Summed = Omit<Acquired, "source" | "size" | "low_from">;
+
 /** The sums, and in `scenes` what each scene's own savings.json has, by its id. */
-export interface AcquiredScenes extends Omit<Acquired, "source" | "size" | "low_from"> {
+export interface AcquiredScenes extends Summed {
   readonly scenes: Readonly<Record<string, Acquired>>;
 }
 
 /** @param scenes one or more, of one run and the same prices */
 export function sumOf(scenes: Readonly<Record<string, Acquired>>): AcquiredScenes {
-  const all = Object.values(scenes);
+  return { ...addUp(Object.values(scenes)), scenes };
+}
+
+/** @param all one or more scenes or sums, of one run and the same prices */
+export function addUp(all: readonly Summed[]): Summed {
   const [{ checkpoint, prices }] = all;
   const areas = all.flatMap(({ area_km2 }) => area_km2 ?? []);
   return {
@@ -32,11 +39,10 @@ export function sumOf(scenes: Readonly<Record<string, Acquired>>): AcquiredScene
     seconds: sums(all.map(({ seconds }) => seconds)),
     area_km2: areas.length === 0 ? null : sums(areas),
     prices,
-    scenes,
   };
 }
 
-function cellsOf(all: readonly Acquired[]): Acquired["cells"] {
+function cellsOf(all: readonly Summed[]): Acquired["cells"] {
   const of = (key: "all" | "chosen" | "free") => sum(all.map(({ cells }) => cells[key] ?? 0));
   const [{ cells }] = all;
   return { all: of("all"), chosen: of("chosen"), ...(cells.free === undefined ? {} : { free: of("free") }) };

@@ -4,7 +4,15 @@
  */
 
 import * as zlib from "node:zlib";
-import { type Compressors, type FileMetaData, parquetMetadata, parquetReadObjects, parquetSchema } from "hyparquet";
+import {
+  type AsyncBuffer,
+  asyncBufferFromFile,
+  type Compressors,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+} from "hyparquet";
 import { fault, PatchDropError } from "../errors.ts";
 
 /** What the file may unpack to. */
@@ -18,49 +26,76 @@ export interface Wanted {
   readonly mostItems: number;
 }
 
-/** @returns what should be items: nothing of it has been checked @throws input: not a whole GeoParquet file of items; resource */
-export async function rowsAsItems(
-  bytes: Uint8Array,
+/** Rows from … to − 1. */
+export interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * @param source the file's bytes, or its path
+ * @returns what should be items: nothing of it has been checked
+ * @throws input: not a whole GeoParquet file of items; resource
+ */
+export function rowsAsItems(
+  source: Uint8Array | string,
   where: string,
   { properties, mostItems }: Wanted,
+  rows?: RowRange,
 ): Promise<unknown[]> {
-  const next = "have the program that made it write stac-geoparquet 1.0";
-  try {
-    const file = new Uint8Array(bytes).buffer;
-    const metadata = parquetMetadata(file);
-    const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
-    checkSize(metadata, where, mostItems);
-    const isGeo = metadata.key_value_metadata?.some(({ key }) => key === "geo") ?? false;
-    const missing = ["id", "geometry", "assets"].filter((name) => !columns.includes(name));
-    if (!isGeo || missing.length > 0) {
-      const got = isGeo ? `no ${missing.join(", no ")}` : "no metadata of GeoParquet";
-      const rule = "must be GeoParquet with the columns id, geometry and assets of STAC items";
-      throw fault("input", { where, rule, got, next });
-    }
+  return reading(where, async () => {
+    const { file, metadata, columns } = await openItems(source, where);
+    checkSize(metadata, where, mostItems, rows);
     const taken = columns.filter((name) => fields.includes(name) || times.includes(name) || properties.includes(name));
-    const rows = await parquetReadObjects({ file, metadata, columns: taken, compressors });
-    return rows.map(itemOf);
+    const range = rows === undefined ? {} : { rowStart: rows.from, rowEnd: rows.to };
+    const found = await parquetReadObjects({ file, metadata, columns: taken, compressors, ...range });
+    return found.map(itemOf);
+  });
+}
+
+/** @throws input: not a whole GeoParquet file of items */
+export function countRows(source: Uint8Array | string, where: string): Promise<number> {
+  return reading(where, async () => Number((await openItems(source, where)).metadata.num_rows));
+}
+
+async function openItems(source: Uint8Array | string, where: string) {
+  const file = typeof source === "string" ? await asyncBufferFromFile(source) : new Uint8Array(source).buffer;
+  const metadata = await parquetMetadataAsync(file as AsyncBuffer);
+  const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
+  const isGeo = metadata.key_value_metadata?.some(({ key }) => key === "geo") ?? false;
+  const missing = ["id", "geometry", "assets"].filter((name) => !columns.includes(name));
+  if (isGeo && missing.length === 0) return { file, metadata, columns };
+  const got = isGeo ? `no ${missing.join(", no ")}` : "no metadata of GeoParquet";
+  const rule = "must be GeoParquet with the columns id, geometry and assets of STAC items";
+  throw fault("input", { where, rule, got, next: "have the program that made it write stac-geoparquet 1.0" });
+}
+
+async function reading<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
     if (error instanceof PatchDropError) throw error;
     const got = error instanceof Error ? error.message : String(error);
-    throw fault(
-      "input",
-      { where, rule: "must be a whole Parquet file", got, next: "fetch it again, or make it anew" },
-      error,
-    );
+    const next = "fetch it again, or make it anew";
+    throw fault("input", { where, rule: "must be a whole Parquet file", got, next }, error);
   }
 }
 
 /** Before anything is unpacked. */
-function checkSize({ num_rows, row_groups }: FileMetaData, where: string, mostItems: number): void {
+function checkSize({ num_rows, row_groups }: FileMetaData, where: string, mostItems: number, rows?: RowRange): void {
   if (num_rows > mostItems) {
     const next = "cut it into smaller ones";
     throw fault("resource", { where, rule: `must have at most ${mostItems} items`, got: num_rows, next });
   }
-  const unpacked = row_groups.reduce((sum, { total_byte_size: size }) => sum + Number(size), 0);
+  let [unpacked, from] = [0, 0];
+  for (const { num_rows: count, total_byte_size: size } of row_groups) {
+    const to = from + Number(count);
+    if (rows === undefined || (from < rows.to && to > rows.from)) unpacked += Number(size);
+    from = to;
+  }
   if (unpacked <= mostUnpackedBytes) return;
   const rule = `must unpack to at most ${mostUnpackedBytes} bytes`;
-  throw fault("resource", { where, rule, got: unpacked, next: "cut it into smaller ones" });
+  throw fault("resource", { where, rule, got: unpacked, next: "cut it into smaller ones, or its groups of rows" });
 }
 
 const unpack =

@@ -12,7 +12,17 @@ const usualMs = 60_000;
 const mostHeapMb = 2048;
 
 /** @returns what should be items: nothing of it has been checked @throws input: not a whole GeoParquet file of items; resource */
-export async function readGeoParquet(task: RowsTask, mostMs = usualMs): Promise<unknown[]> {
+export async function readGeoParquet(task: Omit<RowsTask, "counts">, mostMs = usualMs): Promise<unknown[]> {
+  return (await read({ ...task, counts: false }, mostMs)) as unknown[];
+}
+
+/** How many rows the file at a path has. @throws input: not a whole GeoParquet file of items; resource */
+export async function readRowCount(path: string, mostMs = usualMs): Promise<number> {
+  const wanted = { properties: [], mostItems: Number.MAX_SAFE_INTEGER };
+  return (await read({ source: path, where: path, wanted, counts: true }, mostMs)) as number;
+}
+
+async function read(task: RowsTask, mostMs: number): Promise<unknown> {
   const worker = startThread("geoparquet-thread", import.meta.url, task, { maxOldGenerationSizeMb: mostHeapMb });
   const late = new AbortController();
   try {
@@ -26,7 +36,7 @@ export async function readGeoParquet(task: RowsTask, mostMs = usualMs): Promise<
     ]).catch((error: Error) => error);
     if (reply === undefined) throw tooMuch(task, `${mostMs / 1000} s`, "no end of it");
     if (reply instanceof Error) throw tooMuch(task, `${mostHeapMb} MiB of memory`, reply.message);
-    if ("rows" in reply) return reply.rows;
+    if ("answer" in reply) return reply.answer;
     throw fault(reply.kind, reply.faults);
   } finally {
     late.abort();

@@ -59,11 +59,12 @@ export async function findScenes(argument: string, wanted: ArchiveOptions, optio
   if (!isOne) options.note?.(`${matching.length} of ${items.length} items match`);
   if (matching.length === 0) throw nothingMatches(argument, items.length);
   refuseTwice(matching, redacted(argument));
-  const scenes = matching.map((item) => ({ place: locateAsset(item, wanted.asset), item: described(item) }));
+  const scenes = matching.map((item) => ({ place: locateAsset(item, wanted.asset), item: describedItem(item) }));
   return isOne ? { kind: "item", scene: scenes[0] } : { kind: "items", scenes, all: items.length };
 }
 
-function described(item: Item): ArchivedItem {
+/** What is written of an item with results. */
+export function describedItem(item: Item): ArchivedItem {
   const { datetime, start_datetime, end_datetime } = item.properties;
   const times = {
     datetime: datetime ?? undefined,
@@ -105,7 +106,7 @@ async function itemsOf(document: StacDocument, { query = [] }: ArchiveOptions, o
   const where = redacted(place);
   if (document.kind === "parquet") {
     const wanted = { properties: query.map(({ property }) => property), mostItems: options.mostItems ?? mostItems };
-    const rows = await readGeoParquet({ bytes: document.bytes, where, wanted });
+    const rows = await readGeoParquet({ source: document.bytes, where, wanted });
     return { items: rows.map((row) => checkItem(row, place, where)), isOne: false };
   }
   const content = jsonOf(document.bytes, where);

@@ -15,6 +15,7 @@ import { evalCommand } from "./eval-command.ts";
 import { exportCommand } from "./export-command.ts";
 import { letFirstSpeak } from "./failure.ts";
 import { type CommandFlags, helpStyle } from "./flags.ts";
+import { gatherCommand } from "./gather-command.ts";
 import { headroomCommand } from "./headroom-command.ts";
 import { modelsCommand } from "./models-command.ts";
 import { orderCommand } from "./order-command.ts";
@@ -101,7 +102,14 @@ function groups(flags: CommandFlags): readonly (readonly [heading: string, comma
     ["Evaluating runs:", [headroomCommand(flags), evalCommand(flags), reportCommand(flags)]],
     [
       "Using runs:",
-      [predictCommand(flags), acquireCommand(flags), orderCommand(flags), exportCommand(flags), convertCommand()],
+      [
+        predictCommand(flags),
+        acquireCommand(flags),
+        gatherCommand(flags),
+        orderCommand(flags),
+        exportCommand(flags),
+        convertCommand(),
+      ],
     ],
   ];
 }

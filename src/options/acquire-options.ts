@@ -9,6 +9,7 @@ import { checkpoint, folder, whole } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 import { predictSchema } from "./predict-options.ts";
+import { shardGroup, shardNeedsManifest } from "./shard-group.ts";
 
 const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
@@ -19,8 +20,9 @@ export const acquireSchema = z
       "run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to use; with --engine onnx, a folder of patchdrop export",
     ),
     ...engineGroup,
-    out: folder("folder for the results; must not exist yet"),
+    out: folder("folder for the results; must not exist yet, unless it is that of the shards of --manifest"),
     ...archiveGroup,
+    ...shardGroup,
     bands: bands.optional().describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
     scale: scale.optional().describe("values that become black and white (default for bytes: 0,255)"),
     allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
@@ -46,6 +48,7 @@ export const acquireSchema = z
   .refine(...onnxInFp32)
   .refine(...onnxOnCpu)
   .refine(...onnxAlone)
+  .refine(...shardNeedsManifest)
   .refine(({ min_area_km2: least, price_per_km2: price }) => least === undefined || price !== undefined, {
     path: ["min_area_km2"],
     message: "needs --price_per_km2, the price of what is ordered",

@@ -15,6 +15,7 @@ const loaders = {
   headroom: async () => (await import("./headroom-options.ts")).headroomSchema,
   predict: async () => (await import("./predict-options.ts")).predictSchema,
   acquire: async () => (await import("./acquire-options.ts")).acquireSchema,
+  gather: async () => (await import("./gather-options.ts")).gatherSchema,
   order: async () => (await import("./order-options.ts")).orderSchema,
   demo: async () => (await import("./demo-options.ts")).demoSchema,
   export: async () => (await import("./export-options.ts")).exportSchema,

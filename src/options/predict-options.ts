@@ -1,11 +1,13 @@
 /** The options of `patchdrop predict`; what is absent is taken from the run. */
 import { z } from "zod";
+import { archiveGroup, archiveNames } from "./archive-group.ts";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { runFill } from "./policy-group.ts";
+import { shardGroup, shardNeedsManifest } from "./shard-group.ts";
 
 const { num_workers, max_image_bytes, bands, scale } = runDataGroup;
 
@@ -15,7 +17,9 @@ export const predictSchema = z
       "run folder, checkpoint, or patchdrop:NAME of `patchdrop models` to predict with; with --engine onnx, a folder of patchdrop export",
     ),
     ...engineGroup,
-    out: file("file for the lines; standard output when absent").optional(),
+    out: file("file for the lines; standard output when absent; with --manifest, the folder of its shards").optional(),
+    ...archiveGroup,
+    ...shardGroup,
     format: z.enum(["jsonl", "csv"]).default("jsonl").describe("JSON Lines, or a table"),
     top: whole(1).default(5).describe("how many of the most probable classes to give per line"),
     resume: z.boolean().default(false).describe("continue the file of --out: images that it already has are skipped"),
@@ -35,6 +39,19 @@ export const predictSchema = z
   .refine(({ resume, out }) => !resume || out !== undefined, {
     path: ["resume"],
     message: "needs --out, the file to continue",
+  })
+  .refine(...shardNeedsManifest)
+  .refine(({ manifest, out }) => manifest === undefined || out !== undefined, {
+    path: ["manifest"],
+    message: "needs --out, the folder of its shards",
+  })
+  .superRefine((given, context) => {
+    const alone = given.manifest === undefined ? archiveNames : (["resume", "overlay", "masked"] as const);
+    const message = given.manifest === undefined ? "needs --manifest" : "must be left out with --manifest";
+    for (const name of alone) if (given[name]) context.addIssue({ code: "custom", path: [name], message });
+    if (given.manifest !== undefined && given.format !== "jsonl") {
+      context.addIssue({ code: "custom", path: ["format"], message: "must be jsonl with --manifest" });
+    }
   })
   .refine(...onnxInFp32)
   .refine(...onnxOnCpu)

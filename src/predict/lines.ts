@@ -20,6 +20,12 @@ export interface Made {
   readonly settings: string;
 }
 
+/** Options as they would be given; those that are undefined are left out. */
+export function settingsText(settings: Readonly<Record<string, unknown>>): string {
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return given.map(([flag, value]) => `--${flag} ${value}`).join(" ");
+}
+
 export interface Prediction extends Made {
   readonly path: string;
   /** The most probable class. */

@@ -17,7 +17,16 @@ import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 import { breathe, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { findImages } from "./find-images.ts";
-import { csvLines, jsonLines, likeliest, type Made, type Prediction, rounded, type Unreadable } from "./lines.ts";
+import {
+  csvLines,
+  jsonLines,
+  likeliest,
+  type Made,
+  type Prediction,
+  rounded,
+  settingsText,
+  type Unreadable,
+} from "./lines.ts";
 import { checkPictures, overlay, writePicture } from "./pictures.ts";
 import { openResults } from "./results.ts";
 
@@ -87,12 +96,7 @@ async function* describedBatches(
   paths: readonly string[],
   { run, made, options, reporter }: { run: OpenedRun; made: Made; options: PredictOptions; reporter: Reporter },
 ): AsyncGenerator<(Prediction | Unreadable)[]> {
-  const { model, transform, description } = run;
-  const rendering = overRendering(options, description.rendering);
-  const { num_workers: threads, max_image_bytes: maxImageBytes } = options;
-  const { pixelType, normalization } = description;
-  const reading = { imageSize: model.imageSize, transform, rendering, pixelType, missing: normalization.mean };
-  const pool = new DecodePool({ ...reading, threads, maxImageBytes });
+  const pool = poolFor(run, options);
   const decode = (batch: readonly string[]) => decodeBatch(batch, pool, run);
   let began = performance.now();
   const batches = inOrder(batchesOf(paths, options.batch_size), batchesHeld, decode);
@@ -107,8 +111,17 @@ async function* describedBatches(
   }
 }
 
+/** Threads that decode images as the run sees them. */
+export function poolFor({ model, transform, description }: OpenedRun, options: PredictOptions): DecodePool {
+  const rendering = overRendering(options, description.rendering);
+  const { num_workers: threads, max_image_bytes: maxImageBytes } = options;
+  const { pixelType, normalization } = description;
+  const reading = { imageSize: model.imageSize, transform, rendering, pixelType, missing: normalization.mean };
+  return new DecodePool({ ...reading, threads, maxImageBytes });
+}
+
 /** As they were given or found in the run: which patches are taken, what is seen in place of the others, how images are read. */
-function settingsOf(
+export function settingsOf(
   { choice, hasPolicy, description, classes, precision }: OpenedRun,
   options: PredictOptions,
 ): string {
@@ -118,22 +131,21 @@ function settingsOf(
     ...overRendering(options, description.rendering),
     precision,
   };
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return given.map(([flag, value]) => `--${flag} ${value}`).join(" ");
+  return settingsText(settings);
 }
 
 function* batchesOf(paths: readonly string[], size: number): Generator<readonly string[]> {
   for (let start = 0; start < paths.length; start += size) yield paths.slice(start, start + size);
 }
 
-interface DecodedBatch {
+export interface DecodedBatch {
   readonly paths: readonly string[];
   /** [B, S, S, C]; anything in the place of an unreadable image. */
   readonly pixels: PixelArray;
   readonly unreadable: readonly UnreadableImage[];
 }
 
-async function decodeBatch(paths: readonly string[], pool: DecodePool, run: OpenedRun): Promise<DecodedBatch> {
+export async function decodeBatch(paths: readonly string[], pool: DecodePool, run: OpenedRun): Promise<DecodedBatch> {
   const { imageSize, channels } = run.model;
   const length = paths.length * imageSize * imageSize * channels;
   const pixels = newPixels(run.description.pixelType, length, { shared: true });
@@ -145,7 +157,7 @@ async function decodeBatch(paths: readonly string[], pool: DecodePool, run: Open
 }
 
 /** A line's contents for each image of a batch. */
-function describe(
+export function describe(
   { paths, unreadable }: DecodedBatch,
   predicted: Predicted,
   { run, made, top, ms }: { run: OpenedRun; made: Made; top: number; ms: number },

@@ -16,6 +16,9 @@ export interface Logged {
   /** Of the body. */
   readonly bytes: number;
   readonly range: string;
+  readonly path: string;
+  /** How many connections were open. */
+  readonly connections: number;
 }
 
 export interface Nginx {
@@ -24,8 +27,16 @@ export interface Nginx {
   stop(): Promise<Logged[]>;
 }
 
-/** @param scratch a folder of its own, for its log and its temporary files */
-export async function startNginx(program: string, root: string, scratch: string): Promise<Nginx> {
+/**
+ * @param scratch a folder of its own, for its log and its temporary files
+ * @param rules of its configuration: those of http, and those of the server
+ */
+export async function startNginx(
+  program: string,
+  root: string,
+  scratch: string,
+  rules: { readonly http?: string; readonly server?: string } = {},
+): Promise<Nginx> {
   mkdirSync(scratch, { recursive: true });
   const port = await freePort();
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
@@ -38,9 +49,12 @@ export async function startNginx(program: string, root: string, scratch: string)
     events {}
     http {
       ${temporary.join("\n")}
-      log_format sent '$status $body_bytes_sent $http_range';
+      log_format sent '$status $body_bytes_sent $http_range $request_uri $connections_active';
       access_log ${scratch}/access.log sent;
-      server { listen 127.0.0.1:${port}; root ${root}; }
+      server { listen 127.0.0.1:${port}; root ${root};
+        ${rules.server ?? ""}
+      }
+      ${rules.http ?? ""}
     }`,
   );
   const child = spawn(program, ["-p", scratch, "-e", join(scratch, "error.log"), "-c", join(scratch, "nginx.conf")]);
@@ -54,7 +68,10 @@ export async function startNginx(program: string, root: string, scratch: string)
       const lines = readFileSync(join(scratch, "access.log"), "utf8").trimEnd().split("\n");
       const logged = lines.map((line) => line.split(" "));
       // The first is the question whether it is there.
-      return logged.slice(1).map(([status, bytes, range]) => ({ status: Number(status), bytes: Number(bytes), range }));
+      return logged.slice(1).map(([status, bytes, range, path, connections]) => ({
+        ...{ status: Number(status), bytes: Number(bytes), range, path },
+        connections: Number(connections),
+      }));
     },
   };
 }

@@ -2,8 +2,6 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parquetWriteBuffer } from "hyparquet-writer";
-import { geojsonToWkb } from "hyparquet-writer/src/wkb.js";
 import { expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { readGeoParquet } from "../../src/archive/geoparquet.ts";
@@ -13,6 +11,7 @@ import { archiveGroup } from "../../src/options/archive-group.ts";
 import { Random } from "../../src/utils/random.ts";
 import { damaged, expectRefusal } from "../fuzz.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { geoparquet } from "./geoparquet.ts";
 import { collection, type MadeItem, serveTexts, stacItem } from "./items.ts";
 
 const wantedOf = (given: object) => z.strictObject(archiveGroup).parse(given);
@@ -269,86 +268,6 @@ it("refuses a document that is too large, and reads no picture", async () => {
   expect(await findScenes(join(folder, "f"), {})).toEqual({ kind: "image", begun: undefined });
 });
 
-type SchemaElement = NonNullable<Parameters<typeof parquetWriteBuffer>[0]["schema"]>[number];
-
-/** As stac-geoparquet lays items out. */
-function geoparquet({ isGeo = true, leave = "" } = {}): Uint8Array {
-  const geometry = {
-    type: "Polygon" as const,
-    coordinates: [
-      [
-        [10, 50],
-        [11, 50],
-        [11, 51],
-        [10, 50],
-      ],
-    ],
-  };
-  const asset = (href: string) => ({ image: { href, type: "image/tiff", roles: ["data"] } });
-  const bbox = { xmin: 10, ymin: 50, xmax: 11, ymax: 51 };
-  const string = { type: "BYTE_ARRAY" as const, converted_type: "UTF8" as const, repetition_type: "OPTIONAL" as const };
-  const group = (name: string, children: number) => ({
-    name,
-    num_children: children,
-    repetition_type: "OPTIONAL" as const,
-  });
-  const columns: { name: string; data: unknown[]; schema: SchemaElement[] }[] = [
-    { name: "stac_version", data: ["1.1.0", "1.1.0"], schema: [{ name: "stac_version", ...string }] },
-    { name: "id", data: ["a", "b"], schema: [{ name: "id", ...string }] },
-    {
-      name: "geometry",
-      data: [geojsonToWkb(geometry), geojsonToWkb(geometry)],
-      schema: [{ name: "geometry", type: "BYTE_ARRAY" as const, repetition_type: "OPTIONAL" as const }],
-    },
-    {
-      name: "bbox",
-      data: [bbox, bbox],
-      schema: [
-        group("bbox", 4),
-        ...Object.keys(bbox).map((name) => ({ name, type: "DOUBLE" as const, repetition_type: "OPTIONAL" as const })),
-      ],
-    },
-    {
-      name: "assets",
-      data: [asset("a.tif"), asset("b.tif")],
-      schema: [
-        ...[group("assets", 1), group("image", 3), { name: "href", ...string }, { name: "type", ...string }],
-        { name: "roles", num_children: 1, repetition_type: "OPTIONAL" as const, converted_type: "LIST" as const },
-        { name: "list", num_children: 1, repetition_type: "REPEATED" as const },
-        { name: "element", ...string },
-      ],
-    },
-    {
-      name: "datetime",
-      data: [new Date("2024-01-01T00:00:00Z"), new Date("2024-07-01T00:00:00Z")],
-      schema: [
-        {
-          name: "datetime",
-          type: "INT64" as const,
-          converted_type: "TIMESTAMP_MILLIS" as const,
-          repetition_type: "OPTIONAL" as const,
-        },
-      ],
-    },
-    {
-      name: "eo:cloud_cover",
-      data: [5, 50],
-      schema: [{ name: "eo:cloud_cover", type: "DOUBLE" as const, repetition_type: "OPTIONAL" as const }],
-    },
-  ].filter(({ name }) => name !== leave);
-  const geo = {
-    version: "1.1.0",
-    primary_column: "geometry",
-    columns: { geometry: { encoding: "WKB", geometry_types: [] } },
-  };
-  const buffer = parquetWriteBuffer({
-    columnData: columns.map(({ name, data }) => ({ name, data })),
-    schema: [{ name: "root", num_children: columns.length }, ...columns.flatMap(({ schema }) => schema)],
-    kvMetadata: isGeo ? [{ key: "geo", value: JSON.stringify(geo) }] : [],
-  });
-  return new Uint8Array(buffer);
-}
-
 it("ends with a damaged GeoParquet file, whatever its counts say", { timeout: 300_000 }, async () => {
   const whole = geoparquet();
   const random = new Random(1, "damaged GeoParquet");
@@ -356,7 +275,7 @@ it("ends with a damaged GeoParquet file, whatever its counts say", { timeout: 30
   for (let n = 0; n < 40; n++) {
     const bytes = new Uint8Array(damaged(whole, random));
     try {
-      const rows = await readGeoParquet({ bytes, where: "damaged", wanted }, 2000);
+      const rows = await readGeoParquet({ source: bytes, where: "damaged", wanted }, 2000);
       expect(rows.length).toBeLessThanOrEqual(10);
     } catch (error) {
       expectRefusal(error);

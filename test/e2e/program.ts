@@ -159,8 +159,8 @@ export function patchdrop(args: readonly string[], env: Record<string, string> =
 }
 
 /** Runs it and fails with what it said unless it exits with 0. */
-export async function succeed(args: readonly string[]): Promise<Ended> {
-  const ended = await patchdrop(args);
+export async function succeed(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const ended = await patchdrop(args, env);
   if (ended.code !== 0)
     throw new Error(`patchdrop ${args.join(" ")} ended with ${ended.code ?? ended.signal}: ${ended.stderr}`);
   return ended;

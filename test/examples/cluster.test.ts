@@ -118,6 +118,88 @@ it.each(["slurm.sh", "torchrun.sh", "go-on.sh"])("%s: its example is a command o
   expect(await parsed(words.split(" "))).toBe("acted");
 });
 
+/** A shard's exit codes, and what becomes of it: the first row goes on, the second is at its end. */
+const again = [5, 129, 138, 140, 143, 137];
+const ended = [0, 2, 3, 4, 7, 8, 70];
+
+describe("slurm-shards.sh", () => {
+  const task = { SLURM_JOB_ID: "43", SLURM_ARRAY_JOB_ID: "41", SLURM_ARRAY_TASK_ID: "7", SLURM_CPUS_PER_TASK: "4" };
+  const queued = (code: number, more = {}) => start("slurm-shards.sh", { ...task, ...more }, code).started.slice(1);
+
+  it("starts the program, which finds its shard itself, or tells it one of SHARDS", () => {
+    const threads = ["--threads", "4"];
+    expect(start("slurm-shards.sh", task).started).toEqual([["patchdrop", ...stage, ...threads]]);
+    const some = start("slurm-shards.sh", { ...task, SHARDS: "100" }).started;
+    expect(some).toEqual([["patchdrop", ...stage, "--shard", "7/100", ...threads]]);
+  });
+
+  it.each(again)("puts the task into the queue again after %i", (code) => {
+    expect(queued(code)).toEqual([["scontrol", "requeue", "41_7"]]);
+    expect(queued(code, { SLURM_RESTART_COUNT: "20" })).toEqual([]);
+  });
+
+  it.each(ended)("is at its end after %i", (code) => {
+    expect([start("slurm-shards.sh", task, code).status, queued(code)]).toEqual([code, []]);
+  });
+
+  it("hands on the signal that the time is nearly up", () => {
+    const waiting = `printf 'begun\\n' > "$NOTES.begun"; trap 'exit 138' USR1; while :; do sleep 0.05; done`;
+    writeFileSync(join(folder, "patchdrop"), `#!/bin/sh\n${waiting}\n`);
+    const env = { PATH: `${folder}:${process.env.PATH}`, NOTES: join(folder, "notes"), ...task };
+    const wait = `while ! [ -e "$NOTES.begun" ]; do sleep 0.05; done`;
+    const script = `sh ${at("slurm-shards.sh")} acquire & ${wait}; kill -USR1 $!; wait $!`;
+    const { status } = spawnSync("sh", ["-c", script], { env, encoding: "utf8", timeout: 60_000 });
+    expect(status).toBe(138);
+    expect(readFileSync(join(folder, "notes"), "utf8")).toBe("scontrol\nrequeue\n41_7\n\n");
+  });
+
+  it("has commands of the program as its examples", async () => {
+    const lines = [...textOf("slurm-shards.sh").matchAll(/^# {5}(?:sbatch .* slurm-shards.sh|patchdrop) (.*)$/gm)];
+    expect(lines).toHaveLength(2);
+    for (const [, words] of lines) expect(await parsed(words.split(" "))).toBe("acted");
+  });
+});
+
+describe("kubernetes-shards.yaml", () => {
+  const [job] = parseAllDocuments(textOf("kubernetes-shards.yaml")).map((document) => document.toJS());
+  const { completions, podFailurePolicy, template, backoffLimitPerIndex } = job.spec;
+  const [container] = template.spec.containers;
+
+  it("runs a command of the program in its image, and says of how many shards", async () => {
+    expect(await parsed(container.args)).toBe("acted");
+    expect(container.env).toEqual([{ name: "JOB_COMPLETIONS", value: String(completions) }]);
+    expect(textOf("Dockerfile")).toContain(`--target shards -t ${container.image} .\n`);
+  });
+
+  it("gives up a shard whose code says so, and no other", () => {
+    const actionOf = (code: number) => {
+      const rules: { action: string; onExitCodes?: { values: number[] } }[] = podFailurePolicy.rules;
+      return rules.find(({ onExitCodes }) => onExitCodes?.values.includes(code))?.action ?? "Count";
+    };
+    expect(ended.slice(1).map(actionOf)).toEqual(ended.slice(1).map(() => "FailIndex"));
+    expect(again.map(actionOf)).toEqual(["Count", "Ignore", "Ignore", "Ignore", "Ignore", "Count"]);
+    expect(backoffLimitPerIndex).toBeGreaterThan(0);
+  });
+});
+
+describe("aws-batch-shards.json", () => {
+  const { containerProperties, parameters, retryStrategy } = JSON.parse(textOf("aws-batch-shards.json"));
+
+  it("runs a command of the program", async () => {
+    const words: string[] = containerProperties.command;
+    expect(await parsed(words.map((word) => parameters[word.replace(/^Ref::/, "")] ?? word))).toBe("acted");
+  });
+
+  it("tries a shard again whose code says so, and no other", () => {
+    const rules: { onExitCode?: string; action: string }[] = retryStrategy.evaluateOnExit;
+    const actionOf = (code: number) =>
+      rules.find(({ onExitCode = "none" }) => new RegExp(`^${onExitCode.replace("*", ".*")}$`).test(String(code)))
+        ?.action ?? "EXIT";
+    expect(again.map(actionOf)).toEqual(again.map(() => "RETRY"));
+    expect(ended.map(actionOf)).toEqual(ended.map(() => "EXIT"));
+  });
+});
+
 const containerSchema = z.object({ name: z.literal("node"), image: z.string(), command: z.array(z.string()) });
 const podSchema = z.object({ spec: z.object({ containers: z.tuple([containerSchema]) }) });
 const jobSchema = z.object({

@@ -12,6 +12,7 @@ export const needed: Readonly<Record<CommandName, Readonly<Record<string, string
   headroom: { load: "run" },
   predict: { load: "run" },
   acquire: { load: "run", out: "results" },
+  gather: {},
   order: { rules: "single-999", price_per_km2: 10 },
   demo: {},
   export: { load: "run", out: "models" },

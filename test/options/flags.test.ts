@@ -131,6 +131,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--load <run> required", "--out <folder> required", "--batch_size <n>", "--images <n> = 8", ...model],
     ...["--data_dir <folder>", dataset, fill, "--threads <n>", "--torch <folder>"],
   ],
+  gather: ["--out <folder>"],
   order: [
     ...["--rules <file|name> required", "--price_per_km2 <n> required", "--price_per_order <n> = 0"],
     ...["--value_per_cell <n>", "--out <folder>"],

@@ -1,0 +1,181 @@
+/** `patchdrop acquire --manifest`: the scenes of a shard, several of them at a time, into one file of lines. */
+
+import { join } from "node:path";
+import { acquireInto } from "../acquire/acquire.ts";
+import type { DecidedCell } from "../acquire/geojson.ts";
+import type { SceneOutputs, WindowPrediction } from "../acquire/outputs.ts";
+import type { PatchPolicy } from "../acquire/patch-policy.ts";
+import type { PatchSource } from "../acquire/patch-source.ts";
+import type { Acquired } from "../acquire/tally.ts";
+import { openManifest } from "../archive/manifest.ts";
+import type { ArchivedItem, ArchivedScene } from "../archive/scenes.ts";
+import { overRendering } from "../data/rendering.ts";
+import { fault } from "../errors.ts";
+import { temporaryName } from "../files/atomic.ts";
+import { openRun } from "../inference/open-run.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
+import { maskBits, type PatchSize } from "../method/grid.ts";
+import type { AcquireOptions } from "../options/acquire-options.ts";
+import { settingsText } from "../predict/lines.ts";
+import { HostTurns } from "../utils/host-turns.ts";
+import { oneAtATime } from "../utils/one-at-a-time.ts";
+import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { findShard } from "./find-shard.ts";
+import { isOfScene, type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
+import type { ShardCounts } from "./shard-file.ts";
+
+/** So many scenes are under way: while one waits for its server, another is looked at. */
+const scenesAtOnce = 8;
+
+/** What stands in a shard's file of a window. */
+export interface WindowLine extends Omit<WindowPrediction, "checkpoint"> {
+  /** The scene's id. */
+  readonly of: string;
+  /** Which patches were chosen, "0110…"; those that cost nothing are in `mask` alone. */
+  readonly chosen: string;
+  /** Of the patches in the scene, in their order: the bytes of the tiles that were fetched for each first. */
+  readonly cell_bytes: readonly number[];
+}
+
+/** What stands there of a scene: the contents of its savings.json, and how its cells lie. */
+export interface SceneLine extends Omit<Acquired, "checkpoint"> {
+  readonly id: string;
+  readonly from: string;
+  readonly place: { readonly epsg: number; readonly affine: readonly number[] } | null;
+  readonly grid: { readonly image_size: number; readonly patch_size: PatchSize };
+}
+
+/**
+ * Acquires what the run `options.load` chooses of a shard of `options.manifest`, and writes the shard's file into `options.out`.
+ * @param variables of the environment, in which a batch system says which shard it is
+ * @throws what openRun, openManifest, findShard and runShard throw
+ */
+export async function acquireShard(
+  options: AcquireOptions & { readonly manifest: string },
+  variables: NodeJS.ProcessEnv,
+  reporter: Reporter = silentReporter,
+): Promise<ShardCounts & { readonly path: string }> {
+  const shard = findShard(options.shard, variables);
+  const manifest = await openManifest(options.manifest);
+  const run = await openRun(options, reporter);
+  try {
+    const made = { command: "acquire", checkpoint: run.checkpoint, settings: settingsOf(run, options) } as const;
+    const turns = new HostTurns(options.requests);
+    const policy = shared(run);
+    const work: SceneWork = {
+      groupSize: 1,
+      atOnce: scenesAtOnce,
+      run: ([scene]) => outcomeOf(scene, policy, { ...options, turns }, reporter).then((outcome) => [outcome]),
+    };
+    return await runShard({ manifest, shard, out: options.out, wanted: options, made }, work, reporter);
+  } finally {
+    await run.free();
+  }
+}
+
+/** The policy for several scenes at a time: its networks look at one batch after the other. */
+function shared(run: OpenedRun): PatchPolicy {
+  const inTurn = oneAtATime();
+  const { model, description, classes, checkpoint, rounds } = run;
+  return {
+    ...{ model, description, classes, checkpoint, rounds },
+    decide: (low, acquired) => inTurn(() => run.decide(low, acquired)),
+    classify: (images, mask, low) => inTurn(() => run.classify(images, mask, low)),
+  };
+}
+
+type Choices = AcquireOptions & { readonly turns: HostTurns };
+
+async function outcomeOf(
+  { place, item }: ArchivedScene,
+  policy: PatchPolicy,
+  options: Choices,
+  reporter: Reporter,
+): Promise<Outcome> {
+  const lines: string[] = [];
+  const open = (source: PatchSource) => new SceneLines(item, { source, policy, options, lines });
+  const wholeFile = options.allow_full_file ? temporaryName(join(options.out, "whole-file")) : undefined;
+  // Of several bars at once, none could be read: that of the shard is enough.
+  const quiet = { ...reporter, progress: silentReporter.progress };
+  try {
+    await acquireInto(open, place, policy, { ...options, wholeFile }, quiet);
+    return { lines: lines.join("") };
+  } catch (error) {
+    if (isOfScene(error)) return { error };
+    throw error;
+  }
+}
+
+/** What is found in a scene, as lines. */
+class SceneLines implements SceneOutputs {
+  readonly takesPixels = false;
+  readonly #item: ArchivedItem;
+  readonly #source: PatchSource;
+  readonly #policy: PatchPolicy;
+  readonly #mostBytes: number;
+  readonly #lines: string[];
+  #bytes = 0;
+  #cells: readonly DecidedCell[] = [];
+
+  /** @param about where the scene comes from, and `lines`, which the lines are added to */
+  constructor(
+    item: ArchivedItem,
+    about: { source: PatchSource; policy: PatchPolicy; options: Choices; lines: string[] },
+  ) {
+    this.#item = item;
+    this.#source = about.source;
+    this.#policy = about.policy;
+    this.#mostBytes = about.options.max_output_bytes;
+    this.#lines = about.lines;
+  }
+
+  cells(decided: readonly DecidedCell[]): void {
+    this.#cells = decided;
+  }
+
+  prediction({ checkpoint: _, ...line }: WindowPrediction): void {
+    const chosen = new Uint8Array(this.#policy.model.grid.patches);
+    for (const one of this.#cells) chosen[one.cell.patch] = one.chosen ? 1 : 0;
+    const cell_bytes = this.#cells.map(({ bytes }) => bytes);
+    this.#add({ of: this.#item.id, ...line, chosen: maskBits(chosen), cell_bytes } satisfies WindowLine);
+  }
+
+  async rows(): Promise<void> {}
+
+  async finish({ checkpoint: _, ...acquired }: Acquired): Promise<void> {
+    const { georeference } = this.#source;
+    const { imageSize, grid } = this.#policy.model;
+    this.#add({
+      ...{ id: this.#item.id, from: this.#item.from },
+      ...acquired,
+      place: georeference === undefined ? null : { epsg: georeference.epsg, affine: georeference.affine },
+      grid: { image_size: imageSize, patch_size: grid.patchSize },
+    } satisfies SceneLine);
+  }
+
+  close(): void {}
+
+  /** @throws resource */
+  #add(line: WindowLine | SceneLine): void {
+    const text = `${JSON.stringify(line)}\n`;
+    this.#bytes += text.length;
+    if (this.#bytes > this.#mostBytes) {
+      const rule = `what is written of it must have at most ${this.#mostBytes} bytes`;
+      const next = "cut the scene into smaller ones, or raise --max_output_bytes";
+      throw fault("resource", { where: this.#source.where, rule, got: `${this.#bytes} so far`, next });
+    }
+    this.#lines.push(text);
+  }
+}
+
+/** What lines depend on besides the networks. */
+function settingsOf({ choice, description, precision }: OpenedRun, options: AcquireOptions): string {
+  const { free_patches, max_pixels, price_per_km2, min_area_km2, egress_per_gb } = options;
+  const settings = {
+    ...{ ...choice, fill: description.fill, ...overRendering(options, description.rendering), precision },
+    ...{ free_patches: free_patches || undefined, max_pixels, price_per_km2, min_area_km2, egress_per_gb },
+    ...wantedText(options),
+    top: options.top,
+  };
+  return settingsText(settings);
+}

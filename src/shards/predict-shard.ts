@@ -1,0 +1,134 @@
+/** `patchdrop predict --manifest`: the images of a shard, whole and in batches, into one file of lines. */
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isAddress, readAddress, redacted } from "../archive/document.ts";
+import { openManifest } from "../archive/manifest.ts";
+import type { ArchivedScene } from "../archive/scenes.ts";
+import { fault, type PatchDropError } from "../errors.ts";
+import { openRun } from "../inference/open-run.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
+import type { PredictOptions } from "../options/predict-options.ts";
+import type { Prediction } from "../predict/lines.ts";
+import { settingsText } from "../predict/lines.ts";
+import { decodeBatch, describe, poolFor, settingsOf } from "../predict/predict.ts";
+import { HostTurns } from "../utils/host-turns.ts";
+import { oneAtATime } from "../utils/one-at-a-time.ts";
+import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
+import { findShard } from "./find-shard.ts";
+import { isOfScene, type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
+import type { ShardCounts } from "./shard-file.ts";
+
+/** Batches that are fetched and decoded, or waiting for it. */
+const batchesHeld = 3;
+/** What a file that is fetched may have. */
+const mostFileBytes = 2 ** 30;
+
+type Choices = PredictOptions & { readonly manifest: string; readonly out: string };
+
+/** A line of an image: what `patchdrop predict` says of it, behind its id. */
+export type ImageLine = { readonly id: string } & Omit<Prediction, "checkpoint" | "settings">;
+
+/**
+ * Predicts the images of a shard of `options.manifest`, and writes the shard's file into the folder `options.out`.
+ * @param variables of the environment, in which a batch system says which shard it is
+ * @throws what openRun, openManifest, findShard and runShard throw
+ */
+export async function predictShard(
+  options: Choices,
+  variables: NodeJS.ProcessEnv,
+  reporter: Reporter = silentReporter,
+): Promise<ShardCounts & { readonly path: string }> {
+  const shard = findShard(options.shard, variables);
+  const manifest = await openManifest(options.manifest);
+  const run = await openRun(options, reporter);
+  const fetched = await mkdtemp(join(tmpdir(), "patchdrop-"));
+  const ended = new AbortController();
+  try {
+    const settings = `${settingsOf(run, options)} ${settingsText(wantedText(options))}`.trim();
+    const made = { command: "predict", checkpoint: run.checkpoint, settings } as const;
+    const predictor = new ShardPredictor(run, { options, folder: fetched, signal: ended.signal, reporter });
+    const work: SceneWork = {
+      groupSize: options.batch_size,
+      atOnce: batchesHeld,
+      run: (scenes) => predictor.outcomes(scenes),
+    };
+    return await runShard({ manifest, shard, out: options.out, wanted: options, made }, work, reporter);
+  } finally {
+    ended.abort();
+    await rm(fetched, { recursive: true, force: true });
+    await run.free();
+  }
+}
+
+interface Setting {
+  readonly options: Choices;
+  /** Where files of servers lie while they are read. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+}
+
+class ShardPredictor {
+  readonly #run: OpenedRun;
+  readonly #setting: Setting;
+  readonly #turns: HostTurns;
+  readonly #pool: ReturnType<typeof poolFor>;
+  readonly #inTurn = oneAtATime();
+  #files = 0;
+
+  constructor(run: OpenedRun, setting: Setting) {
+    this.#run = run;
+    this.#setting = setting;
+    this.#turns = new HostTurns(setting.options.requests);
+    this.#pool = poolFor(run, setting.options);
+  }
+
+  async outcomes(scenes: readonly ArchivedScene[]): Promise<readonly Outcome[]> {
+    const { options, reporter } = this.#setting;
+    const files = await untilStopped(reporter, Promise.all(scenes.map((scene) => this.#fileOf(scene))));
+    const paths = files.map((file) => (typeof file === "string" ? file : ""));
+    const batch = await decodeBatch(paths, this.#pool, this.#run);
+    const { predicted, ms } = await this.#inTurn(async () => {
+      const began = performance.now();
+      const predicted = await this.#run.predict(batch.pixels);
+      return { predicted, ms: (performance.now() - began) / scenes.length };
+    });
+    const said = describe(batch, predicted, {
+      run: this.#run,
+      made: { checkpoint: "", settings: "" },
+      top: options.top,
+      ms,
+    });
+    const away = paths.filter((path, n) => path !== "" && path !== scenes[n].place);
+    await Promise.all(away.map((path) => rm(path, { force: true })));
+    return scenes.map(({ place, item: { id } }, n): Outcome => {
+      const file = files[n];
+      if (typeof file !== "string") return { error: file };
+      const line = said[n];
+      const path = redacted(place);
+      if ("error" in line) {
+        const rule = "must be an image that can be read";
+        return { error: fault("input", { where: path, rule, got: line.error }) };
+      }
+      const { checkpoint: _, settings: __, ...content } = line;
+      return { lines: `${JSON.stringify({ id, ...content, path } satisfies ImageLine)}\n` };
+    });
+  }
+
+  /** Where the image lies on this machine, or why it does not. */
+  async #fileOf({ place }: ArchivedScene): Promise<string | PatchDropError> {
+    if (!isAddress(place)) return place;
+    const { folder, signal } = this.#setting;
+    const file = join(folder, String(this.#files++));
+    try {
+      const limits = { signal, mostBytes: mostFileBytes };
+      await writeFile(file, await this.#turns.at(place, () => readAddress(place, limits)));
+      return file;
+    } catch (error) {
+      if (isOfScene(error)) return error;
+      throw error;
+    }
+  }
+}
