@@ -6,7 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import * as ops from "../src/tensor/ops.ts";
+import * as networkOps from "../src/tensor/network-ops.ts";
 import { scope } from "../src/tensor/scope.ts";
 import { startLibtorch } from "../src/tensor/start.ts";
 import { full } from "../src/tensor/tensor.ts";
@@ -24,7 +24,7 @@ const [matrix, none] = [full([side, side], 0.5, dtype), full([side], 0, dtype)];
 
 function seconds(): number {
   const began = performance.now();
-  scope(() => ops.linear(matrix, matrix, none));
+  scope(() => networkOps.linear(matrix, matrix, none));
   return (performance.now() - began) / 1000;
 }
 

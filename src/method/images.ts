@@ -6,6 +6,7 @@
  */
 
 import type { Device } from "../tensor/device.ts";
+import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
@@ -69,11 +70,11 @@ export interface LowSizes {
  * images, each pixel repeated over its block. [B, C, H, W] → [B, C, lowInput, lowInput]
  */
 export function lowResolution(images: Tensor, { lowSize, lowInput }: LowSizes): Tensor {
-  return scope(() => enlarge(ops.resizeNearest(images, lowSize), lowInput));
+  return scope(() => enlarge(networkOps.resizeNearest(images, lowSize), lowInput));
 }
 
 function enlarge(images: Tensor, size: number): Tensor {
-  return images.shape[2] === size ? images : ops.resizeNearest(images, size);
+  return images.shape[2] === size ? images : networkOps.resizeNearest(images, size);
 }
 
 /**
@@ -115,8 +116,8 @@ export function roundView(
   const [batch, , height, width] = images.shape;
   return scope(() => {
     const seen = maskPatches(images, mask, grid, low);
-    const there = ops.resizeNearest(ops.view(mask, [batch, 1, grid.rows, grid.columns]), height);
-    const probabilities = ops.softmax(logits, 1);
+    const there = networkOps.resizeNearest(ops.view(mask, [batch, 1, grid.rows, grid.columns]), height);
+    const probabilities = networkOps.softmax(logits, 1);
     const largest = ops.gather(probabilities, 1, ops.view(ops.argmax(probabilities, 1), [batch, 1]));
     const doubt = ops.expand(ops.view(ops.shift(ops.neg(largest), 1), [batch, 1, 1, 1]), [batch, 1, height, width]);
     return ops.channelsLast(ops.concat([seen, there, doubt], 1));

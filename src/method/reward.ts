@@ -4,6 +4,7 @@
  *
  * Shapes: B batch, P patches, K classes.
  */
+import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { full, type Tensor } from "../tensor/tensor.ts";
@@ -61,7 +62,7 @@ export const rewards = {
     depends: ({ price = 0 }) => `price ${price}`,
     earned({ logits, targets, mask }, { price = 0 }) {
       const labels = ops.view(targets, [-1, 1]);
-      const probability = ops.view(ops.gather(ops.softmax(logits, 1), 1, labels), [-1]);
+      const probability = ops.view(ops.gather(networkOps.softmax(logits, 1), 1, labels), [-1]);
       const count = ops.sum(mask, [1]);
       if (typeof price === "number") return ops.subtract(probability, count, price);
       return ops.subtract(probability, ops.mul(count, price));

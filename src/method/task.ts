@@ -4,6 +4,7 @@
  *
  * Shapes: B batch, K classes.
  */
+import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -22,6 +23,6 @@ export interface Task {
 
 /** One of K classes: cross-entropy, and right where the largest logit is the label's. */
 export const classification: Task = {
-  loss: (logits, labels, smoothing = 0) => ops.crossEntropy(logits, labels, smoothing),
+  loss: (logits, labels, smoothing = 0) => networkOps.crossEntropy(logits, labels, smoothing),
   right: (logits, labels) => scope(() => ops.cast(ops.equal(ops.argmax(logits, 1), labels), "float32")),
 };

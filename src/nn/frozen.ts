@@ -3,6 +3,7 @@
  * ReLU as one operator of oneDNN. Weights are folded, converted and reordered once, when the network is frozen; later
  * learning does not change it.
  */
+import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -25,11 +26,11 @@ export interface Kernels {
   /** Images per pass. */
   readonly chunk: number;
   /** Weights [O, C / groups, h, w] as the other two take them, for inputs of shape [B, C, H, W]. */
-  prepare(weight: Tensor, sliding: ops.Sliding, input: readonly number[]): Tensor;
+  prepare(weight: Tensor, sliding: networkOps.Sliding, input: readonly number[]): Tensor;
   /** activation(convolution + bias). [B, C, H, W] → [B, O, H', W'] */
-  convolution(x: Tensor, c: ops.FusedConvolution, activation: Activation | "none"): Tensor;
+  convolution(x: Tensor, c: networkOps.FusedConvolution, activation: Activation | "none"): Tensor;
   /** activation(convolution + bias + shortcut). [B, C, H, W], [B, O, H', W'] → [B, O, H', W'] */
-  residual(x: Tensor, shortcut: Tensor, c: ops.FusedConvolution, activation: Activation | "none"): Tensor;
+  residual(x: Tensor, shortcut: Tensor, c: networkOps.FusedConvolution, activation: Activation | "none"): Tensor;
 }
 
 /** As much as oneDNN's operators do themselves, the rest after them: ReLU6 has numbers that they can't be given from here. */
@@ -40,13 +41,13 @@ function finished(activation: Activation | "none", compute: (fused: "none" | "re
 /** One operator each. The activations of a chunk still fit the cache (bench/ measures it). */
 const oneDnn: Kernels = {
   chunk: 128,
-  prepare: ops.reorderConvolutionWeight,
-  convolution: (x, c, activation) => finished(activation, (fused) => ops.fusedConvolution(x, c, fused)),
+  prepare: networkOps.reorderConvolutionWeight,
+  convolution: (x, c, activation) => finished(activation, (fused) => networkOps.fusedConvolution(x, c, fused)),
   // PyTorch 2.11's fused addition can't take a map of 1 × 1 (2.15's can); on such a small map it saves nothing.
   residual: (x, shortcut, c, activation) =>
     shortcut.shape[2] > 1
-      ? finished(activation, (fused) => ops.fusedResidual(x, shortcut, c, fused))
-      : scope(() => activated(ops.add(ops.fusedConvolution(x, c, "none"), shortcut), activation)),
+      ? finished(activation, (fused) => networkOps.fusedResidual(x, shortcut, c, fused))
+      : scope(() => activated(ops.add(networkOps.fusedConvolution(x, c, "none"), shortcut), activation)),
 };
 
 /** PyTorch's operators, for every device. */
@@ -54,9 +55,9 @@ export const plain: Kernels = {
   chunk: Number.POSITIVE_INFINITY,
   prepare: (weight) => weight,
   convolution: (x, { weight, ...options }, activation) =>
-    scope(() => activated(ops.conv2d(x, weight, options), activation)),
+    scope(() => activated(networkOps.conv2d(x, weight, options), activation)),
   residual: (x, shortcut, { weight, ...options }, activation) =>
-    scope(() => activated(ops.add(ops.conv2d(x, weight, options), shortcut), activation)),
+    scope(() => activated(ops.add(networkOps.conv2d(x, weight, options), shortcut), activation)),
 };
 
 function activated(x: Tensor, activation: Activation | "none"): Tensor {
@@ -67,7 +68,7 @@ export class FrozenNetwork {
   readonly #network: Network;
   readonly #precision: Precision;
   readonly #kernels: Kernels;
-  readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
+  readonly #convolutions: ReadonlyMap<string, networkOps.FusedConvolution>;
   /** Weights [O, C] and biases [O] of linear layers, by their names. */
   readonly #linears: ReadonlyMap<string, Tensor>;
 
@@ -125,7 +126,7 @@ function fold(
   weights: Weights,
   precision: Precision,
   { prepare, chunk }: Kernels,
-): ops.FusedConvolution {
+): networkOps.FusedConvolution {
   const sliding = slidingOf(spec, input[1]);
   const dtype = precisionDType(precision);
   const of = (name: string) => weights.get(name)!;
@@ -141,12 +142,12 @@ function fold(
 }
 
 class Folded extends TensorLayers implements Layers<Tensor> {
-  readonly #convolutions: ReadonlyMap<string, ops.FusedConvolution>;
+  readonly #convolutions: ReadonlyMap<string, networkOps.FusedConvolution>;
   readonly #linears: ReadonlyMap<string, Tensor>;
   readonly #kernels: Kernels;
 
   constructor(
-    convolutions: ReadonlyMap<string, ops.FusedConvolution>,
+    convolutions: ReadonlyMap<string, networkOps.FusedConvolution>,
     linears: ReadonlyMap<string, Tensor>,
     kernels: Kernels,
   ) {

@@ -7,7 +7,7 @@
  * `V` is what flows between layers: shapes while declaring, tensors while computing.
  */
 
-import type { Sliding } from "../tensor/ops.ts";
+import type { Sliding } from "../tensor/network-ops.ts";
 
 /** What a convolution is; what follows from it for all readings alike stands at the end of this file. */
 export interface ConvolutionSpec {

@@ -1,4 +1,5 @@
 /** The layers on tensors that training and inference compute alike. Shapes are those of `Layers`. */
+import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -9,24 +10,26 @@ export abstract class TensorLayers {
   protected abstract weight(name: string): Tensor;
 
   linear(x: Tensor, name: string, _outputs: number): Tensor {
-    return scope(() => ops.linear(ops.cast(x, "float32"), this.weight(`${name}.weight`), this.weight(`${name}.bias`)));
+    return scope(() =>
+      networkOps.linear(ops.cast(x, "float32"), this.weight(`${name}.weight`), this.weight(`${name}.bias`)),
+    );
   }
 
   linearOfParts(x: Tensor, name: string, { rows, columns }: Parts): Tensor {
     return scope(() => {
       const [batch, channels] = x.shape;
-      const means = ops.adaptiveAveragePool(ops.cast(x, "float32"), rows, columns);
+      const means = networkOps.adaptiveAveragePool(ops.cast(x, "float32"), rows, columns);
       const parts = ops.reshape(ops.permute(means, [0, 2, 3, 1]), [batch, rows * columns, channels]);
-      return ops.reshape(ops.linear(parts, this.weight(`${name}.weight`), null), [batch, rows * columns]);
+      return ops.reshape(networkOps.linear(parts, this.weight(`${name}.weight`), null), [batch, rows * columns]);
     });
   }
 
   averagePool(x: Tensor, size: number): Tensor {
-    return ops.averagePool(x, size);
+    return networkOps.averagePool(x, size);
   }
 
   maxPool(x: Tensor, size: number, stride: number, padding: number): Tensor {
-    return ops.maxPool(x, size, stride, padding);
+    return networkOps.maxPool(x, size, stride, padding);
   }
 
   padChannels(x: Tensor, channels: number): Tensor {
@@ -34,7 +37,7 @@ export abstract class TensorLayers {
   }
 
   globalAveragePool(x: Tensor): Tensor {
-    return ops.globalAveragePool(x);
+    return networkOps.globalAveragePool(x);
   }
 
   add(x: Tensor, y: Tensor): Tensor {

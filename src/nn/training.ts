@@ -1,5 +1,6 @@
 /** Reads a network for training: every layer by libtorch's differentiable operators. */
 import { onEveryRun } from "../tensor/captured.ts";
+import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -93,11 +94,11 @@ class Training extends TensorLayers implements Layers<Tensor> {
     spec: ConvolutionSpec,
     affine: { weight: Tensor; bias: Tensor },
   ): Tensor {
-    const y = ops.conv2d(x, this.weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
+    const y = networkOps.conv2d(x, this.weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
     const { epsilon, momentum } = batchNormOf(spec);
     const runningMean = this.weight(`${bn}.running_mean`);
     const runningVar = this.weight(`${bn}.running_var`);
-    return ops.batchNorm(
+    return networkOps.batchNorm(
       y,
       { ...affine, runningMean, runningVar },
       { training: this.#mode !== "eval", momentum: this.#mode === "train" ? momentum : 0, eps: epsilon },

@@ -49,10 +49,14 @@ type CellRecord = z.infer<typeof cellSchema>["properties"];
 const [firstLine, lastLine] = ['{"type":"FeatureCollection","features":[', "]}"];
 const linesBetweenTurns = 10_000;
 
-/** @throws input: not what `patchdrop acquire` writes, or of a scene without a place on the Earth; system; Stopped */
-export async function readAcquired(folder: string, reporter: Reporter): Promise<AcquiredCells> {
+/** @throws input */
+export function assertAcquired(folder: string): void {
   const missing = [fileNames.patches, fileNames.item].find((name) => !existsSync(join(folder, name)));
   if (missing !== undefined) throw fault("input", { where: folder, rule: `must hold ${missing}`, next });
+}
+
+/** @throws input: not what `patchdrop acquire` writes, or of a scene without a place on the Earth; system; Stopped */
+export async function readAcquired(folder: string, reporter: Reporter): Promise<AcquiredCells> {
   const { size, place } = readPlace(join(folder, fileNames.item));
   const file = join(folder, fileNames.patches);
   const records = await readRecords(file, reporter);

@@ -1,24 +1,21 @@
 /** The cheapest polygon that rules allow around given cells, of several ways to draw one. */
 
 import { signedArea } from "../acquire/ring.ts";
+import { areaOfSet, boxOf, type CellSet } from "./cell-set.ts";
+import { joined, joinedShortest } from "./connect-cells.ts";
 import {
-  areaOfSet,
   blockPlaces,
-  boxOf,
   boxWithoutCorners,
-  type CellSet,
   coarser,
   columnSpans,
-  cornerCount,
   enlarged,
   filled,
-  joined,
-  joinedShortest,
   rectangleAround,
   rowSpans,
   widened,
-} from "./cell-set.ts";
+} from "./grow-cells.ts";
 import type { OrderRules } from "./order-rules.ts";
+import { cornerCount } from "./outline.ts";
 import type { Polygon, Region } from "./region.ts";
 
 /** What an order costs. */
@@ -40,8 +37,8 @@ export interface Piece {
 
 /** Of the drawings that cost the same, the one with fewer corners. */
 const same = 1e-9;
-/** A polygon's straight sides may take in some pixels more than its cells have. */
-const asCheapAsCan = 1e-6;
+/** No further drawing is tried for a smaller share of the price than this. */
+const asCheapAsCan = 1e-3;
 
 export class Drawing {
   readonly region: Region;
@@ -85,7 +82,10 @@ export class Drawing {
   cheapest(needed: CellSet): Piece | undefined {
     const floor = this.floorOf(areaOfSet(needed, this.region)) * (1 + asCheapAsCan);
     let best: Piece | undefined;
-    for (const shape of this.#shapes(needed)) {
+    // Growing only adds to what a set costs.
+    const mayBeBest = (set: CellSet) =>
+      best === undefined || this.floorOf(areaOfSet(set, this.region)) <= best.price * (1 + same);
+    for (const shape of this.#shapes(needed, mayBeBest)) {
       const piece = this.#piece(needed, shape);
       if (piece === undefined || (best !== undefined && !isBetter(piece, best))) continue;
       best = piece;
@@ -94,7 +94,7 @@ export class Drawing {
     return best;
   }
 
-  *#shapes(needed: CellSet): Generator<CellSet | undefined> {
+  *#shapes(needed: CellSet, mayBeBest: (set: CellSet) => boolean): Generator<CellSet | undefined> {
     const rectangle = () => rectangleAround(needed, { leastKm2: this.rules.min_area_km2, ...this.#wide }, this.region);
     if (this.rules.convex) {
       // A hull may be narrow at its corners.
@@ -102,14 +102,13 @@ export class Drawing {
       yield rectangle();
       return;
     }
-    yield this.#grown(joinedShortest(needed));
-    for (let side = 2; side < Math.max(needed.width, needed.height); side *= 2) {
-      yield this.#grown(joined(coarser(needed, side)));
+    const seen: CellSet[] = [];
+    for (const start of startsOf(needed)) {
+      // Of few cells, many ways to connect them come to the same.
+      if (!mayBeBest(start) || seen.some((one) => isSame(one, start))) continue;
+      seen.push(start);
+      yield this.#grown(start);
     }
-    yield this.#grown(joined(rowSpans(needed)));
-    yield this.#grown(joined(columnSpans(needed)));
-    for (const times of [4, 3, 2, 1]) yield this.#grown(joined(boxWithoutCorners(needed, times)));
-    yield this.#grown(boxOf(needed));
     yield rectangle();
   }
 
@@ -130,6 +129,21 @@ export class Drawing {
     if (fillOf([polygon]) < min_fill_of_bbox) return undefined;
     return { needed, covered, polygon, price: this.priceOf(polygon.km2) };
   }
+}
+
+/** Connected sets around cells, each in the same box: those that tend to be the cheapest first. */
+function* startsOf(needed: CellSet): Generator<CellSet> {
+  yield joinedShortest(needed);
+  for (let side = 2; side < Math.max(needed.width, needed.height); side *= 2) yield joined(coarser(needed, side));
+  yield joined(rowSpans(needed));
+  yield joined(columnSpans(needed));
+  for (const times of [4, 3, 2, 1]) yield joined(boxWithoutCorners(needed, times));
+  yield boxOf(needed);
+}
+
+/** Of sets in the same box. */
+function isSame(one: CellSet, other: CellSet): boolean {
+  return one.bits.every((bit, at) => bit === other.bits[at]);
 }
 
 /** Of an order of this area. */

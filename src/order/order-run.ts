@@ -1,14 +1,15 @@
 /** Plans the orders of an acquired scene and writes them: what `patchdrop order` does. */
 
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { z } from "zod";
-import { assertNew, writeFolderAtomic } from "../files/atomic.ts";
+import { makeNewFolder } from "../acquire/new-folder.ts";
+import { writeFileAtomic } from "../files/atomic.ts";
 import { type JsonObject, toJson } from "../files/json.ts";
 import type { OrderOptions } from "../options/order-options.ts";
 import { breathe, type Reporter, silentReporter } from "../utils/reporter.ts";
-import { readAcquired } from "./acquired-cells.ts";
+import { type AcquiredCells, assertAcquired, readAcquired } from "./acquired-cells.ts";
 import { readRules, ruleFields } from "./order-rules.ts";
-import { type Order, planOrders, priceOf } from "./order-scene.ts";
+import { type Order, type OrderPlan, type OrderTerms, planOrders, priceOf } from "./order-scene.ts";
 
 const amount = z.number().min(0);
 const count = z.int().min(0);
@@ -52,7 +53,8 @@ export function ordersJsonSchema(): object {
 /**
  * @param folder that `patchdrop acquire` wrote
  * @returns what orders.json has, and the folder that was written
- * @throws usage: a folder that exists, wrong rules; input: no acquisition, rules that cannot be met; system; Stopped
+ * @throws usage: a folder that exists, wrong rules; locked: a folder that another process is making; input: no acquisition, rules
+ *   that cannot be met; system; Stopped, and then writes nothing
  */
 export async function orderRun(
   folder: string,
@@ -61,20 +63,66 @@ export async function orderRun(
 ): Promise<{ summary: OrdersSummary; out: string }> {
   const { price_per_km2, price_per_order, value_per_cell, out = join(folder, "orders") } = options;
   const rules = readRules(options.rules);
-  assertNew(out);
-  const grid = await readAcquired(folder, reporter);
-  const terms = { rules, perKm2: price_per_km2, perOrder: price_per_order, perCell: value_per_cell };
-  const { orders, whole } = await planOrders(grid, terms, pauseOf(reporter));
+  assertAcquired(folder);
+  let summary: OrdersSummary | undefined;
+  await makeNewFolder(out, async (temporary) => {
+    const grid = await readAcquired(folder, reporter);
+    const terms = { rules, perKm2: price_per_km2, perOrder: price_per_order, perCell: value_per_cell };
+    const plan = await planned(grid, terms, reporter);
+    summary = summaryOf(folder, plan, grid, terms);
+    for (const [n, order] of plan.orders.entries()) {
+      await breathe(reporter);
+      writeFileAtomic(join(temporary, nameOf(n)), json(featureOf(order)));
+    }
+    writeFileAtomic(join(temporary, "orders.json"), json(summary));
+  });
+  return { summary: summary!, out };
+}
+
+/** With a bar of the chosen cells that polygons were found for. @throws what planOrders throws */
+async function planned(grid: AcquiredCells, terms: OrderTerms, reporter: Reporter): Promise<OrderPlan> {
+  const bar = reporter.progress("order", chosenIn(grid));
+  let last = performance.now();
+  let [cells, polygons] = [0, 0];
+  const pause = async () => {
+    bar.update(cells, { polygons: String(polygons) });
+    await breathe(reporter);
+    last = performance.now();
+  };
+  try {
+    return await planOrders(grid, terms, {
+      pause: () => (performance.now() - last < turnEveryMs ? undefined : pause()),
+      update: (...now) => {
+        [cells, polygons] = now;
+      },
+    });
+  } finally {
+    bar.stop();
+  }
+}
+
+const turnEveryMs = 50;
+
+function chosenIn({ chosen }: AcquiredCells): number {
+  return chosen.reduce((sum, bit) => sum + bit, 0);
+}
+
+function summaryOf(
+  acquired: string,
+  { orders, whole }: OrderPlan,
+  grid: AcquiredCells,
+  { rules, perKm2, perOrder, perCell }: OrderTerms,
+): OrdersSummary {
   const covered = coveredBy(orders);
-  const chosen = grid.chosen.reduce((sum, bit) => sum + bit, 0);
-  const worth = covered.reduce((sum, cell) => sum + grid.probabilities[cell] * (value_per_cell ?? 0), 0);
+  const chosen = chosenIn(grid);
+  const worth = covered.reduce((sum, cell) => sum + grid.probabilities[cell] * (perCell ?? 0), 0);
   const sum = (one: (order: Order) => number) => orders.reduce((total, order) => total + one(order), 0);
-  const summary: OrdersSummary = {
-    acquired: folder,
+  return {
+    acquired,
     rules,
-    price_per_km2,
-    price_per_order,
-    value_per_cell: value_per_cell ?? null,
+    price_per_km2: perKm2,
+    price_per_order: perOrder,
+    value_per_cell: perCell ?? null,
     price: priceOf(orders),
     whole_scene_price: whole === undefined ? null : priceOf(whole),
     area_km2: sum(({ km2 }) => km2),
@@ -83,13 +131,10 @@ export async function orderRun(
       chosen,
       covered: covered.length,
       left_out: chosen - covered.length,
-      expected_value: value_per_cell === undefined ? null : worth,
+      expected_value: perCell === undefined ? null : worth,
     },
     orders: orders.map(lineOf),
   };
-  const files = new Map(orders.map((order, n) => [nameOf(n), json(featureOf(order))]));
-  writeFolderAtomic(resolve(out), files.set("orders.json", json(summary)));
-  return { summary, out };
 }
 
 /** A table of the orders, and what they come to. */
@@ -134,16 +179,6 @@ const mostShown = 20;
 /** Chosen cells in orders; of one that 180° goes through, one side is enough. */
 function coveredBy(orders: readonly Order[]): number[] {
   return [...new Set(orders.flatMap(({ cells }) => cells))];
-}
-
-function pauseOf(reporter: Reporter): () => Promise<void> | undefined {
-  let last = performance.now();
-  return () => {
-    if (performance.now() - last < 50) return undefined;
-    return breathe(reporter).then(() => {
-      last = performance.now();
-    });
-  };
 }
 
 function nameOf(n: number): string {

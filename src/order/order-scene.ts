@@ -7,7 +7,7 @@ import type { AcquiredCells } from "./acquired-cells.ts";
 import { boxOf, cellsIn, setOf } from "./cell-set.ts";
 import { Drawing, fillOf, orderPrice, type Piece, type Prices } from "./legal-polygon.ts";
 import type { OrderRules } from "./order-rules.ts";
-import { type Pause, planPieces } from "./plan-order.ts";
+import { planPieces, type Watch } from "./plan-order.ts";
 import { type Polygon, Region } from "./region.ts";
 
 export interface OrderTerms extends Prices {
@@ -32,29 +32,29 @@ export interface OrderPlan {
   readonly whole: readonly Order[] | undefined;
 }
 
-/** A piece with the turn of the Earth that it lies in. */
+/** A piece with the turn of the Earth that it lies in, and what drew it there. */
 interface Placed {
   readonly piece: Piece;
   readonly region: Region;
+  readonly drawing: Drawing;
 }
 
 /** @throws input: no polygon around some of the cells is allowed; Stopped */
-export async function planOrders(grid: AcquiredCells, terms: OrderTerms, pause: Pause): Promise<OrderPlan> {
+export async function planOrders(grid: AcquiredCells, terms: OrderTerms, watch: Watch): Promise<OrderPlan> {
   const chosen = Array.from(grid.chosen.keys()).filter((cell) => grid.chosen[cell] === 1);
   const planned: Placed[] = [];
   const wholes: (Placed | undefined)[] = [];
   const { width, height } = grid.size;
   for (const turn of turnsOf(cornersOf({ x: 0, y: 0, width, height }, grid.place).map(rounded))) {
-    await pause();
-    const region = new Region(grid, turn);
+    const region = await Region.of(grid, turn, () => watch.pause());
     const drawing = new Drawing(region, terms.rules, terms);
     const there = (cell: number) => region.areaOf(cell % grid.columns, Math.floor(cell / grid.columns)) > 0;
     const whole = wholeOf(grid, drawing, there);
-    wholes.push(whole && { piece: whole, region });
+    wholes.push(whole && { piece: whole, region, drawing });
     const cells = chosen.filter(there);
     if (cells.length === 0) continue;
-    const pieces = await bestPieces(cells, { grid, terms, drawing, whole }, pause);
-    planned.push(...pieces.map((piece) => ({ piece, region })));
+    const pieces = await bestPieces(cells, { grid, terms, drawing, whole }, watch);
+    planned.push(...pieces.map((piece) => ({ piece, region, drawing })));
   }
   const orders = ordersOf(planned, grid, terms);
   const isWhole = wholes.every((one) => one !== undefined);
@@ -80,10 +80,10 @@ interface Side {
 }
 
 /** @throws input, Stopped */
-async function bestPieces(cells: readonly number[], side: Side, pause: Pause): Promise<Piece[]> {
+async function bestPieces(cells: readonly number[], side: Side, watch: Watch): Promise<Piece[]> {
   const { terms, drawing, whole } = side;
   const must = async (wanted: readonly number[]) => {
-    const pieces = wanted.length === 0 ? [] : await planPieces(wanted, drawing, pause);
+    const pieces = wanted.length === 0 ? [] : await planPieces(wanted, drawing, watch);
     const price = pieces?.reduce((sum, piece) => sum + piece.price, 0) ?? Number.POSITIVE_INFINITY;
     // The prices of pieces are not those of orders where an order may have several.
     const isWholeCheaper = wanted.length > 0 && whole !== undefined && whole.price < price;
@@ -135,30 +135,31 @@ function chosenIn({ covered }: Piece, { columns, chosen }: AcquiredCells): numbe
   return cellsIn(covered, columns).filter((cell) => chosen[cell] === 1);
 }
 
-/** Each piece as an order; where an order may have several polygons, all of them, or each half of them where they fill too little of their box. */
+/** Each piece as an order; where an order may have several polygons, those together that cost less so. */
 function ordersOf(placed: readonly Placed[], grid: AcquiredCells, terms: OrderTerms): Order[] {
-  if (placed.length === 0) return [];
-  const { rules } = terms;
+  const isSingle = terms.rules.parts === "single";
+  const groups = isSingle ? placed.map((one) => [one]) : joinedOrders(groupsOf(placed, terms), terms);
+  return groups.map((group) => orderOf(group, grid, terms));
+}
+
+function orderOf(placed: readonly Placed[], grid: AcquiredCells, { rules, ...prices }: OrderTerms): Order {
   const polygons = placed.map(({ piece }) => piece.polygon);
-  const isOne = placed.length === 1;
-  const isAllowed = isOne || (rules.parts === "multi" && fillOf(polygons) >= rules.min_fill_of_bbox);
-  if (isAllowed) {
-    const km2 = polygons.reduce((sum, polygon) => sum + polygon.km2, 0);
-    const cells = new Set(
-      placed.flatMap(({ piece, region }) => chosenIn(piece, grid).filter((cell) => isIn(cell, region))),
-    );
-    const price = orderPrice(km2, rules, terms);
-    return [
-      {
-        polygons,
-        price,
-        km2,
-        chargedKm2: Math.max(km2, rules.min_charged_km2),
-        cells: [...cells].sort((a, b) => a - b),
-      },
-    ];
-  }
-  if (rules.parts === "single") return placed.flatMap((one) => ordersOf([one], grid, terms));
+  const km2 = polygons.reduce((sum, polygon) => sum + polygon.km2, 0);
+  const cells = new Set(
+    placed.flatMap(({ piece, region }) => chosenIn(piece, grid).filter((cell) => isIn(cell, region))),
+  );
+  return {
+    polygons,
+    price: orderPrice(km2, rules, prices),
+    km2,
+    chargedKm2: Math.max(km2, rules.min_charged_km2),
+    cells: [...cells].sort((a, b) => a - b),
+  };
+}
+
+/** All pieces, or each half of them where they fill too little of their box. */
+function groupsOf(placed: readonly Placed[], terms: OrderTerms): Placed[][] {
+  if (placed.length <= 1 || fillsBox(placed, terms)) return placed.length === 0 ? [] : [[...placed]];
   const middle = ({ piece: { polygon } }: Placed, axis: number) => polygon.bounds[axis] + polygon.bounds[axis + 2];
   const spread = [0, 1].map((axis) => {
     const middles = placed.map((one) => middle(one, axis));
@@ -167,8 +168,47 @@ function ordersOf(placed: readonly Placed[], grid: AcquiredCells, terms: OrderTe
   const axis = spread[0] >= spread[1] ? 0 : 1;
   const sorted = [...placed].sort((one, other) => middle(one, axis) - middle(other, axis));
   const half = Math.ceil(sorted.length / 2);
-  return [sorted.slice(0, half), sorted.slice(half)].flatMap((some) => ordersOf(some, grid, terms));
+  return [sorted.slice(0, half), sorted.slice(half)].flatMap((some) => groupsOf(some, terms));
 }
+
+function fillsBox(placed: readonly Placed[], { rules }: OrderTerms): boolean {
+  return fillOf(placed.map(({ piece }) => piece.polygon)) >= rules.min_fill_of_bbox;
+}
+
+/** Joins two orders while that saves something: as they are, or as one polygon around the cells of both, which fills its box better. */
+function joinedOrders(groups: Placed[][], terms: OrderTerms): Placed[][] {
+  if (groups.length > mostJoined) return groups;
+  const price = (group: readonly Placed[]) =>
+    orderPrice(
+      group.reduce((sum, { piece }) => sum + piece.polygon.km2, 0),
+      terms.rules,
+      terms,
+    );
+  let best = { saved: tiny, at: [0, 0], group: groups[0] };
+  for (const [a, one] of groups.entries()) {
+    for (const [b, other] of groups.slice(0, a).entries()) {
+      for (const group of [[...one, ...other], asOne([...one, ...other])]) {
+        if (group === undefined || !fillsBox(group, terms)) continue;
+        const saved = price(one) + price(other) - price(group);
+        if (saved > best.saved) best = { saved, at: [a, b], group };
+      }
+    }
+  }
+  if (best.saved === tiny) return groups;
+  return joinedOrders([...groups.filter((_, n) => !best.at.includes(n)), best.group], terms);
+}
+
+/** Undefined where the rules do not allow it, or 180° lies between. */
+function asOne(placed: readonly Placed[]): Placed[] | undefined {
+  const [{ drawing, region }] = placed;
+  if (placed.some((one) => one.region !== region)) return undefined;
+  const cells = placed.flatMap(({ piece }) => cellsIn(piece.needed, region.columns));
+  const piece = drawing.cheapest(setOf(cells, region.columns));
+  return piece && [{ piece, region, drawing }];
+}
+
+const mostJoined = 20;
+const tiny = 1e-9;
 
 function isIn(cell: number, region: Region): boolean {
   return region.areaOf(cell % region.columns, Math.floor(cell / region.columns)) > 0;

@@ -4,21 +4,18 @@
  */
 
 import { Heap } from "../utils/priority-queue.ts";
-import {
-  areaOfSet,
-  type CellSet,
-  cellsIn,
-  cornerCount,
-  labelled,
-  linksOf,
-  rectanglesOf,
-  setOf,
-  Unions,
-} from "./cell-set.ts";
+import { areaOfSet, type CellSet, cellsIn, rectanglesOf, setOf, sizeOf } from "./cell-set.ts";
+import { labelled, linksOf, Unions } from "./connect-cells.ts";
 import type { Drawing, Piece } from "./legal-polygon.ts";
+import { cornerCount } from "./outline.ts";
 
-/** Lets others have their turn. @throws Stopped */
-export type Pause = () => Promise<void> | undefined;
+/** Who waits for a plan. */
+export interface Watch {
+  /** Lets others have their turn. @throws Stopped */
+  pause(): Promise<void> | undefined;
+  /** @param cells that have a polygon; @param polygons there are, which become fewer as they are joined */
+  update(cells: number, polygons: number): void;
+}
 
 /** Effort that joining and moving may take, so that a large scene takes seconds. */
 const mostTried = { joining: 4e7, moving: 4e6 };
@@ -35,14 +32,17 @@ const nearly = 1e-6;
 export async function planPieces(
   cells: readonly number[],
   drawing: Drawing,
-  pause: Pause,
+  watch: Watch,
 ): Promise<Piece[] | undefined> {
-  const planner = new Planner(drawing, pause);
+  const planner = new Planner(drawing, watch);
   const pieces: Piece[] = [];
+  let done = 0;
   for (const group of await planner.grouped(planner.atoms(cells))) {
     const covering = await planner.cover(group);
     if (covering === undefined) return undefined;
     for (const piece of covering) pieces.push(piece);
+    done += sizeOf(group);
+    watch.update(done, pieces.length);
   }
   return planner.moved(await planner.joined(pieces));
 }
@@ -56,12 +56,12 @@ interface NeighbourLink {
 
 class Planner {
   readonly #drawing: Drawing;
-  readonly #pause: Pause;
+  readonly #watch: Watch;
   #tried = 0;
 
-  constructor(drawing: Drawing, pause: Pause) {
+  constructor(drawing: Drawing, watch: Watch) {
     this.#drawing = drawing;
-    this.#pause = pause;
+    this.#watch = watch;
   }
 
   /** What is never taken apart when groups are made: rectangles where polygons are convex, else what is connected. */
@@ -71,6 +71,7 @@ class Planner {
 
   /** Groups by areas and ways between them alone, which is quick. Of convex polygons these say too little. */
   async grouped(atoms: readonly CellSet[]): Promise<readonly CellSet[]> {
+    await this.#watch.pause();
     const { rules } = this.#drawing;
     const isSaving = this.#drawing.priceOf(0) > 0 || this.#drawing.leastKm2 > 0;
     if (rules.convex || atoms.length === 1 || !isSaving) return atoms;
@@ -81,12 +82,13 @@ class Planner {
     const cellKm2 = this.#cellKm2(atoms[0]);
     const saving = (a: number, b: number, length: number) =>
       priceOf(areas[a]) + priceOf(areas[b]) - priceOf(areas[a] + areas[b] + length * cellKm2);
+    await this.#watch.pause();
     const unions = new Unions(atoms.length);
     const heap = new Heap<NeighbourLink>();
     for (const link of this.#links(atoms)) heap.push(link, -saving(link.a, link.b, link.length));
     // What two groups save when they are joined never grows as they do.
     for (let first = heap.pop(); first !== undefined; first = heap.pop()) {
-      await this.#pause();
+      await this.#watch.pause();
       const { length } = first.item;
       const [a, b] = [unions.of(first.item.a), unions.of(first.item.b)];
       if (a === b || corners[a] + corners[b] + 5 > most) continue;
@@ -107,7 +109,7 @@ class Planner {
 
   /** A polygon around cells, or several around parts of them where these are cheaper. */
   async cover(needed: CellSet): Promise<Piece[] | undefined> {
-    await this.#pause();
+    await this.#watch.pause();
     const whole = this.#drawing.cheapest(needed);
     if (whole !== undefined && whole.price <= this.#floorOfTwo(needed) * (1 + nearly)) return [whole];
     const parts: Piece[] = [];
@@ -127,6 +129,8 @@ class Planner {
   async joined(drawn: readonly Piece[]): Promise<Piece[]> {
     if (drawn.length === 1) return [...drawn];
     const pieces: (Piece | undefined)[] = [...drawn];
+    const cells = drawn.reduce((sum, { needed }) => sum + sizeOf(needed), 0);
+    let count = drawn.length;
     const neighbours = drawn.map(() => new Map<number, number>());
     const heap = new Heap<NeighbourLink & { made?: Piece }>();
     const cellKm2 = this.#cellKm2(drawn[0].needed) * (this.#drawing.rules.convex ? 0.5 : 1);
@@ -143,7 +147,7 @@ class Planner {
     };
     for (const { a, b, length } of this.#links(drawn.map(({ needed }) => needed))) link(a, b, length);
     for (let first = heap.pop(); first !== undefined && this.#tried < mostTried.joining; first = heap.pop()) {
-      await this.#pause();
+      await this.#watch.pause();
       const { a, b, length, made } = first.item;
       const [one, other] = [pieces[a], pieces[b]];
       if (one === undefined || other === undefined) continue;
@@ -158,6 +162,7 @@ class Planner {
       areas.push(areas[a] + areas[b]);
       neighbours.push(new Map());
       [pieces[a], pieces[b]] = [undefined, undefined];
+      this.#watch.update(cells, --count);
       for (const [n, far] of [...neighbours[a], ...neighbours[b]]) {
         if (pieces[n] !== undefined) link(n, number, Math.min(far, neighbours[number].get(n) ?? far));
       }
@@ -192,7 +197,7 @@ class Planner {
       for (const to of [undefined, ...pieces.filter((one) => one !== from)]) {
         if (rest.length === 0 && to === undefined) continue;
         if (this.#tried > mostTried.moving) return undefined;
-        await this.#pause();
+        await this.#watch.pause();
         const grown = this.#draw(to === undefined ? part : this.#union([to.needed, part]));
         if (grown === undefined) continue;
         const before = from.price + (to?.price ?? 0);
@@ -218,7 +223,7 @@ class Planner {
   }
 
   #cellKm2(set: CellSet): number {
-    return this.#areaOf(set) / countOf(set.bits);
+    return this.#areaOf(set) / sizeOf(set);
   }
 
   /** What two polygons around parts of a set cost at least. */
@@ -266,10 +271,6 @@ class Planner {
 
 function totalOf(pieces: readonly Piece[]): number {
   return pieces.reduce((sum, { price }) => sum + price, 0);
-}
-
-function countOf(bits: Uint8Array): number {
-  return bits.reduce((sum, bit) => sum + bit, 0);
 }
 
 /** The cells to both sides of the middle of the longer side; nothing of a single cell. */

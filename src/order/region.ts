@@ -8,7 +8,8 @@ import { areaKm2 } from "../acquire/earth.ts";
 import type { Position } from "../acquire/georeference.ts";
 import { isCounterclockwise } from "../acquire/ring.ts";
 import type { AcquiredCells } from "./acquired-cells.ts";
-import { type CellSet, type Corner, type Ground, ringsOf } from "./cell-set.ts";
+import type { Box, CellSet, Ground } from "./cell-set.ts";
+import { type Corner, ringsOf } from "./outline.ts";
 
 /** A polygon in one turn of the Earth: its outer ring counterclockwise, then its holes clockwise, none of them closed. */
 export interface Polygon {
@@ -40,7 +41,7 @@ export class Region implements Ground {
   readonly #most: { readonly across: number; readonly down: number };
   readonly #positions = new Map<number, Position>();
 
-  constructor(grid: AcquiredCells, turn: number) {
+  private constructor(grid: AcquiredCells, turn: number) {
     this.columns = grid.columns;
     this.rows = grid.rows;
     this.turn = turn;
@@ -48,20 +49,31 @@ export class Region implements Ground {
     this.cellMetres = sidesOf(grid);
     this.#most = { across: this.#straight(0), down: this.#straight(1) };
     this.#areas = new Float64Array(grid.columns * grid.rows);
+    this.#sums = new Float64Array((grid.columns + 1) * (grid.rows + 1));
+  }
+
+  /** @throws what `pause` throws */
+  static async of(grid: AcquiredCells, turn: number, pause: () => Promise<void> | undefined): Promise<Region> {
+    const region = new Region(grid, turn);
     for (let row = 0; row < grid.rows; row++) {
-      for (let column = 0; column < grid.columns; column++) {
-        this.#areas[row * grid.columns + column] = this.#cellArea(column, row);
-      }
-      // What was kept is of no use two rows further on.
-      for (let column = 0; column <= grid.columns; column++) this.#positions.delete(row * (grid.columns + 1) + column);
+      await pause();
+      region.#measure(row);
     }
-    this.#positions.clear();
-    const across = grid.columns + 1;
-    this.#sums = new Float64Array(across * (grid.rows + 1));
-    for (let at = 0; at < this.#areas.length; at++) {
-      const to = (Math.floor(at / grid.columns) + 1) * across + (at % grid.columns) + 1;
-      this.#sums[to] = this.#areas[at] + this.#sums[to - 1] + this.#sums[to - across] - this.#sums[to - across - 1];
+    region.#positions.clear();
+    return region;
+  }
+
+  #measure(row: number): void {
+    const { columns } = this;
+    const across = columns + 1;
+    for (let column = 0; column < columns; column++) {
+      const area = this.#cellArea(column, row);
+      this.#areas[row * columns + column] = area;
+      const to = (row + 1) * across + column + 1;
+      this.#sums[to] = area + this.#sums[to - 1] + this.#sums[to - across] - this.#sums[to - across - 1];
     }
+    // What was kept is of no use two rows further on.
+    for (let column = 0; column <= columns; column++) this.#positions.delete(row * across + column);
   }
 
   /** Of what of the cell lies in this turn, in km². */
@@ -69,7 +81,7 @@ export class Region implements Ground {
     return this.#areas[row * this.columns + column];
   }
 
-  areaOfBox(left: number, top: number, width: number, height: number): number {
+  areaOfBox({ left, top, width, height }: Box): number {
     const across = this.columns + 1;
     const sum = (x: number, y: number) => this.#sums[y * across + x];
     const [right, bottom] = [left + width, top + height];

@@ -17,7 +17,7 @@ import { FrozenNetwork, plain } from "../../src/nn/frozen.ts";
 import { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
 import { backward, withGradients } from "../../src/tensor/autograd.ts";
-import * as ops from "../../src/tensor/ops.ts";
+import * as networkOps from "../../src/tensor/network-ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { pretrainedFolder } from "../../src/training/pretrained.ts";
@@ -94,7 +94,7 @@ it("in training mode", () => {
     );
     const { logits, loss } = withGradients(() => {
       const logits = forward(learner, imagesOf(expected.size), "fp32", "train");
-      return { logits, loss: ops.crossEntropy(logits, labels) };
+      return { logits, loss: networkOps.crossEntropy(logits, labels) };
     });
     expect(farthestLogit(logits, expected.logits)).toBeLessThan(logitTolerance);
     expect(loss.item()).toBeCloseTo(expected.loss, 5);

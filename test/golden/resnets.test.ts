@@ -10,7 +10,7 @@ import type { Network } from "../../src/nn/layers.ts";
 import type { Parameters } from "../../src/nn/parameters.ts";
 import { forward } from "../../src/nn/training.ts";
 import { backward, withGradients } from "../../src/tensor/autograd.ts";
-import * as ops from "../../src/tensor/ops.ts";
+import * as networkOps from "../../src/tensor/network-ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, type Tensor } from "../../src/tensor/tensor.ts";
 import { filled } from "./filled.ts";
@@ -67,7 +67,7 @@ describe.each(Object.entries(networks))("%s", (name, network) => {
       );
       const { logits, loss } = withGradients(() => {
         const logits = forward({ network, parameters }, imagesOf(), "fp32", mode);
-        return { logits, loss: ops.crossEntropy(logits, labels) };
+        return { logits, loss: networkOps.crossEntropy(logits, labels) };
       });
       expect(farthestLogit(logits, expected[mode].logits)).toBeLessThan(logitTolerance);
       expect(loss.item()).toBeCloseTo(expected[mode].loss, 4);

@@ -9,6 +9,7 @@ import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
 import { schemas } from "../../src/native/operators.generated.ts";
 import { checkPlantedGradients } from "../../src/tensor/autograd.ts";
+import * as networkOps from "../../src/tensor/network-ops.ts";
 import * as ops from "../../src/tensor/ops.ts";
 import { scope } from "../../src/tensor/scope.ts";
 import { fromArray, zeros } from "../../src/tensor/tensor.ts";
@@ -38,10 +39,10 @@ describe(`libtorch ${found.version}`, () => {
 
   it("turns a wrong shape into an error with the operator's name and the shapes", () => {
     scope(() => {
-      const call = () => ops.conv2d(zeros([1, 3, 8, 8]), zeros([4, 5, 3, 3]));
+      const call = () => networkOps.conv2d(zeros([1, 3, 8, 8]), zeros([4, 5, 3, 3]));
       expect(call).toThrow(PatchDropError);
       expect(call).toThrow("aten::conv2d([1,3,8,8], [4,5,3,3], none)");
-      expect(() => ops.linear(zeros([2, 3]), zeros([4, 5]), null)).toThrow("aten::linear([2,3], [4,5], none)");
+      expect(() => networkOps.linear(zeros([2, 3]), zeros([4, 5]), null)).toThrow("aten::linear([2,3], [4,5], none)");
       expect(() => ops.view(zeros([2, 3]), [4])).toThrow("aten::view");
     });
   });
@@ -75,7 +76,7 @@ describe(`libtorch ${found.version}`, () => {
       expect(Array.from(ops.padChannels(ops.view(a, [1, 2, 1, 2]), 1).toFloat32())).toEqual([1, -2, 3, 4, 0, 0]);
       expect(Array.from(ops.permute(a, [1, 0]).toFloat32())).toEqual([1, 3, -2, 4]);
       expect(
-        Array.from(ops.resizeNearest(fromArray(Float32Array.of(1, 2, 3, 4), [1, 1, 2, 2]), 4).toFloat32()),
+        Array.from(networkOps.resizeNearest(fromArray(Float32Array.of(1, 2, 3, 4), [1, 1, 2, 2]), 4).toFloat32()),
       ).toEqual([1, 1, 2, 2, 1, 1, 2, 2, 3, 3, 4, 4, 3, 3, 4, 4]);
       expect(Array.from(ops.lerp(a, ops.neg(a), fromArray(Float32Array.of(0, 1, 0, 1), [2, 2])).toFloat32())).toEqual([
         1, 2, 3, -4,

@@ -1,12 +1,14 @@
 /** `patchdrop order` on folders of `acquire`: what is written, and what is refused. */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv } from "ajv";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { acquire } from "../../src/acquire/acquire.ts";
+import { lockBeside, takeLock } from "../../src/files/lock.ts";
 import { rulesJsonSchema, rulesNames } from "../../src/order/order-rules.ts";
 import { orderLines, orderRun, ordersJsonSchema } from "../../src/order/order-run.ts";
+import { type Reporter, Stopped, silentReporter } from "../../src/utils/reporter.ts";
 import { blockScene, brightPolicy, limits, writeScene } from "../acquire/scenes.ts";
 import { patchdrop, runTimeoutMs } from "../e2e/program.ts";
 import { refusal } from "../options/commands.ts";
@@ -53,6 +55,31 @@ it("takes the whole scene where a least charge makes it as dear, and leaves out 
   expect(rich.summary.cells.left_out).toBe(0);
   expect(poor.summary.cells.covered).toBeLessThan(rich.summary.cells.covered);
   expect(poor.summary.cells.expected_value).toBeGreaterThanOrEqual(poor.summary.price);
+});
+
+it("shows how many of the chosen cells have a polygon, has its folder to itself, and leaves nothing behind a stop", async () => {
+  const out = at("stopped");
+  const shown: unknown[] = [];
+  let asked = 0;
+  const reporter = (stopsAt: number): Reporter => ({
+    ...silentReporter,
+    progress: (label, total) => {
+      shown.push(label, total);
+      return silentReporter.progress(label, total);
+    },
+    stopping: () => (++asked >= stopsAt ? "SIGTERM" : undefined),
+  });
+  expect(await orderRun(at("acquired"), { ...options, out }, reporter(1)).catch((error) => error)).toBeInstanceOf(
+    Stopped,
+  );
+  expect(shown).toEqual(["order", json("acquired", "savings.json").cells.chosen]);
+  const release = takeLock(lockBeside(out));
+  expect(await refusal(() => orderRun(at("acquired"), { ...options, out }))).toMatch(/^locked: .*is in use by process/);
+  release();
+  expect(readdirSync(folder).filter((name) => name.includes("stopped") || name.startsWith("."))).toEqual([]);
+  // Also where a scene is wrongly named, nothing is made there.
+  expect(await refusal(() => orderRun(at("nowhere"), options))).toMatch(/^input: .*must hold patches.geojson/);
+  expect(existsSync(at("nowhere"))).toBe(false);
 });
 
 it("says that there is nothing to order", async () => {
