@@ -160,23 +160,17 @@ function inOverview({ x, y, width, height }: Window, { reader: { layout }, facto
 }
 
 /** The coarsest overview that still has a pixel for each of the low resolution. */
-async function chooseOverview({ tiff, full, overviews: all }: TiffImage, { imageSize, lowSize }: LowResolution) {
+async function chooseOverview(image: TiffImage, { imageSize, lowSize }: LowResolution) {
   const wanted = imageSize / lowSize;
-  const overviews = await all();
+  const overviews = await image.overviews();
   const fine = overviews.filter(({ factor }) => factor <= wanted).sort((a, b) => b.factor - a.factor);
-  if (fine.length > 0) {
-    const [{ factor, directory }] = fine;
-    const layout = await readTileLayout(tiff, directory);
-    if (layout.samples === full.samples && layout.type === full.type) return { factor, layout };
-    const rule = "overviews must have the bands of the image";
-    throw fault("input", { where: tiff.file.where, rule, got: layout.type });
-  }
+  if (fine.length > 0) return { factor: fine[0].factor, layout: await image.layoutOf(fine[0]) };
   // The COG driver makes none of a small image, and no others beside those that are there, unless it is told to.
   const count = Math.max(1, Math.floor(Math.log2(wanted)));
   const options = `-co OVERVIEWS=IGNORE_EXISTING -co OVERVIEW_COUNT=${count}`;
   const found = overviews.map(({ factor }) => `1:${factor}`).join(", ");
   throw fault("input", {
-    where: tiff.file.where,
+    where: image.tiff.file.where,
     rule: `must have an overview of 1:${Math.floor(wanted)} or finer, so that the policy can look without reading everything`,
     got: found === "" ? "no overviews" : found,
     next: `add them with \`gdal_translate -of COG ${options} IN.tif OUT.tif\``,

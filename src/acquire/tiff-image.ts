@@ -1,5 +1,6 @@
 /** What a TIFF's header says of its image and of the smaller copies beside it: what every reader of rasters begins with. */
 
+import { fault } from "../errors.ts";
 import { Tiff, type TiffDirectory, tags } from "../formats/tiff.ts";
 import { type BandTable, readBands } from "../formats/tiff-bands.ts";
 import type { TileLayout } from "../formats/tiff-layout.ts";
@@ -29,6 +30,8 @@ export interface TiffImage {
   /** @throws input: no georeference, or one that is not supported here */
   georeference(): Promise<Georeference>;
   overviews(): Promise<Overview[]>;
+  /** @throws input: other bands than the image has; what is not read here */
+  layoutOf(overview: Overview): Promise<TileLayout>;
 }
 
 /** @param layoutOf reads how a directory's pixels lie @throws input: no TIFF, or one that is not read here; what the source throws */
@@ -46,6 +49,12 @@ export async function openTiffImage(
     taken: dateOf(await tiff.text(first, "DateTime")),
     georeference: () => readGeoreference(tiff, first, full),
     overviews: () => overviewsOf(tiff, full),
+    async layoutOf({ directory }) {
+      const layout = await layoutOf(tiff, directory);
+      if (layout.samples === full.samples && layout.type === full.type) return layout;
+      const rule = "overviews must have the bands of the image";
+      throw fault("input", { where: bytes.where, rule, got: layout.type });
+    },
   };
 }
 

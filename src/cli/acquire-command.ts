@@ -13,7 +13,8 @@ const about = [
     "whole. A large image is cut into windows of the model's size. The folder --out gets the chosen and the other cells,",
     "an order, predictions, the masked image, a STAC item, and what was saved in pixels, bytes, time and money.",
     "IMAGE may also be a STAC item, an ItemCollection, the answer of a STAC search, or STAC GeoParquet; of several items,",
-    "each scene gets a folder in --out.",
+    "each scene gets a folder in --out. With --low, the policy looks at another image of the same place, of any sensor and",
+    "projection; with --plan, too, and no IMAGE, it chooses cells on the ground before the sharp image exists.",
   ].join(" "),
 ].join("\n");
 
@@ -21,24 +22,31 @@ const examples = [
   "patchdrop acquire --load runs/finetune https://example.com/scene.tif --out acquired --egress_per_gb 0.09",
   "patchdrop acquire --load runs/finetune scene.tif --out acquired --bands 3,2,1 --scale 0,3000 --price_per_km2 12 --json",
   'patchdrop acquire --load runs/finetune items.json --out acquired --asset visual --bbox 10,45,12,47 --query "eo:cloud_cover<20"',
+  "patchdrop acquire --load runs/finetune sharp.tif --low sentinel2.tif --low_bands 3,2,1 --low_scale 0,3000 --out acquired",
+  "patchdrop acquire --load runs/finetune --low sentinel2.tif --plan --out planned --price_per_km2 12",
 ];
 
 /** The subcommand; what it needs is loaded when it runs. */
 export function acquireCommand(flags: CommandFlags): Command {
-  const command = new Command("acquire").summary(summary).description(about).argument("<image>", "see above");
+  const command = new Command("acquire").summary(summary).description(about).argument("[image]", "see above");
   addFlags(command, flags.acquire);
   return addExamples(command, examples)
     .option("--json", "print the contents of savings.json")
     .option("--quiet", "print only errors")
-    .action(async (image: string, { json = false, quiet = false, ...given }: Flags) => {
-      const [{ parseAcquireOptions }, { acquireRun }, { savingsLines }, { roundLines }, { terminalReporter }] =
-        await Promise.all([
-          import("../options/acquire-options.ts"),
-          import("../acquire/acquire-run.ts"),
-          import("../acquire/savings.ts"),
-          import("../acquire/tally.ts"),
-          import("./terminal-reporter.ts"),
-        ]);
+    .action(async (image: string | undefined, { json = false, quiet = false, ...given }: Flags) => {
+      const [
+        { parseAcquireOptions },
+        { acquireRun },
+        { savingsLines },
+        { roundLines, unseenLines },
+        { terminalReporter },
+      ] = await Promise.all([
+        import("../options/acquire-options.ts"),
+        import("../acquire/acquire-run.ts"),
+        import("../acquire/savings.ts"),
+        import("../acquire/tally.ts"),
+        import("./terminal-reporter.ts"),
+      ]);
       const options = parseAcquireOptions(given);
       const acquired = await acquireRun(image, options, terminalReporter({ quiet }));
       if (json) process.stdout.write(`${JSON.stringify(acquired, undefined, 2)}\n`);
@@ -46,7 +54,8 @@ export function acquireCommand(flags: CommandFlags): Command {
         const { cells, rounds } = acquired;
         const free = cells.free === undefined ? "" : `, and ${cells.free} that cost nothing`;
         const patches = `patches ${cells.chosen} of ${cells.all}${free}`;
-        const lines = [patches, ...roundLines(rounds), ...savingsLines(acquired), `see ${options.out}`];
+        const about = [...unseenLines(acquired), ...roundLines(rounds), ...savingsLines(acquired)];
+        const lines = [patches, ...about, `see ${options.out}`];
         process.stdout.write(`${lines.join("\n")}\n`);
       }
     });
