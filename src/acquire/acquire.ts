@@ -193,7 +193,7 @@ class Acquisition {
     const { lowSize } = this.#policy.model;
     const channels = this.#form.bands.length;
     const strip = new Strip(this.#scene, row, { type: this.#form.type, bands: channels });
-    await strip.enlarge(low, lowSize);
+    if (!this.#source.isPlanned) await strip.enlarge(low, lowSize);
     const lowLength = lowSize * lowSize * channels;
     const waiting: Looked[] = [];
     for (const { start, end, isSeen } of this.#together(windows, size)) {
