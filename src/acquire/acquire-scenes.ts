@@ -27,7 +27,7 @@ type Options = Parameters<typeof acquire>[2] & ArchiveOptions;
  * Acquires from a picture, or from the scenes of a STAC document that `options` want, and writes the folder `options.out`: all or
  * nothing.
  * @param argument path or http(s) address; undefined where the image does not exist yet
- * @throws usage: options of STAC for a picture; a policy that decides in rounds where nothing can be acquired; what findScenes and acquire throw
+ * @throws usage: options of STAC for a picture; what findScenes and acquire throw
  */
 export async function acquireScenes(
   argument: string | undefined,
@@ -36,10 +36,7 @@ export async function acquireScenes(
   reporter: Reporter = silentReporter,
 ): Promise<Acquired | AcquiredScenes> {
   assertNew(options.out);
-  if (argument === undefined) {
-    mustLookOnce(policy);
-    return acquire(undefined, policy, options, reporter);
-  }
+  if (argument === undefined) return acquire(undefined, policy, options, reporter);
   const ended = new AbortController();
   const note = (text: string) => reporter.note(text);
   const finding = findScenes(argument, options, { signal: ended.signal, note });
@@ -51,13 +48,6 @@ export async function acquireScenes(
   if (scenes.kind === "items") return acquireAll(scenes.scenes, policy, options, reporter);
   const { place, low, item } = scenes.scene;
   return acquire(place, policy, { ...options, low, item }, reporter);
-}
-
-/** @throws usage: from its second round on, a policy looks at what was acquired */
-function mustLookOnce({ rounds }: PatchPolicy): void {
-  if (rounds === 1) return;
-  const rule = "must be left out for a policy that decides in rounds, each by the patches of those before";
-  throw fault("usage", { where: "--plan", rule, got: `${rounds} rounds`, next: "give a run that decides once" });
 }
 
 function refuseArchiveOptions(options: ArchiveOptions): void {

@@ -255,14 +255,16 @@ class Acquisition {
   }
 
   /**
-   * Decides and acquires, round by round, until no window asks for more. For the policy, cells outside the scene that it asked
+   * Decides and acquires, round by round, until no window asks for more; once where nothing can be acquired, as later rounds look at
+   * what was. For the policy, cells outside the scene that it asked
    * for are there from then on, so that it does not ask for them again.
    */
   #inRounds(batch: Batch, low: PixelArray, strip: Strip): Promise<Decided> {
-    const { windows, cells, images } = batch;
+    const { windows, cells, images, isSeen } = batch;
     const { patches } = this.#policy.model.grid;
+    const rounds = this.#source.isPlanned ? 1 : this.#policy.rounds;
     return lookInRounds(
-      { rounds: batch.isSeen ? this.#policy.rounds : 0, count: windows.length, patches },
+      { rounds: isSeen ? rounds : 0, count: windows.length, patches },
       async (mask) => {
         await breathe(this.#reporter);
         return this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }));

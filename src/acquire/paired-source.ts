@@ -115,7 +115,9 @@ export class PairedSource implements PatchSource {
     const shown = ([across, down]: Vector) => `${round(across)} × ${round(down)}`;
     const [across, down] = points;
     const how = across * down === 1 ? "bilinear" : `the mean of ${across} × ${down} bilinear points`;
-    const grid = `EPSG:${this.#coarse.georeference.epsg}, ${shown(sides)} of its pixels a block`;
+    const { georeference, taken } = this.#coarse;
+    const date = taken === undefined ? "" : `, ${taken.toISOString().slice(0, 10)}`;
+    const grid = `EPSG:${georeference.epsg}${date}, ${shown(sides)} of its pixels a block`;
     return `${this.#coarse.where}${copy} (${grid}): ${how}`;
   }
 

@@ -10,7 +10,7 @@ export class PlannedScene implements SharpSource {
   readonly width: number;
   readonly height: number;
   readonly georeference: Georeference;
-  readonly taken: Date | undefined;
+  readonly taken = undefined;
   readonly isPlanned = true;
   readonly wholeBytes = 0;
 
@@ -23,7 +23,6 @@ export class PlannedScene implements SharpSource {
     const [a, b, c, d, e, f] = coarse.georeference.affine;
     const affine: Affine = [a / block, b / block, c, d / block, e / block, f];
     this.georeference = georeference(coarse.georeference.epsg, affine, coarse.where);
-    this.taken = coarse.taken;
   }
 
   isFree(): boolean {

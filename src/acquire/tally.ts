@@ -166,6 +166,12 @@ export function roundLines(rounds: readonly Round[]): string[] {
   return [`rounds  ${used.length} of ${rounds.length}${used.length > 0 ? `: ${each.join(", ")}` : ""}`];
 }
 
+/** A line of a plan by a policy that decides in rounds, which is of the first of them. */
+export function planLines({ planned, rounds }: Pick<Acquired, "planned" | "rounds">): string[] {
+  if (planned === undefined || rounds.length === 1) return [];
+  return [`plan    the first of ${rounds.length} rounds: the others look at patches that were acquired`];
+}
+
 /** A line of the windows that another image shows nothing of, where there are any. */
 export function unseenLines({ unseen = 0, windows }: Pick<Acquired, "unseen" | "windows">): string[] {
   return unseen === 0

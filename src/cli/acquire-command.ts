@@ -38,7 +38,7 @@ export function acquireCommand(flags: CommandFlags): Command {
         { parseAcquireOptions },
         { acquireRun },
         { savingsLines },
-        { roundLines, unseenLines },
+        { planLines, roundLines, unseenLines },
         { terminalReporter },
       ] = await Promise.all([
         import("../options/acquire-options.ts"),
@@ -54,7 +54,12 @@ export function acquireCommand(flags: CommandFlags): Command {
         const { cells, rounds } = acquired;
         const free = cells.free === undefined ? "" : `, and ${cells.free} that cost nothing`;
         const patches = `patches ${cells.chosen} of ${cells.all}${free}`;
-        const about = [...unseenLines(acquired), ...roundLines(rounds), ...savingsLines(acquired)];
+        const about = [
+          ...planLines(acquired),
+          ...unseenLines(acquired),
+          ...roundLines(rounds),
+          ...savingsLines(acquired),
+        ];
         const lines = [patches, ...about, `see ${options.out}`];
         process.stdout.write(`${lines.join("\n")}\n`);
       }

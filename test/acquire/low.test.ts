@@ -15,7 +15,7 @@ import { Ledger } from "../../src/acquire/ledger.ts";
 import { openScene } from "../../src/acquire/open-scene.ts";
 import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
 import { savingsLines } from "../../src/acquire/savings.ts";
-import { unseenLines } from "../../src/acquire/tally.ts";
+import { type Acquired, planLines, unseenLines } from "../../src/acquire/tally.ts";
 import type { PatchDropError } from "../../src/errors.ts";
 import { parseAcquireOptions } from "../../src/options/acquire-options.ts";
 import { orderRun } from "../../src/order/order-run.ts";
@@ -268,11 +268,16 @@ describe("acquire --plan", () => {
     expect(summary.price).toBeCloseTo(planned.money!.order!.used, 2);
   });
 
-  it("is refused for a policy that looks at what it has acquired", async () => {
+  it("is of the first round where a policy decides in several, and says so", async () => {
+    const inRounds = { ...brightPolicy, rounds: 4 };
     const options = { ...choices, ...seenAs, low: at("coarse.tif"), out: at("rounds") };
-    expect(await refusal(() => acquireScenes(undefined, { ...brightPolicy, rounds: 4 }, options))).toBe(
-      "usage: --plan: must be left out for a policy that decides in rounds, each by the patches of those before, got 4 rounds; give a run that decides once",
-    );
+    const planned = (await acquireScenes(undefined, inRounds, options)) as Acquired;
+    expect(chosenOf("rounds")).toEqual(chosenOf("plan"));
+    expect(planned.rounds.map(({ windows }) => windows > 0)).toEqual([true, false, false, false]);
+    expect(planLines(planned)).toEqual([
+      "plan    the first of 4 rounds: the others look at patches that were acquired",
+    ]);
+    expect(planLines({ ...planned, rounds: planned.rounds.slice(0, 1) })).toEqual([]);
   });
 });
 
