@@ -42,7 +42,7 @@ export async function openScene(
         ? new PlannedScene(coarse, sizes)
         : await openSource(scene, sizes, { ...options, isLookedAtElsewhere: true });
     const fill = type === "uint8" ? missing.map((mean) => Math.round(255 * mean)) : missing;
-    return await PairedSource.over(sharp, coarse, { sizes, form: { type, fill } });
+    return await PairedSource.over(sharp, coarse, { sizes, form: { type, fill }, signal: options.signal });
   } catch (error) {
     await coarse.close();
     await sharp?.close();

@@ -15,6 +15,8 @@ import type { LowResolution, Patch, PatchSource, SharpSource, Window } from "./p
 
 /** Pixels of a coarse image along a block; with more of them, looking would cost as much as it is meant to save. */
 const mostPixelsInBlock = 16;
+/** Of the part that shows a window: sixteen times what the middle of a scene takes at most. */
+const mostPixelsInPart = 2 ** 26;
 /** Points along a side of a scene that say whether it meets the coarse image. */
 const tried = 17;
 
@@ -55,13 +57,14 @@ export class PairedSource implements PatchSource {
   readonly #sizes: LowResolution;
   readonly #form: SeenForm;
   readonly #sampling: Sampling;
+  readonly #signal: AbortSignal | undefined;
   readonly #turn = pacer();
   /** Corners of windows. */
   #unseen = new Set<string>();
 
   private constructor(
     { sharp, coarse, place }: { sharp: SharpSource; coarse: CoarseImage; place: Georeference },
-    about: { sizes: LowResolution; form: SeenForm; sampling: Sampling },
+    about: { sizes: LowResolution; form: SeenForm; sampling: Sampling; signal: AbortSignal | undefined },
   ) {
     this.width = sharp.width;
     this.height = sharp.height;
@@ -71,13 +74,14 @@ export class PairedSource implements PatchSource {
     this.#sizes = about.sizes;
     this.#form = about.form;
     this.#sampling = about.sampling;
+    this.#signal = about.signal;
   }
 
   /** @throws input: a sharp image that lies nowhere; images that do not overlap; a coarse one that is as fine as the sharp one */
   static async over(
     sharp: SharpSource,
     coarse: CoarseImage,
-    { sizes, form }: { sizes: LowResolution; form: SeenForm },
+    { sizes, form, signal }: { sizes: LowResolution; form: SeenForm; signal?: AbortSignal | undefined },
   ): Promise<PairedSource> {
     const { georeference: place } = sharp;
     if (place === undefined) {
@@ -86,7 +90,7 @@ export class PairedSource implements PatchSource {
     }
     mustOverlap({ ...sizeOf(sharp), place, where: sharp.where }, coarse);
     const sampling = await samplingOf({ ...sizeOf(sharp), place }, coarse, sizes);
-    return new PairedSource({ sharp, coarse, place }, { sizes, form, sampling });
+    return new PairedSource({ sharp, coarse, place }, { sizes, form, sampling, signal });
   }
 
   get where(): string {
@@ -126,7 +130,7 @@ export class PairedSource implements PatchSource {
     const { type, fill } = this.#form;
     const laid: Laid[] = [];
     for (const window of windows) {
-      await this.#turn();
+      await this.#goOn();
       laid.push(this.#layOut(window));
     }
     await level.prefetch(laid.flatMap(({ part }) => part ?? []));
@@ -134,7 +138,7 @@ export class PairedSource implements PatchSource {
     const low = newPixels(type, windows.length * one);
     this.#unseen = new Set();
     for (const [i, window] of windows.entries()) {
-      await this.#turn();
+      await this.#goOn();
       const { part } = laid[i];
       const raster = part && { part, pixels: await level.read(part) };
       if (!this.#resample(raster, laid[i], row(low, i, one))) this.#unseen.add(keyOf(window));
@@ -158,6 +162,12 @@ export class PairedSource implements PatchSource {
     await Promise.all([this.#sharp.close(), this.#coarse.close()]);
   }
 
+  async #goOn(): Promise<void> {
+    await this.#turn();
+    this.#signal?.throwIfAborted();
+  }
+
+  /** @throws resource: where the two grids differ far more than in the middle of the scene */
   #layOut(window: Window): Laid {
     const { level, scale, points } = this.#sampling;
     const { imageSize, lowSize } = this.#sizes;
@@ -170,7 +180,13 @@ export class PairedSource implements PatchSource {
     const middles = Float64Array.from(rows.flatMap((y) => columns.flatMap((x) => way(x, y))));
     const [right, down] = sidesAt(way, window.x + imageSize / 2, window.y + imageSize / 2, block);
     const offsets = offsetsOf(right, down, points);
-    return { middles, offsets, part: partOf(middles, offsets, level) };
+    const part = partOf(middles, offsets, level);
+    if (part !== undefined && part.width * part.height > mostPixelsInPart) {
+      const rule = `must show a window in at most ${mostPixelsInPart} pixels`;
+      const next = "cut the scene into smaller ones";
+      throw fault("resource", { where: this.#coarse.where, rule, got: `${part.width} × ${part.height}`, next });
+    }
+    return { middles, offsets, part };
   }
 
   /** @returns whether anything was there */

@@ -20,8 +20,9 @@ import type { PatchDropError } from "../../src/errors.ts";
 import { parseAcquireOptions } from "../../src/options/acquire-options.ts";
 import { orderRun } from "../../src/order/order-run.ts";
 import { Random } from "../../src/utils/random.ts";
-import { stacItem } from "../archive/items.ts";
+import { collection, stacItem } from "../archive/items.ts";
 import { type PlainField, plainTiff } from "../formats/plain-tiff.ts";
+import { damaged, expectRefusal, mutations } from "../fuzz.ts";
 import { refusal } from "../options/commands.ts";
 import { brightPolicy, limits } from "./scenes.ts";
 import { serveFile } from "./server.ts";
@@ -209,6 +210,23 @@ describe("acquire --low", () => {
     expect(server.sent).toBeGreaterThanOrEqual(acquired.read.by.low.bytes);
   });
 
+  it("reads all of it from a server that sends no parts, where that is allowed", async () => {
+    const whole = readFileSync(at("coarse.tif"));
+    const server = await serveFile(whole, (_, response) => {
+      response.writeHead(200, { "content-length": whole.length, etag: '"1"' });
+      response.end(whole);
+    });
+    const options = { ...choices, ...seenAs, low: server.url, out: at("in-whole") };
+    expect(await refusal(() => acquire(at("sharp.tif"), brightPolicy, options))).toMatch(
+      /^input: .* with --allow_full_file$/,
+    );
+    const acquired = await acquire(at("sharp.tif"), brightPolicy, { ...options, allow_full_file: true });
+    await server.close();
+    expect(chosenOf("in-whole")).toEqual(chosenOf("low"));
+    expect(acquired.read.by.whole_file.bytes).toBe(whole.length);
+    expect(readdirSync(at("in-whole")).sort()).toEqual(readdirSync(at("low")).sort());
+  });
+
   it("is an asset of the same item by its key, before a file of that name, or by role; else a path", async () => {
     const item = stacItem("a", at("sharp.tif"));
     item.assets.cheap = { href: at("coarse.tif"), roles: ["overview"], type: "image/png" };
@@ -221,6 +239,13 @@ describe("acquire --low", () => {
       await acquireScenes(at("item.json"), brightPolicy, { ...choices, ...seenAs, low, out: at(out) });
       expect(chosenOf(out)).toEqual(chosenOf("low"));
     }
+    const items = ["a", "b"].map((id) => ({ ...item, id }));
+    writeFileSync(at("items.json"), JSON.stringify(collection(items)));
+    const both = { ...choices, ...seenAs, low: "cheap", out: at("both") };
+    const { unseen } = await acquireScenes(at("items.json"), brightPolicy, both);
+    expect(unseen).toBe(2 * json("low", "savings.json").unseen);
+    expect(chosenOf("both/b")).toEqual(chosenOf("low"));
+
     const none = { ...choices, ...seenAs, low: "nowhere", out: at("none") };
     expect(await refusal(() => acquireScenes(at("item.json"), brightPolicy, none))).toBe(
       `input: ${at("item.json")}: item a: must have one asset whose key, role or band is nowhere, got none; give --low PATH, or KEY, one of: image, thumbnail, cheap`,
@@ -323,9 +348,8 @@ async function values(
     { ledger: new Ledger(), low: at("hand-low.tif"), low_bands: [1, 1, 1], pixelType: "uint8", ...rest },
   );
   const window = { x: 0, y: 0, width: 32, height: 32 };
-  const pixels = await source.readLow([window]);
+  const pixels = await source.readLow([window]).finally(() => source.close());
   const unseen = source.isUnseen!(window);
-  await source.close();
   const bands = pixels.length / 16;
   const rows = Array.from({ length: 4 }, (_, y) => Array.from({ length: 4 }, (_, x) => pixels[bands * (4 * y + x)]));
   return { low: rows, from: source.lowFrom, unseen };
@@ -423,6 +447,16 @@ describe("values, by hand", () => {
     expect(unseen).toBe(false);
   });
 
+  it("of an image whose rows go east are turned back", async () => {
+    const turned: PlainField[] = [
+      [34_264, "double", [0, 8, 0, 500_000, -8, 0, 0, 4_000_000, 0, 0, 0, 0, 0, 0, 0, 1]],
+      [34_735, "short", [1, 1, 0, 3, ...zone33]],
+    ];
+    const pixel = (column: number, row: number) => [50 * column + row];
+    const low = plainTiff([{ width: 4, height: 4, bands: 1, photometric: 1, pixel, fields: turned }]);
+    expect((await values(low)).low).toEqual(grid((x, y) => 50 * y + x));
+  });
+
   it("lie where they are across 180°, whichever way longitudes are counted, and in degrees", async () => {
     // 32 pixels of 1 m in zone 60, of which the middle is 180.00001° or so; the coarse ones are in zone 1, or are degrees.
     const [x, y] = proj4("EPSG:4326", utm(60)).forward([180, -17]) as Point;
@@ -486,6 +520,18 @@ describe("values, by hand", () => {
       expect(Math.abs(value - exact)).toBeLessThanOrEqual(1.5);
     }
   });
+});
+
+it("damaged files are refused as the user's, and never as a bug of ours", async () => {
+  const random = new Random(4, "low-fuzz");
+  const fields = [noData("0")];
+  const whole = greyTiff({ width: 5, height: 5 }, (x, y) => [x * y], { fields });
+  for (let n = 0; n < mutations / 10; n++) {
+    await values(damaged(whole, random)).then(
+      ({ low }) => expect(low.flat().every(Number.isFinite)).toBe(true),
+      expectRefusal,
+    );
+  }
 });
 
 describe("what does not fit is a line that says what to do", () => {
