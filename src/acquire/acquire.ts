@@ -255,9 +255,9 @@ class Acquisition {
   }
 
   /**
-   * Decides and acquires, round by round, until no window asks for more; once where nothing can be acquired, as later rounds look at
-   * what was. For the policy, cells outside the scene that it asked
-   * for are there from then on, so that it does not ask for them again.
+   * Decides and acquires, round by round, until no window asks for more; once where nothing can be acquired, as later rounds look
+   * at what was. For the policy, cells outside the scene that it asked for are there from then on, so that it does not ask for them
+   * again.
    */
   #inRounds(batch: Batch, low: PixelArray, strip: Strip): Promise<Decided> {
     const { windows, cells, images, isSeen } = batch;
