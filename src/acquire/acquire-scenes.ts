@@ -26,16 +26,17 @@ type Options = Parameters<typeof acquire>[2] & ArchiveOptions;
 /**
  * Acquires from a picture, or from the scenes of a STAC document that `options` want, and writes the folder `options.out`: all or
  * nothing.
- * @param argument path or http(s) address
+ * @param argument path or http(s) address; undefined where the image does not exist yet
  * @throws usage: options of STAC for a picture; what findScenes and acquire throw
  */
 export async function acquireScenes(
-  argument: string,
+  argument: string | undefined,
   policy: PatchPolicy,
   options: Options,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired | AcquiredScenes> {
   assertNew(options.out);
+  if (argument === undefined) return acquire(undefined, policy, options, reporter);
   const ended = new AbortController();
   const note = (text: string) => reporter.note(text);
   const finding = findScenes(argument, options, { signal: ended.signal, note });
@@ -45,7 +46,8 @@ export async function acquireScenes(
     return acquire(argument, policy, { ...options, begun: scenes.begun }, reporter);
   }
   if (scenes.kind === "items") return acquireAll(scenes.scenes, policy, options, reporter);
-  return acquire(scenes.scene.place, policy, { ...options, item: scenes.scene.item }, reporter);
+  const { place, low, item } = scenes.scene;
+  return acquire(place, policy, { ...options, low, item }, reporter);
 }
 
 function refuseArchiveOptions(options: ArchiveOptions): void {
@@ -69,10 +71,10 @@ async function acquireAll(
   await makeNewFolder(options.out, async (folder) => {
     const cells = new CellTable(join(folder, fileNames.cells));
     try {
-      for (const [n, { place, item }] of scenes.entries()) {
+      for (const [n, { place, low, item }] of scenes.entries()) {
         const out = join(folder, folderName(item.id));
         const named = ofScene(reporter, `scene ${n + 1}/${scenes.length}`);
-        acquired[item.id] = await acquire(place, policy, { ...options, out, item, cells }, named);
+        acquired[item.id] = await acquire(place, policy, { ...options, out, low, item, cells }, named);
       }
       cells.finish();
     } finally {

@@ -20,7 +20,7 @@ import { orderFeature } from "./geojson.ts";
 import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
 import { makeNewFolder } from "./new-folder.ts";
-import { openSource } from "./open-source.ts";
+import { openScene } from "./open-scene.ts";
 import { type SceneContext, SceneFolder, type SceneOutputs } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
@@ -40,6 +40,9 @@ type Choices = Pick<
   | "free_patches"
   | "top"
   | "batch_size"
+  | "low"
+  | "low_bands"
+  | "low_scale"
 > &
   Pick<HttpOptions, "begun" | "wholeFile" | "turns">;
 
@@ -52,11 +55,11 @@ type SceneForm = WrittenForm & { readonly type: PixelType };
 
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
- * @param scene path or http(s) address
+ * @param scene path or http(s) address; undefined where cells of an image that does not exist yet are chosen by `options.low`
  * @throws usage: a folder that exists; locked: one that another process is making; what {@link acquireInto} throws, and then writes nothing
  */
 export async function acquire(
-  scene: string,
+  scene: string | undefined,
   policy: PatchPolicy,
   options: FolderChoices,
   reporter: Reporter = silentReporter,
@@ -74,12 +77,12 @@ export async function acquire(
 /**
  * Acquires what the policy chooses of a scene.
  * @param open makes what the results go to, once the scene's header has been read
- * @param scene path or http(s) address
- * @throws what openSource and PatchSource throw; resource: a scene or results that are larger than the options allow; system; Stopped
+ * @param scene path or http(s) address; undefined where cells of an image that does not exist yet are chosen by `options.low`
+ * @throws what openScene and PatchSource throw; resource: a scene or results that are larger than the options allow; system; Stopped
  */
 export async function acquireInto(
   open: (source: PatchSource, form: SceneForm) => SceneOutputs,
-  scene: string,
+  scene: string | undefined,
   policy: PatchPolicy,
   options: Choices,
   reporter: Reporter = silentReporter,
@@ -94,7 +97,7 @@ export async function acquireInto(
     signal: ended.signal,
   };
   try {
-    const source = await untilStopped(reporter, openSource(scene, policy.model, access));
+    const source = await untilStopped(reporter, openScene(scene, policy.model, access));
     try {
       checkSize(source, options.max_pixels);
       return await new Acquisition(source, policy, { options, ledger, reporter }).write(open);
@@ -124,6 +127,8 @@ function checkSize({ where, width, height }: PatchSource, mostPixels: number): v
 /** A batch of windows with what was acquired for them. */
 interface Batch {
   readonly windows: readonly Window[];
+  /** Whether the low resolution shows something of them; else nobody decides. */
+  readonly isSeen: boolean;
   /** Those of each window that lie in the scene. */
   readonly cells: readonly (readonly Cell[])[];
   /** [B, S, S, C] */
@@ -186,6 +191,7 @@ class Acquisition {
         await this.#row(row, outputs);
         bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });
       }
+      this.#tally.mustHaveSeen();
       const prices = { price_per_km2, min_area_km2, egress_per_gb };
       const acquired = this.#tally.acquired(prices, this.#options.free_patches);
       await this.#unlessStopped(this.#order(acquired).then((order) => outputs.finish(acquired, order)));
@@ -208,10 +214,9 @@ class Acquisition {
     await strip?.enlarge(low, lowSize);
     const lowLength = lowSize * lowSize * channels;
     const waiting: Looked[] = [];
-    for (let column = 0; column < windows.length; column += size) {
-      const some = windows.slice(column, column + size);
-      const seen = low.subarray(column * lowLength, (column + some.length) * lowLength);
-      const batch = this.#batchOf(some, seen);
+    for (const { start, end, isSeen } of this.#together(windows, size)) {
+      const seen = low.subarray(start * lowLength, end * lowLength);
+      const batch = this.#batchOf(windows.slice(start, end), isSeen, seen);
       const looked = { batch, seen, decided: await this.#inRounds(batch, seen, strip) };
       // Only when all windows of the row have decided is it known what lies in tiles that were read.
       if (this.#options.free_patches) waiting.push(looked);
@@ -223,14 +228,29 @@ class Acquisition {
     await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
   }
 
+  /** Neighbours that the low resolution shows, and those that it does not, `size` at most. */
+  #together(windows: readonly Window[], size: number): { start: number; end: number; isSeen: boolean }[] {
+    const found: { start: number; end: number; isSeen: boolean }[] = [];
+    for (const [start, window] of windows.entries()) {
+      const isSeen = !(this.#source.isUnseen?.(window) ?? false);
+      const last = found.at(-1);
+      if (last?.isSeen === isSeen && start - last.start < size) last.end++;
+      else found.push({ start, end: start + 1, isSeen });
+    }
+    return found;
+  }
+
   async #classify({ batch, seen, decided }: Looked, outputs: SceneOutputs): Promise<void> {
     await breathe(this.#reporter);
-    const classes = await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen));
+    const isShown = batch.isSeen && !this.#source.isPlanned;
+    const classes = isShown
+      ? await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen))
+      : undefined;
     await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
   }
 
   /** Nothing is acquired yet. @param low [B, L, L, C] */
-  #batchOf(windows: readonly Window[], low: PixelArray): Batch {
+  #batchOf(windows: readonly Window[], isSeen: boolean, low: PixelArray): Batch {
     const { imageSize, lowSize, grid } = this.#policy.model;
     const { type, bands } = this.#form;
     const each = imageSize ** 2 * bands.length;
@@ -244,6 +264,7 @@ class Acquisition {
     }
     return {
       windows,
+      isSeen,
       cells,
       images,
       mask: new Uint8Array(windows.length * grid.patches),
@@ -253,14 +274,16 @@ class Acquisition {
   }
 
   /**
-   * Decides and acquires, round by round, until no window asks for more. For the policy, cells outside the scene that it asked
-   * for are there from then on, so that it does not ask for them again.
+   * Decides and acquires, round by round, until no window asks for more; once where nothing can be acquired, as later rounds look
+   * at what was. For the policy, cells outside the scene that it asked for are there from then on, so that it does not ask for them
+   * again.
    */
   #inRounds(batch: Batch, low: PixelArray, strip: Strip | undefined): Promise<Decided> {
-    const { windows, cells, images } = batch;
+    const { windows, cells, images, isSeen } = batch;
     const { patches } = this.#policy.model.grid;
+    const rounds = this.#source.isPlanned ? 1 : this.#policy.rounds;
     return lookInRounds(
-      { rounds: this.#policy.rounds, count: windows.length, patches },
+      { rounds: isSeen ? rounds : 0, count: windows.length, patches },
       async (mask) => {
         await breathe(this.#reporter);
         return this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }));
@@ -279,6 +302,7 @@ class Acquisition {
   /** Takes, besides what was chosen, what lies in tiles that were read for it. */
   async #takeFree(batch: Batch, strip: Strip | undefined): Promise<void> {
     const { patches } = this.#policy.model.grid;
+    if (!batch.isSeen) return;
     const free = batch.cells.flatMap((some, i) =>
       some
         .filter(({ patch, box }) => batch.mask[i * patches + patch] === 0 && this.#source.isFree(box))
@@ -294,6 +318,10 @@ class Acquisition {
   /** Reads the chosen patches into the batch and the strip. */
   async #acquire(chosen: readonly Chosen[], { images, mask, costs }: Batch, strip: Strip | undefined): Promise<void> {
     const { imageSize, grid } = this.#policy.model;
+    if (this.#source.isPlanned) {
+      for (const { cell, i } of chosen) mask[i * grid.patches + cell.patch] = 1;
+      return;
+    }
     const patches = await this.#unlessStopped(this.#source.readPatches(chosen.map(({ cell }) => cell.box)));
     for (const [n, { cell, i }] of chosen.entries()) {
       const { pixels, bytes } = patches[n];
@@ -312,8 +340,8 @@ class Acquisition {
 
   /** One line per window, one feature per cell. */
   #describe(
-    { windows, mask, cells, costs, free }: Batch,
-    { decided: { probabilities, rounds }, classes }: { decided: Decided; classes: Float32Array },
+    { windows, isSeen, mask, cells, costs, free }: Batch,
+    { decided: { probabilities, rounds }, classes }: { decided: Decided; classes: Float32Array | undefined },
     outputs: SceneOutputs,
   ): void {
     const { checkpoint, classes: names, model } = this.#policy;
@@ -326,23 +354,26 @@ class Acquisition {
         window,
         chosen: own[cell.patch] === 1 && !free.has(cell),
         ...(this.#options.free_patches ? { free: free.has(cell) } : {}),
+        ...(isSeen ? {} : { low: "missing" as const }),
         probability: rounded(wanted[cell.patch]),
         bytes: costs.get(cell) ?? 0,
       }));
+      this.#tally.look(isSeen);
       for (const one of decided) this.#tally.add(one);
       outputs.cells(decided);
-      const top = likeliest(rowOf(classes, i, names.length), names, this.#options.top);
+      const top = classes && likeliest(rowOf(classes, i, names.length), names, this.#options.top);
       outputs.prediction({
         window: [window.column, window.row],
         box,
-        class: top[0].class,
+        low: isSeen ? undefined : "missing",
+        class: top?.[0].class,
         top,
         mask: maskBits(own),
         patches: countPatches(own),
         rounds: this.#policy.rounds > 1 ? rounds[i] : undefined,
-        patch_probabilities: Array.from(wanted, rounded),
+        patch_probabilities: isSeen ? Array.from(wanted, rounded) : undefined,
         pixels:
-          model.lowSize ** 2 +
+          (isSeen ? model.lowSize ** 2 : 0) +
           areaOf(decided.filter(({ chosen, cell }) => chosen || free.has(cell)).map(({ cell }) => cell)),
         bytes: decided.reduce((sum, { bytes }) => sum + bytes, 0),
         checkpoint,

@@ -4,7 +4,7 @@ import { overRendering, type RenderingOptions, refuseRendering } from "../data/r
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { beginsAsTiff } from "../formats/tiff.ts";
-import { LocalFile, openToRead } from "./byte-source.ts";
+import { type ByteSource, LocalFile, openToRead } from "./byte-source.ts";
 import { type CogOptions, CogSource } from "./cog-source.ts";
 import { HttpFile, type HttpOptions } from "./http-file.ts";
 import { ImageSource } from "./image-source.ts";
@@ -21,8 +21,7 @@ export interface SourceOptions extends CogOptions, HttpOptions {
  * @throws usage: an address of another kind; what the sources throw
  */
 export async function openSource(argument: string, sizes: LowResolution, options: SourceOptions): Promise<PatchSource> {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1].toLowerCase();
-  if (scheme === undefined && !(await isTiff(argument))) {
+  if (schemeOf(argument) === undefined && !(await isTiff(argument))) {
     // Of a picture that is no TIFF, the decoder says which bands are which colours.
     refuseRendering(options, `must be left out for ${argument}, which is no TIFF`);
     if (options.pixelType === "float32") {
@@ -31,18 +30,30 @@ export async function openSource(argument: string, sizes: LowResolution, options
     }
     return ImageSource.open(argument, sizes, options);
   }
-  if (scheme !== undefined && scheme !== "http" && scheme !== "https") {
-    const next = "give a path, or an https address (of a bucket: a presigned one)";
-    throw fault("usage", { where: "image", rule: "must be a path or an http or https address", got: argument, next });
-  }
-  const bytes =
-    scheme === undefined ? await LocalFile.open(argument, options.ledger) : await HttpFile.open(argument, options);
+  const bytes = await openBytes(argument, "image", options);
   try {
     return await CogSource.open(bytes, sizes, { ...options, ...overRendering(options, options.usual) });
   } catch (error) {
     await bytes.close();
     throw error;
   }
+}
+
+/**
+ * The bytes of a path or an http(s) address.
+ * @param where names the argument in errors
+ * @throws usage: an address of another kind; input: not there; what HttpFile throws
+ */
+export function openBytes(argument: string, where: string, options: HttpOptions): Promise<ByteSource> {
+  const scheme = schemeOf(argument);
+  if (scheme === undefined) return LocalFile.open(argument, options.ledger);
+  if (scheme === "http" || scheme === "https") return HttpFile.open(argument, options);
+  const next = "give a path, or an https address (of a bucket: a presigned one)";
+  throw fault("usage", { where, rule: "must be a path or an http or https address", got: argument, next });
+}
+
+function schemeOf(argument: string): string | undefined {
+  return /^([a-z][a-z0-9+.-]*):\/\//i.exec(argument)?.[1].toLowerCase();
 }
 
 /** By the byte order at the file's beginning, whatever the name. @throws input: not a file that can be opened; system */

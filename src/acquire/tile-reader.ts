@@ -3,7 +3,7 @@
 import { fillMissing } from "../data/normalizations.ts";
 import { placesOf, type Rendering, renderTile } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
-import type { TileLayout } from "../formats/tiff-layout.ts";
+import { rowsIn, type TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
 import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
 import type { Purpose } from "./ledger.ts";
@@ -19,18 +19,18 @@ export class TileReader {
   readonly #cache: RangeCache;
   readonly #purpose: Purpose;
   readonly #rendering: Rendering;
-  readonly #missing: readonly number[];
+  readonly #missing: readonly number[] | undefined;
   /** The one used longest ago first. */
   readonly #decoded = new Map<number, PixelArray>();
   readonly #paid = new Set<number>();
   readonly #turn = pacer();
 
-  /** @param missing what stands for a missing value of each band */
+  /** @param missing what stands for a missing value of each band; they stay NaN when absent */
   constructor(
     layout: TileLayout,
     cache: RangeCache,
     purpose: Purpose,
-    { rendering, missing }: { readonly rendering: Rendering; readonly missing: readonly number[] },
+    { rendering, missing }: { readonly rendering: Rendering; readonly missing?: readonly number[] },
   ) {
     this.layout = layout;
     this.#cache = cache;
@@ -124,8 +124,8 @@ export class TileReader {
     const { layout } = this;
     const packed = await Promise.all(this.#ranges(tile).map((range) => this.#cache.read(range, this.#purpose)));
     try {
-      const pixels = await renderTile(packed, layout, this.#rendering);
-      fillMissing(pixels, this.#missing);
+      const pixels = await renderTile(packed, { ...layout, tileHeight: rowsIn(layout, tile) }, this.#rendering);
+      if (this.#missing !== undefined) fillMissing(pixels, this.#missing);
       return pixels;
     } catch (error) {
       const where = `${this.#cache.source.where}: tile ${tile} of ${layout.width} × ${layout.height} pixels`;

@@ -1,5 +1,6 @@
 /** Which asset of an item is acquired from, and where it lies. */
 
+import { existsSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fault, type PatchDropError } from "../errors.ts";
@@ -16,7 +17,18 @@ export function locateAsset(item: Item, asked: string | undefined): string {
   return locate(item, item.assets[found].href, `${nameOf(item)}: asset ${found}`);
 }
 
-function askedAsset(item: Item, asked: string): string {
+/**
+ * What is looked at instead: the asset with that key, before a file or an address of that name; or else with that role or band.
+ * @returns its path or address
+ * @throws input: as {@link locateAsset}
+ */
+export function locateLow(item: Item, asked: string): string {
+  if (!Object.hasOwn(item.assets, asked) && (isAddress(asked) || existsSync(asked))) return asked;
+  const found = askedAsset(item, asked, "--low PATH, or");
+  return locate(item, item.assets[found].href, `${nameOf(item)}: asset ${found}`);
+}
+
+function askedAsset(item: Item, asked: string, flag = "--asset"): string {
   if (Object.hasOwn(item.assets, asked)) return asked;
   const withRole = keysOf(item, ({ roles }) => roles?.includes(asked) ?? false);
   const ofBand = keysOf(item, (asset) => namesOf(asset).includes(asked));
@@ -25,7 +37,7 @@ function askedAsset(item: Item, asked: string): string {
   const found = [withRole, alone, ofBand].find((keys) => keys.length > 0) ?? [];
   if (found.length === 1) return found[0];
   const rule = `must have one asset whose key, role or band is ${asked}`;
-  throw noAsset(item, rule, found.length === 0 ? undefined : found);
+  throw noAsset(item, rule, found.length === 0 ? undefined : found, flag);
 }
 
 function defaultAsset(item: Item): string {
@@ -37,14 +49,14 @@ function defaultAsset(item: Item): string {
   throw noAsset(item, "must have one GeoTIFF, or one that is visual", tiffs.length === 0 ? undefined : tiffs);
 }
 
-function noAsset(item: Item, rule: string, several: readonly string[] | undefined): PatchDropError {
+function noAsset(item: Item, rule: string, several: readonly string[] | undefined, flag = "--asset"): PatchDropError {
   const keys = Object.keys(item.assets).join(", ");
   const got = several === undefined ? "none" : several.join(", ");
   return fault("input", {
     where: nameOf(item),
     rule,
     got,
-    next: `give --asset KEY, one of: ${keys.slice(0, 1000) || "none"}`,
+    next: `give ${flag} KEY, one of: ${keys.slice(0, 1000) || "none"}`,
   });
 }
 

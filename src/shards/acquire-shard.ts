@@ -87,7 +87,7 @@ function shared(run: OpenedRun): PatchPolicy {
 type Choices = AcquireOptions & { readonly turns: HostTurns };
 
 async function outcomeOf(
-  { place, item }: ArchivedScene,
+  { place, low, item }: ArchivedScene,
   policy: PatchPolicy,
   options: Choices,
   reporter: Reporter,
@@ -98,7 +98,7 @@ async function outcomeOf(
   // Of several bars at once, none could be read: that of the shard is enough.
   const quiet = { ...reporter, progress: silentReporter.progress };
   try {
-    await acquireInto(open, place, policy, { ...options, wholeFile }, quiet);
+    await acquireInto(open, place, policy, { ...options, low, wholeFile }, quiet);
     return { lines: lines.join("") };
   } catch (error) {
     if (isOfScene(error)) return { error };

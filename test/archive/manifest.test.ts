@@ -87,6 +87,27 @@ describe("JSON Lines", () => {
   });
 });
 
+it("looks at another asset, or at what a line names for it", async () => {
+  const item = stacItem("item", "sharp.tif");
+  const both = { ...item, assets: { ...item.assets, coarse: { href: "coarse.tif" } } };
+  const path = listed(
+    [
+      { id: "a", href: "a.tif", low: "b.tif" },
+      { id: "c", href: "c.tif" },
+    ]
+      .map((line) => JSON.stringify(line))
+      .join("\n"),
+  );
+  const folder = join(path, "..");
+  const [pair, alone] = await entriesOf(path, 0, 1, { low: "low" });
+  expect("scene" in pair && pair.scene).toMatchObject({ place: join(folder, "a.tif"), low: join(folder, "b.tif") });
+  expect("error" in alone && alone.error.message).toContain(
+    "item c: must have one asset whose key, role or band is low, got none",
+  );
+  const [found] = await entriesOf(listed(JSON.stringify(both)), 0, 1, { asset: "image", low: "coarse" });
+  expect("scene" in found && found.scene.low).toMatch(/\/coarse\.tif$/);
+});
+
 it("gives each row of GeoParquet to one shard", async () => {
   const ids = Array.from({ length: 23 }, (_, n) => `row${n}`);
   const path = listed(geoparquet({ ids, rowGroupSize: 5 }));

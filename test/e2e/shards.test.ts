@@ -123,7 +123,7 @@ describe("acquire --manifest", () => {
 
   it.each([
     [["--manifest", "items.jsonl", "scene.tif"], "image: must be given, or --manifest in its place, got both"],
-    [[], "image: must be given, or --manifest in its place, got neither"],
+    [[], "image: must be given, or --manifest, or --low COARSE --plan; see `patchdrop acquire --help`"],
     [
       ["--shard", "0/3", "scene.tif"],
       "--shard: needs --manifest, the list that it is a part of, got 0/3; see `patchdrop acquire --help`",

@@ -118,6 +118,7 @@ const flags: Record<CommandName, readonly string[]> = {
       "--bands <band,…>",
       "--scale <black,white>",
     ],
+    ...["--low <image>", "--low_bands <band,…>", "--low_scale <black,white>", "--plan"],
     ...[
       "--allow_full_file",
       "--free_patches",

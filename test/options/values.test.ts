@@ -91,6 +91,25 @@ const notBands = "must be 1 to 16 bands, by their numbers counted from 1, or by 
 const notScale = "must be the values of black and white, such as 0,3000";
 
 /** By option, or by command and option where a command differs. */
+const bandLists: Values = {
+  takes: [[3, 2, 1], [8], ["red", "nir"], ["red", 8], Array(16).fill(1)],
+  refuses: [
+    ...["3,2,0", "03,2,1", "3,2,1000", "3,", "", "3x,2,1", "red,,nir", "1".padEnd(33, ",1")],
+    ...[[], [3, 2, 0], [3, 2, 1000], [3, 2, 1.5], ["3", "2", "1"], ["a,b"], 321, [1, 2, Number.NaN], Array(17).fill(1)],
+  ].map((bands) => [bands, notBands] as const),
+};
+const scalePairs: Values = {
+  takes: [[0, 3000]],
+  refuses: [
+    ...[
+      ...["0", "0,1,2", "0,", ",1", "0,1.", "a,b", "--1,2", "x0,1", "0,1x", "0,.5"],
+      ...["0,1e", "0,1e999", [0], [0, 1, 2], ["0", "1"], 5, [0, Number.NaN], [0, Number.POSITIVE_INFINITY]],
+    ].map((scale) => [scale, notScale] as const),
+    ["5,5.0", "must be two values that differ, such as 0,3000"],
+    [[5, 5], "must be two values that differ, such as 0,3000"],
+  ],
+};
+
 const values: Readonly<Record<string, Values>> = {
   // Which model.
   model: text,
@@ -282,34 +301,12 @@ const values: Readonly<Record<string, Values>> = {
       ["a<1,,b>2", "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a"],
     ],
   },
-  bands: {
-    takes: [[3, 2, 1], [8], ["red", "nir"], ["red", 8], Array(16).fill(1)],
-    refuses: [
-      ...["3,2,0", "03,2,1", "3,2,1000", "3,", "", "3x,2,1", "red,,nir", "1".padEnd(33, ",1")],
-      ...[
-        [],
-        [3, 2, 0],
-        [3, 2, 1000],
-        [3, 2, 1.5],
-        ["3", "2", "1"],
-        ["a,b"],
-        321,
-        [1, 2, Number.NaN],
-        Array(17).fill(1),
-      ],
-    ].map((bands) => [bands, notBands] as const),
-  },
-  scale: {
-    takes: [[0, 3000]],
-    refuses: [
-      ...[
-        ...["0", "0,1,2", "0,", ",1", "0,1.", "a,b", "--1,2", "x0,1", "0,1x", "0,.5"],
-        ...["0,1e", "0,1e999", [0], [0, 1, 2], ["0", "1"], 5, [0, Number.NaN], [0, Number.POSITIVE_INFINITY]],
-      ].map((scale) => [scale, notScale] as const),
-      ["5,5.0", "must be two values that differ, such as 0,3000"],
-      [[5, 5], "must be two values that differ, such as 0,3000"],
-    ],
-  },
+  bands: bandLists,
+  scale: scalePairs,
+  low: text,
+  low_bands: { ...bandLists, beside: { low: "low.tif" } },
+  low_scale: { ...scalePairs, beside: { low: "low.tif" } },
+  plan: { ...onOff, beside: { low: "low.tif" } },
   allow_full_file: onOff,
   free_patches: onOff,
   price_per_km2: from(0),
