@@ -4,7 +4,8 @@
  */
 
 import { join } from "node:path";
-import { rgb } from "../data/rendering.ts";
+import type { SceneFile } from "../archive/assets.ts";
+import { overRendering, type RenderingOptions, rgb } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
@@ -20,7 +21,7 @@ import { orderFeature } from "./geojson.ts";
 import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
 import { makeNewFolder } from "./new-folder.ts";
-import { openSource } from "./open-source.ts";
+import { openScene, openSource } from "./open-source.ts";
 import { Outputs, type SceneContext } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
@@ -49,16 +50,17 @@ type Choices = Pick<
 
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
- * @param scene path or http(s) address
- * @throws usage: a folder that exists; locked: one that another process is making; what openSource and PatchSource throw; resource: a scene or
+ * @param scene path or http(s) address, or the files of an item
+ * @throws usage: a folder that exists, other bands than the policy sees; locked: one that another process is making; what openSource and PatchSource throw; resource: a scene or
  *   results that are larger than the options allow; system; Stopped, and then writes nothing
  */
 export async function acquire(
-  scene: string,
+  scene: string | readonly SceneFile[],
   policy: PatchPolicy,
   options: Choices,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired> {
+  checkBands(scene, policy, options);
   const ledger = new Ledger();
   let acquired: Acquired | undefined;
   const ended = new AbortController();
@@ -72,7 +74,9 @@ export async function acquire(
       mostBytes: options.max_file_bytes,
       signal: ended.signal,
     };
-    const source = await untilStopped(reporter, openSource(scene, policy.model, access));
+    const opening =
+      typeof scene === "string" ? openSource(scene, policy.model, access) : openScene(scene, policy.model, access);
+    const source = await untilStopped(reporter, opening);
     try {
       checkSize(source, options.max_pixels);
       acquired = await new Acquisition(source, policy, { options, ledger, reporter }).write(folder);
@@ -88,6 +92,20 @@ export async function acquire(
 function seenBy({ description }: PatchPolicy) {
   const { pixelType = "uint8", normalization, rendering } = description ?? {};
   return { pixelType, missing: normalization?.mean, usual: rendering };
+}
+
+/** @throws usage */
+function checkBands(
+  scene: string | readonly SceneFile[],
+  { description }: PatchPolicy,
+  options: RenderingOptions,
+): void {
+  const stacked = typeof scene === "string" || scene.length === 1 ? undefined : scene.map(({ called }) => called[0]);
+  const bands = overRendering(options, description?.rendering).bands ?? stacked;
+  const { bands: seen = rgb } = description ?? {};
+  if (bands === undefined || bands.length === seen.length) return;
+  const rule = `must be ${seen.length} bands, as the run has learned from ${seen.join(", ")}`;
+  throw fault("usage", { where: bands === stacked ? "--asset" : "--bands", rule, got: bands.join(",") });
 }
 
 /** @throws resource */

@@ -6,7 +6,7 @@
 import { chooseRendering, type RenderingOptions } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { Tiff, type TiffDirectory, tags } from "../formats/tiff.ts";
-import { readBands } from "../formats/tiff-bands.ts";
+import { type BandTable, readBands } from "../formats/tiff-bands.ts";
 import { readTileLayout, type TileLayout } from "../formats/tiff-layout.ts";
 import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { row } from "../utils/rows.ts";
@@ -21,7 +21,7 @@ import {
   widened,
   within,
 } from "./patch-source.ts";
-import { RangeCache } from "./range-cache.ts";
+import { mostHeldBytes, RangeCache } from "./range-cache.ts";
 import { TileReader } from "./tile-reader.ts";
 
 /** The header is read in blocks of this size, since its parts lie close together. */
@@ -40,6 +40,10 @@ export interface CogOptions extends RenderingOptions {
   readonly pixelType?: PixelType | undefined;
   /** What stands for a missing value of each band. */
   readonly missing?: readonly number[] | undefined;
+  /** What an item calls each of the bands, in their order: counts where the file has as many, and does not name one so itself. */
+  readonly bandNames?: readonly (readonly string[])[] | undefined;
+  /** Its part of the memory for bytes and tiles, where several files are read together. */
+  readonly memoryShare?: number | undefined;
   /** Ends what is under way when it is aborted. */
   readonly signal?: AbortSignal;
 }
@@ -79,14 +83,15 @@ export class CogSource implements PatchSource {
    * @throws input: no such file, without overviews or georeference, or in strips; usage: bands that need a choice
    */
   static async open(bytes: ByteSource, sizes: LowResolution, options: CogOptions): Promise<CogSource> {
-    const cache = new RangeCache(bytes);
+    const { memoryShare = 1 } = options;
+    const cache = new RangeCache(bytes, memoryShare * mostHeldBytes);
     const tiff = await Tiff.open({ where: bytes.where, size: bytes.size, read: headerReader(cache) });
     const [first] = tiff.directories;
     const full = await readTileLayout(tiff, first);
-    const table = await readBands(tiff, first, full);
+    const table = withAliases(await readBands(tiff, first, full), options.bandNames);
     const read = (layout: TileLayout) => {
       const rendering = chooseRendering({ layout, table }, options, bytes.where, options.pixelType);
-      return { rendering, missing: options.missing ?? [] };
+      return { rendering, missing: options.missing ?? [], memoryShare };
     };
     const { factor, directory } = await chooseOverview(tiff, full, sizes);
     const low = await readTileLayout(tiff, directory);
@@ -167,6 +172,11 @@ export class CogSource implements PatchSource {
     const size = { width: Math.ceil(width / this.#factor), height: Math.ceil(height / this.#factor) };
     return within({ x: left, y: top, ...size }, layout);
   }
+}
+
+function withAliases({ bands, nodata }: BandTable, names: CogOptions["bandNames"] = []): BandTable {
+  if (names.length !== bands.length) return { bands, nodata };
+  return { bands: bands.map((band, at) => ({ ...band, aliases: names[at] })), nodata };
 }
 
 function headerReader(cache: RangeCache): (offset: number, length: number) => Promise<Uint8Array> {

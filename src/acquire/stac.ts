@@ -45,7 +45,13 @@ export interface StacDetails {
 }
 
 export function stacItem(
-  { width, height, georeference, taken }: Pick<PatchSource, "width" | "height" | "georeference" | "taken">,
+  {
+    width,
+    height,
+    georeference,
+    taken,
+    files,
+  }: Pick<PatchSource, "width" | "height" | "georeference" | "taken" | "files">,
   { acquired: { source, checkpoint, cells }, isOrdered, hasCells, item, created }: StacDetails,
 ): JsonObject {
   const corners = georeference && cornersOf({ x: 0, y: 0, width, height }, georeference);
@@ -68,7 +74,10 @@ export function stacItem(
       "patchdrop:checkpoint": checkpoint,
       "patchdrop:cells": cells,
     },
-    links: [...(item === undefined ? [] : [item.from]), source].map((href) => ({ rel: "derived_from", href })),
+    links: [...(item === undefined ? [] : [item.from]), ...(files ?? [source])].map((href) => ({
+      rel: "derived_from",
+      href,
+    })),
     assets: { ...assets, cells: hasCells ? cellTable : undefined, order: isOrdered ? order : undefined },
   });
 }

@@ -3,7 +3,7 @@
 import { fault, type PatchDropError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../files/json.ts";
 import type { ArchiveOptions } from "../options/archive-group.ts";
-import { itemAddress, locateAsset } from "./assets.ts";
+import { itemAddress, locateAssets, type SceneFile } from "./assets.ts";
 import {
   type Begun,
   isAddress,
@@ -29,8 +29,8 @@ export interface ArchivedItem {
 }
 
 export interface ArchivedScene {
-  /** The asset's path or address. */
-  readonly place: string;
+  /** One, or one for each band. */
+  readonly files: readonly SceneFile[];
   readonly item: ArchivedItem;
 }
 
@@ -43,6 +43,8 @@ export type Scenes =
 export interface FindOptions extends ReadOptions {
   /** Told what a person should know. */
   note?(text: string): void;
+  /** The names of the bands to take. */
+  readonly bands?: readonly string[] | undefined;
   readonly mostItems?: number;
 }
 
@@ -59,7 +61,8 @@ export async function findScenes(argument: string, wanted: ArchiveOptions, optio
   if (!isOne) options.note?.(`${matching.length} of ${items.length} items match`);
   if (matching.length === 0) throw nothingMatches(argument, items.length);
   refuseTwice(matching, redacted(argument));
-  const scenes = matching.map((item) => ({ place: locateAsset(item, wanted.asset), item: described(item) }));
+  const asked = { asset: wanted.asset, bands: options.bands };
+  const scenes = matching.map((item) => ({ files: locateAssets(item, asked), item: described(item) }));
   return isOne ? { kind: "item", scene: scenes[0] } : { kind: "items", scenes, all: items.length };
 }
 

@@ -13,7 +13,7 @@ const about = [
     "whole. A large image is cut into windows of the model's size. The folder --out gets the chosen and the other cells,",
     "an order, predictions, the masked image, a STAC item, and what was saved in pixels, bytes, time and money.",
     "IMAGE may also be a STAC item, an ItemCollection, the answer of a STAC search, or STAC GeoParquet; of several items,",
-    "each scene gets a folder in --out.",
+    "each scene gets a folder in --out. Assets that are a band each make one scene.",
   ].join(" "),
 ].join("\n");
 
@@ -21,6 +21,7 @@ const examples = [
   "patchdrop acquire --load runs/finetune https://example.com/scene.tif --out acquired --egress_per_gb 0.09",
   "patchdrop acquire --load runs/finetune scene.tif --out acquired --bands 3,2,1 --scale 0,3000 --price_per_km2 12 --json",
   'patchdrop acquire --load runs/finetune items.json --out acquired --asset visual --bbox 10,45,12,47 --query "eo:cloud_cover<20"',
+  "patchdrop acquire --load runs/finetune items.json --out acquired --asset red,green,blue,nir",
 ];
 
 /** The subcommand; what it needs is loaded when it runs. */

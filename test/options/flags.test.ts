@@ -107,7 +107,7 @@ const flags: Record<CommandName, readonly string[]> = {
       "--load <run> required",
       "--engine <libtorch|onnx> = libtorch",
       "--out <folder> required",
-      "--asset <key>",
+      "--asset <key,…>",
       "--bbox <w,s,e,n>",
       "--datetime <from/to>",
       "--query <conditions>",

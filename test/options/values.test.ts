@@ -248,7 +248,14 @@ const values: Readonly<Record<string, Values>> = {
   images: whole(1),
   title: text,
   // Scenes, and images of any bands and values. A file of options has lists.
-  asset: text,
+  asset: {
+    takes: [],
+    refuses: [
+      ["red,,nir", "must be 1 to 16 assets with commas between them, such as red,green,blue,nir"],
+      ["", "must be 1 to 16 assets with commas between them, such as red,green,blue,nir"],
+      [7, "must be text"],
+    ],
+  },
   bbox: {
     takes: [],
     refuses: [
@@ -380,10 +387,16 @@ it("bands, scale, budgets and seeds are read as numbers", async () => {
     scale: [-10.25, -0.75],
   });
   expect(
-    await parsed("acquire", { bbox: "170,-20.5,-170,10", datetime: "../2024-06-30", query: "a>=1,b!=c" }),
+    await parsed("acquire", {
+      bbox: "170,-20.5,-170,10",
+      datetime: "../2024-06-30",
+      query: "a>=1,b!=c",
+      asset: "red,B08",
+    }),
   ).toMatchObject({
     bbox: [170, -20.5, -170, 10],
     datetime: { from: Number.NEGATIVE_INFINITY, to: Date.parse("2024-06-30T23:59:59.999Z") },
+    asset: ["red", "B08"],
     query: [
       { property: "a", comparison: ">=", value: 1 },
       { property: "b", comparison: "!=", value: "c" },
