@@ -5,6 +5,7 @@ import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
+import { pictureGroup } from "./picture-group.ts";
 import { runFill } from "./policy-group.ts";
 
 const { num_workers, max_image_bytes, bands, scale } = runDataGroup;
@@ -21,6 +22,7 @@ export const predictSchema = z
     resume: z.boolean().default(false).describe("continue the file of --out: images that it already has are skipped"),
     overlay: folder("folder for a PNG of each image with its dropped patches darkened").optional(),
     masked: folder("folder for a PNG of each image as the classifier saw it").optional(),
+    ...pictureGroup,
     batch_size: whole(1)
       .default(64)
       .describe("images per batch; of the results, only the last digits of probabilities depend on it"),
@@ -35,6 +37,10 @@ export const predictSchema = z
   .refine(({ resume, out }) => !resume || out !== undefined, {
     path: ["resume"],
     message: "needs --out, the file to continue",
+  })
+  .refine(({ composite, overlay, masked }) => composite === undefined || (overlay ?? masked) !== undefined, {
+    path: ["composite"],
+    message: "needs --overlay or --masked, the pictures that it is for",
   })
   .refine(...onnxInFp32)
   .refine(...onnxOnCpu)

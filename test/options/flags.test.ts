@@ -99,7 +99,14 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   predict: [
     ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", "--format <jsonl|csv> = jsonl"],
-    ...["--top <n> = 5", "--resume", "--overlay <folder>", "--masked <folder>", "--batch_size <n> = 64"],
+    ...[
+      "--top <n> = 5",
+      "--resume",
+      "--overlay <folder>",
+      "--masked <folder>",
+      "--composite <band,…>",
+      "--batch_size <n> = 64",
+    ],
     ...[...files, ...plainChoice, fill, ...device],
   ],
   acquire: [
@@ -138,7 +145,7 @@ const flags: Record<CommandName, readonly string[]> = {
   demo: ["--port <n> = 4173"],
   report: [
     ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no_sweep", ...choice],
-    ...[...evaluation, ...runData, ...device],
+    ...[...evaluation, ...runData, "--composite <band,…>", ...device],
   ],
   run: [
     "--dry_run",

@@ -88,6 +88,15 @@ const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8
 const notSeeds = "must be two seeds or more, each once, such as 1,2,3";
 const notDevice = "must be cpu, cuda or cuda:N";
 const notBands = "must be 1 to 16 bands, by their numbers counted from 1, or by their names, such as 3,2,1 or red,nir";
+const notComposite = "must be one band or three, by number or by name, such as nir,red,green";
+const composite = {
+  takes: [[3, 2, 1], ["nir"], ["nir", "red", "green"]],
+  refuses: [
+    ["red,green", notComposite],
+    ["1,2,3,4", notComposite],
+    ["3,2,0", notBands],
+  ] as const,
+};
 const notScale = "must be the values of black and white, such as 0,3000";
 
 /** By option, or by command and option where a command differs. */
@@ -295,6 +304,8 @@ const values: Readonly<Record<string, Values>> = {
       ],
     ].map((bands) => [bands, notBands] as const),
   },
+  composite,
+  "predict composite": { ...composite, beside: { overlay: "seen" } },
   scale: {
     takes: [[0, 3000]],
     refuses: [
