@@ -3,6 +3,7 @@
  * (value-histogram.ts), one image after the other.
  */
 import { fault } from "../errors.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
 import type { Normalization, Stretch } from "./dataset.ts";
 import { type Decoding, decodePixels } from "./decode.ts";
 import { inOrder } from "./in-order.ts";
@@ -56,9 +57,7 @@ export async function measureBands(
   bands: readonly string[],
   { memory, parallel = defaultParallel, onProgress, ...target }: MeasureOptions,
 ): Promise<BandStatistics[]> {
-  const all = bands.map(() => ({ ...nothing }));
-  const histograms = bands.map(() => new ValueHistogram());
-  let isBytes = true;
+  const meter = new BandMeter(bands);
   let done = 0;
   let reason = "";
   const read = (path: string) =>
@@ -69,35 +68,59 @@ export async function measureBands(
   for await (const image of inOrder(paths, parallel, read)) {
     onProgress?.({ done: ++done, total: paths.length });
     if (image === undefined) continue;
-    isBytes = image.pixels instanceof Uint8Array;
-    for (const [band, moments] of all.entries()) {
-      add(moments, momentsOf(image.pixels, band, bands.length));
-      count(image.pixels, band, bands.length, histograms[band]);
+    meter.add(image.pixels);
+  }
+  if (meter.isEmpty) {
+    const got = `none of ${paths.length}: ${reason}`;
+    throw fault("input", { where: "training images", rule: "must hold one that can be read", got });
+  }
+  return meter.statistics();
+}
+
+/** Measures images, one after the other. */
+export class BandMeter {
+  readonly #bands: readonly string[];
+  readonly #moments: Moments[];
+  readonly #histograms: readonly ValueHistogram[];
+  #isBytes = true;
+
+  /** @param bands what they are called */
+  constructor(bands: readonly string[]) {
+    this.#bands = bands;
+    this.#moments = bands.map(() => ({ ...nothing }));
+    this.#histograms = bands.map(() => new ValueHistogram());
+  }
+
+  get isEmpty(): boolean {
+    return this.#moments.every(({ pixels, missing }) => pixels + missing === 0);
+  }
+
+  /** @param image [pixels, bands]; NaN where there are no data */
+  add(image: PixelArray): void {
+    this.#isBytes = image instanceof Uint8Array;
+    for (const [band, moments] of this.#moments.entries()) {
+      add(moments, momentsOf(image, band, this.#bands.length));
+      count(image, band, this.#bands.length, this.#histograms[band]);
     }
   }
-  const unit = isBytes ? 255 : 1;
-  return all.map(({ pixels, missing, mean, squares, least, most }, at) => {
-    if (pixels === 0) {
-      if (missing === 0) {
-        const got = `none of ${paths.length}: ${reason}`;
-        throw fault("input", { where: "training images", rule: "must hold one that can be read", got });
+
+  /** Of all images so far, at least one. @throws input: a band without data */
+  statistics(): BandStatistics[] {
+    const unit = this.#isBytes ? 255 : 1;
+    return this.#moments.map(({ pixels, missing, mean, squares, least, most }, at) => {
+      const band = this.#bands[at];
+      if (pixels === 0) {
+        const next = "leave it out of --bands";
+        throw fault("input", { where: `band ${band}`, rule: "must have data", got: "nodata everywhere", next });
       }
-      const next = "leave it out of --bands";
-      throw fault("input", { where: `band ${bands[at]}`, rule: "must have data", got: "nodata everywhere", next });
-    }
-    const std = Math.sqrt(squares / pixels);
-    return {
-      band: bands[at],
-      mean: mean / unit,
-      std: std / unit,
-      least: least / unit,
-      most: most / unit,
-      p2: histograms[at].quantile(0.02) / unit,
-      p98: histograms[at].quantile(0.98) / unit,
-      pixels,
-      missing,
-    };
-  });
+      const quantile = (share: number) => this.#histograms[at].quantile(share) / unit;
+      return {
+        ...{ band, mean: mean / unit, std: Math.sqrt(squares / pixels) / unit },
+        ...{ least: least / unit, most: most / unit, p2: quantile(0.02), p98: quantile(0.98) },
+        ...{ pixels, missing },
+      };
+    });
+  }
 }
 
 /** @throws input: a band that is the same everywhere, of which nothing could be learned */

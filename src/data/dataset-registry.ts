@@ -14,6 +14,7 @@ interface Entry {
 
 const entries = [
   { name: "synthetic", load: async () => (await import("./synthetic.ts")).syntheticReader },
+  { name: "synthetic_bands", load: async () => (await import("./synthetic-bands.ts")).syntheticBandsReader },
   { name: "cifar10", load: async () => (await import("./cifar.ts")).cifarReaders.cifar10 },
   { name: "cifar100", load: async () => (await import("./cifar.ts")).cifarReaders.cifar100 },
   { name: "cifar100_coarse", load: async () => (await import("./cifar.ts")).cifarReaders.cifar100_coarse },
@@ -28,6 +29,11 @@ export const datasetNames: readonly DatasetName[] = entries.map(({ name }) => na
 
 export function isDatasetName(name: string): name is DatasetName {
   return entries.some((entry) => entry.name === name);
+}
+
+/** Whether it is made by the program, and needs no files. */
+export function isGenerated(name: string | undefined): boolean {
+  return name === "synthetic" || name === "synthetic_bands";
 }
 
 export function readerOf(name: DatasetName): Promise<DatasetReader> {

@@ -214,7 +214,7 @@ const pixelsBetweenTurns = 2 ** 18;
  * The pixels [pixels, bands] of a tile's samples.
  * @param planes for each of the bands: its samples, how many samples a pixel has there, and which of them it is
  */
-async function render(
+export async function render(
   planes: readonly { samples: Samples; stride: number; offset: number }[],
   pixels: number,
   rendering: Rendering,

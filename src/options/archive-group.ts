@@ -1,7 +1,7 @@
 /** The options that say which items of a STAC document are wanted, and which asset of each. */
 import { z } from "zod";
 import { mostBands } from "../utils/pixel-array.ts";
-import { shownAs } from "./option.ts";
+import { repeatable, shownAs } from "./option.ts";
 
 /** West, south, east and north in degrees; west is the larger number where 180° lies between. */
 export type Box = readonly [west: number, south: number, east: number, north: number];
@@ -101,7 +101,7 @@ export const archiveGroup = {
     ),
   bbox: shownAs("w,s,e,n", bbox).optional().describe("of STAC items, those that meet this box, in degrees"),
   datetime: shownAs("from/to", datetime).optional().describe("of STAC items, those of this time; .. for an open end"),
-  query: shownAs("conditions", query)
+  query: repeatable("conditions", query)
     .optional()
     .describe(
       "of STAC items, those with such properties: eo:cloud_cover<20, and others after a comma (< <= > >= = !=)",

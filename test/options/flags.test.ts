@@ -11,7 +11,7 @@ const model = ["--model <model>", "--variant <2019|2020>", "--img_size <n>", "--
 /** Of a run that is there its patches are known. */
 const trained = [...model, "--grid <CxR>"];
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
-const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folder>";
+const dataset = "--dataset <synthetic|synthetic_bands|cifar10|cifar100|cifar100_coarse|csv|folder>";
 /** Of commands that use the data of a run unless told otherwise. */
 const files = ["--num_workers <n>", "--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>"];
 const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", ...files];
@@ -166,8 +166,8 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>"],
   ],
   "data stats": [
-    ...["--data_dir <folder> required", "--num_workers <n> = 8"],
-    ...["--max_image_bytes <n>", "--bands <band,…> required", "--scale <black,white>"],
+    ...["--data_dir <folder>", "--num_workers <n> = 8"],
+    ...["--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>", dataset],
   ],
 };
 

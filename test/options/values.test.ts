@@ -123,7 +123,7 @@ const values: Readonly<Record<string, Values>> = {
   },
   // Which data.
   data_dir: text,
-  dataset: oneOf("synthetic", "cifar10", "cifar100", "cifar100_coarse", "csv", "folder"),
+  dataset: oneOf("synthetic", "synthetic_bands", "cifar10", "cifar100", "cifar100_coarse", "csv", "folder"),
   download: onOff,
   skip_bad: whole(0),
   num_workers: upTo(1024, whole(0)),
