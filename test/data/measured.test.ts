@@ -7,6 +7,7 @@ import { decodePixels } from "../../src/data/decode.ts";
 import { DecodeMemory } from "../../src/data/decode-memory.ts";
 import { openDataSplits } from "../../src/data/open.ts";
 import type { RenderingOptions } from "../../src/data/rendering.ts";
+import type { PixelType } from "../../src/utils/pixel-array.ts";
 import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
 import { makeFolders } from "../make-folders.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -24,10 +25,10 @@ function row(pixels: readonly (readonly number[])[], fields: readonly PlainField
   return plainTiff([{ ...level, pixel: (x) => pixels[x], fields, ...more }]);
 }
 
-async function read(bytes: Uint8Array, rendering: RenderingOptions): Promise<number[] | string> {
+async function read(bytes: Uint8Array, rendering: RenderingOptions, pixelType?: PixelType): Promise<number[] | string> {
   const path = join(temporaryFolder(onTestFinished), "x.tif");
   writeFileSync(path, bytes);
-  return decodePixels(path, new DecodeMemory(), { rendering }).then(
+  return decodePixels(path, new DecodeMemory(), { rendering, pixelType }).then(
     ({ pixels }) => [...pixels],
     ({ message }: Error) => message,
   );
@@ -61,6 +62,13 @@ describe("a TIFF's values", () => {
       ...[Number.NaN, Number.NaN, Number.NaN],
       Math.fround(0.1),
     ]);
+  });
+
+  it("are missing of bytes, too, in a run on measured values; in one on bytes, nodata is a value like others", async () => {
+    const bytes = row([[0, 7, 255]], [nodata("0")], { samples: "1/8" });
+    expect(await read(bytes, { bands: [1, 2, 3] }, "float32")).toEqual([Number.NaN, 7, 255]);
+    expect(await read(bytes, { bands: [1, 2, 3] }, "uint8")).toEqual([0, 7, 255]);
+    expect(await read(bytes, { bands: [1, 2, 3] })).toEqual([0, 7, 255]);
   });
 
   it("are found by their bands' names, in any case", async () => {
