@@ -69,10 +69,10 @@ export async function findDataset(dataDir: string, among: readonly NamedReader[]
   }
   const words = [...new Set(among.flatMap(({ reader }) => reader.files?.words ?? []))];
   const rule = `must hold ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-  const free = among.filter(({ reader }) => reader.files === undefined);
+  const free = among.find(({ reader }) => reader.files === undefined);
   const divide = `divide its images: patchdrop data split --data_dir ${dataDir}`;
   const { isUndivided } = await import("./image-list.ts");
   const first = (await isUndivided(dataDir)) ? divide : "check --data_dir";
-  const next = [first, ...free.map(({ name }) => `or use --dataset ${name}`)].join(", ");
+  const next = free === undefined ? first : `${first}, or use --dataset ${free.name}`;
   throw fault("input", { where: dataDir, rule, next });
 }
