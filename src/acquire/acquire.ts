@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import { rgb } from "../data/rendering.ts";
+import { overRendering, type RenderingOptions, rgb } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
@@ -20,7 +20,7 @@ import { orderFeature } from "./geojson.ts";
 import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
 import { makeNewFolder } from "./new-folder.ts";
-import { openScene } from "./open-scene.ts";
+import { type NamedScene, openScene } from "./open-scene.ts";
 import { type SceneContext, SceneFolder, type SceneOutputs } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
@@ -55,11 +55,11 @@ type SceneForm = WrittenForm & { readonly type: PixelType };
 
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
- * @param scene path or http(s) address; undefined where cells of an image that does not exist yet are chosen by `options.low`
+ * @param scene path or http(s) address, or the files of an item; undefined where cells of an image that does not exist yet are chosen by `options.low`
  * @throws usage: a folder that exists; locked: one that another process is making; what {@link acquireInto} throws, and then writes nothing
  */
 export async function acquire(
-  scene: string | undefined,
+  scene: NamedScene,
   policy: PatchPolicy,
   options: FolderChoices,
   reporter: Reporter = silentReporter,
@@ -77,16 +77,18 @@ export async function acquire(
 /**
  * Acquires what the policy chooses of a scene.
  * @param open makes what the results go to, once the scene's header has been read
- * @param scene path or http(s) address; undefined where cells of an image that does not exist yet are chosen by `options.low`
- * @throws what openScene and PatchSource throw; resource: a scene or results that are larger than the options allow; system; Stopped
+ * @param scene as {@link acquire} has it
+ * @throws usage: other bands than the policy sees; what openScene and PatchSource throw; resource: a scene or results that are larger than
+ *   the options allow; system; Stopped
  */
 export async function acquireInto(
   open: (source: PatchSource, form: SceneForm) => SceneOutputs,
-  scene: string | undefined,
+  scene: NamedScene,
   policy: PatchPolicy,
   options: Choices,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired> {
+  checkBands(scene, policy, options);
   const ledger = new Ledger();
   const ended = new AbortController();
   const access = {
@@ -114,6 +116,17 @@ export async function acquireInto(
 function seenBy({ description }: PatchPolicy) {
   const { pixelType = "uint8", normalization, rendering } = description ?? {};
   return { pixelType, missing: normalization?.mean, usual: rendering };
+}
+
+/** @throws usage */
+function checkBands(scene: NamedScene, { description }: PatchPolicy, options: RenderingOptions): void {
+  const isStack = typeof scene === "object" && scene.length > 1;
+  const stacked = isStack ? scene.map(({ called }) => called[0]) : undefined;
+  const bands = overRendering(options, description?.rendering).bands ?? stacked;
+  const { bands: seen = rgb } = description ?? {};
+  if (bands === undefined || bands.length === seen.length) return;
+  const rule = `must be ${seen.length} bands, as the run has learned from ${seen.join(", ")}`;
+  throw fault("usage", { where: bands === stacked ? "--asset" : "--bands", rule, got: bands.join(",") });
 }
 
 /** @throws resource */

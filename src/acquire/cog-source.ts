@@ -5,6 +5,7 @@
 
 import { chooseRendering, type RenderingOptions } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
+import type { BandTable } from "../formats/tiff-bands.ts";
 import { readTileLayout, type TileLayout } from "../formats/tiff-layout.ts";
 import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { row } from "../utils/rows.ts";
@@ -19,6 +20,7 @@ import {
   widened,
   within,
 } from "./patch-source.ts";
+import { mostHeldBytes } from "./range-cache.ts";
 import { openTiffImage, type TiffImage } from "./tiff-image.ts";
 import { TileReader } from "./tile-reader.ts";
 
@@ -27,6 +29,10 @@ export interface CogOptions extends RenderingOptions {
   readonly pixelType?: PixelType | undefined;
   /** What stands for a missing value of each band. */
   readonly missing?: readonly number[] | undefined;
+  /** What an item calls each of the bands, in their order: counts where the file has as many, and does not name one so itself. */
+  readonly bandNames?: readonly (readonly string[])[] | undefined;
+  /** Its part of the memory for bytes and tiles, where several files are read together. */
+  readonly memoryShare?: number | undefined;
   /** Ends what is under way when it is aborted. */
   readonly signal?: AbortSignal;
   /** Whether another image is looked at: then there need be no overviews, and the low resolution cannot be read. */
@@ -72,11 +78,13 @@ export class CogSource implements PatchSource {
    * @throws input: no such file, without overviews or georeference, or in strips; usage: bands that need a choice
    */
   static async open(bytes: ByteSource, sizes: LowResolution, options: CogOptions): Promise<CogSource> {
-    const image = await openTiffImage(bytes, readTileLayout);
-    const { cache, full, table, taken } = image;
+    const { memoryShare = 1 } = options;
+    const image = await openTiffImage(bytes, readTileLayout, memoryShare * mostHeldBytes);
+    const { cache, full, taken } = image;
+    const table = withAliases(image.table, options.bandNames);
     const read = (layout: TileLayout) => {
       const rendering = chooseRendering({ layout, table }, options, bytes.where, options.pixelType);
-      return { rendering, missing: options.missing ?? [] };
+      return { rendering, missing: options.missing ?? [], memoryShare };
     };
     const low = options.isLookedAtElsewhere ? undefined : await chooseOverview(image, sizes);
     const readers = {
@@ -157,6 +165,11 @@ function inOverview({ x, y, width, height }: Window, { reader: { layout }, facto
   const top = Math.min(Math.floor(y / factor), layout.height - 1);
   const size = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
   return within({ x: left, y: top, ...size }, layout);
+}
+
+function withAliases({ bands, nodata }: BandTable, names: CogOptions["bandNames"] = []): BandTable {
+  if (names.length !== bands.length) return { bands, nodata };
+  return { bands: bands.map((band, at) => ({ ...band, aliases: names[at] })), nodata };
 }
 
 /** The coarsest overview that still has a pixel for each of the low resolution. */

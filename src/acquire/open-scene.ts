@@ -1,10 +1,11 @@
 /** What is acquired from: an image with a low resolution of its own, or one with another image's, which may not exist yet. */
 
+import type { SceneFile } from "../archive/assets.ts";
 import { imageNetNormalization } from "../data/normalizations.ts";
 import type { BandChoice } from "../data/rendering.ts";
 import { overRendering } from "../data/rendering.ts";
 import { CoarseImage } from "./coarse-image.ts";
-import { openSource, type SourceOptions } from "./open-source.ts";
+import { openFiles, openSource, type SourceOptions } from "./open-source.ts";
 import { PairedSource } from "./paired-source.ts";
 import type { LowResolution, PatchSource, SharpSource } from "./patch-source.ts";
 import { PlannedScene } from "./planned-scene.ts";
@@ -16,17 +17,19 @@ export interface LowOptions {
   readonly low_scale?: readonly [number, number] | undefined;
 }
 
+/** Path or http(s) address, or the files of an item; undefined where only another image is there. */
+export type NamedScene = string | readonly SceneFile[] | undefined;
+
 /**
- * @param scene path or http(s) address; undefined where only the other image is there
- * @throws what openSource, CoarseImage.open and PairedSource.over throw
+ * @throws what openSource, openFiles, CoarseImage.open and PairedSource.over throw
  */
 export async function openScene(
-  scene: string | undefined,
+  scene: NamedScene,
   sizes: LowResolution,
   options: SourceOptions & LowOptions,
 ): Promise<PatchSource> {
   const { low, pixelType: type = "uint8", missing = imageNetNormalization.mean } = options;
-  if (low === undefined) return openSource(scene!, sizes, options);
+  if (low === undefined) return openSharp(scene!, sizes, options);
   const coarse = await CoarseImage.open(low, {
     ...options,
     rendering: overRendering({ bands: options.low_bands, scale: options.low_scale }, options.usual),
@@ -40,7 +43,7 @@ export async function openScene(
     sharp =
       scene === undefined
         ? new PlannedScene(coarse, sizes)
-        : await openSource(scene, sizes, { ...options, isLookedAtElsewhere: true });
+        : await openSharp(scene, sizes, { ...options, isLookedAtElsewhere: true });
     const fill = type === "uint8" ? missing.map((mean) => Math.round(255 * mean)) : missing;
     return await PairedSource.over(sharp, coarse, { sizes, form: { type, fill }, signal: options.signal });
   } catch (error) {
@@ -48,4 +51,12 @@ export async function openScene(
     await sharp?.close();
     throw error;
   }
+}
+
+function openSharp(
+  scene: string | readonly SceneFile[],
+  sizes: LowResolution,
+  options: SourceOptions,
+): Promise<PatchSource> {
+  return typeof scene === "string" ? openSource(scene, sizes, options) : openFiles(scene, sizes, options);
 }

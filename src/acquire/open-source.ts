@@ -1,6 +1,7 @@
-/** Which kind of source an argument names: an address, a TIFF file or another picture. */
+/** Which kind of source an argument names: an address, a TIFF file or another picture; or a file for each band. */
 
-import { overRendering, type RenderingOptions, refuseRendering } from "../data/rendering.ts";
+import type { SceneFile } from "../archive/assets.ts";
+import { type BandChoice, overRendering, type RenderingOptions, refuseRendering } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { beginsAsTiff } from "../formats/tiff.ts";
@@ -9,11 +10,49 @@ import { type CogOptions, CogSource } from "./cog-source.ts";
 import { HttpFile, type HttpOptions } from "./http-file.ts";
 import { ImageSource } from "./image-source.ts";
 import type { LowResolution, PatchSource } from "./patch-source.ts";
+import { StackedSource } from "./stacked-source.ts";
 
 export interface SourceOptions extends CogOptions, HttpOptions {
   readonly max_image_bytes?: number | undefined;
   /** What holds of a TIFF where nothing is chosen. */
   readonly usual?: RenderingOptions | undefined;
+}
+
+/**
+ * Opens a scene of one file or of several, of which each gives a band.
+ * @throws usage: bands that none or several of the files are; input: files of different grids; what openSource throws
+ */
+export async function openFiles(
+  files: readonly SceneFile[],
+  sizes: LowResolution,
+  options: SourceOptions,
+): Promise<PatchSource> {
+  if (files.length === 1) return openSource(files[0].place, sizes, { ...options, bandNames: files[0].bandNames });
+  const { bands, scale } = overRendering(options, options.usual);
+  const chosen = bands === undefined ? files : bands.map((band) => fileOf(band, files));
+  const opened: PatchSource[] = [];
+  try {
+    for (const [n, { place, called, bandNames }] of chosen.entries()) {
+      const missing = options.missing?.slice(n, n + 1);
+      const own = { ...options, usual: undefined, bands: called.slice(0, 1), scale, missing };
+      // Of a file that is one band, all that it is called is the name of the band.
+      const names = bandNames.length > 1 ? bandNames : [called];
+      opened.push(await openSource(place, sizes, { ...own, bandNames: names, memoryShare: 1 / chosen.length }));
+    }
+    return new StackedSource(opened);
+  } catch (error) {
+    await Promise.all(opened.map((one) => one.close()));
+    throw error;
+  }
+}
+
+/** @throws usage */
+function fileOf(band: BandChoice, files: readonly SceneFile[]): SceneFile {
+  const isIt = ({ called }: SceneFile) => called.some((one) => one.toLowerCase() === String(band).toLowerCase());
+  const found = typeof band === "number" ? files.slice(band - 1, band) : files.filter(isIt);
+  if (found.length === 1) return found[0];
+  const next = `they are ${files.map(({ called }) => called.join(" or ")).join(", ")}`;
+  throw fault("usage", { where: "--bands", rule: "must each be one of the scene's assets", got: band, next });
 }
 
 /**

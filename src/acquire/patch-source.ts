@@ -21,6 +21,8 @@ export interface Patch {
 export interface PatchSource {
   /** Path or address, without what may be secret in it. */
   readonly where: string;
+  /** Those of its files, where it is made of several. */
+  readonly files?: readonly string[] | undefined;
   /** Of the full resolution, in pixels. */
   readonly width: number;
   readonly height: number;

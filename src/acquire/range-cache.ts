@@ -14,7 +14,8 @@ const gap = 4096;
 /** The longest range that is requested, unless a single tile is longer: so that a broken request is cheap to repeat. */
 const longest = 8 * 2 ** 20;
 const requestsAtOnce = 6;
-const mostBytes = 256 * 2 ** 20;
+/** Of a source. */
+export const mostHeldBytes = 256 * 2 ** 20;
 
 interface Chunk extends ByteRange {
   readonly bytes: Uint8Array;
@@ -27,7 +28,7 @@ export class RangeCache {
   #chunks: Chunk[] = [];
   #heldBytes = 0;
 
-  constructor(source: ByteSource, limit = mostBytes) {
+  constructor(source: ByteSource, limit = mostHeldBytes) {
     this.source = source;
     this.#mostBytes = limit;
     if (source.first !== undefined) this.#hold({ start: 0, end: source.first.length, bytes: source.first });

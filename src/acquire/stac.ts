@@ -46,12 +46,12 @@ export interface StacDetails {
 }
 
 export function stacItem(
-  source: Pick<PatchSource, "width" | "height" | "georeference" | "taken" | "lowWhere" | "isPlanned">,
+  source: Pick<PatchSource, "width" | "height" | "georeference" | "taken" | "files" | "lowWhere" | "isPlanned">,
   { acquired: { source: where, checkpoint, low_from, cells }, isOrdered, hasCells, item, created }: StacDetails,
 ): JsonObject {
-  const { width, height, georeference, taken, lowWhere, isPlanned = false } = source;
+  const { width, height, georeference, taken, files = [where], lowWhere, isPlanned = false } = source;
   const { masked, ...others } = assets;
-  const sources = [...(item === undefined ? [] : [item.from]), where, ...(lowWhere === undefined ? [] : [lowWhere])];
+  const sources = [...(item === undefined ? [] : [item.from]), ...files, ...(lowWhere === undefined ? [] : [lowWhere])];
   const corners = georeference && cornersOf({ x: 0, y: 0, width, height }, georeference);
   return toJson({
     type: "Feature",

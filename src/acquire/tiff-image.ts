@@ -34,12 +34,17 @@ export interface TiffImage {
   layoutOf(overview: Overview): Promise<TileLayout>;
 }
 
-/** @param layoutOf reads how a directory's pixels lie @throws input: no TIFF, or one that is not read here; what the source throws */
+/**
+ * @param layoutOf reads how a directory's pixels lie
+ * @param mostBytes that are held of the file
+ * @throws input: no TIFF, or one that is not read here; what the source throws
+ */
 export async function openTiffImage(
   bytes: ByteSource,
   layoutOf: (tiff: Tiff, directory: TiffDirectory) => Promise<TileLayout>,
+  mostBytes?: number,
 ): Promise<TiffImage> {
-  const cache = new RangeCache(bytes);
+  const cache = new RangeCache(bytes, mostBytes);
   const tiff = await Tiff.open({ where: bytes.where, size: bytes.size, read: headerReader(cache) });
   const [first] = tiff.directories;
   const full = await layoutOf(tiff, first);

@@ -20,23 +20,32 @@ export class TileReader {
   readonly #purpose: Purpose;
   readonly #rendering: Rendering;
   readonly #missing: readonly number[] | undefined;
+  readonly #mostDecoded: number;
   /** The one used longest ago first. */
   readonly #decoded = new Map<number, PixelArray>();
   readonly #paid = new Set<number>();
   readonly #turn = pacer();
 
-  /** @param missing what stands for a missing value of each band; they stay NaN when absent */
+  /**
+   * @param missing what stands for a missing value of each band; they stay NaN when absent
+   * @param memoryShare of the memory for decoded tiles
+   */
   constructor(
     layout: TileLayout,
     cache: RangeCache,
     purpose: Purpose,
-    { rendering, missing }: { readonly rendering: Rendering; readonly missing?: readonly number[] },
+    {
+      rendering,
+      missing,
+      memoryShare = 1,
+    }: { readonly rendering: Rendering; readonly missing?: readonly number[]; readonly memoryShare?: number },
   ) {
     this.layout = layout;
     this.#cache = cache;
     this.#purpose = purpose;
     this.#rendering = rendering;
     this.#missing = missing;
+    this.#mostDecoded = memoryShare * mostDecoded;
   }
 
   /** What is read of it. */
@@ -112,7 +121,7 @@ export class TileReader {
     }
     const pixels = await this.#decode(tile);
     this.#decoded.set(tile, pixels);
-    const most = Math.max(1, Math.floor(mostDecoded / pixels.byteLength));
+    const most = Math.max(1, Math.floor(this.#mostDecoded / pixels.byteLength));
     for (const oldest of this.#decoded.keys()) {
       if (this.#decoded.size <= most) break;
       this.#decoded.delete(oldest);

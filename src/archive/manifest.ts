@@ -171,7 +171,7 @@ function entryOf(
     const item = read();
     if (!isWanted(item, wanted)) return undefined;
     // Of an address that stands alone it is said which one it is.
-    return { id: item.id, scene: sceneOf(item, item.isAlone ? { ...wanted, asset: "image" } : wanted) };
+    return { id: item.id, scene: sceneOf(item, item.isAlone ? { ...wanted, asset: ["image"] } : wanted) };
   } catch (error) {
     if (!(error instanceof PatchDropError)) throw error;
     const id = isJsonObject(content) && typeof content.id === "string" ? content.id : place;

@@ -3,7 +3,7 @@
 import { fault, type PatchDropError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../files/json.ts";
 import type { ArchiveOptions } from "../options/archive-group.ts";
-import { itemAddress, locateAsset, locateLow } from "./assets.ts";
+import { itemAddress, locateAssets, locateLow, type SceneFile } from "./assets.ts";
 import {
   type Begun,
   isAddress,
@@ -29,8 +29,8 @@ export interface ArchivedItem {
 }
 
 export interface ArchivedScene {
-  /** The asset's path or address. */
-  readonly place: string;
+  /** One, or one for each band. */
+  readonly files: readonly SceneFile[];
   /** What is looked at instead, where that is asked for: a path or an address. */
   readonly low?: string;
   readonly item: ArchivedItem;
@@ -42,8 +42,11 @@ export type Scenes =
   /** `all` is how many items there were before those that are wanted were found. */
   | { readonly kind: "items"; readonly scenes: readonly ArchivedScene[]; readonly all: number };
 
-/** Which items, which asset of each, and what is looked at instead. */
-export type WantedScenes = ArchiveOptions & { readonly low?: string | undefined };
+/** Which items, which assets and bands of each, and what is looked at instead. */
+export interface WantedScenes extends ArchiveOptions {
+  readonly bandNames?: readonly string[] | undefined;
+  readonly low?: string | undefined;
+}
 
 export interface FindOptions extends ReadOptions {
   /** Told what a person should know. */
@@ -69,9 +72,9 @@ export async function findScenes(argument: string, wanted: WantedScenes, options
 }
 
 /** What is looked at and acquired of an item. @throws input: an asset that is not there, or lies where nothing is read from */
-export function sceneOf(item: Item, { asset, low }: WantedScenes): ArchivedScene {
-  const place = locateAsset(item, asset);
-  return { place, ...(low === undefined ? {} : { low: locateLow(item, low) }), item: described(item) };
+export function sceneOf(item: Item, { asset, bandNames: bands, low }: WantedScenes): ArchivedScene {
+  const files = locateAssets(item, { asset, bands });
+  return { files, ...(low === undefined ? {} : { low: locateLow(item, low) }), item: described(item) };
 }
 
 function described(item: Item): ArchivedItem {

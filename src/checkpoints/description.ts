@@ -59,6 +59,8 @@ const fields = z.object({
   rendering: renderingSchema.optional(),
   /** By channel: (x / 255 − mean) / std of bytes, (x − mean) / std of measured values. */
   normalization: z.object({ mean: perChannel, std: z.array(z.number().positive()).min(1) }),
+  /** Of measured values, by channel: what is black and white where a person looks at them; runs of before 0.2.0 have none. */
+  stretch: z.object({ black: perChannel, white: perChannel }).optional(),
   /** What dropped patches are filled with: 0 after normalization, or the low resolution. */
   fill: z.enum(["zero", "lr"]),
   /** In how many rounds the policy decides, at most; those of older runs decide once. */
@@ -87,6 +89,13 @@ const rules: readonly (readonly [keyof Fields, string, (said: Fields) => boolean
       return pixelType !== "uint8" || [...mean, ...std].every((value) => value >= 0 && value <= 1);
     },
   ],
+  [
+    "stretch",
+    "must have one black and one white per band",
+    ({ bands, stretch }) => {
+      return stretch === undefined || [stretch.black, stretch.white].every(({ length }) => length === bands.length);
+    },
+  ],
   ["classes", "must be names that differ", ({ classes }) => new Set(classes).size === classes.length],
   ["lowSize", "must divide imageSize", ({ imageSize, lowSize }) => imageSize % lowSize === 0],
   [
@@ -106,8 +115,9 @@ export const descriptionSchema = fields.superRefine((said, context) => {
 type Described = z.infer<typeof descriptionSchema>;
 
 /** What one must know of a run to apply it to images; part of every checkpoint. Sizes are sides in pixels. */
-export interface RunDescription extends Readonly<Omit<Described, "bands" | "classes" | "normalization">> {
+export interface RunDescription extends Readonly<Omit<Described, "bands" | "classes" | "normalization" | "stretch">> {
   readonly bands: readonly string[];
   readonly classes: readonly string[];
   readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  readonly stretch?: { readonly black: readonly number[]; readonly white: readonly number[] } | undefined;
 }

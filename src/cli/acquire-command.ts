@@ -15,8 +15,9 @@ const about = [
     "whole. A large image is cut into windows of the model's size. The folder --out gets the chosen and the other cells,",
     "an order, predictions, the masked image, a STAC item, and what was saved in pixels, bytes, time and money.",
     "IMAGE may also be a STAC item, an ItemCollection, the answer of a STAC search, or STAC GeoParquet; of several items,",
-    "each scene gets a folder in --out. With --low, the policy looks at another image of the same place, of any sensor and",
-    "projection; with --plan, too, and no IMAGE, it chooses cells on the ground before the sharp image exists.",
+    "each scene gets a folder in --out. Assets that are a band each make one scene.",
+    "With --low, the policy looks at another image of the same place, of any sensor and projection; with --plan, too, and no",
+    "IMAGE, it chooses cells on the ground before the sharp image exists.",
     "An archive is given as --manifest in place of IMAGE, and many processes do a part of it each (--shard): its scenes become",
     "lines of one file of --out, which go without the masked image. A scene that can't be read is a line with its reason, and",
     `the exit code is then ${exitCodes.input}. The same command again goes on where it was stopped.`,
@@ -30,6 +31,7 @@ const examples = [
   'patchdrop acquire --load runs/finetune items.json --out acquired --asset visual --bbox 10,45,12,47 --query "eo:cloud_cover<20"',
   "patchdrop acquire --load runs/finetune sharp.tif --low sentinel2.tif --low_bands 3,2,1 --low_scale 0,3000 --out acquired",
   "patchdrop acquire --load runs/finetune --low sentinel2.tif --plan --out planned --price_per_km2 12",
+  "patchdrop acquire --load runs/finetune items.json --out acquired --asset red,green,blue,nir",
 ];
 
 /** The subcommand; what it needs is loaded when it runs. */

@@ -81,13 +81,18 @@ function labelFaults({ labels, length, classes }: Described): Fault[] {
   return [{ where: `labels[${wrong}]`, rule: `must be in 0..${classes.length - 1}`, got: labels[wrong] }];
 }
 
-function statisticsFaults({ normalization: { mean, std }, bands, pixelType = "uint8" }: Described): Fault[] {
+function statisticsFaults({ normalization: { mean, std }, stretch, bands, pixelType = "uint8" }: Described): Fault[] {
   const faults: Fault[] = [];
   const check = (where: string, values: readonly number[], fits: (value: number) => boolean, range: string) => {
     const rule = `must be one number per band (${bands.length}), ${range}`;
     if (values.length === bands.length && values.every(fits)) return;
     faults.push({ where: `normalization.${where}`, rule, got: values.join(", ") || "nothing" });
   };
+  const { black = [], white = [] } = stretch ?? {};
+  const fits = [black, white].every((values) => values.length === bands.length && values.every(Number.isFinite));
+  if (stretch !== undefined && !fits) {
+    faults.push({ where: "stretch", rule: `must have one number per band (${bands.length}) of black, and of white` });
+  }
   if (pixelType === "float32") {
     check("mean", mean, Number.isFinite, "in the values' own units");
     check("std", std, (value) => value > 0 && Number.isFinite(value), "above 0, in the values' own units");

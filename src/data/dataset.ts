@@ -17,12 +17,20 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
+/** What is black and white where a person looks at measured values, of each band: its 2nd and its 98th percentile. */
+export interface Stretch {
+  readonly black: readonly number[];
+  readonly white: readonly number[];
+}
+
 /** What the images of a data set are, and how a network is to see them. */
 export interface ImageForm {
   /** Names. */
   readonly bands: readonly string[];
   readonly pixelType: PixelType;
   readonly normalization: Normalization;
+  /** Of measured values, where their percentiles are known. */
+  readonly stretch?: Stretch | undefined;
 }
 
 /** One split (training, test or validation) of a data set. */
@@ -42,6 +50,8 @@ export interface Dataset {
   /** One label per image, [length]. */
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  /** Of measured values, where their percentiles are known. */
+  readonly stretch?: Stretch | undefined;
   /** The transform whose test form turns an image file into what this data set's images are. */
   readonly transform: TransformName;
   /** SHA-256 (hex) over the list: names or bytes, labels, order. A run that is resumed must find the same. */

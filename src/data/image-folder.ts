@@ -100,11 +100,11 @@ function fitsMemory(
 
 async function keep(
   { classes, ...splits }: ImageList,
-  { bands, pixelType, normalization }: ImageForm,
+  { bands, pixelType, normalization, stretch }: ImageForm,
   options: ImageFolderOptions,
 ): Promise<DataSplits> {
   const { dataDir, imageSize, transform = "cifar", onSkip } = options;
-  const shared = { name: basename(dataDir), classes, imageSize, transform, bands, normalization };
+  const shared = { name: basename(dataDir), classes, imageSize, transform, bands, normalization, stretch };
   const { images, skipped } = await decodeAll(splitsOf(splits).flat(), { ...options, pixelType });
   fillMissing(images, normalization.mean);
   for (const file of skipped) onSkip?.(file);

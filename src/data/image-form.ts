@@ -7,7 +7,7 @@ import { makeMissing } from "../utils/make-missing.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import type { PixelType } from "../utils/pixel-array.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { type BandStatistics, measureBands, normalizationOf } from "./band-statistics.ts";
+import { type BandStatistics, measureBands, normalizationOf, stretchOf } from "./band-statistics.ts";
 import type { ImageForm } from "./dataset.ts";
 import { DecodeMemory } from "./decode-memory.ts";
 import type { FileList } from "./file-list.ts";
@@ -33,7 +33,10 @@ export async function formOf(train: FileList, transform: TransformName, options:
   if (pixelType === "uint8" && String(bands) === String(rgb)) {
     return { bands, pixelType, normalization: normalizationFor(transform) };
   }
-  return { bands, pixelType, normalization: normalizationOf(await measured(train, pixelType, options)) };
+  const statistics = await measured(train, pixelType, options);
+  // Bytes are shown as they are.
+  const stretch = pixelType === "uint8" ? {} : { stretch: stretchOf(statistics) };
+  return { bands, pixelType, normalization: normalizationOf(statistics), ...stretch };
 }
 
 /** Number of files that are looked at for one that can be read. */
@@ -75,7 +78,7 @@ async function measured(files: FileList, pixelType: PixelType, options: FormOpti
 }
 
 /** Raised whenever measuring gives other numbers. */
-const measureVersion = 1;
+const measureVersion = 2;
 
 async function keyOf(paths: readonly string[], target: object): Promise<string> {
   const about: string[] = [];
@@ -89,6 +92,7 @@ async function keyOf(paths: readonly string[], target: object): Promise<string> 
 const keptSchema = z.array(
   z.strictObject({
     ...{ band: z.string(), mean: z.number(), std: z.number(), least: z.number(), most: z.number() },
+    ...{ p2: z.number(), p98: z.number() },
     ...{ pixels: z.int().positive(), missing: z.int().min(0) },
   }),
 );

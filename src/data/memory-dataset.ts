@@ -5,7 +5,7 @@ import { kindOf } from "../utils/kind-of.ts";
 import { bytesIn, type PixelArray, type PixelType, pixelTypeOf } from "../utils/pixel-array.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { checkRead, type Dataset, type InMemory, imageLength, type Normalization } from "./dataset.ts";
+import { checkRead, type Dataset, type InMemory, imageLength, type Normalization, type Stretch } from "./dataset.ts";
 import { checkDataset } from "./dataset-rules.ts";
 import { fillMissing } from "./normalizations.ts";
 import { rgb } from "./rendering.ts";
@@ -29,6 +29,8 @@ export interface MemoryImages {
   readonly images: PixelArray;
   /** One number per band. Of bytes in units of 0..1, and a network sees (x / 255 − mean) / std; of values (x − mean) / std. */
   readonly normalization: Normalization;
+  /** Of measured values: how they are shown; by mean and deviation when absent. */
+  readonly stretch?: Stretch | undefined;
   /** Names of the bands, in the order in which they lie in an image; red, green, blue if absent. */
   readonly bands?: readonly string[] | undefined;
   /**
@@ -45,7 +47,7 @@ export interface MemoryImages {
 
 const imageKeys = Object.keys({
   ...{ name: true, classes: true, imageSize: true, labels: true, images: true },
-  ...{ normalization: true, bands: true, transform: true, augmented: true },
+  ...{ normalization: true, stretch: true, bands: true, transform: true, augmented: true },
 } satisfies Record<keyof MemoryImages, true>);
 
 /**
@@ -69,6 +71,7 @@ export class MemoryDataset implements Dataset {
   readonly pixelType: PixelType;
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  readonly stretch: Stretch | undefined;
   readonly transform: TransformName;
   readonly augmented: boolean;
   readonly fingerprint: string;
@@ -87,6 +90,7 @@ export class MemoryDataset implements Dataset {
     this.pixelType = images instanceof Float32Array ? "float32" : "uint8";
     this.labels = labels;
     this.normalization = normalization;
+    this.stretch = given.stretch;
     this.transform = given.transform ?? "cifar";
     this.augmented = given.augmented ?? true;
     checkDataset(this);

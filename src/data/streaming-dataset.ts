@@ -4,7 +4,7 @@ import { fault } from "../errors.ts";
 import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { BadFiles } from "./bad-files.ts";
-import { checkRead, type Dataset, type Normalization } from "./dataset.ts";
+import { checkRead, type Dataset, type Normalization, type Stretch } from "./dataset.ts";
 import type { DecodePool } from "./decode-pool.ts";
 import type { FileList } from "./file-list.ts";
 import type { Augmentation, TransformName } from "./transforms.ts";
@@ -19,6 +19,7 @@ export interface StreamedImages {
   readonly bands: readonly string[];
   readonly pixelType: PixelType;
   readonly normalization: Normalization;
+  readonly stretch?: Stretch | undefined;
   /** Makes the images; it may serve all splits. */
   readonly pool: DecodePool;
   /** What could not be read so far, of all splits. */
@@ -39,6 +40,7 @@ export class StreamingDataset implements Dataset {
   readonly pixelType: PixelType;
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  readonly stretch: Stretch | undefined;
   readonly transform: TransformName;
   readonly fingerprint: string;
   readonly #files: FileList;
@@ -54,6 +56,7 @@ export class StreamingDataset implements Dataset {
     this.bands = given.bands;
     this.pixelType = given.pixelType;
     this.normalization = given.normalization;
+    this.stretch = given.stretch;
     this.transform = transform;
     this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: files.length }), files.digest());
     this.#files = files;

@@ -1,9 +1,11 @@
 /** A trained run with the data that it is evaluated on. */
+
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { startWeights } from "../checkpoints/named-weights.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { type DataSplits, type Dataset, splitsOf } from "../data/dataset.ts";
+import { isGenerated } from "../data/dataset-registry.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
 import { asHeldOut } from "../data/validation.ts";
@@ -124,7 +126,7 @@ function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, rep
 function settingsOf({ config }: Checkpoint, options: EvalOptions) {
   // Where the scenes are asked for, the run's own images are not meant.
   const unmeant = { data_dir: undefined, bands: undefined, scale: undefined };
-  const own = options.dataset === "synthetic" ? { ...config.options, ...unmeant } : config.options;
+  const own = isGenerated(options.dataset) ? { ...config.options, ...unmeant } : config.options;
   return { ...unsaid, ...own, ...defined(options) } as DataFlags & {
     seed: number;
     val_fraction: number;

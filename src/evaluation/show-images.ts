@@ -1,14 +1,16 @@
 /** What a run's policy does with single images, as pictures for a person to look at. */
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { type Dataset, readImages, roomFor } from "../data/dataset.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Choice } from "../method/budget.ts";
-import { composite } from "../method/composite.ts";
+import { type Composite, composite, compositeOf } from "../method/composite.ts";
 import type { Grid } from "../method/grid.ts";
 import { enlargePixels, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
 import { calibratedChoice, choiceOf } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
+import type { PictureOptions } from "../options/picture-group.ts";
 import type { PixelArray } from "../utils/pixel-array.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
@@ -31,20 +33,31 @@ export interface Shown {
   correct: boolean;
 }
 
-/**
- * Runs the checkpoint on the images `indices` of the split that is evaluated.
- * @param choice how patches are chosen; as the options' flags say when absent
- */
+/** How images are shown, where it is not as the options' flags and the bands' names say. */
+export interface ShowOptions {
+  /** How patches are chosen. */
+  readonly choice?: Choice | undefined;
+  /** Which bands are red, green and blue. */
+  readonly composite?: PictureOptions["composite"];
+}
+
+/** @throws usage: bands that the run of a policy has not */
+export function checkComposite({ networks, config }: Checkpoint, asked: ShowOptions["composite"]): void {
+  if (config.description !== undefined && networks.has("agent")) compositeOf(config.description, asked);
+}
+
+/** Runs the checkpoint on the images `indices` of the split that is evaluated. */
 export async function showImages(
   options: EvalOptions,
   indices: Uint32Array,
-  choice?: Choice,
+  { choice, composite: asked }: ShowOptions = {},
   reporter: Reporter = silentReporter,
 ): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
   return withEvaluatedRun(checkpoint, options, { reporter }, ({ run, split, seed }) => {
     const chosen = choice ?? choiceOf(options, run.model.grid.patches, () => calibratedChoice(checkpoint.path));
-    return shownBy({ run, split, seed, choice: chosen }, indices);
+    const bands = compositeOf(run.description, asked);
+    return shownBy({ run, split, seed, choice: chosen, bands }, indices);
   });
 }
 
@@ -55,17 +68,19 @@ export interface Showing {
   /** Of random choices. */
   readonly seed: number;
   readonly choice: Choice;
+  /** Which are red, green and blue; by their names when absent. */
+  readonly bands?: Composite | undefined;
 }
 
 /** What the run does with the images `indices` of the split. */
-export async function shownBy({ run, split, seed, choice }: Showing, indices: Uint32Array): Promise<Shown[]> {
+export async function shownBy({ run, split, seed, choice, bands }: Showing, indices: Uint32Array): Promise<Shown[]> {
   const images = roomFor(split, indices.length);
   const read = await readImages(split, indices, images);
   const deciding = decidedBy(run, choice, seed, (i) => read[i]);
   const found = await look(run, images, deciding);
   return Array.from(read, (index, i) => {
     const own = { ...found(i), image: row(images, i, images.length / read.length) };
-    return shown(run, split, index, own);
+    return shown({ run, split, bands }, index, own);
   });
 }
 
@@ -103,10 +118,14 @@ async function look(
   }
 }
 
-function shown(run: OpenedRun, split: Dataset, index: number, { image, probabilities, mask, classes }: Seen): Shown {
+function shown(
+  { run, split, bands }: Pick<Showing, "run" | "split" | "bands">,
+  index: number,
+  { image, probabilities, mask, classes }: Seen,
+): Shown {
   const { imageSize, lowSize, channels } = run.model;
   const low = lowPixels(image, imageSize, lowSize, channels);
-  const picture = (pixels: PixelArray) => composite(pixels, run.description).slice();
+  const picture = (pixels: PixelArray) => composite(pixels, run.description, bands).slice();
   const best = classes.indexOf(Math.max(...classes));
   return {
     index,

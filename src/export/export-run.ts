@@ -2,6 +2,7 @@
  * Writes the networks of a checkpoint as ONNX models: one file a network, each with all that its user must know to feed it.
  * Every model is run and compared with libtorch before the folder appears, so that no unverified model is written.
  */
+
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
@@ -9,6 +10,7 @@ import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import { readChoice } from "../checkpoints/stored-choice.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { isGenerated } from "../data/dataset-registry.ts";
 import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import { assertNew, makeFolder, writeFolderAtomic } from "../files/atomic.ts";
@@ -124,9 +126,9 @@ async function testSetOf(checkpoint: Checkpoint, given: ExportOptions, model: Mo
     data_dir,
     dataset: given.dataset ?? (options.dataset as DataFlags["dataset"]),
     // Where the scenes are asked for, the run's own images are not meant.
-    ...(given.dataset === "synthetic" ? { bands: undefined, scale: undefined } : {}),
+    ...(isGenerated(given.dataset) ? { bands: undefined, scale: undefined } : {}),
   };
-  if (datasetFor(model, flags) !== "synthetic" && data_dir === undefined) return undefined;
+  if (!isGenerated(datasetFor(model, flags)) && data_dir === undefined) return undefined;
   return (await openDataFor(model, flags, undefined, checkpoint.config.description)).test;
 }
 

@@ -55,7 +55,7 @@ function normalizationText({ pixelType, bands }: RunDescription): string {
 /** Lists are JSON. */
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { choice, rounds, rendering, pixelType } = description;
+  const { choice, rounds, rendering, pixelType, stretch } = description;
   const inRounds = name === "agent" && rounds > 1;
   const { rows, columns, patches } = makeGrid(imageSize, patchSize);
   return new Map([
@@ -81,6 +81,8 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["normalization", normalizationText(description)],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
+    // For whoever shows images to a person.
+    ...(stretch === undefined ? [] : [["stretch", JSON.stringify(stretch)] as const]),
     ["threshold", String(calibrated?.threshold ?? choice.threshold)],
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),

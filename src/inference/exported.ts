@@ -40,7 +40,8 @@ const said = (rule: string) => `${rule}; ${next}`;
 const matching = (pattern: RegExp, rule: string) => z.string(said(rule)).regex(pattern, said(rule));
 const pixels = matching(/^[1-9]\d{0,4}$/, "must be a number of pixels").transform(Number);
 const names = json(z.array(z.string()).min(1), "must be a list of names");
-const numbers = json(z.array(z.number()).min(1).max(mostBands), "must be a number for each band");
+const bandNumbers = z.array(z.number()).min(1).max(mostBands);
+const numbers = json(bandNumbers, "must be a number for each band");
 
 const schema = z
   .object({
@@ -64,6 +65,11 @@ const schema = z
     pixel_type: z.enum(pixelTypes, said("must say what pixels are")).default("uint8"),
     mean: numbers,
     std: numbers,
+    // Of measured values, and only for showing them.
+    stretch: json(
+      z.object({ black: bandNumbers, white: bandNumbers }),
+      "must be black and white of each band",
+    ).optional(),
     fill: z.enum(Object.values(fills), said("must say what dropped patches are filled with")),
     classes: names,
     // Older exports decide once.
@@ -89,6 +95,12 @@ const schema = z
     path: ["mean"],
     message: said("must be one number for each band, as must std"),
   })
+  .refine(
+    ({ bands, stretch: { black, white } = { black: bands, white: bands } }) => {
+      return black.length === bands.length && white.length === bands.length;
+    },
+    { path: ["stretch"], message: said("must be black and white of each band") },
+  )
   .refine(({ pixel_type: type, mean }) => type !== "uint8" || mean.every((value) => value >= 0 && value <= 1), {
     path: ["mean"],
     message: said("must be numbers of 0 to 1"),
@@ -149,6 +161,7 @@ function descriptionOf(said: Metadata): RunDescription {
     ...(said.rendering && { rendering: said.rendering }),
     transform: said.transform_name,
     normalization: { mean: said.mean, std: said.std },
+    ...(said.stretch && { stretch: said.stretch }),
     fill: said.fill === fills.lr ? "lr" : "zero",
     classes: said.classes,
     rounds: said.rounds,

@@ -10,7 +10,7 @@ import { inOrder } from "../data/in-order.ts";
 import { overRendering } from "../data/rendering.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun, Predicted } from "../inference/opened-run.ts";
-import { composite } from "../method/composite.ts";
+import { composite, compositeOf } from "../method/composite.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
@@ -64,6 +64,8 @@ export async function predict(
   await checkPictures(found, options, reporter);
   const run = await openRun(options, reporter);
   try {
+    // What cannot be shown is refused before anything is written.
+    compositeOf(run.description, options.composite);
     const made = { checkpoint: run.checkpoint, settings: settingsOf(run, options) };
     const format = options.format === "csv" ? csvLines(Math.min(options.top, run.classes.length)) : jsonLines;
     const { results, recovered } = await openResults(options, { format, made, stream: output, reporter });
@@ -189,14 +191,15 @@ async function writePictures(
   { paths, pixels, unreadable }: DecodedBatch,
   { mask: masks }: Predicted,
   run: OpenedRun,
-  { overlay: overlays, masked }: PredictOptions,
+  { overlay: overlays, masked, composite: asked }: PredictOptions,
 ): Promise<void> {
   const { grid, imageSize, channels } = run.model;
   const bad = new Set(unreadable.map(({ slot }) => slot));
+  const shown = compositeOf(run.description, asked);
   for (const [slot, path] of paths.entries()) {
     if (bad.has(slot)) continue;
     const image = row(pixels, slot, imageSize * imageSize * channels);
-    const picture = (some: PixelArray) => composite(some, run.description);
+    const picture = (some: PixelArray) => composite(some, run.description, shown);
     const mask = row(masks, slot, grid.patches);
     if (overlays !== undefined) await writePicture(overlays, path, overlay(picture(image), mask, grid));
     if (masked !== undefined)

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { acquireInto } from "../acquire/acquire.ts";
+import { namedBands } from "../acquire/acquire-scenes.ts";
 import type { DecidedCell } from "../acquire/geojson.ts";
 import type { SceneOutputs, WindowPrediction } from "../acquire/outputs.ts";
 import type { PatchPolicy } from "../acquire/patch-policy.ts";
@@ -67,7 +68,9 @@ export async function acquireShard(
       atOnce: scenesAtOnce,
       run: ([scene]) => outcomeOf(scene, policy, { ...options, turns }, reporter).then((outcome) => [outcome]),
     };
-    return await runShard({ manifest, shard, out: options.out, wanted: options, made }, work, reporter);
+    const bandNames = namedBands(overRendering(options, run.description.rendering));
+    const wanted = { ...options, bandNames };
+    return await runShard({ manifest, shard, out: options.out, wanted, made }, work, reporter);
   } finally {
     await run.free();
   }
@@ -87,7 +90,7 @@ function shared(run: OpenedRun): PatchPolicy {
 type Choices = AcquireOptions & { readonly turns: HostTurns };
 
 async function outcomeOf(
-  { place, low, item }: ArchivedScene,
+  { files, low, item }: ArchivedScene,
   policy: PatchPolicy,
   options: Choices,
   reporter: Reporter,
@@ -98,7 +101,7 @@ async function outcomeOf(
   // Of several bars at once, none could be read: that of the shard is enough.
   const quiet = { ...reporter, progress: silentReporter.progress };
   try {
-    await acquireInto(open, place, policy, { ...options, low, wholeFile }, quiet);
+    await acquireInto(open, files, policy, { ...options, low, wholeFile }, quiet);
     return { lines: lines.join("") };
   } catch (error) {
     if (isOfScene(error)) return { error };

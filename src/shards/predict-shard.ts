@@ -87,7 +87,10 @@ class ShardPredictor {
 
   async outcomes(scenes: readonly ArchivedScene[]): Promise<readonly Outcome[]> {
     const { options, reporter } = this.#setting;
-    const files = await untilStopped(reporter, Promise.all(scenes.map((scene) => this.#fileOf(scene))));
+    const files = await untilStopped(
+      reporter,
+      Promise.all(scenes.map(({ files: [{ place }] }) => this.#fileOf(place))),
+    );
     const paths = files.map((file) => (typeof file === "string" ? file : ""));
     const batch = await decodeBatch(paths, this.#pool, this.#run);
     const { predicted, ms } = await this.#inTurn(async () => {
@@ -101,9 +104,9 @@ class ShardPredictor {
       top: options.top,
       ms,
     });
-    const away = paths.filter((path, n) => path !== "" && path !== scenes[n].place);
+    const away = paths.filter((path, n) => path !== "" && path !== scenes[n].files[0].place);
     await Promise.all(away.map((path) => rm(path, { force: true })));
-    return scenes.map(({ place, item: { id } }, n): Outcome => {
+    return scenes.map(({ files: [{ place }], item: { id } }, n): Outcome => {
       const file = files[n];
       if (typeof file !== "string") return { error: file };
       const line = said[n];
@@ -118,7 +121,7 @@ class ShardPredictor {
   }
 
   /** Where the image lies on this machine, or why it does not. */
-  async #fileOf({ place }: ArchivedScene): Promise<string | PatchDropError> {
+  async #fileOf(place: string): Promise<string | PatchDropError> {
     if (!isAddress(place)) return place;
     const { folder, signal } = this.#setting;
     const file = join(folder, String(this.#files++));

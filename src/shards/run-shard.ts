@@ -188,7 +188,8 @@ async function* inGroups<T>(items: Iterable<T> | AsyncIterable<T>, size: number)
 /** Which scenes are wanted, and what of them, as options. */
 export function wantedText({ asset, low, bbox, datetime, query }: WantedScenes): Record<string, string | undefined> {
   return {
-    ...{ asset, low },
+    asset: asset?.join(","),
+    low,
     bbox: bbox?.join(","),
     datetime: datetime && `${datetime.from}/${datetime.to}`,
     query: query?.map(({ property, comparison, value }) => `${property}${comparison}${value}`).join(","),

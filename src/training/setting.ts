@@ -115,8 +115,9 @@ function renderingOf({ bands, scale }: RenderingOptions): Pick<RunDescription, "
 
 /** What a training on these data says about its networks. */
 export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
-  const { normalization, classes, bands, pixelType = "uint8", transform } = train;
-  return { ...modelSizes(model), bands, pixelType, transform, normalization, fill, classes, choice: asTested };
+  const { normalization, stretch, classes, bands, pixelType = "uint8", transform } = train;
+  const seen = { bands, pixelType, transform, normalization, ...(stretch && { stretch }) };
+  return { ...modelSizes(model), ...seen, fill, classes, choice: asTested };
 }
 
 /** A checkpoint as the user names it. */
