@@ -15,6 +15,7 @@ export class SubsetDataset implements Dataset {
   readonly pixelType: Dataset["pixelType"];
   readonly labels: Int32Array;
   readonly normalization: Dataset["normalization"];
+  readonly low: Dataset["low"];
   readonly transform: Dataset["transform"];
   readonly fingerprint: string;
   readonly #whole: Dataset;
@@ -37,6 +38,7 @@ export class SubsetDataset implements Dataset {
     this.pixelType = whole.pixelType;
     this.labels = Int32Array.from(images, (image) => whole.labels[image]);
     this.normalization = whole.normalization;
+    this.low = whole.low;
     this.transform = whole.transform;
     this.fingerprint = sha256(whole.fingerprint, new Uint8Array(images.buffer, images.byteOffset, images.byteLength));
   }

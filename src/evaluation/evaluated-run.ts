@@ -63,8 +63,8 @@ export async function withEvaluatedRun<T>(
   const model = modelOf(checkpoint, options);
   if (given === undefined && options.data_dir === undefined) assertThere(settings);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
-  const { bands, pixelType } = checkpoint.config.description ?? {};
-  checkSplits(opened, { imageSize: model.imageSize, bands, pixelType });
+  const { bands, pixelType, low } = checkpoint.config.description ?? {};
+  checkSplits(opened, { imageSize: model.imageSize, bands, pixelType, isPaired: low !== undefined });
   const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
   const split = data[options.split] ?? noneHeldOut(checkpoint);
   const description = describeRun(checkpoint, options, split);

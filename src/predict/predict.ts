@@ -8,6 +8,7 @@ import { DecodePool } from "../data/decode-pool.ts";
 import type { UnreadableImage } from "../data/decode-worker.ts";
 import { inOrder } from "../data/in-order.ts";
 import { overRendering } from "../data/rendering.ts";
+import { fault } from "../errors.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun, Predicted } from "../inference/opened-run.ts";
 import { composite } from "../method/composite.ts";
@@ -55,6 +56,7 @@ export async function predict(
   await checkPictures(found, options, reporter);
   const run = await openRun(options, reporter);
   try {
+    refusePairs(run, options);
     const made = { checkpoint: run.checkpoint, settings: settingsOf(run, options) };
     const format = options.format === "csv" ? csvLines(Math.min(options.top, run.classes.length)) : jsonLines;
     const { results, recovered } = await openResults(options, { format, made, stream: output, reporter });
@@ -80,6 +82,17 @@ export async function predict(
   } finally {
     await run.free();
   }
+}
+
+/** @throws input: a run whose low resolution comes from other pictures, of which nothing is known here */
+function refusePairs({ seesPairs }: OpenedRun, { load }: PredictOptions): void {
+  if (!seesPairs) return;
+  throw fault("input", {
+    where: `--load ${load}`,
+    rule: "must make the low resolution of the image itself, since predict is given images alone",
+    got: "a run that has learned from pairs",
+    next: "use eval with lists that have a column low, or acquire with --low",
+  });
 }
 
 /** What is said of the images, batch by batch; pictures are written before. */

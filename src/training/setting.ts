@@ -5,7 +5,7 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
-import type { DataSplits, ImageForm } from "../data/dataset.ts";
+import { type DataSplits, type ImageForm, pixelStatistics } from "../data/dataset.ts";
 import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
 import { datasetFor, openDataFor } from "../data/open.ts";
 import { isChosen, type RenderingOptions } from "../data/rendering.ts";
@@ -70,7 +70,7 @@ export async function prepare(
     device,
     cuda: torch.cuda,
     precision: choosePrecision(options.precision, device),
-    normalizer: new Normalizer(data.train.normalization, device, data.train.pixelType),
+    normalizer: new Normalizer(pixelStatistics(data.train), device, data.train.pixelType),
     reporter,
     group,
     description: {
@@ -115,8 +115,18 @@ function renderingOf({ bands, scale }: RenderingOptions): Pick<RunDescription, "
 
 /** What a training on these data says about its networks. */
 export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
-  const { normalization, classes, bands, pixelType = "uint8", transform } = train;
-  return { ...modelSizes(model), bands, pixelType, transform, normalization, fill, classes, choice: asTested };
+  const { normalization, low, classes, bands, pixelType = "uint8", transform } = train;
+  return {
+    ...modelSizes(model),
+    bands,
+    pixelType,
+    transform,
+    normalization,
+    ...(low && { low }),
+    fill,
+    classes,
+    choice: asTested,
+  };
 }
 
 /** A checkpoint as the user names it. */
@@ -143,6 +153,7 @@ export function startNetworks<N extends NetworkName>(
     if (checkpoint !== undefined) return loadNetwork(setting, name, savedNetwork(checkpoint, name));
     if (origin === "fresh") return freshNetwork(setting, seed, name);
     const from = name === "agent" ? policyAt(origin, setting) : classifierAt(origin, setting);
+    if (name !== "resnet_hr") mustSeeSameLow(from, setting, `${origin.flag} ${origin.path}`);
     return loadNetwork(setting, name, savedNetwork(from, name));
   };
   const started = new Map<N, Learner>();
@@ -160,6 +171,15 @@ function policyAt({ flag, path }: NamedByFlag, { model, reporter }: Setting): Ch
   const unfinished = unfinishedCurriculum(from, model.grid);
   if (unfinished !== undefined) reporter.note(`${flag} ${path}: ${unfinished}`);
   return from;
+}
+
+/** A network that looks at the low resolution goes on with one that comes from where it came from. @throws input */
+function mustSeeSameLow({ config: { description } }: Checkpoint, { data }: Setting, where: string): void {
+  if (description === undefined || (description.low === undefined) === (data.train.low === undefined)) return;
+  const [pairs, own] = ["a picture beside the image (a column low)", "the image itself"];
+  const [rule, got] = data.train.low === undefined ? [own, pairs] : [pairs, own];
+  const next = "give data as it was trained on, or start from another run";
+  throw fault("input", { where, rule: `must take the low resolution from ${rule}, as the data have it`, got, next });
 }
 
 /** A classifier's checkpoint. @throws input: one of another model, or of other classes */
