@@ -252,17 +252,6 @@ export function middleOf({ width, height }: Size, size: number): Region {
 }
 
 /**
- * Resizes the shorter side to `size` and cuts a square out of the middle, as torchvision's `Resize(size)` and
- * `CenterCrop(size)` do on a PIL image.
- * @param image [height, width, bands]
- * @returns [size, size, bands]
- */
-export function resizeAndCrop<P extends PixelArray>(image: P, from: Size, size: number): P {
-  const to = shorterSideTo(from, size);
-  return resizeBilinear(image, from, to, middleOf(to, size));
-}
-
-/**
  * The pixels that lie under the middles of a region's pixels, of an image that is stretched to a size.
  * @returns [region.height, region.width, bands]
  */

@@ -104,7 +104,7 @@ function resizedCrop(image: Pixels, shorter: number, size: number, draws: Draws 
 }
 
 /**
- * The middle of an image, its shorter side resized.
+ * The middle of an image, its shorter side resized, as torchvision's `Resize(size)` and `CenterCrop(size)` do on a PIL image.
  * @returns [size, size, bands], of a pair [size, size, 2 bands]
  */
 export function middlePart(image: Pixels, size: number): PixelArray {

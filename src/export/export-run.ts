@@ -148,7 +148,7 @@ async function testSetOf(checkpoint: Checkpoint, given: ExportOptions, model: Mo
   if (datasetFor(model, flags) !== "synthetic" && data_dir === undefined) return undefined;
   const stated = checkpoint.config.description;
   const { test } = await openDataFor(model, flags, undefined, stated);
-  const faults = pairFaults(test, stated?.low !== undefined);
+  const faults = stated === undefined ? [] : pairFaults(test, stated.low !== undefined);
   if (faults.length > 0) throw fault("usage", faults);
   return test;
 }

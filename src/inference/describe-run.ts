@@ -48,7 +48,7 @@ function modelOptions(options: Partial<ModelOptions>) {
 export function describeRun(
   checkpoint: Checkpoint,
   overrides: RunOverrides = {},
-  data: Partial<Pick<Dataset, "classes" | "normalization">> = {},
+  data: Partial<Pick<Dataset, "classes" | "normalization" | "low">> = {},
 ): RunDescription {
   const { description: stated, options } = checkpoint.config;
   if (stated !== undefined) mustAgree(checkpoint, stated);
@@ -63,6 +63,7 @@ export function describeRun(
     pixelType: "uint8",
     transform: model.transform,
     normalization: data.normalization ?? formerNormalization(checkpoint, model),
+    ...(data.low && { low: data.low }),
     fill,
     classes,
     choice: asTested,

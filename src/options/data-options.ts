@@ -1,7 +1,7 @@
 /** The options of `patchdrop data`. */
 import { z } from "zod";
 import { mostThreads } from "../utils/cpu.ts";
-import { dataGroup, bands as requiredBands } from "./data-group.ts";
+import { bands as bandsOfFiles, dataGroup } from "./data-group.ts";
 import { folder, whole } from "./option.ts";
 
 const { max_image_bytes, bands, scale } = dataGroup;
@@ -26,7 +26,11 @@ export const checkSchema = z.strictObject({
 
 export const statsSchema = z.strictObject({
   ...checkSchema.shape,
-  bands: requiredBands.describe("the bands to measure: by number (counted from 1), or by the files' names"),
+  bands: bandsOfFiles
+    .optional()
+    .describe(
+      "the bands to measure: by number (counted from 1), or by the files' names; red, green and blue of pictures when absent",
+    ),
 });
 
 export const splitSchema = z.strictObject({

@@ -28,8 +28,7 @@ export interface Pair {
 export function pairOf(label: number, random: Random): Pair {
   const across = size / patch;
   const target = random.integer(across * across);
-  const isIn = (x: number, y: number, side: number) =>
-    Math.floor(y / side) * across + Math.floor(x / side) === target;
+  const isIn = (x: number, y: number, side: number) => Math.floor(y / side) * across + Math.floor(x / side) === target;
   const image = Uint8Array.from({ length: size * size * 3 }, (_, at) => {
     const [x, y, channel] = [Math.floor(at / 3) % size, Math.floor(at / 3 / size), at % 3];
     const isSpot = x % block >= 1 && y % block >= 1;
