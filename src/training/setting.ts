@@ -12,7 +12,7 @@ import { isChosen, type RenderingOptions } from "../data/rendering.ts";
 import { withValidation } from "../data/validation.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
-import { modelSizes, unfinishedCurriculum } from "../inference/describe-run.ts";
+import { modelSizes, mustSeeSameLow, unfinishedCurriculum } from "../inference/describe-run.ts";
 import type { Place } from "../inference/libtorch-engine.ts";
 import { asTested } from "../method/budget.ts";
 import { type Fill, Normalizer } from "../method/images.ts";
@@ -153,7 +153,7 @@ export function startNetworks<N extends NetworkName>(
     if (checkpoint !== undefined) return loadNetwork(setting, name, savedNetwork(checkpoint, name));
     if (origin === "fresh") return freshNetwork(setting, seed, name);
     const from = name === "agent" ? policyAt(origin, setting) : classifierAt(origin, setting);
-    if (name !== "resnet_hr") mustSeeSameLow(from, setting, `${origin.flag} ${origin.path}`);
+    if (name !== "resnet_hr") mustSeeSameLow(from, setting.data.train, `${origin.flag} ${origin.path}`);
     return loadNetwork(setting, name, savedNetwork(from, name));
   };
   const started = new Map<N, Learner>();
@@ -171,15 +171,6 @@ function policyAt({ flag, path }: NamedByFlag, { model, reporter }: Setting): Ch
   const unfinished = unfinishedCurriculum(from, model.grid);
   if (unfinished !== undefined) reporter.note(`${flag} ${path}: ${unfinished}`);
   return from;
-}
-
-/** A network that looks at the low resolution goes on with one that comes from where it came from. @throws input */
-function mustSeeSameLow({ config: { description } }: Checkpoint, { data }: Setting, where: string): void {
-  if (description === undefined || (description.low === undefined) === (data.train.low === undefined)) return;
-  const [pairs, own] = ["a picture beside the image (a column low)", "the image itself"];
-  const [rule, got] = data.train.low === undefined ? [own, pairs] : [pairs, own];
-  const next = "give data as it was trained on, or start from another run";
-  throw fault("input", { where, rule: `must take the low resolution from ${rule}, as the data have it`, got, next });
 }
 
 /** A classifier's checkpoint. @throws input: one of another model, or of other classes */

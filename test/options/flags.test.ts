@@ -160,7 +160,7 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   "data stats": [
     ...["--data_dir <folder> required", "--num_workers <n> = 8"],
-    ...["--max_image_bytes <n>", "--bands <band,…> required", "--scale <black,white>"],
+    ...["--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>"],
   ],
 };
 

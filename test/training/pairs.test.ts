@@ -193,6 +193,9 @@ describe("what looks at the low resolution goes on with one that comes from wher
     ).rejects.toThrow(
       `--load ${runs.at("policy-alone")}: must take the low resolution from a picture beside the image`,
     );
+    await expect(evaluate(runs.at("policy-alone"), { ckpt_lr_cl: runs.at("lr") })).rejects.toThrow(
+      `--ckpt_lr_cl ${runs.at("lr")}: must take the low resolution from the image itself, as the data have it`,
+    );
     await expect(evaluate(runs.at("policy-alone"), { data_dir: pairs })).rejects.toThrow(
       "data set pairs: must be images alone, since the run makes the low resolution of the image itself",
     );
