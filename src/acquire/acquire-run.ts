@@ -2,6 +2,7 @@
 
 import { fault, type PatchDropError } from "../errors.ts";
 import { openRun } from "../inference/open-run.ts";
+import type { OpenedRun } from "../inference/opened-run.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { type AcquiredScenes, acquireScenes } from "./acquire-scenes.ts";
@@ -20,6 +21,7 @@ export async function acquireRun(
   if ((scene === undefined) !== options.plan) throw wrongArgument(scene);
   const run = await openRun(options, reporter);
   try {
+    refuseWithoutLow(run, options);
     return await acquireScenes(scene, run, options, reporter);
   } finally {
     await run.free();
@@ -32,4 +34,14 @@ function wrongArgument(scene: string | undefined): PatchDropError {
   }
   const next = "see `patchdrop acquire --help`";
   return fault("usage", { where: "image", rule: "must be given, or --manifest, or --low COARSE --plan", next });
+}
+
+/** @throws usage: a run whose low resolution comes from another picture of the same ground, where none is given */
+export function refuseWithoutLow({ seesPairs }: OpenedRun, { load, low }: Pick<AcquireOptions, "load" | "low">): void {
+  if (!seesPairs || low !== undefined) return;
+  throw fault("usage", {
+    where: "--low",
+    rule: `must name the picture that the low resolution is made of, since ${load} has learned from pairs`,
+    got: "nothing",
+  });
 }

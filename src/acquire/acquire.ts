@@ -114,8 +114,8 @@ export async function acquireInto(
 
 /** How a policy sees images. */
 function seenBy({ description }: PatchPolicy) {
-  const { pixelType = "uint8", normalization, rendering } = description ?? {};
-  return { pixelType, missing: normalization?.mean, usual: rendering };
+  const { pixelType = "uint8", normalization, low, rendering } = description ?? {};
+  return { pixelType, missing: normalization?.mean, missingLow: low?.mean, usual: rendering };
 }
 
 /** @throws usage */
@@ -224,7 +224,7 @@ class Acquisition {
     const channels = this.#form.bands.length;
     const form = { type: this.#form.type, bands: channels };
     const strip = outputs.takesPixels ? new Strip(this.#scene, row, form) : undefined;
-    await strip?.enlarge(low, lowSize);
+    await strip?.enlarge(this.#policy.shownLow?.(low) ?? low, lowSize);
     const lowLength = lowSize * lowSize * channels;
     const waiting: Looked[] = [];
     for (const { start, end, isSeen } of this.#together(windows, size)) {
@@ -272,7 +272,8 @@ class Acquisition {
     for (const [i, some] of cells.entries()) {
       if (some.length === grid.patches) continue;
       // There is nothing more to see of a cell outside the scene than the low resolution, whoever asks for it.
-      const own = rowOf(low, i, lowSize ** 2 * bands.length);
+      const seen = rowOf(low, i, lowSize ** 2 * bands.length);
+      const own = this.#policy.shownLow?.(seen) ?? seen;
       images.set(enlargePixels(own, lowSize, imageSize, bands.length), i * each);
     }
     return {

@@ -15,6 +15,8 @@ export interface LowOptions {
   readonly low?: string | undefined;
   readonly low_bands?: readonly BandChoice[] | undefined;
   readonly low_scale?: readonly [number, number] | undefined;
+  /** What stands for a missing value of each of its bands; as in the image when absent. */
+  readonly missingLow?: readonly number[] | undefined;
 }
 
 /** Path or http(s) address, or the files of an item; undefined where only another image is there. */
@@ -28,7 +30,7 @@ export async function openScene(
   sizes: LowResolution,
   options: SourceOptions & LowOptions,
 ): Promise<PatchSource> {
-  const { low, pixelType: type = "uint8", missing = imageNetNormalization.mean } = options;
+  const { low, pixelType: type = "uint8", missing = imageNetNormalization.mean, missingLow = missing } = options;
   if (low === undefined) return openSharp(scene!, sizes, options);
   const coarse = await CoarseImage.open(low, {
     ...options,
@@ -44,7 +46,7 @@ export async function openScene(
       scene === undefined
         ? new PlannedScene(coarse, sizes)
         : await openSharp(scene, sizes, { ...options, isLookedAtElsewhere: true });
-    const fill = type === "uint8" ? missing.map((mean) => Math.round(255 * mean)) : missing;
+    const fill = type === "uint8" ? missingLow.map((mean) => Math.round(255 * mean)) : missingLow;
     return await PairedSource.over(sharp, coarse, { sizes, form: { type, fill }, signal: options.signal });
   } catch (error) {
     await coarse.close();

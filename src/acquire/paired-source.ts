@@ -97,6 +97,10 @@ export class PairedSource implements PatchSource {
     return this.#sharp.where;
   }
 
+  get files(): readonly string[] | undefined {
+    return this.#sharp.files;
+  }
+
   get taken(): Date | undefined {
     return this.#sharp.taken;
   }

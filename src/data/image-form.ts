@@ -17,6 +17,8 @@ import { openTiff } from "./tiff-picture.ts";
 import type { TransformName } from "./transforms.ts";
 
 export interface FormOptions {
+  /** As a run has seen images: what it says is not measured again. */
+  readonly form?: ImageForm | undefined;
   readonly rendering?: RenderingOptions | undefined;
   readonly maxImageBytes?: number | undefined;
   readonly parallel?: number | undefined;
@@ -25,8 +27,18 @@ export interface FormOptions {
   readonly say?: ((text: string) => void) | undefined;
 }
 
-/** Colours as bytes have the statistics in common use; of all others they are measured over the training images. */
+/**
+ * Colours as bytes have the statistics in common use; of all others they are measured over the training images. Of pairs, those of the low
+ * pictures are always measured: another sensor's colours are in nobody's use.
+ */
 export async function formOf(train: FileList, transform: TransformName, options: FormOptions): Promise<ImageForm> {
+  const { low: knownLow, ...own } = options.form ?? (await formOfImages(train, transform, options));
+  if (train.low === undefined) return own;
+  const low = knownLow ?? normalizationOf(await measuredLow(train.low, own.pixelType, options));
+  return { ...own, low };
+}
+
+async function formOfImages(train: FileList, transform: TransformName, options: FormOptions): Promise<ImageForm> {
   const { rendering = {} } = options;
   const bands = namesOf(rendering);
   const pixelType = await pixelTypeOfFiles(train, rendering);
@@ -54,11 +66,19 @@ async function pixelTypeOfFiles(files: FileList, rendering: RenderingOptions): P
 }
 
 /**
- * Of each band of the files, measured, or as it was measured before of the same files.
+ * Of each band of the files, measured, or as it was measured before of the same files; of pairs, behind them those of the low pictures.
  * @throws as {@link measureBands}
  */
 export async function statisticsOf(files: FileList, options: FormOptions): Promise<BandStatistics[]> {
-  return measured(files, await pixelTypeOfFiles(files, options.rendering ?? {}), options);
+  const pixelType = await pixelTypeOfFiles(files, options.rendering ?? {});
+  const own = await measured(files, pixelType, options);
+  return files.low === undefined ? own : [...own, ...(await measuredLow(files.low, pixelType, options))];
+}
+
+/** Their bands are called "low red" and so on. */
+async function measuredLow(files: FileList, pixelType: PixelType, options: FormOptions): Promise<BandStatistics[]> {
+  const statistics = await measured(files, pixelType, options);
+  return statistics.map((one) => ({ ...one, band: `low ${one.band}` }));
 }
 
 async function measured(files: FileList, pixelType: PixelType, options: FormOptions): Promise<BandStatistics[]> {

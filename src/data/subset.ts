@@ -16,6 +16,7 @@ export class SubsetDataset implements Dataset {
   readonly labels: Int32Array;
   readonly normalization: Dataset["normalization"];
   readonly stretch: Dataset["stretch"];
+  readonly low: Dataset["low"];
   readonly transform: Dataset["transform"];
   readonly fingerprint: string;
   readonly #whole: Dataset;
@@ -39,6 +40,7 @@ export class SubsetDataset implements Dataset {
     this.labels = Int32Array.from(images, (image) => whole.labels[image]);
     this.normalization = whole.normalization;
     this.stretch = whole.stretch;
+    this.low = whole.low;
     this.transform = whole.transform;
     this.fingerprint = sha256(whole.fingerprint, new Uint8Array(images.buffer, images.byteOffset, images.byteLength));
   }

@@ -65,8 +65,9 @@ export async function withEvaluatedRun<T>(
   const model = modelOf(checkpoint, options);
   if (given === undefined && options.data_dir === undefined) assertThere(settings);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
-  const { bands, pixelType } = checkpoint.config.description ?? {};
-  checkSplits(opened, { imageSize: model.imageSize, bands, pixelType });
+  const stated = checkpoint.config.description;
+  const isPaired = stated && stated.low !== undefined;
+  checkSplits(opened, { imageSize: model.imageSize, bands: stated?.bands, pixelType: stated?.pixelType, isPaired });
   const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
   const split = data[options.split] ?? noneHeldOut(checkpoint);
   const description = describeRun(checkpoint, options, split);

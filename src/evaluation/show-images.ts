@@ -6,7 +6,7 @@ import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Choice } from "../method/budget.ts";
 import { type Composite, composite, compositeOf } from "../method/composite.ts";
 import type { Grid } from "../method/grid.ts";
-import { enlargePixels, lowPixels } from "../method/pixels.ts";
+import { enlargePixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
 import { calibratedChoice, choiceOf } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
@@ -77,16 +77,17 @@ export async function shownBy({ run, split, seed, choice, bands }: Showing, indi
   const images = roomFor(split, indices.length);
   const read = await readImages(split, indices, images);
   const deciding = decidedBy(run, choice, seed, (i) => read[i]);
-  const found = await look(run, images, deciding);
+  const found = await look(run, { images, count: read.length }, deciding);
   return Array.from(read, (index, i) => {
-    const own = { ...found(i), image: row(images, i, images.length / read.length) };
+    const own = { ...found(i), pixels: row(images, i, images.length / read.length) };
     return shown({ run, split, bands }, index, own);
   });
 }
 
 /** What the networks say about an image, and the image. */
 interface Seen {
-  readonly image: PixelArray;
+  /** As the split has them. */
+  readonly pixels: PixelArray;
   /** [P] */
   readonly probabilities: Float32Array;
   /** [P] */
@@ -95,15 +96,13 @@ interface Seen {
   readonly classes: Float32Array;
 }
 
-/** Of the i-th of the images [B, S, S, C]. */
+/** Of the i-th of `count` images. */
 async function look(
   run: OpenedRun,
-  images: PixelArray,
+  { images, count }: { readonly images: PixelArray; readonly count: number },
   deciding: Deciding,
-): Promise<(i: number) => Omit<Seen, "image">> {
-  const { imageSize, grid, channels } = run.model;
-  const { patches } = grid;
-  const count = images.length / (channels * imageSize ** 2);
+): Promise<(i: number) => Omit<Seen, "pixels">> {
+  const { patches } = run.model.grid;
   const held = run.hold({ images });
   try {
     const { mask, probabilities } = await deciding({ held, first: 0, count, patches });
@@ -121,17 +120,20 @@ async function look(
 function shown(
   { run, split, bands }: Pick<Showing, "run" | "split" | "bands">,
   index: number,
-  { image, probabilities, mask, classes }: Seen,
+  { pixels, probabilities, mask, classes }: Seen,
 ): Shown {
   const { imageSize, lowSize, channels } = run.model;
-  const low = lowPixels(image, imageSize, lowSize, channels);
-  const picture = (pixels: PixelArray) => composite(pixels, run.description, bands).slice();
+  const { images: image, low } = run.views(pixels);
+  const { description } = run;
+  // Of another sensor's values, the sharp image's percentiles say nothing.
+  const seenLow = description.low && { ...description, normalization: description.low, stretch: undefined };
+  const picture = (of: PixelArray, how: typeof description = description) => composite(of, how, bands).slice();
   const best = classes.indexOf(Math.max(...classes));
   return {
     index,
     image: picture(image),
-    lowResolution: picture(enlargePixels(low, lowSize, imageSize, channels)),
-    masked: picture(run.seen(image, mask)),
+    lowResolution: picture(enlargePixels(low, lowSize, imageSize, channels), seenLow),
+    masked: picture(run.seen(image, mask, low)),
     grid: run.model.grid,
     probabilities: Array.from(probabilities),
     mask: Array.from(mask),

@@ -70,6 +70,9 @@ const schema = z
       z.object({ black: bandNumbers, white: bandNumbers }),
       "must be black and white of each band",
     ).optional(),
+    // Of runs that have learned from pairs.
+    low_mean: numbers.optional(),
+    low_std: numbers.optional(),
     fill: z.enum(Object.values(fills), said("must say what dropped patches are filled with")),
     classes: names,
     // Older exports decide once.
@@ -91,23 +94,28 @@ const schema = z
       message: said("must be a multiple of patch_size and low_size"),
     },
   )
-  .refine(({ bands, mean, std }) => mean.length === bands.length && std.length === bands.length, {
-    path: ["mean"],
-    message: said("must be one number for each band, as must std"),
-  })
-  .refine(
-    ({ bands, stretch: { black, white } = { black: bands, white: bands } }) => {
-      return black.length === bands.length && white.length === bands.length;
-    },
-    { path: ["stretch"], message: said("must be black and white of each band") },
-  )
-  .refine(({ pixel_type: type, mean }) => type !== "uint8" || mean.every((value) => value >= 0 && value <= 1), {
-    path: ["mean"],
-    message: said("must be numbers of 0 to 1"),
-  })
-  .refine(({ pixel_type: type, std }) => std.every((value) => value >= 1e-6 && (type !== "uint8" || value <= 1)), {
-    path: ["std"],
-    message: said("must be numbers of 0.000001 to 1, or above 0 of measured values"),
+  .superRefine((metadata, context) => {
+    const { bands, pixel_type: type, mean, std, low_mean = mean, low_std = std } = metadata;
+    const refuse = (path: string, rule: string) =>
+      context.addIssue({ code: "custom", path: [path], message: said(rule) });
+    if ((metadata.low_mean === undefined) !== (metadata.low_std === undefined))
+      refuse("low_mean", "must come with low_std");
+    const { black, white } = metadata.stretch ?? { black: bands, white: bands };
+    if ([black, white].some(({ length }) => length !== bands.length)) {
+      refuse("stretch", "must be black and white of each band");
+    }
+    for (const [prefix, means, stds] of [["", mean, std] as const, ["low_", low_mean, low_std] as const]) {
+      if ([means, stds].some(({ length }) => length !== bands.length)) {
+        refuse(`${prefix}mean`, `must be one number for each band, as must ${prefix}std`);
+      }
+      if (type === "uint8" && !means.every((value) => value >= 0 && value <= 1)) {
+        refuse(`${prefix}mean`, "must be numbers of 0 to 1");
+      }
+      if (!stds.every((value) => value >= 1e-6 && (type !== "uint8" || value <= 1))) {
+        refuse(`${prefix}std`, "must be numbers of 0.000001 to 1, or above 0 of measured values");
+      }
+      if (metadata.low_mean === undefined) break;
+    }
   });
 type Metadata = z.infer<typeof schema>;
 
@@ -162,6 +170,7 @@ function descriptionOf(said: Metadata): RunDescription {
     transform: said.transform_name,
     normalization: { mean: said.mean, std: said.std },
     ...(said.stretch && { stretch: said.stretch }),
+    ...(said.low_mean && said.low_std && { low: { mean: said.low_mean, std: said.low_std } }),
     fill: said.fill === fills.lr ? "lr" : "zero",
     classes: said.classes,
     rounds: said.rounds,

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { isGenerated } from "../data/dataset-registry.ts";
 import { mostThreads } from "../utils/cpu.ts";
-import { dataGroup } from "./data-group.ts";
+import { bands as bandsOfFiles, dataGroup } from "./data-group.ts";
 import { folder, whole } from "./option.ts";
 
 const { dataset, max_image_bytes, bands, scale } = dataGroup;
@@ -25,7 +25,7 @@ export const checkSchema = z.strictObject({
   scale,
 });
 
-/** As of what is required; what has no files has no bands to choose either. */
+/** As of what is required. */
 const mustBeGiven = "must be given";
 
 export const statsSchema = z
@@ -35,14 +35,14 @@ export const statsSchema = z
     dataset: dataset.describe(
       "data set; recognized from --data_dir when absent; synthetic_bands needs no other option",
     ),
-    bands: bands.describe("the bands to measure: by number (counted from 1), or by the files' names"),
+    bands: bandsOfFiles
+      .optional()
+      .describe(
+        "the bands to measure: by number (counted from 1), or by the files' names; red, green and blue of pictures when absent",
+      ),
   })
   .refine(({ dataset, data_dir }) => isGenerated(dataset) || data_dir !== undefined, {
     path: ["data_dir"],
-    message: mustBeGiven,
-  })
-  .refine(({ dataset, bands }) => isGenerated(dataset) || bands !== undefined, {
-    path: ["bands"],
     message: mustBeGiven,
   });
 

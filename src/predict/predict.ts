@@ -8,6 +8,7 @@ import { DecodePool } from "../data/decode-pool.ts";
 import type { UnreadableImage } from "../data/decode-worker.ts";
 import { inOrder } from "../data/in-order.ts";
 import { overRendering } from "../data/rendering.ts";
+import { fault } from "../errors.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun, Predicted } from "../inference/opened-run.ts";
 import { composite, compositeOf } from "../method/composite.ts";
@@ -64,6 +65,7 @@ export async function predict(
   await checkPictures(found, options, reporter);
   const run = await openRun(options, reporter);
   try {
+    refusePairs(run, options);
     // What cannot be shown is refused before anything is written.
     compositeOf(run.description, options.composite);
     const made = { checkpoint: run.checkpoint, settings: settingsOf(run, options) };
@@ -91,6 +93,17 @@ export async function predict(
   } finally {
     await run.free();
   }
+}
+
+/** @throws input: a run whose low resolution comes from other pictures, of which nothing is known here */
+export function refusePairs({ seesPairs }: OpenedRun, { load }: PredictOptions): void {
+  if (!seesPairs) return;
+  throw fault("input", {
+    where: `--load ${load}`,
+    rule: "must make the low resolution of the image itself, since predict is given images alone",
+    got: "a run that has learned from pairs",
+    next: "use eval with lists that have a column low, or acquire with --low",
+  });
 }
 
 /** What is said of the images, batch by batch; pictures are written before. */

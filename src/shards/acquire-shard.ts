@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { acquireInto } from "../acquire/acquire.ts";
+import { refuseWithoutLow } from "../acquire/acquire-run.ts";
 import { namedBands } from "../acquire/acquire-scenes.ts";
 import type { DecidedCell } from "../acquire/geojson.ts";
 import type { SceneOutputs, WindowPrediction } from "../acquire/outputs.ts";
@@ -60,6 +61,7 @@ export async function acquireShard(
   const manifest = await openManifest(options.manifest);
   const run = await openRun(options, reporter);
   try {
+    refuseWithoutLow(run, options);
     const made = { command: "acquire", checkpoint: run.checkpoint, settings: settingsOf(run, options) } as const;
     const turns = new HostTurns(options.requests);
     const policy = shared(run);
@@ -82,6 +84,7 @@ function shared(run: OpenedRun): PatchPolicy {
   const { model, description, classes, checkpoint, rounds } = run;
   return {
     ...{ model, description, classes, checkpoint, rounds },
+    shownLow: (low) => run.shownLow(low),
     decide: (low, acquired) => inTurn(() => run.decide(low, acquired)),
     classify: (images, mask, low) => inTurn(() => run.classify(images, mask, low)),
   };

@@ -12,7 +12,7 @@ import type { OpenedRun } from "../inference/opened-run.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import type { Prediction } from "../predict/lines.ts";
 import { settingsText } from "../predict/lines.ts";
-import { decodeBatch, describe, poolFor, settingsOf } from "../predict/predict.ts";
+import { decodeBatch, describe, poolFor, refusePairs, settingsOf } from "../predict/predict.ts";
 import { HostTurns } from "../utils/host-turns.ts";
 import { oneAtATime } from "../utils/one-at-a-time.ts";
 import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
@@ -46,6 +46,7 @@ export async function predictShard(
   const fetched = await mkdtemp(join(tmpdir(), "patchdrop-"));
   const ended = new AbortController();
   try {
+    refusePairs(run, options);
     const settings = `${settingsOf(run, options)} ${settingsText(wantedText(options))}`.trim();
     const made = { command: "predict", checkpoint: run.checkpoint, settings } as const;
     const predictor = new ShardPredictor(run, { options, folder: fetched, signal: ended.signal, reporter });
