@@ -32,7 +32,10 @@ export interface FormOptions {
  * pictures are always measured: another sensor's colours are in nobody's use.
  */
 export async function formOf(train: FileList, transform: TransformName, options: FormOptions): Promise<ImageForm> {
-  const { low: knownLow, ...own } = options.form ?? (await formOfImages(train, transform, options));
+  // A form that is given may be a whole description of a run.
+  const known = options.form ?? (await formOfImages(train, transform, options));
+  const { bands, pixelType, normalization, stretch, low: knownLow } = known;
+  const own = { bands, pixelType, normalization, ...(stretch && { stretch }) };
   if (train.low === undefined) return own;
   const low = knownLow ?? normalizationOf(await measuredLow(train.low, own.pixelType, options));
   return { ...own, low };
