@@ -8,7 +8,7 @@ import { rgb } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
-import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
+import { type Asked, type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { enlargePixels } from "../method/pixels.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
@@ -19,12 +19,14 @@ import { row as rowOf } from "../utils/rows.ts";
 import { orderFeature } from "./geojson.ts";
 import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
+import { doesLookFirst, lookFirst, type SceneLook, type SceneWork } from "./look-first.ts";
 import { makeNewFolder } from "./new-folder.ts";
 import { openSource } from "./open-source.ts";
 import { type SceneContext, SceneFolder, type SceneOutputs } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
 import { type Cell, cellsOf, type Scene, sceneOf, windowsOf } from "./scene.ts";
+import type { BudgetOptions } from "./scene-budget.ts";
 import { paste, Strip } from "./strip.ts";
 import { type Acquired, areaOf, Tally } from "./tally.ts";
 
@@ -38,9 +40,11 @@ type Choices = Pick<
   | "min_area_km2"
   | "egress_per_gb"
   | "free_patches"
+  | "whole_if_cheaper"
   | "top"
   | "batch_size"
 > &
+  BudgetOptions &
   Pick<HttpOptions, "begun" | "wholeFile" | "turns">;
 
 type FolderChoices = Omit<Choices, "wholeFile" | "turns"> &
@@ -86,18 +90,22 @@ export async function acquireInto(
 ): Promise<Acquired> {
   const ledger = new Ledger();
   const ended = new AbortController();
+  const looksFirst = doesLookFirst(policy, options);
   const access = {
     ...options,
+    isExact: looksFirst,
     ...seenBy(policy),
     ledger,
     mostBytes: options.max_file_bytes,
     signal: ended.signal,
   };
+  const began = performance.now();
   try {
     const source = await untilStopped(reporter, openSource(scene, policy.model, access));
     try {
       checkSize(source, options.max_pixels);
-      return await new Acquisition(source, policy, { options, ledger, reporter }).write(open);
+      const openSeconds = (performance.now() - began) / 1000;
+      return await new Acquisition(source, policy, { options, ledger, reporter, openSeconds }).write(open);
     } finally {
       await source.close();
     }
@@ -159,11 +167,19 @@ class Acquisition {
   /** What its pixels are. */
   readonly #form: SceneForm;
   readonly #tally: Tally;
+  readonly #work: SceneWork;
+  /** What was decided on all windows before any patch is read, where that is so. */
+  #look: SceneLook | undefined;
 
   constructor(
     source: PatchSource,
     policy: PatchPolicy,
-    { options, ledger, reporter }: { options: Choices; ledger: Ledger; reporter: Reporter },
+    {
+      options,
+      ledger,
+      reporter,
+      openSeconds,
+    }: { options: Choices; ledger: Ledger; reporter: Reporter; openSeconds: number },
   ) {
     this.#source = source;
     this.#policy = policy;
@@ -172,7 +188,19 @@ class Acquisition {
     this.#scene = sceneOf(source, policy.model.grid);
     const { pixelType: type, bands } = policy.description ?? { pixelType: "uint8", bands: rgb };
     this.#form = { type, bands };
-    this.#tally = new Tally(source, policy, ledger);
+    const tally = new Tally(source, policy, ledger);
+    this.#tally = tally;
+    this.#work = {
+      source,
+      policy,
+      scene: this.#scene,
+      form: { type, bands: bands.length },
+      options,
+      tally,
+      ledger,
+      reporter,
+      openSeconds,
+    };
   }
 
   /** Goes through the scene and writes what is found. */
@@ -180,6 +208,7 @@ class Acquisition {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
     const outputs = open(this.#source, this.#form);
+    if (doesLookFirst(this.#policy, this.#options)) this.#look = await lookFirst(this.#work);
     const bar = this.#reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {
@@ -187,7 +216,7 @@ class Acquisition {
         bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });
       }
       const prices = { price_per_km2, min_area_km2, egress_per_gb };
-      const acquired = this.#tally.acquired(prices, this.#options.free_patches);
+      const acquired = this.#tally.acquired(prices, this.#takesFree);
       await this.#unlessStopped(this.#order(acquired).then((order) => outputs.finish(acquired, order)));
       return acquired;
     } finally {
@@ -196,13 +225,23 @@ class Acquisition {
     }
   }
 
+  /** Whether all patches are read. */
+  get #isWhole(): boolean {
+    return this.#look?.isWhole === true;
+  }
+
+  /** Whether patches are used that nobody chose. */
+  get #takesFree(): boolean {
+    return this.#options.free_patches || this.#isWhole;
+  }
+
   /** Look, decide, acquire, classify, write: a row of windows. */
   async #row(row: number, outputs: SceneOutputs): Promise<void> {
     const { batch_size: size } = this.#options;
     const windows = windowsOf(this.#scene, row);
-    const low = await this.#tally.timed("look", () => this.#unlessStopped(this.#source.readLow(windows)));
     const { lowSize } = this.#policy.model;
     const channels = this.#form.bands.length;
+    const low = await this.#lowOf(row, windows);
     const form = { type: this.#form.type, bands: channels };
     const strip = outputs.takesPixels ? new Strip(this.#scene, row, form) : undefined;
     await strip?.enlarge(low, lowSize);
@@ -214,13 +253,22 @@ class Acquisition {
       const batch = this.#batchOf(some, seen);
       const looked = { batch, seen, decided: await this.#inRounds(batch, seen, strip) };
       // Only when all windows of the row have decided is it known what lies in tiles that were read.
-      if (this.#options.free_patches) waiting.push(looked);
+      if (this.#takesFree) waiting.push(looked);
       else await this.#classify(looked, outputs);
     }
     for (const { batch } of waiting) await this.#tally.timed("acquire", () => this.#takeFree(batch, strip));
     for (const looked of waiting) await this.#classify(looked, outputs);
     if (strip === undefined) return;
     await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
+  }
+
+  /** [windows, L, L, C] */
+  #lowOf(row: number, windows: readonly Window[]): Promise<PixelArray> | PixelArray {
+    if (this.#look === undefined)
+      return this.#tally.timed("look", () => this.#unlessStopped(this.#source.readLow(windows)));
+    const { low } = this.#look;
+    const length = low.length / this.#scene.rows;
+    return low.subarray(row * length, (row + 1) * length);
   }
 
   async #classify({ batch, seen, decided }: Looked, outputs: SceneOutputs): Promise<void> {
@@ -263,7 +311,9 @@ class Acquisition {
       { rounds: this.#policy.rounds, count: windows.length, patches },
       async (mask) => {
         await breathe(this.#reporter);
-        return this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }));
+        return (
+          this.#decidedBefore(windows) ?? this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }))
+        );
       },
       (further, round) => {
         const asking = windows.filter((_, i) => rowOf(further, i, patches).includes(1)).length;
@@ -276,18 +326,28 @@ class Acquisition {
     );
   }
 
+  /** What was decided on neighbouring windows of a row when all were looked at. */
+  #decidedBefore([{ x, y }, ...others]: readonly Window[]): Asked | undefined {
+    if (this.#look === undefined) return undefined;
+    const { imageSize, patches } = this.#scene.grid;
+    const first = ((y / imageSize) * this.#scene.columns + x / imageSize) * patches;
+    const end = first + (1 + others.length) * patches;
+    return { mask: this.#look.mask.subarray(first, end), patches: this.#look.probabilities.subarray(first, end) };
+  }
+
   /** Takes, besides what was chosen, what lies in tiles that were read for it. */
   async #takeFree(batch: Batch, strip: Strip | undefined): Promise<void> {
     const { patches } = this.#policy.model.grid;
     const free = batch.cells.flatMap((some, i) =>
       some
-        .filter(({ patch, box }) => batch.mask[i * patches + patch] === 0 && this.#source.isFree(box))
+        .filter(({ patch }) => batch.mask[i * patches + patch] === 0)
+        .filter(({ box }) => this.#isWhole || this.#source.isFree(box))
         .map((cell) => ({ cell, i })),
     );
     await this.#acquire(free, batch, strip);
     for (const { cell } of free) {
       batch.free.add(cell);
-      batch.costs.set(cell, 0);
+      if (!this.#isWhole) batch.costs.set(cell, 0);
     }
   }
 
@@ -325,7 +385,7 @@ class Acquisition {
         cell,
         window,
         chosen: own[cell.patch] === 1 && !free.has(cell),
-        ...(this.#options.free_patches ? { free: free.has(cell) } : {}),
+        ...(this.#takesFree ? { free: free.has(cell) } : {}),
         probability: rounded(wanted[cell.patch]),
         bytes: costs.get(cell) ?? 0,
       }));

@@ -17,11 +17,12 @@ import {
   type Patch,
   type PatchSource,
   pickLow,
+  type SceneTiles,
   type Window,
   widened,
   within,
 } from "./patch-source.ts";
-import { RangeCache } from "./range-cache.ts";
+import { leastGap, RangeCache } from "./range-cache.ts";
 import { TileReader } from "./tile-reader.ts";
 
 /** The header is read in blocks of this size, since its parts lie close together. */
@@ -40,6 +41,8 @@ export interface CogOptions extends RenderingOptions {
   readonly pixelType?: PixelType | undefined;
   /** What stands for a missing value of each band. */
   readonly missing?: readonly number[] | undefined;
+  /** Whether nothing is read between what is asked for, but a few bytes, also where that takes more requests. */
+  readonly isExact?: boolean;
   /** Ends what is under way when it is aborted. */
   readonly signal?: AbortSignal;
 }
@@ -79,7 +82,7 @@ export class CogSource implements PatchSource {
    * @throws input: no such file, without overviews or georeference, or in strips; usage: bands that need a choice
    */
   static async open(bytes: ByteSource, sizes: LowResolution, options: CogOptions): Promise<CogSource> {
-    const cache = new RangeCache(bytes);
+    const cache = new RangeCache(bytes, options.isExact === true ? { gap: leastGap } : {});
     const tiff = await Tiff.open({ where: bytes.where, size: bytes.size, read: headerReader(cache) });
     const [first] = tiff.directories;
     const full = await readTileLayout(tiff, first);
@@ -117,6 +120,14 @@ export class CogSource implements PatchSource {
 
   get wholeBytes(): number {
     return this.#full.bytes;
+  }
+
+  get lowBytes(): number {
+    return this.#low.dueBytes;
+  }
+
+  get tiles(): SceneTiles {
+    return this.#full;
   }
 
   get lowFrom(): string {

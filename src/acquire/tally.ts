@@ -4,8 +4,8 @@ import { areaKm2 } from "./earth.ts";
 import { cornersOf, type DecidedCell } from "./geojson.ts";
 import { type Count, type Ledger, type Purpose, purposes } from "./ledger.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
-import type { PatchSource } from "./patch-source.ts";
-import { type Prices, type Savings, savingsOf } from "./savings.ts";
+import type { PatchSource, SceneTiles } from "./patch-source.ts";
+import { type Prices, type Savings, savingsOf, type TileCount } from "./savings.ts";
 import type { Cell } from "./scene.ts";
 
 /** The contents of savings.json. */
@@ -23,6 +23,8 @@ export interface Acquired extends Savings {
     /** Those that were used besides, since they cost nothing; where that was asked for. */
     readonly free?: number | undefined;
   };
+  /** Of the full resolution; null of a picture that was read as a whole. */
+  readonly tiles: TileCount | null;
   /** What each round that the policy has brought. */
   readonly rounds: readonly Round[];
   /** What was read, in total and by purpose. */
@@ -65,6 +67,11 @@ export class Tally {
     this.#rounds = Array.from({ length: policy.rounds }, nothing);
   }
 
+  /** Until now, by kind of work. */
+  get seconds(): Readonly<Record<Work, number>> {
+    return this.#seconds;
+  }
+
   /** Does work and adds its wall time to that of its kind. */
   async timed<T>(kind: Work, work: () => T | Promise<T>): Promise<T> {
     const began = performance.now();
@@ -104,6 +111,7 @@ export class Tally {
   acquired(prices: Prices, takesFree = false): Acquired {
     const ledger = this.#ledger;
     const { width, height, wholeBytes, where, georeference, lowFrom } = this.#source;
+    const tiles = this.#source.tiles === undefined ? null : countOf(this.#source.tiles);
     const { imageSize, lowSize } = this.#policy.model;
     const windows = Math.ceil(width / imageSize) * Math.ceil(height / imageSize);
     const read = ledger.total;
@@ -113,6 +121,7 @@ export class Tally {
       bytes: { whole: wholeBytes, read: read.bytes, high: ledger.of("high").bytes },
       seconds: this.#seconds,
       areaKm2: area,
+      tiles,
     };
     const by = Object.fromEntries(purposes.map((purpose) => [purpose, ledger.of(purpose)])) as Record<Purpose, Count>;
     return {
@@ -122,6 +131,7 @@ export class Tally {
       low_from: lowFrom,
       windows,
       cells: { all: this.#cells, chosen: this.chosen.length, ...(takesFree ? { free: this.#free.length } : {}) },
+      tiles,
       rounds: this.#rounds,
       ...savingsOf(measured, prices),
       read: { ...read, retries: ledger.retries, by },
@@ -130,6 +140,10 @@ export class Tally {
       prices,
     };
   }
+}
+
+function countOf({ count, needed }: SceneTiles): TileCount {
+  return { all: count, read: needed };
 }
 
 /** A line of the rounds, where there may be several. */
