@@ -52,6 +52,12 @@ const finetuning = [
   ...["--classifier_bn <train|frozen> = train", "--policy_loss <mean|sum> = mean", randomMasks],
 ];
 
+/** Which scenes, and which part of a list of them. */
+const archive = [
+  ...["--asset <key>", "--bbox <w,s,e,n>", "--datetime <from/to>", "--query <conditions>"],
+  ...["--manifest <file>", "--shard <I/N>", "--requests <n> = 16"],
+];
+
 const flags: Record<CommandName, readonly string[]> = {
   classifier_training: [
     ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>", randomMasks],
@@ -98,7 +104,8 @@ const flags: Record<CommandName, readonly string[]> = {
     ...[...model, ...runData, "--download", fill, ...device],
   ],
   predict: [
-    ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", "--format <jsonl|csv> = jsonl"],
+    ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", ...archive],
+    "--format <jsonl|csv> = jsonl",
     ...["--top <n> = 5", "--resume", "--overlay <folder>", "--masked <folder>", "--batch_size <n> = 64"],
     ...[...files, ...plainChoice, fill, ...device],
   ],
@@ -107,10 +114,7 @@ const flags: Record<CommandName, readonly string[]> = {
       "--load <run> required",
       "--engine <libtorch|onnx> = libtorch",
       "--out <folder> required",
-      "--asset <key>",
-      "--bbox <w,s,e,n>",
-      "--datetime <from/to>",
-      "--query <conditions>",
+      ...archive,
       "--bands <band,…>",
       "--scale <black,white>",
     ],

@@ -248,6 +248,17 @@ const values: Readonly<Record<string, Values>> = {
   images: whole(1),
   title: text,
   // Scenes, and images of any bands and values. A file of options has lists.
+  manifest: text,
+  "predict manifest": { ...text, beside: { out: "shards" } },
+  shard: {
+    takes: ["0/1", "99/100"],
+    refuses: ["1", "1/0", "-1/2", "1/2/3", "a/b", "1.5/2", ""].map((shard) => [
+      shard,
+      "must be I/N, the I-th of N parts, from 0",
+    ]),
+    beside: { manifest: "list.jsonl", out: "shards" },
+  },
+  requests: upTo(1000, whole(1)),
   asset: text,
   bbox: {
     takes: [],
@@ -339,8 +350,15 @@ const values: Readonly<Record<string, Values>> = {
   },
 };
 
+/** What predict takes with a list alone. */
+const ofList = ["asset", "bbox", "datetime", "query"];
+
 describe.each(commandNames)("%s", (command) => {
-  const valuesOf = (name: string) => values[`${command} ${name}`] ?? values[name];
+  const valuesOf = (name: string): Values => {
+    const own = values[`${command} ${name}`] ?? values[name];
+    const needsList = command === "predict" && ofList.includes(name);
+    return needsList ? { ...own, beside: { manifest: "list.jsonl", out: "shards" } } : own;
+  };
   const names = async () => Object.keys((await schemaOf(command)).shape);
 
   it("takes what it should", async () => {
