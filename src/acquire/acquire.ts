@@ -90,7 +90,7 @@ export async function acquireInto(
 ): Promise<Acquired> {
   const ledger = new Ledger();
   const ended = new AbortController();
-  const looksFirst = doesLookFirst(policy, options);
+  const looksFirst = doesLookFirst(options);
   const access = {
     ...options,
     isExact: looksFirst,
@@ -208,7 +208,7 @@ class Acquisition {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
     const outputs = open(this.#source, this.#form);
-    if (doesLookFirst(this.#policy, this.#options)) this.#look = await lookFirst(this.#work);
+    if (doesLookFirst(this.#options)) this.#look = await lookFirst(this.#work);
     const bar = this.#reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {
@@ -328,7 +328,7 @@ class Acquisition {
 
   /** What was decided on neighbouring windows of a row when all were looked at. */
   #decidedBefore([{ x, y }, ...others]: readonly Window[]): Asked | undefined {
-    if (this.#look === undefined) return undefined;
+    if (this.#look?.isFinal !== true) return undefined;
     const { imageSize, patches } = this.#scene.grid;
     const first = ((y / imageSize) * this.#scene.columns + x / imageSize) * patches;
     const end = first + (1 + others.length) * patches;

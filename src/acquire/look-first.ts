@@ -4,6 +4,8 @@
  */
 
 import { fault } from "../errors.ts";
+import type { Asked } from "../inference/look-in-rounds.ts";
+import { choosePatches } from "../method/budget.ts";
 import { patchBox } from "../method/grid.ts";
 import { pacer } from "../utils/pacer.ts";
 import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
@@ -28,6 +30,8 @@ interface Decisions {
 export interface SceneLook extends Decisions {
   /** Whether every patch is read, as that costs no more than those that were chosen. */
   readonly isWhole: boolean;
+  /** Whether nothing else is decided when patches are there: a budget is for what is wanted at first, also of a policy in rounds. */
+  readonly isFinal: boolean;
 }
 
 /** What is known of an acquisition when it begins. */
@@ -44,15 +48,9 @@ export interface SceneWork {
   readonly openSeconds: number;
 }
 
-/** @throws usage: a policy that decides in rounds, of which what it will want is not known before it has seen what it asked for */
-export function doesLookFirst({ rounds }: PatchPolicy, options: SceneWork["options"]): boolean {
-  const given = [
-    ...budgetNames.filter((name) => options[name] !== undefined),
-    ...(options.whole_if_cheaper ? ["whole_if_cheaper"] : []),
-  ];
-  if (given.length === 0 || rounds === 1) return given.length > 0;
-  const rule = "must be left out for a policy that decides in rounds: what a later one will want is not known";
-  throw fault("usage", { where: `--${given[0]}`, rule, got: `${rounds} rounds` });
+/** Whether a scene is looked at as a whole. */
+export function doesLookFirst(options: SceneWork["options"]): boolean {
+  return options.whole_if_cheaper || budgetNames.some((name) => options[name] !== undefined);
 }
 
 /**
@@ -60,8 +58,9 @@ export function doesLookFirst({ rounds }: PatchPolicy, options: SceneWork["optio
  * @throws usage: a budget that looking takes; resource: a low resolution that is too large to be held; Stopped; what the source throws
  */
 export async function lookFirst(work: SceneWork): Promise<SceneLook> {
-  const { source, scene, reporter } = work;
+  const { source, policy, scene, reporter } = work;
   const budget = budgetNow(work);
+  const isFinal = budget !== undefined || policy.rounds === 1;
   if (budget !== undefined) mustPay(budget, budget.looking);
   assertHeld(work);
   const look = emptyLook(work);
@@ -70,7 +69,7 @@ export async function lookFirst(work: SceneWork): Promise<SceneLook> {
     mustPay(budget, 0);
     look.mask.set(await untilStopped(reporter, withinBudget(look, scene, source, budget)));
   }
-  return { ...look, isWhole: await isWholeCheaper(look, work, budget) };
+  return { ...look, isFinal, isWhole: await isWholeCheaper(look, work, budget) };
 }
 
 function budgetNow({ options, source, ledger, tally, openSeconds }: SceneWork): SceneBudget | undefined {
@@ -124,7 +123,7 @@ async function lookAtAll({ low, mask, probabilities }: Decisions, work: SceneWor
         const seen = own.subarray(column * one, (column + count) * one);
         const asked = await tally.timed("decide", () => policy.decide(seen, nothingOf(count, work)));
         const at = (row * columns + column) * grid.patches;
-        mask.set(asked.mask, at);
+        mask.set(wantedIn(asked, policy), at);
         probabilities.set(asked.patches, at);
       }
       bar.update((row + 1) * columns);
@@ -132,6 +131,15 @@ async function lookAtAll({ low, mask, probabilities }: Decisions, work: SceneWor
   } finally {
     bar.stop();
   }
+}
+
+/** What a policy wants at first, also where it asks in rounds, of which each takes a part of it. [B, P] */
+function wantedIn({ mask, patches }: Asked, { rounds, choice, model }: PatchPolicy): Uint8Array {
+  if (rounds === 1 || choice === undefined) return mask;
+  const wanted = new Uint8Array(mask.length);
+  const each = model.grid.patches;
+  for (let at = 0; at < mask.length; at += each) wanted.set(choosePatches(patches.subarray(at, at + each), choice), at);
+  return wanted;
 }
 
 /** What so many windows have before anything was acquired. */

@@ -112,14 +112,22 @@ it("money is spent by area and by bytes, and the smallest order is paid for", as
   expect(least4.cells.chosen).toBeGreaterThan(0);
 });
 
-it("a policy in rounds has no budget for the whole scene", async () => {
-  const rounds = { ...brightPolicy, rounds: 2 };
-  const asked = (options: object) =>
-    refusal(() => acquire(at("scene.tif"), rounds, { ...choices, ...options, out: at("rounds") }));
-  expect(await asked({ budget_bytes: 1e6 })).toBe(
-    "usage: --budget_bytes: must be left out for a policy that decides in rounds: what a later one will want is not known, got 2 rounds",
-  );
-  expect(await asked({ whole_if_cheaper: true })).toMatch(/^usage: --whole_if_cheaper/);
+it("of a policy in rounds, a budget is for what it wants at first; it goes on in rounds where there is none", async () => {
+  // A further patch a round, whatever is there.
+  const inRounds: PatchPolicy = {
+    ...brightPolicy,
+    rounds: 3,
+    decide: (low, { mask: there }) => {
+      const mask = new Uint8Array((low.length / (8 * 8 * 3)) * 16);
+      for (let at = 0; at < mask.length; at += 16) mask[at + there.subarray(at, at + 16).indexOf(0)] = 1;
+      return { mask, patches: Float32Array.from(mask) };
+    },
+  };
+  const one = await acquire(at("scene.tif"), inRounds, { ...choices, out: at("first"), budget_bytes: 1e6 });
+  expect(one.cells.chosen).toBe(20);
+  expect(one.rounds.map(({ patches }) => patches)).toEqual([20, 0, 0]);
+  const all = await acquire(at("scene.tif"), inRounds, { ...choices, out: at("rounds"), whole_if_cheaper: true });
+  expect(all.rounds.map(({ patches }) => patches)).toEqual([20, 20, 20]);
 });
 
 /** Of each window the top left patch of 8 × 8: in tiles of 32, all are touched. */
