@@ -8,7 +8,7 @@ import { overRendering, type RenderingOptions, rgb } from "../data/rendering.ts"
 import { fault } from "../errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
-import { type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
+import { type Asked, type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { enlargePixels } from "../method/pixels.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
@@ -19,12 +19,14 @@ import { row as rowOf } from "../utils/rows.ts";
 import { orderFeature } from "./geojson.ts";
 import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
+import { doesLookFirst, lookFirst, type SceneLook, type SceneWork } from "./look-first.ts";
 import { makeNewFolder } from "./new-folder.ts";
 import { type NamedScene, openScene } from "./open-scene.ts";
 import { type SceneContext, SceneFolder, type SceneOutputs } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
 import { type Cell, cellsOf, type Scene, sceneOf, windowsOf } from "./scene.ts";
+import type { BudgetOptions } from "./scene-budget.ts";
 import { paste, Strip } from "./strip.ts";
 import { type Acquired, areaOf, Tally } from "./tally.ts";
 
@@ -38,12 +40,14 @@ type Choices = Pick<
   | "min_area_km2"
   | "egress_per_gb"
   | "free_patches"
+  | "whole_if_cheaper"
   | "top"
   | "batch_size"
   | "low"
   | "low_bands"
   | "low_scale"
 > &
+  BudgetOptions &
   Pick<HttpOptions, "begun" | "wholeFile" | "turns">;
 
 type FolderChoices = Omit<Choices, "wholeFile" | "turns"> &
@@ -91,18 +95,22 @@ export async function acquireInto(
   checkBands(scene, policy, options);
   const ledger = new Ledger();
   const ended = new AbortController();
+  const looksFirst = doesLookFirst(options);
   const access = {
     ...options,
+    isExact: looksFirst,
     ...seenBy(policy),
     ledger,
     mostBytes: options.max_file_bytes,
     signal: ended.signal,
   };
+  const began = performance.now();
   try {
     const source = await untilStopped(reporter, openScene(scene, policy.model, access));
     try {
       checkSize(source, options.max_pixels);
-      return await new Acquisition(source, policy, { options, ledger, reporter }).write(open);
+      const openSeconds = (performance.now() - began) / 1000;
+      return await new Acquisition(source, policy, { options, ledger, reporter, openSeconds }).write(open);
     } finally {
       await source.close();
     }
@@ -177,11 +185,19 @@ class Acquisition {
   /** What its pixels are. */
   readonly #form: SceneForm;
   readonly #tally: Tally;
+  readonly #work: SceneWork;
+  /** What was decided on all windows before any patch is read, where that is so. */
+  #look: SceneLook | undefined;
 
   constructor(
     source: PatchSource,
     policy: PatchPolicy,
-    { options, ledger, reporter }: { options: Choices; ledger: Ledger; reporter: Reporter },
+    {
+      options,
+      ledger,
+      reporter,
+      openSeconds,
+    }: { options: Choices; ledger: Ledger; reporter: Reporter; openSeconds: number },
   ) {
     this.#source = source;
     this.#policy = policy;
@@ -190,7 +206,19 @@ class Acquisition {
     this.#scene = sceneOf(source, policy.model.grid);
     const { pixelType: type, bands } = policy.description ?? { pixelType: "uint8", bands: rgb };
     this.#form = { type, bands };
-    this.#tally = new Tally(source, policy, ledger);
+    const tally = new Tally(source, policy, ledger);
+    this.#tally = tally;
+    this.#work = {
+      source,
+      policy,
+      scene: this.#scene,
+      form: { type, bands: bands.length },
+      options,
+      tally,
+      ledger,
+      reporter,
+      openSeconds,
+    };
   }
 
   /** Goes through the scene and writes what is found. */
@@ -198,6 +226,7 @@ class Acquisition {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
     const outputs = open(this.#source, this.#form);
+    if (doesLookFirst(this.#options)) this.#look = await lookFirst(this.#work);
     const bar = this.#reporter.progress("acquire", columns * rows);
     try {
       for (let row = 0; row < rows; row++) {
@@ -206,7 +235,7 @@ class Acquisition {
       }
       this.#tally.mustHaveSeen();
       const prices = { price_per_km2, min_area_km2, egress_per_gb };
-      const acquired = this.#tally.acquired(prices, this.#options.free_patches);
+      const acquired = this.#tally.acquired(prices, this.#takesFree);
       await this.#unlessStopped(this.#order(acquired).then((order) => outputs.finish(acquired, order)));
       return acquired;
     } finally {
@@ -215,13 +244,23 @@ class Acquisition {
     }
   }
 
+  /** Whether all patches are read. */
+  get #isWhole(): boolean {
+    return this.#look?.isWhole === true;
+  }
+
+  /** Whether patches are used that nobody chose. */
+  get #takesFree(): boolean {
+    return this.#options.free_patches || this.#isWhole;
+  }
+
   /** Look, decide, acquire, classify, write: a row of windows. */
   async #row(row: number, outputs: SceneOutputs): Promise<void> {
     const { batch_size: size } = this.#options;
     const windows = windowsOf(this.#scene, row);
-    const low = await this.#tally.timed("look", () => this.#unlessStopped(this.#source.readLow(windows)));
     const { lowSize } = this.#policy.model;
     const channels = this.#form.bands.length;
+    const low = await this.#lowOf(row, windows);
     const form = { type: this.#form.type, bands: channels };
     const strip = outputs.takesPixels ? new Strip(this.#scene, row, form) : undefined;
     await strip?.enlarge(this.#policy.shownLow?.(low) ?? low, lowSize);
@@ -232,7 +271,7 @@ class Acquisition {
       const batch = this.#batchOf(windows.slice(start, end), isSeen, seen);
       const looked = { batch, seen, decided: await this.#inRounds(batch, seen, strip) };
       // Only when all windows of the row have decided is it known what lies in tiles that were read.
-      if (this.#options.free_patches) waiting.push(looked);
+      if (this.#takesFree) waiting.push(looked);
       else await this.#classify(looked, outputs);
     }
     for (const { batch } of waiting) await this.#tally.timed("acquire", () => this.#takeFree(batch, strip));
@@ -241,16 +280,36 @@ class Acquisition {
     await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
   }
 
+  /** [windows, L, L, C] */
+  #lowOf(row: number, windows: readonly Window[]): Promise<PixelArray> | PixelArray {
+    if (this.#look === undefined)
+      return this.#tally.timed("look", () => this.#unlessStopped(this.#source.readLow(windows)));
+    const { low } = this.#look;
+    const length = low.length / this.#scene.rows;
+    return low.subarray(row * length, (row + 1) * length);
+  }
+
   /** Neighbours that the low resolution shows, and those that it does not, `size` at most. */
   #together(windows: readonly Window[], size: number): { start: number; end: number; isSeen: boolean }[] {
     const found: { start: number; end: number; isSeen: boolean }[] = [];
     for (const [start, window] of windows.entries()) {
-      const isSeen = !(this.#source.isUnseen?.(window) ?? false);
+      const isSeen = !this.#isUnseen(window);
       const last = found.at(-1);
       if (last?.isSeen === isSeen && start - last.start < size) last.end++;
       else found.push({ start, end: start + 1, isSeen });
     }
     return found;
+  }
+
+  #isUnseen(window: Window): boolean {
+    if (this.#look === undefined) return this.#source.isUnseen?.(window) ?? false;
+    return this.#look.unseen[this.#numberOf(window)] === 1;
+  }
+
+  /** Of a window of the scene. */
+  #numberOf({ x, y }: Window): number {
+    const { imageSize } = this.#scene.grid;
+    return (y / imageSize) * this.#scene.columns + x / imageSize;
   }
 
   async #classify({ batch, seen, decided }: Looked, outputs: SceneOutputs): Promise<void> {
@@ -300,7 +359,9 @@ class Acquisition {
       { rounds: isSeen ? rounds : 0, count: windows.length, patches },
       async (mask) => {
         await breathe(this.#reporter);
-        return this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }));
+        return (
+          this.#decidedBefore(windows) ?? this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }))
+        );
       },
       (further, round) => {
         const asking = windows.filter((_, i) => rowOf(further, i, patches).includes(1)).length;
@@ -313,19 +374,29 @@ class Acquisition {
     );
   }
 
+  /** What was decided on neighbouring windows of a row when all were looked at. */
+  #decidedBefore(windows: readonly Window[]): Asked | undefined {
+    if (this.#look?.isFinal !== true) return undefined;
+    const { patches } = this.#scene.grid;
+    const first = this.#numberOf(windows[0]) * patches;
+    const end = first + windows.length * patches;
+    return { mask: this.#look.mask.subarray(first, end), patches: this.#look.probabilities.subarray(first, end) };
+  }
+
   /** Takes, besides what was chosen, what lies in tiles that were read for it. */
   async #takeFree(batch: Batch, strip: Strip | undefined): Promise<void> {
     const { patches } = this.#policy.model.grid;
     if (!batch.isSeen) return;
     const free = batch.cells.flatMap((some, i) =>
       some
-        .filter(({ patch, box }) => batch.mask[i * patches + patch] === 0 && this.#source.isFree(box))
+        .filter(({ patch }) => batch.mask[i * patches + patch] === 0)
+        .filter(({ box }) => this.#isWhole || this.#source.isFree(box))
         .map((cell) => ({ cell, i })),
     );
     await this.#acquire(free, batch, strip);
     for (const { cell } of free) {
       batch.free.add(cell);
-      batch.costs.set(cell, 0);
+      if (!this.#isWhole) batch.costs.set(cell, 0);
     }
   }
 
@@ -367,7 +438,7 @@ class Acquisition {
         cell,
         window,
         chosen: own[cell.patch] === 1 && !free.has(cell),
-        ...(this.#options.free_patches ? { free: free.has(cell) } : {}),
+        ...(this.#takesFree ? { free: free.has(cell) } : {}),
         ...(isSeen ? {} : { low: "missing" as const }),
         probability: rounded(wanted[cell.patch]),
         bytes: costs.get(cell) ?? 0,

@@ -16,11 +16,12 @@ import {
   type Patch,
   type PatchSource,
   pickLow,
+  type SceneTiles,
   type Window,
   widened,
   within,
 } from "./patch-source.ts";
-import { mostHeldBytes } from "./range-cache.ts";
+import { leastGap, mostHeldBytes } from "./range-cache.ts";
 import { openTiffImage, type TiffImage } from "./tiff-image.ts";
 import { TileReader } from "./tile-reader.ts";
 
@@ -33,6 +34,8 @@ export interface CogOptions extends RenderingOptions {
   readonly bandNames?: readonly (readonly string[])[] | undefined;
   /** Its part of the memory for bytes and tiles, where several files are read together. */
   readonly memoryShare?: number | undefined;
+  /** Whether nothing is read between what is asked for, but a few bytes, also where that takes more requests. */
+  readonly isExact?: boolean;
   /** Ends what is under way when it is aborted. */
   readonly signal?: AbortSignal;
   /** Whether another image is looked at: then there need be no overviews, and the low resolution cannot be read. */
@@ -78,8 +81,9 @@ export class CogSource implements PatchSource {
    * @throws input: no such file, without overviews or georeference, or in strips; usage: bands that need a choice
    */
   static async open(bytes: ByteSource, sizes: LowResolution, options: CogOptions): Promise<CogSource> {
-    const { memoryShare = 1 } = options;
-    const image = await openTiffImage(bytes, readTileLayout, memoryShare * mostHeldBytes);
+    const { memoryShare = 1, isExact = false } = options;
+    const limits = { limit: memoryShare * mostHeldBytes, ...(isExact ? { gap: leastGap } : {}) };
+    const image = await openTiffImage(bytes, readTileLayout, limits);
     const { cache, full, taken } = image;
     const table = withAliases(image.table, options.bandNames);
     const read = (layout: TileLayout) => {
@@ -109,6 +113,14 @@ export class CogSource implements PatchSource {
 
   get wholeBytes(): number {
     return this.#full.bytes;
+  }
+
+  get lowBytes(): number {
+    return this.#low.reader.dueBytes;
+  }
+
+  get tiles(): SceneTiles {
+    return this.#full;
   }
 
   get lowFrom(): string {

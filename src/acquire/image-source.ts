@@ -28,6 +28,8 @@ export class ImageSource implements PatchSource {
   readonly georeference = undefined;
   readonly taken = undefined;
   readonly wholeBytes: number;
+  readonly lowBytes = 0;
+  readonly tiles = undefined;
   readonly lowFrom = "the picture's own pixels";
   readonly #image: Pixels;
   readonly #sizes: LowResolution;

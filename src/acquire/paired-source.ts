@@ -11,7 +11,7 @@ import { wayBetween } from "./between-grids.ts";
 import { bilinear, type FloatRaster } from "./bilinear.ts";
 import type { CoarseImage, CoarseLevel } from "./coarse-image.ts";
 import type { Georeference } from "./georeference.ts";
-import type { LowResolution, Patch, PatchSource, SharpSource, Window } from "./patch-source.ts";
+import type { LowResolution, Patch, PatchSource, SceneTiles, SharpSource, Window } from "./patch-source.ts";
 
 /** Pixels of a coarse image along a block; with more of them, looking would cost as much as it is meant to save. */
 const mostPixelsInBlock = 16;
@@ -107,6 +107,15 @@ export class PairedSource implements PatchSource {
 
   get wholeBytes(): number {
     return this.#sharp.wholeBytes;
+  }
+
+  /** Of the other image, which may show far more than the scene, only looking tells. */
+  get lowBytes(): number {
+    return 0;
+  }
+
+  get tiles(): SceneTiles | undefined {
+    return this.#sharp.tiles;
   }
 
   get isPlanned(): boolean {

@@ -3,6 +3,7 @@
 import type { RenderingOptions } from "../data/rendering.ts";
 import type { MaybePromise } from "../inference/engine.ts";
 import type { Asked } from "../inference/look-in-rounds.ts";
+import type { Choice } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
 import type { PixelArray, PixelType } from "../utils/pixel-array.ts";
 
@@ -31,6 +32,8 @@ export interface PatchPolicy {
   readonly classes: readonly string[];
   /** Identifies the networks' weights. */
   readonly checkpoint: string;
+  /** How it chooses from its probabilities, where it says so. */
+  readonly choice?: Choice | undefined;
   /** In how many rounds it decides, at most; 1 where it decides once. */
   readonly rounds: number;
   /**

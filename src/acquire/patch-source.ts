@@ -18,6 +18,17 @@ export interface Patch {
   readonly bytes: number;
 }
 
+/** What is read of the full resolution at least, and together. */
+export interface SceneTiles {
+  readonly count: number;
+  /** How many were needed so far. */
+  readonly needed: number;
+  /** The tiles that a box touches, by number. */
+  of(box: Window): number[];
+  /** Bytes that reading a tile takes at most, with what may lie before the next one; 0 of one that is held. */
+  bytesOf(tile: number): number;
+}
+
 export interface PatchSource {
   /** Path or address, without what may be secret in it. */
   readonly where: string;
@@ -32,6 +43,10 @@ export interface PatchSource {
   readonly taken: Date | undefined;
   /** What reading the full resolution alone would cost. */
   readonly wholeBytes: number;
+  /** What looking at all windows takes that is not held. */
+  readonly lowBytes: number;
+  /** Undefined where all is there already. */
+  readonly tiles: SceneTiles | undefined;
   /** What the low resolution is made of, in words. */
   readonly lowFrom: string;
   /**
@@ -54,7 +69,7 @@ export interface PatchSource {
 }
 
 /** What there is of an image when another one is looked at. */
-export type SharpSource = Omit<PatchSource, "readLow" | "lowFrom" | "lowWhere" | "isUnseen">;
+export type SharpSource = Omit<PatchSource, "readLow" | "lowBytes" | "lowFrom" | "lowWhere" | "isUnseen">;
 
 /** What is asked of a source, whichever it is. */
 export interface LowResolution {

@@ -13,6 +13,7 @@ export class PlannedScene implements SharpSource {
   readonly taken = undefined;
   readonly isPlanned = true;
   readonly wholeBytes = 0;
+  readonly tiles = undefined;
 
   /** A pixel of the coarse image is a block of the low resolution. */
   constructor(coarse: CoarseImage, { imageSize, lowSize }: LowResolution) {

@@ -10,7 +10,9 @@ import type { Purpose } from "./ledger.ts";
 import { type ByteRange, mergeRanges, subtractRanges } from "./plan.ts";
 
 /** Reading this many unwanted bytes costs less than another request: about 4 ms at 1 MB/s. */
-const gap = 4096;
+const usualGap = 4096;
+/** Where nothing unwanted is to be read, so that a budget holds: GDAL's COGs have 8 bytes between neighbouring tiles. */
+export const leastGap = 16;
 /** The longest range that is requested, unless a single tile is longer: so that a broken request is cheap to repeat. */
 const longest = 8 * 2 ** 20;
 const requestsAtOnce = 6;
@@ -21,23 +23,33 @@ interface Chunk extends ByteRange {
   readonly bytes: Uint8Array;
 }
 
+/** In bytes. */
+export interface CacheLimits {
+  /** What is held of a file. */
+  readonly limit?: number;
+  /** What is read where it lies between what is wanted. */
+  readonly gap?: number;
+}
+
 export class RangeCache {
   readonly source: ByteSource;
   readonly #mostBytes: number;
+  readonly #gap: number;
   /** The one used longest ago first. */
   #chunks: Chunk[] = [];
   #heldBytes = 0;
 
-  constructor(source: ByteSource, limit = mostHeldBytes) {
+  constructor(source: ByteSource, { limit = mostHeldBytes, gap = usualGap }: CacheLimits = {}) {
     this.source = source;
     this.#mostBytes = limit;
+    this.#gap = gap;
     if (source.first !== undefined) this.#hold({ start: 0, end: source.first.length, bytes: source.first });
   }
 
   /** Fetches what is not held of the ranges. @throws what the source throws */
   async prefetch(ranges: readonly ByteRange[], purpose: Purpose): Promise<void> {
     const missing = mergeRanges(subtractRanges(mergeRanges(ranges, { gap: 0, longest }), this.#chunks), {
-      gap,
+      gap: this.#gap,
       longest,
     });
     // What lies in a gap may be held already.
@@ -48,7 +60,8 @@ export class RangeCache {
 
   /** Whether a range would be read without a request. */
   holds(range: ByteRange): boolean {
-    return subtractRanges([range], this.#chunks).length === 0;
+    const near = this.#chunks.filter(({ start, end }) => start < range.end && end > range.start);
+    return range.start === range.end || (near.length > 0 && subtractRanges([range], near).length === 0);
   }
 
   /** The bytes of a range, fetched if need be; perhaps a view of what is held. */

@@ -21,7 +21,15 @@ export interface Prices {
   readonly egress_per_gb?: number | undefined;
 }
 
+/** Of the full resolution: all, and those that hold a patch that was read. */
+export interface TileCount {
+  readonly all: number;
+  readonly read: number;
+}
+
 export interface Measured {
+  /** Null where the picture was read as a whole. */
+  readonly tiles: TileCount | null;
   readonly pixels: { readonly whole: number; readonly low: number; readonly high: number };
   /** Undefined of an image that does not exist yet. */
   readonly bytes: { readonly whole: number; readonly read: number; readonly high: number } | undefined;
@@ -43,18 +51,31 @@ export interface Savings {
   /** In seconds; the time for the whole is an estimate from the rate at which the patches came. */
   readonly time: Figure | null;
   readonly money: Money | null;
+  /** Why something took more than the whole would have; null where nothing did. */
+  readonly why: string | null;
 }
 
 const bytesPerGb = 1e9;
 
-export function savingsOf({ pixels, bytes, seconds, areaKm2 }: Measured, prices: Prices): Savings {
-  return {
+export function savingsOf({ pixels, bytes, seconds, areaKm2, tiles }: Measured, prices: Prices): Savings {
+  const figures = {
     pixels: figure(pixels.whole, pixels.low + pixels.high),
     bytes: bytes === undefined ? null : figure(bytes.whole, bytes.read),
     // Without a patch there is no rate.
     time: bytes === undefined || bytes.high === 0 ? null : timeOf(bytes, seconds),
     money: moneyOf(bytes, areaKm2, prices),
   };
+  return { ...figures, why: whyNot(figures, tiles) };
+}
+
+/** Why something took more than reading everything would have; null where nothing did. */
+export function whyNot({ pixels, bytes, time, money }: Omit<Savings, "why">, tiles: TileCount | null): string | null {
+  if (![pixels, bytes, time, money].some((one) => one !== null && one.saved < 0)) return null;
+  const read =
+    tiles === null
+      ? "the picture was read as a whole"
+      : `${count(tiles.read)} of ${count(tiles.all)} tiles hold a patch that was read`;
+  return `${read}; the low resolution, and deciding, came on top`;
 }
 
 /** What was used of the whole. */
@@ -79,7 +100,7 @@ function moneyOf(bytes: Measured["bytes"], area: Measured["areaKm2"], prices: Pr
 }
 
 /** A line for each figure; those that save nothing say so. */
-export function savingsLines({ pixels, bytes, time, money }: Savings): string[] {
+export function savingsLines({ pixels, bytes, time, money, why }: Savings): string[] {
   return [
     line("pixels", pixels, count),
     bytes === null ? "bytes   unknown: there is no file yet" : line("bytes", bytes, count),
@@ -87,6 +108,7 @@ export function savingsLines({ pixels, bytes, time, money }: Savings): string[] 
     money === null
       ? "money   unknown: give --price_per_km2, for an image that says where on the Earth it lies, or --egress_per_gb"
       : line("money", money, (amount) => amount.toFixed(2)),
+    ...(why === null ? [] : [`why     ${why}`]),
   ];
 }
 

@@ -4,7 +4,7 @@ import { inOrder } from "../data/in-order.ts";
 import { fault } from "../errors.ts";
 import { newPixels, type PixelArray, pixelTypeOf } from "../utils/pixel-array.ts";
 import type { Georeference } from "./georeference.ts";
-import type { Patch, PatchSource, Window } from "./patch-source.ts";
+import type { Patch, PatchSource, SceneTiles, Window } from "./patch-source.ts";
 
 /** Files that are read at a time: each has several requests under way. */
 const filesAtOnce = 4;
@@ -45,6 +45,15 @@ export class StackedSource implements PatchSource {
     return this.#bands.reduce((sum, { wholeBytes }) => sum + wholeBytes, 0);
   }
 
+  get lowBytes(): number {
+    return this.#bands.reduce((sum, { lowBytes }) => sum + lowBytes, 0);
+  }
+
+  get tiles(): SceneTiles | undefined {
+    const tiles = this.#bands.flatMap((band) => band.tiles ?? []);
+    return tiles.length === this.#bands.length ? new StackedTiles(tiles) : undefined;
+  }
+
   get lowFrom(): string {
     return [...new Set(this.#bands.map(({ lowFrom }) => lowFrom))].join("; ");
   }
@@ -74,6 +83,39 @@ export class StackedSource implements PatchSource {
     const results: T[] = [];
     for await (const result of inOrder(this.#bands, filesAtOnce, read)) results.push(result);
     return results;
+  }
+}
+
+/** The tiles of all files: those of the second are numbered on behind those of the first. */
+class StackedTiles implements SceneTiles {
+  readonly #files: readonly SceneTiles[];
+  /** The number of the first tile of each file. */
+  readonly #starts: readonly number[];
+
+  constructor(files: readonly SceneTiles[]) {
+    this.#files = files;
+    let start = 0;
+    this.#starts = files.map(({ count }) => {
+      start += count;
+      return start - count;
+    });
+  }
+
+  get count(): number {
+    return this.#files.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  get needed(): number {
+    return this.#files.reduce((sum, { needed }) => sum + needed, 0);
+  }
+
+  of(box: Window): number[] {
+    return this.#files.flatMap((file, n) => file.of(box).map((tile) => this.#starts[n] + tile));
+  }
+
+  bytesOf(tile: number): number {
+    const file = this.#starts.findLastIndex((start) => start <= tile);
+    return this.#files[file].bytesOf(tile - this.#starts[file]);
   }
 }
 

@@ -1,7 +1,7 @@
 /** What several scenes saved together: the savings.json of all of them. */
 
 import { purposes } from "./ledger.ts";
-import { type Figure, figure, type Money } from "./savings.ts";
+import { type Figure, figure, type Money, whyNot } from "./savings.ts";
 import type { Acquired, Round } from "./tally.ts";
 
 /** What can be added up of a scene's savings.json. */
@@ -21,16 +21,23 @@ export function sumOf(scenes: Readonly<Record<string, Acquired>>): AcquiredScene
 export function addUp(all: readonly Summed[]): Summed {
   const [{ checkpoint, prices }] = all;
   const areas = all.flatMap(({ area_km2 }) => area_km2 ?? []);
+  const counts = all.flatMap(({ tiles }) => tiles ?? []);
+  const tiles = counts.length === 0 ? null : sums(counts);
+  const figures = {
+    pixels: figureOf(all.map(({ pixels }) => pixels))!,
+    bytes: figureOf(all.flatMap(({ bytes }) => bytes ?? [])),
+    time: figureOf(all.flatMap(({ time }) => time ?? [])),
+    money: moneyOf(all.flatMap(({ money }) => money ?? [])),
+  };
   return {
     checkpoint,
     windows: sum(all.map(({ windows }) => windows)),
     ...(all[0].unseen === undefined ? {} : { unseen: sum(all.map(({ unseen }) => unseen ?? 0)) }),
     cells: cellsOf(all),
     rounds: all[0].rounds.map((_, n): Round => sums(all.map(({ rounds }) => rounds[n]))),
-    pixels: figureOf(all.map(({ pixels }) => pixels))!,
-    bytes: figureOf(all.flatMap(({ bytes }) => bytes ?? [])),
-    time: figureOf(all.flatMap(({ time }) => time ?? [])),
-    money: moneyOf(all.flatMap(({ money }) => money ?? [])),
+    tiles,
+    ...figures,
+    why: whyNot(figures, tiles),
     read: {
       bytes: sum(all.map(({ read }) => read.bytes)),
       requests: sum(all.map(({ read }) => read.requests)),
@@ -45,8 +52,8 @@ export function addUp(all: readonly Summed[]): Summed {
 
 function cellsOf(all: readonly Summed[]): Acquired["cells"] {
   const of = (key: "all" | "chosen" | "free") => sum(all.map(({ cells }) => cells[key] ?? 0));
-  const [{ cells }] = all;
-  return { all: of("all"), chosen: of("chosen"), ...(cells.free === undefined ? {} : { free: of("free") }) };
+  const isFree = all.some(({ cells }) => cells.free !== undefined);
+  return { all: of("all"), chosen: of("chosen"), ...(isFree ? { free: of("free") } : {}) };
 }
 
 function sum(numbers: readonly number[]): number {

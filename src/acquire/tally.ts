@@ -5,8 +5,8 @@ import { areaKm2 } from "./earth.ts";
 import { cornersOf, type DecidedCell } from "./geojson.ts";
 import { type Count, type Ledger, type Purpose, purposes } from "./ledger.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
-import type { PatchSource } from "./patch-source.ts";
-import { type Prices, type Savings, savingsOf } from "./savings.ts";
+import type { PatchSource, SceneTiles } from "./patch-source.ts";
+import { type Prices, type Savings, savingsOf, type TileCount } from "./savings.ts";
 import type { Cell } from "./scene.ts";
 
 /** The contents of savings.json. */
@@ -28,6 +28,8 @@ export interface Acquired extends Savings {
     /** Those that were used besides, since they cost nothing; where that was asked for. */
     readonly free?: number | undefined;
   };
+  /** Of the full resolution; null of a picture that was read as a whole. */
+  readonly tiles: TileCount | null;
   /** What each round that the policy has brought. */
   readonly rounds: readonly Round[];
   /** What was read, in total and by purpose. */
@@ -70,6 +72,11 @@ export class Tally {
     this.#ledger = ledger;
     const nothing = () => ({ windows: 0, patches: 0, requests: 0, seconds: 0 });
     this.#rounds = Array.from({ length: policy.rounds }, nothing);
+  }
+
+  /** Until now, by kind of work. */
+  get seconds(): Readonly<Record<Work, number>> {
+    return this.#seconds;
   }
 
   /** Does work and adds its wall time to that of its kind. */
@@ -126,6 +133,7 @@ export class Tally {
   acquired(prices: Prices, takesFree = false): Acquired {
     const ledger = this.#ledger;
     const { width, height, wholeBytes, where, georeference, lowFrom, lowWhere, isPlanned = false } = this.#source;
+    const tiles = this.#source.tiles === undefined ? null : countOf(this.#source.tiles);
     const { lowSize } = this.#policy.model;
     const [windows, seen] = [this.#windows, this.#windows - this.#unseen];
     const read = ledger.total;
@@ -135,6 +143,7 @@ export class Tally {
       bytes: isPlanned ? undefined : { whole: wholeBytes, read: read.bytes, high: ledger.of("high").bytes },
       seconds: this.#seconds,
       areaKm2: area,
+      tiles,
     };
     const by = Object.fromEntries(purposes.map((purpose) => [purpose, ledger.of(purpose)])) as Record<Purpose, Count>;
     return {
@@ -146,6 +155,7 @@ export class Tally {
       ...(lowWhere === undefined ? {} : { unseen: this.#unseen }),
       ...(isPlanned ? { planned: true } : {}),
       cells: { all: this.#cells, chosen: this.chosen.length, ...(takesFree ? { free: this.#free.length } : {}) },
+      tiles,
       rounds: this.#rounds,
       ...savingsOf(measured, prices),
       read: { ...read, retries: ledger.retries, by },
@@ -154,6 +164,10 @@ export class Tally {
       prices,
     };
   }
+}
+
+function countOf({ count, needed }: SceneTiles): TileCount {
+  return { all: count, read: needed };
 }
 
 /** A line of the rounds, where there may be several. */

@@ -6,7 +6,7 @@ import { type BandTable, readBands } from "../formats/tiff-bands.ts";
 import type { TileLayout } from "../formats/tiff-layout.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { type Georeference, readGeoreference } from "./georeference.ts";
-import { RangeCache } from "./range-cache.ts";
+import { type CacheLimits, RangeCache } from "./range-cache.ts";
 
 /** The header is read in blocks of this size, since its parts lie close together. */
 const headerBlock = 16_384;
@@ -36,15 +36,15 @@ export interface TiffImage {
 
 /**
  * @param layoutOf reads how a directory's pixels lie
- * @param mostBytes that are held of the file
+ * @param limits of what is read and held of the file
  * @throws input: no TIFF, or one that is not read here; what the source throws
  */
 export async function openTiffImage(
   bytes: ByteSource,
   layoutOf: (tiff: Tiff, directory: TiffDirectory) => Promise<TileLayout>,
-  mostBytes?: number,
+  limits?: CacheLimits,
 ): Promise<TiffImage> {
-  const cache = new RangeCache(bytes, mostBytes);
+  const cache = new RangeCache(bytes, limits);
   const tiff = await Tiff.open({ where: bytes.where, size: bytes.size, read: headerReader(cache) });
   const [first] = tiff.directories;
   const full = await layoutOf(tiff, first);

@@ -7,14 +7,14 @@ import { rowsIn, type TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
 import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
 import type { Purpose } from "./ledger.ts";
-import type { Raster, Window } from "./patch-source.ts";
+import type { Raster, SceneTiles, Window } from "./patch-source.ts";
 import { type ByteRange, tilesOf } from "./plan.ts";
-import type { RangeCache } from "./range-cache.ts";
+import { leastGap, type RangeCache } from "./range-cache.ts";
 
 /** Of decoded tiles, in bytes: a row of windows of a scene 20,000 pixels wide, in tiles of 512. */
 const mostDecoded = 64 * 2 ** 20;
 
-export class TileReader {
+export class TileReader implements SceneTiles {
   readonly layout: TileLayout;
   readonly #cache: RangeCache;
   readonly #purpose: Purpose;
@@ -64,6 +64,13 @@ export class TileReader {
     return sum;
   }
 
+  /** Of those tiles that are not held. */
+  get dueBytes(): number {
+    let sum = 0;
+    for (let tile = 0; tile < this.count; tile++) sum += this.#isHere(tile) ? 0 : this.#bytesOf(tile);
+    return sum;
+  }
+
   /** Fetches what the windows need. */
   prefetch(windows: readonly Window[]): Promise<void> {
     const tiles = new Set(windows.flatMap((window) => tilesOf(this.layout, window)));
@@ -72,6 +79,22 @@ export class TileReader {
       wanted.flatMap((tile) => this.#ranges(tile)),
       this.#purpose,
     );
+  }
+
+  get count(): number {
+    return this.layout.columns * this.layout.rows;
+  }
+
+  get needed(): number {
+    return this.#paid.size;
+  }
+
+  of(window: Window): number[] {
+    return tilesOf(this.layout, window);
+  }
+
+  bytesOf(tile: number): number {
+    return this.#isHere(tile) ? 0 : this.#bytesOf(tile) + leastGap * this.#ranges(tile).length;
   }
 
   /** Bytes of the window's tiles that were not needed before. */
@@ -83,9 +106,11 @@ export class TileReader {
 
   /** Whether all tiles of the window are here: read for others, or between what was read for them. */
   isHeld(window: Window): boolean {
-    const isHere = (tile: number) =>
-      this.#decoded.has(tile) || this.#ranges(tile).every((one) => this.#cache.holds(one));
-    return tilesOf(this.layout, window).every(isHere);
+    return tilesOf(this.layout, window).every((tile) => this.#isHere(tile));
+  }
+
+  #isHere(tile: number): boolean {
+    return this.#decoded.has(tile) || this.#ranges(tile).every((one) => this.#cache.holds(one));
   }
 
   /** The pixels of a window that lies within the image. */

@@ -13,9 +13,15 @@ import { shardGroup, shardNeedsManifest } from "./shard-group.ts";
 
 const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
+const positive = z.number().positive();
+const budgets = ["budget_bytes", "budget_seconds", "budget_money"] as const;
 
 /** What is said of a file that with --plan does not exist yet. */
-const ofSharpFile = ["free_patches", "egress_per_gb", "bands", "scale", "manifest", ...archiveNames] as const;
+const ofSharpFile = [
+  ...(["free_patches", "whole_if_cheaper", "budget_bytes", "budget_seconds", "egress_per_gb"] as const),
+  ...(["bands", "scale", "manifest"] as const),
+  ...archiveNames,
+] as const;
 
 export const acquireSchema = z
   .strictObject({
@@ -47,6 +53,19 @@ export const acquireSchema = z
       .boolean()
       .default(false)
       .describe("use the patches, too, that lie in tiles which were read for others: they cost no bytes"),
+    whole_if_cheaper: z
+      .boolean()
+      .default(false)
+      .describe("look at the whole scene first, and read all of it where that costs no more bytes than the patches"),
+    budget_bytes: whole(1)
+      .optional()
+      .describe("read at most so many bytes of a scene: the patches of most value for them, of those that are wanted"),
+    budget_seconds: positive
+      .optional()
+      .describe("look and read for about so long, by the rate and the answers' delay so far: an estimate"),
+    budget_money: positive
+      .optional()
+      .describe("spend at most so much on a scene, by --egress_per_gb and --price_per_km2"),
     price_per_km2: price.describe("price of a square kilometre at full resolution"),
     min_area_km2: price.describe("smallest area that can be ordered, in square kilometres"),
     egress_per_gb: price.describe("price of 10^9 bytes from the server"),
@@ -66,6 +85,18 @@ export const acquireSchema = z
     path: ["min_area_km2"],
     message: "needs --price_per_km2, the price of what is ordered",
   })
+  .refine((options) => [...budgets, "budget" as const].filter((name) => options[name] !== undefined).length <= 1, {
+    path: ["budget"],
+    message: `must be the only budget: give one of --budget, ${budgets.map((name) => `--${name}`).join(", ")}`,
+  })
+  .refine(
+    ({ budget_money, price_per_km2, egress_per_gb }) =>
+      budget_money === undefined || (price_per_km2 ?? egress_per_gb) !== undefined,
+    {
+      path: ["budget_money"],
+      message: "needs --egress_per_gb or --price_per_km2, the prices that it is spent by",
+    },
+  )
   .superRefine(({ low, plan, ...given }, { addIssue }) => {
     const refuse = (names: readonly (keyof typeof given | "plan")[], message: string) => {
       for (const name of names)

@@ -174,7 +174,7 @@ it("the cache fetches each byte once, neighbours together, and gives right bytes
   expect(server.ranges).toHaveLength(3);
   expect(ledger.of("high").bytes).toBe(5616 + 1000);
 
-  const small = new RangeCache(file, 3000);
+  const small = new RangeCache(file, { limit: 3000 });
   for (const [start, end] of [
     [50_000, 52_000],
     [52_000, 54_000],

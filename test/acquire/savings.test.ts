@@ -7,6 +7,7 @@ const measured: Measured = {
   bytes: { whole: 2_000_000_000, read: 600_000_000, high: 500_000_000 },
   seconds: { look: 3, decide: 2, acquire: 10 },
   areaKm2: { whole: 100, chosen: 15 },
+  tiles: { all: 4, read: 1 },
 };
 
 it("each compares with reading and buying all", () => {
@@ -22,6 +23,7 @@ it("each compares with reading and buying all", () => {
       order: { whole: 200, used: 50, saved: 150, share: 0.75 },
       egress: { whole: 1, used: 0.3, saved: 0.7, share: 0.7 },
     },
+    why: null,
   });
   expect(savingsLines(savings)).toEqual([
     "pixels  200 of 1,000: 80.0 % saved",
@@ -37,12 +39,14 @@ it("says plainly that nothing is saved, or that it is unknown", () => {
     bytes: { whole: 1000, read: 1000, high: 1000 },
     seconds: { look: 1, decide: 1, acquire: 10 },
     areaKm2: undefined,
+    tiles: { all: 1200, read: 1100 },
   };
   expect(savingsLines(savingsOf(all, { price_per_km2: 1 }))).toEqual([
     "pixels  1,060 of 1,000: nothing saved: 60 more than the whole",
     "bytes   1,000 of 1,000: nothing saved",
     "time    12.0 s of 10.0 s: nothing saved: 2.0 s more than the whole",
     "money   unknown: give --price_per_km2, for an image that says where on the Earth it lies, or --egress_per_gb",
+    "why     1,100 of 1,200 tiles hold a patch that was read; the low resolution, and deciding, came on top",
   ]);
 });
 

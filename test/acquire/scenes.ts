@@ -13,6 +13,7 @@ export const utm33 = { epsg: 32_633, affine: [0.5, 0, 380_000, 0, -0.5, 5_820_00
 export const limits = {
   allow_full_file: false,
   free_patches: false,
+  whole_if_cheaper: false,
   max_pixels: 1e9,
   max_output_bytes: 1e9,
   max_file_bytes: 1e9,

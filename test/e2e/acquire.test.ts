@@ -95,7 +95,8 @@ it.each([
     expect(savings.rounds.reduce((sum: number, round: { patches: number }) => sum + round.patches, 0)).toBe(patches);
     const lines = stdout.trimEnd().split("\n");
     const names = ["patches", ...ownLines, "pixels", "bytes", "time", "money", "see"];
-    expect(lines.map((line) => line.split(" ")[0])).toEqual(names);
+    // Why nothing was saved is said where deciding took longer, or so small a scene more bytes, than all of it would have.
+    expect(lines.map((line) => line.split(" ")[0]).filter((name) => name !== "why")).toEqual(names);
     expect(lines[0]).toBe(`patches ${patches} of 96`);
     // Both orders are below the least area: a square kilometre.
     expect(lines.at(-2)).toBe("money   12.00 of 12.00: nothing saved");

@@ -129,6 +129,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...[
       "--allow_full_file",
       "--free_patches",
+      ...["--whole_if_cheaper", "--budget_bytes <n>", "--budget_seconds <n>", "--budget_money <n>"],
       "--max_image_bytes <n>",
       "--max_pixels <n> = 2000000000",
       "--max_output_bytes <n> = 10000000000",

@@ -327,6 +327,23 @@ const values: Readonly<Record<string, Values>> = {
   plan: { ...onOff, beside: { low: "low.tif" } },
   allow_full_file: onOff,
   free_patches: onOff,
+  whole_if_cheaper: onOff,
+  budget_bytes: whole(1),
+  budget_seconds: {
+    takes: [0.5, 60],
+    refuses: [
+      [0, "must be above 0"],
+      [-1, "must be above 0"],
+    ],
+  },
+  budget_money: {
+    takes: [0.5, 60],
+    refuses: [
+      [0, "must be above 0"],
+      [-1, "must be above 0"],
+    ],
+    beside: { egress_per_gb: 0.09 },
+  },
   price_per_km2: from(0),
   price_per_order: from(0),
   value_per_cell: from(0),
