@@ -85,9 +85,15 @@ export const acquireSchema = z
     path: ["min_area_km2"],
     message: "needs --price_per_km2, the price of what is ordered",
   })
-  .refine((options) => [...budgets, "budget" as const].filter((name) => options[name] !== undefined).length <= 1, {
-    path: ["budget"],
-    message: `must be the only budget: give one of --budget, ${budgets.map((name) => `--${name}`).join(", ")}`,
+  .superRefine((options, context) => {
+    const given = (["budget", ...budgets] as const).filter((name) => options[name] !== undefined);
+    if (given.length <= 1) return;
+    const others = given.slice(1).map((name) => `--${name}`);
+    context.addIssue({
+      code: "custom",
+      path: [given[0]],
+      message: `must be the only budget: leave it or ${others.join(", ")} out`,
+    });
   })
   .refine(
     ({ budget_money, price_per_km2, egress_per_gb }) =>

@@ -54,3 +54,18 @@ it("eval and acquire have parsers of their own", async () => {
     "usage: --out: must be given; see `patchdrop acquire --help`",
   );
 });
+
+it("acquire takes one budget, and money only with prices", async () => {
+  const { parseAcquireOptions } = await import("../../src/options/acquire-options.ts");
+  const given = (options: object) => refusal(() => parseAcquireOptions({ load: "runs/a", out: "b", ...options }));
+  expect(await given({ budget: 4, budget_bytes: 5 })).toMatch(
+    /^usage: --budget: must be the only budget: leave it or --budget_bytes out, got 4/,
+  );
+  expect(await given({ budget_bytes: 4, budget_seconds: 5 })).toMatch(
+    /^usage: --budget_bytes: must be the only budget: leave it or --budget_seconds out/,
+  );
+  expect(await given({ budget_money: 4 })).toMatch(/^usage: --budget_money: needs --egress_per_gb or --price_per_km2/);
+  expect(parseAcquireOptions({ load: "runs/a", out: "b", budget_money: 4, egress_per_gb: 0.1 })).toMatchObject({
+    budget_money: 4,
+  });
+});
