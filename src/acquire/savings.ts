@@ -75,7 +75,9 @@ export function whyNot({ pixels, bytes, time, money }: Omit<Savings, "why">, til
     tiles === null
       ? "the picture was read as a whole"
       : `${count(tiles.read)} of ${count(tiles.all)} tiles hold a patch that was read`;
-  return `${read}; the low resolution, and deciding, came on top`;
+  const mostTiles = tiles !== null && tiles.read < tiles.all && bytes !== null && bytes.saved < 0;
+  const next = mostTiles ? "; --whole_if_cheaper reads all of a scene where that costs no more" : "";
+  return `${read}; the low resolution, and deciding, came on top${next}`;
 }
 
 /** What was used of the whole. */

@@ -253,6 +253,8 @@ describe("acquire --low", () => {
   });
 });
 
+const placeOf = ({ pixels: { x, y } }: { pixels: Record<string, number> }) => `${x} ${y}`;
+
 describe("acquire --plan", () => {
   it("chooses cells on the ground before there is a sharp image: those that this one has then", async () => {
     const options = { ...choices, ...seenAs, low: at("coarse.tif"), price_per_km2: 1000 };
@@ -291,6 +293,33 @@ describe("acquire --plan", () => {
     const { summary } = await orderRun(at("plan"), { rules: "single-999", price_per_km2: 1000, price_per_order: 0 });
     expect(summary.cells).toMatchObject({ chosen: planned.cells.chosen });
     expect(summary.price).toBeCloseTo(planned.money!.order!.used, 2);
+  });
+
+  it("keeps a budget in money: the likeliest cells that it buys by their area", async () => {
+    const options = { ...choices, ...seenAs, low: at("coarse.tif"), price_per_km2: 1000, top: 1 };
+    const all = (await acquireScenes(undefined, brightPolicy, { ...options, out: at("unbounded") })) as Acquired;
+    const budget_money = all.money!.used / 3;
+    const out = at("bounded");
+    const some = (await acquireScenes(undefined, brightPolicy, { ...options, budget_money, out })) as Acquired;
+    expect(some.unseen).toBe(all.unseen);
+    // Cells of one size: the next one would not have been paid for.
+    const cell = all.money!.used / all.cells.chosen;
+    expect(some.money!.used).toBeLessThanOrEqual(budget_money);
+    expect(some.money!.used).toBeGreaterThan(budget_money - 1.01 * cell);
+    const probability = new Map(
+      featuresOf("unbounded").map(({ properties }) => [placeOf(properties), properties.probability]),
+    );
+    const bought = featuresOf("bounded").filter(({ properties }) => properties.chosen);
+    const left = featuresOf("unbounded").filter(({ properties }) => properties.chosen);
+    const worst = Math.min(...bought.map(({ properties }) => probability.get(placeOf(properties)) ?? 0));
+    const names = new Set(bought.map(({ properties }) => placeOf(properties)));
+    const best = Math.max(
+      ...left
+        .filter(({ properties }) => !names.has(placeOf(properties)))
+        .map(({ properties }) => properties.probability),
+    );
+    // Areas differ by some ten-thousandths over the zone.
+    expect(worst).toBeGreaterThanOrEqual(best - 0.001);
   });
 
   it("is of the first round where a policy decides in several, and says so", async () => {

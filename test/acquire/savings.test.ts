@@ -48,6 +48,11 @@ it("says plainly that nothing is saved, or that it is unknown", () => {
     "money   unknown: give --price_per_km2, for an image that says where on the Earth it lies, or --egress_per_gb",
     "why     1,100 of 1,200 tiles hold a patch that was read; the low resolution, and deciding, came on top",
   ]);
+  const more = savingsOf({ ...all, bytes: { whole: 1000, read: 1001, high: 1000 } }, {});
+  const next = "; --whole_if_cheaper reads all of a scene where that costs no more";
+  expect(more.why).toBe(
+    `1,100 of 1,200 tiles hold a patch that was read; the low resolution, and deciding, came on top${next}`,
+  );
 });
 
 it("a least area makes small orders as dear as large ones, and no order is free", () => {

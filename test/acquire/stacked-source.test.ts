@@ -113,6 +113,24 @@ it("reads of each file on a server the tiles that a patch needs, and counts them
   for (const server of servers) await server.close();
 });
 
+it("has the tiles of all files, of which each is paid for", async () => {
+  const options = () => ({ pixelType: "float32", bands: [1], ledger: new Ledger() }) as const;
+  const alone = await Promise.all(bands.map((band) => openSource(at(`${band}.tif`), sizes, options())));
+  const many = await openFiles(stack(bands), sizes, { pixelType: "float32", ledger: new Ledger() });
+  const sum = (of: (source: (typeof alone)[number]) => number) => alone.reduce((all, source) => all + of(source), 0);
+  expect(many.lowBytes).toBe(sum(({ lowBytes }) => lowBytes));
+  expect(many.tiles!.count).toBe(sum(({ tiles }) => tiles!.count));
+  const box = { x: 120, y: 120, width: 8, height: 8 };
+  const touched = many.tiles!.of(box);
+  expect(touched).toHaveLength(sum(({ tiles }) => tiles!.of(box).length));
+  const bytes = touched.map((tile) => many.tiles!.bytesOf(tile));
+  expect(bytes).toEqual(alone.flatMap(({ tiles }) => tiles!.of(box).map((tile) => tiles!.bytesOf(tile))));
+  await many.readPatches([box]);
+  expect(many.tiles!.needed).toBe(touched.length);
+  expect(touched.map((tile) => many.tiles!.bytesOf(tile))).toEqual(touched.map(() => 0));
+  for (const source of [many, ...alone]) await source.close();
+});
+
 it.each([
   [
     "another size",
