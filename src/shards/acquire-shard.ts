@@ -16,7 +16,7 @@ import { fault } from "../errors.ts";
 import { temporaryName } from "../files/atomic.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
-import { maskBits, type PatchSize } from "../method/grid.ts";
+import { maskBits } from "../method/grid.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { settingsText } from "../predict/lines.ts";
 import { HostTurns } from "../utils/host-turns.ts";
@@ -24,28 +24,11 @@ import { oneAtATime } from "../utils/one-at-a-time.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { findShard } from "./find-shard.ts";
 import { isOfScene, type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
+import type { SceneLine, WindowLine } from "./scene-lines.ts";
 import type { ShardCounts } from "./shard-file.ts";
 
 /** So many scenes are under way: while one waits for its server, another is looked at. */
 const scenesAtOnce = 8;
-
-/** What stands in a shard's file of a window. */
-export interface WindowLine extends Omit<WindowPrediction, "checkpoint"> {
-  /** The scene's id. */
-  readonly of: string;
-  /** Which patches were chosen, "0110…"; those that cost nothing are in `mask` alone. */
-  readonly chosen: string;
-  /** Of the patches in the scene, in their order: the bytes of the tiles that were fetched for each first. */
-  readonly cell_bytes: readonly number[];
-}
-
-/** What stands there of a scene: the contents of its savings.json, and how its cells lie. */
-export interface SceneLine extends Omit<Acquired, "checkpoint"> {
-  readonly id: string;
-  readonly from: string;
-  readonly place: { readonly epsg: number; readonly affine: readonly number[] } | null;
-  readonly grid: { readonly image_size: number; readonly patch_size: PatchSize };
-}
 
 /**
  * Acquires what the run `options.load` chooses of a shard of `options.manifest`, and writes the shard's file into `options.out`.

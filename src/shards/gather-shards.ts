@@ -5,10 +5,11 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { z } from "zod";
 import { CellTable } from "../acquire/cell-table.ts";
 import { fileNames } from "../acquire/file-names.ts";
 import { cornersOf, geometryOf } from "../acquire/geojson.ts";
-import { type Affine, type Georeference, georeference } from "../acquire/georeference.ts";
+import { type Georeference, georeference } from "../acquire/georeference.ts";
 import { makeNewFolder } from "../acquire/new-folder.ts";
 import { cellsOf, sceneOf } from "../acquire/scene.ts";
 import { addUp, type Summed } from "../acquire/sum-scenes.ts";
@@ -18,9 +19,9 @@ import type { JsonObject } from "../files/json.ts";
 import { LogFile } from "../files/log-file.ts";
 import { makeGrid } from "../method/grid.ts";
 import { breathe, type Reporter, silentReporter } from "../utils/reporter.ts";
-import type { SceneLine, WindowLine } from "./acquire-shard.ts";
+import { sceneLineSchema, windowLineSchema } from "./scene-lines.ts";
 import { SeenIds } from "./seen-ids.ts";
-import { type ShardHeader, type ShardLine, shardLines, shardName } from "./shard-file.ts";
+import { checked, type ShardHeader, type ShardLine, shardLines, shardName } from "./shard-file.ts";
 
 /** The contents of gathered.json. */
 export interface Gathered {
@@ -41,10 +42,13 @@ export interface Gathered {
 const linesBetweenTurns = 500;
 const scenesBetweenSums = 100;
 
+type SceneRecord = z.infer<typeof sceneLineSchema>;
+type WindowRecord = z.infer<typeof windowLineSchema>;
+
 /** Where what is found goes besides the sums. */
 interface Sink {
   failed(line: object): void;
-  scene(line: SceneLine, windows: readonly WindowLine[]): void;
+  scene(line: SceneRecord, windows: readonly WindowRecord[]): void;
 }
 
 /**
@@ -202,7 +206,7 @@ async function refuseDoubles(ids: SeenIds, paths: readonly string[], reporter: R
 class Sums {
   readonly #sink: Sink | undefined;
   readonly #classes = new Map<string, number>();
-  #windows: WindowLine[] = [];
+  #windows: WindowRecord[] = [];
   #savings: Summed[] = [];
   #failed = 0;
   scenes = 0;
@@ -213,13 +217,13 @@ class Sums {
 
   add(line: ShardLine): void {
     if (line.kind === "part") {
-      const window = line.content as unknown as WindowLine;
+      const window = checked(windowLineSchema, line.content, line.where);
       if (window.class !== undefined) this.#count(window.class);
       if (this.#sink !== undefined) this.#windows.push(window);
     } else if (line.kind === "scene") this.#scene(line);
   }
 
-  #scene({ error, content }: Extract<ShardLine, { kind: "scene" }>): void {
+  #scene({ error, content, where }: Extract<ShardLine, { kind: "scene" }>): void {
     this.scenes++;
     if (error !== undefined) {
       this.#failed++;
@@ -228,9 +232,10 @@ class Sums {
     }
     if ("class" in content) this.#count(String(content.class));
     else {
-      this.#savings.push(content as unknown as Summed);
+      const scene = checked(sceneLineSchema, content, where);
+      this.#savings.push({ ...scene, checkpoint: "" });
       if (this.#savings.length === scenesBetweenSums) this.#savings = [addUp(this.#savings)];
-      this.#sink?.scene(content as unknown as SceneLine, this.#windows);
+      this.#sink?.scene(scene, this.#windows);
     }
     this.#windows = [];
   }
@@ -261,11 +266,10 @@ class GatheredFiles implements Sink {
     this.#failed.append(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
   }
 
-  scene({ id, size, place, grid: { image_size, patch_size } }: SceneLine, windows: readonly WindowLine[]): void {
+  scene({ id, size, place, grid: { image_size, patch_size } }: SceneRecord, windows: readonly WindowRecord[]): void {
     this.#cells ??= new CellTable(join(this.#folder, fileNames.cells));
     const scene = sceneOf(size, makeGrid(image_size, patch_size));
-    const onEarth: Georeference | undefined =
-      place === null ? undefined : georeference(place.epsg, place.affine as unknown as Affine, id);
+    const onEarth: Georeference | undefined = place === null ? undefined : georeference(place.epsg, place.affine, id);
     for (const {
       window: [column, row],
       box,

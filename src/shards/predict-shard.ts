@@ -88,10 +88,7 @@ class ShardPredictor {
 
   async outcomes(scenes: readonly ArchivedScene[]): Promise<readonly Outcome[]> {
     const { options, reporter } = this.#setting;
-    const files = await untilStopped(
-      reporter,
-      Promise.all(scenes.map(({ files: [{ place }] }) => this.#fileOf(place))),
-    );
+    const files = await untilStopped(reporter, Promise.all(scenes.map((scene) => this.#fileOf(scene))));
     const paths = files.map((file) => (typeof file === "string" ? file : ""));
     const batch = await decodeBatch(paths, this.#pool, this.#run);
     const { predicted, ms } = await this.#inTurn(async () => {
@@ -122,7 +119,16 @@ class ShardPredictor {
   }
 
   /** Where the image lies on this machine, or why it does not. */
-  async #fileOf(place: string): Promise<string | PatchDropError> {
+  async #fileOf({ files: [{ place }, ...others], item: { id } }: ArchivedScene): Promise<string | PatchDropError> {
+    if (others.length > 0) {
+      const next = "give --asset KEY, the one to look at";
+      return fault("input", {
+        where: `item ${id}`,
+        rule: "must be one file for predict",
+        got: 1 + others.length,
+        next,
+      });
+    }
     if (!isAddress(place)) return place;
     const { folder, signal } = this.#setting;
     const file = join(folder, String(this.#files++));

@@ -55,7 +55,7 @@ export function shardName({ index, count }: Shard): string {
 }
 
 /** A line of a shard's file that was checked. */
-export type ShardLine =
+export type ShardLine = { readonly where: string } & (
   | { readonly kind: "header"; readonly header: ShardHeader }
   /** Something of a scene whose own line follows. */
   | { readonly kind: "part"; readonly content: Readonly<Record<string, unknown>> }
@@ -65,7 +65,8 @@ export type ShardLine =
       readonly error: string | undefined;
       readonly content: Readonly<Record<string, unknown>>;
     }
-  | { readonly kind: "end"; readonly counts: ShardCounts };
+  | { readonly kind: "end"; readonly counts: ShardCounts }
+);
 
 /**
  * The lines of a file, checked one by one; a last one that was cut off is not among them.
@@ -88,15 +89,16 @@ function lineOf(text: Line["text"], where: string, isFirst: boolean): ShardLine 
   } catch {
     throw noShard(where, text);
   }
-  if (isFirst) return { kind: "header", header: checked(headerSchema, content, where) };
+  if (isFirst) return { where, kind: "header", header: checked(headerSchema, content, where) };
   if (text.startsWith('{"of":'))
-    return { kind: "part", content: checked(z.looseObject({ of: z.string() }), content, where) };
-  if (text.startsWith('{"end":')) return { kind: "end", counts: checked(endSchema, content, where).end };
+    return { where, kind: "part", content: checked(z.looseObject({ of: z.string() }), content, where) };
+  if (text.startsWith('{"end":')) return { where, kind: "end", counts: checked(endSchema, content, where).end };
   const scene = checked(sceneSchema, content, where);
-  return { kind: "scene", id: scene.id, error: scene.error, content: scene };
+  return { where, kind: "scene", id: scene.id, error: scene.error, content: scene };
 }
 
-function checked<T>(schema: z.ZodType<T>, content: unknown, where: string): T {
+/** @throws input */
+export function checked<T>(schema: z.ZodType<T>, content: unknown, where: string): T {
   const result = schema.safeParse(content);
   if (result.success) return result.data;
   const next = "give a folder of shards";
