@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ArchivedScene, findScenes, type Scenes } from "../archive/scenes.ts";
+import { overRendering, type RenderingOptions } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { assertNew, writeFileAtomic } from "../files/atomic.ts";
 import { type ArchiveOptions, archiveNames } from "../options/archive-group.ts";
@@ -26,26 +27,35 @@ type Options = Parameters<typeof acquire>[2] & ArchiveOptions;
 /**
  * Acquires from a picture, or from the scenes of a STAC document that `options` want, and writes the folder `options.out`: all or
  * nothing.
- * @param argument path or http(s) address
+ * @param argument path or http(s) address; undefined where the image does not exist yet
  * @throws usage: options of STAC for a picture; what findScenes and acquire throw
  */
 export async function acquireScenes(
-  argument: string,
+  argument: string | undefined,
   policy: PatchPolicy,
   options: Options,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired | AcquiredScenes> {
   assertNew(options.out);
+  if (argument === undefined) return acquire(undefined, policy, options, reporter);
   const ended = new AbortController();
   const note = (text: string) => reporter.note(text);
-  const finding = findScenes(argument, options, { signal: ended.signal, note });
+  const bandNames = namedBands(overRendering(options, policy.description?.rendering));
+  const finding = findScenes(argument, { ...options, bandNames }, { signal: ended.signal, note });
   const scenes: Scenes = await untilStopped(reporter, finding).finally(() => ended.abort());
   if (scenes.kind === "image") {
     refuseArchiveOptions(options);
     return acquire(argument, policy, { ...options, begun: scenes.begun }, reporter);
   }
   if (scenes.kind === "items") return acquireAll(scenes.scenes, policy, options, reporter);
-  return acquire(scenes.scene.place, policy, { ...options, item: scenes.scene.item }, reporter);
+  const { files, low, item } = scenes.scene;
+  return acquire(files, policy, { ...options, low, item }, reporter);
+}
+
+/** Undefined where they are numbers, which say nothing of which assets they are. */
+export function namedBands({ bands = [] }: RenderingOptions): readonly string[] | undefined {
+  const names = bands.filter((band) => typeof band === "string");
+  return names.length === 0 || names.length < bands.length ? undefined : names;
 }
 
 function refuseArchiveOptions(options: ArchiveOptions): void {
@@ -69,10 +79,10 @@ async function acquireAll(
   await makeNewFolder(options.out, async (folder) => {
     const cells = new CellTable(join(folder, fileNames.cells));
     try {
-      for (const [n, { place, item }] of scenes.entries()) {
+      for (const [n, { files, low, item }] of scenes.entries()) {
         const out = join(folder, folderName(item.id));
         const named = ofScene(reporter, `scene ${n + 1}/${scenes.length}`);
-        acquired[item.id] = await acquire(place, policy, { ...options, out, item, cells }, named);
+        acquired[item.id] = await acquire(files, policy, { ...options, out, low, item, cells }, named);
       }
       cells.finish();
     } finally {

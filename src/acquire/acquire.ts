@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import { rgb } from "../data/rendering.ts";
+import { overRendering, type RenderingOptions, rgb } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
@@ -21,7 +21,7 @@ import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
 import { doesLookFirst, lookFirst, type SceneLook, type SceneWork } from "./look-first.ts";
 import { makeNewFolder } from "./new-folder.ts";
-import { openSource } from "./open-source.ts";
+import { type NamedScene, openScene } from "./open-scene.ts";
 import { type SceneContext, SceneFolder, type SceneOutputs } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
@@ -43,6 +43,9 @@ type Choices = Pick<
   | "whole_if_cheaper"
   | "top"
   | "batch_size"
+  | "low"
+  | "low_bands"
+  | "low_scale"
 > &
   BudgetOptions &
   Pick<HttpOptions, "begun" | "wholeFile" | "turns">;
@@ -56,11 +59,11 @@ type SceneForm = WrittenForm & { readonly type: PixelType };
 
 /**
  * Acquires what the policy chooses of a scene, and writes the folder `options.out`.
- * @param scene path or http(s) address
+ * @param scene path or http(s) address, or the files of an item; undefined where cells of an image that does not exist yet are chosen by `options.low`
  * @throws usage: a folder that exists; locked: one that another process is making; what {@link acquireInto} throws, and then writes nothing
  */
 export async function acquire(
-  scene: string,
+  scene: NamedScene,
   policy: PatchPolicy,
   options: FolderChoices,
   reporter: Reporter = silentReporter,
@@ -78,16 +81,18 @@ export async function acquire(
 /**
  * Acquires what the policy chooses of a scene.
  * @param open makes what the results go to, once the scene's header has been read
- * @param scene path or http(s) address
- * @throws what openSource and PatchSource throw; resource: a scene or results that are larger than the options allow; system; Stopped
+ * @param scene as {@link acquire} has it
+ * @throws usage: other bands than the policy sees; what openScene and PatchSource throw; resource: a scene or results that are larger than
+ *   the options allow; system; Stopped
  */
 export async function acquireInto(
   open: (source: PatchSource, form: SceneForm) => SceneOutputs,
-  scene: string,
+  scene: NamedScene,
   policy: PatchPolicy,
   options: Choices,
   reporter: Reporter = silentReporter,
 ): Promise<Acquired> {
+  checkBands(scene, policy, options);
   const ledger = new Ledger();
   const ended = new AbortController();
   const looksFirst = doesLookFirst(options);
@@ -101,7 +106,7 @@ export async function acquireInto(
   };
   const began = performance.now();
   try {
-    const source = await untilStopped(reporter, openSource(scene, policy.model, access));
+    const source = await untilStopped(reporter, openScene(scene, policy.model, access));
     try {
       checkSize(source, options.max_pixels);
       const openSeconds = (performance.now() - began) / 1000;
@@ -117,8 +122,19 @@ export async function acquireInto(
 
 /** How a policy sees images. */
 function seenBy({ description }: PatchPolicy) {
-  const { pixelType = "uint8", normalization, rendering } = description ?? {};
-  return { pixelType, missing: normalization?.mean, usual: rendering };
+  const { pixelType = "uint8", normalization, low, rendering } = description ?? {};
+  return { pixelType, missing: normalization?.mean, missingLow: low?.mean, usual: rendering };
+}
+
+/** @throws usage */
+function checkBands(scene: NamedScene, { description }: PatchPolicy, options: RenderingOptions): void {
+  const isStack = typeof scene === "object" && scene.length > 1;
+  const stacked = isStack ? scene.map(({ called }) => called[0]) : undefined;
+  const bands = overRendering(options, description?.rendering).bands ?? stacked;
+  const { bands: seen = rgb } = description ?? {};
+  if (bands === undefined || bands.length === seen.length) return;
+  const rule = `must be ${seen.length} bands, as the run has learned from ${seen.join(", ")}`;
+  throw fault("usage", { where: bands === stacked ? "--asset" : "--bands", rule, got: bands.join(",") });
 }
 
 /** @throws resource */
@@ -132,6 +148,8 @@ function checkSize({ where, width, height }: PatchSource, mostPixels: number): v
 /** A batch of windows with what was acquired for them. */
 interface Batch {
   readonly windows: readonly Window[];
+  /** Whether the low resolution shows something of them; else nobody decides. */
+  readonly isSeen: boolean;
   /** Those of each window that lie in the scene. */
   readonly cells: readonly (readonly Cell[])[];
   /** [B, S, S, C] */
@@ -215,6 +233,7 @@ class Acquisition {
         await this.#row(row, outputs);
         bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });
       }
+      this.#tally.mustHaveSeen();
       const prices = { price_per_km2, min_area_km2, egress_per_gb };
       const acquired = this.#tally.acquired(prices, this.#takesFree);
       await this.#unlessStopped(this.#order(acquired).then((order) => outputs.finish(acquired, order)));
@@ -244,13 +263,12 @@ class Acquisition {
     const low = await this.#lowOf(row, windows);
     const form = { type: this.#form.type, bands: channels };
     const strip = outputs.takesPixels ? new Strip(this.#scene, row, form) : undefined;
-    await strip?.enlarge(low, lowSize);
+    await strip?.enlarge(this.#policy.shownLow?.(low) ?? low, lowSize);
     const lowLength = lowSize * lowSize * channels;
     const waiting: Looked[] = [];
-    for (let column = 0; column < windows.length; column += size) {
-      const some = windows.slice(column, column + size);
-      const seen = low.subarray(column * lowLength, (column + some.length) * lowLength);
-      const batch = this.#batchOf(some, seen);
+    for (const { start, end, isSeen } of this.#together(windows, size)) {
+      const seen = low.subarray(start * lowLength, end * lowLength);
+      const batch = this.#batchOf(windows.slice(start, end), isSeen, seen);
       const looked = { batch, seen, decided: await this.#inRounds(batch, seen, strip) };
       // Only when all windows of the row have decided is it known what lies in tiles that were read.
       if (this.#takesFree) waiting.push(looked);
@@ -271,14 +289,40 @@ class Acquisition {
     return low.subarray(row * length, (row + 1) * length);
   }
 
+  /** Neighbours that the low resolution shows, and those that it does not, `size` at most. */
+  #together(windows: readonly Window[], size: number): { start: number; end: number; isSeen: boolean }[] {
+    const found: { start: number; end: number; isSeen: boolean }[] = [];
+    for (const [start, window] of windows.entries()) {
+      const isSeen = !this.#isUnseen(window);
+      const last = found.at(-1);
+      if (last?.isSeen === isSeen && start - last.start < size) last.end++;
+      else found.push({ start, end: start + 1, isSeen });
+    }
+    return found;
+  }
+
+  #isUnseen(window: Window): boolean {
+    if (this.#look === undefined) return this.#source.isUnseen?.(window) ?? false;
+    return this.#look.unseen[this.#numberOf(window)] === 1;
+  }
+
+  /** Of a window of the scene. */
+  #numberOf({ x, y }: Window): number {
+    const { imageSize } = this.#scene.grid;
+    return (y / imageSize) * this.#scene.columns + x / imageSize;
+  }
+
   async #classify({ batch, seen, decided }: Looked, outputs: SceneOutputs): Promise<void> {
     await breathe(this.#reporter);
-    const classes = await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen));
+    const isShown = batch.isSeen && !this.#source.isPlanned;
+    const classes = isShown
+      ? await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen))
+      : undefined;
     await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
   }
 
   /** Nothing is acquired yet. @param low [B, L, L, C] */
-  #batchOf(windows: readonly Window[], low: PixelArray): Batch {
+  #batchOf(windows: readonly Window[], isSeen: boolean, low: PixelArray): Batch {
     const { imageSize, lowSize, grid } = this.#policy.model;
     const { type, bands } = this.#form;
     const each = imageSize ** 2 * bands.length;
@@ -287,11 +331,13 @@ class Acquisition {
     for (const [i, some] of cells.entries()) {
       if (some.length === grid.patches) continue;
       // There is nothing more to see of a cell outside the scene than the low resolution, whoever asks for it.
-      const own = rowOf(low, i, lowSize ** 2 * bands.length);
+      const seen = rowOf(low, i, lowSize ** 2 * bands.length);
+      const own = this.#policy.shownLow?.(seen) ?? seen;
       images.set(enlargePixels(own, lowSize, imageSize, bands.length), i * each);
     }
     return {
       windows,
+      isSeen,
       cells,
       images,
       mask: new Uint8Array(windows.length * grid.patches),
@@ -301,14 +347,16 @@ class Acquisition {
   }
 
   /**
-   * Decides and acquires, round by round, until no window asks for more. For the policy, cells outside the scene that it asked
-   * for are there from then on, so that it does not ask for them again.
+   * Decides and acquires, round by round, until no window asks for more; once where nothing can be acquired, as later rounds look
+   * at what was. For the policy, cells outside the scene that it asked for are there from then on, so that it does not ask for them
+   * again.
    */
   #inRounds(batch: Batch, low: PixelArray, strip: Strip | undefined): Promise<Decided> {
-    const { windows, cells, images } = batch;
+    const { windows, cells, images, isSeen } = batch;
     const { patches } = this.#policy.model.grid;
+    const rounds = this.#source.isPlanned ? 1 : this.#policy.rounds;
     return lookInRounds(
-      { rounds: this.#policy.rounds, count: windows.length, patches },
+      { rounds: isSeen ? rounds : 0, count: windows.length, patches },
       async (mask) => {
         await breathe(this.#reporter);
         return (
@@ -327,17 +375,18 @@ class Acquisition {
   }
 
   /** What was decided on neighbouring windows of a row when all were looked at. */
-  #decidedBefore([{ x, y }, ...others]: readonly Window[]): Asked | undefined {
+  #decidedBefore(windows: readonly Window[]): Asked | undefined {
     if (this.#look?.isFinal !== true) return undefined;
-    const { imageSize, patches } = this.#scene.grid;
-    const first = ((y / imageSize) * this.#scene.columns + x / imageSize) * patches;
-    const end = first + (1 + others.length) * patches;
+    const { patches } = this.#scene.grid;
+    const first = this.#numberOf(windows[0]) * patches;
+    const end = first + windows.length * patches;
     return { mask: this.#look.mask.subarray(first, end), patches: this.#look.probabilities.subarray(first, end) };
   }
 
   /** Takes, besides what was chosen, what lies in tiles that were read for it. */
   async #takeFree(batch: Batch, strip: Strip | undefined): Promise<void> {
     const { patches } = this.#policy.model.grid;
+    if (!batch.isSeen) return;
     const free = batch.cells.flatMap((some, i) =>
       some
         .filter(({ patch }) => batch.mask[i * patches + patch] === 0)
@@ -354,6 +403,10 @@ class Acquisition {
   /** Reads the chosen patches into the batch and the strip. */
   async #acquire(chosen: readonly Chosen[], { images, mask, costs }: Batch, strip: Strip | undefined): Promise<void> {
     const { imageSize, grid } = this.#policy.model;
+    if (this.#source.isPlanned) {
+      for (const { cell, i } of chosen) mask[i * grid.patches + cell.patch] = 1;
+      return;
+    }
     const patches = await this.#unlessStopped(this.#source.readPatches(chosen.map(({ cell }) => cell.box)));
     for (const [n, { cell, i }] of chosen.entries()) {
       const { pixels, bytes } = patches[n];
@@ -372,8 +425,8 @@ class Acquisition {
 
   /** One line per window, one feature per cell. */
   #describe(
-    { windows, mask, cells, costs, free }: Batch,
-    { decided: { probabilities, rounds }, classes }: { decided: Decided; classes: Float32Array },
+    { windows, isSeen, mask, cells, costs, free }: Batch,
+    { decided: { probabilities, rounds }, classes }: { decided: Decided; classes: Float32Array | undefined },
     outputs: SceneOutputs,
   ): void {
     const { checkpoint, classes: names, model } = this.#policy;
@@ -386,23 +439,26 @@ class Acquisition {
         window,
         chosen: own[cell.patch] === 1 && !free.has(cell),
         ...(this.#takesFree ? { free: free.has(cell) } : {}),
+        ...(isSeen ? {} : { low: "missing" as const }),
         probability: rounded(wanted[cell.patch]),
         bytes: costs.get(cell) ?? 0,
       }));
+      this.#tally.look(isSeen);
       for (const one of decided) this.#tally.add(one);
       outputs.cells(decided);
-      const top = likeliest(rowOf(classes, i, names.length), names, this.#options.top);
+      const top = classes && likeliest(rowOf(classes, i, names.length), names, this.#options.top);
       outputs.prediction({
         window: [window.column, window.row],
         box,
-        class: top[0].class,
+        low: isSeen ? undefined : "missing",
+        class: top?.[0].class,
         top,
         mask: maskBits(own),
         patches: countPatches(own),
         rounds: this.#policy.rounds > 1 ? rounds[i] : undefined,
-        patch_probabilities: Array.from(wanted, rounded),
+        patch_probabilities: isSeen ? Array.from(wanted, rounded) : undefined,
         pixels:
-          model.lowSize ** 2 +
+          (isSeen ? model.lowSize ** 2 : 0) +
           areaOf(decided.filter(({ chosen, cell }) => chosen || free.has(cell)).map(({ cell }) => cell)),
         bytes: decided.reduce((sum, { bytes }) => sum + bytes, 0),
         checkpoint,

@@ -21,6 +21,8 @@ export interface DecidedCell {
   readonly chosen: boolean;
   /** Not chosen, and yet used, since what it takes was read for others; said where that was asked for. */
   readonly free?: boolean | undefined;
+  /** Of a window that the low resolution shows nothing of, so that nobody decided. */
+  readonly low?: "missing" | undefined;
   /** Of being chosen, 0 … 1. */
   readonly probability: number;
   /** Of the tiles that were fetched for this cell first. */

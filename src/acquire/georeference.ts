@@ -21,6 +21,8 @@ export interface Georeference {
   readonly affine: Affine;
   /** Of a point in pixels; (0, 0) is the top left corner of the top left pixel. */
   toWgs84(x: number, y: number): Position;
+  /** The way back; NaN where the coordinate system has no place for it. A whole turn of the Earth further is another place. */
+  fromWgs84(longitude: number, latitude: number): readonly [x: number, y: number];
 }
 
 const geoKeys = {
@@ -120,9 +122,25 @@ function mustBeOneEarth({ affine: [a, b] }: Georeference, { width, height }: Siz
 
 /** @throws input: a coordinate system that is not supported here; `where` names the file */
 export function georeference(epsg: number, affine: Affine, where: string): Georeference {
-  const [a, b, c, d, e, f] = affine;
-  const inverse = inverseOf(epsg, where);
-  return { epsg, affine, toWgs84: (x, y) => inverse([a * x + b * y + c, d * x + e * y + f]) };
+  const { toDegrees, fromDegrees } = systemOfNumber(epsg, where);
+  const back = inverted(affine);
+  return {
+    epsg,
+    affine,
+    toWgs84: (x, y) => toDegrees(mapped(affine, x, y)),
+    fromWgs84: (longitude, latitude) => mapped(back, ...fromDegrees([longitude, latitude])),
+  };
+}
+
+/** Where an affine map takes a point. */
+export function mapped([a, b, c, d, e, f]: Affine, x: number, y: number): [x: number, y: number] {
+  return [a * x + b * y + c, d * x + e * y + f];
+}
+
+/** The way back of an affine map that is not flat. */
+export function inverted([a, b, c, d, e, f]: Affine): Affine {
+  const area = a * e - b * d;
+  return [e / area, -b / area, (b * f - c * e) / area, -d / area, a / area, (c * d - a * f) / area];
 }
 
 function notOnEarth(where: string, affine: Affine): PatchDropError {
@@ -231,11 +249,39 @@ const utmFamilies = [
 /** From the equator to a pole on the middle meridian of a zone, whose scale is 0.9996, in metres. */
 const utmPole = 9_997_964.943;
 
-function inverseOf(epsg: number, where: string): (point: [number, number]) => Position {
-  if (geographic.includes(epsg)) return ([x, y]) => [x, Math.max(-90, Math.min(y, 90))];
+type Point = [number, number];
+
+/** From a system's own coordinates to degrees, and back. */
+interface CoordinateSystem {
+  toDegrees(point: Point): Position;
+  fromDegrees(position: Point): Point;
+}
+
+function systemOfNumber(epsg: number, where: string): CoordinateSystem {
+  if (geographic.includes(epsg)) {
+    return { toDegrees: ([x, y]) => [x, Math.max(-90, Math.min(y, 90))], fromDegrees: (position) => position };
+  }
   const definition = epsg === webMercator ? webMercatorDefinition : utmDefinition(epsg);
-  if (definition !== undefined) return proj4(definition, "EPSG:4326").forward as (point: [number, number]) => Position;
-  throw fault("input", notKnown(epsg, where));
+  if (definition === undefined) throw fault("input", notKnown(epsg, where));
+  const { forward, inverse } = proj4(definition, "EPSG:4326");
+  return { toDegrees: forward as (point: Point) => Position, fromDegrees: orNowhere(inverse) };
+}
+
+/** proj4 throws, or has no point, where a system ends, as Web Mercator does at the poles. */
+function orNowhere(project: (position: Point) => Point): (position: Point) => Point {
+  return (position) => {
+    try {
+      const [x, y] = project(position);
+      return [x, y];
+    } catch {
+      return [Number.NaN, Number.NaN];
+    }
+  };
+}
+
+/** Whether the system is a zone of UTM. */
+export function isUtm(epsg: number): boolean {
+  return utmFamilyOf(epsg) !== undefined;
 }
 
 function utmFamilyOf(epsg: number) {

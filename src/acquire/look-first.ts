@@ -25,6 +25,8 @@ interface Decisions {
   /** [W, P] */
   readonly mask: Uint8Array;
   readonly probabilities: Float32Array;
+  /** 1 for a window that the low resolution shows nothing of, [W]. */
+  readonly unseen: Uint8Array;
 }
 
 export interface SceneLook extends Decisions {
@@ -105,10 +107,11 @@ function emptyLook({ policy, scene: { columns, rows, grid }, form }: SceneWork):
     low: newPixels(form.type, windows * policy.model.lowSize ** 2 * form.bands),
     mask: new Uint8Array(windows * grid.patches),
     probabilities: new Float32Array(windows * grid.patches),
+    unseen: new Uint8Array(windows),
   };
 }
 
-async function lookAtAll({ low, mask, probabilities }: Decisions, work: SceneWork): Promise<void> {
+async function lookAtAll({ low, mask, probabilities, unseen }: Decisions, work: SceneWork): Promise<void> {
   const { source, policy, scene, options, tally, reporter } = work;
   const { columns, rows, grid } = scene;
   const one = low.length / (columns * rows);
@@ -116,7 +119,9 @@ async function lookAtAll({ low, mask, probabilities }: Decisions, work: SceneWor
   try {
     for (let row = 0; row < rows; row++) {
       const own = low.subarray(row * columns * one, (row + 1) * columns * one);
-      own.set(await tally.timed("look", () => untilStopped(reporter, source.readLow(windowsOf(scene, row)))));
+      const windows = windowsOf(scene, row);
+      own.set(await tally.timed("look", () => untilStopped(reporter, source.readLow(windows))));
+      for (const [n, window] of windows.entries()) unseen[row * columns + n] = source.isUnseen?.(window) ? 1 : 0;
       for (let column = 0; column < columns; column += options.batch_size) {
         await breathe(reporter);
         const count = Math.min(options.batch_size, columns - column);
@@ -125,6 +130,11 @@ async function lookAtAll({ low, mask, probabilities }: Decisions, work: SceneWor
         const at = (row * columns + column) * grid.patches;
         mask.set(wantedIn(asked, policy), at);
         probabilities.set(asked.patches, at);
+      }
+      // Of what nobody sees, nothing is wanted.
+      for (let n = row * columns; n < (row + 1) * columns; n++) {
+        if (unseen[n] === 0) continue;
+        for (const all of [mask, probabilities]) all.fill(0, n * grid.patches, (n + 1) * grid.patches);
       }
       bar.update((row + 1) * columns);
     }

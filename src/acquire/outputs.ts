@@ -22,14 +22,17 @@ import { nameOf, stacItem } from "./stac.ts";
 import type { Acquired } from "./tally.ts";
 
 /** A line of predictions.jsonl: as in `patchdrop predict`, for a window. */
-export type WindowPrediction = Omit<Prediction, "path" | "ms" | "settings"> & {
-  /** Column and row in the grid of windows. */
-  readonly window: readonly [column: number, row: number];
-  /** In pixels of the scene. */
-  readonly box: Window;
-  /** Of the tiles that were fetched for this window's patches first. */
-  readonly bytes: number;
-};
+export type WindowPrediction = Omit<Prediction, "path" | "ms" | "settings" | "class" | "top" | "patch_probabilities"> &
+  Partial<Pick<Prediction, "class" | "top" | "patch_probabilities">> & {
+    /** Of a window that the low resolution shows nothing of: nobody decided, and it has no class. */
+    readonly low?: "missing" | undefined;
+    /** Column and row in the grid of windows. */
+    readonly window: readonly [column: number, row: number];
+    /** In pixels of the scene. */
+    readonly box: Window;
+    /** Of the tiles that were fetched for this window's patches first. */
+    readonly bytes: number;
+  };
 
 /** What is known of a scene besides its image, and where its cells go where several scenes have one table. */
 export interface SceneContext {
@@ -52,12 +55,13 @@ export interface SceneOutputs {
 
 /** The files of one scene in a folder. */
 export class SceneFolder implements SceneOutputs {
-  readonly takesPixels = true;
+  readonly takesPixels: boolean;
   readonly #folder: string;
   readonly #source: PatchSource;
   readonly #predictions: LogFile;
   readonly #patches: LogFile;
-  readonly #masked: RasterFile;
+  /** Undefined of an image that does not exist yet. */
+  readonly #masked: RasterFile | undefined;
   readonly #mostBytes: number;
   readonly #item: ArchivedItem | undefined;
   readonly #cells: CellTable;
@@ -79,12 +83,11 @@ export class SceneFolder implements SceneOutputs {
     this.#mostBytes = mostBytes;
     this.#source = source;
     const { width, height, georeference } = source;
-    this.#masked = new RasterFile(join(folder, fileNames.masked), {
-      width,
-      height,
-      form,
-      georeference: georeference && { ...georeference, geographic: geographic.includes(georeference.epsg) },
-    });
+    const place = georeference && { ...georeference, geographic: geographic.includes(georeference.epsg) };
+    this.takesPixels = !source.isPlanned;
+    this.#masked = this.takesPixels
+      ? new RasterFile(join(folder, fileNames.masked), { width, height, form, georeference: place })
+      : undefined;
     this.#predictions = new LogFile(join(folder, fileNames.predictions));
     this.#patches = new LogFile(join(folder, fileNames.patches));
     append(this.#patches, '{"type":"FeatureCollection","features":[\n');
@@ -109,14 +112,14 @@ export class SceneFolder implements SceneOutputs {
   }
 
   async rows(pixels: PixelArray): Promise<void> {
-    await this.#masked.write(pixels);
+    await this.#masked?.write(pixels);
     this.#checkSize();
   }
 
   /** @throws resource */
   #checkSize(): void {
     const lines = this.#predictions.length + this.#patches.length + this.#cells.length;
-    const bytes = lines + this.#masked.bytes + this.#small;
+    const bytes = lines + (this.#masked?.bytes ?? 0) + this.#small;
     if (bytes <= this.#mostBytes) return;
     const rule = `what is written of it must have at most ${this.#mostBytes} bytes`;
     const next = "cut the scene into smaller ones, or raise --max_output_bytes";
@@ -126,7 +129,7 @@ export class SceneFolder implements SceneOutputs {
   /** Ends the files that grew, and writes those that are JSON. */
   async finish(acquired: Acquired, order: JsonObject | undefined): Promise<void> {
     append(this.#patches, "\n]}\n");
-    await this.#masked.finish();
+    await this.#masked?.finish();
     for (const file of [this.#predictions, this.#patches]) file.sync();
     this.#ownCells?.finish();
     this.#json(fileNames.savings, acquired);
@@ -148,7 +151,7 @@ export class SceneFolder implements SceneOutputs {
   }
 
   close(): void {
-    this.#masked.close();
+    this.#masked?.close();
     for (const file of [this.#predictions, this.#patches, this.#ownCells]) file?.close();
   }
 }

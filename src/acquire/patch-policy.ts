@@ -21,9 +21,13 @@ export interface PatchPolicy {
     readonly bands: readonly string[];
     readonly pixelType: PixelType;
     readonly normalization: { readonly mean: readonly number[] };
+    /** Of the low resolution, where it is made of another picture of the same ground and not of the image. */
+    readonly low?: { readonly mean: readonly number[] } | undefined;
     /** Which bands of a file, and what their values mean, unless its user says otherwise. */
     readonly rendering?: RenderingOptions | undefined;
   };
+  /** The low resolution [N, C] in the units of images, where it has others. */
+  shownLow?(low: PixelArray): PixelArray;
   /** Names, [K]. */
   readonly classes: readonly string[];
   /** Identifies the networks' weights. */

@@ -32,6 +32,8 @@ export interface SceneTiles {
 export interface PatchSource {
   /** Path or address, without what may be secret in it. */
   readonly where: string;
+  /** Those of its files, where it is made of several. */
+  readonly files?: readonly string[] | undefined;
   /** Of the full resolution, in pixels. */
   readonly width: number;
   readonly height: number;
@@ -53,12 +55,21 @@ export interface PatchSource {
    * @throws input, system
    */
   readLow(windows: readonly Window[]): Promise<PixelArray>;
+  /** Path or address of the other image that is looked at, where there is one. */
+  readonly lowWhere?: string | undefined;
+  /** Whether the other image had nothing to show of a window when the low resolution was last read. */
+  isUnseen?(window: Window): boolean;
+  /** Whether there is only the grid of an image that does not exist yet: cells can be chosen, and not be read. */
+  readonly isPlanned?: boolean | undefined;
   /** Whether a patch takes nothing to read that was not read for others. */
   isFree(box: Window): boolean;
   /** @throws input, system */
   readPatches(boxes: readonly Window[]): Promise<Patch[]>;
   close(): Promise<void>;
 }
+
+/** What there is of an image when another one is looked at. */
+export type SharpSource = Omit<PatchSource, "readLow" | "lowBytes" | "lowFrom" | "lowWhere" | "isUnseen">;
 
 /** What is asked of a source, whichever it is. */
 export interface LowResolution {

@@ -16,10 +16,19 @@ export const leastGap = 16;
 /** The longest range that is requested, unless a single tile is longer: so that a broken request is cheap to repeat. */
 const longest = 8 * 2 ** 20;
 const requestsAtOnce = 6;
-const mostBytes = 256 * 2 ** 20;
+/** Of a source. */
+export const mostHeldBytes = 256 * 2 ** 20;
 
 interface Chunk extends ByteRange {
   readonly bytes: Uint8Array;
+}
+
+/** In bytes. */
+export interface CacheLimits {
+  /** What is held of a file. */
+  readonly limit?: number;
+  /** What is read where it lies between what is wanted. */
+  readonly gap?: number;
 }
 
 export class RangeCache {
@@ -30,8 +39,7 @@ export class RangeCache {
   #chunks: Chunk[] = [];
   #heldBytes = 0;
 
-  /** @param gap that is read where it lies between what is wanted, in bytes */
-  constructor(source: ByteSource, { limit = mostBytes, gap = usualGap } = {}) {
+  constructor(source: ByteSource, { limit = mostHeldBytes, gap = usualGap }: CacheLimits = {}) {
     this.source = source;
     this.#mostBytes = limit;
     this.#gap = gap;

@@ -31,7 +31,8 @@ export interface Measured {
   /** Null where the picture was read as a whole. */
   readonly tiles: TileCount | null;
   readonly pixels: { readonly whole: number; readonly low: number; readonly high: number };
-  readonly bytes: { readonly whole: number; readonly read: number; readonly high: number };
+  /** Undefined of an image that does not exist yet. */
+  readonly bytes: { readonly whole: number; readonly read: number; readonly high: number } | undefined;
   readonly seconds: { readonly look: number; readonly decide: number; readonly acquire: number };
   /** Undefined without a georeference. */
   readonly areaKm2: { readonly whole: number; readonly chosen: number } | undefined;
@@ -45,7 +46,8 @@ export interface Money extends Figure {
 export interface Savings {
   /** Of the full resolution and, for what was used, of the low resolution. */
   readonly pixels: Figure;
-  readonly bytes: Figure;
+  /** Null of an image that does not exist yet. */
+  readonly bytes: Figure | null;
   /** In seconds; the time for the whole is an estimate from the rate at which the patches came. */
   readonly time: Figure | null;
   readonly money: Money | null;
@@ -58,9 +60,9 @@ const bytesPerGb = 1e9;
 export function savingsOf({ pixels, bytes, seconds, areaKm2, tiles }: Measured, prices: Prices): Savings {
   const figures = {
     pixels: figure(pixels.whole, pixels.low + pixels.high),
-    bytes: figure(bytes.whole, bytes.read),
+    bytes: bytes === undefined ? null : figure(bytes.whole, bytes.read),
     // Without a patch there is no rate.
-    time: bytes.high === 0 ? null : timeOf(bytes, seconds),
+    time: bytes === undefined || bytes.high === 0 ? null : timeOf(bytes, seconds),
     money: moneyOf(bytes, areaKm2, prices),
   };
   return { ...figures, why: whyNot(figures, tiles) };
@@ -85,7 +87,7 @@ export function figure(whole: number, used: number): Figure {
   return { whole, used, saved: whole - used, share: whole === 0 ? 0 : (whole - used) / whole };
 }
 
-function timeOf(bytes: Measured["bytes"], { look, decide, acquire }: Measured["seconds"]): Figure {
+function timeOf(bytes: NonNullable<Measured["bytes"]>, { look, decide, acquire }: Measured["seconds"]): Figure {
   return figure((acquire * bytes.whole) / bytes.high, look + decide + acquire);
 }
 
@@ -95,7 +97,7 @@ function moneyOf(bytes: Measured["bytes"], area: Measured["areaKm2"], prices: Pr
   const ordered = (km2: number) => (km2 === 0 ? 0 : Math.max(km2, leastKm2) * (perKm2 ?? 0));
   const sent = (count: number) => (count / bytesPerGb) * (perGb ?? 0);
   const order = perKm2 === undefined || area === undefined ? null : figure(ordered(area.whole), ordered(area.chosen));
-  const egress = perGb === undefined ? null : figure(sent(bytes.whole), sent(bytes.read));
+  const egress = perGb === undefined || bytes === undefined ? null : figure(sent(bytes.whole), sent(bytes.read));
   if (order === null && egress === null) return null;
   const sum = (key: "whole" | "used") => (order?.[key] ?? 0) + (egress?.[key] ?? 0);
   return { ...figure(sum("whole"), sum("used")), order, egress };
@@ -105,7 +107,7 @@ function moneyOf(bytes: Measured["bytes"], area: Measured["areaKm2"], prices: Pr
 export function savingsLines({ pixels, bytes, time, money, why }: Savings): string[] {
   return [
     line("pixels", pixels, count),
-    line("bytes", bytes, count),
+    bytes === null ? "bytes   unknown: there is no file yet" : line("bytes", bytes, count),
     time === null ? "time    unknown: no patch was fetched separately" : line("time", time, (s) => `${s.toFixed(1)} s`),
     money === null
       ? "money   unknown: give --price_per_km2, for an image that says where on the Earth it lies, or --egress_per_gb"

@@ -33,6 +33,7 @@ export interface StacDetails {
   readonly acquired: {
     readonly source: string;
     readonly checkpoint: string;
+    readonly low_from?: string;
     readonly cells: { readonly all: number; readonly chosen: number };
   };
   /** Whether there is an order. */
@@ -45,15 +46,18 @@ export interface StacDetails {
 }
 
 export function stacItem(
-  { width, height, georeference, taken }: Pick<PatchSource, "width" | "height" | "georeference" | "taken">,
-  { acquired: { source, checkpoint, cells }, isOrdered, hasCells, item, created }: StacDetails,
+  source: Pick<PatchSource, "width" | "height" | "georeference" | "taken" | "files" | "lowWhere" | "isPlanned">,
+  { acquired: { source: where, checkpoint, low_from, cells }, isOrdered, hasCells, item, created }: StacDetails,
 ): JsonObject {
+  const { width, height, georeference, taken, files = [where], lowWhere, isPlanned = false } = source;
+  const { masked, ...others } = assets;
+  const sources = [...(item === undefined ? [] : [item.from]), ...files, ...(lowWhere === undefined ? [] : [lowWhere])];
   const corners = georeference && cornersOf({ x: 0, y: 0, width, height }, georeference);
   return toJson({
     type: "Feature",
     stac_version: "1.1.0",
     stac_extensions: georeference ? ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"] : [],
-    id: item?.id ?? `${nameOf(source)}-${checkpoint}`,
+    id: item?.id ?? `${nameOf(where)}-${checkpoint}`,
     geometry: corners ? geometryOf(corners) : null,
     bbox: corners && boundsOf(corners),
     properties: {
@@ -66,10 +70,16 @@ export function stacItem(
       "proj:shape": georeference && [height, width],
       "proj:transform": georeference?.affine,
       "patchdrop:checkpoint": checkpoint,
+      "patchdrop:low_from": low_from,
+      "patchdrop:planned": isPlanned ? true : undefined,
       "patchdrop:cells": cells,
     },
-    links: [...(item === undefined ? [] : [item.from]), source].map((href) => ({ rel: "derived_from", href })),
-    assets: { ...assets, cells: hasCells ? cellTable : undefined, order: isOrdered ? order : undefined },
+    links: [...new Set(sources)].map((href) => ({ rel: "derived_from", href })),
+    assets: {
+      ...(isPlanned ? others : { masked, ...others }),
+      cells: hasCells ? cellTable : undefined,
+      order: isOrdered ? order : undefined,
+    },
   });
 }
 

@@ -25,13 +25,14 @@ export function addUp(all: readonly Summed[]): Summed {
   const tiles = counts.length === 0 ? null : sums(counts);
   const figures = {
     pixels: figureOf(all.map(({ pixels }) => pixels))!,
-    bytes: figureOf(all.map(({ bytes }) => bytes))!,
+    bytes: figureOf(all.flatMap(({ bytes }) => bytes ?? [])),
     time: figureOf(all.flatMap(({ time }) => time ?? [])),
     money: moneyOf(all.flatMap(({ money }) => money ?? [])),
   };
   return {
     checkpoint,
     windows: sum(all.map(({ windows }) => windows)),
+    ...(all[0].unseen === undefined ? {} : { unseen: sum(all.map(({ unseen }) => unseen ?? 0)) }),
     cells: cellsOf(all),
     rounds: all[0].rounds.map((_, n): Round => sums(all.map(({ rounds }) => rounds[n]))),
     tiles,

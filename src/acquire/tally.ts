@@ -1,5 +1,6 @@
 /** What an acquisition counts on its way: cells, areas, time; and the contents of savings.json. */
 
+import { fault } from "../errors.ts";
 import { areaKm2 } from "./earth.ts";
 import { cornersOf, type DecidedCell } from "./geojson.ts";
 import { type Count, type Ledger, type Purpose, purposes } from "./ledger.ts";
@@ -17,6 +18,10 @@ export interface Acquired extends Savings {
   /** What the low resolution was made of. */
   readonly low_from: string;
   readonly windows: number;
+  /** Windows that the other image, where one is looked at, shows nothing of: nothing is chosen in them. */
+  readonly unseen?: number | undefined;
+  /** Whether the image does not exist yet: nothing was read of it. */
+  readonly planned?: true | undefined;
   readonly cells: {
     readonly all: number;
     readonly chosen: number;
@@ -58,6 +63,8 @@ export class Tally {
   readonly #seconds: Record<Work, number> = { look: 0, decide: 0, acquire: 0, classify: 0, write: 0 };
   readonly #areaKm2 = { whole: 0, chosen: 0 };
   #cells = 0;
+  #windows = 0;
+  #unseen = 0;
 
   constructor(source: PatchSource, policy: PatchPolicy, ledger: Ledger) {
     this.#source = source;
@@ -97,6 +104,21 @@ export class Tally {
     own.seconds += this.#seconds.acquire - began.seconds;
   }
 
+  /** Counts a window, and whether the low resolution shows something of it. */
+  look(isSeen: boolean): void {
+    this.#windows++;
+    if (!isSeen) this.#unseen++;
+  }
+
+  /** @throws input: another image that shows nothing at all */
+  mustHaveSeen(): void {
+    const { lowWhere, where } = this.#source;
+    if (lowWhere === undefined || this.#unseen < this.#windows) return;
+    const rule = lowWhere === where ? "must have data somewhere" : `must have data where ${where} lies`;
+    const got = `none in any of ${this.#windows} windows (nodata, transparent or outside)`;
+    throw fault("input", { where: lowWhere, rule, got, next: "give an image with data of the same place" });
+  }
+
   add({ cell, chosen, free }: DecidedCell): void {
     const { georeference } = this.#source;
     const area = georeference === undefined ? 0 : areaKm2(cornersOf(cell.inside, georeference));
@@ -110,15 +132,15 @@ export class Tally {
 
   acquired(prices: Prices, takesFree = false): Acquired {
     const ledger = this.#ledger;
-    const { width, height, wholeBytes, where, georeference, lowFrom } = this.#source;
+    const { width, height, wholeBytes, where, georeference, lowFrom, lowWhere, isPlanned = false } = this.#source;
     const tiles = this.#source.tiles === undefined ? null : countOf(this.#source.tiles);
-    const { imageSize, lowSize } = this.#policy.model;
-    const windows = Math.ceil(width / imageSize) * Math.ceil(height / imageSize);
+    const { lowSize } = this.#policy.model;
+    const [windows, seen] = [this.#windows, this.#windows - this.#unseen];
     const read = ledger.total;
     const area = georeference === undefined ? undefined : this.#areaKm2;
     const measured = {
-      pixels: { whole: width * height, low: windows * lowSize ** 2, high: areaOf(this.chosen) + areaOf(this.#free) },
-      bytes: { whole: wholeBytes, read: read.bytes, high: ledger.of("high").bytes },
+      pixels: { whole: width * height, low: seen * lowSize ** 2, high: areaOf(this.chosen) + areaOf(this.#free) },
+      bytes: isPlanned ? undefined : { whole: wholeBytes, read: read.bytes, high: ledger.of("high").bytes },
       seconds: this.#seconds,
       areaKm2: area,
       tiles,
@@ -130,6 +152,8 @@ export class Tally {
       size: { width, height },
       low_from: lowFrom,
       windows,
+      ...(lowWhere === undefined ? {} : { unseen: this.#unseen }),
+      ...(isPlanned ? { planned: true } : {}),
       cells: { all: this.#cells, chosen: this.chosen.length, ...(takesFree ? { free: this.#free.length } : {}) },
       tiles,
       rounds: this.#rounds,
@@ -154,6 +178,19 @@ export function roundLines(rounds: readonly Round[]): string[] {
     n === 0 ? `${patches} patches in ${windows} windows` : `${patches} in ${windows}`,
   );
   return [`rounds  ${used.length} of ${rounds.length}${used.length > 0 ? `: ${each.join(", ")}` : ""}`];
+}
+
+/** A line of a plan by a policy that decides in rounds, which is of the first of them. */
+export function planLines({ planned, rounds }: Pick<Acquired, "planned" | "rounds">): string[] {
+  if (planned === undefined || rounds.length === 1) return [];
+  return [`plan    the first of ${rounds.length} rounds: the others look at patches that were acquired`];
+}
+
+/** A line of the windows that another image shows nothing of, where there are any. */
+export function unseenLines({ unseen = 0, windows }: Pick<Acquired, "unseen" | "windows">): string[] {
+  return unseen === 0
+    ? []
+    : [`unseen  ${unseen} of ${windows} windows: --low shows nothing of them, nothing is chosen there`];
 }
 
 /** Pixels of cells that lie in the scene. */

@@ -3,7 +3,7 @@
 import { fillMissing } from "../data/normalizations.ts";
 import { placesOf, type Rendering, renderTile } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
-import type { TileLayout } from "../formats/tiff-layout.ts";
+import { rowsIn, type TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
 import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
 import type { Purpose } from "./ledger.ts";
@@ -19,24 +19,33 @@ export class TileReader implements SceneTiles {
   readonly #cache: RangeCache;
   readonly #purpose: Purpose;
   readonly #rendering: Rendering;
-  readonly #missing: readonly number[];
+  readonly #missing: readonly number[] | undefined;
+  readonly #mostDecoded: number;
   /** The one used longest ago first. */
   readonly #decoded = new Map<number, PixelArray>();
   readonly #paid = new Set<number>();
   readonly #turn = pacer();
 
-  /** @param missing what stands for a missing value of each band */
+  /**
+   * @param missing what stands for a missing value of each band; they stay NaN when absent
+   * @param memoryShare of the memory for decoded tiles
+   */
   constructor(
     layout: TileLayout,
     cache: RangeCache,
     purpose: Purpose,
-    { rendering, missing }: { readonly rendering: Rendering; readonly missing: readonly number[] },
+    {
+      rendering,
+      missing,
+      memoryShare = 1,
+    }: { readonly rendering: Rendering; readonly missing?: readonly number[]; readonly memoryShare?: number },
   ) {
     this.layout = layout;
     this.#cache = cache;
     this.#purpose = purpose;
     this.#rendering = rendering;
     this.#missing = missing;
+    this.#mostDecoded = memoryShare * mostDecoded;
   }
 
   /** What is read of it. */
@@ -137,7 +146,7 @@ export class TileReader implements SceneTiles {
     }
     const pixels = await this.#decode(tile);
     this.#decoded.set(tile, pixels);
-    const most = Math.max(1, Math.floor(mostDecoded / pixels.byteLength));
+    const most = Math.max(1, Math.floor(this.#mostDecoded / pixels.byteLength));
     for (const oldest of this.#decoded.keys()) {
       if (this.#decoded.size <= most) break;
       this.#decoded.delete(oldest);
@@ -149,8 +158,8 @@ export class TileReader implements SceneTiles {
     const { layout } = this;
     const packed = await Promise.all(this.#ranges(tile).map((range) => this.#cache.read(range, this.#purpose)));
     try {
-      const pixels = await renderTile(packed, layout, this.#rendering);
-      fillMissing(pixels, this.#missing);
+      const pixels = await renderTile(packed, { ...layout, tileHeight: rowsIn(layout, tile) }, this.#rendering);
+      if (this.#missing !== undefined) fillMissing(pixels, this.#missing);
       return pixels;
     } catch (error) {
       const where = `${this.#cache.source.where}: tile ${tile} of ${layout.width} × ${layout.height} pixels`;

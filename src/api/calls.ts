@@ -63,13 +63,13 @@ export async function evaluateRun(
 
 /**
  * Acquires what a run chooses of a scene or of several, window by window, and writes the folder `options.out`.
- * @param scene path or http(s) address of an image, a STAC item, a collection of items, or STAC GeoParquet
+ * @param scene path or http(s) address of an image, a STAC item, a collection of items, or STAC GeoParquet; undefined with `plan`
  * @returns what was chosen and saved, in patches, pixels, bytes and seconds: what savings.json has
  * @throws usage: options that cannot be, a folder that exists; input: a run or a scene that cannot be used, no libtorch;
  *   system; Stopped, and then writes nothing
  */
 export async function acquireRun(
-  scene: string,
+  scene: string | undefined,
   options: AcquireRunOptions | AcquireOptions,
   reporter?: Reporter,
 ): Promise<Acquired | AcquiredScenes> {

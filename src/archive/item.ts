@@ -11,6 +11,7 @@ import { faultsOf } from "../options/parse.ts";
 const time = z.string().refine((text) => !Number.isNaN(timeOf(text)), "must be a time as RFC 3339 has it");
 const href = z.string().min(1, "must not be empty");
 const band = z.object({
+  name: z.string().nullish(),
   common_name: z.string().nullish(),
   "eo:common_name": z.string().nullish(),
 });

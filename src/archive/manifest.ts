@@ -11,14 +11,12 @@ import { fault, PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { isJsonObject } from "../files/json.ts";
 import { linesOf } from "../files/line-reader.ts";
-import type { ArchiveOptions } from "../options/archive-group.ts";
 import { faultsOf } from "../options/parse.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { locateAsset } from "./assets.ts";
 import { isWanted } from "./filters.ts";
 import { readGeoParquet, readRowCount } from "./geoparquet.ts";
 import { checkItem, type Item, shortened } from "./item.ts";
-import { type ArchivedScene, describedItem } from "./scenes.ts";
+import { type ArchivedScene, sceneOf, type WantedScenes } from "./scenes.ts";
 
 /** Which part of a list: the `index`-th of `count`, from 0. */
 export interface Shard {
@@ -42,7 +40,7 @@ export interface Manifest {
   readonly path: string;
   readonly mark: ManifestMark;
   /** Those of a shard that are wanted, in the order of the list. @throws input: a line that is too long, a damaged file; system */
-  entries(shard: Shard, wanted: ArchiveOptions): AsyncGenerator<Entry>;
+  entries(shard: Shard, wanted: WantedScenes): AsyncGenerator<Entry>;
 }
 
 const markedBytes = 2 ** 20;
@@ -81,7 +79,7 @@ async function* linesOfShard(
   path: string,
   size: number,
   { index, count }: Shard,
-  wanted: ArchiveOptions,
+  wanted: WantedScenes,
 ): AsyncGenerator<Entry> {
   const [start, end] = [partOf(size, index, count), partOf(size, index + 1, count)];
   const tooLong = (at: number) => {
@@ -102,7 +100,7 @@ async function* rowsOfShard(
   path: string,
   _size: number,
   { index, count }: Shard,
-  wanted: ArchiveOptions,
+  wanted: WantedScenes,
 ): AsyncGenerator<Entry> {
   const rows = await readRowCount(path);
   const [start, end] = [partOf(rows, index, count), partOf(rows, index + 1, count)];
@@ -129,7 +127,8 @@ function partOf(size: number, index: number, count: number): number {
   return Math.floor((size * index) / count);
 }
 
-const plainSchema = z.strictObject({ id: z.string().min(1, "must not be empty"), href: z.string().min(1) });
+const some = z.string().min(1, "must not be empty");
+const plainSchema = z.strictObject({ id: some, href: some, low: some.optional() });
 
 /** Undefined for what is no JSON. */
 function parsed(text: string): unknown {
@@ -146,7 +145,7 @@ function itemOfLine(content: unknown, text: string, path: string, where: string)
   if (isJsonObject(content) && content.type === "Feature") return checkItem(content, resolve(path), where);
   const result = plainSchema.safeParse(content);
   if (!result.success) {
-    const next = 'write a STAC item, or {"id": …, "href": …}';
+    const next = 'write a STAC item, or {"id": …, "href": …, "low": …}';
     const faults = faultsOf(result.error, content, `${where}: `, "must not be there");
     // What was found may be an address with its signature: the field is enough.
     throw fault(
@@ -154,9 +153,9 @@ function itemOfLine(content: unknown, text: string, path: string, where: string)
       faults.map(({ where: field, rule }) => ({ where: field, rule, next })),
     );
   }
-  const { id, href } = result.data;
-  const image = { href, type: "image/tiff" };
-  return { id, bbox: undefined, properties: {}, links: [], assets: { image }, document: resolve(path), isAlone: true };
+  const { id, href, low } = result.data;
+  const assets = { image: { href }, ...(low === undefined ? {} : { low: { href: low } }) };
+  return { id, bbox: undefined, properties: {}, links: [], assets, document: resolve(path), isAlone: true };
 }
 
 /**
@@ -166,14 +165,13 @@ function itemOfLine(content: unknown, text: string, path: string, where: string)
  */
 function entryOf(
   { content, place, read }: { content: unknown; place: string; read: () => Item },
-  wanted: ArchiveOptions,
+  wanted: WantedScenes,
 ): Entry | undefined {
   try {
     const item = read();
     if (!isWanted(item, wanted)) return undefined;
-    // An address that stands alone is the only one there is.
-    const asked = item.isAlone ? undefined : wanted.asset;
-    return { id: item.id, scene: { place: locateAsset(item, asked), item: describedItem(item) } };
+    // Of an address that stands alone it is said which one it is.
+    return { id: item.id, scene: sceneOf(item, item.isAlone ? { ...wanted, asset: ["image"] } : wanted) };
   } catch (error) {
     if (!(error instanceof PatchDropError)) throw error;
     const id = isJsonObject(content) && typeof content.id === "string" ? content.id : place;

@@ -3,7 +3,7 @@
 import { fault, type PatchDropError } from "../errors.ts";
 import { isJsonObject, type JsonObject } from "../files/json.ts";
 import type { ArchiveOptions } from "../options/archive-group.ts";
-import { itemAddress, locateAsset } from "./assets.ts";
+import { itemAddress, locateAssets, locateLow, type SceneFile } from "./assets.ts";
 import {
   type Begun,
   isAddress,
@@ -29,8 +29,10 @@ export interface ArchivedItem {
 }
 
 export interface ArchivedScene {
-  /** The asset's path or address. */
-  readonly place: string;
+  /** One, or one for each band. */
+  readonly files: readonly SceneFile[];
+  /** What is looked at instead, where that is asked for: a path or an address. */
+  readonly low?: string;
   readonly item: ArchivedItem;
 }
 
@@ -39,6 +41,12 @@ export type Scenes =
   | { readonly kind: "item"; readonly scene: ArchivedScene }
   /** `all` is how many items there were before those that are wanted were found. */
   | { readonly kind: "items"; readonly scenes: readonly ArchivedScene[]; readonly all: number };
+
+/** Which items, which assets and bands of each, and what is looked at instead. */
+export interface WantedScenes extends ArchiveOptions {
+  readonly bandNames?: readonly string[] | undefined;
+  readonly low?: string | undefined;
+}
 
 export interface FindOptions extends ReadOptions {
   /** Told what a person should know. */
@@ -51,7 +59,7 @@ export interface FindOptions extends ReadOptions {
  * @param argument path or http(s) address of a picture, a STAC item, an ItemCollection, an answer of a STAC search, or STAC GeoParquet
  * @throws input: what is no STAC; nothing that is wanted; the same id twice; an asset that is not there; resource; system
  */
-export async function findScenes(argument: string, wanted: ArchiveOptions, options: FindOptions = {}): Promise<Scenes> {
+export async function findScenes(argument: string, wanted: WantedScenes, options: FindOptions = {}): Promise<Scenes> {
   const document = await readDocument(argument, options);
   if (document === undefined || "answer" in document) return { kind: "image", begun: document };
   const { items, isOne } = await itemsOf(document, wanted, options);
@@ -59,12 +67,17 @@ export async function findScenes(argument: string, wanted: ArchiveOptions, optio
   if (!isOne) options.note?.(`${matching.length} of ${items.length} items match`);
   if (matching.length === 0) throw nothingMatches(argument, items.length);
   refuseTwice(matching, redacted(argument));
-  const scenes = matching.map((item) => ({ place: locateAsset(item, wanted.asset), item: describedItem(item) }));
+  const scenes = matching.map((item) => sceneOf(item, wanted));
   return isOne ? { kind: "item", scene: scenes[0] } : { kind: "items", scenes, all: items.length };
 }
 
-/** What is written of an item with results. */
-export function describedItem(item: Item): ArchivedItem {
+/** What is looked at and acquired of an item. @throws input: an asset that is not there, or lies where nothing is read from */
+export function sceneOf(item: Item, { asset, bandNames: bands, low }: WantedScenes): ArchivedScene {
+  const files = locateAssets(item, { asset, bands });
+  return { files, ...(low === undefined ? {} : { low: locateLow(item, low) }), item: described(item) };
+}
+
+function described(item: Item): ArchivedItem {
   const { datetime, start_datetime, end_datetime } = item.properties;
   const times = {
     datetime: datetime ?? undefined,

@@ -40,6 +40,7 @@ export const renderingSchema = z.object({
     .optional(),
 });
 const perChannel = z.array(z.number()).min(1);
+const statistics = z.object({ mean: perChannel, std: z.array(z.number().positive()).min(1) });
 
 const fields = z.object({
   /** As `patchdrop models` has it. */
@@ -58,7 +59,14 @@ const fields = z.object({
   transform: z.enum(["cifar", "imagenet", "fmow"]),
   rendering: renderingSchema.optional(),
   /** By channel: (x / 255 − mean) / std of bytes, (x − mean) / std of measured values. */
-  normalization: z.object({ mean: perChannel, std: z.array(z.number().positive()).min(1) }),
+  normalization: statistics,
+  /** Of measured values, by channel: what is black and white where a person looks at them; runs of before 0.2.0 have none. */
+  stretch: z.object({ black: perChannel, white: perChannel }).optional(),
+  /**
+   * Of a run that has learned from pairs: the low resolution is made of another picture of the same ground, and these are the statistics
+   * of its bands. Absent: it is made of the image itself.
+   */
+  low: statistics.optional(),
   /** What dropped patches are filled with: 0 after normalization, or the low resolution. */
   fill: z.enum(["zero", "lr"]),
   /** In how many rounds the policy decides, at most; those of older runs decide once. */
@@ -73,18 +81,29 @@ const fields = z.object({
 
 /** Each rule with what it is of. */
 const rules: readonly (readonly [keyof Fields, string, (said: Fields) => boolean])[] = [
+  ...(["normalization", "low"] as const).flatMap(
+    (field): (readonly [keyof Fields, string, (said: Fields) => boolean])[] => [
+      [
+        field,
+        "must have one mean and one std per band",
+        ({ bands, [field]: said }) =>
+          said === undefined || [said.mean, said.std].every((one) => one.length === bands.length),
+      ],
+      [
+        field,
+        "must be in units of 0..1",
+        ({ pixelType, [field]: said }) => {
+          if (pixelType !== "uint8" || said === undefined) return true;
+          return [...said.mean, ...said.std].every((value) => value >= 0 && value <= 1);
+        },
+      ],
+    ],
+  ),
   [
-    "normalization",
-    "must have one mean and one std per band",
-    ({ bands, normalization: { mean, std } }) => {
-      return mean.length === bands.length && std.length === bands.length;
-    },
-  ],
-  [
-    "normalization",
-    "must be in units of 0..1",
-    ({ pixelType, normalization: { mean, std } }) => {
-      return pixelType !== "uint8" || [...mean, ...std].every((value) => value >= 0 && value <= 1);
+    "stretch",
+    "must have one black and one white per band",
+    ({ bands, stretch }) => {
+      return stretch === undefined || [stretch.black, stretch.white].every(({ length }) => length === bands.length);
     },
   ],
   ["classes", "must be names that differ", ({ classes }) => new Set(classes).size === classes.length],
@@ -106,8 +125,11 @@ export const descriptionSchema = fields.superRefine((said, context) => {
 type Described = z.infer<typeof descriptionSchema>;
 
 /** What one must know of a run to apply it to images; part of every checkpoint. Sizes are sides in pixels. */
-export interface RunDescription extends Readonly<Omit<Described, "bands" | "classes" | "normalization">> {
+export interface RunDescription
+  extends Readonly<Omit<Described, "bands" | "classes" | "normalization" | "stretch" | "low">> {
   readonly bands: readonly string[];
   readonly classes: readonly string[];
   readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  readonly stretch?: { readonly black: readonly number[]; readonly white: readonly number[] } | undefined;
+  readonly low?: RunDescription["normalization"] | undefined;
 }

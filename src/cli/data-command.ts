@@ -124,16 +124,18 @@ function checkCommand(flags: CommandFlags): Command {
 
 const aboutStats = [
   "Measure the bands of the training images: mean, standard deviation, least and greatest value, and how much has no data. A training",
-  "on these bands measures the same, and sees each band less its mean, in units of its standard deviation; it takes what was measured here.",
+  "on bands of TIFF images measures the same, and sees each band less its mean, in units of its standard deviation; it takes what was measured here.",
+  "Of pairs (lists with a column low), the bands of the low pictures stand below, as low red and so on.",
 ].join(" ");
 
 const statsExamples = [
   "patchdrop data stats --data_dir chips --bands 1,2,3,4",
   "patchdrop data stats --data_dir chips --bands red,green,blue,nir --json",
+  "patchdrop data stats --data_dir pairs",
 ];
 
 function statsCommand(flags: CommandFlags): Command {
-  const command = new Command("stats").summary("Measure the bands of TIFF images.").description(aboutStats);
+  const command = new Command("stats").summary("Measure the bands of images.").description(aboutStats);
   addFlags(command, flags["data stats"]);
   return addExamples(command.option("--json", "print JSON"), statsExamples).action(
     async ({ json = false, ...given }: Flags) => {

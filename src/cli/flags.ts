@@ -55,7 +55,10 @@ function flag(name: string, option: DescribedOption): Option {
   const withValue = new Option(`--${name} <${shownPlaceholder(option)}>`, description + aside(option));
   // For completion: Commander's own check would end the program at the first fault.
   if (option.choices !== undefined) withValue.argChoices = [...option.choices];
-  return withValue.argParser((text: string) => (type === "number" ? numberOf(text) : text));
+  return withValue.argParser((text: string, before: unknown) => {
+    if (option.repeats && before !== undefined) return `${before},${text}`;
+    return type === "number" ? numberOf(text) : text;
+  });
 }
 
 /** A switch that is on by default is turned off by --no_…, which Commander knows with a hyphen only. */

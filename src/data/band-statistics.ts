@@ -1,8 +1,13 @@
-/** Mean and standard deviation of each band over image files at their own size, exact to the rounding of doubles, one image after the other. */
+/**
+ * Mean and standard deviation of each band over image files at their own size, exact to the rounding of doubles, and percentiles
+ * (value-histogram.ts), one image after the other.
+ */
 import { fault } from "../errors.ts";
-import type { Normalization } from "./dataset.ts";
+import type { PixelArray } from "../utils/pixel-array.ts";
+import type { Normalization, Stretch } from "./dataset.ts";
 import { type Decoding, decodePixels } from "./decode.ts";
 import { inOrder } from "./in-order.ts";
+import { ValueHistogram } from "./value-histogram.ts";
 
 /** Of a band, over all pixels that have data. In units of 0..1 of bytes, and in the values' own of measured values. */
 export interface BandStatistics {
@@ -12,6 +17,9 @@ export interface BandStatistics {
   readonly std: number;
   readonly least: number;
   readonly most: number;
+  /** What 2 and 98 of 100 pixels do not exceed: exact of bytes and of whole numbers up to 4096, else less by 1/2048 of its size at most. */
+  readonly p2: number;
+  readonly p98: number;
   /** Pixels with data, and without. */
   readonly pixels: number;
   readonly missing: number;
@@ -49,8 +57,7 @@ export async function measureBands(
   bands: readonly string[],
   { memory, parallel = defaultParallel, onProgress, ...target }: MeasureOptions,
 ): Promise<BandStatistics[]> {
-  const all = bands.map(() => ({ ...nothing }));
-  let isBytes = true;
+  const meter = new BandMeter(bands);
   let done = 0;
   let reason = "";
   const read = (path: string) =>
@@ -61,30 +68,59 @@ export async function measureBands(
   for await (const image of inOrder(paths, parallel, read)) {
     onProgress?.({ done: ++done, total: paths.length });
     if (image === undefined) continue;
-    isBytes = image.pixels instanceof Uint8Array;
-    for (const [band, moments] of all.entries()) add(moments, momentsOf(image.pixels, band, bands.length));
+    meter.add(image.pixels);
   }
-  const unit = isBytes ? 255 : 1;
-  return all.map(({ pixels, missing, mean, squares, least, most }, at) => {
-    if (pixels === 0) {
-      if (missing === 0) {
-        const got = `none of ${paths.length}: ${reason}`;
-        throw fault("input", { where: "training images", rule: "must hold one that can be read", got });
-      }
-      const next = "leave it out of --bands";
-      throw fault("input", { where: `band ${bands[at]}`, rule: "must have data", got: "nodata everywhere", next });
+  if (meter.isEmpty) {
+    const got = `none of ${paths.length}: ${reason}`;
+    throw fault("input", { where: "training images", rule: "must hold one that can be read", got });
+  }
+  return meter.statistics();
+}
+
+/** Measures images, one after the other. */
+export class BandMeter {
+  readonly #bands: readonly string[];
+  readonly #moments: Moments[];
+  readonly #histograms: readonly ValueHistogram[];
+  #isBytes = true;
+
+  /** @param bands what they are called */
+  constructor(bands: readonly string[]) {
+    this.#bands = bands;
+    this.#moments = bands.map(() => ({ ...nothing }));
+    this.#histograms = bands.map(() => new ValueHistogram());
+  }
+
+  get isEmpty(): boolean {
+    return this.#moments.every(({ pixels, missing }) => pixels + missing === 0);
+  }
+
+  /** @param image [pixels, bands]; NaN where there are no data */
+  add(image: PixelArray): void {
+    this.#isBytes = image instanceof Uint8Array;
+    for (const [band, moments] of this.#moments.entries()) {
+      add(moments, momentsOf(image, band, this.#bands.length));
+      count(image, band, this.#bands.length, this.#histograms[band]);
     }
-    const std = Math.sqrt(squares / pixels);
-    return {
-      band: bands[at],
-      mean: mean / unit,
-      std: std / unit,
-      least: least / unit,
-      most: most / unit,
-      pixels,
-      missing,
-    };
-  });
+  }
+
+  /** Of all images so far, at least one. @throws input: a band without data */
+  statistics(): BandStatistics[] {
+    const unit = this.#isBytes ? 255 : 1;
+    return this.#moments.map(({ pixels, missing, mean, squares, least, most }, at) => {
+      const band = this.#bands[at];
+      if (pixels === 0) {
+        const next = "leave it out of --bands";
+        throw fault("input", { where: `band ${band}`, rule: "must have data", got: "nodata everywhere", next });
+      }
+      const quantile = (share: number) => this.#histograms[at].quantile(share) / unit;
+      return {
+        ...{ band, mean: mean / unit, std: Math.sqrt(squares / pixels) / unit },
+        ...{ least: least / unit, most: most / unit, p2: quantile(0.02), p98: quantile(0.98) },
+        ...{ pixels, missing },
+      };
+    });
+  }
 }
 
 /** @throws input: a band that is the same everywhere, of which nothing could be learned */
@@ -97,14 +133,19 @@ export function normalizationOf(statistics: readonly BandStatistics[]): Normaliz
   return { mean: statistics.map(({ mean }) => mean), std: statistics.map(({ std }) => std) };
 }
 
+/** What is black and white of each band where a person looks at it. */
+export function stretchOf(statistics: readonly BandStatistics[]): Stretch {
+  return { black: statistics.map(({ p2 }) => p2), white: statistics.map(({ p98 }) => p98) };
+}
+
 /** A line for each band, as a person reads it. */
 export function statisticsTable(statistics: readonly BandStatistics[]): string {
   const digits = (value: number) => Number(value.toPrecision(6)).toString();
-  const rows = statistics.map(({ band, mean, std, least, most, pixels, missing }) => {
+  const rows = statistics.map(({ band, mean, std, least, p2, p98, most, pixels, missing }) => {
     const share = (100 * missing) / (pixels + missing);
-    return [band, digits(mean), digits(std), digits(least), digits(most), `${share.toFixed(2)} %`];
+    return [band, ...[mean, std, least, p2, p98, most].map(digits), `${share.toFixed(2)} %`];
   });
-  const lines = [["band", "mean", "std", "least", "most", "without data"], ...rows];
+  const lines = [["band", "mean", "std", "least", "2 %", "98 %", "most", "without data"], ...rows];
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   return lines
     .map((line) => line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))))
@@ -128,6 +169,10 @@ function momentsOf(pixels: ArrayLike<number>, band: number, bands: number): Mome
     if (value > own.most) own.most = value;
   }
   return own;
+}
+
+function count(pixels: ArrayLike<number>, band: number, bands: number, histogram: ValueHistogram): void {
+  for (let at = band; at < pixels.length; at += bands) if (!Number.isNaN(pixels[at])) histogram.add(pixels[at]);
 }
 
 /** Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979). */

@@ -64,9 +64,9 @@ async function withReasons(failed: readonly ListedImage[], decoding: Decoding): 
   return unreadable;
 }
 
-async function reasonUnreadable({ path, size }: ListedImage, decoding: Decoding): Promise<string | undefined> {
+async function reasonUnreadable({ path, size, low }: ListedImage, decoding: Decoding): Promise<string | undefined> {
   if (size === undefined) return "there is no such file";
-  return decodeImage(path, decodedSize, decoding).then(
+  return decodeImage(path, decodedSize, decoding, low?.path).then(
     () => undefined,
     (error: Error) => error.message,
   );

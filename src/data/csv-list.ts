@@ -2,7 +2,7 @@
  * Which images lists name: `train.csv` and `test.csv` with the columns label and location, in the data folder or in `fMoW/`
  * below it, as the authors' code reads them, and a `val.csv` beside them, if there is one. Gives what class folders give
  * (image-list.ts). The lists are parsed as streams; a location may not lead out of the data folder unless that is allowed
- * (links within it are followed).
+ * (links within it are followed). A column low names, for each image, another picture of the same ground: a pair.
  */
 
 import { createReadStream } from "node:fs";
@@ -15,7 +15,7 @@ import type { DatasetReader } from "./dataset-reader.ts";
 import { firstOf } from "./dataset-rules.ts";
 import { fmowCategories } from "./fmow/categories.ts";
 import { openListed, pack, withReports } from "./image-folder.ts";
-import { type ImageList, type ListedImage, listNames, validationList } from "./image-list.ts";
+import { type ImageList, type ListedFile, type ListedImage, listNames, validationList } from "./image-list.ts";
 
 export interface CsvListOptions {
   /** Whether locations may lead out of the data folder. */
@@ -57,6 +57,7 @@ export async function listCsv(dataDir: string, { allowOutside = false }: CsvList
   const lines = new Lines({ roots: [folder, dataDir], inside: allowOutside ? undefined : dataDir, classes: named });
   const splits = await mapSplits(lists, (list) => lines.read(list));
   lines.throwFaults();
+  refuseHalfPaired(lists, lines);
   const classes = named ?? countedClasses(folder, splitsOf(splits).flat());
   const images = await mapSplits(splits, findImages);
   refuseContradictions(splitsOf(splits).flat(), splitsOf(images).flat());
@@ -164,6 +165,8 @@ interface Line {
   readonly number: number;
   readonly label: number;
   readonly places: readonly string[];
+  /** Those of the low picture, where there is a column for it. */
+  readonly low: readonly string[] | undefined;
 }
 
 interface Rules {
@@ -174,10 +177,12 @@ interface Rules {
   readonly classes: readonly string[] | undefined;
 }
 
-/** Where the two fields stand, and how many there are in a line. */
+/** Where the fields stand, and how many there are in a line. */
 interface Columns {
   readonly label: number;
   readonly location: number;
+  /** Of the low picture; undefined where the list has no such column. */
+  readonly low?: number | undefined;
   readonly count: number;
 }
 
@@ -185,6 +190,7 @@ interface Columns {
 class Lines {
   readonly #rules: Rules;
   readonly #faults: Fault[] = [];
+  readonly #paired = new Set<string>();
   #kind: ErrorKind = "input";
 
   constructor(rules: Rules) {
@@ -199,6 +205,7 @@ class Lines {
       const isFirst = columns === undefined;
       const where = `${file}:${number}`;
       columns ??= findColumns(record, where);
+      if (columns.low !== undefined) this.#paired.add(file);
       if (isFirst && isHeader(record)) continue;
       const line = this.#line(record, columns, where);
       if (line !== undefined) lines.push({ file, number, ...line });
@@ -207,6 +214,11 @@ class Lines {
       this.#refuse({ where: file, rule: "must list at least one image" });
     }
     return lines;
+  }
+
+  /** Whether a list that was read has a column for the low picture. */
+  isPaired(file: string): boolean {
+    return this.#paired.has(file);
   }
 
   /** Throws if anything was wrong. */
@@ -221,13 +233,17 @@ class Lines {
     if (kind === "unsafe") this.#kind = kind;
   }
 
-  #line(record: readonly string[], columns: Columns, where: string): Pick<Line, "label" | "places"> | undefined {
+  #line(record: readonly string[], columns: Columns, where: string): Omit<Line, "file" | "number"> | undefined {
     if (record.length !== columns.count) {
       return this.#refuse({ where, rule: `must have ${columns.count} columns`, got: record.length });
     }
     const label = this.#label(record[columns.label], `${where}, column ${columns.label + 1} (label)`);
-    const places = this.#places(record[columns.location], `${where}, column ${columns.location + 1} (location)`);
-    return label === undefined || places === undefined ? undefined : { label, places };
+    const placesIn = (column: number, name: string) =>
+      this.#places(record[column], `${where}, column ${column + 1} (${name})`);
+    const places = placesIn(columns.location, "location");
+    const low = columns.low === undefined ? undefined : placesIn(columns.low, "low");
+    const isWhole = columns.low === undefined || low !== undefined;
+    return label === undefined || places === undefined || !isWhole ? undefined : { label, places, low };
   }
 
   #label(text: string, where: string): number | undefined {
@@ -299,8 +315,9 @@ function findColumns(first: readonly string[], where: string): Columns {
   }
   const names = columnNames(first);
   if (!hasNames(names)) return { label: 0, location: 1, count: 2 };
-  const [label, location] = [names.indexOf("label"), names.indexOf("location")];
-  if (label !== -1 && location !== -1) return { label, location, count: names.length };
+  const [label, location, low] = ["label", "location", "low"].map((name) => names.indexOf(name));
+  const found = { label, location, low: low === -1 ? undefined : low, count: names.length };
+  if (label !== -1 && location !== -1) return found;
   throw fault("input", { where, rule: "must name the columns label and location", got: first.join(",") });
 }
 
@@ -326,6 +343,15 @@ function isWithin(folder: string, path: string): boolean {
   return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
+/** @throws input: a list without a column for the low picture beside one that has it */
+function refuseHalfPaired(lists: DataSplits<string>, lines: Lines): void {
+  const files = splitsOf(lists);
+  const paired = files.find((file) => lines.isPaired(file));
+  const other = files.find((file) => !lines.isPaired(file));
+  if (paired === undefined || other === undefined) return;
+  throw fault("input", { where: other, rule: `must have a column low, as ${basename(paired)} has` });
+}
+
 /** One class for each label from 0 to the largest; fMoW's names if there are 62. */
 function countedClasses(folder: string, lines: readonly Line[]): readonly string[] {
   const labels = new Set(lines.map(({ label }) => label));
@@ -346,10 +372,14 @@ async function findImages(lines: readonly Line[]): Promise<readonly ListedImage[
   return images;
 }
 
-async function findImage({ label, places }: Line): Promise<ListedImage> {
+async function findImage({ label, places, low }: Line): Promise<ListedImage> {
+  return { ...(await findFile(places)), label, low: low && (await findFile(low)) };
+}
+
+async function findFile(places: readonly string[]): Promise<ListedFile> {
   for (const path of places) {
     const found = await stat(path).catch(() => undefined);
-    if (found !== undefined) return { path, label, size: found.size, modifiedMs: found.mtimeMs };
+    if (found !== undefined) return { path, size: found.size, modifiedMs: found.mtimeMs };
   }
-  return { path: places[0], label, size: undefined, modifiedMs: undefined };
+  return { path: places[0], size: undefined, modifiedMs: undefined };
 }

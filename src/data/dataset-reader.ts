@@ -1,5 +1,6 @@
 /** What a kind of data set is to the program: the registry (dataset-registry.ts) has one reader per name of `--dataset`. */
 
+import type { BandStatistics } from "./band-statistics.ts";
 import type { DataSplits, ImageForm } from "./dataset.ts";
 import type { ListedFiles } from "./image-list.ts";
 import type { RenderingOptions } from "./rendering.ts";
@@ -53,6 +54,8 @@ interface FixedReader extends Reader {
   /** Side in pixels. */
   readonly imageSize: number;
   readonly classes: readonly string[];
+  /** What the bands of the training images hold, where they are measured values. */
+  measure?(options: Pick<ReadOptions, "seed">): Promise<BandStatistics[]>;
   readonly list?: undefined;
 }
 
@@ -60,6 +63,7 @@ interface FixedReader extends Reader {
 interface FileReader extends Reader {
   /** Which files there are; none is looked at. @throws as `open` */
   list(dataDir: string): Promise<ListedFiles>;
+  readonly measure?: undefined;
   readonly imageSize?: undefined;
   readonly classes?: undefined;
 }

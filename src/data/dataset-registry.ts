@@ -14,6 +14,7 @@ interface Entry {
 
 const entries = [
   { name: "synthetic", load: async () => (await import("./synthetic.ts")).syntheticReader },
+  { name: "synthetic_bands", load: async () => (await import("./synthetic-bands.ts")).syntheticBandsReader },
   { name: "cifar10", load: async () => (await import("./cifar.ts")).cifarReaders.cifar10 },
   { name: "cifar100", load: async () => (await import("./cifar.ts")).cifarReaders.cifar100 },
   { name: "cifar100_coarse", load: async () => (await import("./cifar.ts")).cifarReaders.cifar100_coarse },
@@ -28,6 +29,11 @@ export const datasetNames: readonly DatasetName[] = entries.map(({ name }) => na
 
 export function isDatasetName(name: string): name is DatasetName {
   return entries.some((entry) => entry.name === name);
+}
+
+/** Whether it is made by the program, and needs no files. */
+export function isGenerated(name: string | undefined): boolean {
+  return name === "synthetic" || name === "synthetic_bands";
 }
 
 export function readerOf(name: DatasetName): Promise<DatasetReader> {
@@ -63,10 +69,10 @@ export async function findDataset(dataDir: string, among: readonly NamedReader[]
   }
   const words = [...new Set(among.flatMap(({ reader }) => reader.files?.words ?? []))];
   const rule = `must hold ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
-  const free = among.filter(({ reader }) => reader.files === undefined);
+  const free = among.find(({ reader }) => reader.files === undefined);
   const divide = `divide its images: patchdrop data split --data_dir ${dataDir}`;
   const { isUndivided } = await import("./image-list.ts");
   const first = (await isUndivided(dataDir)) ? divide : "check --data_dir";
-  const next = [first, ...free.map(({ name }) => `or use --dataset ${name}`)].join(", ");
+  const next = free === undefined ? first : `${first}, or use --dataset ${free.name}`;
   throw fault("input", { where: dataDir, rule, next });
 }

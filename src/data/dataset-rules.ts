@@ -5,7 +5,7 @@
 
 import { type Fault, fault } from "../errors.ts";
 import { mostBands, type PixelType, pixelTypes } from "../utils/pixel-array.ts";
-import type { DataSplits, Dataset } from "./dataset.ts";
+import type { DataSplits, Dataset, Normalization } from "./dataset.ts";
 import { transforms } from "./transforms.ts";
 
 type Described = Omit<Dataset, "inMemory" | "fingerprint">;
@@ -27,7 +27,9 @@ export function checkDataset(dataset: Described): void {
     ...nameFaults("classes", dataset.classes),
     ...nameFaults("bands", dataset.bands),
     ...labelFaults(dataset),
-    ...statisticsFaults(dataset),
+    ...statisticsFaults(dataset, "normalization", dataset.normalization),
+    ...(dataset.low === undefined ? [] : statisticsFaults(dataset, "low", dataset.low)),
+    ...stretchFaults(dataset),
   ];
   const { pixelType = "uint8", bands } = dataset;
   if (!pixelTypes.includes(pixelType)) {
@@ -47,9 +49,10 @@ function ofDataset(name: unknown, faults: readonly Fault[]): Fault[] {
 }
 
 /** A program's data set may be anything, whatever its type promises. */
-function kindFaults({ name, classes, bands, normalization, read }: Partial<Described>): Fault[] {
+function kindFaults({ name, classes, bands, normalization, low, read }: Partial<Described>): Fault[] {
   const { mean, std } = normalization ?? {};
-  const lists = { classes, bands, "normalization.mean": mean, "normalization.std": std };
+  const ofLow = low === undefined ? {} : { "low.mean": low?.mean, "low.std": low?.std };
+  const lists = { classes, bands, "normalization.mean": mean, "normalization.std": std, ...ofLow };
   const others = Object.entries(lists).filter(([, value]) => !Array.isArray(value));
   return [
     ...(typeof name === "string" ? [] : [{ where: "name", rule: "must be text", got: typeof name }]),
@@ -81,12 +84,24 @@ function labelFaults({ labels, length, classes }: Described): Fault[] {
   return [{ where: `labels[${wrong}]`, rule: `must be in 0..${classes.length - 1}`, got: labels[wrong] }];
 }
 
-function statisticsFaults({ normalization: { mean, std }, bands, pixelType = "uint8" }: Described): Fault[] {
+function stretchFaults({ stretch, bands }: Described): Fault[] {
+  if (stretch === undefined) return [];
+  const { black, white } = stretch;
+  const fits = [black, white].every((values) => values.length === bands.length && values.every(Number.isFinite));
+  if (fits) return [];
+  return [{ where: "stretch", rule: `must have one number per band (${bands.length}) of black, and of white` }];
+}
+
+function statisticsFaults(
+  { bands, pixelType = "uint8" }: Described,
+  name: "normalization" | "low",
+  { mean, std }: Normalization,
+): Fault[] {
   const faults: Fault[] = [];
   const check = (where: string, values: readonly number[], fits: (value: number) => boolean, range: string) => {
     const rule = `must be one number per band (${bands.length}), ${range}`;
     if (values.length === bands.length && values.every(fits)) return;
-    faults.push({ where: `normalization.${where}`, rule, got: values.join(", ") || "nothing" });
+    faults.push({ where: `${name}.${where}`, rule, got: values.join(", ") || "nothing" });
   };
   if (pixelType === "float32") {
     check("mean", mean, Number.isFinite, "in the values' own units");
@@ -110,6 +125,8 @@ export interface TakenImages {
   /** Those of a run, in their order; a model takes any. */
   readonly bands?: readonly string[];
   readonly pixelType?: PixelType | undefined;
+  /** Whether a run has learned from pairs; a model takes both. */
+  readonly isPaired?: boolean | undefined;
 }
 
 /**
@@ -119,7 +136,7 @@ export interface TakenImages {
 export function checkSplits({ train, test, val }: DataSplits, model: TakenImages): void {
   const splits = Object.entries({ train, test, ...(val && { val }) });
   for (const [, split] of splits) checkDataset(split);
-  const shared = ["classes", "imageSize", "bands", "pixelType", "normalization", "transform"] as const;
+  const shared = ["classes", "imageSize", "bands", "pixelType", "normalization", "low", "transform"] as const;
   const differs = (name: (typeof shared)[number]) =>
     splits.some(([, split]) => JSON.stringify(split[name]) !== JSON.stringify(train[name]));
   const faults: Fault[] = shared.filter(differs).map((name) => ({
@@ -128,7 +145,8 @@ export function checkSplits({ train, test, val }: DataSplits, model: TakenImages
   }));
   const where = `data set ${train.name}`;
   if (train.imageSize !== model.imageSize) faults.push({ where, ...sizeFault(train.imageSize, model.imageSize) });
-  const { bands, pixelType = "uint8" } = model;
+  const { bands, pixelType = "uint8", isPaired } = model;
+  if (isPaired !== undefined) faults.push(...pairFaults(train, isPaired));
   if (bands !== undefined && String(train.bands) !== String(bands)) {
     const rule = `must have the bands that the run has learned from: ${bands.join(", ")}`;
     faults.push({ where, rule, got: train.bands.join(", "), next: "give --bands" });
@@ -149,6 +167,18 @@ export function checkSplits({ train, test, val }: DataSplits, model: TakenImages
     faults.push({ where: `${where}: ${split}.fingerprint`, rule: "must be text", got: typeof fingerprint });
   }
   if (faults.length > 0) throw fault("usage", faults);
+}
+
+/** Where the low resolution comes from is a part of what networks have learned. @param isPaired whether they have learned from pairs */
+export function pairFaults({ name, low }: Pick<Dataset, "name" | "low">, isPaired: boolean): Fault[] {
+  if (isPaired === (low !== undefined)) return [];
+  const where = `data set ${name}`;
+  if (!isPaired) {
+    const rule = "must be images alone, since the run makes the low resolution of the image itself";
+    return [{ where, rule, got: "pairs: a column low in its lists", next: "take the column out, or train on pairs" }];
+  }
+  const rule = "must be pairs, since the run takes the low resolution from a picture beside the image";
+  return [{ where, rule, got: "images alone", next: "give lists with a column low" }];
 }
 
 /**

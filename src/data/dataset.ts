@@ -17,12 +17,25 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
+/** What is black and white where a person looks at measured values, of each band: its 2nd and its 98th percentile. */
+export interface Stretch {
+  readonly black: readonly number[];
+  readonly white: readonly number[];
+}
+
 /** What the images of a data set are, and how a network is to see them. */
 export interface ImageForm {
   /** Names. */
   readonly bands: readonly string[];
   readonly pixelType: PixelType;
   readonly normalization: Normalization;
+  /** Of measured values, where their percentiles are known. */
+  readonly stretch?: Stretch | undefined;
+  /**
+   * Of pairs: the statistics of the low picture's bands. An image is then two pictures of the same ground, and a pixel of it the image's bands
+   * with the low picture's, of the same names, behind them: the low resolution is made of these, else of the image itself.
+   */
+  readonly low?: Normalization | undefined;
 }
 
 /** One split (training, test or validation) of a data set. */
@@ -42,12 +55,16 @@ export interface Dataset {
   /** One label per image, [length]. */
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  /** Of measured values, where their percentiles are known. */
+  readonly stretch?: Stretch | undefined;
+  /** Of pairs, see {@link ImageForm}. */
+  readonly low?: Normalization | undefined;
   /** The transform whose test form turns an image file into what this data set's images are. */
   readonly transform: TransformName;
   /** SHA-256 (hex) over the list: names or bytes, labels, order. A run that is resumed must find the same. */
   readonly fingerprint: string;
   /**
-   * Writes images into `out`, of the data set's type: [indices.length, imageSize, imageSize, bands.length] (rows, columns, bands).
+   * Writes images into `out`, of the data set's type: [indices.length, imageSize, imageSize, bands.length] (rows, columns, bands), of pairs with twice as many bands.
    * Synchronous when the images are in memory.
    * @param augmentation asks for the training transform, whose crops and flips are random; without it, the test transform
    * @returns which images they are: `indices`, but with another image in the place of one that can't be read
@@ -59,7 +76,7 @@ export interface Dataset {
 
 /** What {@link Dataset.read} would do, described instead of done. */
 export interface InMemory {
-  /** [length, imageSize, imageSize, bands.length]; not to be changed. */
+  /** [length, imageSize, imageSize, bands.length], of pairs with twice as many bands; not to be changed. */
   readonly images: PixelArray;
   /** The move (a number of `transforms.ts`) of each of the `count` images of a batch, [count]. */
   moves(count: number, augmentation?: Augmentation): BigInt64Array;
@@ -87,9 +104,20 @@ export async function mapSplits<From, To>(
   return val === undefined ? made : { ...made, val: await make(val) };
 }
 
+/** The numbers of a pixel: its bands, and of a pair those of the low picture behind them. */
+export function channelsOf({ bands, low }: Pick<ImageForm, "bands" | "low">): number {
+  return low === undefined ? bands.length : 2 * bands.length;
+}
+
+/** The statistics of each of a pixel's numbers. */
+export function pixelStatistics({ normalization, low }: Pick<ImageForm, "normalization" | "low">): Normalization {
+  if (low === undefined) return normalization;
+  return { mean: [...normalization.mean, ...low.mean], std: [...normalization.std, ...low.std] };
+}
+
 /** The numbers of one image. */
-export function imageLength({ imageSize, bands }: Pick<Dataset, "imageSize" | "bands">): number {
-  return imageSize * imageSize * bands.length;
+export function imageLength(dataset: Pick<Dataset, "imageSize" | "bands" | "low">): number {
+  return dataset.imageSize * dataset.imageSize * channelsOf(dataset);
 }
 
 /** Memory for so many images of a data set. @param shared among threads */

@@ -94,7 +94,7 @@ export class DecodeMemory {
 
   /**
    * Waits until as many bytes are free, each in turn: a large image is not passed over for ever by small ones.
-   * @param bytes at most {@link maxImageBytes}
+   * @param bytes of each image at most {@link maxImageBytes}; a pair may take more in all, and then waits until nobody has any
    * @returns gives them back
    */
   async take(bytes: number): Promise<() => void> {

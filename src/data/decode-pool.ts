@@ -28,13 +28,17 @@ export interface DecodePoolOptions {
   rendering?: RenderingOptions | undefined;
   /** Bytes when absent. */
   pixelType?: PixelType | undefined;
-  /** What stands for a missing value of each band. */
+  /** Images come with low pictures. */
+  isPaired?: boolean;
+  /** What stands for a missing value of each band, of pairs those of the low picture behind them. */
   missing?: readonly number[];
 }
 
 /** Images of a batch. */
 export interface BatchImages {
   readonly paths: readonly string[];
+  /** The low picture of each. */
+  readonly lows?: readonly string[] | undefined;
   /** The position of each in the batch. */
   readonly slots: Uint32Array;
   readonly augmentation: Augmentation | undefined;
@@ -88,9 +92,10 @@ export class DecodePool {
   }
 
   #start(thread: number, { maxImageBytes, shared }: DecodeMemory): Worker {
-    const { imageSize, transform, rendering = {}, pixelType = "uint8", missing = [] } = this.#options;
+    const { imageSize, transform, rendering = {}, pixelType = "uint8", isPaired, missing = [] } = this.#options;
     const target = { rendering, pixelType };
-    const images = { imageSize, transform, target, bands: namesOf(rendering).length, missing };
+    const channels = namesOf(rendering).length * (isPaired ? 2 : 1);
+    const images = { imageSize, transform, target, channels, missing };
     const workerData: DecodeSetup = { thread, ...images, maxImageBytes, sharedMemory: shared };
     const worker = startThread("decode-worker", import.meta.url, workerData);
     worker.on("message", (reply: DecodeReply) => this.#finish(reply));

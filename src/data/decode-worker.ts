@@ -19,8 +19,8 @@ export interface DecodeSetup {
   readonly transform: TransformName;
   readonly target: DecodeTarget;
   /** Numbers a pixel. */
-  readonly bands: number;
-  /** What stands for a missing value of each band. */
+  readonly channels: number;
+  /** What stands for a missing value of each. */
   readonly missing: readonly number[];
   readonly maxImageBytes: number;
   /** Of {@link DecodeMemory}. */
@@ -31,10 +31,12 @@ export interface DecodeSetup {
 export interface DecodeTask {
   readonly id: number;
   readonly paths: readonly string[];
+  /** The low picture of each, of pairs. */
+  readonly lows?: readonly string[] | undefined;
   /** The position of each image in the batch. */
   readonly slots: Uint32Array;
   readonly augmentation: Augmentation | undefined;
-  /** The batch, [B, size, size, bands], in shared memory. */
+  /** The batch, [B, size, size, channels], in shared memory. */
   readonly out: PixelArray;
   /** Shared: how many images are taken, then for each thread one more than the number of the image that it transforms. */
   readonly taken: Int32Array;
@@ -58,9 +60,10 @@ interface Taken {
   readonly decoded: Promise<HeldPixels | Error>;
 }
 
-const { thread, imageSize, transform, target, bands, missing, maxImageBytes, sharedMemory } = workerData as DecodeSetup;
+const { thread, imageSize, transform, target, channels, missing, maxImageBytes, sharedMemory } =
+  workerData as DecodeSetup;
 const memory = new DecodeMemory(maxImageBytes, sharedMemory);
-const imageLength = imageSize * imageSize * bands;
+const imageLength = imageSize * imageSize * channels;
 const port = parentPort!;
 
 let last = Promise.resolve();
@@ -68,13 +71,13 @@ port.on("message", (task: DecodeTask) => {
   last = last.then(() => work(task));
 });
 
-async function work({ id, paths, slots, augmentation, out, taken }: DecodeTask): Promise<void> {
+async function work({ id, paths, lows, slots, augmentation, out, taken }: DecodeTask): Promise<void> {
   const draws = augmentation && drawsOf(augmentation);
   const unreadable: UnreadableImage[] = [];
   const take = (): Taken | undefined => {
     const n = Atomics.add(taken, 0, 1);
     if (n >= paths.length) return undefined;
-    return { n, decoded: holdPixels(paths[n], memory, target).catch((error: Error) => error) };
+    return { n, decoded: holdPixels(paths[n], memory, target, lows?.[n]).catch((error: Error) => error) };
   };
   for (let next = take(); next !== undefined; ) {
     const { n, decoded } = next;

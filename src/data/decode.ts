@@ -7,13 +7,14 @@
 
 import type { Sharp } from "sharp";
 import { firstLineOf } from "../formats/picture-format.ts";
-import type { PixelArray, PixelType } from "../utils/pixel-array.ts";
+import { type PixelArray, type PixelType, pixelTypeOf } from "../utils/pixel-array.ts";
 import { reasonOfDecoder, reasonToRefuse } from "./byte-pictures.ts";
 import { bytesToDecode, DecodeMemory } from "./decode-memory.ts";
 import { openPicture } from "./open-picture.ts";
 import { isChosen, type RenderingOptions } from "./rendering.ts";
-import { type Pixels, resizeAndCrop } from "./resize.ts";
+import type { Pixels } from "./resize.ts";
 import { type OpenedPicture, openTiff } from "./tiff-picture.ts";
+import { middlePart } from "./transforms.ts";
 
 /** Pixels, and the share of the memory that they hold. */
 export interface HeldPixels {
@@ -32,34 +33,64 @@ export interface DecodeTarget {
 
 /**
  * Decodes a file as soon as there is memory for it.
+ * @param low of a pair: the file of the low picture, which is read as the image is
  * @throws an Error whose message is the reason in one line: not an image, cut off, too large, not bytes of RGB or grey
  */
 export async function holdPixels(
   path: string,
   memory: DecodeMemory,
-  { rendering = {}, pixelType }: DecodeTarget = {},
+  target: DecodeTarget = {},
+  low?: string,
 ): Promise<HeldPixels> {
+  const pictures: OpenedPicture[] = [];
   try {
-    const picture = isChosen(rendering) ? await openTiff(path, rendering, pixelType) : await openColours(path);
-    try {
-      return await held(picture, memory);
-    } finally {
-      await picture.close();
-    }
+    pictures.push(await openTaken(path, memory, target));
+    if (low !== undefined) pictures.push(await openLow(low, memory, target));
+    return await held(pictures, memory);
   } catch (error) {
     throw firstLineOf(error as Error);
+  } finally {
+    for (const picture of pictures) await picture.close();
   }
 }
 
-async function held(picture: OpenedPicture, memory: DecodeMemory): Promise<HeldPixels> {
-  assertTaken(picture, memory);
-  const release = await memory.take(picture.bytes);
+/** The memory of both is taken at once: whoever held one and waited for the other could wait for ever. */
+async function held(pictures: readonly OpenedPicture[], memory: DecodeMemory): Promise<HeldPixels> {
+  const release = await memory.take(pictures.reduce((sum, { bytes }) => sum + bytes, 0));
   try {
-    return { pixels: await picture.decode(), release };
+    const [image, low] = [await pictures[0].decode(), await pictures[1]?.decode()];
+    if (low !== undefined && pixelTypeOf(low.pixels) !== pixelTypeOf(image.pixels)) {
+      throw new Error("one picture of the pair holds bytes and the other measured values; convert one of them");
+    }
+    return { pixels: low === undefined ? image : { ...image, low }, release };
   } catch (error) {
     release();
     throw error;
   }
+}
+
+async function openTaken(
+  path: string,
+  memory: DecodeMemory,
+  { rendering = {}, pixelType }: DecodeTarget,
+): Promise<OpenedPicture> {
+  const picture = isChosen(rendering) ? await openTiff(path, rendering, pixelType) : await openColours(path);
+  try {
+    assertTaken(picture, memory);
+    return picture;
+  } catch (error) {
+    await picture.close();
+    throw error;
+  }
+}
+
+/** The image of the pair is what is read, and named where that fails; so the reason must name the file that it lies in. */
+async function openLow(path: string, memory: DecodeMemory, target: DecodeTarget): Promise<OpenedPicture> {
+  const named = (error: Error): never => {
+    throw new Error(`its low picture ${path}: ${firstLineOf(error).message}`, { cause: error });
+  };
+  const picture = await openTaken(path, memory, target).catch(named);
+  return { ...picture, decode: () => picture.decode().catch(named) };
 }
 
 /** Of images that are decoded alike. */
@@ -76,13 +107,19 @@ export async function decodePixels(path: string, memory = new DecodeMemory(), ta
 
 /**
  * The middle of an image, its shorter side resized.
- * @returns [size, size, bands]
+ * @param low as {@link holdPixels} takes it
+ * @returns [size, size, bands], of a pair [size, size, 2 bands]
  * @throws as {@link holdPixels}
  */
-export async function decodeImage(path: string, size: number, { memory, ...target }: Decoding): Promise<PixelArray> {
-  const { pixels: image, release } = await holdPixels(path, memory, target);
+export async function decodeImage(
+  path: string,
+  size: number,
+  { memory, ...target }: Decoding,
+  low?: string,
+): Promise<PixelArray> {
+  const { pixels: image, release } = await holdPixels(path, memory, target, low);
   try {
-    return resizeAndCrop(image.pixels, image, size);
+    return middlePart(image, size);
   } finally {
     release();
   }

@@ -33,7 +33,7 @@ export interface DecodeListOptions {
 }
 
 export interface DecodedImages {
-  /** [N, size, size, bands] of the files that could be read, in the list's order; measured values that are missing are NaN. */
+  /** [N, size, size, bands], of pairs with twice as many bands, of the files that could be read, in the list's order; measured values that are missing are NaN. */
   readonly images: PixelArray;
   readonly skipped: readonly SkippedFile[];
 }
@@ -43,8 +43,9 @@ const defaultParallel = 8;
 /** With this many more than allowed, the rest is not tried. */
 const mostBeyond = 10;
 
-function lengthOfOne({ imageSize, rendering = {} }: DecodeListOptions): number {
-  return imageSize * imageSize * namesOf(rendering).length;
+function lengthOfOne([first]: readonly ListedImage[], { imageSize, rendering = {} }: DecodeListOptions): number {
+  const pictures = first?.low === undefined ? 1 : 2;
+  return imageSize * imageSize * namesOf(rendering).length * pictures;
 }
 
 /** @throws input: more than `skipBad` files that can't be decoded */
@@ -52,7 +53,7 @@ export async function decodeAll(listed: readonly ListedImage[], options: DecodeL
   const { imageSize, cacheDir, pixelType } = options;
   if (cacheDir === undefined) return decodeList(listed, options);
   const key = cacheKey(listed, imageSize, options);
-  const cached = await readCached(cacheDir, key, listed.length * lengthOfOne(options), pixelType);
+  const cached = await readCached(cacheDir, key, listed.length * lengthOfOne(listed, options), pixelType);
   if (cached !== undefined) return { images: cached, skipped: [] };
   const decoded = await decodeList(listed, options);
   if (decoded.skipped.length === 0) await writeCached(cacheDir, key, decoded.images);
@@ -61,7 +62,7 @@ export async function decodeAll(listed: readonly ListedImage[], options: DecodeL
 
 async function decodeList(listed: readonly ListedImage[], options: DecodeListOptions): Promise<DecodedImages> {
   const { imageSize, skipBad = 0, parallel = defaultParallel, onProgress, rendering, pixelType = "uint8" } = options;
-  const each = lengthOfOne(options);
+  const each = lengthOfOne(listed, options);
   const decoding = { memory: new DecodeMemory(options.maxImageBytes), rendering, pixelType };
   const images = newPixels(pixelType, listed.length * each);
   const decode = async (index: number): Promise<void> => {
@@ -96,9 +97,13 @@ async function decodeAgain(
   return bad;
 }
 
-async function decodeListed({ path, size }: ListedImage, imageSize: number, decoding: Decoding): Promise<PixelArray> {
+async function decodeListed(
+  { path, size, low }: ListedImage,
+  imageSize: number,
+  decoding: Decoding,
+): Promise<PixelArray> {
   if (size === undefined) throw new Error("a link to a file that is not there");
-  return decodeImage(path, imageSize, decoding);
+  return decodeImage(path, imageSize, decoding, low?.path);
 }
 
 /** Moves the images together where some are missing, in place. */

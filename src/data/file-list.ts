@@ -11,22 +11,25 @@ export class FileList {
   readonly root: string;
   /** [N] */
   readonly labels: Int32Array;
+  /** Of pairs: the low picture of each. */
+  readonly low: FileList | undefined;
   /** UTF-8, with a zero byte after each name. */
   readonly #names: Buffer;
   /** Where each name begins, and where one more would: [N + 1]. */
   readonly #starts: Uint32Array;
 
-  private constructor(root: string, names: Buffer, starts: Uint32Array, labels: Int32Array) {
+  private constructor(root: string, names: Buffer, starts: Uint32Array, labels: Int32Array, low?: FileList) {
     this.root = root;
+    this.low = low;
     this.labels = labels;
     this.#names = names;
     this.#starts = starts;
   }
 
-  static of(root: string, names: readonly string[], labels: Int32Array): FileList {
+  static of(root: string, names: readonly string[], labels: Int32Array, low?: FileList): FileList {
     const starts = new Uint32Array(names.length + 1);
     for (const [index, name] of names.entries()) starts[index + 1] = starts[index] + Buffer.byteLength(name) + 1;
-    return new FileList(root, Buffer.from(names.map((name) => `${name}\0`).join("")), starts, labels);
+    return new FileList(root, Buffer.from(names.map((name) => `${name}\0`).join("")), starts, labels, low);
   }
 
   /** The lists one after the other, all of the same root: a large one is made of parts, whose names are then released. */
@@ -59,6 +62,6 @@ export class FileList {
 
   /** SHA-256 (hex) over names and labels: the same wherever the folder lies. */
   digest(): string {
-    return sha256(this.#names, this.labels);
+    return sha256(this.#names, this.labels, ...(this.low === undefined ? [] : [this.low.#names]));
   }
 }

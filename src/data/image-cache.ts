@@ -12,7 +12,7 @@ import { makeMissing } from "../utils/make-missing.ts";
 import { bytesIn, newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { DecodeTarget } from "./decode.ts";
-import type { ListedImage } from "./image-list.ts";
+import type { ListedFile, ListedImage } from "./image-list.ts";
 import { isChosen } from "./rendering.ts";
 
 /** Raised whenever decoding or resizing gives other bytes, or refuses what it took. */
@@ -27,7 +27,8 @@ export function cacheKey(
   { rendering = {}, pixelType }: DecodeTarget,
 ): string {
   const { sharp: sharpVersion, vips } = sharp.versions;
-  const list = images.map(({ path, size: bytes, modifiedMs }) => JSON.stringify([path, bytes, modifiedMs]));
+  const about = ({ path, size: bytes, modifiedMs }: ListedFile) => [path, bytes, modifiedMs];
+  const list = images.map((image) => JSON.stringify([...about(image), ...(image.low ? about(image.low) : [])]));
   const { bands, scale } = rendering;
   const type = pixelType === "float32" ? { pixelType } : {};
   const chosen = isChosen(rendering) ? [{ bands, scale, ...type }] : [];

@@ -8,7 +8,15 @@ import { fault } from "../errors.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import { newPixels } from "../utils/pixel-array.ts";
 import { BadFiles, type SkippedFile } from "./bad-files.ts";
-import { type DataSplits, type ImageForm, mapSplits, splitsOf } from "./dataset.ts";
+import {
+  channelsOf,
+  type DataSplits,
+  type ImageForm,
+  imageLength,
+  mapSplits,
+  pixelStatistics,
+  splitsOf,
+} from "./dataset.ts";
 import type { DatasetReader, ReadOptions } from "./dataset-reader.ts";
 import { DecodePool } from "./decode-pool.ts";
 import { type DecodeListOptions, type DecodeProgress, decodeAll } from "./decoded-images.ts";
@@ -67,8 +75,8 @@ export async function openListed(list: ImageList, options: ImageFolderOptions): 
   return fitsMemory(list, form, options) ? keep(list, form, options) : stream(files, form, options);
 }
 
-function formOfListed({ train }: ListedFiles, options: ImageFolderOptions): ImageForm | Promise<ImageForm> {
-  return options.form ?? formOf(train, options.transform ?? "cifar", options);
+function formOfListed({ train }: ListedFiles, options: ImageFolderOptions): Promise<ImageForm> {
+  return formOf(train, options.transform ?? "cifar", options);
 }
 
 function sayLeftOut(found: LeftOut, { dataDir, onPassedOver }: ImageFolderOptions): void {
@@ -78,11 +86,19 @@ function sayLeftOut(found: LeftOut, { dataDir, onPassedOver }: ImageFolderOption
 /** The list by name alone, relative to `dataDir`. */
 export async function pack({ classes, warnings, ...splits }: ImageList, dataDir: string): Promise<ListedFiles> {
   const packed = (images: readonly ListedImage[]): FileList => {
-    const names = images.map(({ path }) => relative(dataDir, path));
-    return FileList.of(
-      dataDir,
-      names,
-      Int32Array.from(images, ({ label }) => label),
+    const labels = Int32Array.from(images, ({ label }) => label);
+    const listed = (paths: readonly string[], low?: FileList) =>
+      FileList.of(
+        dataDir,
+        paths.map((path) => relative(dataDir, path)),
+        labels,
+        low,
+      );
+    const lows = images.flatMap(({ low }) => low?.path ?? []);
+    const low = lows.length === 0 ? undefined : listed(lows);
+    return listed(
+      images.map(({ path }) => path),
+      low,
     );
   };
   return { classes, warnings, ...(await mapSplits(splits, packed)) };
@@ -90,23 +106,24 @@ export async function pack({ classes, warnings, ...splits }: ImageList, dataDir:
 
 function fitsMemory(
   list: DataSplits<{ readonly length: number }>,
-  { bands, pixelType }: ImageForm,
+  form: ImageForm,
   { imageSize, transform = "cifar", memoryLimit = defaultMemoryLimit }: ImageFolderOptions,
 ): boolean {
   const images = splitsOf(list).reduce((sum, { length }) => sum + length, 0);
-  const bytes = images * imageSize * imageSize * bands.length * newPixels(pixelType, 0).BYTES_PER_ELEMENT;
+  const bytes = images * imageSize * imageSize * channelsOf(form) * newPixels(form.pixelType, 0).BYTES_PER_ELEMENT;
   return transform === "cifar" && bytes <= memoryLimit;
 }
 
 async function keep(
   { classes, ...splits }: ImageList,
-  { bands, pixelType, normalization }: ImageForm,
+  form: ImageForm,
   options: ImageFolderOptions,
 ): Promise<DataSplits> {
   const { dataDir, imageSize, transform = "cifar", onSkip } = options;
-  const shared = { name: basename(dataDir), classes, imageSize, transform, bands, normalization };
+  const { pixelType, ...seen } = form;
+  const shared = { name: basename(dataDir), classes, imageSize, transform, ...seen };
   const { images, skipped } = await decodeAll(splitsOf(splits).flat(), { ...options, pixelType });
-  fillMissing(images, normalization.mean);
+  fillMissing(images, pixelStatistics(form).mean);
   for (const file of skipped) onSkip?.(file);
   const bad = new Set(skipped.map(({ path }) => path));
   let start = 0;
@@ -116,7 +133,7 @@ async function keep(
       throw fault("input", { where: dataDir, rule: "must hold readable images in every split" });
     }
     const labels = Int32Array.from(readable, ({ label }) => label);
-    const own = images.subarray(start, start + labels.length * imageSize * imageSize * bands.length);
+    const own = images.subarray(start, start + labels.length * imageLength({ imageSize, ...form }));
     start += own.length;
     return new MemoryDataset({ ...shared, labels, images: own });
   };
@@ -130,8 +147,9 @@ function stream(
 ): Promise<DataSplits> {
   const { dataDir, imageSize, transform = "cifar", skipBad = 0, onSkip, parallel, maxImageBytes } = options;
   const { rendering } = options;
-  const { pixelType, normalization } = form;
-  const reading = { imageSize, transform, rendering, pixelType, missing: normalization.mean };
+  const { pixelType } = form;
+  const isPaired = form.low !== undefined;
+  const reading = { imageSize, transform, rendering, pixelType, isPaired, missing: pixelStatistics(form).mean };
   const pool = new DecodePool({ ...reading, threads: parallel, maxImageBytes });
   const bad = new BadFiles(skipBad, onSkip);
   const split = (files: FileList): StreamingDataset =>

@@ -7,7 +7,7 @@ import { makeMissing } from "../utils/make-missing.ts";
 import { nowAndThen } from "../utils/now-and-then.ts";
 import type { PixelType } from "../utils/pixel-array.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { type BandStatistics, measureBands, normalizationOf } from "./band-statistics.ts";
+import { type BandStatistics, measureBands, normalizationOf, stretchOf } from "./band-statistics.ts";
 import type { ImageForm } from "./dataset.ts";
 import { DecodeMemory } from "./decode-memory.ts";
 import type { FileList } from "./file-list.ts";
@@ -17,6 +17,8 @@ import { openTiff } from "./tiff-picture.ts";
 import type { TransformName } from "./transforms.ts";
 
 export interface FormOptions {
+  /** As a run has seen images: what it says is not measured again. */
+  readonly form?: ImageForm | undefined;
   readonly rendering?: RenderingOptions | undefined;
   readonly maxImageBytes?: number | undefined;
   readonly parallel?: number | undefined;
@@ -25,15 +27,31 @@ export interface FormOptions {
   readonly say?: ((text: string) => void) | undefined;
 }
 
-/** Colours as bytes have the statistics in common use; of all others they are measured over the training images. */
+/**
+ * Colours as bytes have the statistics in common use; of all others they are measured over the training images. Of pairs, those of the low
+ * pictures are always measured: another sensor's colours are in nobody's use.
+ */
 export async function formOf(train: FileList, transform: TransformName, options: FormOptions): Promise<ImageForm> {
+  // A form that is given may be a whole description of a run.
+  const known = options.form ?? (await formOfImages(train, transform, options));
+  const { bands, pixelType, normalization, stretch, low: knownLow } = known;
+  const own = { bands, pixelType, normalization, ...(stretch && { stretch }) };
+  if (train.low === undefined) return own;
+  const low = knownLow ?? normalizationOf(await measuredLow(train.low, own.pixelType, options));
+  return { ...own, low };
+}
+
+async function formOfImages(train: FileList, transform: TransformName, options: FormOptions): Promise<ImageForm> {
   const { rendering = {} } = options;
   const bands = namesOf(rendering);
   const pixelType = await pixelTypeOfFiles(train, rendering);
   if (pixelType === "uint8" && String(bands) === String(rgb)) {
     return { bands, pixelType, normalization: normalizationFor(transform) };
   }
-  return { bands, pixelType, normalization: normalizationOf(await measured(train, pixelType, options)) };
+  const statistics = await measured(train, pixelType, options);
+  // Bytes are shown as they are.
+  const stretch = pixelType === "uint8" ? {} : { stretch: stretchOf(statistics) };
+  return { bands, pixelType, normalization: normalizationOf(statistics), ...stretch };
 }
 
 /** Number of files that are looked at for one that can be read. */
@@ -51,11 +69,19 @@ async function pixelTypeOfFiles(files: FileList, rendering: RenderingOptions): P
 }
 
 /**
- * Of each band of the files, measured, or as it was measured before of the same files.
+ * Of each band of the files, measured, or as it was measured before of the same files; of pairs, behind them those of the low pictures.
  * @throws as {@link measureBands}
  */
 export async function statisticsOf(files: FileList, options: FormOptions): Promise<BandStatistics[]> {
-  return measured(files, await pixelTypeOfFiles(files, options.rendering ?? {}), options);
+  const pixelType = await pixelTypeOfFiles(files, options.rendering ?? {});
+  const own = await measured(files, pixelType, options);
+  return files.low === undefined ? own : [...own, ...(await measuredLow(files.low, pixelType, options))];
+}
+
+/** Their bands are called "low red" and so on. */
+async function measuredLow(files: FileList, pixelType: PixelType, options: FormOptions): Promise<BandStatistics[]> {
+  const statistics = await measured(files, pixelType, options);
+  return statistics.map((one) => ({ ...one, band: `low ${one.band}` }));
 }
 
 async function measured(files: FileList, pixelType: PixelType, options: FormOptions): Promise<BandStatistics[]> {
@@ -75,7 +101,7 @@ async function measured(files: FileList, pixelType: PixelType, options: FormOpti
 }
 
 /** Raised whenever measuring gives other numbers. */
-const measureVersion = 1;
+const measureVersion = 2;
 
 async function keyOf(paths: readonly string[], target: object): Promise<string> {
   const about: string[] = [];
@@ -89,6 +115,7 @@ async function keyOf(paths: readonly string[], target: object): Promise<string> 
 const keptSchema = z.array(
   z.strictObject({
     ...{ band: z.string(), mean: z.number(), std: z.number(), least: z.number(), most: z.number() },
+    ...{ p2: z.number(), p98: z.number() },
     ...{ pixels: z.int().positive(), missing: z.int().min(0) },
   }),
 );

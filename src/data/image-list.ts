@@ -11,12 +11,17 @@ import { FileList } from "./file-list.ts";
 import { imageEndings, isImageName, type PassedOver, passedOverText, passOver } from "./image-names.ts";
 import { inOrder } from "./in-order.ts";
 
-export interface ListedImage {
+export interface ListedFile {
   readonly path: string;
-  readonly label: number;
   /** undefined where the file can't be found: a broken link. */
   readonly size: number | undefined;
   readonly modifiedMs: number | undefined;
+}
+
+export interface ListedImage extends ListedFile {
+  readonly label: number;
+  /** Of a pair: the other picture of the same ground, which the low resolution is made of. */
+  readonly low?: ListedFile | undefined;
 }
 
 /** What lies in a data folder and is not read, and what else its user should know of it. */
@@ -281,11 +286,15 @@ async function listSplit(
 
 async function lookAtSplit(files: FileList): Promise<ListedImage[]> {
   const look = async (index: number): Promise<ListedImage> => {
-    const path = files.path(index);
-    const found = await stat(path).catch(() => undefined);
-    return { path, label: files.labels[index], size: found?.size, modifiedMs: found?.mtimeMs };
+    const low = files.low && (await lookAtFile(files.low.path(index)));
+    return { ...(await lookAtFile(files.path(index))), label: files.labels[index], low };
   };
   const images: ListedImage[] = [];
   for await (const image of inOrder(files.labels.keys(), parallel, look)) images.push(image);
   return images;
+}
+
+async function lookAtFile(path: string): Promise<ListedFile> {
+  const found = await stat(path).catch(() => undefined);
+  return { path, size: found?.size, modifiedMs: found?.mtimeMs };
 }

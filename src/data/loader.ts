@@ -6,7 +6,7 @@
 import { fault } from "../errors.ts";
 import type { PixelArray } from "../utils/pixel-array.ts";
 import { Random } from "../utils/random.ts";
-import { type Dataset, imageLength, readImages, roomFor } from "./dataset.ts";
+import { channelsOf, type Dataset, imageLength, readImages, roomFor } from "./dataset.ts";
 import type { Augmentation } from "./transforms.ts";
 import { turnImages } from "./turns.ts";
 
@@ -132,7 +132,9 @@ export class Loader {
     const { indices: asked, augmentation } = this.#plan(order, epoch, step);
     const images = buffer.subarray(0, asked.length * imageLength(this.dataset));
     const indices = await readImages(this.dataset, asked, images, augmentation);
-    if (this.turns && augmentation) turnImages(images, this.dataset.imageSize, this.dataset.bands.length, augmentation);
+    if (this.turns && augmentation) {
+      turnImages(images, this.dataset.imageSize, channelsOf(this.dataset), augmentation);
+    }
     return { images, labels: Int32Array.from(indices, (index) => this.dataset.labels[index]), indices };
   }
 

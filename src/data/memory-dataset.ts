@@ -5,7 +5,16 @@ import { kindOf } from "../utils/kind-of.ts";
 import { bytesIn, type PixelArray, type PixelType, pixelTypeOf } from "../utils/pixel-array.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { sha256 } from "../utils/sha256.ts";
-import { checkRead, type Dataset, type InMemory, imageLength, type Normalization } from "./dataset.ts";
+import {
+  channelsOf,
+  checkRead,
+  type Dataset,
+  type InMemory,
+  imageLength,
+  type Normalization,
+  pixelStatistics,
+  type Stretch,
+} from "./dataset.ts";
 import { checkDataset } from "./dataset-rules.ts";
 import { fillMissing } from "./normalizations.ts";
 import { rgb } from "./rendering.ts";
@@ -23,12 +32,19 @@ export interface MemoryImages {
   /** One per image, in 0..classes.length − 1: [N]. Not copied. */
   readonly labels: Int32Array;
   /**
-   * Bytes, or finite measured values, [N, imageSize, imageSize, bands] (rows, columns, bands). Not copied, so not to be changed
-   * afterwards.
+   * Bytes, or finite measured values, [N, imageSize, imageSize, bands] (rows, columns, bands), of pairs with twice as many bands. Not
+   * copied, so not to be changed afterwards.
    */
   readonly images: PixelArray;
   /** One number per band. Of bytes in units of 0..1, and a network sees (x / 255 − mean) / std; of values (x − mean) / std. */
   readonly normalization: Normalization;
+  /** Of measured values: how they are shown; by mean and deviation when absent. */
+  readonly stretch?: Stretch | undefined;
+  /**
+   * The statistics of the low pictures' bands, where images are pairs: behind the bands of each pixel lie those of another picture of the
+   * same ground, of which the low resolution is made; of the image itself if absent.
+   */
+  readonly low?: Normalization | undefined;
   /** Names of the bands, in the order in which they lie in an image; red, green, blue if absent. */
   readonly bands?: readonly string[] | undefined;
   /**
@@ -45,7 +61,7 @@ export interface MemoryImages {
 
 const imageKeys = Object.keys({
   ...{ name: true, classes: true, imageSize: true, labels: true, images: true },
-  ...{ normalization: true, bands: true, transform: true, augmented: true },
+  ...{ normalization: true, stretch: true, low: true, bands: true, transform: true, augmented: true },
 } satisfies Record<keyof MemoryImages, true>);
 
 /**
@@ -69,6 +85,8 @@ export class MemoryDataset implements Dataset {
   readonly pixelType: PixelType;
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  readonly stretch: Stretch | undefined;
+  readonly low: Normalization | undefined;
   readonly transform: TransformName;
   readonly augmented: boolean;
   readonly fingerprint: string;
@@ -87,6 +105,8 @@ export class MemoryDataset implements Dataset {
     this.pixelType = images instanceof Float32Array ? "float32" : "uint8";
     this.labels = labels;
     this.normalization = normalization;
+    this.stretch = given.stretch;
+    this.low = given.low;
     this.transform = given.transform ?? "cifar";
     this.augmented = given.augmented ?? true;
     checkDataset(this);
@@ -105,7 +125,7 @@ export class MemoryDataset implements Dataset {
       if (draws === undefined) place.set(image);
       else {
         padCropFlip(image, place, this.imageSize, draws(slot));
-        fillMissing(place, this.normalization.mean);
+        fillMissing(place, pixelStatistics(this).mean);
       }
     });
     return indices;
@@ -116,7 +136,7 @@ export class MemoryDataset implements Dataset {
     const isOne = images instanceof Uint8Array || images instanceof Float32Array;
     const where = `data set ${this.name}: images`;
     if (!isOne || images.length !== expected) {
-      const shape = [this.length, this.imageSize, this.imageSize, this.bands.length].join(" × ");
+      const shape = [this.length, this.imageSize, this.imageSize, channelsOf(this)].join(" × ");
       const rule = `must be a Uint8Array or a Float32Array of ${expected} numbers (${shape})`;
       throw fault("usage", { where, rule, got: isOne ? images.length : kindOf(images) });
     }

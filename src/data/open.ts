@@ -23,7 +23,7 @@ import type { TransformName } from "./transforms.ts";
 export interface DataPlace {
   /** Absent: the one in `dataDir`. */
   dataset?: DatasetName | undefined;
-  /** Where the files are; only "synthetic" needs none. */
+  /** Where the files are; "synthetic" and "synthetic_bands" need none. */
   dataDir?: string | undefined;
   /** Which data set is meant if there are several in `dataDir`. */
   preferred?: DatasetName | undefined;
@@ -81,7 +81,8 @@ export async function openDataSplits(options: OpenDataOptions): Promise<DataSpli
   }
   if (reader.files === undefined && options.dataDir !== undefined) throw unneeded(name, options.dataDir);
   if (reader.list === undefined && options.rendering !== undefined) {
-    refuseRendering(options.rendering, `must be left out with --dataset ${name}, whose images are RGB`);
+    const known = reader.measure === undefined ? "images are RGB" : "bands are known";
+    refuseRendering(options.rendering, `must be left out with --dataset ${name}, whose ${known}`);
   }
   if (reader.list !== undefined && options.form !== undefined) checkBands(options.rendering ?? {}, options.form);
   if (options.download) await fetchMissing(name, reader, options);
@@ -163,7 +164,7 @@ function checkBands(rendering: RenderingOptions, { bands }: ImageForm): void {
 /** Where decoded images, and what was measured of them, are kept for the next run. */
 export const imageCache = () => join(cacheFolder(), "images");
 
-function unneeded(name: DatasetName, dataDir: string) {
+export function unneeded(name: DatasetName, dataDir: string) {
   const rule = `must be left out with --dataset ${name}, which needs no files`;
   return fault("usage", { where: "--data_dir", rule, got: dataDir, next: "or give --dataset folder, csv or cifar10" });
 }

@@ -135,9 +135,11 @@ function bandsOf(
 }
 
 function bandNamed(name: string, { bands }: BandTable, where: string): number {
-  const found = bands.flatMap((band, at) => (band.name.toLowerCase() === name.toLowerCase() ? [at] : []));
+  const isIt = (one: string) => one.toLowerCase() === name.toLowerCase();
+  const own = bands.flatMap((band, at) => (isIt(band.name) ? [at] : []));
+  const found = own.length > 0 ? own : bands.flatMap(({ aliases }, at) => (aliases?.some(isIt) ? [at] : []));
   if (found.length === 1) return found[0];
-  const named = bands.map((band) => band.name).filter((one) => one !== "");
+  const named = bands.flatMap((band) => [band.name, ...(band.aliases ?? [])]).filter((one) => one !== "");
   throw fault("usage", {
     where: "--bands",
     rule: `must name one band of ${where}`,
@@ -212,7 +214,7 @@ const pixelsBetweenTurns = 2 ** 18;
  * The pixels [pixels, bands] of a tile's samples.
  * @param planes for each of the bands: its samples, how many samples a pixel has there, and which of them it is
  */
-async function render(
+export async function render(
   planes: readonly { samples: Samples; stride: number; offset: number }[],
   pixels: number,
   rendering: Rendering,

@@ -4,7 +4,7 @@
  * point. One resize for all inputs, since classifiers lose accuracy when another kernel prepares their images than in training.
  * Source: the algorithm of Pillow's src/libImaging/Resample.c; torchvision's `Resize` and `CenterCrop` for the sizes.
  */
-import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
+import { newPixels, type PixelArray, pixelTypeOf } from "../utils/pixel-array.ts";
 
 /**
  * Fractional bits of a weight: 32, less 8 for the byte and 2 for the sum. An output's weights are not negative and sum to
@@ -74,6 +74,8 @@ export interface Size {
 /** A decoded image: [height, width, bands]. */
 export interface Pixels extends Size {
   readonly pixels: PixelArray;
+  /** Of a pair: the other picture of the same ground, of the same bands and any size. */
+  readonly low?: Pixels;
 }
 
 /** A part of an image, in pixels. */
@@ -250,14 +252,21 @@ export function middleOf({ width, height }: Size, size: number): Region {
 }
 
 /**
- * Resizes the shorter side to `size` and cuts a square out of the middle, as torchvision's `Resize(size)` and
- * `CenterCrop(size)` do on a PIL image.
- * @param image [height, width, bands]
- * @returns [size, size, bands]
+ * The pixels that lie under the middles of a region's pixels, of an image that is stretched to a size.
+ * @returns [region.height, region.width, bands]
  */
-export function resizeAndCrop<P extends PixelArray>(image: P, from: Size, size: number): P {
-  const to = shorterSideTo(from, size);
-  return resizeBilinear(image, from, to, middleOf(to, size));
+export function takeNearest({ pixels, width, height }: Pixels, to: Size, region: Region): PixelArray {
+  const bands = pixels.length / (width * height);
+  const taken = newPixels(pixelTypeOf(pixels), bands * region.width * region.height);
+  const nearest = (at: number, from: number, size: number) => Math.floor(((at + 0.5) * from) / size);
+  for (let y = 0, at = 0; y < region.height; y++) {
+    const row = width * nearest(region.top + y, height, to.height);
+    for (let x = 0; x < region.width; x++, at += bands) {
+      const pixel = bands * (row + nearest(region.left + x, width, to.width));
+      for (let band = 0; band < bands; band++) taken[at + band] = pixels[pixel + band];
+    }
+  }
+  return taken;
 }
 
 /** Python's `round`. */

@@ -4,7 +4,7 @@ import { fault } from "../errors.ts";
 import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { sha256 } from "../utils/sha256.ts";
 import type { BadFiles } from "./bad-files.ts";
-import { checkRead, type Dataset, type Normalization } from "./dataset.ts";
+import { checkRead, type Dataset, type Normalization, type Stretch } from "./dataset.ts";
 import type { DecodePool } from "./decode-pool.ts";
 import type { FileList } from "./file-list.ts";
 import type { Augmentation, TransformName } from "./transforms.ts";
@@ -19,6 +19,9 @@ export interface StreamedImages {
   readonly bands: readonly string[];
   readonly pixelType: PixelType;
   readonly normalization: Normalization;
+  readonly stretch?: Stretch | undefined;
+  /** Of pairs, whose low pictures `files` has, too. */
+  readonly low?: Normalization | undefined;
   /** Makes the images; it may serve all splits. */
   readonly pool: DecodePool;
   /** What could not be read so far, of all splits. */
@@ -39,6 +42,8 @@ export class StreamingDataset implements Dataset {
   readonly pixelType: PixelType;
   readonly labels: Int32Array;
   readonly normalization: Normalization;
+  readonly stretch: Stretch | undefined;
+  readonly low: Normalization | undefined;
   readonly transform: TransformName;
   readonly fingerprint: string;
   readonly #files: FileList;
@@ -54,6 +59,8 @@ export class StreamingDataset implements Dataset {
     this.bands = given.bands;
     this.pixelType = given.pixelType;
     this.normalization = given.normalization;
+    this.stretch = given.stretch;
+    this.low = given.low;
     this.transform = transform;
     this.fingerprint = sha256(JSON.stringify({ classes, imageSize, length: files.length }), files.digest());
     this.#files = files;
@@ -71,7 +78,9 @@ export class StreamingDataset implements Dataset {
     while (slots.length > 0) {
       for (const slot of slots) shown[slot] = this.#readable(shown[slot]);
       const paths = Array.from(slots, (slot) => this.#files.path(shown[slot]));
-      const unreadable = await this.#pool.decode({ paths, slots, augmentation }, shared);
+      const { low } = this.#files;
+      const lows = low && Array.from(slots, (slot) => low.path(shown[slot]));
+      const unreadable = await this.#pool.decode({ paths, lows, slots, augmentation }, shared);
       for (const { slot, reason } of unreadable) this.#bad.add({ path: this.#files.path(shown[slot]), reason });
       slots = Uint32Array.from(unreadable, ({ slot }) => slot);
     }

@@ -15,6 +15,8 @@ export class SubsetDataset implements Dataset {
   readonly pixelType: Dataset["pixelType"];
   readonly labels: Int32Array;
   readonly normalization: Dataset["normalization"];
+  readonly stretch: Dataset["stretch"];
+  readonly low: Dataset["low"];
   readonly transform: Dataset["transform"];
   readonly fingerprint: string;
   readonly #whole: Dataset;
@@ -37,6 +39,8 @@ export class SubsetDataset implements Dataset {
     this.pixelType = whole.pixelType;
     this.labels = Int32Array.from(images, (image) => whole.labels[image]);
     this.normalization = whole.normalization;
+    this.stretch = whole.stretch;
+    this.low = whole.low;
     this.transform = whole.transform;
     this.fingerprint = sha256(whole.fingerprint, new Uint8Array(images.buffer, images.byteOffset, images.byteLength));
   }

@@ -16,7 +16,7 @@ import type { Normalization } from "./dataset.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 
-const imageSize = 32;
+export const imageSize = 32;
 const cellSize = 4;
 const cellsPerSide = 8;
 const patchesPerSide = 4;
@@ -27,7 +27,7 @@ const longestSplit = 1_000_000;
 export const syntheticNormalization: Normalization = { mean: [0.449, 0.463, 0.463], std: [0.182, 0.152, 0.147] };
 
 /** The spots of each class: every choice of one or two out of four. */
-const classes = ["nw", "ne", "sw", "se", "nw+ne", "nw+sw", "nw+se", "ne+sw", "ne+se", "sw+se"] as const;
+export const classes = ["nw", "ne", "sw", "se", "nw+ne", "nw+sw", "nw+se", "ne+sw", "ne+se", "sw+se"] as const;
 /** Top-left pixel [row, column] of a spot within its plate; rows and columns 0 and 4 stay free, for low resolution. */
 const spotCorners: Readonly<Record<string, readonly [number, number]>> = {
   nw: [1, 1],
@@ -37,7 +37,7 @@ const spotCorners: Readonly<Record<string, readonly [number, number]>> = {
 };
 const spotSize = 3;
 
-type Color = readonly [red: number, green: number, blue: number];
+export type Color = readonly [red: number, green: number, blue: number];
 const warm: Color = [150, 110, 40];
 const cool: Color = [40, 110, 170];
 const spotColor: Color = [15, 15, 15];
@@ -64,7 +64,7 @@ interface Place {
 }
 
 /** A warm or cool area of `size` × `size` cells; plates (size 2) can carry a pattern. */
-interface Plate extends Place {
+export interface Plate extends Place {
   size: 1 | 2;
   color: Color;
   pattern: number | undefined;
@@ -124,29 +124,38 @@ function grainOf(random: Random): Float32Array {
   return grain;
 }
 
-/** Paints a scene whose target has the given class into bytes [32, 32, 3]. */
-export function drawScene(scene: Scene, label: number, out: Uint8ClampedArray): void {
+/**
+ * Paints a scene whose target has the given class into bytes [32, 32, 3].
+ * @param label undefined: plates without their spots, so that the class does not show
+ */
+export function drawScene(scene: Scene, label: number | undefined, out: Uint8ClampedArray): void {
   const { grey, grain } = scene;
   for (let pixel = 0; pixel < grain.length; pixel++) {
     const value = grey + grain[pixel];
     paint(out, Math.floor(pixel / imageSize), pixel % imageSize, [value, value, value]);
   }
-  for (const plate of scene.others) drawPlate(plate, out);
-  drawPlate({ ...scene.target, pattern: label }, out);
-}
-
-function drawPlate({ row, column, size, color, pattern }: Plate, out: Uint8ClampedArray): void {
-  fillSquare(out, { top: row * cellSize, left: column * cellSize, side: size * cellSize }, color);
-  if (pattern === undefined) return;
-  for (const spot of classes[pattern].split("+")) {
-    const [down, right] = spotCorners[spot];
-    const corner = { top: row * cellSize + down, left: column * cellSize + right };
-    fillSquare(out, { ...corner, side: spotSize }, spotColor);
+  for (const plate of [...scene.others, { ...scene.target, pattern: label }]) {
+    fillSquare(out, squareOf(plate), plate.color);
+    if (label !== undefined) for (const spot of spotsOf(plate)) fillSquare(out, spot, spotColor);
   }
 }
 
+/** Where a plate lies. */
+export function squareOf({ row, column, size }: Plate): Square {
+  return { top: row * cellSize, left: column * cellSize, side: size * cellSize };
+}
+
+/** The spots of a plate's pattern. */
+export function spotsOf({ row, column, pattern }: Plate): Square[] {
+  if (pattern === undefined) return [];
+  return classes[pattern].split("+").map((spot) => {
+    const [down, right] = spotCorners[spot];
+    return { top: row * cellSize + down, left: column * cellSize + right, side: spotSize };
+  });
+}
+
 /** A square in pixels. */
-interface Square {
+export interface Square {
   readonly top: number;
   readonly left: number;
   readonly side: number;

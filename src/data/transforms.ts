@@ -7,19 +7,15 @@
  * | cifar | to the size, the middle | pad 4 with black, random crop, random flip | – |
  * | imagenet | to 256/224 of the size | random crop, random flip | the middle |
  * | fmow | to the size | random crop, along the longer side | the middle |
+ *
+ * Of a pair, the low picture is stretched over the image and goes through the same, but its pixels are taken as they are (nearest), as
+ * the low resolution is.
  */
 
+import { joinPair } from "../utils/pairs.ts";
 import type { PixelArray } from "../utils/pixel-array.ts";
 import { Random } from "../utils/random.ts";
-import {
-  middleOf,
-  type Pixels,
-  type Region,
-  resizeAndCrop,
-  resizeBilinear,
-  type Size,
-  shorterSideTo,
-} from "./resize.ts";
+import { middleOf, type Pixels, type Region, resizeBilinear, type Size, shorterSideTo, takeNearest } from "./resize.ts";
 
 /** How a picture of any size becomes the image of a network. */
 export type TransformName = "cifar" | "imagenet" | "fmow";
@@ -28,13 +24,13 @@ export type TransformName = "cifar" | "imagenet" | "fmow";
 export type Draws = Pick<Random, "integer" | "uniform">;
 
 /**
- * Writes an image into `out`, [size, size, bands]: its training form if draws are given, else its test form.
+ * Writes an image into `out`, [size, size, bands], of a pair [size, size, 2 bands]: its training form if draws are given, else its test form.
  */
 type Transform = (image: Pixels, size: number, out: PixelArray, draws?: Draws) => void;
 
 export const transforms: Readonly<Record<TransformName, Transform>> = {
   cifar: (image, size, out, draws) => {
-    const middle = resizeAndCrop(image.pixels, image, size);
+    const middle = middlePart(image, size);
     if (draws === undefined) out.set(middle);
     else padCropFlip(middle, out, size, draws);
   },
@@ -104,7 +100,22 @@ export function padCropFlip(image: PixelArray, out: PixelArray, size: number, dr
 function resizedCrop(image: Pixels, shorter: number, size: number, draws: Draws | undefined): PixelArray {
   const to = shorterSideTo(image, shorter);
   const region = draws === undefined ? middleOf(to, size) : anywhere(to, size, draws);
-  return resizeBilinear(image.pixels, image, to, region);
+  return part(image, to, region);
+}
+
+/**
+ * The middle of an image, its shorter side resized, as torchvision's `Resize(size)` and `CenterCrop(size)` do on a PIL image.
+ * @returns [size, size, bands], of a pair [size, size, 2 bands]
+ */
+export function middlePart(image: Pixels, size: number): PixelArray {
+  const to = shorterSideTo(image, size);
+  return part(image, to, middleOf(to, size));
+}
+
+function part(image: Pixels, to: Size, region: Region): PixelArray {
+  const { pixels, width, height, low } = image;
+  const own = resizeBilinear(pixels, image, to, region);
+  return low === undefined ? own : joinPair(own, takeNearest(low, to, region), pixels.length / (width * height));
 }
 
 function anywhere({ width, height }: Size, size: number, draws: Draws): Region {

@@ -9,6 +9,7 @@ import { choiceFile, type Measured, writeChoice } from "../checkpoints/stored-ch
 import type { Dataset } from "../data/dataset.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
 import { assertWritable } from "../files/atomic.ts";
+import { mustSeeSameLow } from "../inference/describe-run.ts";
 import { asTested, type Choice, type Looked, meanEntropy } from "../method/budget.ts";
 import { confusionsOf } from "../method/class-metrics.ts";
 import { rewardName } from "../method/reward.ts";
@@ -128,7 +129,9 @@ function rowOf(name: string, kind: EvaluationRow["kind"], { metrics }: Verdict):
 async function lowAccuracy(evaluated: EvaluatedRun, { ckpt_lr_cl, sweep }: EvalOptions) {
   const { run, split, openAlone, reporter, group } = evaluated;
   if (ckpt_lr_cl === undefined && !(sweep && run.hasTwoStreams)) return undefined;
-  const low = openAlone("resnet_lr", ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl));
+  const other = ckpt_lr_cl === undefined ? undefined : openCheckpoint(ckpt_lr_cl);
+  if (other !== undefined) mustSeeSameLow(other, split, `--ckpt_lr_cl ${ckpt_lr_cl}`);
+  const low = openAlone("resnet_lr", other);
   try {
     const [{ metrics }] = await evaluateMasks(split, { run: low, rewarding: undefined, reporter, group }, [everyPatch]);
     return metrics.metrics().accuracy;

@@ -1,9 +1,11 @@
 /** A trained run with the data that it is evaluated on. */
+
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { startWeights } from "../checkpoints/named-weights.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { type DataSplits, type Dataset, splitsOf } from "../data/dataset.ts";
+import { isGenerated } from "../data/dataset-registry.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
 import { type DataFlags, openDataFor } from "../data/open.ts";
 import { asHeldOut } from "../data/validation.ts";
@@ -63,8 +65,9 @@ export async function withEvaluatedRun<T>(
   const model = modelOf(checkpoint, options);
   if (given === undefined && options.data_dir === undefined) assertThere(settings);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));
-  const { bands, pixelType } = checkpoint.config.description ?? {};
-  checkSplits(opened, { imageSize: model.imageSize, bands, pixelType });
+  const stated = checkpoint.config.description;
+  const isPaired = stated && stated.low !== undefined;
+  checkSplits(opened, { imageSize: model.imageSize, bands: stated?.bands, pixelType: stated?.pixelType, isPaired });
   const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
   const split = data[options.split] ?? noneHeldOut(checkpoint);
   const description = describeRun(checkpoint, options, split);
@@ -124,7 +127,7 @@ function openRunData(checkpoint: Checkpoint, model: Model, flags: DataFlags, rep
 function settingsOf({ config }: Checkpoint, options: EvalOptions) {
   // Where the scenes are asked for, the run's own images are not meant.
   const unmeant = { data_dir: undefined, bands: undefined, scale: undefined };
-  const own = options.dataset === "synthetic" ? { ...config.options, ...unmeant } : config.options;
+  const own = isGenerated(options.dataset) ? { ...config.options, ...unmeant } : config.options;
   return { ...unsaid, ...own, ...defined(options) } as DataFlags & {
     seed: number;
     val_fraction: number;

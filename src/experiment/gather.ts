@@ -8,7 +8,7 @@ import { lastState } from "../checkpoints/saved-checkpoints.ts";
 import type { EvaluationRow, PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
 import { sameNumber } from "../evaluation/masks.ts";
 import { sameMean } from "../evaluation/rivals.ts";
-import { showImages } from "../evaluation/show-images.ts";
+import { type ShowOptions, showImages } from "../evaluation/show-images.ts";
 import { readHeadroom } from "../headroom/stored-headroom.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
@@ -36,11 +36,11 @@ export interface PageWords {
   readonly curves: readonly StageRecords[];
 }
 
-/** @param pictured whether images of a run are shown */
+/** @param pictured how images of a run are shown; undefined where they are not */
 export async function gatherPage(
   runs: readonly EvaluatedRun[],
   { title, summary, command, curves }: PageWords,
-  pictured: (run: EvaluatedRun) => boolean,
+  pictured: (run: EvaluatedRun) => Pick<ShowOptions, "composite"> | undefined,
   reporter: Reporter,
 ): Promise<PageInput> {
   const policies: PolicyReport[] = [];
@@ -49,6 +49,7 @@ export async function gatherPage(
     const { details, patchUse, columns } = evaluation;
     if (details === undefined || patchUse === undefined || columns === undefined) continue;
     reporter.note(`${run.name}: page`);
+    const shown = pictured(run);
     policies.push({
       name: run.name,
       tradeoff: tradeoffOf(run, runs),
@@ -56,7 +57,7 @@ export async function gatherPage(
       columns,
       classes: classesOf(evaluation, details),
       health: { ...details.health, ...gainOf(evaluation) },
-      gallery: pictured(run) ? await galleryOf(run, details) : [],
+      gallery: shown === undefined ? [] : await galleryOf(run, details, shown),
     });
   }
   return {
@@ -145,12 +146,13 @@ const groups: readonly (readonly [keyof PolicyDetails["examples"], string])[] = 
   ["wrong", "Not recognized, picked at random"],
 ];
 
-async function galleryOf({ options, evaluation }: EvaluatedRun, { examples }: PolicyDetails): Promise<GalleryGroup[]> {
-  const shown = await showImages(
-    options,
-    Uint32Array.from(groups.flatMap(([key]) => examples[key])),
-    evaluation.choice?.rule,
-  );
+async function galleryOf(
+  { options, evaluation }: EvaluatedRun,
+  { examples }: PolicyDetails,
+  { composite }: Pick<ShowOptions, "composite">,
+): Promise<GalleryGroup[]> {
+  const indices = Uint32Array.from(groups.flatMap(([key]) => examples[key]));
+  const shown = await showImages(options, indices, { choice: evaluation.choice?.rule, composite });
   const items = shown.map((one) => {
     const raw = (pixels: Uint8Array) => ({ size: Math.sqrt(pixels.length / 3), pixels });
     return { ...one, image: raw(one.image), lowResolution: raw(one.lowResolution), masked: raw(one.masked) };

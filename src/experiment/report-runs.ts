@@ -6,6 +6,7 @@ import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import { type RunEvaluation, splitWords } from "../evaluation/evaluation.ts";
+import { checkComposite } from "../evaluation/show-images.ts";
 import { assertWritable, writeFileAtomic } from "../files/atomic.ts";
 import { refuseChoice } from "../options/choice-options.ts";
 import { evalSchema } from "../options/eval-options.ts";
@@ -41,7 +42,7 @@ export async function reportRuns(
   command: string,
   reporter: Reporter,
 ): Promise<Report> {
-  const { out, title, ...shared } = options;
+  const { out, title, composite, ...shared } = options;
   assertWritable(out);
   // However often and by which path a run is named, it is one.
   const found = named([...new Map(paths.flatMap(runsAt).map((path) => [resolve(path), path])).values()]);
@@ -49,7 +50,9 @@ export async function reportRuns(
   if (opened.every(({ checkpoint }) => !checkpoint.networks.has("agent"))) {
     refuseChoice(options, opened.map(({ name }) => name).join(", "), ["ckpt_lr_cl"]);
   }
-  // Logs that have changed are refused now and not after the evaluations.
+  // What cannot be shown is refused now and not after the evaluations.
+  for (const { checkpoint } of opened) checkComposite(checkpoint, composite);
+  // So are logs that have changed.
   const curves = opened.flatMap(({ name, checkpoint }) => curvesOf(name, checkpoint.path, reporter.note));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };
@@ -59,7 +62,12 @@ export async function reportRuns(
     reporter.note(`${run.name}: evaluation`);
     runs.push({ ...run, evaluation: await evaluateRun(run.options, reporter, { details: true }) });
   }
-  const page = await gatherPage(runs, { title, summary: summaryOf(runs), command, curves }, () => true, reporter);
+  const page = await gatherPage(
+    runs,
+    { title, summary: summaryOf(runs), command, curves },
+    () => ({ composite }),
+    reporter,
+  );
   writeFileAtomic(out, Buffer.from(await renderPage(page)));
   return { page: out, evaluations: Object.fromEntries(runs.map(({ name, evaluation }) => [name, evaluation])) };
 }
@@ -91,7 +99,7 @@ function named(paths: readonly string[]): { name: string; path: string }[] {
 function evalOptions(
   load: string,
   checkpoint: Checkpoint,
-  { sweep, policy, budget, threshold, ckpt_lr_cl, ...shared }: Omit<ReportOptions, "out" | "title">,
+  { sweep, policy, budget, threshold, ckpt_lr_cl, ...shared }: Omit<ReportOptions, "out" | "title" | "composite">,
   runs: readonly OpenedCheckpoint[],
 ) {
   if (!checkpoint.networks.has("agent")) return parseWith(evalSchema, { load, ...shared }, "report");

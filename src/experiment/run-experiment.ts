@@ -104,7 +104,7 @@ async function evaluateExperiment(
   const render = async () => {
     const curves = runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint, reporter.note));
     const words = { title, summary, command, curves };
-    return renderPage(await gatherPage(runs, words, ({ name }) => name === gallery, reporter));
+    return renderPage(await gatherPage(runs, words, ({ name }) => (name === gallery ? {} : undefined), reporter));
   };
   const results = { command, made_from: experimentKey(experiment, { keys, seconds }), ...result, keys };
   return { ...result, page: await publish({ folder, known, results, render }, reporter) };

@@ -2,18 +2,21 @@
  * Writes the networks of a checkpoint as ONNX models: one file a network, each with all that its user must know to feed it.
  * Every model is run and compared with libtorch before the folder appears, so that no unverified model is written.
  */
+
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import { readChoice } from "../checkpoints/stored-choice.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { type Dataset, pixelStatistics } from "../data/dataset.ts";
+import { isGenerated } from "../data/dataset-registry.ts";
+import { pairFaults } from "../data/dataset-rules.ts";
 import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import { assertNew, makeFolder, writeFolderAtomic } from "../files/atomic.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
-import { Normalizer } from "../method/images.ts";
+import { type ChannelStatistics, Normalizer } from "../method/images.ts";
 import { dropPatches, roundPlanes } from "../method/planes.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
@@ -21,6 +24,7 @@ import { declare } from "../nn/declare.ts";
 import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
 import { startLibtorch } from "../tensor/start.ts";
+import { splitPair } from "../utils/pairs.ts";
 import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 import { Random } from "../utils/random.ts";
 import { exportNetwork, type Role } from "./export-network.ts";
@@ -72,7 +76,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const test = await testSetOf(checkpoint, given, model);
   const description = describeRun(checkpoint, given, test ?? { classes: numberedClasses(checkpoint, model) });
   const count = wholeRuns(given.images, given.batch_size ?? 1);
-  const images = await normalized(description, await pixelsOf(test, description, count));
+  const views = normalized(description, await pixelsOf(test, description, count));
   const exported: ExportedNetwork[] = [];
   const files = new Map<string, Uint8Array>();
   const calibrated = readChoice(checkpoint.path);
@@ -82,7 +86,8 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
     const metadata = metadataOf({ checkpoint, name, description, calibrated });
     const inRounds = name === "agent" && model.rounds > 1;
     const role = roleOf(name, model);
-    const setting = { model, images: inRounds ? inSomeRound(images, model) : images, batch: given.batch_size };
+    const seen = role.seesLow ? views.low : views.images;
+    const setting = { model, images: inRounds ? inSomeRound(views, model) : seen, batch: given.batch_size };
     const { bytes, ...verified } = await exportNetwork({ network, state, where, metadata }, role, setting);
     files.set(role.file, bytes);
     exported.push({ file: role.file, network: name, ...verified });
@@ -95,21 +100,37 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   return { checkpoint: checkpoint.path, images: { count, of }, networks: exported, warning };
 }
 
-async function normalized(description: RunDescription, pixels: PixelArray): Promise<Float32Array> {
-  const normalizer = new Normalizer(description.normalization, "cpu", description.pixelType);
-  try {
-    return scope(() => normalizer.images(pixels, description.imageSize).toFloat32());
-  } finally {
-    normalizer.free();
+/** What graphs take, [B, C, S, S] each. */
+interface Planes {
+  readonly images: Float32Array;
+  /** What the low resolution is made of: the images themselves, or the low pictures of pairs. */
+  readonly low: Float32Array;
+}
+
+function normalized(description: RunDescription, pixels: PixelArray): Planes {
+  const { normalization, low, bands, imageSize, pixelType } = description;
+  const planesOf = (part: PixelArray, statistics: ChannelStatistics): Float32Array => {
+    const normalizer = new Normalizer(statistics, "cpu", pixelType);
+    try {
+      return scope(() => normalizer.images(part, imageSize).toFloat32());
+    } finally {
+      normalizer.free();
+    }
+  };
+  if (low === undefined) {
+    const images = planesOf(pixels, normalization);
+    return { images, low: images };
   }
+  const pair = splitPair(pixels, bands.length);
+  return { images: planesOf(pair.image, normalization), low: planesOf(pair.low, low) };
 }
 
 /** What a policy may see of images [B, C, S, S] in a round, [B, C + 2, S, S]: patches that are there by chance, and any doubt. */
-function inSomeRound(images: Float32Array, { imageSize, lowSize, grid, channels }: Model): Float32Array {
+function inSomeRound({ images, low }: Planes, { imageSize, lowSize, grid, channels }: Model): Float32Array {
   const random = new Random(1, "export", "rounds");
   const doubts = random.uniforms(new Float32Array(images.length / (channels * imageSize * imageSize)));
   const masks = new Uint8Array(doubts.length * grid.patches).map(() => random.integer(2));
-  return roundPlanes(dropPatches(images, masks, grid, lowSize), masks, doubts, grid);
+  return roundPlanes(dropPatches(images, masks, grid, lowSize, low), masks, doubts, grid);
 }
 
 /** The run's test set; none where the data that it was trained on are not here and no others are named. */
@@ -124,19 +145,21 @@ async function testSetOf(checkpoint: Checkpoint, given: ExportOptions, model: Mo
     data_dir,
     dataset: given.dataset ?? (options.dataset as DataFlags["dataset"]),
     // Where the scenes are asked for, the run's own images are not meant.
-    ...(given.dataset === "synthetic" ? { bands: undefined, scale: undefined } : {}),
+    ...(isGenerated(given.dataset) ? { bands: undefined, scale: undefined } : {}),
   };
-  if (datasetFor(model, flags) !== "synthetic" && data_dir === undefined) return undefined;
-  return (await openDataFor(model, flags, undefined, checkpoint.config.description)).test;
+  if (!isGenerated(datasetFor(model, flags)) && data_dir === undefined) return undefined;
+  const stated = checkpoint.config.description;
+  const { test } = await openDataFor(model, flags, undefined, stated);
+  const faults = stated === undefined ? [] : pairFaults(test, stated.low !== undefined);
+  if (faults.length > 0) throw fault("usage", faults);
+  return test;
 }
 
 /** The first images of the test set, again from its start when it has fewer; without one, random pixels. */
-async function pixelsOf(
-  test: Dataset | undefined,
-  { imageSize, bands, pixelType, normalization: { mean, std } }: RunDescription,
-  count: number,
-): Promise<PixelArray> {
-  const pixels = newPixels(pixelType, count * imageSize * imageSize * bands.length);
+async function pixelsOf(test: Dataset | undefined, description: RunDescription, count: number): Promise<PixelArray> {
+  const { imageSize, pixelType } = description;
+  const { mean, std } = pixelStatistics(description);
+  const pixels = newPixels(pixelType, count * imageSize * imageSize * mean.length);
   if (test !== undefined) {
     await test.read(
       Uint32Array.from({ length: count }, (_, i) => i % test.length),
@@ -145,9 +168,9 @@ async function pixelsOf(
     return pixels;
   }
   const random = new Random(1, "export");
-  const drawn = (band: number) => mean[band] + std[band] * (4 * random.uniform() - 2);
+  const drawn = (channel: number) => mean[channel] + std[channel] * (4 * random.uniform() - 2);
   for (let at = 0; at < pixels.length; at++) {
-    pixels[at] = pixelType === "uint8" ? random.integer(256) : drawn(at % bands.length);
+    pixels[at] = pixelType === "uint8" ? random.integer(256) : drawn(at % mean.length);
   }
   return pixels;
 }

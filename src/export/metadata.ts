@@ -52,10 +52,22 @@ function normalizationText({ pixelType, bands }: RunDescription): string {
   return pixelType === "uint8" ? `(x / 255 - mean) / std, ${each}` : `(x - mean) / std, ${each}`;
 }
 
+/** Of a run that has learned from pairs. */
+function lowOf({ low, rounds }: RunDescription): [string, string][] {
+  if (low === undefined) return [];
+  const whole = "another picture of the same ground, normalized with low_mean and low_std";
+  const how = rounds > 1 ? "lr_classifier.onnx takes it" : "policy.onnx and lr_classifier.onnx take it";
+  return [
+    ["low_resolution", `of ${whole}; ${how}, enlarged to image_size, in the image's place`],
+    ["low_mean", JSON.stringify(low.mean)],
+    ["low_std", JSON.stringify(low.std)],
+  ];
+}
+
 /** Lists are JSON. */
 export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { choice, rounds, rendering, pixelType } = description;
+  const { choice, rounds, rendering, pixelType, stretch } = description;
   const inRounds = name === "agent" && rounds > 1;
   const { rows, columns, patches } = makeGrid(imageSize, patchSize);
   return new Map([
@@ -81,6 +93,9 @@ export function metadataOf({ checkpoint, name, description, calibrated }: Descri
     ["normalization", normalizationText(description)],
     ["mean", JSON.stringify(normalization.mean)],
     ["std", JSON.stringify(normalization.std)],
+    // For whoever shows images to a person.
+    ...(stretch === undefined ? [] : [["stretch", JSON.stringify(stretch)] as const]),
+    ...lowOf(description),
     ["threshold", String(calibrated?.threshold ?? choice.threshold)],
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),

@@ -8,6 +8,8 @@ import { photometric, type TileLayout } from "./tiff-layout.ts";
 export interface Band {
   /** As the file describes it; of a colour image its colour; empty where nothing is said. */
   readonly name: string;
+  /** What others call it, who count where the file says nothing. */
+  readonly aliases?: readonly string[];
   /** A measured value is scale × stored + offset. */
   readonly scale: number;
   readonly offset: number;

@@ -48,7 +48,7 @@ function modelOptions(options: Partial<ModelOptions>) {
 export function describeRun(
   checkpoint: Checkpoint,
   overrides: RunOverrides = {},
-  data: Partial<Pick<Dataset, "classes" | "normalization">> = {},
+  data: Partial<Pick<Dataset, "classes" | "normalization" | "low">> = {},
 ): RunDescription {
   const { description: stated, options } = checkpoint.config;
   if (stated !== undefined) mustAgree(checkpoint, stated);
@@ -63,6 +63,7 @@ export function describeRun(
     pixelType: "uint8",
     transform: model.transform,
     normalization: data.normalization ?? formerNormalization(checkpoint, model),
+    ...(data.low && { low: data.low }),
     fill,
     classes,
     choice: asTested,
@@ -86,6 +87,23 @@ export function unfinishedCurriculum({ progress }: Checkpoint, { patches }: Grid
   const { decided } = progress;
   if (typeof decided !== "number" || decided >= patches) return undefined;
   return `the curriculum was not over: the policy had learned to decide ${decided} of ${patches} patches`;
+}
+
+/**
+ * A network that looks at the low resolution must have learned with one that comes from where that of the data comes from.
+ * @param where the checkpoint's name in errors, e.g. "--load runs/policy"
+ * @throws input
+ */
+export function mustSeeSameLow(
+  { config: { description } }: Checkpoint,
+  { low }: Pick<Dataset, "low">,
+  where: string,
+): void {
+  if (description === undefined || (description.low === undefined) === (low === undefined)) return;
+  const [pairs, own] = ["a picture beside the image (a column low)", "the image itself"];
+  const [rule, got] = low === undefined ? [own, pairs] : [pairs, own];
+  const next = "give data as it was trained on, or another run";
+  throw fault("input", { where, rule: `must take the low resolution from ${rule}, as the data have it`, got, next });
 }
 
 /** Whether a program gave the run its data and no flag names others: no command can open them. */

@@ -13,7 +13,7 @@ export type MaybePromise<T> = T | Promise<T>;
 export interface Views {
   /** [B, S, S, C]; anything may stand in patches that are not acquired. */
   readonly images?: PixelArray;
-  /** [B, L, L, C]; made of the images when absent. */
+  /** [B, L, L, C]; made of the images when absent, which of a run that has learned from pairs it can't be. */
   readonly low?: PixelArray;
 }
 

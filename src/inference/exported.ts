@@ -40,7 +40,8 @@ const said = (rule: string) => `${rule}; ${next}`;
 const matching = (pattern: RegExp, rule: string) => z.string(said(rule)).regex(pattern, said(rule));
 const pixels = matching(/^[1-9]\d{0,4}$/, "must be a number of pixels").transform(Number);
 const names = json(z.array(z.string()).min(1), "must be a list of names");
-const numbers = json(z.array(z.number()).min(1).max(mostBands), "must be a number for each band");
+const bandNumbers = z.array(z.number()).min(1).max(mostBands);
+const numbers = json(bandNumbers, "must be a number for each band");
 
 const schema = z
   .object({
@@ -64,6 +65,14 @@ const schema = z
     pixel_type: z.enum(pixelTypes, said("must say what pixels are")).default("uint8"),
     mean: numbers,
     std: numbers,
+    // Of measured values, and only for showing them.
+    stretch: json(
+      z.object({ black: bandNumbers, white: bandNumbers }),
+      "must be black and white of each band",
+    ).optional(),
+    // Of runs that have learned from pairs.
+    low_mean: numbers.optional(),
+    low_std: numbers.optional(),
     fill: z.enum(Object.values(fills), said("must say what dropped patches are filled with")),
     classes: names,
     // Older exports decide once.
@@ -85,17 +94,28 @@ const schema = z
       message: said("must be a multiple of patch_size and low_size"),
     },
   )
-  .refine(({ bands, mean, std }) => mean.length === bands.length && std.length === bands.length, {
-    path: ["mean"],
-    message: said("must be one number for each band, as must std"),
-  })
-  .refine(({ pixel_type: type, mean }) => type !== "uint8" || mean.every((value) => value >= 0 && value <= 1), {
-    path: ["mean"],
-    message: said("must be numbers of 0 to 1"),
-  })
-  .refine(({ pixel_type: type, std }) => std.every((value) => value >= 1e-6 && (type !== "uint8" || value <= 1)), {
-    path: ["std"],
-    message: said("must be numbers of 0.000001 to 1, or above 0 of measured values"),
+  .superRefine((metadata, context) => {
+    const { bands, pixel_type: type, mean, std, low_mean = mean, low_std = std } = metadata;
+    const refuse = (path: string, rule: string) =>
+      context.addIssue({ code: "custom", path: [path], message: said(rule) });
+    if ((metadata.low_mean === undefined) !== (metadata.low_std === undefined))
+      refuse("low_mean", "must come with low_std");
+    const { black, white } = metadata.stretch ?? { black: bands, white: bands };
+    if ([black, white].some(({ length }) => length !== bands.length)) {
+      refuse("stretch", "must be black and white of each band");
+    }
+    for (const [prefix, means, stds] of [["", mean, std] as const, ["low_", low_mean, low_std] as const]) {
+      if ([means, stds].some(({ length }) => length !== bands.length)) {
+        refuse(`${prefix}mean`, `must be one number for each band, as must ${prefix}std`);
+      }
+      if (type === "uint8" && !means.every((value) => value >= 0 && value <= 1)) {
+        refuse(`${prefix}mean`, "must be numbers of 0 to 1");
+      }
+      if (!stds.every((value) => value >= 1e-6 && (type !== "uint8" || value <= 1))) {
+        refuse(`${prefix}std`, "must be numbers of 0.000001 to 1, or above 0 of measured values");
+      }
+      if (metadata.low_mean === undefined) break;
+    }
   });
 type Metadata = z.infer<typeof schema>;
 
@@ -149,6 +169,8 @@ function descriptionOf(said: Metadata): RunDescription {
     ...(said.rendering && { rendering: said.rendering }),
     transform: said.transform_name,
     normalization: { mean: said.mean, std: said.std },
+    ...(said.stretch && { stretch: said.stretch }),
+    ...(said.low_mean && said.low_std && { low: { mean: said.low_mean, std: said.low_std } }),
     fill: said.fill === fills.lr ? "lr" : "zero",
     classes: said.classes,
     rounds: said.rounds,

@@ -34,6 +34,8 @@ export interface Place {
 export interface Feeding {
   readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput" | "grid" | "rounds" | "channels">;
   readonly normalization: ChannelStatistics;
+  /** Of low pictures, where the low resolution is made of them and not of the images. */
+  readonly low?: ChannelStatistics | undefined;
   /** Bytes when absent. */
   readonly pixelType?: PixelType | undefined;
   readonly fill: Fill;
@@ -46,6 +48,8 @@ export class LibtorchEngine implements Engine {
   readonly #feeding: Feeding;
   readonly #place: Place;
   readonly #normalizer: Normalizer;
+  /** Of the low resolution. */
+  readonly #lowNormalizer: Normalizer;
   #inputs: Inputs<"images"> | undefined;
   #inputsLength = 0;
 
@@ -55,14 +59,16 @@ export class LibtorchEngine implements Engine {
     this.#networks = new Map([...learners].map(([name, learner]) => [name, freeze(learner)] as const));
     this.#feeding = feeding;
     this.#place = place;
-    this.#normalizer = new Normalizer(feeding.normalization, place.device, feeding.pixelType);
+    const { normalization, low = normalization, pixelType } = feeding;
+    this.#normalizer = new Normalizer(normalization, place.device, pixelType);
+    this.#lowNormalizer = new Normalizer(low, place.device, pixelType);
   }
 
   hold({ images, low }: Views): HeldBatch {
     const { model } = this.#feeding;
     const high = images && keep(this.#upload(images, model.imageSize));
     const seen = scope(() => {
-      if (low !== undefined) return keep(lowResolution(this.#normalizer.images(low, model.lowSize), model));
+      if (low !== undefined) return keep(lowResolution(this.#lowNormalizer.images(low, model.lowSize), model));
       if (high !== undefined) return keep(lowResolution(high, model));
       throw fault("internal", { where: "hold", rule: "needs the images or the low resolution" });
     });
@@ -72,6 +78,7 @@ export class LibtorchEngine implements Engine {
   free(): void {
     for (const network of this.#networks.values()) network.free();
     this.#normalizer.free();
+    this.#lowNormalizer.free();
     this.#inputs?.free();
   }
 

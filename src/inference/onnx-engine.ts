@@ -7,17 +7,16 @@ import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
 import { makeGrid } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
-import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
+import { enlargePixels } from "../method/pixels.ts";
 import { dropPatches, roundPlanes, softmax, toPlanes } from "../method/planes.ts";
 import { doubts } from "../method/rounds.ts";
-import type { PixelArray } from "../utils/pixel-array.ts";
 import type { Acquired, Engine, HeldBatch, Views } from "./engine.ts";
 import { type Models, OnnxNetworks } from "./onnx-networks.ts";
 
 /** How images become what the networks see. */
 export type Feeding = Pick<
   RunDescription,
-  "imageSize" | "lowSize" | "patchSize" | "normalization" | "fill" | "classes" | "rounds"
+  "imageSize" | "lowSize" | "patchSize" | "normalization" | "low" | "fill" | "classes" | "rounds"
 >;
 
 export class OnnxEngine implements Engine {
@@ -49,23 +48,23 @@ export class OnnxEngine implements Engine {
 
   hold({ images, low }: Views): HeldBatch {
     const { imageSize, lowSize, patchSize, fill, normalization, classes, rounds } = this.#feeding;
+    const { low: lowNormalization = normalization } = this.#feeding;
     const channels = normalization.mean.length;
     const grid = makeGrid(imageSize, patchSize);
     // The graphs take whole images, and see of each block of them its top left pixel.
-    const lowResolution = low === undefined ? images : enlargePixels(low, lowSize, imageSize, channels);
-    if (lowResolution === undefined) {
+    const whole = low === undefined ? images : enlargePixels(low, lowSize, imageSize, channels);
+    if (whole === undefined) {
       throw fault("internal", { where: "hold", rule: "needs the images or the low resolution" });
     }
-    const planes = (pixels: PixelArray) => toPlanes(pixels, imageSize, normalization);
+    const lowResolution = () => toPlanes(whole, imageSize, lowNormalization);
     const masked = (mask: Uint8Array, filling: Fill) => {
       if (images === undefined) throw fault("internal", { where: "hold", rule: "needs the images" });
-      if (filling === "zero") return dropPatches(planes(images), mask, grid);
-      const small = lowPixels(lowResolution, imageSize, lowSize, channels);
-      const blocks = enlargePixels(small, lowSize, imageSize, channels);
-      return planes(fillDropped(images, mask, grid, blocks));
+      const planes = toPlanes(images, imageSize, normalization);
+      if (filling === "zero") return dropPatches(planes, mask, grid);
+      return dropPatches(planes, mask, grid, lowSize, lowResolution());
     };
     const view = (acquired: Acquired | undefined) => {
-      if (rounds === 1) return planes(lowResolution);
+      if (rounds === 1) return lowResolution();
       if (acquired === undefined) throw fault("internal", { where: "probabilities", rule: "needs what was acquired" });
       const { mask, logits } = acquired;
       const doubt = doubts(softmax(logits, classes.length), classes.length);
@@ -78,7 +77,7 @@ export class OnnxEngine implements Engine {
         if (found === undefined) throw fault("internal", { where: "probabilities", rule: "needs a policy" });
         return found;
       },
-      logits: (mask) => networks.logits(planes(lowResolution), masked(mask, fill)),
+      logits: (mask) => networks.logits(lowResolution(), masked(mask, fill)),
       free() {},
     };
   }

@@ -15,6 +15,7 @@ import { mostInRound } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
 import type { Precision } from "../nn/precision.ts";
 import { kindOf } from "../utils/kind-of.ts";
+import { splitPair } from "../utils/pairs.ts";
 import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
@@ -111,6 +112,11 @@ export class OpenedRun {
     return areTwoStreams(this.networks);
   }
 
+  /** Whether the low resolution is made of another picture of the same ground, and not of the image itself. */
+  get seesPairs(): boolean {
+    return this.description.low !== undefined;
+  }
+
   /** How many pixels are acquired for an image of which `patches` patches are taken. */
   pixels(patches: number): number {
     const seesLow = this.hasPolicy || this.networks.has("resnet_lr");
@@ -126,8 +132,23 @@ export class OpenedRun {
     if (this.#isFreed) {
       throw fault("usage", { where: "run", rule: "must not be used after free()", next: "open it again" });
     }
-    this.#check(views);
-    return finiteAnswers(this.#engine.hold(views), `checkpoint ${this.checkpoint}`.trim());
+    const { images, low } = views;
+    const known = this.seesPairs && images !== undefined && low === undefined ? this.views(images) : views;
+    this.#check(known);
+    return finiteAnswers(this.#engine.hold(known), `checkpoint ${this.checkpoint}`.trim());
+  }
+
+  /**
+   * What a data set's pixels are to the run: images [B, S, S, C], and the low resolution [B, L, L, C], which is made of them, or, of a run
+   * that has learned from pairs [B, S, S, 2C], of the low pictures.
+   * @throws usage: pixels of another type or length
+   */
+  views<P extends PixelArray>(pixels: P): { readonly images: P; readonly low: P } {
+    const { imageSize, lowSize, channels } = this.model;
+    this.#countImages("images", pixels, imageSize, this.seesPairs ? 2 * channels : channels);
+    const own: { image: P; low: P } = { image: pixels, low: pixels };
+    const { image, low } = this.seesPairs ? splitPair(pixels, channels) : own;
+    return { images: image, low: lowPixels(low, imageSize, lowSize, channels) };
   }
 
   /** The most patches that one round may ask for. */
@@ -168,12 +189,13 @@ export class OpenedRun {
 
   /**
    * What the run says about whole images.
-   * @param images [B, S, S, C] as the transform leaves them
+   * @param images [B, S, S, C] as the transform leaves them; of a run that has learned from pairs, pairs [B, S, S, 2C]
    * @throws usage: pixels of another type or length; notFinite
    */
   predict(images: PixelArray): Promise<Predicted> {
-    return this.#holding({ images }, async (batch) => {
-      const count = this.#countIn(images);
+    const views = this.seesPairs ? this.views(images) : { images };
+    return this.#holding(views, async (batch) => {
+      const count = this.#countIn(views.images);
       const decided = this.hasPolicy ? await this.decideOn(batch, count) : undefined;
       const mask = decided?.mask ?? this.#maskOfClassifier(count);
       const classes = this.#probabilitiesOf(await batch.logits(mask));
@@ -223,20 +245,38 @@ export class OpenedRun {
   /**
    * What the classifier sees of images under a mask, [B, S, S, C]: where a patch was dropped, the mean colour or the
    * low resolution. A classifier of the low resolution sees nothing else.
+   * @param low [B, L, L, C]; made of the images when absent. That of a pair is shown in the image's units: networks see both normalized
    * @throws usage: pixels or a mask of another length
    */
-  seen<P extends PixelArray>(images: P, mask: Uint8Array): P {
-    this.#check({ images });
+  seen<P extends PixelArray>(images: P, mask: Uint8Array, low?: P): P {
+    this.#check({ images, ...(low && { low }) });
     this.#checkMask(mask, this.#countIn(images));
     const { imageSize, lowSize, grid, channels } = this.model;
     const { fill, normalization, pixelType } = this.description;
-    const low = () => {
-      return enlargePixels(lowPixels(images, imageSize, lowSize, channels), lowSize, imageSize, channels);
+    const blocks = () => {
+      const small = low === undefined ? lowPixels(images, imageSize, lowSize, channels) : this.shownLow(low);
+      return enlargePixels(small, lowSize, imageSize, channels);
     };
     const meanColour = () => {
       return pixelType === "uint8" ? normalization.mean.map((mean) => Math.round(255 * mean)) : normalization.mean;
     };
-    return fillDropped(images, mask, grid, fill === "lr" || !this.seesHigh ? low() : meanColour());
+    return fillDropped(images, mask, grid, fill === "lr" || !this.seesHigh ? blocks() : meanColour());
+  }
+
+  /** Pixels [N, C] of the low resolution as pixels of images that are the same to the networks: others only where it comes from other pictures. */
+  shownLow<P extends PixelArray>(low: P): P {
+    const { normalization, low: own, pixelType } = this.description;
+    if (own === undefined) return low;
+    const unit = pixelType === "uint8" ? 255 : 1;
+    const { channels } = this.model;
+    const shown = newPixels(pixelType, low.length) as P;
+    for (let at = 0; at < low.length; at++) {
+      const band = at % channels;
+      const normalized = (low[at] / unit - own.mean[band]) / own.std[band];
+      const value = unit * (normalized * normalization.std[band] + normalization.mean[band]);
+      shown[at] = pixelType === "uint8" ? Math.max(0, Math.min(255, Math.round(value))) : value;
+    }
+    return shown;
   }
 
   /** Gives the networks' memory back; a second call does nothing. */
@@ -262,13 +302,13 @@ export class OpenedRun {
   }
 
   /** How many images the pixels are. */
-  #countImages(where: string, pixels: PixelArray, size: number): number {
+  #countImages(where: string, pixels: PixelArray, size: number, channels = this.model.channels): number {
     const { pixelType } = this.description;
     const Type = pixelType === "uint8" ? Uint8Array : Float32Array;
     if (!(pixels instanceof Type)) {
       throw fault("usage", { where, rule: `must be a ${Type.name}`, got: kindOf(pixels) });
     }
-    const each = this.model.channels * size ** 2;
+    const each = channels * size ** 2;
     if (pixels.length > 0 && pixels.length % each === 0) return pixels.length / each;
     const unit = pixelType === "uint8" ? "bytes" : "numbers";
     const rule = `must be whole images of ${size} × ${size} pixels, ${each} ${unit} each`;

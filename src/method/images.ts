@@ -73,6 +73,27 @@ export function lowResolution(images: Tensor, { lowSize, lowInput }: LowSizes): 
   return scope(() => enlarge(networkOps.resizeNearest(images, lowSize), lowInput));
 }
 
+/** The images, and the low-resolution view of them. */
+export interface ImageViews {
+  /** [B, C, H, W] */
+  readonly images: Tensor;
+  /** [B, C, lowInput, lowInput] */
+  readonly low: Tensor;
+}
+
+/**
+ * What the networks see of images [B, C, H, W], or of pairs [B, 2C, H, W], whose low resolution is that of the second picture.
+ * @param channels C
+ */
+export function viewsOf(images: Tensor, { channels, ...sizes }: LowSizes & { readonly channels: number }): ImageViews {
+  const [, all] = images.shape;
+  if (all === channels) return { images, low: lowResolution(images, sizes) };
+  return scope(() => {
+    const part = (from: number) => ops.slice(images, 1, from, from + channels);
+    return { images: ops.channelsLast(part(0)), low: lowResolution(ops.channelsLast(part(channels)), sizes) };
+  });
+}
+
 function enlarge(images: Tensor, size: number): Tensor {
   return images.shape[2] === size ? images : networkOps.resizeNearest(images, size);
 }

@@ -55,8 +55,15 @@ export function toBytes(planes: Float32Array, imageSize: number, { mean, std }: 
  * @param masks [B, P], of 0 and 1
  * @param lowSize the side of the low resolution that stands in dropped patches, enlarged; zeros, the mean colour, when
  *   absent
+ * @param from planes that the low resolution is taken from
  */
-export function dropPatches(planes: Float32Array, masks: Uint8Array, grid: Grid, lowSize?: number): Float32Array {
+export function dropPatches(
+  planes: Float32Array,
+  masks: Uint8Array,
+  grid: Grid,
+  lowSize?: number,
+  from = planes,
+): Float32Array {
   const { imageSize, patches } = grid;
   const area = imageSize * imageSize;
   const channels = planes.length / (area * (masks.length / patches));
@@ -66,7 +73,7 @@ export function dropPatches(planes: Float32Array, masks: Uint8Array, grid: Grid,
     const x = at % imageSize;
     const y = Math.floor((at - plane * area) / imageSize);
     if (masks[Math.floor(plane / channels) * patches + patchAt(grid, x, y)] !== 0) return value;
-    return block === undefined ? 0 : planes[plane * area + (y - (y % block)) * imageSize + (x - (x % block))];
+    return block === undefined ? 0 : from[plane * area + (y - (y % block)) * imageSize + (x - (x % block))];
   });
 }
 

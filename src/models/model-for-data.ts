@@ -17,7 +17,7 @@ export interface ModelForData {
 }
 
 /** Data sets whose images are those of the one that models were made for. */
-const alike: Readonly<Record<string, ModelDataset>> = { cifar100_coarse: "cifar100" };
+const alike: Readonly<Record<string, ModelDataset>> = { cifar100_coarse: "cifar100", synthetic_bands: "synthetic" };
 
 /** Models of image files of any size: small ones, and those to choose from for larger ones. */
 const small = "R32_C10";

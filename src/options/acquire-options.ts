@@ -1,11 +1,11 @@
 /** The options of `patchdrop acquire`. */
 import { z } from "zod";
-import { archiveGroup } from "./archive-group.ts";
+import { archiveGroup, archiveNames } from "./archive-group.ts";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { bands, maxImageBytes, scale } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
-import { checkpoint, folder, whole } from "./option.ts";
+import { checkpoint, folder, text, whole } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 import { predictSchema } from "./predict-options.ts";
@@ -15,6 +15,13 @@ const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
 const positive = z.number().positive();
 const budgets = ["budget_bytes", "budget_seconds", "budget_money"] as const;
+
+/** What is said of a file that with --plan does not exist yet. */
+const ofSharpFile = [
+  ...(["free_patches", "whole_if_cheaper", "budget_bytes", "budget_seconds", "egress_per_gb"] as const),
+  ...(["bands", "scale", "manifest"] as const),
+  ...archiveNames,
+] as const;
 
 export const acquireSchema = z
   .strictObject({
@@ -27,6 +34,16 @@ export const acquireSchema = z
     ...shardGroup,
     bands: bands.optional().describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
     scale: scale.optional().describe("values that become black and white (default for bytes: 0,255)"),
+    low: text(
+      "image",
+      "look at the low resolution in this GeoTIFF instead: a path, an address or, of a STAC item, the key, role or band of an asset",
+    ).optional(),
+    low_bands: bands.optional().describe("as --bands, for --low"),
+    low_scale: scale.optional().describe("as --scale, for --low"),
+    plan: z
+      .boolean()
+      .default(false)
+      .describe("without IMAGE: choose cells on the ground by --low alone, for an image that does not exist yet"),
     allow_full_file: z.boolean().default(false).describe("read the whole file if the server can't send parts of it"),
     max_image_bytes: maxImageBytes,
     max_pixels: whole(1).default(2e9).describe("refuse a scene of more pixels"),
@@ -85,7 +102,19 @@ export const acquireSchema = z
       path: ["budget_money"],
       message: "needs --egress_per_gb or --price_per_km2, the prices that it is spent by",
     },
-  );
+  )
+  .superRefine(({ low, plan, ...given }, { addIssue }) => {
+    const refuse = (names: readonly (keyof typeof given | "plan")[], message: string) => {
+      for (const name of names)
+        addIssue({ code: "custom", path: [name], message, input: (given as Record<string, unknown>)[name] });
+    };
+    const isGiven = (name: keyof typeof given) => given[name] !== undefined && given[name] !== false;
+    if (low === undefined)
+      refuse((["low_bands", "low_scale"] as const).filter(isGiven), "needs --low, the image that it is for");
+    if (!plan) return;
+    if (low === undefined) refuse(["plan"], "needs --low, the image that is looked at");
+    refuse(ofSharpFile.filter(isGiven), "must be left out with --plan: there is no such file yet");
+  });
 
 /** Options of `patchdrop acquire` that were checked. */
 export type AcquireOptions = z.infer<typeof acquireSchema>;

@@ -1,6 +1,7 @@
 /** The options that say which items of a STAC document are wanted, and which asset of each. */
 import { z } from "zod";
-import { shownAs, text } from "./option.ts";
+import { mostBands } from "../utils/pixel-array.ts";
+import { repeatable, shownAs } from "./option.ts";
 
 /** West, south, east and north in degrees; west is the larger number where 180° lies between. */
 export type Box = readonly [west: number, south: number, east: number, north: number];
@@ -22,6 +23,7 @@ export interface Condition {
 
 const bboxRule = "must be west,south,east,north in degrees, such as 170,-20,-170,10";
 const datetimeRule = "must be a time or two with / between them, such as 2024-01-01/2024-06-30 or ../2024-06-30";
+const assetRule = `must be 1 to ${mostBands} assets with commas between them, such as red,green,blue,nir`;
 const queryRule = "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a";
 
 const bbox = z
@@ -86,14 +88,20 @@ function operandOf(given: string): Condition["value"] {
   return Number.isFinite(number) ? number : given;
 }
 
+const asset = z
+  .string()
+  .transform((given) => given.split(","))
+  .refine((keys) => keys.length <= mostBands && keys.every((key) => key !== ""), assetRule);
+
 export const archiveGroup = {
-  asset: text(
-    "key",
-    "of STAC items, the asset to acquire from: its key, its role, or the common name of its band",
-  ).optional(),
+  asset: shownAs("key,…", asset)
+    .optional()
+    .describe(
+      "of STAC items, the asset to acquire from: its key, its role, or the name of its band; of several, each is a band of the scene",
+    ),
   bbox: shownAs("w,s,e,n", bbox).optional().describe("of STAC items, those that meet this box, in degrees"),
   datetime: shownAs("from/to", datetime).optional().describe("of STAC items, those of this time; .. for an open end"),
-  query: shownAs("conditions", query)
+  query: repeatable("conditions", query)
     .optional()
     .describe(
       "of STAC items, those with such properties: eo:cloud_cover<20, and others after a comma (< <= > >= = !=)",

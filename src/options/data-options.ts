@@ -1,10 +1,11 @@
 /** The options of `patchdrop data`. */
 import { z } from "zod";
+import { isGenerated } from "../data/dataset-registry.ts";
 import { mostThreads } from "../utils/cpu.ts";
-import { dataGroup, bands as requiredBands } from "./data-group.ts";
+import { bands as bandsOfFiles, dataGroup } from "./data-group.ts";
 import { folder, whole } from "./option.ts";
 
-const { max_image_bytes, bands, scale } = dataGroup;
+const { dataset, max_image_bytes, bands, scale } = dataGroup;
 
 /** As many as keep libuv's four threads busy. */
 const num_workers = whole(1, mostThreads).default(8);
@@ -24,10 +25,26 @@ export const checkSchema = z.strictObject({
   scale,
 });
 
-export const statsSchema = z.strictObject({
-  ...checkSchema.shape,
-  bands: requiredBands.describe("the bands to measure: by number (counted from 1), or by the files' names"),
-});
+/** As of what is required. */
+const mustBeGiven = "must be given";
+
+export const statsSchema = z
+  .strictObject({
+    ...checkSchema.shape,
+    data_dir: checkSchema.shape.data_dir.optional(),
+    dataset: dataset.describe(
+      "data set; recognized from --data_dir when absent; synthetic_bands needs no other option",
+    ),
+    bands: bandsOfFiles
+      .optional()
+      .describe(
+        "the bands to measure: by number (counted from 1), or by the files' names; red, green and blue of pictures when absent",
+      ),
+  })
+  .refine(({ dataset, data_dir }) => isGenerated(dataset) || data_dir !== undefined, {
+    path: ["data_dir"],
+    message: mustBeGiven,
+  });
 
 export const splitSchema = z.strictObject({
   data_dir: folder("folder of class folders, <class>/…"),

@@ -13,6 +13,8 @@ export interface DescribedOption {
   readonly required: boolean;
   readonly default?: unknown;
   readonly modelDefaults?: ModelDefaults | undefined;
+  /** Whether it may be given several times, which counts as one list with commas. */
+  readonly repeats?: boolean | undefined;
   /** What the `--no_…` of a switch does. */
   readonly whenOff?: string | undefined;
 }

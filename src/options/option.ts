@@ -10,6 +10,7 @@ interface OptionMetadata {
   readonly placeholder?: string;
   readonly modelDefaults?: ModelDefaults;
   readonly whenOff?: string;
+  readonly repeats?: boolean;
 }
 
 const metadata = z.registry<OptionMetadata>();
@@ -22,6 +23,12 @@ export function text(placeholder: string, description: string): z.ZodString {
 /** The schema, whose value the help shows as `<placeholder>`. */
 export function shownAs<T extends z.ZodType>(placeholder: string, schema: T): T {
   metadata.add<z.core.$ZodType>(schema, { placeholder });
+  return schema;
+}
+
+/** As {@link shownAs}; where it is given several times, all count, as if there were commas between them. */
+export function repeatable<T extends z.ZodType>(placeholder: string, schema: T): T {
+  metadata.add<z.core.$ZodType>(schema, { placeholder, repeats: true });
   return schema;
 }
 
@@ -86,6 +93,7 @@ export function describeOption(entry: z.core.$ZodType): DescribedOption {
     required: !z.safeParse(entry, undefined).success,
     default: first(layers, (layer) => (layer instanceof z.ZodDefault ? layer.def.defaultValue : undefined)),
     modelDefaults: first(layers, (layer) => metadata.get(layer)?.modelDefaults),
+    repeats: first(layers, (layer) => metadata.get(layer)?.repeats),
     whenOff: first(layers, (layer) => metadata.get(layer)?.whenOff),
   };
 }

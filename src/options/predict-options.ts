@@ -6,6 +6,7 @@ import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
+import { pictureGroup } from "./picture-group.ts";
 import { runFill } from "./policy-group.ts";
 import { shardGroup, shardNeedsManifest } from "./shard-group.ts";
 
@@ -25,6 +26,7 @@ export const predictSchema = z
     resume: z.boolean().default(false).describe("continue the file of --out: images that it already has are skipped"),
     overlay: folder("folder for a PNG of each image with its dropped patches darkened").optional(),
     masked: folder("folder for a PNG of each image as the classifier saw it").optional(),
+    ...pictureGroup,
     batch_size: whole(1)
       .default(64)
       .describe("images per batch; of the results, only the last digits of probabilities depend on it"),
@@ -52,6 +54,10 @@ export const predictSchema = z
     if (given.manifest !== undefined && given.format !== "jsonl") {
       context.addIssue({ code: "custom", path: ["format"], message: "must be jsonl with --manifest" });
     }
+  })
+  .refine(({ composite, overlay, masked }) => composite === undefined || (overlay ?? masked) !== undefined, {
+    path: ["composite"],
+    message: "needs --overlay or --masked, the pictures that it is for",
   })
   .refine(...onnxInFp32)
   .refine(...onnxOnCpu)

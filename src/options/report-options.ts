@@ -5,6 +5,7 @@ import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { evaluationGroup } from "./eval-options.ts";
 import { htmlFile, onByDefault, text } from "./option.ts";
+import { pictureGroup } from "./picture-group.ts";
 
 const { data_dir, dataset, skip_bad, num_workers, max_image_bytes, bands, scale } = runDataGroup;
 
@@ -24,6 +25,7 @@ export const reportSchema = z.strictObject({
   max_image_bytes,
   bands,
   scale,
+  ...pictureGroup,
   ...deviceGroup,
 });
 export type ReportOptions = z.infer<typeof reportSchema>;

@@ -8,9 +8,10 @@ import { DecodePool } from "../data/decode-pool.ts";
 import type { UnreadableImage } from "../data/decode-worker.ts";
 import { inOrder } from "../data/in-order.ts";
 import { overRendering } from "../data/rendering.ts";
+import { fault } from "../errors.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun, Predicted } from "../inference/opened-run.ts";
-import { composite } from "../method/composite.ts";
+import { composite, compositeOf } from "../method/composite.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
@@ -64,6 +65,9 @@ export async function predict(
   await checkPictures(found, options, reporter);
   const run = await openRun(options, reporter);
   try {
+    refusePairs(run, options);
+    // What cannot be shown is refused before anything is written.
+    compositeOf(run.description, options.composite);
     const made = { checkpoint: run.checkpoint, settings: settingsOf(run, options) };
     const format = options.format === "csv" ? csvLines(Math.min(options.top, run.classes.length)) : jsonLines;
     const { results, recovered } = await openResults(options, { format, made, stream: output, reporter });
@@ -89,6 +93,17 @@ export async function predict(
   } finally {
     await run.free();
   }
+}
+
+/** @throws input: a run whose low resolution comes from other pictures, of which nothing is known here */
+export function refusePairs({ seesPairs }: OpenedRun, { load }: PredictOptions): void {
+  if (!seesPairs) return;
+  throw fault("input", {
+    where: `--load ${load}`,
+    rule: "must make the low resolution of the image itself, since predict is given images alone",
+    got: "a run that has learned from pairs",
+    next: "use eval with lists that have a column low, or acquire with --low",
+  });
 }
 
 /** What is said of the images, batch by batch; pictures are written before. */
@@ -189,14 +204,15 @@ async function writePictures(
   { paths, pixels, unreadable }: DecodedBatch,
   { mask: masks }: Predicted,
   run: OpenedRun,
-  { overlay: overlays, masked }: PredictOptions,
+  { overlay: overlays, masked, composite: asked }: PredictOptions,
 ): Promise<void> {
   const { grid, imageSize, channels } = run.model;
   const bad = new Set(unreadable.map(({ slot }) => slot));
+  const shown = compositeOf(run.description, asked);
   for (const [slot, path] of paths.entries()) {
     if (bad.has(slot)) continue;
     const image = row(pixels, slot, imageSize * imageSize * channels);
-    const picture = (some: PixelArray) => composite(some, run.description);
+    const picture = (some: PixelArray) => composite(some, run.description, shown);
     const mask = row(masks, slot, grid.patches);
     if (overlays !== undefined) await writePicture(overlays, path, overlay(picture(image), mask, grid));
     if (masked !== undefined)

@@ -2,6 +2,8 @@
 
 import { join } from "node:path";
 import { acquireInto } from "../acquire/acquire.ts";
+import { refuseWithoutLow } from "../acquire/acquire-run.ts";
+import { namedBands } from "../acquire/acquire-scenes.ts";
 import type { DecidedCell } from "../acquire/geojson.ts";
 import type { SceneOutputs, WindowPrediction } from "../acquire/outputs.ts";
 import type { PatchPolicy } from "../acquire/patch-policy.ts";
@@ -59,6 +61,7 @@ export async function acquireShard(
   const manifest = await openManifest(options.manifest);
   const run = await openRun(options, reporter);
   try {
+    refuseWithoutLow(run, options);
     const made = { command: "acquire", checkpoint: run.checkpoint, settings: settingsOf(run, options) } as const;
     const turns = new HostTurns(options.requests);
     const policy = shared(run);
@@ -67,7 +70,9 @@ export async function acquireShard(
       atOnce: scenesAtOnce,
       run: ([scene]) => outcomeOf(scene, policy, { ...options, turns }, reporter).then((outcome) => [outcome]),
     };
-    return await runShard({ manifest, shard, out: options.out, wanted: options, made }, work, reporter);
+    const bandNames = namedBands(overRendering(options, run.description.rendering));
+    const wanted = { ...options, bandNames };
+    return await runShard({ manifest, shard, out: options.out, wanted, made }, work, reporter);
   } finally {
     await run.free();
   }
@@ -79,6 +84,7 @@ function shared(run: OpenedRun): PatchPolicy {
   const { model, description, classes, checkpoint, rounds } = run;
   return {
     ...{ model, description, classes, checkpoint, rounds },
+    shownLow: (low) => run.shownLow(low),
     decide: (low, acquired) => inTurn(() => run.decide(low, acquired)),
     classify: (images, mask, low) => inTurn(() => run.classify(images, mask, low)),
   };
@@ -87,7 +93,7 @@ function shared(run: OpenedRun): PatchPolicy {
 type Choices = AcquireOptions & { readonly turns: HostTurns };
 
 async function outcomeOf(
-  { place, item }: ArchivedScene,
+  { files, low, item }: ArchivedScene,
   policy: PatchPolicy,
   options: Choices,
   reporter: Reporter,
@@ -98,7 +104,7 @@ async function outcomeOf(
   // Of several bars at once, none could be read: that of the shard is enough.
   const quiet = { ...reporter, progress: silentReporter.progress };
   try {
-    await acquireInto(open, place, policy, { ...options, wholeFile }, quiet);
+    await acquireInto(open, files, policy, { ...options, low, wholeFile }, quiet);
     return { lines: lines.join("") };
   } catch (error) {
     if (isOfScene(error)) return { error };

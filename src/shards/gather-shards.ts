@@ -214,7 +214,7 @@ class Sums {
   add(line: ShardLine): void {
     if (line.kind === "part") {
       const window = line.content as unknown as WindowLine;
-      this.#count(window.class);
+      if (window.class !== undefined) this.#count(window.class);
       if (this.#sink !== undefined) this.#windows.push(window);
     } else if (line.kind === "scene") this.#scene(line);
   }

@@ -12,7 +12,7 @@ import type { OpenedRun } from "../inference/opened-run.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import type { Prediction } from "../predict/lines.ts";
 import { settingsText } from "../predict/lines.ts";
-import { decodeBatch, describe, poolFor, settingsOf } from "../predict/predict.ts";
+import { decodeBatch, describe, poolFor, refusePairs, settingsOf } from "../predict/predict.ts";
 import { HostTurns } from "../utils/host-turns.ts";
 import { oneAtATime } from "../utils/one-at-a-time.ts";
 import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
@@ -46,6 +46,7 @@ export async function predictShard(
   const fetched = await mkdtemp(join(tmpdir(), "patchdrop-"));
   const ended = new AbortController();
   try {
+    refusePairs(run, options);
     const settings = `${settingsOf(run, options)} ${settingsText(wantedText(options))}`.trim();
     const made = { command: "predict", checkpoint: run.checkpoint, settings } as const;
     const predictor = new ShardPredictor(run, { options, folder: fetched, signal: ended.signal, reporter });
@@ -87,7 +88,10 @@ class ShardPredictor {
 
   async outcomes(scenes: readonly ArchivedScene[]): Promise<readonly Outcome[]> {
     const { options, reporter } = this.#setting;
-    const files = await untilStopped(reporter, Promise.all(scenes.map((scene) => this.#fileOf(scene))));
+    const files = await untilStopped(
+      reporter,
+      Promise.all(scenes.map(({ files: [{ place }] }) => this.#fileOf(place))),
+    );
     const paths = files.map((file) => (typeof file === "string" ? file : ""));
     const batch = await decodeBatch(paths, this.#pool, this.#run);
     const { predicted, ms } = await this.#inTurn(async () => {
@@ -101,9 +105,9 @@ class ShardPredictor {
       top: options.top,
       ms,
     });
-    const away = paths.filter((path, n) => path !== "" && path !== scenes[n].place);
+    const away = paths.filter((path, n) => path !== "" && path !== scenes[n].files[0].place);
     await Promise.all(away.map((path) => rm(path, { force: true })));
-    return scenes.map(({ place, item: { id } }, n): Outcome => {
+    return scenes.map(({ files: [{ place }], item: { id } }, n): Outcome => {
       const file = files[n];
       if (typeof file !== "string") return { error: file };
       const line = said[n];
@@ -118,7 +122,7 @@ class ShardPredictor {
   }
 
   /** Where the image lies on this machine, or why it does not. */
-  async #fileOf({ place }: ArchivedScene): Promise<string | PatchDropError> {
+  async #fileOf(place: string): Promise<string | PatchDropError> {
     if (!isAddress(place)) return place;
     const { folder, signal } = this.#setting;
     const file = join(folder, String(this.#files++));

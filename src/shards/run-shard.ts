@@ -7,12 +7,11 @@
 import { mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Entry, Manifest, Shard } from "../archive/manifest.ts";
-import type { ArchivedScene } from "../archive/scenes.ts";
+import type { ArchivedScene, WantedScenes } from "../archive/scenes.ts";
 import { inOrder } from "../data/in-order.ts";
 import { type ErrorKind, fault, PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { lockBeside, takeLock } from "../files/lock.ts";
-import type { ArchiveOptions } from "../options/archive-group.ts";
 import { breathe, type Reporter } from "../utils/reporter.ts";
 import { type ShardCounts, ShardFile, type ShardHeader } from "./shard-file.ts";
 
@@ -24,7 +23,7 @@ export interface ShardTask {
   readonly shard: Shard;
   /** The folder of all shards. */
   readonly out: string;
-  readonly wanted: ArchiveOptions;
+  readonly wanted: WantedScenes;
   readonly made: Pick<ShardHeader, "command" | "checkpoint" | "settings">;
 }
 
@@ -187,9 +186,10 @@ async function* inGroups<T>(items: Iterable<T> | AsyncIterable<T>, size: number)
 }
 
 /** Which scenes are wanted, and what of them, as options. */
-export function wantedText({ asset, bbox, datetime, query }: ArchiveOptions): Record<string, string | undefined> {
+export function wantedText({ asset, low, bbox, datetime, query }: WantedScenes): Record<string, string | undefined> {
   return {
-    asset,
+    asset: asset?.join(","),
+    low,
     bbox: bbox?.join(","),
     datetime: datetime && `${datetime.from}/${datetime.to}`,
     query: query?.map(({ property, comparison, value }) => `${property}${comparison}${value}`).join(","),

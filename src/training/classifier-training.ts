@@ -1,5 +1,5 @@
 /** Stage 1: a classifier, by cross-entropy, on high-resolution images or on the low-resolution view of them. */
-import { lowResolution, maskPatches } from "../method/images.ts";
+import { maskPatches, viewsOf } from "../method/images.ts";
 import { randomMaskDraws, randomMasks } from "../method/random-masks.ts";
 import { classification } from "../method/task.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
@@ -59,16 +59,17 @@ export function classifierPass(
   return { loss, correct: classification.right(logits, labels) };
 }
 
-/** What the classifier is shown of images [B, 3, H, W]; `uniforms` as {@link randomMasks} takes them. */
+/** What the classifier is shown of a batch's images; `uniforms` as {@link randomMasks} takes them. */
 function seenImages(
-  images: Tensor,
+  pixels: Tensor,
   uniforms: Tensor,
   model: Model,
   { stream_id, random_masks }: Pick<ClassifierOptions, "stream_id" | "random_masks">,
 ): Tensor {
-  if (stream_id === "LR") return lowResolution(images, model);
-  if (random_masks === 0) return images;
-  return scope(() =>
-    maskPatches(images, randomMasks(uniforms, random_masks), model.grid, lowResolution(images, model)),
-  );
+  return scope(() => {
+    const { images, low } = viewsOf(pixels, model);
+    if (stream_id === "LR") return low;
+    if (random_masks === 0) return images;
+    return maskPatches(images, randomMasks(uniforms, random_masks), model.grid, low);
+  });
 }

@@ -6,7 +6,7 @@
  */
 import type { DrivenPrice } from "../method/driven-price.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
-import { lowResolution, maskPatches } from "../method/images.ts";
+import { maskPatches, viewsOf } from "../method/images.ts";
 import { bounded } from "../method/policy.ts";
 import { randomMaskDraws, randomMasks } from "../method/random-masks.ts";
 import { reward, rewardingOf } from "../method/reward.ts";
@@ -111,14 +111,14 @@ interface View {
 /** One pass of policy and classifier over a batch of B images: the loss, a scalar; the others [B], the mask [B, P]. */
 export function finetunePass(
   { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
-  { images, labels: targets, uniforms }: Batch,
+  { images: pixels, labels: targets, uniforms }: Batch,
   { setting: { model, precision }, options, price, optimizer }: FinetuneContext,
 ): StepNumbers {
   const { alpha, beta, fill, classifier_bn, two_stream_mix, policy_loss, random_masks } = options;
   const estimator = estimatorOf(options.estimator);
   const rewarding = rewardingOf(options, price);
   const [count] = targets.shape;
-  const low = lowResolution(images, model);
+  const { images, low } = viewsOf(pixels, model);
   const view: View = { images, targets, low, lowLogits: lowClassifier?.forward(low) };
   const draws = estimatorDraws(options, model);
   const again = Math.ceil(random_masks * count);

@@ -7,7 +7,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 /** One batch on the device. */
 export interface Batch {
-  /** Normalized, float32 [B, 3, H, W]. */
+  /** Normalized, float32 [B, C, H, W], or of pairs [B, 2C, H, W]: see `viewsOf` of method/images.ts. */
   readonly images: Tensor;
   /** int64 [B] */
   readonly labels: Tensor;

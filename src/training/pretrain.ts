@@ -7,7 +7,7 @@
 import { fault } from "../errors.ts";
 import type { DrivenPrice } from "../method/driven-price.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
-import { lowResolution } from "../method/images.ts";
+import { viewsOf } from "../method/images.ts";
 import { bounded, decidedPatches, decideLeading } from "../method/policy.ts";
 import { rewardingOf } from "../method/reward.ts";
 import { valueDraws } from "../method/values.ts";
@@ -92,7 +92,7 @@ interface PassContext {
 export function pretrainPass(
   policy: Learner,
   judge: FrozenNetwork,
-  { images, labels, uniforms, epoch }: Batch,
+  { images: pixels, labels, uniforms, epoch }: Batch,
   { setting: { model, precision }, options, price, optimizer }: PassContext,
 ): StepNumbers {
   const { grid } = model;
@@ -100,7 +100,7 @@ export function pretrainPass(
   const estimator = estimatorOf(options.estimator);
   const rewarding = rewardingOf(options, price);
   const decided = decidedPatches(epoch, grid.patches, options.curriculum);
-  const low = lowResolution(images, model);
+  const { images, low } = viewsOf(pixels, model);
   return withGradients(() => {
     const wanted = ops.sigmoid(forward(policy, low, precision, "train"));
     const probabilities = bounded(wanted, alpha); // [B, P]

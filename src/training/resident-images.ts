@@ -4,9 +4,9 @@
  *
  * A move is a table of where each pixel comes from, so that all of it is exact integer work of three operators.
  *
- * Shapes: N images of side S and C bands, B batch, M moves.
+ * Shapes: N images of side S and C numbers a pixel (of pairs twice the bands), B batch, M moves.
  */
-import type { Dataset } from "../data/dataset.ts";
+import { type Dataset, pixelStatistics } from "../data/dataset.ts";
 import type { Move } from "../data/transforms.ts";
 import type { Device } from "../tensor/device.ts";
 import * as ops from "../tensor/ops.ts";
@@ -24,14 +24,16 @@ export class ResidentImages {
 
   /** @param images those of the data set, [N, S, S, C] */
   constructor(
-    { imageSize: size, bands, normalization }: Pick<Dataset, "imageSize" | "bands" | "normalization">,
+    dataset: Pick<Dataset, "imageSize" | "bands" | "normalization" | "low">,
     images: PixelArray,
     moves: readonly Move[],
     device: Device,
   ) {
+    const { imageSize: size } = dataset;
+    const { mean } = pixelStatistics(dataset);
     this.#size = size;
-    this.#channels = bands.length;
-    const nothing = images instanceof Uint8Array ? bands.map(() => 0) : normalization.mean;
+    this.#channels = mean.length;
+    const nothing = images instanceof Uint8Array ? mean.map(() => 0) : mean;
     this.#pixels = keep(withPixelOfNothing(images, size * size, nothing, device));
     const table = moves.flatMap((move) => sourcesOf(move, size));
     this.#sources = keep(fromArray(BigInt64Array.from(table, BigInt), [moves.length, size * size], device));

@@ -5,14 +5,14 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
-import type { DataSplits, ImageForm } from "../data/dataset.ts";
+import { type DataSplits, type ImageForm, pixelStatistics } from "../data/dataset.ts";
 import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
 import { datasetFor, openDataFor } from "../data/open.ts";
 import { isChosen, type RenderingOptions } from "../data/rendering.ts";
 import { withValidation } from "../data/validation.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
-import { modelSizes, unfinishedCurriculum } from "../inference/describe-run.ts";
+import { modelSizes, mustSeeSameLow, unfinishedCurriculum } from "../inference/describe-run.ts";
 import type { Place } from "../inference/libtorch-engine.ts";
 import { asTested } from "../method/budget.ts";
 import { type Fill, Normalizer } from "../method/images.ts";
@@ -70,7 +70,7 @@ export async function prepare(
     device,
     cuda: torch.cuda,
     precision: choosePrecision(options.precision, device),
-    normalizer: new Normalizer(data.train.normalization, device, data.train.pixelType),
+    normalizer: new Normalizer(pixelStatistics(data.train), device, data.train.pixelType),
     reporter,
     group,
     description: {
@@ -115,8 +115,9 @@ function renderingOf({ bands, scale }: RenderingOptions): Pick<RunDescription, "
 
 /** What a training on these data says about its networks. */
 export function describeSetting(model: Model, { train }: DataSplits, fill: Fill): RunDescription {
-  const { normalization, classes, bands, pixelType = "uint8", transform } = train;
-  return { ...modelSizes(model), bands, pixelType, transform, normalization, fill, classes, choice: asTested };
+  const { normalization, stretch, low, classes, bands, pixelType = "uint8", transform } = train;
+  const seen = { bands, pixelType, transform, normalization, ...(stretch && { stretch }), ...(low && { low }) };
+  return { ...modelSizes(model), ...seen, fill, classes, choice: asTested };
 }
 
 /** A checkpoint as the user names it. */
@@ -143,6 +144,7 @@ export function startNetworks<N extends NetworkName>(
     if (checkpoint !== undefined) return loadNetwork(setting, name, savedNetwork(checkpoint, name));
     if (origin === "fresh") return freshNetwork(setting, seed, name);
     const from = name === "agent" ? policyAt(origin, setting) : classifierAt(origin, setting);
+    if (name !== "resnet_hr") mustSeeSameLow(from, setting.data.train, `${origin.flag} ${origin.path}`);
     return loadNetwork(setting, name, savedNetwork(from, name));
   };
   const started = new Map<N, Learner>();

@@ -8,6 +8,7 @@
  *
  * A last batch of another size, tests and saving run without the graph, which is let go before and captured again after.
  */
+import { channelsOf } from "../data/dataset.ts";
 import type { Loader } from "../data/loader.ts";
 import { moves } from "../data/transforms.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
@@ -240,9 +241,10 @@ function imageSource(loader: Loader, { device }: Pick<Setting, "device">): Image
 
 /** The loader makes the bytes, and each batch of them is uploaded. */
 function streamedImages(loader: Loader): ImageSource {
-  const { imageSize: size, bands, pixelType: dtype = "uint8" } = loader.dataset;
+  const { imageSize: size, pixelType: dtype = "uint8" } = loader.dataset;
+  const channels = channelsOf(loader.dataset);
   return {
-    shapes: (count) => ({ images: { dtype, shape: [count, size, size, bands.length] } }),
+    shapes: (count) => ({ images: { dtype, shape: [count, size, size, channels] } }),
     async *batches(epoch, fromStep) {
       for await (const { images, indices } of loader.batches(epoch, fromStep)) yield { indices, values: { images } };
     },

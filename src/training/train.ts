@@ -93,12 +93,18 @@ export async function train<S extends StageName>(
   }
 }
 
-/** How images were seen so far: by the run that goes on, or by the classifier or the policy that one starts from. */
+/**
+ * How images were seen so far: by the run that goes on, or by the classifier or the policy that one starts from; and low pictures by the
+ * first that has seen any.
+ */
 function seenBefore(options: ResolvedStageOptions): RunDescription | undefined {
   if (options.resume) return readRunConfig(options.cv_dir).description;
-  const from = "ckpt_hr_cl" in options ? options.ckpt_hr_cl : undefined;
-  const start = from ?? ("load" in options ? options.load : undefined);
-  return start === undefined ? undefined : configOfCheckpoint(start).description;
+  const flags: Readonly<Record<string, unknown>> = options;
+  const starts = ["ckpt_hr_cl", "load", "ckpt_lr_cl"].map((flag) => flags[flag]);
+  const all = starts.filter((start) => typeof start === "string").map((start) => configOfCheckpoint(start).description);
+  const [first] = all;
+  const low = all.find((one) => one?.low !== undefined)?.low;
+  return first === undefined || low === undefined ? first : { ...first, low };
 }
 
 function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit<Setting, "checkpoint">): RunConfig {

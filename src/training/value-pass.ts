@@ -4,7 +4,7 @@
  *
  * Shapes: B batch, P patches.
  */
-import { lowResolution, roundView } from "../method/images.ts";
+import { roundView, viewsOf } from "../method/images.ts";
 import type { RewardOptions } from "../method/reward.ts";
 import { nestedMasks, valueLoss } from "../method/values.ts";
 import type { Learner } from "../models/networks.ts";
@@ -27,13 +27,13 @@ interface PassContext {
 export function valuePass(
   policy: Learner,
   classifier: FrozenNetwork,
-  { images, labels, uniforms }: Batch,
+  { images: pixels, labels, uniforms }: Batch,
   { setting: { model, precision }, fill, rewarding, optimizer }: PassContext,
 ): StepNumbers {
   const { grid, rounds } = model;
   return withGradients(() => {
     const { view, before, after } = noGradients(() => {
-      const low = lowResolution(images, model);
+      const { images, low } = viewsOf(pixels, model);
       const masks = nestedMasks(uniforms, rounds);
       const seen = { images, labels, low: fill === "lr" ? low : undefined, grid };
       const [before, after] = judgeMasks([masks.before, masks.after], classifier, seen, rewarding);

@@ -171,7 +171,7 @@ it("writes nothing where a scene can't be read, at a stop, or with options that 
     acquireScenes(at("items.json"), brightPolicy, into("none"), { ...silentReporter, stopping }),
   ).rejects.toThrow(Stopped);
   const query = archiveGroup.query.parse("eo:cloud_cover<20");
-  await expect(acquireScenes(at("a.tif"), brightPolicy, { ...into("none"), asset: "x", query })).rejects.toThrow(
+  await expect(acquireScenes(at("a.tif"), brightPolicy, { ...into("none"), asset: ["x"], query })).rejects.toThrow(
     "--asset: must be left out for an image: it is for STAC items\n--query: must be left out for an image",
   );
   rmSync(at("items2.json"));

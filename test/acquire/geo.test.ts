@@ -8,6 +8,7 @@ import { georeference, type Position } from "../../src/acquire/georeference.ts";
 import { mergeCells, type Ring } from "../../src/acquire/merge-cells.ts";
 import { stacItem } from "../../src/acquire/stac.ts";
 import { makeGrid } from "../../src/method/grid.ts";
+import { Random } from "../../src/utils/random.ts";
 
 const identity = [1, 0, 0, 0, 1, 0] as const;
 
@@ -30,6 +31,34 @@ it.each([2154, 32_661, 32_600, 32_767])("EPSG:%i is an error that says what to d
   expect(() => georeference(epsg, identity, "x.tif")).toThrow(
     `x.tif: coordinate system: must be WGS84 (EPSG:4326), Web Mercator (3857) or a UTM zone of WGS84, NAD83 or ETRS89, got ${found}; reproject it with`,
   );
+});
+
+it.each([
+  // Of each family of systems, with a corner in it, and how many of its units 5 km are.
+  [4326, 13.5, -4.25, 0.05],
+  [4269, -100, 40, 0.05],
+  [4258, 10, 50, 0.05],
+  [3857, 1_472_000, 6_895_000, 5000],
+  [32_633, 380_000, 5_820_000, 5000],
+  [32_660, 780_000, 8_100_000, 5000],
+  [32_719, 345_000, 6_297_000, 5000],
+  [26_910, 551_000, 4_181_000, 5000],
+  [25_832, 691_000, 5_335_000, 5000],
+])("EPSG:%i has a way back from degrees to pixels, turned or not", (epsg, x, y, size) => {
+  const random = new Random(9, "back", epsg);
+  for (let n = 0; n < 200; n++) {
+    const [side, angle] = [size * 10 ** (-4 * random.uniform()), n % 2 === 0 ? 0 : 2 * Math.PI * random.uniform()];
+    const [cosine, sine] = [side * Math.cos(angle), side * Math.sin(angle)];
+    const place = georeference(epsg, [cosine, sine, x, sine, -cosine, y], "x.tif");
+    const pixel = [random.uniform() * 20 - 10, random.uniform() * 20 - 10] as const;
+    const [backX, backY] = place.fromWgs84(...place.toWgs84(...pixel));
+    expect(Math.abs(backX - pixel[0])).toBeLessThan(1e-6);
+    expect(Math.abs(backY - pixel[1])).toBeLessThan(1e-6);
+  }
+});
+
+it("there is no pixel where a system has no place", () => {
+  expect(georeference(3857, identity, "x.tif").fromWgs84(0, 90)).toEqual([Number.NaN, Number.NaN]);
 });
 
 const box = (west: number, south: number, east: number, north: number): Position[] => [

@@ -2,7 +2,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { readGeoParquet } from "../../src/archive/geoparquet.ts";
 import { type FindOptions, findScenes } from "../../src/archive/scenes.ts";
@@ -14,7 +14,10 @@ import { temporaryFolder } from "../temporary-folder.ts";
 import { geoparquet } from "./geoparquet.ts";
 import { collection, type MadeItem, serveTexts, stacItem } from "./items.ts";
 
-const wantedOf = (given: object) => z.strictObject(archiveGroup).parse(given);
+const wantedOf = ({ bandNames, ...given }: { bandNames?: string[] }) => ({
+  ...z.strictObject(archiveGroup).parse(given),
+  bandNames,
+});
 
 /** The document as a file, and what it names. */
 async function found(content: unknown, wanted: object = {}, options: FindOptions = {}) {
@@ -41,7 +44,9 @@ it("finds the asset of an item beside its file, and of one read from a server be
   const { scenes, folder, path } = await found(stacItem("a", "./b/scene.tif"));
   const times = { datetime: "2024-03-01T10:00:00Z", start_datetime: undefined, end_datetime: undefined };
   const place = join(folder, "b", "scene.tif");
-  expect(scenes).toEqual({ kind: "item", scene: { place, item: { id: "a", times, from: path } } });
+  const called = ["image"];
+  const files = (own: string) => [{ place: own, called, bandNames: [] }];
+  expect(scenes).toEqual({ kind: "item", scene: { files: files(place), item: { id: "a", times, from: path } } });
 
   const server = await serveTexts((url) =>
     url.startsWith("/x/item") ? JSON.stringify(stacItem("a", "../b/s.tif?k=1")) : undefined,
@@ -49,7 +54,7 @@ it("finds the asset of an item beside its file, and of one read from a server be
   onTestFinished(() => void server.close());
   expect(await findScenes(`${server.origin}/x/item?signature=secret`, {})).toEqual({
     kind: "item",
-    scene: { place: `${server.origin}/b/s.tif?k=1`, item: { id: "a", times, from: `${server.origin}/x/item` } },
+    scene: { files: files(`${server.origin}/b/s.tif?k=1`), item: { id: "a", times, from: `${server.origin}/x/item` } },
   });
   expect(server.asked).toEqual(["/x/item?signature=secret"]);
 });
@@ -72,8 +77,90 @@ it.each([
     b8: { href: "b8.tif", bands: [{ "eo:common_name": "nir" }] },
   };
   const { scenes, folder } = await found(item, { asset });
-  expect(scenes).toMatchObject({ scene: { place: join(folder, `${expected}.tif`) } });
-  expect((await found(item)).scenes).toMatchObject({ scene: { place: expect.stringContaining("visual.tif") } });
+  expect(scenes).toMatchObject({ scene: { files: [{ place: join(folder, `${expected}.tif`) }] } });
+  expect((await found(item)).scenes).toMatchObject({
+    scene: { files: [{ place: expect.stringContaining("visual.tif") }] },
+  });
+});
+
+/** As Earth Search (1.0, `eo:bands`) and as STAC 1.1 have Sentinel-2: a file a band, a picture, and JPEG 2000 beside. */
+function sentinel2(version: "1.0.0" | "1.1.0"): MadeItem {
+  const item = { ...stacItem("S2", "x.tif"), stac_version: version };
+  const of = (names: readonly (readonly [string, string?])[]) => {
+    if (version === "1.0.0") return { "eo:bands": names.map(([name, common]) => ({ name, common_name: common })) };
+    return { bands: names.map(([name, common]) => ({ name, "eo:common_name": common })) };
+  };
+  const file = (name: string, common?: string) => ({
+    ...{ href: `${name}.tif`, type: "image/tiff; application=geotiff", roles: ["data"] },
+    ...of([[name, common]]),
+  });
+  const rgb = of([
+    ["B04", "red"],
+    ["B03", "green"],
+    ["B02", "blue"],
+  ]);
+  item.assets = {
+    visual: { href: "TCI.tif", type: "image/tiff", roles: ["visual"], ...rgb },
+    thumbnail: { href: "p.tif", type: "image/tiff", roles: ["thumbnail"], ...rgb },
+    B02: file("B02", "blue"),
+    B03: file("B03", "green"),
+    B04: file("B04", "red"),
+    B05: file("B05", "rededge"),
+    B06: file("B06", "rededge"),
+    B08: file("B08", "nir"),
+    B12: file("B12"),
+    "B04-jp2": { href: "B04.jp2", type: "image/jp2", ...of([["B04", "red"]]) },
+  };
+  return item;
+}
+
+describe.each(["1.0.0", "1.1.0"] as const)("an item of STAC %s with a file for each band", (version) => {
+  const filesOf = async (item: unknown, wanted: object, bands?: string[]) => {
+    const { scenes } = await found(item, { ...wanted, bandNames: bands });
+    if (scenes.kind !== "item") throw new Error("more than one");
+    return scenes.scene.files;
+  };
+  const names = async (wanted: object, bands?: string[]) =>
+    (await filesOf(sentinel2(version), wanted, bands)).map(({ place }) => place.split("/").at(-1));
+
+  it.each([
+    ["common names of --bands", {}, ["red", "green", "blue", "nir"], ["B04.tif", "B03.tif", "B02.tif", "B08.tif"]],
+    ["names of --bands", {}, ["B05", "b12"], ["B05.tif", "B12.tif"]],
+    ["common names of --asset", { asset: "nir,red" }, undefined, ["B08.tif", "B04.tif"]],
+    ["keys of --asset, which counts before --bands", { asset: "B12,B02" }, ["red"], ["B12.tif", "B02.tif"]],
+    ["no bands", {}, undefined, ["TCI.tif"]],
+    ["bands that no asset names", {}, ["x"], ["TCI.tif"]],
+  ])("gives the files of %s", async (_, wanted, bands, expected) => {
+    expect(await names(wanted, bands)).toEqual(expected);
+  });
+
+  it("says what each file is called, and what its bands are", async () => {
+    const [file] = await filesOf(sentinel2(version), {}, ["red", "nir"]);
+    expect(file).toMatchObject({ called: ["red", "B04"], bandNames: [["red", "B04"]] });
+  });
+
+  it("is passed over for an asset that has all the bands", async () => {
+    const item = sentinel2(version);
+    const { visual } = item.assets;
+    item.assets.all = { ...visual, href: "all.tif", roles: ["data"] };
+    const [file, ...others] = await filesOf(item, {}, ["red", "blue"]);
+    expect(others).toEqual([]);
+    expect(file.place).toMatch(/all\.tif$/);
+    expect(file.bandNames).toEqual([
+      ["red", "B04"],
+      ["green", "B03"],
+      ["blue", "B02"],
+    ]);
+  });
+
+  it.each([
+    ["rededge", "got B05, B06; give --asset KEY, one of: visual, "],
+    ["swir22", "got none; give --asset KEY, one of: visual, "],
+  ])("is refused where %s is none of its bands, or several", async (band, got) => {
+    const error = await refused(sentinel2(version), { bandNames: ["red", band] });
+    expect(error).toMatchObject({ kind: "input", exitCode: 3 });
+    expect(error.message).toContain(`DOCUMENT: item S2: must have one asset that is the band ${band} alone, ${got}`);
+  });
 });
 
 it("keeps the items of a place, also across 180°, a time, and properties that they have", async () => {
@@ -117,6 +204,8 @@ it.each([
   [{ datetime: "2024-06-01/2024-01-01" }, "datetime"],
   [{ query: "cloudy" }, "query"],
   [{ query: "a<1,,b>2" }, "query"],
+  [{ asset: "red,,nir" }, "asset"],
+  [{ asset: Array(17).fill("a").join(",") }, "asset"],
 ])("refuses the option %j", (given, name) => {
   const { error } = z.strictObject(archiveGroup).safeParse(given);
   expect(error?.issues[0].path).toEqual([name]);
@@ -145,9 +234,9 @@ it("follows next links, and refuses those that go round, lead elsewhere, or to t
   expect(await at("/search?q=1")).toMatchObject({
     all: 3,
     scenes: [
-      { place: `${server.origin}/a.tif` },
-      { place: `${server.origin}/b.tif` },
-      { place: `${server.origin}/c.tif` },
+      { files: [{ place: `${server.origin}/a.tif` }] },
+      { files: [{ place: `${server.origin}/b.tif` }] },
+      { files: [{ place: `${server.origin}/c.tif` }] },
     ],
   });
   await expect(at("/round")).rejects.toThrow(
@@ -173,7 +262,7 @@ it("refuses what an item from the network says of files of this machine, and sch
   await expect(at(1)).rejects.toThrow(`must have an http or https address, got s3://bucket/scene.tif; ${next}`);
   await expect(at(2)).rejects.toThrow("got gs://bucket/scene.tif;");
   const { scenes } = await found(stacItem("a", "file:///data/a%20b.tif"));
-  expect(scenes).toMatchObject({ scene: { place: "/data/a b.tif" } });
+  expect(scenes).toMatchObject({ scene: { files: [{ place: "/data/a b.tif" }] } });
 });
 
 const without = (item: MadeItem, field: string) => ({ ...item, [field]: undefined });
@@ -287,7 +376,9 @@ it("reads items of STAC GeoParquet, and refuses what is none", async () => {
   const { scenes, folder } = await found(geoparquet(), { query: "eo:cloud_cover<20", bbox: "10.5,50.5,12,52" });
   expect(scenes).toMatchObject({
     all: 2,
-    scenes: [{ place: join(folder, "a.tif"), item: { id: "a", times: { datetime: "2024-01-01T00:00:00.000Z" } } }],
+    scenes: [
+      { files: [{ place: join(folder, "a.tif") }], item: { id: "a", times: { datetime: "2024-01-01T00:00:00.000Z" } } },
+    ],
   });
   expect(idsOf(await found(geoparquet(), { datetime: "2024-06-01/.." }))).toEqual(["b"]);
 

@@ -5,9 +5,17 @@ import { datasetNames, isDatasetName, readerOf, readersFrom } from "../../src/da
 
 describe("the registry of data sets", () => {
   it("knows the names of --dataset, in the order in which a folder is searched", async () => {
-    expect(datasetNames).toEqual(["synthetic", "cifar10", "cifar100", "cifar100_coarse", "csv", "folder"]);
+    expect(datasetNames).toEqual([
+      "synthetic",
+      "synthetic_bands",
+      "cifar10",
+      "cifar100",
+      "cifar100_coarse",
+      "csv",
+      "folder",
+    ]);
     expect((await readersFrom("cifar100")).map(({ name }) => name)).toEqual([
-      ...["cifar100", "synthetic", "cifar10", "cifar100_coarse", "csv", "folder"],
+      ...["cifar100", "synthetic", "synthetic_bands", "cifar10", "cifar100_coarse", "csv", "folder"],
     ]);
     expect([isDatasetName("csv"), isDatasetName("imagenet"), isDatasetName("toString")]).toEqual([true, false, false]);
   });
@@ -17,6 +25,7 @@ describe("the registry of data sets", () => {
     ["cifar10", 32, 10],
     ["cifar100", 32, 100],
     ["cifar100_coarse", 32, 20],
+    ["synthetic_bands", 32, 10],
     ["csv", undefined, undefined],
     ["folder", undefined, undefined],
   ] as const)("%s has the reader of images of %s pixels and %s classes", async (name, size, count) => {

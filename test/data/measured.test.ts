@@ -7,6 +7,7 @@ import { decodePixels } from "../../src/data/decode.ts";
 import { DecodeMemory } from "../../src/data/decode-memory.ts";
 import { openDataSplits } from "../../src/data/open.ts";
 import type { RenderingOptions } from "../../src/data/rendering.ts";
+import type { PixelType } from "../../src/utils/pixel-array.ts";
 import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
 import { makeFolders } from "../make-folders.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -24,10 +25,10 @@ function row(pixels: readonly (readonly number[])[], fields: readonly PlainField
   return plainTiff([{ ...level, pixel: (x) => pixels[x], fields, ...more }]);
 }
 
-async function read(bytes: Uint8Array, rendering: RenderingOptions): Promise<number[] | string> {
+async function read(bytes: Uint8Array, rendering: RenderingOptions, pixelType?: PixelType): Promise<number[] | string> {
   const path = join(temporaryFolder(onTestFinished), "x.tif");
   writeFileSync(path, bytes);
-  return decodePixels(path, new DecodeMemory(), { rendering }).then(
+  return decodePixels(path, new DecodeMemory(), { rendering, pixelType }).then(
     ({ pixels }) => [...pixels],
     ({ message }: Error) => message,
   );
@@ -61,6 +62,13 @@ describe("a TIFF's values", () => {
       ...[Number.NaN, Number.NaN, Number.NaN],
       Math.fround(0.1),
     ]);
+  });
+
+  it("are missing of bytes, too, in a run on measured values; in one on bytes, nodata is a value like others", async () => {
+    const bytes = row([[0, 7, 255]], [nodata("0")], { samples: "1/8" });
+    expect(await read(bytes, { bands: [1, 2, 3] }, "float32")).toEqual([Number.NaN, 7, 255]);
+    expect(await read(bytes, { bands: [1, 2, 3] }, "uint8")).toEqual([0, 7, 255]);
+    expect(await read(bytes, { bands: [1, 2, 3] })).toEqual([0, 7, 255]);
   });
 
   it("are found by their bands' names, in any case", async () => {
@@ -121,13 +129,13 @@ describe("what is measured of bands", () => {
     // 1, 2, 3, 6: mean 3, squares 4 + 1 + 0 + 9. And 5, 8: mean 6.5, squares 2 · 2.25.
     const statistics = await measured(folderOfTwo());
     expect(statistics).toEqual([
-      { band: "red", mean: 3, std: Math.sqrt(14 / 4), least: 1, most: 6, pixels: 4, missing: 0 },
-      { band: "nir", mean: 6.5, std: 1.5, least: 5, most: 8, pixels: 2, missing: 2 },
+      { band: "red", mean: 3, std: Math.sqrt(14 / 4), least: 1, most: 6, p2: 1, p98: 6, pixels: 4, missing: 0 },
+      { band: "nir", mean: 6.5, std: 1.5, least: 5, most: 8, p2: 5, p98: 8, pixels: 2, missing: 2 },
     ]);
     expect(statisticsTable(statistics).split("\n")).toEqual([
-      "band  mean      std  least  most  without data",
-      "red      3  1.87083      1     6        0.00 %",
-      "nir    6.5      1.5      5     8       50.00 %",
+      "band  mean      std  least  2 %  98 %  most  without data",
+      "red      3  1.87083      1    1     6     6        0.00 %",
+      "nir    6.5      1.5      5    5     8     8       50.00 %",
     ]);
   });
 
@@ -153,7 +161,7 @@ describe("what is measured of bands", () => {
       ),
     });
     const [red, nir] = await measured([join(folder, "a.tif")]);
-    expect([red.mean, red.std, nir.least, nir.most]).toEqual([0.5, 0.5, 0.2, 0.4]);
+    expect([red.mean, red.std, nir.least, nir.most, nir.p2, nir.p98]).toEqual([0.5, 0.5, 0.2, 0.4, 0.2, 0.4]);
   });
 
   it("is nothing of a band without data, of one that is the same everywhere, and of files that can't be read", async () => {

@@ -3,9 +3,11 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RasterFile } from "../../src/acquire/raster-file.ts";
 import { readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
+import type { BandStatistics } from "../../src/data/band-statistics.ts";
 import { makeFolder } from "../../src/files/atomic.ts";
 import type { Prediction } from "../../src/predict/lines.ts";
 import { Random } from "../../src/utils/random.ts";
@@ -82,12 +84,19 @@ describe("four bands of 16 bits", { timeout: runTimeoutMs }, () => {
 
   it("are measured, and kept with the run", async () => {
     const { stdout } = await succeed(["data", "stats", "--data_dir", at("chips"), ...chosen, "--json"]);
-    const measured = JSON.parse(stdout) as { band: string; mean: number; std: number }[];
+    const measured = JSON.parse(stdout) as BandStatistics[];
     expect(measured.map(({ band }) => band)).toEqual(["red", "green", "blue", "nir"]);
     const { description } = readRunConfig(at("policy"));
     expect(description).toMatchObject({ pixelType: "float32", bands: ["red", "green", "blue", "nir"] });
-    for (const [n, { mean, std }] of measured.entries()) {
+    for (const [n, { mean, std, p2, p98 }] of measured.entries()) {
       const own = values[bands.indexOf(measured[n].band)];
+      const sorted = own.toSorted((a, b) => a - b);
+      expect(p2).toBe(sorted[Math.ceil(0.02 * sorted.length) - 1]);
+      const upper = sorted[Math.ceil(0.98 * sorted.length) - 1];
+      expect(p98).toBeLessThanOrEqual(upper);
+      // Above 4096, two values have one count.
+      expect(p98).toBeGreaterThanOrEqual(upper - (upper > 4096 ? 1 : 0));
+      expect(description!.stretch).toMatchObject({ black: { [n]: p2 }, white: { [n]: p98 } });
       const center = own.reduce((sum, value) => sum + value, 0) / own.length;
       expect(mean).toBeCloseTo(center, 6);
       expect(std).toBeCloseTo(Math.sqrt(own.reduce((sum, value) => sum + (value - center) ** 2, 0) / own.length), 6);
@@ -109,6 +118,7 @@ describe("four bands of 16 bits", { timeout: runTimeoutMs }, () => {
     await succeed(["pretrain", ...given, "--ckpt_hr_cl", at("hr"), "--cv_dir", at("later")]);
     const [own, first] = ["later", "hr"].map((name) => readRunConfig(at(name)).description!);
     expect(own.normalization).toEqual(first.normalization);
+    expect(own.stretch).toEqual(first.stretch);
     expect(own.bands).toEqual(["red", "green", "blue", "nir"]);
   });
 
@@ -135,6 +145,38 @@ describe("four bands of 16 bits", { timeout: runTimeoutMs }, () => {
         .toString(),
     ).toBe("PNG");
   });
+
+  it.each([
+    ["by names", "nir,red,green", ["nir", "red", "green"]],
+    ["as grey", "4", ["nir", "nir", "nir"]],
+    ["as colours without a choice", undefined, ["red", "green", "blue"]],
+  ])(
+    "are shown from their 2nd percentile to their 98th, %s, by libtorch and by ONNX Runtime",
+    async (_, asked, shown) => {
+      const image = at("chips", "test", "class1", "3.tif");
+      const given = asked === undefined ? [] : ["--composite", asked];
+      const { black, white } = readRunConfig(at("hr")).description!.stretch!;
+      const stored = chip(1, new Random(1, "test", 1, 3));
+      const expected = Uint8Array.from({ length: size * size * 3 }, (_, i) => {
+        const value = stored[4 * Math.floor(i / 3) + bands.indexOf(shown[i % 3])];
+        const n = ["red", "green", "blue", "nir"].indexOf(shown[i % 3]);
+        return Math.max(0, Math.min(255, Math.round((255 * (value - black[n])) / (white[n] - black[n]))));
+      });
+      await succeed(["export", "--load", at("hr"), "--out", at("onnx-hr"), "--images", "2"]).catch(() => undefined);
+      for (const [engine, load] of [
+        ["libtorch", "hr"],
+        ["onnx", "onnx-hr"],
+      ]) {
+        const out = at(`masked-${engine}-${asked}`);
+        await succeed(["predict", "--engine", engine, "--load", at(load), image, "--masked", out, ...given]);
+        const { data, info } = await sharp(join(out, `${image}.png`))
+          .raw()
+          .toBuffer({ resolveWithObject: true });
+        expect(info).toMatchObject({ width: size, height: size, channels: 3 });
+        expect(Buffer.compare(data, Buffer.from(expected))).toBe(0);
+      }
+    },
+  );
 
   it("are looked at in a grid of 3 × 5 patches as in one of 4 × 4", async () => {
     const training = ["--model", "R8_Scenes", "--data_dir", at("chips"), "--batch_size", "16", ...chosen, ...quick];
@@ -218,13 +260,25 @@ describe("four bands of 16 bits", { timeout: runTimeoutMs }, () => {
       2,
     ],
     [
+      "bands to show that the run has not",
+      ["predict", "--load", "hr", "scene.tif", "--masked", "no", "--composite", "swir16,nir,red"],
+      /^error: --composite: must be bands of the run: red, green, blue, nir, got swir16$/m,
+      2,
+    ],
+    [
+      "bands to show in a report, before it evaluates",
+      ["report", "policy", "--out", "no.html", "--composite", "5"],
+      /^error: --composite: must be bands of the run: red, green, blue, nir, got 5$/m,
+      2,
+    ],
+    [
       "seventeen bands",
       ["data", "stats", "--data_dir", "chips", "--bands", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17"],
       /^error: --bands: must be 1 to 16 bands, by their numbers counted from 1, or by their names/m,
       2,
     ],
   ])("are refused: %s", async (_, words, message, code) => {
-    const names = ["policy", "hr", "scene.tif", "no", "chips"];
+    const names = ["policy", "hr", "scene.tif", "no", "chips", "no.html"];
     const ended = await patchdrop(words.map((word) => (names.includes(word) ? at(word) : word)));
     expect(ended.stderr).toMatch(message);
     expect(ended.code).toBe(code);

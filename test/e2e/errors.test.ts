@@ -73,6 +73,19 @@ describe("usage", () => {
       [`unknown option '--alpa' (did you mean --alpha?); ${help("run")}`],
     ],
     ["a flag without its value", ["pretrain", "--lr"], [`option '--lr <n>' argument missing; ${help("pretrain")}`]],
+    [
+      "acquire of nothing",
+      ["acquire", "--load", "hr", "--out", "out"],
+      [`image: must be given, or --low COARSE --plan; ${help("acquire")}`],
+    ],
+    [
+      "a plan that names an image, or has nothing to look at",
+      ["acquire", "scene.tif", "--load", "hr", "--out", "out", "--plan", "--low_bands", "1"],
+      [
+        `--low_bands: needs --low, the image that it is for, got 1; ${help("acquire")}`,
+        `--plan: needs --low, the image that is looked at; ${help("acquire")}`,
+      ],
+    ],
     ["an argument too many", ["eval", "runs/hr"], [`too many arguments, got runs/hr; ${help("eval")}`]],
     [
       "a batch of 1",

@@ -32,7 +32,7 @@ const shardsIn = (path: string) =>
     .flatMap((name) => linesIn(join(path, name)));
 const cellsIn = (path: string) => parquetReadObjects({ file: new Uint8Array(readFileSync(path)).buffer });
 /** Without what two runs have different: times, and where it stands. */
-const timeless = ({ time: _, seconds: __, rounds: ___, ...said }: Record) => said;
+const timeless = ({ time: _, seconds: __, rounds: ___, why: ____, ...said }: Record) => said;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "patchdrop-shards-e2e-"));
@@ -123,7 +123,7 @@ describe("acquire --manifest", () => {
 
   it.each([
     [["--manifest", "items.jsonl", "scene.tif"], "image: must be given, or --manifest in its place, got both"],
-    [[], "image: must be given, or --manifest in its place, got neither"],
+    [[], "image: must be given, or --manifest, or --low COARSE --plan; see `patchdrop acquire --help`"],
     [
       ["--shard", "0/3", "scene.tif"],
       "--shard: needs --manifest, the list that it is a part of, got 0/3; see `patchdrop acquire --help`",

@@ -8,6 +8,7 @@ describe("modelForData", () => {
     ["cifar10", "R32_C10"],
     ["cifar100", "R32_C100"],
     ["cifar100_coarse", "R32_C100"],
+    ["synthetic_bands", "R8_Scenes"],
     ["synthetic", "R8_Scenes"],
   ])("takes for %s the model made for it, %s", (dataset, model) => {
     expect(modelForData({ dataset, pictures: square(32) })).toEqual({ model, note: undefined });

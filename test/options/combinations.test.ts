@@ -19,6 +19,7 @@ describe("refused together", () => {
     ["eval", { chart: "sweep.svg" }, "--chart: needs --sweep, whose chart it is, got sweep.svg"],
     ["run", { seed: 3, seeds: "1,2" }, "--seeds: can't be combined with --seed, got 1,2"],
     ["predict", { resume: true }, "--resume: needs --out, the file to continue"],
+    ["predict", { composite: "nir" }, "--composite: needs --overlay or --masked, the pictures that it is for, got nir"],
     ["predict", { engine: "onnx", precision: "bf16" }, "--precision: must be fp32 with --engine onnx, got bf16"],
     ["predict", { engine: "onnx", device: "cuda" }, "--device: must be cpu with --engine onnx, got cuda"],
   ])("by %s: %j", async (command, given, message) => {

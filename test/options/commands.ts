@@ -22,7 +22,7 @@ export const needed: Readonly<Record<CommandName, Readonly<Record<string, string
   "data fmow": { input: "fmow-rgb", out: "crops" },
   "data split": { data_dir: "images" },
   "data check": { data_dir: "images" },
-  "data stats": { data_dir: "images", bands: "1,2" },
+  "data stats": { data_dir: "images" },
 };
 
 /** The options of a command as it gets them, from these beside those that it needs. */

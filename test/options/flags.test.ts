@@ -11,7 +11,7 @@ const model = ["--model <model>", "--variant <2019|2020>", "--img_size <n>", "--
 /** Of a run that is there its patches are known. */
 const trained = [...model, "--grid <CxR>"];
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
-const dataset = "--dataset <synthetic|cifar10|cifar100|cifar100_coarse|csv|folder>";
+const dataset = "--dataset <synthetic|synthetic_bands|cifar10|cifar100|cifar100_coarse|csv|folder>";
 /** Of commands that use the data of a run unless told otherwise. */
 const files = ["--num_workers <n>", "--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>"];
 const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", ...files];
@@ -54,7 +54,7 @@ const finetuning = [
 
 /** Which scenes, and which part of a list of them. */
 const archive = [
-  ...["--asset <key>", "--bbox <w,s,e,n>", "--datetime <from/to>", "--query <conditions>"],
+  ...["--asset <key,…>", "--bbox <w,s,e,n>", "--datetime <from/to>", "--query <conditions>"],
   ...["--manifest <file>", "--shard <I/N>", "--requests <n> = 16"],
 ];
 
@@ -106,7 +106,14 @@ const flags: Record<CommandName, readonly string[]> = {
   predict: [
     ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", ...archive],
     "--format <jsonl|csv> = jsonl",
-    ...["--top <n> = 5", "--resume", "--overlay <folder>", "--masked <folder>", "--batch_size <n> = 64"],
+    ...[
+      "--top <n> = 5",
+      "--resume",
+      "--overlay <folder>",
+      "--masked <folder>",
+      "--composite <band,…>",
+      "--batch_size <n> = 64",
+    ],
     ...[...files, ...plainChoice, fill, ...device],
   ],
   acquire: [
@@ -118,6 +125,7 @@ const flags: Record<CommandName, readonly string[]> = {
       "--bands <band,…>",
       "--scale <black,white>",
     ],
+    ...["--low <image>", "--low_bands <band,…>", "--low_scale <black,white>", "--plan"],
     ...[
       "--allow_full_file",
       "--free_patches",
@@ -144,7 +152,7 @@ const flags: Record<CommandName, readonly string[]> = {
   demo: ["--port <n> = 4173"],
   report: [
     ...["--out <file> = report.html", "--title <text> = PatchDrop report", "--no_sweep", ...choice],
-    ...[...evaluation, ...runData, ...device],
+    ...[...evaluation, ...runData, "--composite <band,…>", ...device],
   ],
   run: [
     "--dry_run",
@@ -165,8 +173,8 @@ const flags: Record<CommandName, readonly string[]> = {
     ...["--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>"],
   ],
   "data stats": [
-    ...["--data_dir <folder> required", "--num_workers <n> = 8"],
-    ...["--max_image_bytes <n>", "--bands <band,…> required", "--scale <black,white>"],
+    ...["--data_dir <folder>", "--num_workers <n> = 8"],
+    ...["--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>", dataset],
   ],
 };
 

@@ -88,9 +88,37 @@ const notBudgets = "must be numbers of patches above 0, each once, such as 2,4,8
 const notSeeds = "must be two seeds or more, each once, such as 1,2,3";
 const notDevice = "must be cpu, cuda or cuda:N";
 const notBands = "must be 1 to 16 bands, by their numbers counted from 1, or by their names, such as 3,2,1 or red,nir";
+const notComposite = "must be one band or three, by number or by name, such as nir,red,green";
+const composite = {
+  takes: [[3, 2, 1], ["nir"], ["nir", "red", "green"]],
+  refuses: [
+    ["red,green", notComposite],
+    ["1,2,3,4", notComposite],
+    ["3,2,0", notBands],
+  ] as const,
+};
 const notScale = "must be the values of black and white, such as 0,3000";
 
 /** By option, or by command and option where a command differs. */
+const bandLists: Values = {
+  takes: [[3, 2, 1], [8], ["red", "nir"], ["red", 8], Array(16).fill(1)],
+  refuses: [
+    ...["3,2,0", "03,2,1", "3,2,1000", "3,", "", "3x,2,1", "red,,nir", "1".padEnd(33, ",1")],
+    ...[[], [3, 2, 0], [3, 2, 1000], [3, 2, 1.5], ["3", "2", "1"], ["a,b"], 321, [1, 2, Number.NaN], Array(17).fill(1)],
+  ].map((bands) => [bands, notBands] as const),
+};
+const scalePairs: Values = {
+  takes: [[0, 3000]],
+  refuses: [
+    ...[
+      ...["0", "0,1,2", "0,", ",1", "0,1.", "a,b", "--1,2", "x0,1", "0,1x", "0,.5"],
+      ...["0,1e", "0,1e999", [0], [0, 1, 2], ["0", "1"], 5, [0, Number.NaN], [0, Number.POSITIVE_INFINITY]],
+    ].map((scale) => [scale, notScale] as const),
+    ["5,5.0", "must be two values that differ, such as 0,3000"],
+    [[5, 5], "must be two values that differ, such as 0,3000"],
+  ],
+};
+
 const values: Readonly<Record<string, Values>> = {
   // Which model.
   model: text,
@@ -114,7 +142,7 @@ const values: Readonly<Record<string, Values>> = {
   },
   // Which data.
   data_dir: text,
-  dataset: oneOf("synthetic", "cifar10", "cifar100", "cifar100_coarse", "csv", "folder"),
+  dataset: oneOf("synthetic", "synthetic_bands", "cifar10", "cifar100", "cifar100_coarse", "csv", "folder"),
   download: onOff,
   skip_bad: whole(0),
   num_workers: upTo(1024, whole(0)),
@@ -259,7 +287,14 @@ const values: Readonly<Record<string, Values>> = {
     beside: { manifest: "list.jsonl", out: "shards" },
   },
   requests: upTo(1000, whole(1)),
-  asset: text,
+  asset: {
+    takes: [],
+    refuses: [
+      ["red,,nir", "must be 1 to 16 assets with commas between them, such as red,green,blue,nir"],
+      ["", "must be 1 to 16 assets with commas between them, such as red,green,blue,nir"],
+      [7, "must be text"],
+    ],
+  },
   bbox: {
     takes: [],
     refuses: [
@@ -282,34 +317,14 @@ const values: Readonly<Record<string, Values>> = {
       ["a<1,,b>2", "must be conditions with commas between them, such as eo:cloud_cover<20,platform=sentinel-2a"],
     ],
   },
-  bands: {
-    takes: [[3, 2, 1], [8], ["red", "nir"], ["red", 8], Array(16).fill(1)],
-    refuses: [
-      ...["3,2,0", "03,2,1", "3,2,1000", "3,", "", "3x,2,1", "red,,nir", "1".padEnd(33, ",1")],
-      ...[
-        [],
-        [3, 2, 0],
-        [3, 2, 1000],
-        [3, 2, 1.5],
-        ["3", "2", "1"],
-        ["a,b"],
-        321,
-        [1, 2, Number.NaN],
-        Array(17).fill(1),
-      ],
-    ].map((bands) => [bands, notBands] as const),
-  },
-  scale: {
-    takes: [[0, 3000]],
-    refuses: [
-      ...[
-        ...["0", "0,1,2", "0,", ",1", "0,1.", "a,b", "--1,2", "x0,1", "0,1x", "0,.5"],
-        ...["0,1e", "0,1e999", [0], [0, 1, 2], ["0", "1"], 5, [0, Number.NaN], [0, Number.POSITIVE_INFINITY]],
-      ].map((scale) => [scale, notScale] as const),
-      ["5,5.0", "must be two values that differ, such as 0,3000"],
-      [[5, 5], "must be two values that differ, such as 0,3000"],
-    ],
-  },
+  bands: bandLists,
+  composite,
+  "predict composite": { ...composite, beside: { overlay: "seen" } },
+  scale: scalePairs,
+  low: text,
+  low_bands: { ...bandLists, beside: { low: "low.tif" } },
+  low_scale: { ...scalePairs, beside: { low: "low.tif" } },
+  plan: { ...onOff, beside: { low: "low.tif" } },
   allow_full_file: onOff,
   free_patches: onOff,
   whole_if_cheaper: onOff,
@@ -415,10 +430,16 @@ it("bands, scale, budgets and seeds are read as numbers", async () => {
     scale: [-10.25, -0.75],
   });
   expect(
-    await parsed("acquire", { bbox: "170,-20.5,-170,10", datetime: "../2024-06-30", query: "a>=1,b!=c" }),
+    await parsed("acquire", {
+      bbox: "170,-20.5,-170,10",
+      datetime: "../2024-06-30",
+      query: "a>=1,b!=c",
+      asset: "red,B08",
+    }),
   ).toMatchObject({
     bbox: [170, -20.5, -170, 10],
     datetime: { from: Number.NEGATIVE_INFINITY, to: Date.parse("2024-06-30T23:59:59.999Z") },
+    asset: ["red", "B08"],
     query: [
       { property: "a", comparison: ">=", value: 1 },
       { property: "b", comparison: "!=", value: "c" },

@@ -158,14 +158,16 @@ export function noiseBatch(random: Random, count: number): Pick<Batch, "images" 
 }
 
 /** `length` images of noise for the model above. */
-export function noiseDataset(length: number): MemoryDataset {
+export function noiseDataset(length: number, isPaired = false): MemoryDataset {
   const random = new Random(3, "noise");
+  const channels = isPaired ? 6 : 3;
   return new MemoryDataset({
     name: "noise",
     classes: Array.from({ length: tinyClasses }, (_, label) => String(label)),
     imageSize: tinyModel.imageSize,
     labels: Int32Array.from({ length }, () => random.integer(tinyClasses)),
-    images: Uint8Array.from({ length: length * tinyModel.imageSize ** 2 * 3 }, () => random.integer(256)),
+    images: Uint8Array.from({ length: length * tinyModel.imageSize ** 2 * channels }, () => random.integer(256)),
     normalization: { mean: [0.5, 0.4, 0.3], std: [0.25, 0.2, 0.3] },
+    ...(isPaired && { low: { mean: [0.1, 0.9, 0.6], std: [0.5, 0.1, 0.4] } }),
   });
 }

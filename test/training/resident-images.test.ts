@@ -63,6 +63,37 @@ describe("resident images", () => {
     expect(liveHandles()).toBe(before);
   });
 
+  it.each(["bytes", "values"])("of pairs of %s are the loader's: both pictures are moved alike", async (kind) => {
+    const [imageSize, count] = [8, 20];
+    const random = new Random(1, "pairs");
+    const numbers = { length: count * imageSize ** 2 * 4 };
+    const dataset = new MemoryDataset({
+      name: "pairs",
+      classes: ["a", "b"],
+      imageSize,
+      labels: Int32Array.from({ length: count }, (_, n) => n % 2),
+      images:
+        kind === "bytes"
+          ? Uint8Array.from(numbers, () => random.integer(256))
+          : Float32Array.from(numbers, () => random.integer(1000)),
+      bands: ["vv", "vh"],
+      normalization: { mean: [0.1, 0.2], std: [0.5, 0.5] },
+      low: { mean: [0.3, 0.4], std: [0.5, 0.5] },
+    });
+    const resident = new ResidentImages(dataset, dataset.inMemory.images, moves, "cpu");
+    const loader = new Loader(dataset, { batchSize: count, seed: 7, augment: true });
+    for await (const { images, indices } of loader.batches(0)) {
+      const { augmentation } = loader.plans(0).next().value!;
+      const drawn = dataset.inMemory.moves(indices.length, augmentation);
+      const made = scope(() => {
+        const batch = resident.batch(int64(indices), int64(drawn));
+        return kind === "bytes" ? batch.toUint8() : batch.toFloat32();
+      });
+      expect(made).toEqual(images.slice());
+    }
+    resident.free();
+  });
+
   it("move as a hand would", () => {
     const pixel = (value: number) => [value, value, value];
     const image = Uint8Array.from([1, 2, 3, 4].flatMap(pixel)); // 1 2 / 3 4

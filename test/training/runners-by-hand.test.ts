@@ -3,7 +3,7 @@
  * the step's own random numbers, the epoch and the learning rate. The step here gives back what it was given.
  */
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { Dataset } from "../../src/data/dataset.ts";
+import { type Dataset, pixelStatistics } from "../../src/data/dataset.ts";
 import { Loader } from "../../src/data/loader.ts";
 import type { MemoryDataset } from "../../src/data/memory-dataset.ts";
 import { liveHandles } from "../../src/native/call.ts";
@@ -89,13 +89,13 @@ async function take(runner: StepRunner, epochs: readonly number[], fromStep = 0)
 /** The same by hand, of images of this data set in batches of four, with seed 5. */
 async function expected(dataset: Dataset, epochs: readonly number[], fromStep = 0): Promise<unknown[]> {
   const loader = new Loader(dataset, { batchSize: 4, shuffle: true, augment: true, seed: 5 });
-  const { mean, std } = dataset.normalization;
-  const area = tinyModel.imageSize ** 2 * 3;
+  const { mean, std } = pixelStatistics(dataset);
+  const area = tinyModel.imageSize ** 2 * mean.length;
   const all: unknown[] = [];
   for (const [i, epoch] of epochs.entries()) {
     let step = i === 0 ? fromStep : 0;
     for await (const { images, indices } of loader.batches(epoch, step)) {
-      const normalized = [...images].map((byte, at) => (byte / 255 - mean[at % 3]) / std[at % 3]);
+      const normalized = [...images].map((byte, at) => (byte / 255 - mean[at % mean.length]) / std[at % mean.length]);
       const sums = Array.from(indices, (_, b) =>
         normalized.slice(b * area, (b + 1) * area).reduce((sum, value) => sum + value, 0),
       );
@@ -154,6 +154,8 @@ const images = 10;
 describe.each<[string, (images: number) => Dataset]>([
   ["that lie in memory", noiseDataset],
   ["that are read", (count) => streamed(noiseDataset(count))],
+  ["that are pairs in memory", (count) => noiseDataset(count, true)],
+  ["that are pairs and are read", (count) => streamed(noiseDataset(count, true))],
 ])("images %s", (_, make) => {
   const ways: [string, (options: ReturnType<typeof given>) => StepRunner][] = [
     ["the CPU's way", stepRunner],

@@ -1,5 +1,5 @@
 /** A few epochs of a small case, by any way of taking its steps, and all that they leave behind. */
-import type { Dataset } from "../../src/data/dataset.ts";
+import { type Dataset, pixelStatistics } from "../../src/data/dataset.ts";
 import { Loader } from "../../src/data/loader.ts";
 import { alone, type ProcessGroup } from "../../src/distributed/process-group.ts";
 import { Normalizer } from "../../src/method/images.ts";
@@ -40,7 +40,7 @@ export function runnerOptions(
   { device, cuda }: Place & { cuda: CudaDevice | undefined },
   group: ProcessGroup = alone,
 ): RunnerOptions {
-  const normalizer = new Normalizer(dataset.normalization, device);
+  const normalizer = new Normalizer(pixelStatistics(dataset), device);
   const sharding = new Sharding(group, undefined, batchSize);
   const share = (count: number) => sharding.share(count);
   const loader = new Loader(dataset, { batchSize, shuffle: true, augment: true, seed, share });
@@ -106,7 +106,7 @@ export function endOf(own: StageCase): { state: number[][]; counts: number[] } {
 
 /** The same data set, as one whose images are not in memory. */
 export function streamed(dataset: Dataset): Dataset {
-  const { name, classes, length, imageSize, bands, labels, normalization, transform, fingerprint } = dataset;
+  const { name, classes, length, imageSize, bands, labels, normalization, low, transform, fingerprint } = dataset;
   const read: Dataset["read"] = (...given) => dataset.read(...given);
-  return { name, classes, length, imageSize, bands, labels, normalization, transform, fingerprint, read };
+  return { name, classes, length, imageSize, bands, labels, normalization, low, transform, fingerprint, read };
 }
