@@ -70,14 +70,16 @@ export function savingsOf({ pixels, bytes, seconds, areaKm2, tiles }: Measured, 
 
 /** Why something took more than reading everything would have; null where nothing did. */
 export function whyNot({ pixels, bytes, time, money }: Omit<Savings, "why">, tiles: TileCount | null): string | null {
-  if (![pixels, bytes, time, money].some((one) => one !== null && one.saved < 0)) return null;
+  const isLost = (figures: readonly (Figure | null)[]) => figures.some((one) => one !== null && one.saved < 0);
   const read =
     tiles === null
       ? "the picture was read as a whole"
       : `${count(tiles.read)} of ${count(tiles.all)} tiles hold a patch that was read`;
-  const mostTiles = tiles !== null && tiles.read < tiles.all && bytes !== null && bytes.saved < 0;
-  const next = mostTiles ? "; --whole_if_cheaper reads all of a scene where that costs no more" : "";
-  return `${read}; the low resolution, and deciding, came on top${next}`;
+  const reasons = [
+    ...(isLost([pixels, bytes, money]) ? [`${read}, and the low resolution came on top`] : []),
+    ...(isLost([time]) ? ["looking and deciding took more time than reading less saved"] : []),
+  ];
+  return reasons.length === 0 ? null : reasons.join("; ");
 }
 
 /** What was used of the whole. */

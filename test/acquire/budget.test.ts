@@ -160,6 +160,6 @@ it("everything is read, and said to be, where the chosen patches' tiles and look
 it("what took more than the whole would have says why", async () => {
   const plain = json("corners", "savings.json");
   expect(plain.bytes.saved).toBeLessThan(0);
-  expect(plain.why).toBe("20 of 20 tiles hold a patch that was read; the low resolution, and deciding, came on top");
+  expect(plain.why).toMatch(/^20 of 20 tiles hold a patch that was read, and the low resolution came on top/);
   expect(savingsLines(plain).at(-1)).toBe(`why     ${plain.why}`);
 });
