@@ -49,11 +49,6 @@ it("says plainly that nothing is saved, or that it is unknown", () => {
     "why     1,100 of 1,200 tiles hold a patch that was read, and the low resolution came on top; looking and deciding took more time than reading less saved",
   ]);
 });
-  const next = "; --whole_if_cheaper reads all of a scene where that costs no more";
-  expect(more.why).toBe(
-    `1,100 of 1,200 tiles hold a patch that was read; the low resolution, and deciding, came on top${next}`,
-  );
-});
 
 it("a least area makes small orders as dear as large ones, and no order is free", () => {
   const money = (chosen: number) =>

@@ -76,7 +76,7 @@ describe("usage", () => {
     [
       "acquire of nothing",
       ["acquire", "--load", "hr", "--out", "out"],
-      [`image: must be given, or --low COARSE --plan; ${help("acquire")}`],
+      [`image: must be given, or --manifest, or --low COARSE --plan; ${help("acquire")}`],
     ],
     [
       "a plan that names an image, or has nothing to look at",
