@@ -33,6 +33,8 @@ export interface ReadOptions {
   /** Ends what is under way when it is aborted. */
   readonly signal?: AbortSignal | undefined;
   readonly mostBytes?: number | undefined;
+  /** What is read, in errors. */
+  readonly what?: string | undefined;
 }
 
 export function isAddress(place: string): boolean {
@@ -56,14 +58,15 @@ export async function readDocument(place: string, options: ReadOptions): Promise
   return found?.isFile() ? readFile(place, found.size, options) : undefined;
 }
 
-async function readFile(path: string, size: number, { mostBytes = mostDocumentBytes }: ReadOptions) {
+async function readFile(path: string, size: number, options: ReadOptions) {
+  const { mostBytes = mostDocumentBytes } = options;
   const file = await open(path, "r").catch(() => undefined);
   try {
     const { bytesRead, buffer } = (await file?.read(Buffer.alloc(firstBytes), 0, firstBytes, 0)) ?? {};
     if (file === undefined || buffer === undefined) return undefined;
     const kind = kindOf(buffer.subarray(0, bytesRead), path);
     if (kind === undefined) return undefined;
-    if (size > mostBytes) throw tooLarge(path, mostBytes, size);
+    if (size > mostBytes) throw tooLarge(path, options, size);
     return { kind, place: path, bytes: await file.readFile() };
   } catch (error) {
     throw (error as NodeJS.ErrnoException).syscall === undefined
@@ -117,11 +120,12 @@ async function take(chunks: AsyncGenerator<Uint8Array>, least: number) {
   }
   return {
     bytes: new Uint8Array(Buffer.concat(parts)),
-    async rest(where: string, { mostBytes = mostDocumentBytes }: ReadOptions): Promise<Uint8Array> {
+    async rest(where: string, options: ReadOptions): Promise<Uint8Array> {
+      const { mostBytes = mostDocumentBytes } = options;
       for await (const chunk of chunks) {
         parts.push(chunk);
         length += chunk.length;
-        if (length > mostBytes) throw tooLarge(where, mostBytes, `${length} or more`);
+        if (length > mostBytes) throw tooLarge(where, options, `${length} or more`);
       }
       return new Uint8Array(Buffer.concat(parts));
     },
@@ -159,7 +163,11 @@ function kindOf(first: Uint8Array, where: string): StacDocument["kind"] | undefi
   throw fault("input", { where, rule: "must be an image or a STAC item", got: "a web page (HTML)", next });
 }
 
-function tooLarge(where: string, mostBytes: number, got: number | string): PatchDropError {
+function tooLarge(
+  where: string,
+  { mostBytes = mostDocumentBytes, what = "a STAC document" }: ReadOptions,
+  got: number | string,
+): PatchDropError {
   const next = "ask for fewer items at a time, or cut it into smaller ones";
-  return fault("resource", { where, rule: `a STAC document must have at most ${mostBytes} bytes`, got, next });
+  return fault("resource", { where, rule: `${what} must have at most ${mostBytes} bytes`, got, next });
 }

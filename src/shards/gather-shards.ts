@@ -5,20 +5,12 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { z } from "zod";
-import { CellTable } from "../acquire/cell-table.ts";
-import { fileNames } from "../acquire/file-names.ts";
-import { cornersOf, geometryOf } from "../acquire/geojson.ts";
-import { type Georeference, georeference } from "../acquire/georeference.ts";
 import { makeNewFolder } from "../acquire/new-folder.ts";
-import { cellsOf, sceneOf } from "../acquire/scene.ts";
 import { addUp, type Summed } from "../acquire/sum-scenes.ts";
 import { fault } from "../errors.ts";
-import { assertNew, systemFault, writeFileAtomic } from "../files/atomic.ts";
-import type { JsonObject } from "../files/json.ts";
-import { LogFile } from "../files/log-file.ts";
-import { makeGrid } from "../method/grid.ts";
+import { assertNew, systemFault } from "../files/atomic.ts";
 import { breathe, type Reporter, silentReporter } from "../utils/reporter.ts";
+import { GatheredFiles, type Sink, type WindowRecord } from "./gathered-files.ts";
 import { sceneLineSchema, windowLineSchema } from "./scene-lines.ts";
 import { SeenIds } from "./seen-ids.ts";
 import { checked, type ShardHeader, type ShardLine, shardLines, shardName } from "./shard-file.ts";
@@ -41,15 +33,6 @@ export interface Gathered {
 
 const linesBetweenTurns = 500;
 const scenesBetweenSums = 100;
-
-type SceneRecord = z.infer<typeof sceneLineSchema>;
-type WindowRecord = z.infer<typeof windowLineSchema>;
-
-/** Where what is found goes besides the sums. */
-interface Sink {
-  failed(line: object): void;
-  scene(line: SceneRecord, windows: readonly WindowRecord[]): void;
-}
 
 /**
  * Adds up the shards of a folder, and writes, where `out` is given, the folder of sums: gathered.json, failed.jsonl and, of `acquire`,
@@ -248,53 +231,5 @@ class Sums {
     const classes = [...this.#classes].sort(([a, one], [b, other]) => other - one || (a < b ? -1 : 1));
     const savings = this.#savings.length === 0 ? null : { ...addUp(this.#savings), checkpoint };
     return { scenes: this.scenes, failed: this.#failed, classes: Object.fromEntries(classes), savings };
-  }
-}
-
-/** What is written of all shards together. */
-class GatheredFiles implements Sink {
-  readonly #folder: string;
-  readonly #failed: LogFile;
-  #cells: CellTable | undefined;
-
-  constructor(folder: string) {
-    this.#folder = folder;
-    this.#failed = new LogFile(join(folder, "failed.jsonl"));
-  }
-
-  failed(line: object): void {
-    this.#failed.append(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
-  }
-
-  scene({ id, size, place, grid: { image_size, patch_size } }: SceneRecord, windows: readonly WindowRecord[]): void {
-    this.#cells ??= new CellTable(join(this.#folder, fileNames.cells));
-    const scene = sceneOf(size, makeGrid(image_size, patch_size));
-    const onEarth: Georeference | undefined = place === null ? undefined : georeference(place.epsg, place.affine, id);
-    for (const {
-      window: [column, row],
-      box,
-      chosen,
-      patch_probabilities = [],
-      cell_bytes,
-    } of windows) {
-      for (const [n, cell] of cellsOf(scene, box).entries()) {
-        const geometry = onEarth === undefined ? null : geometryOf(cornersOf(cell.inside, onEarth));
-        const said = { chosen: chosen[cell.patch] === "1", probability: patch_probabilities[cell.patch] };
-        const decided = { cell, window: { column, row }, ...said, bytes: cell_bytes[n] };
-        this.#cells.add(id, decided, geometry as JsonObject | null);
-      }
-    }
-  }
-
-  finish(gathered: Gathered): void {
-    this.#failed.sync();
-    this.#cells?.finish();
-    const text = `${JSON.stringify(gathered, undefined, 2)}\n`;
-    writeFileAtomic(join(this.#folder, "gathered.json"), new TextEncoder().encode(text));
-  }
-
-  close(): void {
-    this.#failed.close();
-    this.#cells?.close();
   }
 }

@@ -23,7 +23,7 @@ import type { ShardCounts } from "./shard-file.ts";
 /** Batches that are fetched and decoded, or waiting for it. */
 const batchesHeld = 3;
 /** What a file that is fetched may have. */
-const mostFileBytes = 2 ** 30;
+const mostFileBytes = 128 * 2 ** 20;
 
 type Choices = PredictOptions & { readonly manifest: string; readonly out: string };
 
@@ -133,7 +133,7 @@ class ShardPredictor {
     const { folder, signal } = this.#setting;
     const file = join(folder, String(this.#files++));
     try {
-      const limits = { signal, mostBytes: mostFileBytes };
+      const limits = { signal, mostBytes: mostFileBytes, what: "an image that is fetched" };
       await writeFile(file, await this.#turns.at(place, () => readAddress(place, limits)));
       return file;
     } catch (error) {
