@@ -1,6 +1,6 @@
 /**
  * A scene that is looked at as a whole before any of its patches is read: then it is known what these cost together, so that a budget
- * buys those of most value for it, or all are read where that costs no more.
+ * buys those of most value for it, or all are read where these come to as many bytes.
  */
 
 import { fault } from "../errors.ts";
@@ -30,7 +30,7 @@ interface Decisions {
 }
 
 export interface SceneLook extends Decisions {
-  /** Whether every patch is read, as that costs no more than those that were chosen. */
+  /** Whether every patch is read, as looking and the tiles of those that were chosen come to as many bytes as all tiles. */
   readonly isWhole: boolean;
   /** Whether nothing else is decided when patches are there: a budget is for what is wanted at first, also of a policy in rounds. */
   readonly isFinal: boolean;
@@ -170,7 +170,7 @@ async function withinBudget(
   const tileCosts = new Float64Array(tiles?.count ?? 0);
   for (let tile = 0; tile < tileCosts.length; tile++) {
     await pause();
-    tileCosts[tile] = budget.costOfTile(tiles!.bytesOf(tile));
+    tileCosts[tile] = budget.costOfTile(tiles!.mostBytesOf(tile));
   }
   const offer: Offer = {
     values: probabilities.map((probability, cell) => (isIn(cell) ? probability : 0)),
@@ -200,18 +200,20 @@ function memory(count: number, of: (n: number) => number): (n: number) => number
 async function isWholeCheaper({ mask }: Decisions, work: SceneWork, budget: SceneBudget | undefined): Promise<boolean> {
   const { source, scene, ledger, reporter } = work;
   if (source.tiles === undefined || !mask.includes(1)) return false;
-  const { chosen, all } = await untilStopped(reporter, tileBytes(mask, scene, source.tiles));
+  const chosen = await untilStopped(reporter, bytesOfChosen(mask, scene, source.tiles));
   const low = ledger.of("low").bytes;
   if (low + chosen < source.wholeBytes) return false;
-  if (budget !== undefined && budget.spent() + budget.costOfTile(all) > budget.amount) return false;
+  if (budget !== undefined && budget.spent() + (await costOfAll(mask, scene, source.tiles, budget)) > budget.amount) {
+    return false;
+  }
   reporter.note(
     `the tiles of the chosen patches (${chosen} bytes) and the low resolution (${low}) are no less than the whole full resolution (${source.wholeBytes}): all of it is read, and all patches are used`,
   );
   return true;
 }
 
-/** What the tiles of chosen patches take, and all tiles, in bytes. */
-async function tileBytes(mask: Uint8Array, scene: Scene, tiles: SceneTiles): Promise<{ chosen: number; all: number }> {
+/** What the tiles of chosen patches have. */
+async function bytesOfChosen(mask: Uint8Array, scene: Scene, tiles: SceneTiles): Promise<number> {
   const pause = pacer();
   const wanted = new Uint8Array(tiles.count);
   for (const [cell, is] of mask.entries()) {
@@ -219,14 +221,22 @@ async function tileBytes(mask: Uint8Array, scene: Scene, tiles: SceneTiles): Pro
     const box = is === 1 ? boxOf(cell, scene) : undefined;
     for (const tile of box === undefined ? [] : tiles.of(box)) wanted[tile] = 1;
   }
-  let [chosen, all] = [0, 0];
-  for (let tile = 0; tile < tiles.count; tile++) {
+  let bytes = 0;
+  for (let tile = 0; tile < tiles.count; tile++) if (wanted[tile] === 1) bytes += tiles.bytesOf(tile);
+  return bytes;
+}
+
+/** What all tiles cost, and the order of the chosen cells. */
+async function costOfAll(mask: Uint8Array, scene: Scene, tiles: SceneTiles, budget: SceneBudget): Promise<number> {
+  const pause = pacer();
+  let [read, ordered] = [0, 0];
+  for (let tile = 0; tile < tiles.count; tile++) read += budget.costOfTile(tiles.mostBytesOf(tile));
+  for (const [cell, is] of mask.entries()) {
     await pause();
-    const bytes = tiles.bytesOf(tile);
-    all += bytes;
-    if (wanted[tile] === 1) chosen += bytes;
+    const box = is === 1 ? boxOf(cell, scene) : undefined;
+    if (box !== undefined) ordered += budget.costOfCell(box);
   }
-  return { chosen, all };
+  return read + Math.max(ordered, budget.smallestOrder);
 }
 
 /** The part of a cell that lies in the scene; undefined where none does. */

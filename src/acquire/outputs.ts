@@ -1,6 +1,6 @@
 /**
- * What is written of an acquisition, and the files of one. Lines and pixels are written as they come, one row of windows after the other; the small files
- * at the end. The folder gets its name when all of them are complete.
+ * What is written of an acquisition, and the files of one. Lines and pixels are written as they come, one row of windows after the
+ * other; the small files at the end. The folder gets its name when all of them are complete.
  */
 
 import { join } from "node:path";

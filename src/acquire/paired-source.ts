@@ -15,8 +15,8 @@ import type { LowResolution, Patch, PatchSource, SceneTiles, SharpSource, Window
 
 /** Pixels of a coarse image along a block; with more of them, looking would cost as much as it is meant to save. */
 const mostPixelsInBlock = 16;
-/** Of the part that shows a window: sixteen times what the middle of a scene takes at most. */
-const mostPixelsInPart = 2 ** 26;
+/** Of the part that shows a window, which where grids differ much is larger than in the middle of the scene. */
+const mostPixelsInPart = 2 ** 24;
 /** Points along a side of a scene that say whether it meets the coarse image. */
 const tried = 17;
 

@@ -25,8 +25,10 @@ export interface SceneTiles {
   readonly needed: number;
   /** The tiles that a box touches, by number. */
   of(box: Window): number[];
-  /** Bytes that reading a tile takes at most, with what may lie before the next one; 0 of one that is held. */
+  /** Of a tile; 0 of one that is held. */
   bytesOf(tile: number): number;
+  /** Bytes that reading it takes at most, with what may lie before the next one. */
+  mostBytesOf(tile: number): number;
 }
 
 export interface PatchSource {

@@ -15,7 +15,8 @@ const usualGap = 4096;
 export const leastGap = 16;
 /** The longest range that is requested, unless a single tile is longer: so that a broken request is cheap to repeat. */
 const longest = 8 * 2 ** 20;
-const requestsAtOnce = 6;
+/** Of a file. */
+export const requestsAtOnce = 6;
 /** Of a source. */
 export const mostHeldBytes = 256 * 2 ** 20;
 

@@ -55,7 +55,7 @@ export interface Savings {
   readonly why: string | null;
 }
 
-const bytesPerGb = 1e9;
+export const bytesPerGb = 1e9;
 
 export function savingsOf({ pixels, bytes, seconds, areaKm2, tiles }: Measured, prices: Prices): Savings {
   const figures = {

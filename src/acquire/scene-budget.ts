@@ -5,15 +5,14 @@ import { areaKm2 } from "./earth.ts";
 import { cornersOf } from "./geojson.ts";
 import type { Count, Ledger } from "./ledger.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
+import { requestsAtOnce } from "./range-cache.ts";
+import { bytesPerGb, type Prices } from "./savings.ts";
 
 /** As the flags have it; one of the budgets at most. */
-export interface BudgetOptions {
+export interface BudgetOptions extends Prices {
   readonly budget_bytes?: number | undefined;
   readonly budget_seconds?: number | undefined;
   readonly budget_money?: number | undefined;
-  readonly price_per_km2?: number | undefined;
-  readonly min_area_km2?: number | undefined;
-  readonly egress_per_gb?: number | undefined;
 }
 
 /** What reading takes, in the unit of a budget. */
@@ -41,9 +40,6 @@ export interface Progress {
 }
 
 export const budgetNames = ["budget_bytes", "budget_seconds", "budget_money"] as const;
-const bytesPerGb = 1e9;
-/** So many requests are under way at a time. */
-const requestsAtOnce = 6;
 
 /** Undefined where none is given. */
 export function budgetOf(options: BudgetOptions, source: PatchSource, progress: Progress): SceneBudget | undefined {
@@ -63,6 +59,7 @@ export function budgetOf(options: BudgetOptions, source: PatchSource, progress: 
   if (name === "budget_seconds") return { ...about, ...nothingElse, ...inSeconds(progress) };
   const { price_per_km2: perKm2 = 0, min_area_km2: leastKm2 = 0, egress_per_gb: perGb = 0 } = options;
   const { georeference } = source;
+  if (georeference === undefined && perKm2 > 0) throw noArea(source.where);
   const sent = (bytes: number) => (bytes / bytesPerGb) * perGb;
   return {
     ...about,
@@ -73,6 +70,11 @@ export function budgetOf(options: BudgetOptions, source: PatchSource, progress: 
       georeference === undefined || perKm2 === 0 ? 0 : perKm2 * areaKm2(cornersOf(inside, georeference)),
     smallestOrder: georeference === undefined ? 0 : perKm2 * leastKm2,
   };
+}
+
+function noArea(where: string): PatchDropError {
+  const rule = "must say where on the Earth it lies, as --price_per_km2 counts by area";
+  return fault("usage", { where, rule, got: "a picture", next: "give a GeoTIFF, or --egress_per_gb alone" });
 }
 
 const nothingElse = { costOfCell: () => 0, smallestOrder: 0 };

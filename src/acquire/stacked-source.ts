@@ -114,8 +114,18 @@ class StackedTiles implements SceneTiles {
   }
 
   bytesOf(tile: number): number {
-    const file = this.#starts.findLastIndex((start) => start <= tile);
-    return this.#files[file].bytesOf(tile - this.#starts[file]);
+    const { file, own } = this.#placeOf(tile);
+    return file.bytesOf(own);
+  }
+
+  mostBytesOf(tile: number): number {
+    const { file, own } = this.#placeOf(tile);
+    return file.mostBytesOf(own);
+  }
+
+  #placeOf(tile: number): { readonly file: SceneTiles; readonly own: number } {
+    const n = this.#starts.findLastIndex((start) => start <= tile);
+    return { file: this.#files[n], own: tile - this.#starts[n] };
   }
 }
 

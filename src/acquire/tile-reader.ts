@@ -94,6 +94,10 @@ export class TileReader implements SceneTiles {
   }
 
   bytesOf(tile: number): number {
+    return this.#isHere(tile) ? 0 : this.#bytesOf(tile);
+  }
+
+  mostBytesOf(tile: number): number {
     return this.#isHere(tile) ? 0 : this.#bytesOf(tile) + leastGap * this.#ranges(tile).length;
   }
 

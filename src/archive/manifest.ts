@@ -53,13 +53,13 @@ export async function openManifest(path: string): Promise<Manifest> {
   const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw systemFault("could not be read", path, 0, error);
     const rule = "must be a file of this machine: JSON Lines or STAC GeoParquet";
-    throw fault("input", { where: path, rule, got: "no such file" }, error);
+    throw fault("input", { where: path, rule, got: "no such file", next: "fetch it first, if it is elsewhere" }, error);
   });
   try {
     const found = await file.stat();
     if (!found.isFile() || found.size === 0) {
       const got = found.isFile() ? "an empty file" : "a folder, a pipe or a device";
-      throw fault("input", { where: path, rule: "must be a list of scenes", got });
+      throw fault("input", { where: path, rule: "must be a list of scenes", got, next: listNext });
     }
     const { size } = found;
     const part = async (start: number) => {
@@ -68,11 +68,33 @@ export async function openManifest(path: string): Promise<Manifest> {
     };
     const [first, last] = [await part(0), await part(Math.max(0, size - markedBytes))];
     const mark = { bytes: size, sha256: sha256(Buffer.concat([first, last])) };
-    const entries = first.toString("latin1", 0, 4) === "PAR1" ? rowsOfShard : linesOfShard;
+    const isParquet = first.toString("latin1", 0, 4) === "PAR1";
+    if (!isParquet) mustBeginAsLines(first, path);
+    const entries = isParquet ? rowsOfShard : linesOfShard;
     return { path, mark, entries: (shard, wanted) => entries(path, size, shard, wanted) };
   } finally {
     await file.close();
   }
+}
+
+const listNext = "give JSON Lines, each line a STAC item or an id and a href, or STAC GeoParquet";
+
+/** A list of another kind would be one of scenes that cannot be read. @throws input */
+function mustBeginAsLines(first: Buffer, path: string): void {
+  const text = withoutMark(first.toString("utf8")).trimStart();
+  if (text.startsWith("{")) return;
+  const rule = "must be JSON Lines or STAC GeoParquet";
+  throw fault("input", {
+    where: path,
+    rule,
+    got: `what begins with ${text.slice(0, 20).split("\n")[0].trimEnd()}`,
+    next: listNext,
+  });
+}
+
+/** Some programs begin a text with a byte order mark. */
+function withoutMark(text: string): string {
+  return text.replace(/^\ufeff/, "");
 }
 
 async function* linesOfShard(
@@ -89,7 +111,7 @@ async function* linesOfShard(
   };
   for await (const { text, at } of linesOf(path, { start, end, longest: longestLine, tooLong })) {
     if (text.trim() === "") continue;
-    const content = parsed(text);
+    const content = parsed(at === 0 ? withoutMark(text) : text);
     const read = () => itemOfLine(content, text, path, `${path}: byte ${at}`);
     const entry = entryOf({ content, place: `byte ${at}`, read }, wanted);
     if (entry !== undefined) yield entry;
@@ -130,6 +152,8 @@ function partOf(size: number, index: number, count: number): number {
 const some = z.string().min(1, "must not be empty");
 const plainSchema = z.strictObject({ id: some, href: some, low: some.optional() });
 
+const plainNext = 'write a STAC item, or {"id": …, "href": …, "low": …}';
+
 /** Undefined for what is no JSON. */
 function parsed(text: string): unknown {
   try {
@@ -141,16 +165,16 @@ function parsed(text: string): unknown {
 
 /** A STAC item, or an id and where the image lies. @throws input */
 function itemOfLine(content: unknown, text: string, path: string, where: string): Item {
-  if (content === undefined) throw fault("input", { where, rule: "must be JSON", got: shortened(text) });
+  if (content === undefined)
+    throw fault("input", { where, rule: "must be JSON", got: shortened(text), next: plainNext });
   if (isJsonObject(content) && content.type === "Feature") return checkItem(content, resolve(path), where);
   const result = plainSchema.safeParse(content);
   if (!result.success) {
-    const next = 'write a STAC item, or {"id": …, "href": …, "low": …}';
     const faults = faultsOf(result.error, content, `${where}: `, "must not be there");
     // What was found may be an address with its signature: the field is enough.
     throw fault(
       "input",
-      faults.map(({ where: field, rule }) => ({ where: field, rule, next })),
+      faults.map(({ where: field, rule }) => ({ where: field, rule, next: plainNext })),
     );
   }
   const { id, href, low } = result.data;

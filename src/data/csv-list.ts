@@ -349,7 +349,8 @@ function refuseHalfPaired(lists: DataSplits<string>, lines: Lines): void {
   const paired = files.find((file) => lines.isPaired(file));
   const other = files.find((file) => !lines.isPaired(file));
   if (paired === undefined || other === undefined) return;
-  throw fault("input", { where: other, rule: `must have a column low, as ${basename(paired)} has` });
+  const next = "give all lists the column, or none";
+  throw fault("input", { where: other, rule: `must have a column low, as ${basename(paired)} has`, next });
 }
 
 /** One class for each label from 0 to the largest; fMoW's names if there are 62. */

@@ -49,10 +49,11 @@ function ofDataset(name: unknown, faults: readonly Fault[]): Fault[] {
 }
 
 /** A program's data set may be anything, whatever its type promises. */
-function kindFaults({ name, classes, bands, normalization, low, read }: Partial<Described>): Fault[] {
+function kindFaults({ name, classes, bands, normalization, low, stretch, read }: Partial<Described>): Fault[] {
   const { mean, std } = normalization ?? {};
   const ofLow = low === undefined ? {} : { "low.mean": low?.mean, "low.std": low?.std };
-  const lists = { classes, bands, "normalization.mean": mean, "normalization.std": std, ...ofLow };
+  const shown = stretch === undefined ? {} : { "stretch.black": stretch?.black, "stretch.white": stretch?.white };
+  const lists = { classes, bands, "normalization.mean": mean, "normalization.std": std, ...ofLow, ...shown };
   const others = Object.entries(lists).filter(([, value]) => !Array.isArray(value));
   return [
     ...(typeof name === "string" ? [] : [{ where: "name", rule: "must be text", got: typeof name }]),

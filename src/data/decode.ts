@@ -84,7 +84,7 @@ async function openTaken(
   }
 }
 
-/** The image of the pair is what is read, and named where that fails; so the reason must name the file that it lies in. */
+/** Errors are said of the pair by the name of its image, so that the reason must name the low picture. */
 async function openLow(path: string, memory: DecodeMemory, target: DecodeTarget): Promise<OpenedPicture> {
   const named = (error: Error): never => {
     throw new Error(`its low picture ${path}: ${firstLineOf(error).message}`, { cause: error });

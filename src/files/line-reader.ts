@@ -48,6 +48,7 @@ export async function* linesOf(
       let from = 0;
       for (let stop = held.indexOf(lineBreak, searched); stop >= 0; stop = held.indexOf(lineBreak, from)) {
         if (isInside && at + from >= end) return;
+        if (isInside && stop - from > longest) throw tooLong(at + from);
         const line = { text: held.toString("utf8", from, stop), at: at + from, end: at + stop + 1, isWhole: true };
         if (isInside) yield line;
         isInside = true;

@@ -263,7 +263,7 @@ export class OpenedRun {
     return fillDropped(images, mask, grid, fill === "lr" || !this.seesHigh ? blocks() : meanColour());
   }
 
-  /** Pixels [N, C] of the low resolution as pixels of images that are the same to the networks: others only where it comes from other pictures. */
+  /** The low resolution [N, C] in the units of the images, as networks see it beside them; the same pixels unless it comes from other pictures. */
   shownLow<P extends PixelArray>(low: P): P {
     const { normalization, low: own, pixelType } = this.description;
     if (own === undefined) return low;

@@ -9,7 +9,7 @@ import { checkpoint, folder, text, whole } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
 import { predictSchema } from "./predict-options.ts";
-import { shardGroup, shardNeedsManifest } from "./shard-group.ts";
+import { requestsNeedManifest, shardGroup, shardNeedsManifest } from "./shard-group.ts";
 
 const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
@@ -32,7 +32,11 @@ export const acquireSchema = z
     out: folder("folder for the results; must not exist yet, unless it is that of the shards of --manifest"),
     ...archiveGroup,
     ...shardGroup,
-    bands: bands.optional().describe("which bands are red, green and blue (default for colour images: 1,2,3)"),
+    bands: bands
+      .optional()
+      .describe(
+        "the bands that the run has learned from, by number or name (default: as the run names them; of pictures 1,2,3)",
+      ),
     scale: scale.optional().describe("values that become black and white (default for bytes: 0,255)"),
     low: text(
       "image",
@@ -56,7 +60,9 @@ export const acquireSchema = z
     whole_if_cheaper: z
       .boolean()
       .default(false)
-      .describe("look at the whole scene first, and read all of it where that costs no more bytes than the patches"),
+      .describe(
+        "look at the whole scene first, and read all of it where looking and the patches come to as many bytes",
+      ),
     budget_bytes: whole(1)
       .optional()
       .describe("read at most so many bytes of a scene: the patches of most value for them, of those that are wanted"),
@@ -81,6 +87,7 @@ export const acquireSchema = z
   .refine(...onnxOnCpu)
   .refine(...onnxAlone)
   .refine(...shardNeedsManifest)
+  .refine(...requestsNeedManifest)
   .refine(({ min_area_km2: least, price_per_km2: price }) => least === undefined || price !== undefined, {
     path: ["min_area_km2"],
     message: "needs --price_per_km2, the price of what is ordered",

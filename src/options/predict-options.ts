@@ -8,7 +8,7 @@ import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { pictureGroup } from "./picture-group.ts";
 import { runFill } from "./policy-group.ts";
-import { shardGroup, shardNeedsManifest } from "./shard-group.ts";
+import { requestsNeedManifest, shardGroup, shardNeedsManifest } from "./shard-group.ts";
 
 const { num_workers, max_image_bytes, bands, scale } = runDataGroup;
 
@@ -43,6 +43,7 @@ export const predictSchema = z
     message: "needs --out, the file to continue",
   })
   .refine(...shardNeedsManifest)
+  .refine(...requestsNeedManifest)
   .refine(({ manifest, out }) => manifest === undefined || out !== undefined, {
     path: ["manifest"],
     message: "needs --out, the folder of its shards",

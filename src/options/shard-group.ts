@@ -13,13 +13,23 @@ export const shardGroup = {
     .describe(
       "of --manifest, the I-th of N parts, from 0; when absent, as Kubernetes, Slurm or AWS Batch say, else all of it",
     ),
-  requests: whole(1, 1000).default(16).describe("with --manifest: requests to one host at a time"),
+  requests: whole(1, 1000).optional().describe("with --manifest: requests to one host at a time (default: 16)"),
 };
 
-type ShardGiven = Readonly<Partial<Record<"shard" | "manifest", string | undefined>>>;
+interface ShardGiven {
+  readonly manifest?: string | undefined;
+  readonly shard?: string | undefined;
+  readonly requests?: number | undefined;
+}
 
-/** For `refine`: what is a part is a part of something. */
-export const shardNeedsManifest: [(given: ShardGiven) => boolean, { path: string[]; message: string }] = [
+type Refinement = [(given: ShardGiven) => boolean, { path: string[]; message: string }];
+
+/** For `refine`: what is said of a list is said with it. */
+export const shardNeedsManifest: Refinement = [
   ({ shard, manifest }) => shard === undefined || manifest !== undefined,
   { path: ["shard"], message: "needs --manifest, the list that it is a part of" },
+];
+export const requestsNeedManifest: Refinement = [
+  ({ requests, manifest }) => requests === undefined || manifest !== undefined,
+  { path: ["requests"], message: "needs --manifest, whose files are requested" },
 ];

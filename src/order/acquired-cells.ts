@@ -49,7 +49,7 @@ type CellRecord = z.infer<typeof cellSchema>["properties"];
 const [firstLine, lastLine] = ['{"type":"FeatureCollection","features":[', "]}"];
 const linesBetweenTurns = 10_000;
 
-/** @throws input */
+/** Before anything else is done. @throws input: a folder without the files of an acquisition */
 export function assertAcquired(folder: string): void {
   const missing = [fileNames.patches, fileNames.item].find((name) => !existsSync(join(folder, name)));
   if (missing !== undefined) throw fault("input", { where: folder, rule: `must hold ${missing}`, next });

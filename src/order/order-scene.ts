@@ -56,9 +56,9 @@ export async function planOrders(grid: AcquiredCells, terms: OrderTerms, watch: 
     const pieces = await bestPieces(cells, { grid, terms, drawing, whole }, watch);
     planned.push(...pieces.map((piece) => ({ piece, region, drawing })));
   }
-  const orders = ordersOf(planned, grid, terms);
+  const orders = await ordersOf(planned, { grid, terms, watch });
   const isWhole = wholes.every((one) => one !== undefined);
-  const whole = isWhole ? ordersOf(wholes, grid, terms) : undefined;
+  const whole = isWhole ? await ordersOf(wholes, { grid, terms, watch }) : undefined;
   const isCheaper = terms.perCell === undefined && whole !== undefined && priceOf(whole) < priceOf(orders);
   return { orders: isCheaper && chosen.length > 0 ? whole : orders, whole };
 }
@@ -136,9 +136,12 @@ function chosenIn({ covered }: Piece, { columns, chosen }: AcquiredCells): numbe
 }
 
 /** Each piece as an order; where an order may have several polygons, those together that cost less so. */
-function ordersOf(placed: readonly Placed[], grid: AcquiredCells, terms: OrderTerms): Order[] {
+async function ordersOf(
+  placed: readonly Placed[],
+  { grid, terms, watch }: { grid: AcquiredCells; terms: OrderTerms; watch: Watch },
+): Promise<Order[]> {
   const isSingle = terms.rules.parts === "single";
-  const groups = isSingle ? placed.map((one) => [one]) : joinedOrders(groupsOf(placed, terms), terms);
+  const groups = isSingle ? placed.map((one) => [one]) : await joinedOrders(groupsOf(placed, terms), terms, watch);
   return groups.map((group) => orderOf(group, grid, terms));
 }
 
@@ -176,26 +179,37 @@ function fillsBox(placed: readonly Placed[], { rules }: OrderTerms): boolean {
 }
 
 /** Joins two orders while that saves something: as they are, or as one polygon around the cells of both, which fills its box better. */
-function joinedOrders(groups: Placed[][], terms: OrderTerms): Placed[][] {
-  if (groups.length > mostJoined) return groups;
-  const price = (group: readonly Placed[]) =>
-    orderPrice(
-      group.reduce((sum, { piece }) => sum + piece.polygon.km2, 0),
-      terms.rules,
-      terms,
-    );
-  let best = { saved: tiny, at: [0, 0], group: groups[0] };
-  for (const [a, one] of groups.entries()) {
-    for (const [b, other] of groups.slice(0, a).entries()) {
-      for (const group of [[...one, ...other], asOne([...one, ...other])]) {
-        if (group === undefined || !fillsBox(group, terms)) continue;
-        const saved = price(one) + price(other) - price(group);
-        if (saved > best.saved) best = { saved, at: [a, b], group };
+async function joinedOrders(groups: Placed[][], terms: OrderTerms, watch: Watch): Promise<Placed[][]> {
+  const joined = [...groups];
+  const price = (group: readonly Placed[]) => {
+    const km2 = group.reduce((sum, { piece }) => sum + piece.polygon.km2, 0);
+    return orderPrice(km2, terms.rules, terms);
+  };
+  // What two of them come to stays the same while others are joined.
+  const known = new Map<Placed[], Map<Placed[], Placed[] | undefined>>();
+  const polygonOf = (one: Placed[], other: Placed[]) => {
+    const own = known.get(one) ?? new Map<Placed[], Placed[] | undefined>();
+    known.set(one, own);
+    if (!own.has(other)) own.set(other, asOne([...one, ...other]));
+    return own.get(other);
+  };
+  while (joined.length <= mostJoined) {
+    let best: { saved: number; at: readonly number[]; group: Placed[] } | undefined;
+    for (const [a, one] of joined.entries()) {
+      for (const [b, other] of joined.slice(0, a).entries()) {
+        await watch.pause();
+        for (const group of [[...one, ...other], polygonOf(one, other)]) {
+          if (group === undefined || !fillsBox(group, terms)) continue;
+          const saved = price(one) + price(other) - price(group);
+          if (saved > (best?.saved ?? nothing)) best = { saved, at: [a, b], group };
+        }
       }
     }
+    if (best === undefined) break;
+    const { at, group } = best;
+    joined.splice(0, joined.length, ...joined.filter((_, n) => !at.includes(n)), group);
   }
-  if (best.saved === tiny) return groups;
-  return joinedOrders([...groups.filter((_, n) => !best.at.includes(n)), best.group], terms);
+  return joined;
 }
 
 /** Undefined where the rules do not allow it, or 180° lies between. */
@@ -207,8 +221,10 @@ function asOne(placed: readonly Placed[]): Placed[] | undefined {
   return piece && [{ piece, region, drawing }];
 }
 
+/** Of more orders, all pairs would take too long to try. */
 const mostJoined = 20;
-const tiny = 1e-9;
+/** What rounding alone may seem to save. */
+const nothing = 1e-9;
 
 function isIn(cell: number, region: Region): boolean {
   return region.areaOf(cell % region.columns, Math.floor(cell / region.columns)) > 0;

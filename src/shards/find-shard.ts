@@ -60,6 +60,6 @@ function fromVariables(variables: Variables): Shard {
 
 function checked(shard: Shard, { where, got }: { where: string; got: string }): Shard {
   if (shard.index < shard.count) return shard;
-  const rule = "must be a part of so many, from 0 on";
+  const rule = "must be I/N with I from 0 to N − 1";
   throw fault("usage", { where, rule, got, next: "of 100 parts, the first is 0/100 and the last 99/100" });
 }

@@ -13,7 +13,7 @@ import { breathe, type Reporter, silentReporter } from "../utils/reporter.ts";
 import { GatheredFiles, type Sink, type WindowRecord } from "./gathered-files.ts";
 import { sceneLineSchema, windowLineSchema } from "./scene-lines.ts";
 import { SeenIds } from "./seen-ids.ts";
-import { checked, type ShardHeader, type ShardLine, shardLines, shardName } from "./shard-file.ts";
+import { checked, type ShardCounts, type ShardHeader, type ShardLine, shardLines, shardName } from "./shard-file.ts";
 
 /** The contents of gathered.json. */
 export interface Gathered {
@@ -122,7 +122,8 @@ async function addShards(
   const bar = reporter.progress("gather", shards.indices.length);
   try {
     for (const [n, path] of paths.entries()) {
-      let isWhole = false;
+      const before = { scenes: sums.scenes, failed: sums.failed };
+      let end: ShardCounts | undefined;
       let lines = 0;
       for await (const { line } of shardLines(path)) {
         if (lines++ % linesBetweenTurns === 0) await breathe(reporter);
@@ -130,12 +131,18 @@ async function addShards(
           first ??= line.header;
           mustAgree(line.header, first, { path, index: shards.indices[n], count: shards.count });
         } else if (line.kind === "scene") ids.add(line.id);
-        isWhole = line.kind === "end";
+        end = line.kind === "end" ? line.counts : undefined;
         sums.add(line);
       }
+      const isWhole = end?.scenes === sums.scenes - before.scenes && end.failed === sums.failed - before.failed;
       if (!isWhole) {
         const next = "remove it, and run the shard again";
-        throw fault("input", { where: path, rule: "must be a whole file of a shard", got: "an early end", next });
+        throw fault("input", {
+          where: path,
+          rule: "must be a whole file of a shard",
+          got: end === undefined ? "an early end" : "fewer or more lines than its end says",
+          next,
+        });
       }
       bar.update(n + 1, { scenes: String(sums.scenes) });
     }
@@ -191,8 +198,8 @@ class Sums {
   readonly #classes = new Map<string, number>();
   #windows: WindowRecord[] = [];
   #savings: Summed[] = [];
-  #failed = 0;
   scenes = 0;
+  failed = 0;
 
   constructor(sink: Sink | undefined) {
     this.#sink = sink;
@@ -202,14 +209,19 @@ class Sums {
     if (line.kind === "part") {
       const window = checked(windowLineSchema, line.content, line.where);
       if (window.class !== undefined) this.#count(window.class);
-      if (this.#sink !== undefined) this.#windows.push(window);
+      this.#windows.push(window);
     } else if (line.kind === "scene") this.#scene(line);
   }
 
-  #scene({ error, content, where }: Extract<ShardLine, { kind: "scene" }>): void {
+  #scene({ id, error, content, where }: Extract<ShardLine, { kind: "scene" }>): void {
     this.scenes++;
+    const other = this.#windows.find(({ of }) => of !== id);
+    if (other !== undefined) {
+      const rule = `must be behind windows of ${id} alone`;
+      throw fault("input", { where, rule, got: other.of, next: "remove the file, and run the shard again" });
+    }
     if (error !== undefined) {
-      this.#failed++;
+      this.failed++;
       this.#sink?.failed(content);
       return;
     }
@@ -230,6 +242,6 @@ class Sums {
   result(checkpoint: string): Pick<Gathered, "scenes" | "failed" | "classes" | "savings"> {
     const classes = [...this.#classes].sort(([a, one], [b, other]) => other - one || (a < b ? -1 : 1));
     const savings = this.#savings.length === 0 ? null : { ...addUp(this.#savings), checkpoint };
-    return { scenes: this.scenes, failed: this.#failed, classes: Object.fromEntries(classes), savings };
+    return { scenes: this.scenes, failed: this.failed, classes: Object.fromEntries(classes), savings };
   }
 }

@@ -50,7 +50,7 @@ export class GatheredFiles implements Sink {
     } of windows) {
       for (const [n, cell] of cellsOf(scene, box).entries()) {
         const geometry = onEarth === undefined ? null : geometryOf(cornersOf(cell.inside, onEarth));
-        const said = { chosen: chosen[cell.patch] === "1", probability: patch_probabilities[cell.patch] };
+        const said = { chosen: chosen[cell.patch] === "1", probability: patch_probabilities[cell.patch] ?? 0 };
         const decided = { cell, window: { column, row }, ...said, bytes: cell_bytes[n] };
         this.#cells.add(id, decided, geometry as JsonObject | null);
       }

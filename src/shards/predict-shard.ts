@@ -3,10 +3,13 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { namedBands } from "../acquire/acquire-scenes.ts";
 import { isAddress, readAddress, redacted } from "../archive/document.ts";
 import { openManifest } from "../archive/manifest.ts";
 import type { ArchivedScene } from "../archive/scenes.ts";
+import { overRendering } from "../data/rendering.ts";
 import { fault, type PatchDropError } from "../errors.ts";
+import { systemFault } from "../files/atomic.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
@@ -50,12 +53,14 @@ export async function predictShard(
     const settings = `${settingsOf(run, options)} ${settingsText(wantedText(options))}`.trim();
     const made = { command: "predict", checkpoint: run.checkpoint, settings } as const;
     const predictor = new ShardPredictor(run, { options, folder: fetched, signal: ended.signal, reporter });
+    const bandNames = namedBands(overRendering(options, run.description.rendering));
+    const wanted = { ...options, bandNames };
     const work: SceneWork = {
       groupSize: options.batch_size,
       atOnce: batchesHeld,
       run: (scenes) => predictor.outcomes(scenes),
     };
-    return await runShard({ manifest, shard, out: options.out, wanted: options, made }, work, reporter);
+    return await runShard({ manifest, shard, out: options.out, wanted, made }, work, reporter);
   } finally {
     ended.abort();
     await rm(fetched, { recursive: true, force: true });
@@ -111,7 +116,8 @@ class ShardPredictor {
       const path = redacted(place);
       if ("error" in line) {
         const rule = "must be an image that can be read";
-        return { error: fault("input", { where: path, rule, got: line.error }) };
+        const next = "fetch it again, or leave it out";
+        return { error: fault("input", { where: path, rule, got: line.error, next }) };
       }
       const { checkpoint: _, settings: __, ...content } = line;
       return { lines: `${JSON.stringify({ id, ...content, path } satisfies ImageLine)}\n` };
@@ -132,13 +138,18 @@ class ShardPredictor {
     if (!isAddress(place)) return place;
     const { folder, signal } = this.#setting;
     const file = join(folder, String(this.#files++));
+    let bytes: Uint8Array;
     try {
       const limits = { signal, mostBytes: mostFileBytes, what: "an image that is fetched" };
-      await writeFile(file, await this.#turns.at(place, () => readAddress(place, limits)));
-      return file;
+      bytes = await this.#turns.at(place, () => readAddress(place, limits));
     } catch (error) {
       if (isOfScene(error)) return error;
       throw error;
     }
+    // A full disk is no fault of the image.
+    await writeFile(file, bytes).catch((error) => {
+      throw systemFault("could not be written", file, bytes.length, error);
+    });
+    return file;
   }
 }

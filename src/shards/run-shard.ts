@@ -86,7 +86,7 @@ class ShardRun {
   readonly #file: ShardFile;
   readonly #reporter: Reporter;
   /** Scenes for which no server answered. */
-  #silent: Entry[] = [];
+  readonly #silent: Entry[] = [];
   #silentInARow = 0;
 
   constructor(task: ShardTask, work: SceneWork, file: ShardFile, reporter: Reporter) {
@@ -104,9 +104,7 @@ class ShardRun {
     const update = () => bar.update(this.#file.done.size, { failed: String(this.#file.counts.failed) });
     try {
       await this.#attempt(this.#entries(), false, update);
-      const again = this.#silent;
-      this.#silent = [];
-      await this.#attempt(again, true, update);
+      await this.#attempt(this.#silent, true, update);
       this.#file.finish();
     } finally {
       bar.stop();
@@ -157,20 +155,13 @@ class ShardRun {
   }
 
   #write(entry: Entry, outcome: Outcome, isLast: boolean): void {
-    if ("lines" in outcome) {
-      this.#silentInARow = 0;
-      this.#file.add(entry.id, outcome.lines);
-      return;
-    }
-    const { error } = outcome;
-    if (error.kind === "system") {
-      if (++this.#silentInARow === mostSilent) throw error;
-      if (!isLast) {
-        this.#silent.push(entry);
-        return;
-      }
-    }
-    this.#file.addFailed(entry.id, error);
+    const isSilent = "error" in outcome && outcome.error.kind === "system";
+    if (!isSilent) this.#silentInARow = 0;
+    if ("lines" in outcome) this.#file.add(entry.id, outcome.lines);
+    // Those that are tried once more had no answer: that they have none again says nothing of the network.
+    else if (!isSilent || isLast) this.#file.addFailed(entry.id, outcome.error);
+    else if (++this.#silentInARow === mostSilent) throw outcome.error;
+    else this.#silent.push(entry);
   }
 }
 

@@ -4,7 +4,8 @@ export class HostTurns {
   readonly #most: number;
   readonly #hosts = new Map<string, { underway: number; readonly waiting: (() => void)[] }>();
 
-  constructor(most: number) {
+  /** @param most requests to a host at a time */
+  constructor(most = 16) {
     this.#most = most;
   }
 

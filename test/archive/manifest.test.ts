@@ -113,6 +113,11 @@ it("looks at another asset, or at what a line names for it", async () => {
   expect("scene" in found && found.scene.low).toMatch(/\/coarse\.tif$/);
 });
 
+it("takes a byte order mark for nothing", async () => {
+  const path = listed('\ufeff{"id":"a","href":"a.tif"}\n{"id":"b","href":"b.tif"}\n');
+  expect((await shardsOf(path, 1)).flat()).toEqual(["a", "b"]);
+});
+
 it("gives each row of GeoParquet to one shard", async () => {
   const ids = Array.from({ length: 23 }, (_, n) => `row${n}`);
   const path = listed(geoparquet({ ids, rowGroupSize: 5 }));
@@ -126,7 +131,9 @@ it("gives each row of GeoParquet to one shard", async () => {
 
 it.each([
   ["", "must be a list of scenes, got an empty file"],
-  [`${"x".repeat(3_000_000)}`, "byte 0: must be lines of at most 1048576 bytes, a scene each, got more"],
+  ["id,href\na,a.tif\n", "must be JSON Lines or STAC GeoParquet, got what begins with id,href; give JSON Lines"],
+  [`{"id":"${"x".repeat(1_100_000)}","href":"a.tif"}\n{}\n`, "byte 0: must be lines of at most 1048576 bytes"],
+  [`{${"x".repeat(3_000_000)}`, "byte 0: must be lines of at most 1048576 bytes, a scene each, got more"],
   ["PAR1 and nothing else", "must be a whole Parquet file"],
 ])("refuses %.20j", async (content, message) => {
   const error = await entriesOf(listed(content), 0, 1).catch((thrown) => thrown);

@@ -55,7 +55,7 @@ const finetuning = [
 /** Which scenes, and which part of a list of them. */
 const archive = [
   ...["--asset <key,…>", "--bbox <w,s,e,n>", "--datetime <from/to>", "--query <conditions>"],
-  ...["--manifest <file>", "--shard <I/N>", "--requests <n> = 16"],
+  ...["--manifest <file>", "--shard <I/N>", "--requests <n>"],
 ];
 
 const flags: Record<CommandName, readonly string[]> = {

@@ -286,7 +286,7 @@ const values: Readonly<Record<string, Values>> = {
     ]),
     beside: { manifest: "list.jsonl", out: "shards" },
   },
-  requests: upTo(1000, whole(1)),
+  requests: { ...upTo(1000, whole(1)), beside: { manifest: "list.jsonl", out: "shards" } },
   asset: {
     takes: [],
     refuses: [

@@ -20,7 +20,7 @@ it.each([
 });
 
 it.each([
-  ["12/12", {}, "--shard: must be a part of so many, from 0 on, got 12/12"],
+  ["12/12", {}, "--shard: must be I/N with I from 0 to N − 1, got 12/12"],
   [
     undefined,
     { JOB_COMPLETION_INDEX: "7" },
@@ -37,7 +37,7 @@ it.each([
   [
     undefined,
     { AWS_BATCH_JOB_ARRAY_INDEX: "2", AWS_BATCH_JOB_ARRAY_SIZE: "2" },
-    "AWS_BATCH_JOB_ARRAY_INDEX and AWS_BATCH_JOB_ARRAY_SIZE: must be a part of so many, from 0 on, got 2 of 2",
+    "AWS_BATCH_JOB_ARRAY_INDEX and AWS_BATCH_JOB_ARRAY_SIZE: must be I/N with I from 0 to N − 1, got 2 of 2",
   ],
 ])("refuses %s of %j", (given, variables, message) => {
   const error = refusal(() => findShard(given, variables));

@@ -49,7 +49,9 @@ const windowOf = (of: string, column: number) => ({
 
 function write(index: number, of: number, lines: readonly object[], { more = {}, ends = true } = {}): string {
   const path = join(folder, `shard-${index}-of-${of}.jsonl`);
-  const end = { end: { scenes: lines.length, failed: 0 } };
+  const scenes = lines.filter((line) => "id" in line);
+  const failed = scenes.filter((line) => "error" in line).length;
+  const end = { end: { scenes: scenes.length, failed } };
   const all = [headerOf(index, of, more), ...lines, ...(ends ? [end] : [])];
   writeFileSync(path, all.map((line) => `${JSON.stringify(line)}\n`).join(""));
   return path;
@@ -111,6 +113,16 @@ it("sums what is there, and writes nothing while shards are missing", async () =
   expect(existsSync(out)).toBe(false);
 });
 
+it("takes windows of which the low resolution showed nothing", async () => {
+  const { class: _, patch_probabilities: __, ...unseen } = windowOf("x", 0);
+  const scene = acquired("x", 60, { size: { width: 4, height: 4 }, unseen: 1 });
+  write(0, 1, [{ ...unseen, chosen: "0000", low: "missing" }, scene], { more: { command: "acquire" } });
+  const out = join(folder, "..", "sums");
+  expect(await gather(folder, out)).toMatchObject({ classes: {}, savings: { unseen: 1 } });
+  const cells = await parquetReadObjects({ file: new Uint8Array(readFileSync(join(out, "patches.parquet"))).buffer });
+  expect(cells.map(({ probability }) => probability)).toEqual([0, 0, 0, 0]);
+});
+
 const one = [{ id: "a", class: "cat" }];
 it.each<[string, () => void, RegExp]>([
   [
@@ -152,6 +164,24 @@ it.each<[string, () => void, RegExp]>([
     "a figure that is none",
     () => [write(0, 1, [windowOf("x", 0), acquired("x", 60, { windows: "2" })])],
     /byte \d+: windows: must be a/,
+  ],
+  [
+    "a file that lacks a line",
+    () => {
+      const path = write(0, 1, [...one, { id: "b", class: "dog" }]);
+      writeFileSync(path, readFileSync(path, "utf8").replace(/\{"id":"a".*\n/, ""));
+    },
+    /shard-0-of-1.jsonl: must be a whole file of a shard, got fewer or more lines than its end says; /,
+  ],
+  [
+    "windows of another scene",
+    () => write(0, 1, [windowOf("y", 0), acquired("x", 60)]),
+    /byte \d+: must be behind windows of x alone, got y; /,
+  ],
+  [
+    "a line of a scene that says nothing",
+    () => write(0, 1, [{ id: "x" }], { more: { command: "acquire" } }),
+    /byte \d+: size: must be/,
   ],
   [
     "a grid that is none",

@@ -143,6 +143,23 @@ it("ends where no server answers for twenty scenes in a row, keeps what is there
   expect(second.done).toEqual(ids.slice(5));
 });
 
+it("gives up many scenes without an answer where others had one", async () => {
+  const many = Array.from({ length: 300 }, (_, n) => `scene${n}`);
+  const silent = Object.fromEntries(
+    many.filter((_, n) => n % 7 === 3).map((id) => [id, { kind: "system", times: 9 } as const]),
+  );
+  const count = Object.keys(silent).length;
+  expect(count).toBeGreaterThan(40);
+  expect(await run(workOf(silent).work, { names: many })).toEqual({ path: file(), scenes: 300, failed: count });
+});
+
+it("takes refusals for answers", async () => {
+  const errors = Object.fromEntries(
+    ids.map((id, n) => [id, { kind: n % 10 === 9 ? "input" : "system", times: 9 } as const]),
+  );
+  expect(await run(workOf(errors).work)).toEqual({ path: file(), scenes: 30, failed: 30 });
+});
+
 it("ends by a signal, keeps what is there, and goes on", async () => {
   const { work } = workOf();
   const stop = new AbortController();
