@@ -64,6 +64,11 @@ export async function lookFirst(work: SceneWork): Promise<SceneLook> {
   const budget = budgetNow(work);
   const isFinal = budget !== undefined || policy.rounds === 1;
   if (budget !== undefined) mustPay(budget, budget.looking);
+  if (budget !== undefined && policy.rounds > 1) {
+    reporter.note(
+      `${budget.name} is spent on what the policy wants at first: of its ${policy.rounds} rounds, only the first is asked`,
+    );
+  }
   assertHeld(work);
   const look = emptyLook(work);
   await lookAtAll(look, work);

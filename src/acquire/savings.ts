@@ -111,7 +111,7 @@ export function savingsLines({ pixels, bytes, time, money, why }: Savings): stri
     time === null ? "time    unknown: no patch was fetched separately" : line("time", time, (s) => `${s.toFixed(1)} s`),
     money === null
       ? "money   unknown: give --price_per_km2, for an image that says where on the Earth it lies, or --egress_per_gb"
-      : line("money", money, (amount) => amount.toFixed(2)),
+      : line("money", money, amountText),
     ...(why === null ? [] : [`why     ${why}`]),
   ];
 }
@@ -124,6 +124,11 @@ function line(name: string, { whole, used, saved, share }: Figure, shown: (value
         ? "nothing saved"
         : `nothing saved: ${shown(-saved)} more than the whole`;
   return `${name.padEnd(7)} ${shown(used)} of ${shown(whole)}: ${verdict}`;
+}
+
+/** In cents, or of less than one, three digits. */
+function amountText(amount: number): string {
+  return Math.abs(amount) < 1 && amount !== 0 ? amount.toPrecision(3) : amount.toFixed(2);
 }
 
 function count(value: number): string {

@@ -100,7 +100,9 @@ export function mustPay({ name, amount, spent }: SceneBudget, more: number): voi
 }
 
 function tooSmall(where: string, got: number, why: string): PatchDropError {
-  return fault("usage", { where, rule: `must pay for more than looking: ${why}`, got, next: "give more" });
+  // How long looking takes is the machine's and the server's, and may be otherwise the next time.
+  const kind = where === "--budget_seconds" ? "resource" : "usage";
+  return fault(kind, { where, rule: `must pay for more than looking: ${why}`, got, next: "give more" });
 }
 
 function shown(amount: number): string {

@@ -81,15 +81,16 @@ const listNext = "give JSON Lines, each line a STAC item or an id and a href, or
 
 /** A list of another kind would be one of scenes that cannot be read. @throws input */
 function mustBeginAsLines(first: Buffer, path: string): void {
-  const text = withoutMark(first.toString("utf8")).trimStart();
-  if (text.startsWith("{")) return;
+  const [line] = withoutMark(first.toString("utf8")).trimStart().split("\n");
+  const content = parsed(line);
   const rule = "must be JSON Lines or STAC GeoParquet";
-  throw fault("input", {
-    where: path,
-    rule,
-    got: `what begins with ${text.slice(0, 20).split("\n")[0].trimEnd()}`,
-    next: listNext,
-  });
+  if (isJsonObject(content) && content.type === "FeatureCollection") {
+    const next = `make lines of its items with \`jq -c '.features[]' ${path}\``;
+    throw fault("input", { where: path, rule, got: "a collection of items", next });
+  }
+  // A line that is longer than what was read is too long, which is said where it is read.
+  if (isJsonObject(content) || (line.startsWith("{") && line.length >= longestLine)) return;
+  throw fault("input", { where: path, rule, got: `what begins with ${line.slice(0, 20).trimEnd()}`, next: listNext });
 }
 
 /** Some programs begin a text with a byte order mark. */

@@ -13,7 +13,7 @@ export function endShard(
   print: (content: object, lines: () => readonly string[]) => void,
 ): void {
   const { path, scenes, failed } = done;
-  print(done, () => [`${scenes} scenes: see ${path}`]);
+  print(done, () => [`${scenes} ${scenes === 1 ? "scene" : "scenes"}: see ${path}`]);
   if (failed === 0) return;
   process.stderr.write(`error: ${failed} of ${scenes} scenes could not be read; see their lines in ${path}\n`);
   process.exitCode = exitCodes.input;

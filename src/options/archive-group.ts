@@ -97,7 +97,7 @@ export const archiveGroup = {
   asset: shownAs("key,…", asset)
     .optional()
     .describe(
-      "of STAC items, the asset to acquire from: its key, its role, or the name of its band; of several, each is a band of the scene",
+      "of STAC items, the asset to read: its key, its role, or the name of its band; of several, each is a band of the scene",
     ),
   bbox: shownAs("w,s,e,n", bbox).optional().describe("of STAC items, those that meet this box, in degrees"),
   datetime: shownAs("from/to", datetime).optional().describe("of STAC items, those of this time; .. for an open end"),

@@ -52,7 +52,10 @@ const linesBetweenTurns = 10_000;
 /** Before anything else is done. @throws input: a folder without the files of an acquisition */
 export function assertAcquired(folder: string): void {
   const missing = [fileNames.patches, fileNames.item].find((name) => !existsSync(join(folder, name)));
-  if (missing !== undefined) throw fault("input", { where: folder, rule: `must hold ${missing}`, next });
+  if (missing === undefined) return;
+  const isCollection = existsSync(join(folder, fileNames.items));
+  const one = "give the folder of one of its scenes";
+  throw fault("input", { where: folder, rule: `must hold ${missing}`, next: isCollection ? one : next });
 }
 
 /** @throws input: not what `patchdrop acquire` writes, or of a scene without a place on the Earth; system; Stopped */

@@ -47,11 +47,15 @@ export async function acquireShard(
     refuseWithoutLow(run, options);
     const made = { command: "acquire", checkpoint: run.checkpoint, settings: settingsOf(run, options) } as const;
     const turns = new HostTurns(options.requests);
-    const policy = shared(run);
+    const inTurn = oneAtATime();
+    let scenes = 0;
     const work: SceneWork = {
       groupSize: 1,
       atOnce: scenesAtOnce,
-      run: ([scene]) => outcomeOf(scene, policy, { ...options, turns }, reporter).then((outcome) => [outcome]),
+      run: ([scene]) =>
+        outcomeOf(scene, inOrderOf(scenes++, run, inTurn), { ...options, turns }, reporter).then((outcome) => [
+          outcome,
+        ]),
     };
     const bandNames = namedBands(overRendering(options, run.description.rendering));
     const wanted = { ...options, bandNames };
@@ -61,15 +65,18 @@ export async function acquireShard(
   }
 }
 
-/** The policy for several scenes at a time: its networks look at one batch after the other. */
-function shared(run: OpenedRun): PatchPolicy {
-  const inTurn = oneAtATime();
-  const { model, description, classes, checkpoint, rounds } = run;
+/**
+ * The policy for one of several scenes at a time: its networks look at one batch after the other, at the earliest scene's first. So
+ * scenes end one by one, and little is lost when a shard is cut.
+ * @param scene its number
+ */
+function inOrderOf(scene: number, run: OpenedRun, inTurn: ReturnType<typeof oneAtATime>): PatchPolicy {
+  const { model, description, classes, checkpoint, rounds, choice } = run;
   return {
-    ...{ model, description, classes, checkpoint, rounds },
+    ...{ model, description, classes, checkpoint, rounds, choice },
     shownLow: (low) => run.shownLow(low),
-    decide: (low, acquired) => inTurn(() => run.decide(low, acquired)),
-    classify: (images, mask, low) => inTurn(() => run.classify(images, mask, low)),
+    decide: (low, acquired) => inTurn(() => run.decide(low, acquired), scene),
+    classify: (images, mask, low) => inTurn(() => run.classify(images, mask, low), scene),
   };
 }
 

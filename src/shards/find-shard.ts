@@ -30,7 +30,10 @@ function ofSlurm(variables: Variables): Shard | undefined {
   const { SLURM_ARRAY_TASK_MIN: least, SLURM_ARRAY_TASK_MAX: most } = variables;
   // Of an array of some tasks alone, started to repeat these, Slurm does not know how many there were.
   if (Number(least) !== 0 || Number(most) !== Number(count) - 1) {
-    const got = `SLURM_ARRAY_TASK_MIN=${least} SLURM_ARRAY_TASK_MAX=${most} SLURM_ARRAY_TASK_COUNT=${count}`;
+    const shown = { SLURM_ARRAY_TASK_MIN: least, SLURM_ARRAY_TASK_MAX: most, SLURM_ARRAY_TASK_COUNT: count };
+    const got = Object.entries(shown)
+      .map(([name, value]) => (value === undefined ? `no ${name}` : `${name}=${value}`))
+      .join(", ");
     const rule = "an array must be 0-(N−1), so that N is known";
     throw fault("usage", { where: "Slurm", rule, got, next: `give --shard "$SLURM_ARRAY_TASK_ID/N"` });
   }

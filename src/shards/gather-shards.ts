@@ -66,7 +66,7 @@ export async function gather(
 /** What is said of shards that are not there. */
 export function missingFault(folder: string, count: number, missing: readonly number[]) {
   const some = missing.slice(0, 20).join(", ");
-  const got = `none of ${some}${missing.length > 20 ? ` and ${missing.length - 20} more` : ""}`;
+  const got = `all but ${some}${missing.length > 20 ? ` and ${missing.length - 20} more` : ""}`;
   return { where: folder, rule: `must have ${count} shards`, got, next: "run these shards (again), from 0 on" };
 }
 
@@ -100,6 +100,7 @@ function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return [];
     throw systemFault("could not be read", folder, 0, error);
   }
 }

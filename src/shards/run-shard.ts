@@ -4,7 +4,7 @@
  * network that is at fault, and what is there is kept.
  */
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Entry, Manifest, Shard } from "../archive/manifest.ts";
 import type { ArchivedScene, WantedScenes } from "../archive/scenes.ts";
@@ -12,8 +12,8 @@ import { inOrder } from "../data/in-order.ts";
 import { type ErrorKind, fault, PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { lockBeside, takeLock } from "../files/lock.ts";
-import { breathe, type Reporter } from "../utils/reporter.ts";
-import { type ShardCounts, ShardFile, type ShardHeader } from "./shard-file.ts";
+import { breathe, type Reporter, Stopped } from "../utils/reporter.ts";
+import { divisionOf, type ShardCounts, ShardFile, type ShardHeader } from "./shard-file.ts";
 
 /** The lines of a scene, each with its line break, or what is wrong with it. */
 export type Outcome = { readonly lines: string } | { readonly error: PatchDropError };
@@ -65,6 +65,7 @@ export async function runShard(
   } catch (error) {
     throw systemFault("could not be made", out, 0, error);
   }
+  refuseOtherDivision(out, shard);
   const release = takeLock(lockBeside(join(out, `shard-${shard.index}-of-${shard.count}`)));
   try {
     const file = await ShardFile.open(out, header);
@@ -72,11 +73,25 @@ export async function runShard(
       if (file.isComplete) reporter.note(`${file.path} is complete: nothing is left to do`);
       else await new ShardRun(task, work, file, reporter).run();
       return { ...file.counts, path: file.path };
+    } catch (error) {
+      const kept = `${file.counts.scenes} scenes are kept in ${out}: the same command goes on`;
+      if (error instanceof Stopped) reporter.note(kept);
+      throw error;
     } finally {
       file.close();
     }
   } finally {
     release();
+  }
+}
+
+/** Shards of several divisions do not add up. @throws locked */
+function refuseOtherDivision(out: string, { count }: Shard): void {
+  for (const name of readdirSync(out)) {
+    const other = divisionOf(name);
+    if (other === undefined || other === count) continue;
+    const next = "give the same N, or another --out";
+    throw fault("locked", { where: out, rule: `was begun with ${other} shards (${name})`, got: `I/${count}`, next });
   }
 }
 

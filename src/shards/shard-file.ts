@@ -54,6 +54,12 @@ export function shardName({ index, count }: Shard): string {
   return `shard-${String(index).padStart(String(count - 1).length, "0")}-of-${count}.jsonl`;
 }
 
+/** Of how many shards a file is one, complete or not; undefined of any other file. */
+export function divisionOf(name: string): number | undefined {
+  const [, count] = /^\.?shard-\d+-of-(\d+)\.jsonl(?:\.partial)?$/.exec(name) ?? [];
+  return count === undefined ? undefined : Number(count);
+}
+
 /** A line of a shard's file that was checked. */
 export type ShardLine = { readonly where: string } & (
   | { readonly kind: "header"; readonly header: ShardHeader }
@@ -217,7 +223,7 @@ export class ShardFile {
     );
     if (different === undefined) return;
     const shown = (header: ShardHeader) => (different === "manifest" ? manifestText(header) : header[different]);
-    const rule = `was begun with another ${different}: ${shown(theirs)}`;
+    const rule = `was begun with ${different === "settings" ? "other" : "another"} ${different}: ${shown(theirs)}`;
     const next = "give the same options, or another --out";
     throw fault("locked", { where: path, rule, got: shown(this.#header), next });
   }

@@ -86,7 +86,7 @@ it("a budget that looking alone takes is refused with what that costs, and nothi
     /^usage: --budget_bytes: must pay for more than looking: header and looking at the low resolution take \d+, got 100/,
   );
   expect(await asked({ budget_money: 1e-7 })).toMatch(/^usage: --budget_money: must pay for more than looking/);
-  expect(await asked({ budget_seconds: 1e-6 })).toMatch(/^usage: --budget_seconds: must pay for more than looking/);
+  expect(await asked({ budget_seconds: 1e-6 })).toMatch(/^resource: --budget_seconds: must pay for more than looking/);
   expect(existsSync(at("poor"))).toBe(false);
   expect(readdirSync(folder).filter((name) => name.startsWith("."))).toEqual([]);
 });

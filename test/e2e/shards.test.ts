@@ -59,7 +59,7 @@ describe("acquire --manifest", () => {
     const some = await patchdrop(["gather", at("shards")]);
     expect(some.code).toBe(3);
     expect(some.stderr).toContain(
-      `error: ${at("shards")}: must have 3 shards, got none of 1; run these shards (again), from 0 on\n`,
+      `error: ${at("shards")}: must have 3 shards, got all but 1; run these shards (again), from 0 on\n`,
     );
     const refused = await patchdrop(["gather", at("shards"), "--out", at("gathered")]);
     expect({ code: refused.code, there: readdirSync(folder).includes("gathered") }).toEqual({ code: 3, there: false });

@@ -108,7 +108,7 @@ it("sums what is there, and writes nothing while shards are missing", async () =
   });
   const out = join(folder, "..", "sums");
   await expect(gather(folder, out)).rejects.toThrow(
-    `${folder}: must have 4 shards, got none of 0, 2, 3; run these shards (again), from 0 on`,
+    `${folder}: must have 4 shards, got all but 0, 2, 3; run these shards (again), from 0 on`,
   );
   expect(existsSync(out)).toBe(false);
 });

@@ -185,7 +185,7 @@ it.each([
     { ...made, checkpoint: "ba9876543210" },
     "was begun with another checkpoint: 0123456789ab, got ba9876543210",
   ],
-  ["settings", { ...made, settings: "--top 1" }, "was begun with another settings: --top 5, got --top 1"],
+  ["settings", { ...made, settings: "--top 1" }, "was begun with other settings: --top 5, got --top 1"],
   ["command", { ...made, command: "acquire" as const }, "was begun with another command: predict, got acquire"],
 ])("does not go on with another %s, whether complete or not", async (_, how, message) => {
   await run(workOf().work);
