@@ -8,13 +8,13 @@ import { overRendering, type RenderingOptions, rgb } from "../data/rendering.ts"
 import { fault } from "../errors.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
-import { Acquisition, type AcquisitionChoices, type SceneForm } from "./acquisition.ts";
+import { Acquisition, type AcquisitionChoices, type OpenOutputs, type SceneForm } from "./acquisition.ts";
 import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
 import { doesLookFirst } from "./look-first.ts";
 import { makeNewFolder } from "./new-folder.ts";
 import { type NamedScene, openScene } from "./open-scene.ts";
-import { type SceneContext, SceneFolder, type SceneOutputs } from "./outputs.ts";
+import { type SceneContext, SceneFolder } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import type { PatchSource } from "./patch-source.ts";
 import type { Acquired } from "./tally.ts";
@@ -50,13 +50,12 @@ export async function acquire(
 
 /**
  * Acquires what the policy chooses of a scene.
- * @param open makes what the results go to, once the scene's header has been read
  * @param scene as {@link acquire} has it
  * @throws usage: other bands than the policy sees; what openScene and PatchSource throw; resource: a scene or results that are larger than
  *   the options allow; system; Stopped
  */
 export async function acquireInto(
-  open: (source: PatchSource, form: SceneForm) => SceneOutputs,
+  open: OpenOutputs,
   scene: NamedScene,
   policy: PatchPolicy,
   options: Choices,

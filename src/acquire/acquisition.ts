@@ -35,6 +35,9 @@ export type AcquisitionChoices = Pick<
 /** What the pixels of a scene are, as the policy sees them. */
 export type SceneForm = WrittenForm & { readonly type: PixelType };
 
+/** Makes what the results go to, once the scene's header has been read. */
+export type OpenOutputs = (source: PatchSource, form: SceneForm) => SceneOutputs | Promise<SceneOutputs>;
+
 /** A batch of windows with what was acquired for them. */
 interface Batch {
   readonly windows: readonly Window[];
@@ -112,13 +115,13 @@ export class Acquisition {
   }
 
   /** Goes through the scene and writes what is found. */
-  async write(open: (source: PatchSource, form: SceneForm) => SceneOutputs): Promise<Acquired> {
+  async write(open: OpenOutputs): Promise<Acquired> {
     const { columns, rows } = this.#scene;
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
-    const outputs = open(this.#source, this.#form);
-    if (doesLookFirst(this.#options)) this.#look = await lookFirst(this.#work);
+    const outputs = await open(this.#source, this.#form);
     const bar = this.#reporter.progress("acquire", columns * rows);
     try {
+      if (doesLookFirst(this.#options)) this.#look = await lookFirst(this.#work);
       for (let row = 0; row < rows; row++) {
         await this.#row(row, outputs);
         bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });

@@ -104,12 +104,7 @@ export class CoarseImage {
     );
     if (chosen.bands.length === bands) return chosen;
     const rule = `must name as many bands of ${this.where} as the run has, ${bands}`;
-    throw fault("usage", {
-      where: "--low_bands",
-      rule,
-      got: chosen.bands.length,
-      next: "give --low_bands, as --bands",
-    });
+    throw fault("usage", { where: "--low_bands", rule, got: chosen.bands.length });
   }
 
   #readers(layout: TileLayout): LevelReaders {

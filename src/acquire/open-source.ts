@@ -1,6 +1,7 @@
 /** Which kind of source an argument names: an address, a TIFF file or another picture; or a file for each band. */
 
 import type { SceneFile } from "../archive/assets.ts";
+import { redacted } from "../archive/document.ts";
 import { type BandChoice, overRendering, type RenderingOptions, refuseRendering } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
@@ -88,7 +89,7 @@ export function openBytes(argument: string, where: string, options: HttpOptions)
   if (scheme === undefined) return LocalFile.open(argument, options.ledger);
   if (scheme === "http" || scheme === "https") return HttpFile.open(argument, options);
   const next = "give a path, or an https address (of a bucket: a presigned one)";
-  throw fault("usage", { where, rule: "must be a path or an http or https address", got: argument, next });
+  throw fault("usage", { where, rule: "must be a path or an http or https address", got: redacted(argument), next });
 }
 
 function schemeOf(argument: string): string | undefined {

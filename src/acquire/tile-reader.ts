@@ -3,7 +3,7 @@
 import { fillMissing } from "../data/normalizations.ts";
 import { placesOf, type Rendering, renderTile } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
-import { rowsIn, type TileLayout } from "../formats/tiff-layout.ts";
+import { layoutOf, type TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
 import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
 import type { Purpose } from "./ledger.ts";
@@ -162,7 +162,7 @@ export class TileReader implements SceneTiles {
     const { layout } = this;
     const packed = await Promise.all(this.#ranges(tile).map((range) => this.#cache.read(range, this.#purpose)));
     try {
-      const pixels = await renderTile(packed, { ...layout, tileHeight: rowsIn(layout, tile) }, this.#rendering);
+      const pixels = await renderTile(packed, layoutOf(layout, tile), this.#rendering);
       if (this.#missing !== undefined) fillMissing(pixels, this.#missing);
       return pixels;
     } catch (error) {

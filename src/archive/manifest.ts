@@ -4,7 +4,7 @@
  * n-th part of the bytes, of Parquet an n-th part of the rows. What is wrong with one scene is that scene's fault and not the list's.
  */
 
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { fault, PatchDropError } from "../errors.ts";
@@ -13,9 +13,10 @@ import { isJsonObject } from "../files/json.ts";
 import { linesOf } from "../files/line-reader.ts";
 import { faultsOf } from "../options/parse.ts";
 import { sha256 } from "../utils/sha256.ts";
+import { isAddress, redacted } from "./document.ts";
 import { isWanted } from "./filters.ts";
 import { readGeoParquet, readRowCount } from "./geoparquet.ts";
-import { checkItem, type Item, shortened } from "./item.ts";
+import { checkItem, type Item } from "./item.ts";
 import { type ArchivedScene, sceneOf, type WantedScenes } from "./scenes.ts";
 
 /** Which part of a list: the `index`-th of `count`, from 0. */
@@ -50,6 +51,21 @@ const rowsAtOnce = 10_000;
 
 /** @throws input: no file, or neither JSON Lines nor Parquet; system */
 export async function openManifest(path: string): Promise<Manifest> {
+  const where = redacted(path);
+  if (isAddress(path)) {
+    const rule = "must be a file of this machine: JSON Lines or STAC GeoParquet";
+    throw fault("input", { where, rule, got: "an address", next: "fetch it first" });
+  }
+  // A pipe would hold up whoever opens it.
+  const isRegular = (await stat(path).catch(() => undefined))?.isFile() ?? true;
+  if (!isRegular) {
+    throw fault("input", {
+      where,
+      rule: "must be a list of scenes",
+      got: "a folder, a pipe or a device",
+      next: listNext,
+    });
+  }
   const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ENOENT") throw systemFault("could not be read", path, 0, error);
     const rule = "must be a file of this machine: JSON Lines or STAC GeoParquet";
@@ -57,9 +73,8 @@ export async function openManifest(path: string): Promise<Manifest> {
   });
   try {
     const found = await file.stat();
-    if (!found.isFile() || found.size === 0) {
-      const got = found.isFile() ? "an empty file" : "a folder, a pipe or a device";
-      throw fault("input", { where: path, rule: "must be a list of scenes", got, next: listNext });
+    if (found.size === 0) {
+      throw fault("input", { where, rule: "must be a list of scenes", got: "an empty file", next: listNext });
     }
     const { size } = found;
     const part = async (start: number) => {
@@ -113,7 +128,7 @@ async function* linesOfShard(
   for await (const { text, at } of linesOf(path, { start, end, longest: longestLine, tooLong })) {
     if (text.trim() === "") continue;
     const content = parsed(at === 0 ? withoutMark(text) : text);
-    const read = () => itemOfLine(content, text, path, `${path}: byte ${at}`);
+    const read = () => itemOfLine(content, path, `${path}: byte ${at}`);
     const entry = entryOf({ content, place: `byte ${at}`, read }, wanted);
     if (entry !== undefined) yield entry;
   }
@@ -165,9 +180,14 @@ function parsed(text: string): unknown {
 }
 
 /** A STAC item, or an id and where the image lies. @throws input */
-function itemOfLine(content: unknown, text: string, path: string, where: string): Item {
+function itemOfLine(content: unknown, path: string, where: string): Item {
   if (content === undefined)
-    throw fault("input", { where, rule: "must be JSON", got: shortened(text), next: plainNext });
+    throw fault("input", {
+      where,
+      rule: "must be JSON",
+      got: "a text that is not, or ends too early",
+      next: plainNext,
+    });
   if (isJsonObject(content) && content.type === "Feature") return checkItem(content, resolve(path), where);
   const result = plainSchema.safeParse(content);
   if (!result.success) {

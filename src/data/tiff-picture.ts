@@ -8,7 +8,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { fault } from "../errors.ts";
 import { beginsAsTiff, type RandomAccess, Tiff } from "../formats/tiff.ts";
 import { readBands } from "../formats/tiff-bands.ts";
-import { readLayout, rowsIn, type TileLayout } from "../formats/tiff-layout.ts";
+import { layoutOf, readLayout, type TileLayout } from "../formats/tiff-layout.ts";
 import { pacer } from "../utils/pacer.ts";
 import { newPixels, type PixelType } from "../utils/pixel-array.ts";
 import { assertFile } from "./open-picture.ts";
@@ -121,7 +121,7 @@ async function decodeAll(file: RandomAccess, layout: TileLayout, rendering: Rend
     await turn();
     const packed: Uint8Array[] = [];
     for (const { start, end } of placesOf(layout, rendering, tile)) packed.push(await file.read(start, end - start));
-    const own = { ...layout, tileHeight: rowsIn(layout, tile) };
+    const own = layoutOf(layout, tile);
     const pixels = await renderTile(packed, own, rendering);
     const [left, top] = [(tile % columns) * tileWidth, Math.floor(tile / columns) * tileHeight];
     const length = bands * Math.min(tileWidth, width - left);

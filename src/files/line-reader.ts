@@ -1,6 +1,6 @@
 /** The lines of a file that may be larger than memory, each with the byte that it begins at. */
 
-import { open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { systemFault } from "./atomic.ts";
 
 const chunkBytes = 2 ** 20;
@@ -27,12 +27,18 @@ export interface LineRange {
   tooLong(at: number): Error;
 }
 
+/** A pipe would hold up whoever opens it. */
+async function openRegular(path: string): Promise<FileHandle> {
+  if (!(await stat(path)).isFile()) throw new Error("not a file, but a folder, a pipe or a device");
+  return open(path, "r");
+}
+
 /** @throws what `tooLong` makes; system */
 export async function* linesOf(
   path: string,
   { start = 0, end = Number.POSITIVE_INFINITY, longest, tooLong }: LineRange,
 ): AsyncGenerator<Line> {
-  const file = await open(path, "r").catch((error) => {
+  const file = await openRegular(path).catch((error) => {
     throw systemFault("could not be read", path, 0, error);
   });
   try {

@@ -69,6 +69,8 @@ export interface TileLayout {
   readonly inStrips: boolean;
   readonly tileWidth: number;
   readonly tileHeight: number;
+  /** Of the layout of one strip: how high the others are. */
+  readonly stripHeight?: number;
   readonly columns: number;
   readonly rows: number;
   /** Samples a pixel; three where there is a colour table. */
@@ -326,7 +328,12 @@ async function placesOf(tiff: Tiff, directory: TiffDirectory, { tiles, tileBytes
   return { offsets, byteCounts };
 }
 
+/** The layout for one tile: the last strip is lower than the others, though some programs write it as high. */
+export function layoutOf(layout: TileLayout, tile: number): TileLayout {
+  return { ...layout, tileHeight: rowsIn(layout, tile), stripHeight: layout.tileHeight };
+}
+
 /** The rows that a tile holds: fewer in the last strip than in the others, and as many in every tile. */
-export function rowsIn({ inStrips, tileHeight, height, rows }: TileLayout, tile: number): number {
+function rowsIn({ inStrips, tileHeight, height, rows }: TileLayout, tile: number): number {
   return inStrips && tile % rows === rows - 1 ? height - (rows - 1) * tileHeight : tileHeight;
 }

@@ -19,7 +19,7 @@ const { zstdDecompressSync } = zlib as unknown as { zstdDecompressSync?: typeof 
  * The samples of a tile: [tileHeight, tileWidth, samples], or of one band where bands are separate; of a colour table its
  * colours.
  * @param packed the tile's bytes; none for a tile that is left out
- * @param layout with the tile's own height, where that is not the same for all (rowsIn)
+ * @param layout the tile's own (layoutOf)
  * @throws an Error whose message is the reason
  */
 export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promise<Samples> {
@@ -28,7 +28,7 @@ export async function decodeTile(packed: Uint8Array, layout: TileLayout): Promis
   const { from: Type } = coding.sample;
   const count = tileWidth * tileHeight * bands;
   if (packed.length === 0) return coloured(new Type(count).fill(coding.missing), coding);
-  const bytes = await unpack(packed, count * Type.BYTES_PER_ELEMENT, layout);
+  const bytes = await unpacked(packed, count * Type.BYTES_PER_ELEMENT, layout);
   if (bytes.length !== count * Type.BYTES_PER_ELEMENT) {
     throw new Error(`a tile unpacks to ${bytes.length} bytes instead of ${count * Type.BYTES_PER_ELEMENT}`);
   }
@@ -57,6 +57,15 @@ function coloured(values: Samples, { colourTable }: Coding): Samples {
   const out = new Uint8Array(3 * values.length);
   for (let at = 0; at < out.length; at++) out[at] = colourTable[3 * values[Math.floor(at / 3)] + (at % 3)];
   return out;
+}
+
+/** Of a last strip that was written as high as the others, its own rows. */
+async function unpacked(packed: Uint8Array, size: number, layout: TileLayout): Promise<Uint8Array> {
+  const { tileHeight, stripHeight = tileHeight, coding } = layout;
+  const isPicture = coding.compression === "jpeg" || coding.compression === "webp";
+  const longest = isPicture ? size : (size / tileHeight) * stripHeight;
+  const bytes = await unpack(packed, longest, layout);
+  return bytes.length === longest ? bytes.subarray(0, size) : bytes;
 }
 
 async function unpack(packed: Uint8Array, size: number, layout: TileLayout): Promise<Uint8Array> {

@@ -8,6 +8,7 @@ import type { DecidedCell } from "../acquire/geojson.ts";
 import type { SceneOutputs, WindowPrediction } from "../acquire/outputs.ts";
 import type { PatchPolicy } from "../acquire/patch-policy.ts";
 import type { PatchSource } from "../acquire/patch-source.ts";
+import { sceneOf } from "../acquire/scene.ts";
 import type { Acquired } from "../acquire/tally.ts";
 import { openManifest } from "../archive/manifest.ts";
 import type { ArchivedItem, ArchivedScene } from "../archive/scenes.ts";
@@ -21,14 +22,17 @@ import type { AcquireOptions } from "../options/acquire-options.ts";
 import { settingsText } from "../predict/lines.ts";
 import { HostTurns } from "../utils/host-turns.ts";
 import { oneAtATime } from "../utils/one-at-a-time.ts";
-import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
+import { Shares } from "../utils/shares.ts";
 import { findShard } from "./find-shard.ts";
 import { isOfScene, type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
 import type { SceneLine, WindowLine } from "./scene-lines.ts";
 import type { ShardCounts } from "./shard-file.ts";
 
-/** So many scenes are under way: while one waits for its server, another is looked at. */
+/** So many scenes are opened at most: while one waits for its server, another is looked at. */
 const scenesAtOnce = 8;
+/** So many windows they have together, so that of large scenes only two are under way, and little is lost where a shard is cut. */
+const windowsAtOnce = 64;
 
 /**
  * Acquires what the run `options.load` chooses of a shard of `options.manifest`, and writes the shard's file into `options.out`.
@@ -48,14 +52,16 @@ export async function acquireShard(
     const made = { command: "acquire", checkpoint: run.checkpoint, settings: settingsOf(run, options) } as const;
     const turns = new HostTurns(options.requests);
     const inTurn = oneAtATime();
+    const windows = new Shares(windowsAtOnce);
     let scenes = 0;
     const work: SceneWork = {
       groupSize: 1,
       atOnce: scenesAtOnce,
-      run: ([scene]) =>
-        outcomeOf(scene, inOrderOf(scenes++, run, inTurn), { ...options, turns }, reporter).then((outcome) => [
-          outcome,
-        ]),
+      async run([scene]) {
+        const place = scenes++;
+        const own = { ...options, turns, room: (wanted: number) => windows.take(wanted, place) };
+        return [await outcomeOf(scene, inOrderOf(place, run, inTurn), own, reporter)];
+      },
     };
     const bandNames = namedBands(overRendering(options, run.description.rendering));
     const wanted = { ...options, bandNames };
@@ -80,7 +86,11 @@ function inOrderOf(scene: number, run: OpenedRun, inTurn: ReturnType<typeof oneA
   };
 }
 
-type Choices = AcquireOptions & { readonly turns: HostTurns };
+interface Choices extends AcquireOptions {
+  readonly turns: HostTurns;
+  /** Waits until so many windows may be under way; what it gives ends that. */
+  room(windows: number): Promise<() => void>;
+}
 
 async function outcomeOf(
   { files, low, item }: ArchivedScene,
@@ -89,7 +99,11 @@ async function outcomeOf(
   reporter: Reporter,
 ): Promise<Outcome> {
   const lines: string[] = [];
-  const open = (source: PatchSource) => new SceneLines(item, { source, policy, options, lines });
+  const open = async (source: PatchSource) => {
+    const { columns, rows } = sceneOf(source, policy.model.grid);
+    const leave = await untilStopped(reporter, options.room(Math.min(columns * rows, windowsAtOnce / 2)));
+    return new SceneLines(item, { source, policy, options, lines, leave });
+  };
   const wholeFile = options.allow_full_file ? temporaryName(join(options.out, "whole-file")) : undefined;
   // Of several bars at once, none could be read: that of the shard is enough.
   const quiet = { ...reporter, progress: silentReporter.progress };
@@ -110,19 +124,21 @@ class SceneLines implements SceneOutputs {
   readonly #policy: PatchPolicy;
   readonly #mostBytes: number;
   readonly #lines: string[];
+  readonly #leave: () => void;
   #bytes = 0;
   #cells: readonly DecidedCell[] = [];
 
-  /** @param about where the scene comes from, and `lines`, which the lines are added to */
+  /** @param about where the scene comes from; `lines`, which the lines are added to; what is to be called at the end */
   constructor(
     item: ArchivedItem,
-    about: { source: PatchSource; policy: PatchPolicy; options: Choices; lines: string[] },
+    about: { source: PatchSource; policy: PatchPolicy; options: Choices; lines: string[]; leave: () => void },
   ) {
     this.#item = item;
     this.#source = about.source;
     this.#policy = about.policy;
     this.#mostBytes = about.options.max_output_bytes;
     this.#lines = about.lines;
+    this.#leave = about.leave;
   }
 
   cells(decided: readonly DecidedCell[]): void {
@@ -149,7 +165,9 @@ class SceneLines implements SceneOutputs {
     } satisfies SceneLine);
   }
 
-  close(): void {}
+  close(): void {
+    this.#leave();
+  }
 
   /** @throws resource */
   #add(line: WindowLine | SceneLine): void {

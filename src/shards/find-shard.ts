@@ -49,7 +49,7 @@ function ofAwsBatch(variables: Variables): Shard | undefined {
 /** @param variables the index, then the count */
 function fromVariables(variables: Variables): Shard {
   const [[indexName, index], [countName, count]] = Object.entries(variables);
-  const isNumber = (text: string | undefined) => text !== undefined && /^\d+$/.test(text);
+  const isNumber = (text: string | undefined) => text !== undefined && /^\d{1,9}$/.test(text);
   const faults = Object.entries(variables)
     .filter(([, value]) => !isNumber(value))
     .map(([where, got]): Fault => {

@@ -162,7 +162,7 @@ function mustAgree(
   first: ShardHeader,
   { path, index, count }: { path: string; index: number; count: number },
 ): void {
-  const expected: ShardHeader = { ...first, shard: [index, count] };
+  const expected: ShardHeader = { ...first, part: header.part, shard: [index, count] };
   const different = (["shard", "command", "manifest", "checkpoint", "settings"] as const).find(
     (key) => JSON.stringify(header[key]) !== JSON.stringify(expected[key]),
   );

@@ -1,7 +1,7 @@
 /** `patchdrop predict --manifest`: the images of a shard, whole and in batches, into one file of lines. */
 
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { setMaxListeners } from "node:events";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { namedBands } from "../acquire/acquire-scenes.ts";
 import { isAddress, readAddress, redacted } from "../archive/document.ts";
@@ -9,7 +9,7 @@ import { openManifest } from "../archive/manifest.ts";
 import type { ArchivedScene } from "../archive/scenes.ts";
 import { overRendering } from "../data/rendering.ts";
 import { fault, type PatchDropError } from "../errors.ts";
-import { systemFault } from "../files/atomic.ts";
+import { makeFolder, systemFault, temporaryName } from "../files/atomic.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
@@ -46,9 +46,14 @@ export async function predictShard(
   const shard = findShard(options.shard, variables);
   const manifest = await openManifest(options.manifest);
   const run = await openRun(options, reporter);
-  const fetched = await mkdtemp(join(tmpdir(), "patchdrop-"));
+  makeFolder(options.out);
+  // What a killed process left is removed by the next one that writes there.
+  const fetched = temporaryName(join(options.out, "fetched"));
   const ended = new AbortController();
+  // Many requests wait for the one signal.
+  setMaxListeners(0, ended.signal);
   try {
+    await mkdir(fetched);
     refusePairs(run, options);
     const settings = `${settingsOf(run, options)} ${settingsText(wantedText(options))}`.trim();
     const made = { command: "predict", checkpoint: run.checkpoint, settings } as const;

@@ -4,13 +4,14 @@
  * network that is at fault, and what is there is kept.
  */
 
-import { mkdirSync, readdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Entry, Manifest, Shard } from "../archive/manifest.ts";
 import type { ArchivedScene, WantedScenes } from "../archive/scenes.ts";
 import { inOrder } from "../data/in-order.ts";
 import { type ErrorKind, fault, PatchDropError } from "../errors.ts";
-import { systemFault } from "../files/atomic.ts";
+import { makeFolder } from "../files/atomic.ts";
 import { lockBeside, takeLock } from "../files/lock.ts";
 import { breathe, type Reporter, Stopped } from "../utils/reporter.ts";
 import { divisionOf, type ShardCounts, ShardFile, type ShardHeader } from "./shard-file.ts";
@@ -59,19 +60,16 @@ export async function runShard(
 ): Promise<ShardCounts & { path: string }> {
   const { manifest, shard, out, made } = task;
   const { path, mark } = manifest;
-  const header = { shard: [shard.index, shard.count], manifest: { name: basename(path), ...mark }, ...made } as const;
-  try {
-    mkdirSync(out, { recursive: true });
-  } catch (error) {
-    throw systemFault("could not be made", out, 0, error);
-  }
+  const { all, part } = await survey(task, reporter);
+  const own = { manifest: { name: basename(path), ...mark }, part, ...made };
+  makeFolder(out);
   refuseOtherDivision(out, shard);
   const release = takeLock(lockBeside(join(out, `shard-${shard.index}-of-${shard.count}`)));
   try {
-    const file = await ShardFile.open(out, header);
+    const file = await ShardFile.open(out, { shard: [shard.index, shard.count], ...own });
     try {
       if (file.isComplete) reporter.note(`${file.path} is complete: nothing is left to do`);
-      else await new ShardRun(task, work, file, reporter).run();
+      else await new ShardRun(task, work, file, reporter).run(all);
       return { ...file.counts, path: file.path };
     } catch (error) {
       const kept = `${file.counts.scenes} scenes are kept in ${out}: the same command goes on`;
@@ -83,6 +81,31 @@ export async function runShard(
   } finally {
     release();
   }
+}
+
+/** How many scenes there are in a shard, and a hash of what is said of them. @throws input: one that is there twice */
+async function survey(
+  { manifest, shard, wanted }: ShardTask,
+  reporter: Reporter,
+): Promise<{ all: number; part: string }> {
+  const seen = new Set<string>();
+  const hash = createHash("sha256");
+  for await (const entry of manifest.entries(shard, wanted)) {
+    const { id } = entry;
+    if (seen.has(id)) {
+      const got = `${id.slice(0, 100)} twice`;
+      throw fault("input", {
+        where: manifest.path,
+        rule: "must have each scene once",
+        got,
+        next: "remove one of them",
+      });
+    }
+    seen.add(id);
+    hash.update(`${JSON.stringify("scene" in entry ? [id, entry.scene] : [id, entry.error.message])}\n`);
+    if (seen.size % 1000 === 0) await breathe(reporter);
+  }
+  return { all: seen.size, part: hash.digest("hex").slice(0, 16) };
 }
 
 /** Shards of several divisions do not add up. @throws locked */
@@ -111,9 +134,9 @@ class ShardRun {
     this.#reporter = reporter;
   }
 
-  async run(): Promise<void> {
+  /** @param all scenes, those that are there among them */
+  async run(all: number): Promise<void> {
     const { shard } = this.#task;
-    const all = await this.#survey();
     const name = `${this.#task.made.command} ${shard.index}/${shard.count}`;
     const bar = this.#reporter.progress(name, all, this.#file.done.size);
     const update = () => bar.update(this.#file.done.size, { failed: String(this.#file.counts.failed) });
@@ -124,26 +147,6 @@ class ShardRun {
     } finally {
       bar.stop();
     }
-  }
-
-  /** How many scenes there are. @throws input: one that is there twice */
-  async #survey(): Promise<number> {
-    const { manifest, shard, wanted } = this.#task;
-    const seen = new Set<string>();
-    for await (const { id } of manifest.entries(shard, wanted)) {
-      if (seen.has(id)) {
-        const rule = "must have each scene once";
-        throw fault("input", {
-          where: manifest.path,
-          rule,
-          got: `${id.slice(0, 100)} twice`,
-          next: "remove one of them",
-        });
-      }
-      seen.add(id);
-      if (seen.size % 1000 === 0) await breathe(this.#reporter);
-    }
-    return seen.size;
   }
 
   async *#entries(): AsyncGenerator<Entry> {

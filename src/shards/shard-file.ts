@@ -2,7 +2,7 @@
  * The results of a shard: one file of JSON Lines. While the shard is worked on it has another name, grows by whole scenes, and
  * what of it is whole is kept by whoever goes on; complete, it gets its own name.
  *
- *     {"shard":[3,100],"manifest":{…},"command":"acquire","checkpoint":"…","settings":"…"}
+ *     {"shard":[3,100],"manifest":{…},"part":"…","command":"acquire","checkpoint":"…","settings":"…"}
  *     {"of":"S2A_…", …}          what there is of a scene besides its own line, such as its windows
  *     {"id":"S2A_…", …}          a scene, done; with "error" where it could not be read
  *     {"end":{"scenes":1000,"failed":2}}
@@ -22,6 +22,8 @@ import { faultsOf } from "../options/parse.ts";
 export interface ShardHeader {
   readonly shard: readonly [index: number, count: number];
   readonly manifest: ManifestMark & { readonly name: string };
+  /** A hash of what the list says of the shard's own scenes. */
+  readonly part: string;
   readonly command: "acquire" | "predict";
   /** Identifies the networks' weights. */
   readonly checkpoint: string;
@@ -39,6 +41,7 @@ const whole = z.int().min(0);
 export const headerSchema = z.strictObject({
   shard: z.tuple([whole, z.int().positive()]),
   manifest: z.strictObject({ name: z.string(), bytes: whole, sha256: z.string() }),
+  part: z.string(),
   command: z.enum(["acquire", "predict"]),
   checkpoint: z.string(),
   settings: z.string(),
@@ -218,12 +221,17 @@ export class ShardFile {
 
   /** Lines that were made in different ways are not to stand together. @throws locked */
   #mustBeOurs(theirs: ShardHeader, path: string): void {
-    const different = (["manifest", "command", "checkpoint", "settings"] as const).find(
+    const different = (["manifest", "part", "command", "checkpoint", "settings"] as const).find(
       (key) => JSON.stringify(theirs[key]) !== JSON.stringify(this.#header[key]),
     );
     if (different === undefined) return;
     const shown = (header: ShardHeader) => (different === "manifest" ? manifestText(header) : header[different]);
-    const rule = `was begun with ${different === "settings" ? "other" : "another"} ${different}: ${shown(theirs)}`;
+    const what = { manifest: "another manifest", part: "other scenes", settings: "other settings" };
+    const named =
+      different === "manifest" || different === "part" || different === "settings"
+        ? what[different]
+        : `another ${different}`;
+    const rule = `was begun with ${named}: ${shown(theirs)}`;
     const next = "give the same options, or another --out";
     throw fault("locked", { where: path, rule, got: shown(this.#header), next });
   }

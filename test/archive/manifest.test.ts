@@ -1,5 +1,6 @@
 /** Which scenes of a list are whose: each of exactly one shard, whatever the lines are like. */
-import { writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Entry, openManifest } from "../../src/archive/manifest.ts";
@@ -60,7 +61,7 @@ describe("JSON Lines", () => {
         stacItem("cloudy", "c.tif", { "eo:cloud_cover": 80 }),
         { id: "both", href: "x.tif", hrefs: "secret" },
         stacItem("s3", "s3://bucket/a.tif"),
-        "no JSON",
+        '{"id":"cut","href":"https://example.com/a.tif?signature=secret',
       ]
         .map((line) => (typeof line === "string" ? line : JSON.stringify(line)))
         .join("\n"),
@@ -77,7 +78,12 @@ describe("JSON Lines", () => {
       ["cloudy", join(folder, "c.tif")],
       ["both", expect.stringMatching(/^LIST: byte \d+: hrefs: must not be there; write a STAC item/)],
       ["s3", expect.stringContaining("item s3: asset image: must have an http or https address")],
-      [expect.stringMatching(/^byte \d+$/), expect.stringMatching(/^LIST: byte \d+: must be JSON, got no JSON/)],
+      [
+        expect.stringMatching(/^byte \d+$/),
+        expect.stringMatching(
+          /^LIST: byte \d+: must be JSON, got a text that is not, or ends too early; write a STAC item/,
+        ),
+      ],
     ]);
     const query = [{ property: "eo:cloud_cover", comparison: "<", value: 20 }] as const;
     const errors = said.flatMap(([id, message]) => (message.includes("must") ? [id] : []));
@@ -139,6 +145,28 @@ it.each([
   const error = await entriesOf(listed(content), 0, 1).catch((thrown) => thrown);
   expect(error).toBeInstanceOf(PatchDropError);
   expect([error.kind, error.message]).toEqual(["input", expect.stringContaining(message)]);
+});
+
+it("says nothing of a line that is no JSON, which may have a signature in it", async () => {
+  const path = listed(
+    '{"id":"a","href":"https://example.com/a.tif?signature=secret"}\n{"href":"https://example.com/b.tif?signature=secret"\n',
+  );
+  for (const entry of await entriesOf(path, 0, 1)) {
+    expect("error" in entry ? entry.error.message : "").not.toContain("secret");
+  }
+});
+
+it.each(["pipe", "folder"])("refuses a %s without waiting for it", async (what) => {
+  const path = join(temporaryFolder(onTestFinished), what);
+  if (what === "pipe") execFileSync("mkfifo", [path]);
+  else mkdirSync(path);
+  await expect(openManifest(path)).rejects.toThrow("must be a list of scenes, got a folder, a pipe or a device; give");
+});
+
+it("refuses an address, and does not repeat what may be secret in it", async () => {
+  await expect(openManifest("https://example.com/list.jsonl?key=secret")).rejects.toThrow(
+    /^https:\/\/example.com\/list.jsonl: must be a file of this machine: .* got an address; fetch it first$/,
+  );
 });
 
 it("refuses a path where nothing is", async () => {

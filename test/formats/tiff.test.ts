@@ -8,7 +8,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { decodeLzw } from "../../src/formats/lzw.ts";
 import { Tiff } from "../../src/formats/tiff.ts";
-import { readTileLayout, type TileLayout } from "../../src/formats/tiff-layout.ts";
+import { layoutOf, readTileLayout, type TileLayout } from "../../src/formats/tiff-layout.ts";
 import { decodeTile, type Samples } from "../../src/formats/tiff-tiles.ts";
 import { encodeHeader } from "../../src/formats/tiff-writer.ts";
 import { Random } from "../../src/utils/random.ts";
@@ -423,5 +423,21 @@ it("damaged headers are errors of the user's, never others", async () => {
     const bytes = Buffer.from(whole);
     for (let i = random.integer(4); i >= 0; i--) bytes[random.integer(bytes.length)] = random.integer(256);
     await refusal(bytes, random.integer(2) === 0 ? bytes.length : 10_000_000);
+  }
+});
+
+it("takes a last strip of its own rows, and one that was written as high as the others, as GDAL writes those without data", async () => {
+  const level = { width: 16, height: 16, bands: 1, photometric: 1, pixel: (x: number, y: number) => [16 * y + x] };
+  const { layout: tiled } = await decode(plainTiff([level], 16));
+  // Strips of 8 rows, of which the second has 5.
+  const strips = { ...tiled, inStrips: true, height: 13, rows: 2, tileHeight: 8 };
+  const rows = (count: number) => Uint8Array.from({ length: 16 * count }, (_, i) => i);
+  for (const compression of ["none", "deflate"] as const) {
+    const layout = layoutOf({ ...strips, coding: { ...strips.coding, compression } }, 1);
+    const packed = (count: number) => (compression === "none" ? rows(count) : deflateSync(rows(count)));
+    expect(await decodeTile(packed(5), layout)).toEqual(rows(5));
+    expect(await decodeTile(packed(8), layout)).toEqual(rows(5));
+    await expect(decodeTile(packed(6), layout)).rejects.toThrow("a tile unpacks to 96 bytes instead of 80");
+    await expect(decodeTile(packed(9), layout)).rejects.toThrow();
   }
 });

@@ -15,7 +15,14 @@ beforeEach(() => {
 
 const manifest = { name: "list.jsonl", bytes: 1000, sha256: "0".repeat(64) };
 const headerOf = (index: number, count: number, more = {}) => ({
-  ...{ shard: [index, count], manifest, command: "predict", checkpoint: "0123456789ab", settings: "--top 1" },
+  ...{
+    shard: [index, count],
+    manifest,
+    part: "0",
+    command: "predict",
+    checkpoint: "0123456789ab",
+    settings: "--top 1",
+  },
   ...more,
 });
 const figure = (whole: number, used: number) => ({ whole, used, saved: whole - used, share: (whole - used) / whole });

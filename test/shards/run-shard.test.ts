@@ -73,6 +73,7 @@ it("writes one file, which doing it again leaves as it is", async () => {
   expect(header).toEqual({
     ...{ shard: [0, 1], ...made },
     manifest: { name: "list.jsonl", bytes: expect.any(Number), sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    part: expect.stringMatching(/^[0-9a-f]{16}$/),
   });
   expect(lines.at(-1)).toEqual({ end: { scenes: 30, failed: 0 } });
   expect(lines.slice(0, -1)).toEqual(
@@ -199,6 +200,28 @@ it.each([
   await expect(run(workOf().work, { how })).rejects.toMatchObject({ kind: "locked" });
   await expect(run(workOf().work, { names: ids.slice(1) })).rejects.toThrow(
     /was begun with another manifest: list.jsonl, \d+ bytes/,
+  );
+});
+
+it("sees a change in the midst of a long list, where only the shards differ that it is in", async () => {
+  const long = Array.from({ length: 40_000 }, (_, n) => `scene-${String(n).padStart(40, "0")}`);
+  const names = (at: number) => long.map((id, n) => (n === at ? id.replace("scene", "other") : id));
+  const shard = { index: 0, count: 2 };
+  const fast: SceneWork = { ...workOf().work, groupSize: 1000 };
+  await run(fast, { names: long, shard });
+  expect(await run(fast, { names: names(30_000), shard })).toMatchObject({ scenes: expect.any(Number) });
+  await expect(run(fast, { names: names(15_000), shard })).rejects.toMatchObject({
+    kind: "locked",
+    message: expect.stringMatching(/was begun with other scenes: [0-9a-f]{16}, got /),
+  });
+});
+
+it("refuses another number of shards in its folder, and leaves nothing of a list with a scene twice", async () => {
+  await expect(run(workOf().work, { names: [...ids, "scene4"] })).rejects.toThrow("scene4 twice");
+  expect(existsSync(out)).toBe(false);
+  await run(workOf().work, { shard: { index: 1, count: 2 } });
+  await expect(run(workOf().work, { shard: { index: 0, count: 3 } })).rejects.toThrow(
+    `${out}: was begun with 2 shards (shard-1-of-2.jsonl), got I/3; give the same N, or another --out`,
   );
 });
 
