@@ -4,26 +4,10 @@
  */
 import { fault } from "../errors.ts";
 import type { PixelArray } from "../utils/pixel-array.ts";
-import type { Normalization, Stretch } from "./dataset.ts";
+import type { BandStatistics, Normalization, Stretch } from "./dataset.ts";
 import { type Decoding, decodePixels } from "./decode.ts";
 import { inOrder } from "./in-order.ts";
 import { ValueHistogram } from "./value-histogram.ts";
-
-/** Of a band, over all pixels that have data. In units of 0..1 of bytes, and in the values' own of measured values. */
-export interface BandStatistics {
-  readonly band: string;
-  readonly mean: number;
-  /** Of the population. */
-  readonly std: number;
-  readonly least: number;
-  readonly most: number;
-  /** What 2 and 98 of 100 pixels do not exceed: exact of bytes and of whole numbers up to 4096, else less by 1/2048 of its size at most. */
-  readonly p2: number;
-  readonly p98: number;
-  /** Pixels with data, and without. */
-  readonly pixels: number;
-  readonly missing: number;
-}
 
 export interface MeasureOptions extends Decoding {
   /** Number of files that are decoded at the same time. */

@@ -1,7 +1,7 @@
 /** `patchdrop data stats`: what the bands of a data set's training images hold. */
 
 import { fault } from "../errors.ts";
-import type { BandStatistics } from "./band-statistics.ts";
+import type { BandStatistics } from "./dataset.ts";
 import { statisticsOf } from "./image-form.ts";
 import { type DataFlags, existing, imageCache, namedOrFound, unneeded } from "./open.ts";
 import { refuseRendering } from "./rendering.ts";

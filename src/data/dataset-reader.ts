@@ -1,7 +1,6 @@
 /** What a kind of data set is to the program: the registry (dataset-registry.ts) has one reader per name of `--dataset`. */
 
-import type { BandStatistics } from "./band-statistics.ts";
-import type { DataSplits, ImageForm } from "./dataset.ts";
+import type { BandStatistics, DataSplits, ImageForm } from "./dataset.ts";
 import type { ListedFiles } from "./image-list.ts";
 import type { RenderingOptions } from "./rendering.ts";
 import type { TransformName } from "./transforms.ts";

@@ -17,6 +17,22 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
+/** Of a band, over all pixels that have data. In units of 0..1 of bytes, and in the values' own of measured values. */
+export interface BandStatistics {
+  readonly band: string;
+  readonly mean: number;
+  /** Of the population. */
+  readonly std: number;
+  readonly least: number;
+  readonly most: number;
+  /** What 2 and 98 of 100 pixels do not exceed: exact of bytes and of whole numbers up to 4096, else less by 1/2048 of its size at most. */
+  readonly p2: number;
+  readonly p98: number;
+  /** Pixels with data, and without. */
+  readonly pixels: number;
+  readonly missing: number;
+}
+
 /** What is black and white where a person looks at measured values, of each band: its 2nd and its 98th percentile. */
 export interface Stretch {
   readonly black: readonly number[];

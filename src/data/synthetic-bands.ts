@@ -6,8 +6,8 @@
 
 import { pacer } from "../utils/pacer.ts";
 import { Random } from "../utils/random.ts";
-import { BandMeter, type BandStatistics, normalizationOf, stretchOf } from "./band-statistics.ts";
-import type { DataSplits, ImageForm } from "./dataset.ts";
+import { BandMeter, normalizationOf, stretchOf } from "./band-statistics.ts";
+import type { BandStatistics, DataSplits, ImageForm } from "./dataset.ts";
 import type { DatasetReader } from "./dataset-reader.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { fillMissing } from "./normalizations.ts";

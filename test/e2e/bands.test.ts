@@ -7,7 +7,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RasterFile } from "../../src/acquire/raster-file.ts";
 import { readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
-import type { BandStatistics } from "../../src/data/band-statistics.ts";
+import type { BandStatistics } from "../../src/data/dataset.ts";
 import { makeFolder } from "../../src/files/atomic.ts";
 import type { Prediction } from "../../src/predict/lines.ts";
 import { Random } from "../../src/utils/random.ts";
