@@ -32,10 +32,11 @@ export interface ManifestMark {
   readonly sha256: string;
 }
 
-/** A scene of the list, or what is wrong with it. */
-export type Entry =
-  | { readonly id: string; readonly scene: ArchivedScene }
-  | { readonly id: string; readonly error: PatchDropError };
+/** A scene of the list, or what is wrong with it; `said` is what the list has of it, wherever the list lies. */
+export type Entry = { readonly id: string; readonly said: string } & (
+  | { readonly scene: ArchivedScene }
+  | { readonly error: PatchDropError }
+);
 
 export interface Manifest {
   readonly path: string;
@@ -129,7 +130,7 @@ async function* linesOfShard(
     if (text.trim() === "") continue;
     const content = parsed(at === 0 ? withoutMark(text) : text);
     const read = () => itemOfLine(content, path, `${path}: byte ${at}`);
-    const entry = entryOf({ content, place: `byte ${at}`, read }, wanted);
+    const entry = entryOf({ said: text, content, place: `byte ${at}`, read }, wanted);
     if (entry !== undefined) yield entry;
   }
 }
@@ -154,7 +155,7 @@ async function* rowsOfShard(
     for (const [n, row] of found.entries()) {
       const place = `row ${from + n}`;
       const read = () => checkItem(row, resolve(path), `${path}: ${place}`);
-      const entry = entryOf({ content: row, place, read }, wanted);
+      const entry = entryOf({ said: JSON.stringify(row), content: row, place, read }, wanted);
       if (entry !== undefined) yield entry;
     }
   }
@@ -209,17 +210,17 @@ function itemOfLine(content: unknown, path: string, where: string): Item {
  * @param place names a scene that has no id
  */
 function entryOf(
-  { content, place, read }: { content: unknown; place: string; read: () => Item },
+  { said, content, place, read }: { said: string; content: unknown; place: string; read: () => Item },
   wanted: WantedScenes,
 ): Entry | undefined {
   try {
     const item = read();
     if (!isWanted(item, wanted)) return undefined;
     // Of an address that stands alone it is said which one it is.
-    return { id: item.id, scene: sceneOf(item, item.isAlone ? { ...wanted, asset: ["image"] } : wanted) };
+    return { id: item.id, said, scene: sceneOf(item, item.isAlone ? { ...wanted, asset: ["image"] } : wanted) };
   } catch (error) {
     if (!(error instanceof PatchDropError)) throw error;
     const id = isJsonObject(content) && typeof content.id === "string" ? content.id : place;
-    return { id, error };
+    return { id, said, error };
   }
 }

@@ -90,8 +90,7 @@ async function survey(
 ): Promise<{ all: number; part: string }> {
   const seen = new Set<string>();
   const hash = createHash("sha256");
-  for await (const entry of manifest.entries(shard, wanted)) {
-    const { id } = entry;
+  for await (const { id, said } of manifest.entries(shard, wanted)) {
     if (seen.has(id)) {
       const got = `${id.slice(0, 100)} twice`;
       throw fault("input", {
@@ -102,7 +101,7 @@ async function survey(
       });
     }
     seen.add(id);
-    hash.update(`${JSON.stringify("scene" in entry ? [id, entry.scene] : [id, entry.error.message])}\n`);
+    hash.update(`${said}\n`);
     if (seen.size % 1000 === 0) await breathe(reporter);
   }
   return { all: seen.size, part: hash.digest("hex").slice(0, 16) };
