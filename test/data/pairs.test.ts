@@ -294,7 +294,7 @@ describe("a list with a column low is refused, by name:", () => {
     [
       "a list beside it without",
       lists("label,location\n0,a.png\n", undefined),
-      "D/train.csv: must have a column low, as test.csv has",
+      "D/train.csv: must have a column low, as test.csv has; give all lists the column, or none",
     ],
   ])("%s", async (_, files, message) => {
     expect(await refusal(files, (dataDir) => listCsv(dataDir))).toBe(message);
