@@ -1,26 +1,25 @@
 /** `patchdrop predict --manifest`: the images of a shard, whole and in batches, into one file of lines. */
 
-import { setMaxListeners } from "node:events";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { namedBands } from "../acquire/acquire-scenes.ts";
-import { isAddress, readAddress, redacted } from "../archive/document.ts";
+import { isAddress, redacted } from "../archive/document.ts";
 import { openManifest } from "../archive/manifest.ts";
 import type { ArchivedScene } from "../archive/scenes.ts";
 import { overRendering } from "../data/rendering.ts";
 import { fault, type PatchDropError } from "../errors.ts";
-import { makeFolder, systemFault, temporaryName } from "../files/atomic.ts";
+import { makeFolder, temporaryName } from "../files/atomic.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import type { Prediction } from "../predict/lines.ts";
 import { settingsText } from "../predict/lines.ts";
 import { decodeBatch, describe, poolFor, refusePairs, settingsOf } from "../predict/predict.ts";
-import { HostTurns } from "../utils/host-turns.ts";
 import { oneAtATime } from "../utils/one-at-a-time.ts";
 import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
+import { Fetcher } from "./fetcher.ts";
 import { findShard } from "./find-shard.ts";
-import { isOfScene, type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
+import { type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
 import type { ShardCounts } from "./shard-file.ts";
 
 /** Batches that are fetched and decoded, or waiting for it. */
@@ -49,15 +48,13 @@ export async function predictShard(
   makeFolder(options.out);
   // What a killed process left is removed by the next one that writes there.
   const fetched = temporaryName(join(options.out, "fetched"));
-  const ended = new AbortController();
-  // Many requests wait for the one signal.
-  setMaxListeners(0, ended.signal);
+  const fetcher = new Fetcher({ requests: options.requests, mostBytes: mostFileBytes });
   try {
     await mkdir(fetched);
     refusePairs(run, options);
     const settings = `${settingsOf(run, options)} ${settingsText(wantedText(options))}`.trim();
     const made = { command: "predict", checkpoint: run.checkpoint, settings } as const;
-    const predictor = new ShardPredictor(run, { options, folder: fetched, signal: ended.signal, reporter });
+    const predictor = new ShardPredictor(run, { options, folder: fetched, fetcher, reporter });
     const bandNames = namedBands(overRendering(options, run.description.rendering));
     const wanted = { ...options, bandNames };
     const work: SceneWork = {
@@ -67,7 +64,7 @@ export async function predictShard(
     };
     return await runShard({ manifest, shard, out: options.out, wanted, made }, work, reporter);
   } finally {
-    ended.abort();
+    await fetcher.end();
     await rm(fetched, { recursive: true, force: true });
     await run.free();
   }
@@ -77,14 +74,14 @@ interface Setting {
   readonly options: Choices;
   /** Where files of servers lie while they are read. */
   readonly folder: string;
-  readonly signal: AbortSignal;
+  readonly fetcher: Fetcher;
   readonly reporter: Reporter;
 }
 
 class ShardPredictor {
   readonly #run: OpenedRun;
   readonly #setting: Setting;
-  readonly #turns: HostTurns;
+  readonly #fetcher: Fetcher;
   readonly #pool: ReturnType<typeof poolFor>;
   readonly #inTurn = oneAtATime();
   #files = 0;
@@ -92,7 +89,7 @@ class ShardPredictor {
   constructor(run: OpenedRun, setting: Setting) {
     this.#run = run;
     this.#setting = setting;
-    this.#turns = new HostTurns(setting.options.requests);
+    this.#fetcher = setting.fetcher;
     this.#pool = poolFor(run, setting.options);
   }
 
@@ -141,20 +138,7 @@ class ShardPredictor {
       });
     }
     if (!isAddress(place)) return place;
-    const { folder, signal } = this.#setting;
-    const file = join(folder, String(this.#files++));
-    let bytes: Uint8Array;
-    try {
-      const limits = { signal, mostBytes: mostFileBytes, what: "an image that is fetched" };
-      bytes = await this.#turns.at(place, () => readAddress(place, limits));
-    } catch (error) {
-      if (isOfScene(error)) return error;
-      throw error;
-    }
-    // A full disk is no fault of the image.
-    await writeFile(file, bytes).catch((error) => {
-      throw systemFault("could not be written", file, bytes.length, error);
-    });
-    return file;
+    const file = join(this.#setting.folder, String(this.#files++));
+    return (await this.#fetcher.fetch(place, file)) ?? file;
   }
 }
