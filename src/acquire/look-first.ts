@@ -6,15 +6,15 @@
 import { fault } from "../errors.ts";
 import type { Asked } from "../inference/look-in-rounds.ts";
 import { choosePatches } from "../method/budget.ts";
-import { patchBox } from "../method/grid.ts";
+import { budgetNames } from "../options/acquire-options.ts";
 import { pacer } from "../utils/pacer.ts";
 import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
 import { breathe, type Reporter, untilStopped } from "../utils/reporter.ts";
 import type { Ledger } from "./ledger.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
-import type { PatchSource, SceneTiles, Window } from "./patch-source.ts";
-import { type Scene, windowsOf } from "./scene.ts";
-import { type BudgetOptions, budgetNames, budgetOf, mustPay, type SceneBudget } from "./scene-budget.ts";
+import { type PatchSource, type SceneTiles, type Window, within } from "./patch-source.ts";
+import { cellAt, type Scene, windowsOf } from "./scene.ts";
+import { type BudgetOptions, budgetOf, mustPay, type SceneBudget } from "./scene-budget.ts";
 import type { Tally } from "./tally.ts";
 import { buyByValue, type Offer } from "./value-for-cost.ts";
 
@@ -245,11 +245,9 @@ async function costOfAll(mask: Uint8Array, scene: Scene, tiles: SceneTiles, budg
 }
 
 /** The part of a cell that lies in the scene; undefined where none does. */
-function boxOf(cell: number, { width, height, columns, grid }: Scene): Window | undefined {
+function boxOf(cell: number, { columns, grid, ...size }: Scene): Window | undefined {
   const [window, patch] = [Math.floor(cell / grid.patches), cell % grid.patches];
-  const box = patchBox(grid, patch);
-  const x = box.x + (window % columns) * grid.imageSize;
-  const y = box.y + Math.floor(window / columns) * grid.imageSize;
-  if (x >= width || y >= height) return undefined;
-  return { x, y, width: Math.min(box.width, width - x), height: Math.min(box.height, height - y) };
+  const place = { x: (window % columns) * grid.imageSize, y: Math.floor(window / columns) * grid.imageSize };
+  const inside = within(cellAt(grid, patch, place), size);
+  return inside.width > 0 && inside.height > 0 ? inside : undefined;
 }

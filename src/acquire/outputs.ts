@@ -120,10 +120,7 @@ export class SceneFolder implements SceneOutputs {
   #checkSize(): void {
     const lines = this.#predictions.length + this.#patches.length + this.#cells.length;
     const bytes = lines + (this.#masked?.bytes ?? 0) + this.#small;
-    if (bytes <= this.#mostBytes) return;
-    const rule = `what is written of it must have at most ${this.#mostBytes} bytes`;
-    const next = "cut the scene into smaller ones, or raise --max_output_bytes";
-    throw fault("resource", { where: this.#source.where, rule, got: `${bytes} so far`, next });
+    checkWritten(bytes, this.#mostBytes, this.#source.where);
   }
 
   /** Ends the files that grew, and writes those that are JSON. */
@@ -158,4 +155,12 @@ export class SceneFolder implements SceneOutputs {
 
 function append(file: LogFile, text: string): void {
   file.append(new TextEncoder().encode(text));
+}
+
+/** @param where names the scene @throws resource: more bytes were written of it than may be */
+export function checkWritten(bytes: number, mostBytes: number, where: string): void {
+  if (bytes <= mostBytes) return;
+  const rule = `what is written of it must have at most ${mostBytes} bytes`;
+  const next = "cut the scene into smaller ones, or raise --max_output_bytes";
+  throw fault("resource", { where, rule, got: `${bytes} so far`, next });
 }

@@ -1,6 +1,7 @@
 /** A budget for a scene in bytes, seconds or money, in which the header, looking, and the patches are paid for. */
 
 import { fault, type PatchDropError } from "../errors.ts";
+import { budgetNames } from "../options/acquire-options.ts";
 import { areaKm2 } from "./earth.ts";
 import { cornersOf } from "./geojson.ts";
 import type { Count, Ledger } from "./ledger.ts";
@@ -38,8 +39,6 @@ export interface Progress {
   /** Of opening the scene, and of all so far. */
   readonly seconds: { readonly open: number; readonly look: () => number; readonly all: () => number };
 }
-
-export const budgetNames = ["budget_bytes", "budget_seconds", "budget_money"] as const;
 
 /** Undefined where none is given. */
 export function budgetOf(options: BudgetOptions, source: PatchSource, progress: Progress): SceneBudget | undefined {

@@ -6,7 +6,7 @@
  */
 
 import { type Grid, patchBox } from "../method/grid.ts";
-import type { Window } from "./patch-source.ts";
+import { type Window, within } from "./patch-source.ts";
 
 /** Sides in pixels. */
 export interface Size {
@@ -49,12 +49,17 @@ export function windowsOf({ grid: { imageSize }, columns }: Scene, row: number):
   }));
 }
 
+/** The whole cell of a patch, of the window that begins at a place of the scene. */
+export function cellAt(grid: Grid, patch: number, { x, y }: Pick<Window, "x" | "y">): Window {
+  const box = patchBox(grid, patch);
+  return { ...box, x: x + box.x, y: y + box.y };
+}
+
 /** The cells of a window that lie in the scene, at least in part. */
-export function cellsOf({ width, height, grid }: Scene, window: Window): Cell[] {
+export function cellsOf({ grid, ...size }: Scene, window: Window): Cell[] {
   return Array.from({ length: grid.patches }, (_, patch) => {
-    const within = patchBox(grid, patch);
-    const box = { ...within, x: window.x + within.x, y: window.y + within.y };
-    const inside = { ...box, width: Math.min(box.width, width - box.x), height: Math.min(box.height, height - box.y) };
+    const box = cellAt(grid, patch, window);
+    const inside = within(box, size);
     return { patch, box, inside, column: box.x / grid.patchWidth, row: box.y / grid.patchHeight };
   }).filter(({ inside }) => inside.width > 0 && inside.height > 0);
 }

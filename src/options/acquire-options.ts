@@ -14,7 +14,8 @@ import { requestsNeedManifest, shardGroup, shardNeedsManifest } from "./shard-gr
 const { top, batch_size } = predictSchema.shape;
 const price = z.number().min(0).optional();
 const positive = z.number().positive();
-const budgets = ["budget_bytes", "budget_seconds", "budget_money"] as const;
+/** Of a scene; one of them at most. */
+export const budgetNames = ["budget_bytes", "budget_seconds", "budget_money"] as const;
 
 /** What is said of a file that with --plan does not exist yet. */
 const ofSharpFile = [
@@ -93,7 +94,7 @@ export const acquireSchema = z
     message: "needs --price_per_km2, the price of what is ordered",
   })
   .superRefine((options, context) => {
-    const given = (["budget", ...budgets] as const).filter((name) => options[name] !== undefined);
+    const given = (["budget", ...budgetNames] as const).filter((name) => options[name] !== undefined);
     if (given.length <= 1) return;
     const others = given.slice(1).map((name) => `--${name}`);
     context.addIssue({

@@ -5,7 +5,7 @@ import { acquireInto } from "../acquire/acquire.ts";
 import { refuseWithoutLow } from "../acquire/acquire-run.ts";
 import { namedBands } from "../acquire/acquire-scenes.ts";
 import type { DecidedCell } from "../acquire/geojson.ts";
-import type { SceneOutputs, WindowPrediction } from "../acquire/outputs.ts";
+import { checkWritten, type SceneOutputs, type WindowPrediction } from "../acquire/outputs.ts";
 import type { PatchPolicy } from "../acquire/patch-policy.ts";
 import type { PatchSource } from "../acquire/patch-source.ts";
 import { sceneOf } from "../acquire/scene.ts";
@@ -13,7 +13,6 @@ import type { Acquired } from "../acquire/tally.ts";
 import { openManifest } from "../archive/manifest.ts";
 import type { ArchivedItem, ArchivedScene } from "../archive/scenes.ts";
 import { overRendering } from "../data/rendering.ts";
-import { fault } from "../errors.ts";
 import { temporaryName } from "../files/atomic.ts";
 import { openRun } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
@@ -173,11 +172,7 @@ class SceneLines implements SceneOutputs {
   #add(line: WindowLine | SceneLine): void {
     const text = `${JSON.stringify(line)}\n`;
     this.#bytes += text.length;
-    if (this.#bytes > this.#mostBytes) {
-      const rule = `what is written of it must have at most ${this.#mostBytes} bytes`;
-      const next = "cut the scene into smaller ones, or raise --max_output_bytes";
-      throw fault("resource", { where: this.#source.where, rule, got: `${this.#bytes} so far`, next });
-    }
+    checkWritten(this.#bytes, this.#mostBytes, this.#source.where);
     this.#lines.push(text);
   }
 }
