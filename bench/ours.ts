@@ -46,6 +46,7 @@ import { stepRunner } from "../src/training/step-runner.ts";
 import { type Stepping, takeStep } from "../src/training/take-step.ts";
 import { stepsBetweenLooks, trainEpoch } from "../src/training/train-epoch.ts";
 import { silentReporter } from "../src/utils/reporter.ts";
+import { SlowWatch } from "../src/utils/slow-watch.ts";
 import { type FormulaNetwork, filled } from "../test/golden/filled.ts";
 import { formulaImages, formulaUniforms, hashUniform, salts } from "../test/golden/formula.ts";
 import { loadGolden } from "../test/golden/load.ts";
@@ -357,6 +358,7 @@ function onAll(setting: BenchSetting, lr: number, learning: Learning): () => Pro
     reporter,
     epochs: 1,
     saveInterval: "10m",
+    slow: new SlowWatch(),
   };
   let epoch = 0;
   return async () => {

@@ -9,7 +9,17 @@ import { elsewhere, freeOptions, type RunConfig, type SavedConfig } from "./run-
 
 /** What older runs had without recording it. */
 function formerOptions({ reward }: JsonObject): JsonObject {
-  const added = { random_masks: 0, val_fraction: 0, turns: false, rounds: 1, policy_head: "mean", price: 0.01 };
+  const added = {
+    optimizer: "sgd",
+    flips: "random",
+    crop_padding: 4,
+    random_masks: 0,
+    val_fraction: 0,
+    turns: false,
+    rounds: 1,
+    policy_head: "mean",
+    price: 0.01,
+  };
   return { ...added, ...(reward === undefined ? {} : { estimator: "self_critical" }) };
 }
 
@@ -20,7 +30,8 @@ function formerOptions({ reward }: JsonObject): JsonObject {
  * have moved: its weights tell.
  */
 export function compareConfigs(where: string, saved: SavedConfig, given: RunConfig): string[] {
-  const free = saved.options.schedule === "onecycle" ? freeOptions : [...freeOptions, "max_epochs"];
+  const { schedule } = saved.options;
+  const free = schedule === "onecycle" || schedule === "linear" ? freeOptions : [...freeOptions, "max_epochs"];
   // What was not recorded can't be compared.
   const isDescribed = saved.description !== undefined;
   const fixed = ({ stage, options, dataset, description }: RunConfig): Map<string, JsonValue> => {

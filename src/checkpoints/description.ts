@@ -46,6 +46,8 @@ const fields = z.object({
   /** As `patchdrop models` has it. */
   model: z.string(),
   variant: z.enum(["2019", "2020"]),
+  /** The classifier's network, where it is not the model's own. */
+  arch: z.enum(["speedrun"]).optional(),
   /** Sides in pixels: of the high-resolution image, and of the low-resolution one. */
   imageSize: side,
   lowSize: side,

@@ -7,9 +7,9 @@
 import { availableParallelism } from "node:os";
 import type { Worker } from "node:worker_threads";
 import { fault } from "../errors.ts";
-import { refuseMoreThreads } from "../utils/cpu.ts";
 import type { PixelArray, PixelType } from "../utils/pixel-array.ts";
 import { startThread } from "../utils/start-thread.ts";
+import { refuseMoreThreads } from "../utils/threads.ts";
 import { DecodeMemory, forgetHeldMemory } from "./decode-memory.ts";
 import type { DecodeReply, DecodeSetup, DecodeTask, UnreadableImage } from "./decode-worker.ts";
 import { namesOf, type RenderingOptions } from "./rendering.ts";

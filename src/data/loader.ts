@@ -40,6 +40,13 @@ export interface LoaderOptions {
   augment?: boolean;
   /** With `augment`, also the eight flips and turns. */
   turns?: boolean;
+  /**
+   * With `augment`, which images are mirrored: drawn for each; or "alternating", every image in every other epoch (half of them, by the
+   * seed, in the even ones), so that two epochs show each image both ways. Source: Jordan, arXiv 2404.00498, section 3.6.
+   */
+  flips?: "random" | "alternating" | undefined;
+  /** With `augment`, pixels by which images are shifted at most; see {@link Augmentation}. */
+  padding?: number | undefined;
   seed?: number;
   /** Leave out a last batch that is not full. Batch norm can't train on a batch of 1. */
   dropLast?: boolean;
@@ -58,12 +65,25 @@ export class Loader {
   readonly #shuffle: boolean;
   readonly #augment: boolean;
   readonly #seed: number;
+  readonly #padding: number | undefined;
+  /** Which images are mirrored in even epochs, [N of the data set]; undefined where that is drawn. */
+  readonly #mirrored: Uint8Array | undefined;
   readonly #share: NonNullable<LoaderOptions["share"]>;
 
   /** @throws usage: a batch size that is not positive, or above the number of images with `dropLast` */
   constructor(
     dataset: Dataset,
-    { batchSize, images, shuffle = false, augment = false, turns = false, seed = 0, ...rest }: LoaderOptions,
+    {
+      batchSize,
+      images,
+      shuffle = false,
+      augment = false,
+      turns = false,
+      flips,
+      padding,
+      seed = 0,
+      ...rest
+    }: LoaderOptions,
   ) {
     const { dropLast = false, share = (count) => ({ first: 0, count }) } = rest;
     if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
@@ -78,6 +98,8 @@ export class Loader {
     this.#shuffle = shuffle;
     this.#augment = augment;
     this.#seed = seed;
+    this.#padding = padding;
+    this.#mirrored = flips === "alternating" ? coinsOf(seed, dataset.length) : undefined;
     this.#share = share;
     if (this.batchesPerEpoch === 0) {
       const rule = `must be at most the number of images of ${dataset.name}, ${dataset.length}`;
@@ -142,7 +164,10 @@ export class Loader {
     const share = this.#share(this.imagesIn(step));
     const firstPosition = step * this.batchSize + share.first;
     const indices = order.slice(firstPosition, firstPosition + share.count);
-    return { indices, augmentation: this.#augment ? { seed: this.#seed, epoch, firstPosition } : undefined };
+    if (!this.#augment) return { indices, augmentation: undefined };
+    const coins = this.#mirrored;
+    const mirrored = coins && Uint8Array.from(indices, (index) => (coins[index] + epoch) % 2);
+    return { indices, augmentation: { seed: this.#seed, epoch, firstPosition, padding: this.#padding, mirrored } };
   }
 
   #mustBeStep(step: number): void {
@@ -154,4 +179,10 @@ export class Loader {
   #makeBuffer(): PixelArray {
     return roomFor(this.dataset, Math.min(this.batchSize, this.dataset.length), { shared: true });
   }
+}
+
+/** 0 or 1 for each image, [N], by the seed. */
+function coinsOf(seed: number, count: number): Uint8Array {
+  const uniforms = new Random(seed, "flips").uniforms(new Float32Array(count));
+  return Uint8Array.from(uniforms, (uniform) => Number(uniform < 0.5));
 }

@@ -4,7 +4,7 @@
  *
  * | transform | resize (shorter side) | training | test |
  * | --- | --- | --- | --- |
- * | cifar | to the size, the middle | pad 4 with black, random crop, random flip | – |
+ * | cifar | to the size, the middle | pad 4 with black (or fewer), random crop, random flip | – |
  * | imagenet | to 256/224 of the size | random crop, random flip | the middle |
  * | fmow | to the size | random crop, along the longer side | the middle |
  *
@@ -21,7 +21,12 @@ import { middleOf, type Pixels, type Region, resizeBilinear, type Size, shorterS
 export type TransformName = "cifar" | "imagenet" | "fmow";
 
 /** Where an image's random numbers come from: the stream of the epoch, at the image's own block. */
-export type Draws = Pick<Random, "integer" | "uniform">;
+export interface Draws extends Pick<Random, "integer"> {
+  /** Pixels by which it is shifted at most. */
+  readonly padding: number;
+  /** Whether the image is mirrored; to be asked last. */
+  flip(): boolean;
+}
 
 /**
  * Writes an image into `out`, [size, size, bands], of a pair [size, size, 2 bands]: its training form if draws are given, else its test form.
@@ -36,7 +41,7 @@ export const transforms: Readonly<Record<TransformName, Transform>> = {
   },
   imagenet: (image, size, out, draws) => {
     out.set(resizedCrop(image, Math.round((size * 256) / 224), size, draws));
-    if (draws !== undefined && draws.uniform() < 0.5) mirror(out, size);
+    if (draws?.flip()) mirror(out, size);
   },
   fmow: (image, size, out, draws) => {
     out.set(resizedCrop(image, size, size, draws));
@@ -49,15 +54,33 @@ export interface Augmentation {
   readonly epoch: number;
   /** Position of the batch's first image in the epoch's order. */
   readonly firstPosition: number;
+  /** Pixels by which an image is shifted at most, up to {@link mostPadding}; that many when absent. */
+  readonly padding?: number | undefined;
+  /** 1 for each image of the batch that is mirrored, by slot; drawn when absent. */
+  readonly mirrored?: Uint8Array | undefined;
 }
 
 /** The random numbers of each image of a batch, by slot: position n of the epoch's order owns block n of its stream. */
-export function drawsOf({ seed, epoch, firstPosition }: Augmentation): (slot: number) => Draws {
+export function drawsOf({
+  seed,
+  epoch,
+  firstPosition,
+  padding = mostPadding,
+  mirrored,
+}: Augmentation): (slot: number) => Draws {
   const stream = new Random(seed, "augment", epoch);
-  return (slot) => stream.seek(firstPosition + slot);
+  return (slot) => {
+    const own = stream.seek(firstPosition + slot);
+    return {
+      integer: (below) => own.integer(below),
+      padding,
+      flip: () => (mirrored === undefined ? own.uniform() < 0.5 : mirrored[slot] === 1),
+    };
+  };
 }
 
-const padding = 4;
+/** torchvision's `RandomCrop(32, padding=4)` is what ResNets are trained with. */
+export const mostPadding = 4;
 
 /** A shift and perhaps a flip: out[y, x] = image[y + down, x + right], nothing outside, then left and right swapped. */
 export interface Move {
@@ -67,19 +90,21 @@ export interface Move {
 }
 
 /** Every move that can be drawn, by its number; {@link stay} leaves the image as it is. */
-export const moves: readonly Move[] = Array.from({ length: 2 * (2 * padding + 1) ** 2 }, (_, number) => ({
-  down: Math.floor(number / 2 / (2 * padding + 1)) - padding,
-  right: (Math.floor(number / 2) % (2 * padding + 1)) - padding,
+const shifts = 2 * mostPadding + 1;
+export const moves: readonly Move[] = Array.from({ length: 2 * shifts ** 2 }, (_, number) => ({
+  down: Math.floor(number / 2 / shifts) - mostPadding,
+  right: (Math.floor(number / 2) % shifts) - mostPadding,
   flip: number % 2 === 1,
 }));
 export const stay = moves.findIndex(({ down, right, flip }) => down === 0 && right === 0 && !flip);
 
-/** The number of a move, drawn as torchvision's RandomCrop(size, padding=4) and RandomHorizontalFlip do. */
+/** The number of a move, drawn as torchvision's RandomCrop(size, padding) and RandomHorizontalFlip do. */
 export function drawMove(draws: Draws): number {
-  const down = draws.integer(2 * padding + 1);
-  const right = draws.integer(2 * padding + 1);
-  const flip = draws.uniform() < 0.5;
-  return 2 * ((2 * padding + 1) * down + right) + Number(flip);
+  const { padding } = draws;
+  const shift = () => draws.integer(2 * padding + 1) + mostPadding - padding;
+  const down = shift();
+  const right = shift();
+  return 2 * (shifts * down + right) + Number(draws.flip());
 }
 
 /**

@@ -61,7 +61,7 @@ export async function withEvaluatedRun<T>(
   const { ckpt_hr_cl } = options;
   const replaced = ckpt_hr_cl === undefined ? {} : { resnet_hr: openCheckpoint(ckpt_hr_cl, reporter.note) };
   const settings = settingsOf(checkpoint, options);
-  const place = placeOf({ ...options, device: group.deviceFor(options.device as Device) });
+  const place = placeOf({ ...options, device: group.deviceFor(options.device as Device) }, reporter.note);
   const model = modelOf(checkpoint, options);
   if (given === undefined && options.data_dir === undefined) assertThere(settings);
   const opened = given ?? (await openRunData(checkpoint, model, settings, reporter));

@@ -18,6 +18,7 @@ import {
   type Layers,
   type Network,
   type Parts,
+  type WhiteningSpec,
 } from "../nn/layers.ts";
 
 /** What flows between nodes, by its name in the graph. */
@@ -87,8 +88,19 @@ export class Exporting implements Layers<Value> {
     this.#half = half;
   }
 
+  whitened(x: Value, name: string, { kernel }: WhiteningSpec): Value {
+    const [weight, bias] = [`${name}.weight`, `${name}.bias`];
+    const constants = [
+      this.#weight(weight, this.#state.get(weight)!.shape, this.#values(weight)),
+      this.#constant(bias, this.#state.get(bias)!.shape, this.#values(bias)),
+    ];
+    return this.#activated(this.#node("Conv", [x, ...constants], { kernel_shape: [kernel, kernel] }), "gelu");
+  }
+
   convBnRelu(x: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
-    return this.#activated(this.convBn(x, names, spec), spec.activation);
+    const convolved = this.convBn(x, names, spec);
+    const { pool, activation } = spec;
+    return this.#activated(pool === undefined ? convolved : this.maxPool(convolved, pool, pool, 0), activation);
   }
 
   convBnAdd(x: Value, shortcut: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
@@ -116,10 +128,19 @@ export class Exporting implements Layers<Value> {
 
   #activated(x: Value, activation: Activation = "relu"): Value {
     if (activation === "relu") return this.#node("Relu", [x]);
+    if (activation === "gelu") return this.#gelu(x);
     const bounds = [0, 6].map((bound, i) =>
       this.#constant(`bound${i}_${this.nodes.length}`, [], Float32Array.of(bound)),
     );
     return this.#node("Clip", [x, ...bounds]);
+  }
+
+  /** x·(1 + erf(x/√2))/2: operator set 17 has no node of its own for it. */
+  #gelu(x: Value): Value {
+    const scalar = (value: number) => this.#constant(`number_${this.initializers.length}`, [], Float32Array.of(value));
+    const erf = this.#node("Erf", [this.#node("Mul", [x, scalar(Math.SQRT1_2)])]);
+    const shifted = this.#node("Add", [erf, scalar(1)]);
+    return this.#node("Mul", [this.#node("Mul", [x, shifted]), scalar(0.5)]);
   }
 
   averagePool(x: Value, size: number): Value {

@@ -37,8 +37,8 @@ export function modelOf({ config, path }: Checkpoint, overrides: RunOverrides): 
 }
 
 function modelOptions(options: Partial<ModelOptions>) {
-  const { model, variant, img_size, lr_size, patch_size, grid, rounds, policy_head } = options;
-  return defined({ model, variant, img_size, lr_size, patch_size, grid, rounds, policy_head });
+  const { model, variant, arch, img_size, lr_size, patch_size, grid, rounds, policy_head } = options;
+  return defined({ model, variant, arch, img_size, lr_size, patch_size, grid, rounds, policy_head });
 }
 
 /**
@@ -71,15 +71,16 @@ export function describeRun(
 }
 
 /** A model as a description names it. */
-export function modelSizes({ name, variant, imageSize, lowSize, grid, rounds, policyHead }: Model) {
-  return { model: name, variant, imageSize, lowSize, patchSize: grid.patchSize, rounds, policyHead };
+export function modelSizes({ name, variant, arch, imageSize, lowSize, grid, rounds, policyHead }: Model) {
+  const sizes = { imageSize, lowSize, patchSize: grid.patchSize, rounds, policyHead };
+  return { model: name, variant, ...defined({ arch }), ...sizes };
 }
 
 /** The reverse. @throws usage: there is none such */
 export function modelIn(description: RunDescription): Model {
-  const { model, variant, imageSize, lowSize, patchSize, rounds, policyHead, bands } = description;
+  const { model, variant, arch, imageSize, lowSize, patchSize, rounds, policyHead, bands } = description;
   const sizes = { img_size: imageSize, lr_size: lowSize, patch_size: patchSize };
-  return findModel({ model, variant, ...sizes, rounds, policy_head: policyHead, channels: bands.length });
+  return findModel({ model, variant, arch, ...sizes, rounds, policy_head: policyHead, channels: bands.length });
 }
 
 /** What to say of a policy whose curriculum was not over: outputs that it had not reached are as they were drawn. */

@@ -59,13 +59,17 @@ async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise
   if (unfinished !== undefined) note(`${checkpoint.path}: ${unfinished}, and decides all here`);
   const choice = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
   const hash = weightsHash(checkpoint.path).slice(0, shortLength);
-  return openSaved({ sources: sourcesOf(checkpoint), description, choice, checkpoint: hash }, placeOf(options));
+  return openSaved({ sources: sourcesOf(checkpoint), description, choice, checkpoint: hash }, placeOf(options, note));
 }
 
 /** libtorch, opened once a process, and how networks compute in it. @throws input: no libtorch; usage */
-export function placeOf(options: Pick<OpenOptions, "device" | "precision" | "threads" | "torch">): Place {
+export function placeOf(
+  options: Pick<OpenOptions, "device" | "precision" | "threads" | "torch">,
+  note: Reporter["note"] = silentReporter.note,
+): Place {
   const device = options.device as Device;
-  const { cuda } = startLibtorch(options);
+  const { cuda, threads, threadsWhy } = startLibtorch(options);
+  if (threadsWhy !== "") note(`--threads ${threads}, ${threadsWhy}`);
   return { device, cuda, precision: choosePrecision(options.precision, device) };
 }
 

@@ -1,6 +1,6 @@
 /** Sizes of the models, read from their networks. */
 import type { PatchSize } from "../method/grid.ts";
-import { declare } from "../nn/declare.ts";
+import { declare, isLearned } from "../nn/declare.ts";
 import type { Network } from "../nn/layers.ts";
 import { elementCount } from "../tensor/tensor.ts";
 import { allModels, type Model, type Variant } from "./registry.ts";
@@ -58,6 +58,6 @@ function describe({
 
 function sizeOf(network: Network, imageSize: number): NetworkSize {
   const { entries, multiplyAdds } = declare(network, imageSize);
-  const learned = entries.filter(({ role }) => role !== "runningMean" && role !== "runningVar");
+  const learned = entries.filter(isLearned);
   return { parameters: learned.reduce((sum, { shape }) => sum + elementCount(shape), 0), multiplyAdds };
 }

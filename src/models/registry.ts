@@ -10,6 +10,7 @@ import { cifarResNet } from "./cifar-resnet.ts";
 import { efficientNetLite0 } from "./efficientnet-lite.ts";
 import type { Head } from "./head.ts";
 import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.ts";
+import { speedrun } from "./speedrun.ts";
 
 export const variants = ["2019", "2020"] as const;
 export type Variant = (typeof variants)[number];
@@ -20,10 +21,16 @@ export type Variant = (typeof variants)[number];
  */
 export type PolicyHead = "mean" | "map";
 
+/** Classifiers that may take the place of a model's own. */
+const archs = { speedrun } as const satisfies Record<string, (outputs: number) => Network>;
+export type Arch = keyof typeof archs;
+
 /** What the model's flags say; sizes are sides in pixels. */
 export interface ModelOptions {
   model: string;
   variant?: Variant | undefined;
+  /** The classifier in place of the model's own. */
+  arch?: Arch | undefined;
   img_size?: number | undefined;
   lr_size?: number | undefined;
   patch_size?: PatchSize | undefined;
@@ -39,6 +46,7 @@ export interface ModelOptions {
 export interface Model {
   readonly name: string;
   readonly variant: Variant;
+  readonly arch: Arch | undefined;
   /** What it is, in one line. */
   readonly description: string;
   /** Side of the high-resolution image, in pixels. */
@@ -143,6 +151,8 @@ const lite: Form = {
   policy: narrowPolicy(true),
 };
 
+const scenes = narrow("ResNet-8 for the synthetic scenes, to try everything in minutes", 1);
+
 function imageNet(name: string, network: keyof typeof blocksOf): Entry {
   const forms = { 2019: torchvision(network, "2019", 224), 2020: torchvision(network, "2020", 224) };
   return { name, dataset: "imagenet", forms };
@@ -160,11 +170,7 @@ const entries: readonly Entry[] = [
   imageNet("R34_ImgNet", "resnet34"),
   imageNet("R50_ImgNet", "resnet50"),
   imageNet("R101_ImgNet", "resnet101"),
-  {
-    name: "R8_Scenes",
-    dataset: "synthetic",
-    forms: { 2019: narrow("ResNet-8 for the synthetic scenes, to try everything in minutes", 1) },
-  },
+  { name: "R8_Scenes", dataset: "synthetic", forms: { 2019: scenes, 2020: scenes } },
 ];
 
 /** What `--model` takes. */
@@ -184,6 +190,7 @@ const quarter = 4;
 export function findModel({
   model: name,
   variant = "2019",
+  arch,
   rounds = 1,
   policy_head: policyHead = "mean",
   channels = 3,
@@ -207,6 +214,7 @@ export function findModel({
   return {
     name,
     variant,
+    arch,
     description: form.description,
     imageSize,
     lowSize,
@@ -214,9 +222,9 @@ export function findModel({
     grid,
     dataset: entry.dataset,
     transform: transformOf(entry.dataset),
-    pretrained: form.pretrained,
+    pretrained: arch === undefined ? form.pretrained : undefined,
     channels,
-    classifier: (classes) => form.classifier(classes),
+    classifier: arch === undefined ? form.classifier : archs[arch],
     rounds,
     policyHead,
     policy: form.policy(grid.patches, policyHead === "map" ? grid : undefined),

@@ -2,7 +2,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { type Fault, fault } from "../errors.ts";
-import { defaultThreads, refuseMoreThreads } from "../utils/cpu.ts";
+import { chooseThreads, refuseMoreThreads, type ThreadChoice } from "../utils/threads.ts";
 import { type CudaSymbols, cudaPrototypes } from "./cuda-symbols.ts";
 import type { FoundLibtorch } from "./find.ts";
 import { keepLargeBlocks } from "./heap.ts";
@@ -15,8 +15,9 @@ export interface Library {
   /** Present if it was opened with CUDA. */
   readonly cuda: CudaSymbols | undefined;
   readonly found: FoundLibtorch;
-  /** Of its own pool. */
+  /** Of its own pool, and why so many. */
   readonly threads: number;
+  readonly threadsWhy: string;
   /** Copies bytes between an address and a typed array, either way. */
   readonly memory: {
     copyIn(address: bigint, source: ArrayBufferView, bytes: number): void;
@@ -48,7 +49,7 @@ export function openedLibtorch(): Library | undefined {
 }
 
 export interface OpenOptions {
-  /** Threads of libtorch's own pool; absent: those it has if it is open, else OMP_NUM_THREADS, else one per processor. */
+  /** Threads of libtorch's own pool; absent: those it has if it is open, else as {@link chooseThreads} has it. */
   threads?: number | undefined;
   /** Also load libtorch_cuda. Tensors may still lie on the CPU. */
   cuda?: boolean;
@@ -65,18 +66,30 @@ export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: Op
     if (faults.length > 0) throw fault("usage", faults);
     return opened;
   }
-  const count = threads ?? defaultThreads();
+  const { count, why }: ThreadChoice = threads === undefined ? chooseThreads() : { count: threads, why: "" };
   refuseMoreThreads(count, threads === undefined ? "OMP_NUM_THREADS" : "threads");
   process.env.OMP_NUM_THREADS = String(count); // read once, when the library's thread pool starts
+  waitAsleep();
   const c10 = loadShared(found, "libc10");
   const cpu = loadShared(found, "libtorch_cpu");
   const symbols = bindAll<Symbols>([cpu, c10], prototypes, found);
   keepLargeBlocks();
-  const own = { symbols, found, threads: count, memory: memoryCopies(), ...versionDependent(cpu) };
+  const own = { symbols, found, threads: count, threadsWhy: why, memory: memoryCopies(), ...versionDependent(cpu) };
   opened = { ...own, cuda: cuda ? loadCuda(found) : undefined };
   symbols.aoti_torch_grad_mode_set_enabled(false);
   return opened;
 }
+
+/**
+ * A thread that is done with its part of an operator waits for the others, and by default keeps its processor busy for milliseconds
+ * meanwhile, at the cost of whoever could use it. Read once, too; who sets either variable means it.
+ */
+function waitAsleep(): void {
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= String(turnsBeforeSleep);
+}
+
+/** Some microseconds: as long as the next operator usually takes to come (docs/performance.md has what was measured). */
+const turnsBeforeSleep = 10_000;
 
 /**
  * What can't be changed in an open libtorch. CUDA can't be added: at the first backward pass its autograd engine has counted

@@ -255,6 +255,15 @@ export function ge(self: Handle, other: Handle): Handle {
   return takeTensor(0);
 }
 
+const geluName = operatorName("aten::gelu", "");
+/** aten::gelu(Tensor self, *, str approximate='none') -> Tensor */
+export function gelu(self: Handle, approximate: string): Handle {
+  putTensor(0, self);
+  putString(1, approximate);
+  invoke(geluName, [self]);
+  return takeTensor(0);
+}
+
 const indexCopyName = operatorName("aten::index_copy", "");
 /** aten::index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor */
 export function indexCopy(self: Handle, dim: number, index: Handle, source: Handle): Handle {
@@ -292,6 +301,15 @@ export function lerp(self: Handle, end: Handle, weight: Handle): Handle {
   putTensor(2, weight);
   invoke(lerpName, [self, end, weight]);
   return takeTensor(0);
+}
+
+const linalgEighName = operatorName("aten::linalg_eigh", "");
+/** aten::linalg_eigh(Tensor self, str UPLO="L") -> (Tensor eigenvalues, Tensor eigenvectors) */
+export function linalgEigh(self: Handle, uPLO: string): [Handle, Handle] {
+  putTensor(0, self);
+  putString(1, uPLO);
+  invoke(linalgEighName, [self]);
+  return [takeTensor(0), takeTensor(1)];
 }
 
 const linearName = operatorName("aten::linear", "");
@@ -369,6 +387,15 @@ export function minimum(self: Handle, other: Handle): Handle {
   putTensor(0, self);
   putTensor(1, other);
   invoke(minimumName, [self, other]);
+  return takeTensor(0);
+}
+
+const mmName = operatorName("aten::mm", "");
+/** aten::mm(Tensor self, Tensor mat2) -> Tensor */
+export function mm(self: Handle, mat2: Handle): Handle {
+  putTensor(0, self);
+  putTensor(1, mat2);
+  invoke(mmName, [self, mat2]);
   return takeTensor(0);
 }
 
@@ -612,10 +639,12 @@ export const schemas: readonly string[] = [
   "aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)",
   "aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
   "aten::ge.Tensor(Tensor self, Tensor other) -> Tensor",
+  "aten::gelu(Tensor self, *, str approximate='none') -> Tensor",
   "aten::index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor",
   "aten::index_select(Tensor self, int dim, Tensor index) -> Tensor",
   "aten::isfinite(Tensor self) -> Tensor",
   "aten::lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor",
+  "aten::linalg_eigh(Tensor self, str UPLO=\"L\") -> (Tensor eigenvalues, Tensor eigenvectors)",
   "aten::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
   "aten::log(Tensor self) -> Tensor",
   "aten::lt.Tensor(Tensor self, Tensor other) -> Tensor",
@@ -624,6 +653,7 @@ export const schemas: readonly string[] = [
   "aten::mean(Tensor self, *, ScalarType? dtype=None) -> Tensor",
   "aten::mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
   "aten::minimum(Tensor self, Tensor other) -> Tensor",
+  "aten::mm(Tensor self, Tensor mat2) -> Tensor",
   "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor",
   "aten::neg(Tensor self) -> Tensor",
   "aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)",

@@ -1,6 +1,7 @@
 /** Reads a network for its parameters: names, shapes and order as in PyTorch's state dict, and multiply-adds. */
 import { fault } from "../errors.ts";
 import {
+  batchNormOf,
   type ConvolutionNames,
   type ConvolutionSpec,
   convolutionShapes,
@@ -8,17 +9,47 @@ import {
   type Layers,
   type Network,
   type Parts,
+  type WhiteningSpec,
+  whiteningShapes,
 } from "./layers.ts";
+
+/** What an entry is for. Those of {@link isLearned} are learned; the others are PyTorch's buffers, and what a network keeps as it is. */
+export type Role =
+  | "convWeight"
+  | "convBias"
+  | "bnWeight"
+  | "bnBias"
+  | "linearWeight"
+  | "linearBias"
+  | "runningMean"
+  | "runningVar"
+  | "fixedScale"
+  | "whitening";
+
+const kept: ReadonlySet<Role> = new Set(["runningMean", "runningVar", "fixedScale", "whitening"]);
 
 /** One parameter or buffer, in PyTorch's naming; convolution weights are [O, I, h, w]. */
 export interface Declared {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly role: "convWeight" | "bnWeight" | "bnBias" | "runningMean" | "runningVar" | "linearWeight" | "linearBias";
+  readonly role: Role;
   /** Inputs that one output sums over. */
   readonly fanIn: number;
   /** Outputs that one input is part of. */
   readonly fanOut: number;
+  /** By which the learning rate is multiplied; 1 when absent. */
+  readonly rate?: number;
+  /** Of a convolution's weights: see `start` of {@link ConvolutionSpec}. */
+  readonly start?: ConvolutionSpec["start"];
+}
+
+export const isLearned = ({ role }: Pick<Declared, "role">): boolean => !kept.has(role);
+
+/** A whitening convolution, and what flows into it. */
+export interface DeclaredWhitening {
+  readonly name: string;
+  readonly kernel: number;
+  readonly input: FlowShape;
 }
 
 /** A convolution with its batch norm, and what flows into it. */
@@ -33,6 +64,7 @@ export interface Declaration {
   readonly input: FlowShape;
   readonly entries: readonly Declared[];
   readonly convolutions: readonly DeclaredConvolution[];
+  readonly whitenings: readonly DeclaredWhitening[];
   /** Names of the linear layers. */
   readonly linears: readonly string[];
   /** What flows into the layers that cut a map into parts, by their names. */
@@ -50,36 +82,52 @@ export function declare(network: Network, imageSize: number, channels = 3): Decl
   const layers = new Declaring();
   const input: FlowShape = [channels, imageSize, imageSize];
   const output = network(layers, input);
-  const { entries, convolutions, linears, cut, multiplyAdds } = layers;
-  return { input, entries, convolutions, linears, cut, multiplyAdds, outputs: output[0] };
+  const { entries, convolutions, whitenings, linears, cut, multiplyAdds } = layers;
+  return { input, entries, convolutions, whitenings, linears, cut, multiplyAdds, outputs: output[0] };
 }
 
 class Declaring implements Layers<FlowShape> {
   readonly entries: Declared[] = [];
   readonly convolutions: DeclaredConvolution[] = [];
+  readonly whitenings: DeclaredWhitening[] = [];
   readonly linears: string[] = [];
   readonly cut = new Map<string, FlowShape>();
   multiplyAdds = 0;
+
+  whitened(input: FlowShape, name: string, spec: WhiteningSpec): FlowShape {
+    const { weight, output } = whiteningShapes(spec, input);
+    const [outputs, height, width] = output;
+    const fanIn = weight[1] * spec.kernel ** 2;
+    const fans = { fanIn, fanOut: outputs };
+    this.whitenings.push({ name, kernel: spec.kernel, input });
+    this.entries.push(
+      { name: `${name}.weight`, shape: weight, role: "whitening", ...fans },
+      { name: `${name}.bias`, shape: [outputs], role: "convBias", rate: spec.biasRate, ...fans },
+    );
+    this.multiplyAdds += outputs * fanIn * height * width;
+    return output;
+  }
 
   convBnRelu(x: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
     return this.convBn(x, names, spec);
   }
 
   convBn(input: FlowShape, names: ConvolutionNames, spec: ConvolutionSpec): FlowShape {
-    const { weight, output } = convolutionShapes(spec, input);
+    const { weight, convolved, output } = convolutionShapes(spec, input);
+    const { scales, biasRate } = batchNormOf(spec);
     const [channels, inputs, kernelHeight, kernelWidth] = weight;
     const fanIn = inputs * kernelHeight * kernelWidth;
     const fanOut = (channels / (spec.groups ?? 1)) * kernelHeight * kernelWidth;
     const perChannel = { shape: [channels], fanIn, fanOut };
     this.convolutions.push({ names, spec, input });
     this.entries.push(
-      { name: `${names.conv}.weight`, shape: weight, role: "convWeight", fanIn, fanOut },
-      { name: `${names.bn}.weight`, role: "bnWeight", ...perChannel },
-      { name: `${names.bn}.bias`, role: "bnBias", ...perChannel },
+      { name: `${names.conv}.weight`, shape: weight, role: "convWeight", fanIn, fanOut, start: spec.start },
+      { name: `${names.bn}.weight`, role: scales ? "bnWeight" : "fixedScale", ...perChannel },
+      { name: `${names.bn}.bias`, role: "bnBias", rate: biasRate, ...perChannel },
       { name: `${names.bn}.running_mean`, role: "runningMean", ...perChannel },
       { name: `${names.bn}.running_var`, role: "runningVar", ...perChannel },
     );
-    const [, height, width] = output;
+    const [, height, width] = convolved;
     this.multiplyAdds += channels * fanIn * height * width;
     return output;
   }
@@ -117,11 +165,11 @@ class Declaring implements Layers<FlowShape> {
     return [channels];
   }
 
-  linear([features]: FlowShape, name: string, outputs: number): FlowShape {
+  linear([features]: FlowShape, name: string, outputs: number, rate = 1): FlowShape {
     this.linears.push(name);
     const fans = { fanIn: features, fanOut: outputs };
     this.entries.push(
-      { name: `${name}.weight`, shape: [outputs, features], role: "linearWeight", ...fans },
+      { name: `${name}.weight`, shape: [outputs, features], role: "linearWeight", rate, ...fans },
       { name: `${name}.bias`, shape: [outputs], role: "linearBias", ...fans },
     );
     this.multiplyAdds += outputs * features;

@@ -7,7 +7,7 @@ import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { DeclaredConvolution } from "./declare.ts";
+import type { DeclaredConvolution, DeclaredWhitening } from "./declare.ts";
 import {
   type Activation,
   batchNormOf,
@@ -16,6 +16,8 @@ import {
   type Layers,
   type Network,
   slidingOf,
+  type WhiteningSpec,
+  whiteningSliding,
 } from "./layers.ts";
 import type { Parameters, Weights } from "./parameters.ts";
 import { type Precision, precisionDType } from "./precision.ts";
@@ -34,19 +36,26 @@ export interface Kernels {
 }
 
 /** As much as oneDNN's operators do themselves, the rest after them: ReLU6 has numbers that they can't be given from here. */
-function finished(activation: Activation | "none", compute: (fused: "none" | "relu") => Tensor): Tensor {
-  return activation === "relu6" ? scope(() => ops.activateInPlace(compute("none"), activation)) : compute(activation);
+function finished<F extends Activation | "none">(
+  activation: Activation | "none",
+  fused: readonly F[],
+  compute: (fused: F | "none") => Tensor,
+): Tensor {
+  const own = fused.find((one) => one === activation);
+  if (own !== undefined || activation === "none") return compute(own ?? "none");
+  return scope(() => ops.activate(compute("none"), activation));
 }
 
 /** One operator each. The activations of a chunk still fit the cache (bench/ measures it). */
 const oneDnn: Kernels = {
   chunk: 128,
   prepare: networkOps.reorderConvolutionWeight,
-  convolution: (x, c, activation) => finished(activation, (fused) => networkOps.fusedConvolution(x, c, fused)),
+  convolution: (x, c, activation) =>
+    finished(activation, ["relu", "gelu"], (fused) => networkOps.fusedConvolution(x, c, fused)),
   // PyTorch 2.11's fused addition can't take a map of 1 × 1 (2.15's can); on such a small map it saves nothing.
   residual: (x, shortcut, c, activation) =>
     shortcut.shape[2] > 1
-      ? finished(activation, (fused) => networkOps.fusedResidual(x, shortcut, c, fused))
+      ? finished(activation, ["relu"], (fused) => networkOps.fusedResidual(x, shortcut, c, fused))
       : scope(() => activated(ops.add(networkOps.fusedConvolution(x, c, "none"), shortcut), activation)),
 };
 
@@ -61,7 +70,7 @@ export const plain: Kernels = {
 };
 
 function activated(x: Tensor, activation: Activation | "none"): Tensor {
-  return activation === "none" ? x : ops.activateInPlace(x, activation);
+  return activation === "none" ? x : ops.activate(x, activation);
 }
 
 export class FrozenNetwork {
@@ -82,12 +91,15 @@ export class FrozenNetwork {
     this.#network = network;
     this.#precision = precision;
     this.#kernels = kernels;
-    const { convolutions, entries } = parameters.declaration;
+    const { convolutions, whitenings, entries } = parameters.declaration;
     const linears = entries.filter(({ role }) => role === "linearWeight" || role === "linearBias");
     const kept = scope(() => {
       const weights = parameters.weights("fp32");
       return {
-        convolutions: convolutions.map((c) => [c.names.conv, fold(c, weights, precision, kernels)] as const),
+        convolutions: [
+          ...convolutions.map((c) => [c.names.conv, fold(c, weights, precision, kernels)] as const),
+          ...whitenings.map((w) => [w.name, whitening(w, weights, precision, kernels)] as const),
+        ],
         linears: linears.map(({ name }) => [name, keep(ops.cast(weights.get(name)!, "float32"))] as const),
       };
     });
@@ -118,6 +130,19 @@ export class FrozenNetwork {
     }
     for (const tensor of this.#linears.values()) tensor.free();
   }
+}
+
+function whitening(
+  { name, input }: DeclaredWhitening,
+  weights: Weights,
+  precision: Precision,
+  { prepare, chunk }: Kernels,
+): networkOps.FusedConvolution {
+  const converted = (part: string) => ops.cast(weights.get(`${name}.${part}`)!, precisionDType(precision));
+  return scope(() => {
+    const weight = prepare(ops.channelsLast(converted("weight")), whiteningSliding, [chunk, ...input]);
+    return { weight: keep(weight), bias: keep(converted("bias")), ...whiteningSliding };
+  });
 }
 
 /** Weights w·γ/σ and bias β − μ·γ/σ, with σ = sqrt(running variance + ε). */
@@ -157,8 +182,17 @@ class Folded extends TensorLayers implements Layers<Tensor> {
     this.#kernels = kernels;
   }
 
-  convBnRelu(x: Tensor, { conv }: ConvolutionNames, { activation = "relu" }: ConvolutionSpec): Tensor {
-    return this.#kernels.convolution(x, this.#convolutions.get(conv)!, activation);
+  whitened(x: Tensor, name: string, _spec: WhiteningSpec): Tensor {
+    return this.#kernels.convolution(x, this.#convolutions.get(name)!, "gelu");
+  }
+
+  convBnRelu(x: Tensor, { conv }: ConvolutionNames, { activation = "relu", pool }: ConvolutionSpec): Tensor {
+    const convolution = this.#convolutions.get(conv)!;
+    if (pool === undefined) return this.#kernels.convolution(x, convolution, activation);
+    return scope(() => {
+      const convolved = this.#kernels.convolution(x, convolution, "none");
+      return ops.activate(networkOps.maxPool(convolved, pool, pool, 0), activation);
+    });
   }
 
   convBn(x: Tensor, { conv }: ConvolutionNames, _spec: ConvolutionSpec): Tensor {

@@ -23,9 +23,16 @@ export interface ConvolutionSpec {
    * as many zeros as it takes, on both sides alike, and the odd one behind.
    */
   padding?: "centred" | "same";
-  /** What ends a layer with a ReLU: max(x, 0), or at most 6 of it. */
+  /**
+   * Largest of the convolution in windows of pool × pool, before batch norm: a quarter of the values to normalize. Folding then needs
+   * a batch norm that keeps the order of values, so one without a scale.
+   */
+  pool?: number;
+  /** What ends a layer with an activation: max(x, 0), or at most 6 of it, or x·Φ(x). */
   activation?: Activation;
   batchNorm?: BatchNormNumbers;
+  /** What weights begin with: random ones, or, of the first channels, what leaves these as they are (random in the others). */
+  start?: "random" | "identity";
 }
 
 /** An image or a map, cut into equal parts. */
@@ -34,13 +41,25 @@ export interface Parts {
   readonly columns: number;
 }
 
-export type Activation = "relu" | "relu6";
+export type Activation = "relu" | "relu6" | "gelu";
 
 export interface BatchNormNumbers {
   /** What is added to the variance. */
   readonly epsilon: number;
   /** Share of a batch in the running statistics after it. */
   readonly momentum: number;
+  /** Whether γ is learned; else it stays 1. */
+  readonly scales?: boolean;
+  /** By which the learning rate is multiplied for β. */
+  readonly biasRate?: number;
+}
+
+/** Of {@link Layers.whitened}. */
+export interface WhiteningSpec {
+  /** Side of the square kernel. */
+  readonly kernel: number;
+  /** By which the learning rate is multiplied for the bias. */
+  readonly biasRate: number;
 }
 
 /** Names are PyTorch's module paths, e.g. "blocks.0.1.conv2"; a convolution's name and its batch norm's belong together. */
@@ -51,6 +70,12 @@ export interface ConvolutionNames {
 
 /** Shapes: B batch, C channels, H W, O the spec's channels; H' = ceil(H / stride). There is no B while declaring. */
 export interface Layers<V> {
+  /**
+   * GELU of a convolution by weights that make the pixels of a square uncorrelated and of variance 1, and by their negatives: they are
+   * taken from training images and not learned; the bias is. Without zeros around the map.
+   * [B, C, H, W] → [B, 2·C·k², H − k + 1, W − k + 1]
+   */
+  whitened(x: V, name: string, spec: WhiteningSpec): V;
   /** activation(batchNorm(convolution(x))), without bias in the convolution. [B, C, H, W] → [B, O, H', W'] */
   convBnRelu(x: V, names: ConvolutionNames, spec: ConvolutionSpec): V;
   /** batchNorm(convolution(x)), as in projection shortcuts. [B, C, H, W] → [B, O, H', W'] */
@@ -69,8 +94,8 @@ export interface Layers<V> {
   padChannels(x: V, channels: number): V;
   /** The mean over all positions. [B, C, H, W] → [B, C] */
   globalAveragePool(x: V): V;
-  /** [B, C] → [B, outputs], with bias. */
-  linear(x: V, name: string, outputs: number): V;
+  /** [B, C] → [B, outputs], with bias. @param rate by which the learning rate is multiplied for the weights */
+  linear(x: V, name: string, outputs: number, rate?: number): V;
   /**
    * One number of each of rows × columns equal parts: its mean, through the same weights for all, without bias. A position
    * that two parts cut counts in both, as in PyTorch's AdaptiveAvgPool2d. [B, C, H, W] → [B, rows·columns]
@@ -99,16 +124,28 @@ export function slidingOf(spec: ConvolutionSpec, height: number): Sliding {
   return { stride, padding: Math.floor(zeros / 2), behind: zeros % 2, groups };
 }
 
-/** The shapes of a spec's weights [O, I, h, w] and of its result, for what flows in. */
+/** The shapes of a spec's weights [O, I, h, w], of what the convolution gives, and, pooled, of the layer's result, for what flows in. */
 export function convolutionShapes(spec: ConvolutionSpec, [inputs, height, width]: FlowShape) {
-  const { channels, kernel } = spec;
+  const { channels, kernel, pool = 1 } = spec;
   const { stride, padding, behind, groups } = slidingOf(spec, height);
   const after = (size: number) => Math.floor((size + 2 * padding + behind - kernel) / stride) + 1;
   const weight = [channels, inputs / groups, kernel, kernel] as const;
-  return { weight, output: [channels, after(height), after(width)] } as const;
+  const convolved = [channels, after(height), after(width)] as const;
+  const output = [channels, Math.floor(convolved[1] / pool), Math.floor(convolved[2] / pool)] as const;
+  return { weight, convolved, output } as const;
 }
 
+/** The shapes of a whitening convolution's weights [O, C, k, k] and of its result. */
+export function whiteningShapes({ kernel }: WhiteningSpec, [channels, height, width]: FlowShape) {
+  const outputs = 2 * channels * kernel * kernel;
+  const weight = [outputs, channels, kernel, kernel] as const;
+  return { weight, output: [outputs, height - kernel + 1, width - kernel + 1] } as const;
+}
+
+/** How a whitening convolution moves: over whole squares alone. */
+export const whiteningSliding: Sliding = { stride: 1, padding: 0, behind: 0, groups: 1 };
+
 /** A spec's batch norm; torch.nn.BatchNorm2d's defaults unless it says otherwise. */
-export function batchNormOf({ batchNorm = { epsilon: 1e-5, momentum: 0.1 } }: ConvolutionSpec): BatchNormNumbers {
-  return batchNorm;
+export function batchNormOf({ batchNorm }: ConvolutionSpec): Required<BatchNormNumbers> {
+  return { epsilon: 1e-5, momentum: 0.1, scales: true, biasRate: 1, ...batchNorm };
 }

@@ -1,5 +1,6 @@
 /**
- * SGD and Adam as PyTorch computes them, by libtorch's fused kernels: one call per step for all networks that learn.
+ * SGD and Adam as PyTorch computes them, by libtorch's fused kernels: one call per step for all networks that learn, or one for each
+ * learning rate where a network has several. Muon for filters, with SGD for the rest, is SGD with another rule for some parts.
  * Source: torch.optim.SGD, torch.optim.Adam, torch.nn.utils.clip_grad_norm_.
  */
 import { fault } from "../errors.ts";
@@ -14,13 +15,16 @@ import { backward, noGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { keep, scope } from "../tensor/scope.ts";
 import { full, type Tensor, zeros } from "../tensor/tensor.ts";
+import { type Declared, isLearned } from "./declare.ts";
+import { type FilterBank, muonStep } from "./muon.ts";
 import type { Parameters } from "./parameters.ts";
 
 export interface OptimizerOptions {
-  kind: "sgd" | "adam";
-  /** L2 penalty, added to the gradient. */
+  /** "muon" moves the filters of convolutions by muon.ts, and the rest by SGD with Nesterov's momentum. */
+  kind: "sgd" | "adam" | "muon";
+  /** L2 penalty, added to the gradient; with Muon not of filters, whose norm is fixed. */
   weightDecay?: number;
-  /** SGD only. */
+  /** SGD only, or of what Muon leaves to it. */
   momentum?: number;
   /** Upper bound of the gradients' common L2 norm; none when absent. */
   clip?: number;
@@ -81,26 +85,45 @@ export class Optimizer {
   }
 
   #update(lr: Rate): void {
-    const { kind, weightDecay = 0, momentum = 0, clip } = this.#options;
+    const { kind, clip } = this.#options;
+    const divisor = clip === undefined ? null : this.#clipDivisor(clip);
+    if (kind === "adam") this.#updateByAdam(lr, divisor);
+    else if (kind === "sgd") this.#updateBySgd(this.#learned.flatMap(byRate), lr, divisor);
+    else {
+      const parts = this.#learned.flatMap(cut);
+      const scaled =
+        divisor === null ? parts : parts.map((part) => ({ ...part, gradient: ops.div(part.gradient, divisor) }));
+      for (const { entry, ...part } of scaled) if (entry.role === "convWeight") muonStep(asMatrices(part, entry), lr);
+      const rest = scaled.filter(({ entry }) => entry.role !== "convWeight");
+      this.#updateBySgd(rest, lr, null);
+    }
+  }
+
+  /** @param pieces that have moments of their own, and perhaps a rate */
+  #updateBySgd(pieces: readonly Piece[], lr: Rate, divisor: Tensor | null): void {
+    const { kind, weightDecay = 0, momentum = 0 } = this.#options;
+    for (const rate of new Set(pieces.map((piece) => piece.rate))) {
+      const own = pieces.filter((piece) => piece.rate === rate);
+      const handles = (name: "values" | "gradient" | "moment") => own.map((piece) => piece[name].handle);
+      // A momentum buffer of zeros makes the first step the same as any other.
+      const buffers = momentum === 0 ? [] : handles("moment");
+      const before = [handles("values"), handles("gradient"), buffers, weightDecay, momentum] as const;
+      const after = [0, kind === "muon" && momentum > 0, false, false, divisor?.handle ?? null, null] as const;
+      if (typeof lr === "number") fusedSgdInPlace(...before, lr * rate, ...after);
+      else fusedSgdInPlaceTensorLr(...before, (rate === 1 ? lr : ops.scale(lr, rate)).handle, ...after);
+    }
+  }
+
+  #updateByAdam(lr: Rate, divisor: Tensor | null): void {
+    const { weightDecay = 0 } = this.#options;
     const handles = (tensor: (l: Learned) => Tensor) => this.#learned.map((l) => tensor(l).handle);
     const values = handles((l) => l.parameters.flat);
     const gradients = handles((l) => l.parameters.gradient!);
-    const first = handles((l) => l.first);
-    const divisor = clip === undefined ? null : this.#clipDivisor(clip).handle;
-    if (kind === "sgd") {
-      // A momentum buffer of zeros makes the first step the same as any other.
-      const buffers = momentum === 0 ? [] : first;
-      const before = [values, gradients, buffers, weightDecay, momentum] as const;
-      const after = [0, false, false, false, divisor, null] as const;
-      if (typeof lr === "number") fusedSgdInPlace(...before, lr, ...after);
-      else fusedSgdInPlaceTensorLr(...before, lr.handle, ...after);
-      return;
-    }
     const steps = this.#learned.map((l) => l.steps);
     for (const count of steps) ops.copyInto(count, ops.shift(count, 1));
-    const moments = [first, handles((l) => l.second!), [], handles((l) => l.steps)] as const;
+    const moments = [handles((l) => l.first), handles((l) => l.second!), [], handles((l) => l.steps)] as const;
     const [beta1, beta2] = adamBetas;
-    const after = [beta1, beta2, weightDecay, adamEpsilon, false, false, divisor, null] as const;
+    const after = [beta1, beta2, weightDecay, adamEpsilon, false, false, divisor?.handle ?? null, null] as const;
     if (typeof lr === "number") fusedAdamInPlace(values, gradients, ...moments, lr, ...after);
     else fusedAdamInPlaceTensorLr(values, gradients, ...moments, lr.handle, ...after);
   }
@@ -153,4 +176,32 @@ export class Optimizer {
   free(): void {
     for (const tensor of this.tensors()) tensor.free();
   }
+}
+
+/** A part of a network's flat vectors, [N] each, with the learning rate of its own by which the common one is multiplied. */
+interface Piece extends FilterBank {
+  readonly rate: number;
+}
+
+/** A network's entries, as views of its flat vectors. */
+function cut({ parameters, first }: Learned): (Piece & { readonly entry: Declared })[] {
+  const [gradients, moments] = [parameters.parts(parameters.gradient!), parameters.parts(first)];
+  return parameters.parts(parameters.flat).map(({ entry, view: values }, i) => {
+    return { entry, rate: entry.rate ?? 1, values, gradient: gradients[i].view, moment: moments[i].view };
+  });
+}
+
+/** The whole network as one piece where all of it learns at one rate. */
+function byRate(learned: Learned): Piece[] {
+  const { parameters, first: moment } = learned;
+  const rates = new Set(parameters.declaration.entries.filter(isLearned).map(({ rate = 1 }) => rate));
+  if (rates.size > 1) return cut(learned);
+  const [rate] = rates;
+  return [{ rate, values: parameters.flat, gradient: parameters.gradient!, moment }];
+}
+
+/** Filters as they lie, [O, h, w, I], one a row. */
+function asMatrices({ values, gradient, moment }: FilterBank, { shape: [filters] }: Declared): FilterBank {
+  const matrix = (tensor: Tensor) => ops.view(tensor, [filters, -1]);
+  return { values: matrix(values), gradient: matrix(gradient), moment: matrix(moment) };
 }

@@ -1,18 +1,19 @@
 /**
  * One network's learnable numbers, in one flat vector: one planted gradient, one conversion to bfloat16 per step, one
  * fused optimizer call, one block in a checkpoint. Convolution weights come first (only they are converted to bfloat16) and
- * lie as [O, h, w, I], which makes their [O, I, h, w] view channels-last. Running statistics are a second vector.
+ * lie as [O, h, w, I], which makes their [O, I, h, w] view channels-last. What is not learned, such as running statistics, is a second
+ * vector.
  */
 import { fault } from "../errors.ts";
 import { refuseValues } from "../formats/refuse-values.ts";
 import { finiteFloat32, float32Tensor, type StateDict } from "../formats/safetensors.ts";
 import { plantGradient } from "../tensor/autograd.ts";
 import type { Device } from "../tensor/device.ts";
-import { cast, permute, split, view } from "../tensor/ops.ts";
-import { keep } from "../tensor/scope.ts";
-import { elementCount, empty, type Tensor } from "../tensor/tensor.ts";
+import { cast, copyInto, permute, slice, split, view } from "../tensor/ops.ts";
+import { keep, scope } from "../tensor/scope.ts";
+import { elementCount, empty, fromArray, type Tensor } from "../tensor/tensor.ts";
 import type { Random } from "../utils/random.ts";
-import { type Declaration, type Declared, declare } from "./declare.ts";
+import { type Declaration, type Declared, declare, isLearned } from "./declare.ts";
 import type { Network } from "./layers.ts";
 import type { Precision } from "./precision.ts";
 
@@ -26,13 +27,20 @@ interface Slot {
   readonly count: number;
 }
 
-const isBuffer = ({ role }: Declared) => role === "runningMean" || role === "runningVar";
+const isFilter = ({ role }: Declared) => role === "convWeight" || role === "whitening";
+
+/** A part of a flat vector that an optimizer treats by itself. */
+export interface ParameterPart {
+  readonly entry: Declared;
+  /** [N of the entry], a view of the flat vector. */
+  readonly view: Tensor;
+}
 
 export class Parameters {
   readonly declaration: Declaration;
   /** float32 [N], a leaf of the gradient's graph once {@link requireGradient} was called. */
   readonly flat: Tensor;
-  /** float32 [M]: running means and variances. */
+  /** float32 [M]: running means and variances, and weights that are not learned. */
   readonly statistics: Tensor;
   /** The gradient of `flat`, float32 [N], if it is learned. */
   gradient: Tensor | undefined;
@@ -46,11 +54,11 @@ export class Parameters {
   constructor(network: Network, imageSize: number, device: Device, channels = 3) {
     this.declaration = declare(network, imageSize, channels);
     const { entries } = this.declaration;
-    const learned = entries.filter((entry) => !isBuffer(entry));
+    const learned = entries.filter(isLearned);
     const matrices = learned.filter(({ role }) => role === "convWeight");
     const vectors = learned.filter(({ role }) => role !== "convWeight");
     this.#learned = slots([...matrices, ...vectors]);
-    this.#buffers = slots(entries.filter(isBuffer));
+    this.#buffers = slots(entries.filter((entry) => !isLearned(entry)));
     this.flat = keep(empty([total(this.#learned)], "float32", device));
     this.statistics = keep(empty([total(this.#buffers)], "float32", device));
   }
@@ -69,11 +77,31 @@ export class Parameters {
     this.gradient ??= plantGradient(this.flat);
   }
 
-  /** He initialization (fan-out) of convolutions, ±1/sqrt(fan-in) in linear layers, 1 and 0 for batch norm. */
+  /** A flat vector [N], such as the parameters themselves or their gradient, cut into its entries: views in the caller's scope. */
+  parts(flat: Tensor): ParameterPart[] {
+    const views = split(flat, this.#learned.map(countOf));
+    return this.#learned.map(({ entry }, i) => ({ entry, view: views[i] }));
+  }
+
+  /** Overwrites something that is not learned. @param values in PyTorch's layout */
+  setFixed(name: string, values: Float32Array): void {
+    const { entry, offset, count } = this.#buffers.find((slot) => slot.entry.name === name)!;
+    scope(() => {
+      const target = slice(this.statistics, 0, offset, offset + count);
+      copyInto(target, fromArray(isFilter(entry) ? toOHWI(values, entry.shape) : values, [count], this.device));
+    });
+  }
+
+  /**
+   * He initialization (fan-out) of convolutions, ±1/sqrt(fan-in) in linear layers, 1 and 0 for batch norm. A whitening is left at zeros
+   * for {@link setFixed}.
+   */
   initialize(random: Random): void {
     this.flat.upload(fill(this.#learned, (slot, target) => initialize(slot.entry, target, random)));
     this.statistics.upload(
-      fill(this.#buffers, ({ entry }, target) => target.fill(entry.role === "runningVar" ? 1 : 0)),
+      fill(this.#buffers, ({ entry: { role } }, target) => {
+        target.fill(role === "runningVar" || role === "fixedScale" ? 1 : 0);
+      }),
     );
     this.batchesTracked = 0;
   }
@@ -91,7 +119,10 @@ export class Parameters {
     const views = [...split(converted, convolutions.map(countOf)), ...split(vectors, rest.map(countOf))];
     for (const [i, { entry }] of this.#learned.entries()) weights.set(entry.name, shaped(views[i], entry));
     const statistics = split(this.statistics, this.#buffers.map(countOf));
-    for (const [i, { entry }] of this.#buffers.entries()) weights.set(entry.name, statistics[i]);
+    for (const [i, { entry }] of this.#buffers.entries()) {
+      const own = entry.role === "whitening" && precision === "bf16" ? cast(statistics[i], "bfloat16") : statistics[i];
+      weights.set(entry.name, shaped(own, entry));
+    }
     return weights;
   }
 
@@ -101,7 +132,7 @@ export class Parameters {
     const buffers = named(this.#buffers, this.statistics.toFloat32());
     const state: StateDict = new Map();
     for (const entry of this.declaration.entries) {
-      state.set(entry.name, float32Tensor(entry.shape, (isBuffer(entry) ? buffers : learned).get(entry.name)!));
+      state.set(entry.name, float32Tensor(entry.shape, (isLearned(entry) ? learned : buffers).get(entry.name)!));
       if (entry.role === "runningVar") {
         const name = entry.name.replace(/running_var$/, "num_batches_tracked");
         state.set(name, {
@@ -122,7 +153,7 @@ export class Parameters {
   /**
    * Takes all parameters and buffers from a state dict, whatever program wrote it: all weights come in here.
    * @throws kind "input" saying how many tensors are missing, unknown or of another shape, with `where` as its place;
-   * "notFinite" for NaN and infinity in a tensor, and for variances below 0, with which everything is NaN
+   * "notFinite" for NaN and infinity in a tensor, and for variances below 0, with which everything is NaN; as for scales that are not above 0 and
    */
   load(state: StateDict, where: string): void {
     const wrong = mismatches(this.declaration, state);
@@ -136,7 +167,11 @@ export class Parameters {
       if (entry.role === "runningVar") {
         refuseValues(values, (value) => value < 0, { where: place, rule: "variances must not be below 0" });
       }
-      target.set(entry.role === "convWeight" ? toOHWI(values, entry.shape) : values);
+      // Where pooling comes before batch norm, folding changes their order.
+      if (entry.role === "fixedScale") {
+        refuseValues(values, (value) => value <= 0, { where: place, rule: "scales must be above 0 here" });
+      }
+      target.set(isFilter(entry) ? toOHWI(values, entry.shape) : values);
     };
     this.flat.upload(fill(this.#learned, read));
     this.statistics.upload(fill(this.#buffers, read));
@@ -157,9 +192,9 @@ export class Parameters {
 /** The parts of a flat vector by name, convolution weights as [O, I, h, w]. */
 function named(list: readonly Slot[], flat: Float32Array): Map<string, Float32Array> {
   return new Map(
-    list.map(({ entry: { name, role, shape }, offset, count }) => {
+    list.map(({ entry, offset, count }) => {
       const own = flat.slice(offset, offset + count);
-      return [name, role === "convWeight" ? toOIHW(own, shape) : own] as const;
+      return [entry.name, isFilter(entry) ? toOIHW(own, entry.shape) : own] as const;
     }),
   );
 }
@@ -185,24 +220,36 @@ function fill(list: readonly Slot[], write: (slot: Slot, target: Float32Array) =
   return values;
 }
 
-function shaped(flat: Tensor, { role, shape }: Declared): Tensor {
+function shaped(flat: Tensor, entry: Declared): Tensor {
+  const { role, shape } = entry;
   if (role === "linearWeight") return view(flat, shape);
-  if (role !== "convWeight") return flat;
+  if (!isFilter(entry)) return flat;
   const [outputs, inputs, height, width] = shape;
   return permute(view(flat, [outputs, height, width, inputs]), [0, 3, 1, 2]);
 }
 
-function initialize({ role, fanIn, fanOut }: Declared, target: Float32Array, random: Random): void {
+function initialize({ role, shape, fanIn, fanOut, start }: Declared, target: Float32Array, random: Random): void {
   if (role === "bnWeight") target.fill(1);
-  else if (role === "bnBias") target.fill(0);
+  else if (role === "bnBias" || role === "convBias") target.fill(0);
   else if (role === "convWeight") {
     const deviation = Math.sqrt(2 / fanOut);
     random.normals(target);
     for (let i = 0; i < target.length; i++) target[i] *= deviation;
+    if (start === "identity") passOn(target, shape);
   } else {
     const bound = 1 / Math.sqrt(fanIn);
     random.uniforms(target);
     for (let i = 0; i < target.length; i++) target[i] = (2 * target[i] - 1) * bound;
+  }
+}
+
+/** Makes the first output channels those of the input, as torch.nn.init.dirac_ does; the others stay as they are. [O, h, w, I] */
+function passOn(weights: Float32Array, [outputs, inputs, height, width]: readonly number[]): void {
+  const each = height * width * inputs;
+  const middle = Math.floor(height / 2) * width + Math.floor(width / 2);
+  for (let channel = 0; channel < Math.min(outputs, inputs); channel++) {
+    weights.fill(0, channel * each, (channel + 1) * each);
+    weights[channel * each + middle * inputs + channel] = 1;
   }
 }
 

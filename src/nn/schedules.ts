@@ -22,6 +22,11 @@ export function stepDecay(lr: number, epochStep: number, gamma = 0.1): Schedule 
   return ({ epoch }) => lr * gamma ** Math.floor(epoch / epochStep);
 }
 
+/** From `lr` at the first step straight down to nothing behind the last. */
+export function linearDecay(lr: number, totalSteps: number): Schedule {
+  return ({ step }) => lr * Math.max(0, 1 - step / totalSteps);
+}
+
 const warmUpShare = 0.3;
 const startDivisor = 25;
 const endDivisor = 1e4;

@@ -11,6 +11,8 @@ import {
   type Layers,
   type Network,
   slidingOf,
+  type WhiteningSpec,
+  whiteningSliding,
 } from "./layers.ts";
 import type { Parameters, Weights } from "./parameters.ts";
 import { type Precision, precisionDType } from "./precision.ts";
@@ -54,8 +56,16 @@ class Training extends TensorLayers implements Layers<Tensor> {
     this.#mode = mode;
   }
 
+  whitened(x: Tensor, name: string, _spec: WhiteningSpec): Tensor {
+    return scope(() => {
+      const bias = ops.cast(this.weight(`${name}.bias`), x.dtype);
+      const white = networkOps.conv2d(x, this.weight(`${name}.weight`), { ...whiteningSliding, bias });
+      return ops.activate(white, "gelu");
+    });
+  }
+
   convBnRelu(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
-    return scope(() => ops.activateInPlace(this.convBn(x, names, spec), spec.activation));
+    return scope(() => ops.activate(this.convBn(x, names, spec), spec.activation));
   }
 
   convBnAdd(x: Tensor, shortcut: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
@@ -63,7 +73,7 @@ class Training extends TensorLayers implements Layers<Tensor> {
   }
 
   convBnAddRelu(x: Tensor, shortcut: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
-    return scope(() => ops.activateInPlace(this.convBnAdd(x, shortcut, names, spec), spec.activation));
+    return scope(() => ops.activate(this.convBnAdd(x, shortcut, names, spec), spec.activation));
   }
 
   convBn(x: Tensor, names: ConvolutionNames, spec: ConvolutionSpec): Tensor {
@@ -94,7 +104,8 @@ class Training extends TensorLayers implements Layers<Tensor> {
     spec: ConvolutionSpec,
     affine: { weight: Tensor; bias: Tensor },
   ): Tensor {
-    const y = networkOps.conv2d(x, this.weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
+    const convolved = networkOps.conv2d(x, this.weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
+    const y = spec.pool === undefined ? convolved : networkOps.maxPool(convolved, spec.pool, spec.pool, 0);
     const { epsilon, momentum } = batchNormOf(spec);
     const runningMean = this.weight(`${bn}.running_mean`);
     const runningVar = this.weight(`${bn}.running_var`);

@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { bandName, bandsRule, scaleRule } from "../checkpoints/description.ts";
 import { datasetNames } from "../data/dataset-registry.ts";
-import { mostThreads } from "../utils/cpu.ts";
 import { mostBands } from "../utils/pixel-array.ts";
 import { scaleDiffers } from "../utils/scale-differs.ts";
+import { mostThreads } from "../utils/threads.ts";
 import { folder, shownAs, whole } from "./option.ts";
 
 /** Of whatever decodes pictures. */

@@ -1,7 +1,7 @@
 /** The options of `patchdrop data`. */
 import { z } from "zod";
 import { isGenerated } from "../data/dataset-registry.ts";
-import { mostThreads } from "../utils/cpu.ts";
+import { mostThreads } from "../utils/threads.ts";
 import { bands as bandsOfFiles, dataGroup } from "./data-group.ts";
 import { folder, whole } from "./option.ts";
 

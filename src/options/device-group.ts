@@ -1,6 +1,6 @@
 /** The options that say where and how is computed: device, precision, threads. */
 import { z } from "zod";
-import { mostThreads } from "../utils/cpu.ts";
+import { mostThreads } from "../utils/threads.ts";
 import { folder, shownAs, whole } from "./option.ts";
 
 const device = z.string().regex(/^(cpu|cuda(:\d+)?)$/, "must be cpu, cuda or cuda:N");
@@ -16,7 +16,7 @@ export const deviceGroup = {
   threads: whole(1, mostThreads)
     .optional()
     .describe(
-      "number of libtorch's threads; when absent OMP_NUM_THREADS, or one for each processor that it may use, which mpirun limits to one",
+      "number of libtorch's threads; when absent OMP_NUM_THREADS, or one for each processor that it may use and others leave it, which mpirun limits to one",
     ),
   torch: folder("folder of the PyTorch to use; searched for when absent (see patchdrop doctor)").optional(),
 };

@@ -4,13 +4,14 @@
  */
 import { z } from "zod";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
+import { mostPadding } from "../data/transforms.ts";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
 import { didYouMean } from "../utils/closest.ts";
 import { defined } from "../utils/defined.ts";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
 import { modelGroup } from "./model-group.ts";
-import { byModel, checkpoint, defaultsFor, file, onByDefault } from "./option.ts";
+import { byModel, checkpoint, defaultsFor, file, onByDefault, whole } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import {
   defaultPrice,
@@ -33,6 +34,14 @@ export type StageName = (typeof stageNames)[number];
 const { batch_size, max_epochs, test_interval, lr, schedule } = trainingGroup;
 const everyStage = { ...modelGroup, ...dataGroup, ...trainingGroup, ...deviceGroup };
 
+/** In place of other defaults of classifier_training, where a network asks for another training than a ResNet. */
+const recipes: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  speedrun: {
+    ...{ optimizer: "muon", lr: 0.24, momentum: 0.85, schedule: "linear", batch_size: 1000, max_epochs: 8 },
+    ...{ label_smoothing: 0.2, flips: "alternating", crop_padding: 2, test_interval: 2 },
+  },
+};
+
 /** A checkpoint that a stage starts from. */
 const startingPoint = (what: string) => checkpoint(`${what}: run folder, checkpoint, or patchdrop:NAME`);
 
@@ -43,7 +52,18 @@ export const schemas = {
     pretrained: file(
       "ImageNet weights to start from: a PyTorch file, or auto to fetch the official one; random weights when absent",
     ).optional(),
+    optimizer: z
+      .enum(["sgd", "muon"])
+      .default("sgd")
+      .describe("sgd, or muon: the filters of convolutions by Muon, the rest by SGD with Nesterov's momentum"),
     momentum: z.number().min(0).max(1).default(0.9).describe("momentum of SGD"),
+    flips: z
+      .enum(["random", "alternating"])
+      .default("random")
+      .describe("where images are mirrored in training: each at random, or every image in every other epoch"),
+    crop_padding: whole(0, mostPadding)
+      .default(mostPadding)
+      .describe("pixels by which images of CIFAR's kind are shifted in training, at most"),
     random_masks: randomMasks.describe(
       "share of the images that are shown under random masks of 0 to all patches, with the low resolution in the others",
     ),
@@ -55,7 +75,11 @@ export const schemas = {
     max_epochs: max_epochs.default(350),
     test_interval: test_interval.default(10),
     lr: byModel(lr, { any: 0.1, R34_fMoW: 1e-4, EffLite0: 0.01 }),
-    schedule: schedule.default("multistep").describe("learning rate over time; multistep: ×0.1 at epochs 150 and 250"),
+    schedule: schedule
+      .default("multistep")
+      .describe(
+        "learning rate over time; multistep: ×0.1 at epochs 150 and 250; linear: straight down to nothing at the end",
+      ),
   }),
   pretrain: z.strictObject({
     ...everyStage,
@@ -146,8 +170,13 @@ export function parseOptions<S extends StageName>(
 ): StageOptions<S> {
   if (!stageNames.includes(stage)) throw unknownStage(stage);
   const named = defined(given);
-  const all = given.resume === true ? { ...optionsOfRun(stage, given.cv_dir), ...named } : named;
+  const before = given.resume === true ? optionsOfRun(stage, given.cv_dir) : recipeOf(stage, named.arch);
+  const all = { ...before, ...named };
   return together(parseWith(parsers[stage], all, stage, prefix), prefix);
+}
+
+function recipeOf(stage: StageName, arch: unknown): Readonly<Record<string, unknown>> {
+  return (stage === "classifier_training" && Object.hasOwn(recipes, String(arch)) && recipes[String(arch)]) || {};
 }
 
 function unknownStage(stage: unknown): PatchDropError {
@@ -185,10 +214,10 @@ function together<T extends Combined>(options: T, prefix = "--"): T {
   );
 }
 
-/** A cycle that is cut has never slowed down. */
+/** A schedule that is cut has never slowed down. */
 function cutCycle({ patience, schedule }: Combined): Fault | undefined {
-  if (patience === undefined || schedule !== "onecycle") return undefined;
-  const rule = "must be left out with --schedule onecycle, whose learning rate falls at the end";
+  if (patience === undefined || (schedule !== "onecycle" && schedule !== "linear")) return undefined;
+  const rule = `must be left out with --schedule ${schedule}, whose learning rate falls at the end`;
   return { where: "patience", rule, got: patience, next: "give --schedule constant, or fewer --max_epochs" };
 }
 
@@ -248,7 +277,7 @@ function optionsOfRun(stage: StageName, folder: unknown): Record<string, unknown
 }
 
 /** The options that say which model. */
-export const modelOptionNames = ["model", "variant", "img_size", "lr_size", "patch_size", "grid"] as const;
+export const modelOptionNames = ["model", "variant", "arch", "img_size", "lr_size", "patch_size", "grid"] as const;
 /** Those that a stage takes from its data or its checkpoints where no flag gives them. */
 export const foundOptionNames = [...modelOptionNames, "fill", "policy_head", "rounds"] as const;
 

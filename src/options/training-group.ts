@@ -30,7 +30,7 @@ export const trainingGroup = {
     .describe("save inside an epoch too, so many steps after the last save, or minutes such as 30m"),
   lr: positive.describe("learning rate; with --schedule onecycle, the highest"),
   wd: z.number().min(0).default(0).describe("weight decay"),
-  schedule: z.enum(["constant", "multistep", "step", "onecycle"]).describe("learning rate over time"),
+  schedule: z.enum(["constant", "multistep", "step", "onecycle", "linear"]).describe("learning rate over time"),
   epoch_step: whole(1)
     .default(10_000)
     .describe("with --schedule step: number of epochs after which the rate is multiplied by 0.1"),

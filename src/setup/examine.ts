@@ -7,7 +7,8 @@ import { type GpuList, isDriverTooOld, listGpus } from "../native/gpus.ts";
 import { openMpiVersion } from "../native/mpi.ts";
 import { ncclVersion } from "../native/nccl.ts";
 import { type Probe, probeCuda, probeLibtorch } from "../native/probe.ts";
-import { type CpuFeature, cpuFeatures, defaultPrecision, defaultThreads } from "../utils/cpu.ts";
+import { type CpuFeature, cpuFeatures, defaultPrecision } from "../utils/cpu.ts";
+import { chooseThreads } from "../utils/threads.ts";
 
 export interface MachineReport {
   readonly platform: string;
@@ -15,8 +16,9 @@ export interface MachineReport {
   readonly processor: string;
   readonly features: readonly CpuFeature[];
   readonly precision: "bf16" | "fp32";
-  /** Threads that libtorch will use: OMP_NUM_THREADS, else one per processor that this process may use. */
+  /** Threads that libtorch will use, and why; see `chooseThreads` of utils/threads.ts. */
   readonly threads: number;
+  readonly threadsWhy: string;
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number };
   readonly gpu: GpuReport;
   /** The version of Open MPI, which training on many ranks needs; undefined where there is none. */
@@ -75,11 +77,16 @@ async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<Mac
     processor: os.cpus()[0]?.model.trim() ?? "unknown",
     features,
     precision: defaultPrecision(),
-    threads: defaultThreads(env),
+    ...threadsHere(env),
     memory: { totalBytes: os.totalmem(), availableBytes: availableMemory() },
     gpu: { devices: nvidiaDevices(), described: await describeGpus(), usable: listGpus() },
     openMpi: openMpiVersion(),
   };
+}
+
+function threadsHere(env: NodeJS.ProcessEnv): Pick<MachineReport, "threads" | "threadsWhy"> {
+  const { count: threads, why } = chooseThreads(env);
+  return { threads, threadsWhy: why === "" ? "as OMP_NUM_THREADS says" : why };
 }
 
 /** Memory that a new process could use without swapping; `os.freemem` omits what the file cache would give back. */

@@ -121,6 +121,15 @@ export const linear = (x: Tensor, weight: Tensor, bias: Tensor | null): Tensor =
 export const resizeNearest = (x: Tensor, size: number): Tensor =>
   new Tensor(native.upsampleNearest2d(x.handle, [size, size], null, null));
 
+/**
+ * Eigenvalues, ascending, and eigenvectors, in columns, of a symmetric matrix of which the lower half is read; float32.
+ * [N, N] → [N], [N, N]
+ */
+export const eigenvectors = (a: Tensor): [values: Tensor, vectors: Tensor] => {
+  const [values, vectors] = native.linalgEigh(a.handle, "L");
+  return [new Tensor(values), new Tensor(vectors)];
+};
+
 /** e^x, divided by its sum along `dim`. […] → […]; of logits [B, K] along 1: probabilities [B, K] */
 export const softmax = (x: Tensor, dim: number): Tensor => new Tensor(native.softmax(x.handle, dim, null));
 
@@ -161,8 +170,11 @@ export interface FusedConvolution extends Sliding {
   bias: Tensor;
 }
 
-/** Convolution + bias, then ReLU when `activation` says so. x [B, C, H, W] → [B, O, H', W'], as {@link conv2d} */
-export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: "none" | "relu"): Tensor {
+/** What oneDNN takes besides an activation's name. */
+const algorithms = { none: null, relu: "", gelu: "none" } as const;
+
+/** Convolution + bias, then what `activation` says. x [B, C, H, W] → [B, O, H', W'], as {@link conv2d} */
+export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: keyof typeof algorithms): Tensor {
   const convolve = (all: Tensor) =>
     native.mkldnnConvolutionPointwise(
       all.handle,
@@ -171,7 +183,7 @@ export function fusedConvolution(x: Tensor, c: FusedConvolution, activation: "no
       ...oneDnnSliding(c),
       activation,
       [],
-      activation === "relu" ? "" : null,
+      algorithms[activation],
     );
   return withZerosBehind(x, c.behind, (all) => new Tensor(convolve(all)));
 }

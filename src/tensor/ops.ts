@@ -77,9 +77,18 @@ export const sqrt = (a: Tensor): Tensor => new Tensor(native.sqrt(a.handle));
  * […] → […], the same memory
  */
 export const reluInPlace = (a: Tensor): Tensor => new Tensor(native.reluInPlace(a.handle));
-/** {@link reluInPlace}, or with "relu6" min(max(a, 0), 6). […] → […], the same memory */
-export const activateInPlace = (a: Tensor, activation: "relu" | "relu6" = "relu"): Tensor =>
-  activation === "relu" ? reluInPlace(a) : new Tensor(native.relu6InPlace(a.handle));
+/**
+ * {@link reluInPlace}, or with "relu6" min(max(a, 0), 6), in the same memory; with "gelu" a·Φ(a), Φ the normal distribution's, in memory
+ * of its own, since the backward pass reads `a`. […] → […]
+ */
+export function activate(a: Tensor, activation: "relu" | "relu6" | "gelu" = "relu"): Tensor {
+  if (activation === "gelu") return new Tensor(native.gelu(a.handle, "none"));
+  return activation === "relu" ? reluInPlace(a) : new Tensor(native.relu6InPlace(a.handle));
+}
+/** The product of matrices. [M, K], [K, N] → [M, N] */
+export const matmul = (a: Tensor, b: Tensor): Tensor => new Tensor(native.mm(a.handle, b.handle));
+/** The transpose, a view. [M, N] → [N, M] */
+export const transpose = (a: Tensor): Tensor => permute(a, [1, 0]);
 /** 1 / (1 + e^−a). […] → […] */
 export const sigmoid = (a: Tensor): Tensor => new Tensor(native.sigmoid(a.handle));
 /** The larger of two. [a…], [b…] → [broadcast…] */

@@ -19,7 +19,8 @@ export interface StartOptions {
  * @throws input: no suitable libtorch, no such GPU; usage: libtorch is open, but not as these options ask for it
  */
 export function startLibtorch({ torch, threads, device }: StartOptions) {
-  const open = torch === undefined ? openedLibtorch() : undefined;
+  const before = openedLibtorch();
+  const open = torch === undefined ? before : undefined;
   const found = open?.found ?? findLibtorch({ torch });
   const place = device as Device;
   if (place !== "cpu" && !found.cuda) {
@@ -33,5 +34,7 @@ export function startLibtorch({ torch, threads, device }: StartOptions) {
   const library = openLibtorch(found, { threads, cuda: place !== "cpu" });
   const cuda = place === "cpu" ? undefined : openCuda(place);
   checkPlantedGradients(place);
-  return { version: library.found.version, threads: library.threads, cuda };
+  const { threads: count, threadsWhy } = library;
+  // To be said once.
+  return { version: library.found.version, threads: count, threadsWhy: before === undefined ? threadsWhy : "", cuda };
 }

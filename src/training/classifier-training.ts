@@ -13,6 +13,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { startPretrained } from "./pretrained.ts";
 import { type Setting, startNetworks } from "./setting.ts";
+import { startWhitening } from "./start-whitening.ts";
 
 export async function classifierTraining(options: ClassifierOptions, setting: Setting): Promise<Learning> {
   const name: NetworkName = options.stream_id === "LR" ? "resnet_lr" : "resnet_hr";
@@ -21,14 +22,17 @@ export async function classifierTraining(options: ClassifierOptions, setting: Se
     "fresh"
   >);
   try {
-    if (setting.checkpoint === undefined) await startPretrained(classifier, options.pretrained, setting);
+    if (setting.checkpoint === undefined) {
+      await startPretrained(classifier, options.pretrained, setting);
+      await startWhitening(classifier, setting, options.seed, (pixels) => viewOf(pixels, setting.model, options));
+    }
   } catch (error) {
     classifier.parameters.free();
     throw error;
   }
-  const { momentum, wd: weightDecay, clip } = options;
+  const { optimizer: kind, momentum, wd: weightDecay, clip } = options;
   const learned = new Map([[name, classifier.parameters]]);
-  const optimizer = new Optimizer(learned, { kind: "sgd", momentum, weightDecay, clip });
+  const optimizer = new Optimizer(learned, { kind, momentum, weightDecay, clip });
   return {
     networks: new Map([[name, classifier]]),
     optimizer,
@@ -59,6 +63,11 @@ export function classifierPass(
   return { loss, correct: classification.right(logits, labels) };
 }
 
+/** What the classifier is shown of whole images. */
+function viewOf(pixels: Tensor, model: Model, { stream_id }: Pick<ClassifierOptions, "stream_id">): Tensor {
+  return scope(() => viewsOf(pixels, model)[stream_id === "LR" ? "low" : "images"]);
+}
+
 /** What the classifier is shown of a batch's images; `uniforms` as {@link randomMasks} takes them. */
 function seenImages(
   pixels: Tensor,
@@ -66,10 +75,9 @@ function seenImages(
   model: Model,
   { stream_id, random_masks }: Pick<ClassifierOptions, "stream_id" | "random_masks">,
 ): Tensor {
+  if (random_masks === 0) return viewOf(pixels, model, { stream_id });
   return scope(() => {
     const { images, low } = viewsOf(pixels, model);
-    if (stream_id === "LR") return low;
-    if (random_masks === 0) return images;
     return maskPatches(images, randomMasks(uniforms, random_masks), model.grid, low);
   });
 }

@@ -4,7 +4,7 @@
  */
 import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { Loader } from "../data/loader.ts";
+import { Loader, type LoaderOptions } from "../data/loader.ts";
 import { fault } from "../errors.ts";
 import { evaluateMasks, everyPatch } from "../evaluation/evaluate-masks.ts";
 import { exampleSheet, type Sheet } from "../evaluation/example-sheet.ts";
@@ -13,10 +13,11 @@ import { toJson } from "../files/json.ts";
 import { openLearners } from "../inference/open-run.ts";
 import type { MetricAccumulator, MetricState, Metrics } from "../method/metrics.ts";
 import { states } from "../models/networks.ts";
-import { multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
+import { linearDecay, multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
 import type { ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
 import type { RunFolder } from "../run/run-folder.ts";
 import { type Reporter, Stopped, type StopSignal, stoppedBy } from "../utils/reporter.ts";
+import { SlowWatch } from "../utils/slow-watch.ts";
 import type { Learning } from "./learning.ts";
 import type { Setting } from "./setting.ts";
 import { Sharding } from "./sharding.ts";
@@ -78,7 +79,8 @@ export async function learnEpochs(
     );
   const batchSize = Math.min(options.batch_size, setting.data.train.length);
   const sharding = new Sharding(group, options.shards, batchSize);
-  const loader = trainingLoader(setting.data.train, { ...options, batchSize }, sharding);
+  const { flips = undefined, crop_padding: padding = undefined } = "flips" in options ? options : {};
+  const loader = trainingLoader(setting.data.train, { ...options, flips, padding, batchSize }, sharding);
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
   const runner = stepRunner({ learning, setting, loader, sharding, seed, captured, window });
@@ -99,7 +101,8 @@ export async function learnEpochs(
     );
   };
   const logStep = run?.logStep.bind(run);
-  const training = { learning, runner, loader, sharding, schedule, reporter, epochs, saveInterval, logStep };
+  const slow = new SlowWatch();
+  const training = { learning, runner, loader, sharding, schedule, reporter, epochs, saveInterval, slow, logStep };
   try {
     for (let epoch = start.epoch; !isOver({ epoch, sinceBest }, options); epoch++) {
       const from = epoch === start.epoch ? start : { step: 0 };
@@ -179,19 +182,27 @@ function startOf(checkpoint: Checkpoint | undefined, { optimizer, price }: Learn
 
 function trainingLoader(
   train: Dataset,
-  { batchSize, turns, seed }: Pick<StageOptions, "turns" | "seed"> & { batchSize: number },
+  {
+    turns,
+    seed,
+    batchSize,
+    flips,
+    padding,
+  }: Pick<StageOptions, "turns" | "seed"> & Pick<LoaderOptions, "batchSize" | "flips" | "padding">,
   sharding: Sharding,
 ): Loader {
   const share = (images: number) => sharding.share(images);
   // Batch norm cannot train on one image.
   const dropLast = train.length % batchSize === 1;
-  return new Loader(train, { batchSize, shuffle: true, augment: true, turns, seed, dropLast, share });
+  return new Loader(train, { batchSize, flips, padding, shuffle: true, augment: true, turns, seed, dropLast, share });
 }
 
 function scheduleOf({ schedule, lr, epoch_step, max_epochs }: StageOptions, batchesPerEpoch: number): Schedule {
   if (schedule === "multistep") return multiStep(lr, [150, 250]);
   if (schedule === "step") return stepDecay(lr, epoch_step);
-  return schedule === "onecycle" ? oneCycle(lr, max_epochs * batchesPerEpoch) : () => lr;
+  const steps = max_epochs * batchesPerEpoch;
+  if (schedule === "linear") return linearDecay(lr, steps);
+  return schedule === "onecycle" ? oneCycle(lr, steps) : () => lr;
 }
 
 /** What a training is tested on: the test images only where nothing was held out to choose by. */

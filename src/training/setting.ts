@@ -5,6 +5,7 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
+import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type DataSplits, type ImageForm, pixelStatistics } from "../data/dataset.ts";
 import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
 import { datasetFor, openDataFor } from "../data/open.ts";
@@ -22,7 +23,9 @@ import { choosePrecision } from "../nn/precision.ts";
 import type { ResolvedStageOptions } from "../options/stage-options.ts";
 import type { Device } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
+import { readAllowance } from "../utils/processors.ts";
 import { type Reporter, untilStopped } from "../utils/reporter.ts";
+import { chooseThreads } from "../utils/threads.ts";
 import { version } from "../utils/version.ts";
 
 export interface Setting extends Place {
@@ -53,7 +56,8 @@ export async function prepare(
 ): Promise<Omit<Setting, "checkpoint">> {
   const named = findModel(options);
   const device = group.deviceFor(options.device as Device);
-  const torch = startLibtorch({ ...options, device });
+  const torch = startLibtorch({ ...options, device, threads: threadsOf(options, group) });
+  if (torch.threadsWhy !== "") reporter.note(`--threads ${torch.threads}, ${torch.threadsWhy}`);
   if (given === undefined && options.dataset === undefined && datasetFor(named, options) === "synthetic") {
     reporter.note("--data_dir is not given: these are the synthetic scenes, which the model was made for");
   }
@@ -85,6 +89,18 @@ export async function prepare(
       ...(group.size > 1 && options.shards === undefined ? { ranks: String(group.size) } : {}),
     },
   };
+}
+
+/**
+ * A run that goes on keeps its number of threads, on which its last bits depend. Ranks are not chosen for by how busy the processors are:
+ * each would count the others.
+ */
+function threadsOf({ threads, resume, cv_dir }: ResolvedStageOptions, group: ProcessGroup): number | undefined {
+  if (threads !== undefined || process.env.OMP_NUM_THREADS !== undefined) return threads;
+  const { count: most } = chooseThreads(process.env, readAllowance(), 0);
+  const before = resume ? Number(readRunConfig(cv_dir).versions?.threads) : Number.NaN;
+  if (before <= most) return before;
+  return group.size > 1 ? most : undefined;
 }
 
 /**
@@ -185,8 +201,9 @@ export function checkpointOf({ flag, path }: NamedByFlag, model: Model, note?: R
 }
 
 /** What must agree for a checkpoint to fit. */
-function described({ name, variant, imageSize, lowSize }: Model, flag: string): string {
+function described({ name, variant, arch, imageSize, lowSize }: Model, flag: string): string {
   // A high-resolution classifier fits any low resolution.
   const low = flag === "--ckpt_hr_cl" ? "" : `, low resolution ${lowSize}`;
-  return `${name} ${variant} at ${imageSize} pixels${low}`;
+  const instead = arch === undefined ? "" : ` with --arch ${arch}`;
+  return `${name} ${variant}${instead} at ${imageSize} pixels${low}`;
 }

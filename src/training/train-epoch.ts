@@ -11,6 +11,7 @@ import type { StepRecord } from "../run/metric-log.ts";
 import { allFinite } from "../tensor/ops.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Reporter, Stopped, type StopSignal, stoppedBy, untilStopped } from "../utils/reporter.ts";
+import type { SlowWatch } from "../utils/slow-watch.ts";
 import type { Learning, StepNumbers } from "./learning.ts";
 import type { Shard, Sharding } from "./sharding.ts";
 import type { StepRunner } from "./step-runner.ts";
@@ -42,6 +43,8 @@ export interface Training {
   epochs: number;
   /** How long after a save the next one is due inside an epoch: steps, or minutes such as "30m". */
   saveInterval: StageOptions["save_interval"];
+  /** Of all epochs together. */
+  slow: SlowWatch;
   /** Takes the numbers of some of the steps, evenly spread; none where they are not wanted. */
   logStep?: (record: StepRecord) => void;
 }
@@ -99,6 +102,13 @@ export async function trainEpoch(
     saved = { ms: performance.now(), step };
   };
   const steps = runner.steps(epoch, from.step)[Symbol.asyncIterator]();
+  let stepBegan = began;
+  const noteIfSlow = () => {
+    const now = performance.now();
+    const times = training.slow.step(loader.imagesIn(step - 1), now - stepBegan);
+    stepBegan = now;
+    if (times !== undefined) given.note(slowNote(times));
+  };
   try {
     for (;;) {
       const next = await untilStopped(reporter, steps.next()).catch(stoppedBy);
@@ -114,6 +124,7 @@ export async function trainEpoch(
       step += 1;
       // Lets timers, signals and the loader run between steps.
       await new Promise(setImmediate);
+      noteIfSlow();
       const agreed = step % runner.window === 0 ? look() : undefined;
       const wish = group.size === 1 ? ownWish() : (agreed ?? noWish);
       if ((wish.stop !== undefined || wish.save) && step < loader.batchesPerEpoch) {
@@ -127,6 +138,11 @@ export async function trainEpoch(
     for (const { numbers } of pending) free(numbers);
     progress.stop();
   }
+}
+
+function slowNote(times: number): string {
+  const help = "fewer --threads, or OMP_WAIT_POLICY=passive, share better with other processes (patchdrop doctor)";
+  return `steps have taken ${times.toFixed(0)} times as long as usual for half a minute: ${help}`;
 }
 
 function isLater(interval: Training["saveInterval"], since: { ms: number; steps: number }): boolean {

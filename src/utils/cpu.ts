@@ -1,7 +1,5 @@
-/** What the processor can do that matters for speed, as Linux reports it in /proc/cpuinfo, and how many threads to use. */
+/** What the processor can do that matters for speed, as Linux reports it in /proc/cpuinfo. */
 import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { fault } from "../errors.ts";
 
 /** Instruction sets worth a line in a report: vector units, and those that compute in bfloat16. */
 const interesting = ["avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"] as const;
@@ -37,18 +35,4 @@ function readCpuinfo(): string {
     // Not Linux.
     return "";
   }
-}
-
-/** More than any machine runs at once. A hundred thousand of libtorch's, or three thousand that decode, end the process. */
-export const mostThreads = 1024;
-
-/** For numbers that no schema has checked: of the environment, or of a program. @throws usage */
-export function refuseMoreThreads(count: number, where: string): void {
-  if (count > mostThreads) throw fault("usage", { where, rule: `must be at most ${mostThreads}`, got: count });
-}
-
-/** Threads to compute with by default: OMP_NUM_THREADS, else as many as processors. */
-export function defaultThreads(env: NodeJS.ProcessEnv = process.env): number {
-  const said = Number.parseInt(env.OMP_NUM_THREADS ?? "", 10);
-  return said > 0 ? said : availableParallelism();
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { Loader, type LoaderOptions } from "../../src/data/loader.ts";
 import { MemoryDataset } from "../../src/data/memory-dataset.ts";
+import { moves } from "../../src/data/transforms.ts";
 import { turnImages } from "../../src/data/turns.ts";
 import { Random } from "../../src/utils/random.ts";
 
@@ -75,6 +76,62 @@ describe("flips and turns", () => {
 
   it("are not for tests", async () => {
     expect(await pixels({ turns: true })).toEqual(await pixels({}));
+  });
+});
+
+describe("alternating flips", () => {
+  /** 40 images of 2 × 2 pixels: 1 on the left, 2 on the right. */
+  const sided = () =>
+    new MemoryDataset({
+      name: "sided",
+      classes: ["a", "b"],
+      imageSize: 2,
+      labels: new Int32Array(40).map((_, n) => n % 2),
+      images: Uint8Array.from({ length: 40 * imageBytes }, (_, at) => 1 + (Math.floor(at / 3) % 2)),
+      normalization: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+    });
+
+  /** Whether each image was mirrored, by its number. */
+  async function mirrored(epoch: number, options: Partial<LoaderOptions> = {}): Promise<boolean[]> {
+    const all = { batchSize: 7, shuffle: true, augment: true, padding: 0, flips: "alternating", seed: 3 } as const;
+    const seen = await collect(sided(), { ...all, ...options }, epoch);
+    const left = new Map(seen.flatMap(({ images, indices }) => indices.map((n, i) => [n, images[i * imageBytes]])));
+    return Array.from({ length: 40 }, (_, n) => left.get(n) === 2);
+  }
+
+  it("mirror every image in every other epoch, about half of them in each", async () => {
+    const [first, second, third] = [await mirrored(0), await mirrored(1), await mirrored(2)];
+    expect(second).toEqual(first.map((is) => !is));
+    expect(third).toEqual(first);
+    const share = first.filter(Boolean).length / 40;
+    expect(share).toBeGreaterThan(0.25);
+    expect(share).toBeLessThan(0.75);
+  });
+
+  it("are those of the seed, and not of the order; drawn ones differ from epoch to epoch", async () => {
+    expect(await mirrored(0, { shuffle: false, batchSize: 40 })).toEqual(await mirrored(0));
+    expect(await mirrored(0, { seed: 4 })).not.toEqual(await mirrored(0));
+    const drawn = await mirrored(1, { flips: "random" });
+    expect(drawn).not.toEqual((await mirrored(0, { flips: "random" })).map((is) => !is));
+  });
+
+  it("are planned for a device that holds the images, too, as the loader makes them", async () => {
+    const dataset = sided();
+    const loader = new Loader(dataset, { batchSize: 40, augment: true, padding: 0, flips: "alternating", seed: 3 });
+    const [{ indices, augmentation }] = loader.plans(1);
+    const numbers = dataset.inMemory.moves(indices.length, augmentation);
+    expect(Array.from(numbers, (number) => moves[Number(number)].flip)).toEqual(await mirrored(1));
+    expect(Array.from(numbers, (number) => moves[Number(number)])).toContainEqual({ down: 0, right: 0, flip: true });
+  });
+
+  it("shift by at most the padding", async () => {
+    const dataset = sided();
+    const loader = new Loader(dataset, { batchSize: 40, augment: true, padding: 1, seed: 3 });
+    const [{ augmentation }] = loader.plans(0);
+    const found = Array.from(dataset.inMemory.moves(40, augmentation), (number) => moves[Number(number)]);
+    for (const part of ["down", "right"] as const) {
+      expect(new Set(found.map((move) => move[part]))).toEqual(new Set([-1, 0, 1]));
+    }
   });
 });
 

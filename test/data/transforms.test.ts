@@ -24,12 +24,13 @@ function formula(width: number, height: number): Uint8Array {
 function lots({ integers = [], uniform }: GoldenCase): Draws {
   const left = integers.slice();
   return {
+    padding: 4,
     integer: (bound) => {
       const [expected, drawn] = left.shift()!;
       expect(bound).toBe(expected);
       return drawn;
     },
-    uniform: () => uniform!,
+    flip: () => uniform! < 0.5,
   };
 }
 
@@ -68,7 +69,7 @@ const image = Uint8Array.from({ length: imageBytes }, (_, at) => at + 1);
 
 function lotsAt(top: number, left: number, mirrored: boolean): Draws {
   const numbers = [top, left];
-  return { integer: () => numbers.shift()!, uniform: () => (mirrored ? 0 : 0.5) };
+  return { padding: 4, integer: () => numbers.shift()!, flip: () => mirrored };
 }
 
 function augmented(draws: Draws): Uint8Array {

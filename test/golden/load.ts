@@ -277,7 +277,25 @@ export interface EfficientNetFile extends Origin {
   imagenet: { size: number; images: number; logits: Summary[]; classes: number[] };
 }
 
+/** The network of the CIFAR-10 speed runs; labels 0, 1, … 7. */
+export interface SpeedRunFile extends Origin {
+  base: number;
+  images: number;
+  lr: number;
+  momentum: number;
+  shapes: Record<string, number[]>;
+  eval: number[][];
+  /** Logits, gradients and statistics are of the first. */
+  steps: [SpeedRunStep & { logits: number[][]; gradients: Summaries; statistics: Summaries }, SpeedRunStep];
+}
+
+interface SpeedRunStep {
+  loss: number;
+  changes: Summaries;
+}
+
 interface GoldenFiles {
+  speedrun: SpeedRunFile;
   efficientnet: EfficientNetFile;
   resnets: ResNetsFile;
   states: StatesFile;

@@ -14,7 +14,15 @@ describe("what a convolution's spec means", () => {
     [{ channels: 8, kernel: 1, groups: 4 }, { stride: 1, padding: 0, behind: 0, groups: 4 }, [8, 1, 1, 1], [8, 7, 8]],
   ])("%o on 4 channels of 7 × 8", (spec, sliding, weight, output) => {
     expect(slidingOf(spec, 7)).toEqual(sliding);
-    expect(convolutionShapes(spec, [4, 7, 8])).toEqual({ weight, output });
+    expect(convolutionShapes(spec, [4, 7, 8])).toEqual({ weight, convolved: output, output });
+  });
+
+  it("pooling is of whole windows", () => {
+    const { convolved, output } = convolutionShapes({ channels: 5, kernel: 3, pool: 2 }, [4, 7, 8]);
+    expect([convolved, output]).toEqual([
+      [5, 7, 8],
+      [5, 3, 4],
+    ]);
   });
 
   // TensorFlow's rule: (ceil(size / stride) − 1) · stride + kernel − size zeros in all, the odd one behind.

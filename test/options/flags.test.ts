@@ -21,7 +21,7 @@ const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train|val> = test", "--
 const fill = "--fill <zero|lr>";
 
 const everyStage = [
-  ...[...trained, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", ...files],
+  ...[...trained, "--arch <speedrun>", "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", ...files],
   ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
   ...[
     "--seed <n> = 1",
@@ -44,7 +44,7 @@ const policyStage = [
     "--policy_head <mean|map>",
     fill,
   ],
-  ...["--schedule <constant|multistep|step|onecycle> = constant", "--max_epochs <n> = 100"],
+  ...["--schedule <constant|multistep|step|onecycle|linear> = constant", "--max_epochs <n> = 100"],
 ];
 const randomMasks = "--random_masks <n> = 0";
 const finetuning = [
@@ -62,10 +62,11 @@ const flags: Record<CommandName, readonly string[]> = {
   classifier_training: [
     ...[...everyStage, "--stream_id <HR|LR> = HR", "--pretrained <file>", randomMasks],
     ...["--momentum <n> = 0.9", "--label_smoothing <n> = 0", "--penalty <n> = 0"],
+    ...["--optimizer <sgd|muon> = sgd", "--flips <random|alternating> = random", "--crop_padding <n> = 4"],
     ...["--batch_size <n> = 64", "--max_epochs <n> = 350", "--test_interval <n> = 10"],
     ...[
       "--lr <n> = 0.1; 0.0001 with R34_fMoW; 0.01 with EffLite0",
-      "--schedule <constant|multistep|step|onecycle> = multistep",
+      "--schedule <constant|multistep|step|onecycle|linear> = multistep",
     ],
   ],
   pretrain: [

@@ -118,6 +118,11 @@ describe("options that do not go together", () => {
     ],
     ["finetune", { patience: 3, schedule: "onecycle" }, [{ where: "patience", rule: cycle, got: 3, next: cycleNext }]],
     [
+      "classifier_training",
+      { arch: "speedrun", patience: 3 },
+      [{ where: "patience", rule: cycle.replace("onecycle", "linear"), got: 3, next: cycleNext }],
+    ],
+    [
       "pretrain",
       { rounds: 4, patience: 2, schedule: "onecycle" },
       [
@@ -180,7 +185,7 @@ describe("parseOptions", () => {
       ["a.yaml: stages.hr.resume", "must be true or false", 1],
       ["a.yaml: stages.hr.batch_size", "must be a number", "8"],
       ["a.yaml: stages.hr.lr", "must be above 0", 0],
-      ["a.yaml: stages.hr.schedule", "must be one of constant, multistep, step, onecycle", "slow"],
+      ["a.yaml: stages.hr.schedule", "must be one of constant, multistep, step, onecycle, linear", "slow"],
       ["a.yaml: stages.hr.device", "must be cpu, cuda or cuda:N", "gpu"],
       ["a.yaml: stages.hr.speed", "must be an option of classifier_training", [1, 2]],
     ]);

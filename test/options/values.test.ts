@@ -123,6 +123,7 @@ const values: Readonly<Record<string, Values>> = {
   // Which model.
   model: text,
   variant: oneOf("2019", "2020"),
+  arch: oneOf("speedrun"),
   img_size: whole(1),
   lr_size: whole(1),
   patch_size: {
@@ -172,7 +173,7 @@ const values: Readonly<Record<string, Values>> = {
   },
   lr: positive,
   wd: from(0),
-  schedule: oneOf("constant", "multistep", "step", "onecycle"),
+  schedule: oneOf("constant", "multistep", "step", "onecycle", "linear"),
   epoch_step: whole(1),
   clip: positive,
   seed: whole(0),
@@ -196,7 +197,10 @@ const values: Readonly<Record<string, Values>> = {
   parallel: onOff,
   stream_id: oneOf("HR", "LR"),
   pretrained: text,
+  optimizer: oneOf("sgd", "muon"),
   momentum: share,
+  flips: oneOf("random", "alternating"),
+  crop_padding: upTo(4, whole(0)),
   label_smoothing: share,
   random_masks: share,
   val_fraction: {

@@ -24,6 +24,7 @@ import { Random } from "../../src/utils/random.ts";
 export const tinyModel: Model = {
   name: "tiny",
   variant: "2019",
+  arch: undefined,
   description: "for tests",
   imageSize: 8,
   lowSize: 2,

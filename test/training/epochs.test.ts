@@ -494,7 +494,7 @@ describe("the steps", () => {
 
   it("are of shuffled and augmented images, by the seed", async () => {
     const { train } = await learn({ options: { max_epochs: 1, seed: 3 } });
-    const expected = new Loader(train, { batchSize: 4, shuffle: true, augment: true, seed: 3 });
+    const expected = new Loader(train, { batchSize: 4, shuffle: true, augment: true, padding: 4, seed: 3 });
     const [{ loader, seed }] = script.runners;
     expect([...loader.plans(1)]).toEqual([...expected.plans(1)]);
     expect(seed).toBe(3);

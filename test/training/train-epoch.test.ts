@@ -14,6 +14,7 @@ import { Sharding } from "../../src/training/sharding.ts";
 import type { StepRunner } from "../../src/training/step-runner.ts";
 import { shown, stepsBetweenLooks, type Training, trainEpoch } from "../../src/training/train-epoch.ts";
 import { type Reporter, silentReporter } from "../../src/utils/reporter.ts";
+import { SlowWatch } from "../../src/utils/slow-watch.ts";
 import { learner, noiseDataset, tinyModel } from "./cases.ts";
 import { epochOf } from "./training.ts";
 
@@ -115,6 +116,7 @@ async function epoch({
     reporter,
     epochs: 3,
     saveInterval: "10m",
+    slow: new SlowWatch(),
     logStep,
   };
   const states: MetricState[] = [];

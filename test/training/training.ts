@@ -10,6 +10,7 @@ import type { StepNumbers } from "../../src/training/learning.ts";
 import { Sharding } from "../../src/training/sharding.ts";
 import type { RunnerOptions, StepRunner } from "../../src/training/step-runner.ts";
 import type { Training } from "../../src/training/train-epoch.ts";
+import { SlowWatch } from "../../src/utils/slow-watch.ts";
 import { type Place, type StageCase, tinyModel } from "./cases.ts";
 
 /** Five full batches an epoch and one of two images. */
@@ -59,7 +60,8 @@ export function runnerOptions(
 /** What an epoch takes that is trained by this runner, of no network and at a rate of 1. */
 export function epochOf(given: Pick<Training, "runner" | "loader" | "reporter" | "epochs">): Training {
   const sharding = new Sharding(alone, undefined, given.loader.batchSize);
-  return { ...given, learning: { networks: new Map() }, sharding, schedule: () => 1, saveInterval: "10m" };
+  const rest = { sharding, schedule: () => 1, saveInterval: "10m", slow: new SlowWatch() };
+  return { ...given, learning: { networks: new Map() }, ...rest };
 }
 
 export interface Seen {

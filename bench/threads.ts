@@ -1,0 +1,91 @@
+/**
+ * Measures each stage in images/s by the number of libtorch's threads and by how these wait for each other, on an idle machine and beside
+ * busy processes:
+ *
+ *     npx tsx bench/threads.ts [--stages classifier,eval] [--seconds 4] [--json FILE]
+ *
+ * A thread that has ended its part of an operator spins for a while before it sleeps (libgomp's GOMP_SPINCOUNT, in turns of its loop).
+ * While it spins, a process that could compute does not. src/native/waiting.ts has what was chosen by these numbers.
+ */
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { markdownTable } from "./markdown-table.ts";
+import { median } from "./measure.ts";
+import { Side, type Stage, stages, type Work } from "./side.ts";
+
+const batches: Record<Stage, number> = {
+  classifier: 64,
+  pretrain: 512,
+  finetune: 256,
+  finetune2stream: 256,
+  eval: 512,
+};
+/** Busy processes beside. */
+const loads = [0, 1, 3];
+
+const { values } = parseArgs({
+  options: {
+    stages: { type: "string", default: stages.join(",") },
+    seconds: { type: "string", default: "4" },
+    spins: { type: "string", default: "0,1000,10000,100000,300000" },
+    json: { type: "string" },
+  },
+});
+const seconds = Number(values.seconds);
+const all = availableParallelism();
+const settings = [
+  { threads: 1, spins: 0 },
+  ...[...new Set([2, all])]
+    .filter((threads) => threads > 1 && threads <= all)
+    .flatMap((threads) => values.spins.split(",").map((spins) => ({ threads, spins: Number(spins) }))),
+];
+
+const results: { stage: string; load: number; threads: number; spins: number; imagesPerSecond: number }[] = [];
+for (const stage of values.stages.split(",") as Stage[]) {
+  for (const load of loads) {
+    const busy = Array.from({ length: load }, () => spawn(process.execPath, ["-e", "for(;;);"]));
+    try {
+      for (const { threads, spins } of settings) {
+        const imagesPerSecond = await rate(stage, threads, spins);
+        results.push({ stage, load, threads, spins, imagesPerSecond });
+        process.stderr.write(`${stage}, ${load} busy, ${threads} threads, ${spins}: ${imagesPerSecond.toFixed(0)}\n`);
+      }
+    } finally {
+      for (const one of busy) one.kill("SIGKILL");
+      await sleep(200);
+    }
+  }
+}
+const header = ["stage", "busy processes", ...settings.map(({ threads, spins }) => `${threads} · ${spins}`)];
+const rows = [...new Set(results.map(({ stage }) => stage))].flatMap((stage) =>
+  loads.map((load) => {
+    const own = results.filter((one) => one.stage === stage && one.load === load);
+    return [stage, String(load), ...own.map((one) => one.imagesPerSecond.toFixed(0))];
+  }),
+);
+process.stdout.write(markdownTable(header, rows, 1));
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
+
+/** By the median step of so many seconds. */
+async function rate(stage: Stage, threads: number, spins: number): Promise<number> {
+  const batch = batches[stage];
+  const work: Work = {
+    ...{ stage, batch, threads, model: "R32_C10", steps: 100_000, warmup: 2, device: "cpu", unit: "step" },
+  };
+  const command = [process.execPath, "--import", "tsx", fileURLToPath(new URL("ours.ts", import.meta.url))];
+  const { side } = await Side.start("patchdrop", [...command, "--precision", "auto"], work, {
+    GOMP_SPINCOUNT: String(spins),
+  });
+  try {
+    const began = performance.now();
+    const taken: number[] = [];
+    while (performance.now() - began < 1000 * seconds || taken.length < 3) taken.push((await side.step()).seconds);
+    return batch / median(taken);
+  } finally {
+    side.stop();
+  }
+}
