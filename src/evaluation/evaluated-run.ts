@@ -75,9 +75,10 @@ export async function withEvaluatedRun<T>(
   const [classes, known] = [split.classes, description.classes].map((names) => names.map((name) => name.normalize()));
   const isMoved = classes.some((name, label) => known.includes(name) && known[label] !== name);
   if (classes.length !== known.length || isMoved) checkClasses(known, split, options.load);
-  const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description }, place);
+  const { tta } = options;
+  const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description, tta }, place);
   const openAlone = (name: NetworkName, from = checkpoint) =>
-    openSaved({ sources: new Map([[name, from]]), description }, place);
+    openSaved({ sources: new Map([[name, from]]), description, tta }, place);
   if (group.size > 1) mustAgree(group, "options and data", flatTexts(comparedBy(options, opened, description)));
   const unfinished = unfinishedCurriculum(checkpoint, model.grid);
   if (unfinished !== undefined) reporter.note(`${unfinished}, and decides all here`);

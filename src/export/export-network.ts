@@ -18,6 +18,8 @@ import { largestDifference, runOnnx } from "./parity.ts";
 
 export interface Source {
   readonly network: Network;
+  /** What is computed with its parameters; the network itself when absent. */
+  readonly reading?: ((network: Network) => Network) | undefined;
   readonly state: StateDict;
   /** Names the network in errors. */
   readonly where: string;
@@ -52,13 +54,14 @@ export interface ProvedModel {
 
 /** @throws kind "input" for a state of another network, "notFinite" for NaN in one, "internal" for a model that does not agree */
 export async function exportNetwork(
-  { network, state, where, metadata }: Source,
+  { network: declared, reading = (whole) => whole, state, where, metadata }: Source,
   { file, input, seesLow, output }: Role,
   { model, images, batch }: ExportSetting,
 ): Promise<ProvedModel> {
   const size = model.imageSize;
   const count = images.length / (input.channels * size * size);
-  const parameters = new Parameters(network, seesLow ? model.lowInput : size, "cpu", input.channels);
+  const network = reading(declared);
+  const parameters = new Parameters(declared, seesLow ? model.lowInput : size, "cpu", input.channels);
   const { outputs } = parameters.declaration;
   const byLibtorch = () => {
     const whole = fromArray(images, [count, input.channels, size, size]);

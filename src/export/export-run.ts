@@ -20,6 +20,7 @@ import { type ChannelStatistics, Normalizer } from "../method/images.ts";
 import { dropPatches, roundPlanes } from "../method/planes.ts";
 import { type NetworkName, networkNames } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
+import { sixViews } from "../models/six-views.ts";
 import { declare } from "../nn/declare.ts";
 import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
@@ -83,12 +84,13 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   for (const name of names) {
     const { state, where } = savedNetwork(checkpoint, name);
     const network = name === "agent" ? model.policy : model.classifier(description.classes.length);
-    const metadata = metadataOf({ checkpoint, name, description, calibrated });
+    const reading = given.tta && name !== "agent" ? sixViews : undefined;
+    const metadata = metadataOf({ checkpoint, name, description, calibrated, tta: given.tta });
     const inRounds = name === "agent" && model.rounds > 1;
     const role = roleOf(name, model);
     const seen = role.seesLow ? views.low : views.images;
     const setting = { model, images: inRounds ? inSomeRound(views, model) : seen, batch: given.batch_size };
-    const { bytes, ...verified } = await exportNetwork({ network, state, where, metadata }, role, setting);
+    const { bytes, ...verified } = await exportNetwork({ network, reading, state, where, metadata }, role, setting);
     files.set(role.file, bytes);
     exported.push({ file: role.file, network: name, ...verified });
   }

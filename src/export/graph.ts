@@ -137,7 +137,7 @@ export class Exporting implements Layers<Value> {
 
   /** x·(1 + erf(x/√2))/2: operator set 17 has no node of its own for it. */
   #gelu(x: Value): Value {
-    const scalar = (value: number) => this.#constant(`number_${this.initializers.length}`, [], Float32Array.of(value));
+    const scalar = (value: number) => this.#constant(`number_${value}`, [], Float32Array.of(value));
     const erf = this.#node("Erf", [this.#node("Mul", [x, scalar(Math.SQRT1_2)])]);
     const shifted = this.#node("Add", [erf, scalar(1)]);
     return this.#node("Mul", [this.#node("Mul", [x, shifted]), scalar(0.5)]);
@@ -189,6 +189,25 @@ export class Exporting implements Layers<Value> {
     return this.#node("Add", [x, y]);
   }
 
+  scaled(x: Value, factor: number): Value {
+    return this.#node("Mul", [x, this.#constant(`factor_${this.nodes.length}`, [], Float32Array.of(factor))]);
+  }
+
+  /** Backwards, from the last element to the one before the first. */
+  mirrored(x: Value): Value {
+    return this.#sliced(x, { from: -1, to: Number.MIN_SAFE_INTEGER, axis: 3, step: -1 });
+  }
+
+  shifted(x: Value, by: number): Value {
+    return [2, 3].reduce((moved, axis) => {
+      const edge = by > 0 ? { from: 0, to: 1 } : { from: -1, to: Number.MAX_SAFE_INTEGER };
+      const rest = by > 0 ? { from: 0, to: -by } : { from: -by, to: Number.MAX_SAFE_INTEGER };
+      const edges = Array<Value>(Math.abs(by)).fill(this.#sliced(moved, { ...edge, axis, step: 1 }));
+      const own = this.#sliced(moved, { ...rest, axis, step: 1 });
+      return this.#node("Concat", by > 0 ? [...edges, own] : [own, ...edges], { axis });
+    }, x);
+  }
+
   block(body: () => Value): Value {
     return body();
   }
@@ -217,6 +236,11 @@ export class Exporting implements Layers<Value> {
     });
   }
 
+  #sliced(x: Value, { from, to, axis, step }: Record<"from" | "to" | "axis" | "step", number>): Value {
+    const lists = Object.entries({ starts: from, ends: to, axes: axis, steps: step });
+    return this.#node("Slice", [x, ...lists.map(([name, value]) => this.#integers(name, [value]))]);
+  }
+
   /** Makes the logits the graph's output, under its name. */
   finish(logits: Value, output: GraphOptions["output"]): void {
     const operator = output === "probabilities" ? "Sigmoid" : "Identity";
@@ -229,15 +253,16 @@ export class Exporting implements Layers<Value> {
     return output;
   }
 
+  /** A network that is read several times (models/six-views.ts) has its constants once. */
   #constant(name: string, shape: readonly number[], values: OnnxTensor["values"]): Value {
-    this.initializers.push({ name, shape, values });
+    if (this.initializers.every((one) => one.name !== name)) this.initializers.push({ name, shape, values });
     return name;
   }
 
   /** A constant, or halves and the node that makes float32 of them, which ONNX Runtime computes once. */
   #weight(name: string, shape: readonly number[], values: Float32Array): Value {
     if (!this.#half) return this.#constant(name, shape, values);
-    this.initializers.push({ name, shape, values: toHalf(values) });
+    this.#constant(name, shape, toHalf(values));
     return this.#node("Cast", [name], { to: elementType.float32 });
   }
 

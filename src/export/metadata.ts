@@ -14,6 +14,8 @@ import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
 
 export interface Described {
+  /** Classifiers look at six views of each image. */
+  readonly tta?: boolean;
   readonly checkpoint: Pick<Checkpoint, "config" | "networks">;
   /** Of the network in the checkpoint. */
   readonly name: NetworkName;
@@ -65,14 +67,18 @@ function lowOf({ low, rounds }: RunDescription): [string, string][] {
 }
 
 /** Lists are JSON. */
-export function metadataOf({ checkpoint, name, description, calibrated }: Described): Map<string, string> {
+export function metadataOf({ checkpoint, name, description, calibrated, tta = false }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
-  const { choice, rounds, rendering, pixelType, stretch } = description;
+  const { arch, choice, rounds, rendering, pixelType, stretch } = description;
   const inRounds = name === "agent" && rounds > 1;
   const { rows, columns, patches } = makeGrid(imageSize, patchSize);
   return new Map([
     ["model", `${model} ${variant}`],
+    ...(arch === undefined ? [] : [["arch", arch] as const]),
     ["network", name],
+    ...(tta && name !== "agent"
+      ? [["views", "six: mirrored, and shifted by a pixel; logits are their mean"] as const]
+      : []),
     ["networks", JSON.stringify([...checkpoint.networks.keys()].sort())],
     ["stage", checkpoint.config.stage],
     // The same as the checkpoint's own list of files has for this network.

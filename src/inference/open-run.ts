@@ -8,6 +8,7 @@ import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { asTested, type Choice } from "../method/budget.ts";
 import { makeGrid } from "../method/grid.ts";
 import { type Learner, loadNetwork, type NetworkName, networkNames } from "../models/networks.ts";
+import { sixViews } from "../models/six-views.ts";
 import { choosePrecision } from "../nn/precision.ts";
 import { calibratedChoice, choiceOf, notCalibrated, refuseChoice } from "../options/choice-options.ts";
 import { parseWith } from "../options/parse.ts";
@@ -23,7 +24,7 @@ import { OpenedRun } from "./opened-run.ts";
 
 const openOptionNames = [
   ...(["engine", "policy", "budget", "threshold", "fill"] as const),
-  ...(["device", "precision", "threads", "torch"] as const),
+  ...(["device", "precision", "threads", "torch", "tta"] as const),
 ];
 
 /** Which run, how it chooses, and what computes it. */
@@ -59,7 +60,11 @@ async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise
   if (unfinished !== undefined) note(`${checkpoint.path}: ${unfinished}, and decides all here`);
   const choice = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
   const hash = weightsHash(checkpoint.path).slice(0, shortLength);
-  return openSaved({ sources: sourcesOf(checkpoint), description, choice, checkpoint: hash }, placeOf(options, note));
+  const { tta } = options;
+  return openSaved(
+    { sources: sourcesOf(checkpoint), description, choice, checkpoint: hash, tta },
+    placeOf(options, note),
+  );
 }
 
 /** libtorch, opened once a process, and how networks compute in it. @throws input: no libtorch; usage */
@@ -94,21 +99,26 @@ export interface SavedRun {
   readonly choice?: Choice;
   /** Names the run's weights. */
   readonly checkpoint?: string;
+  /** Classifiers look at six views of each image. */
+  readonly tta?: boolean | undefined;
 }
 
 /** @throws input: a checkpoint without the network that is taken from it, or with one of another shape */
-export function openSaved({ sources, description, ...rest }: SavedRun, place: Place): OpenedRun {
+export function openSaved({ sources, description, tta = false, ...rest }: SavedRun, place: Place): OpenedRun {
   const setting = { model: modelIn(description), classes: description.classes.length, device: place.device };
   const learners = new Map<NetworkName, Learner>();
   try {
-    for (const [name, from] of sources) learners.set(name, loadNetwork(setting, name, savedNetwork(from, name)));
+    for (const [name, from] of sources) {
+      const { network, parameters } = loadNetwork(setting, name, savedNetwork(from, name));
+      learners.set(name, { network: tta && name !== "agent" ? sixViews(network) : network, parameters });
+    }
     return openLearners({ learners, description, ...rest }, place);
   } finally {
     for (const { parameters } of learners.values()) parameters.free();
   }
 }
 
-export interface LearningRun extends Omit<SavedRun, "sources"> {
+export interface LearningRun extends Omit<SavedRun, "sources" | "tta"> {
   readonly learners: ReadonlyMap<NetworkName, Learner>;
 }
 

@@ -235,6 +235,15 @@ export function expand(self: Handle, size: readonly number[], implicit: boolean)
   return takeTensor(0);
 }
 
+const flipName = operatorName("aten::flip", "");
+/** aten::flip(Tensor self, int[] dims) -> Tensor */
+export function flip(self: Handle, dims: readonly number[]): Handle {
+  putTensor(0, self);
+  putIntList(1, dims);
+  invoke(flipName, [self]);
+  return takeTensor(0);
+}
+
 const gatherName = operatorName("aten::gather", "");
 /** aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor */
 export function gather(self: Handle, dim: number, index: Handle, sparseGrad: boolean): Handle {
@@ -637,6 +646,7 @@ export const schemas: readonly string[] = [
   "aten::div.Tensor(Tensor self, Tensor other) -> Tensor",
   "aten::eq.Tensor(Tensor self, Tensor other) -> Tensor",
   "aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)",
+  "aten::flip(Tensor self, int[] dims) -> Tensor",
   "aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
   "aten::ge.Tensor(Tensor self, Tensor other) -> Tensor",
   "aten::gelu(Tensor self, *, str approximate='none') -> Tensor",

@@ -192,6 +192,18 @@ class Declaring implements Layers<FlowShape> {
     return x;
   }
 
+  scaled(x: FlowShape): FlowShape {
+    return x;
+  }
+
+  mirrored(x: FlowShape): FlowShape {
+    return x;
+  }
+
+  shifted(x: FlowShape): FlowShape {
+    return x;
+  }
+
   block(body: () => FlowShape): FlowShape {
     return body();
   }

@@ -103,6 +103,15 @@ export interface Layers<V> {
   linearOfParts(x: V, name: string, parts: Parts): V;
   /** x + y; both [B, C]. */
   add(x: V, y: V): V;
+  /** factor·x. [B, C] → [B, C] */
+  scaled(x: V, factor: number): V;
+  /** Left and right swapped. [B, C, H, W] → [B, C, H, W] */
+  mirrored(x: V): V;
+  /**
+   * Shifted down and right by so many pixels, or up and left by the negative; the pixels of the edge stand in for those that come from
+   * outside. [B, C, H, W] → [B, C, H, W]
+   */
+  shifted(x: V, by: number): V;
   /** Marks a part whose inner values are not needed afterwards, so that their memory can be reused. */
   block(body: () => V): V;
 }

@@ -44,7 +44,27 @@ export abstract class TensorLayers {
     return ops.add(x, y);
   }
 
+  scaled(x: Tensor, factor: number): Tensor {
+    return ops.scale(x, factor);
+  }
+
+  mirrored(x: Tensor): Tensor {
+    return ops.flip(x, [3]);
+  }
+
+  shifted(x: Tensor, by: number): Tensor {
+    return scope(() => [2, 3].reduce((moved, dim) => shiftedAlong(moved, dim, by), x));
+  }
+
   block(body: () => Tensor): Tensor {
     return scope(body);
   }
+}
+
+function shiftedAlong(x: Tensor, dim: number, by: number): Tensor {
+  const size = x.shape[dim];
+  const edge = by > 0 ? ops.slice(x, dim, 0, 1) : ops.slice(x, dim, size - 1, size);
+  const edges = Array<Tensor>(Math.abs(by)).fill(edge);
+  const rest = by > 0 ? ops.slice(x, dim, 0, size - by) : ops.slice(x, dim, -by, size);
+  return ops.concat(by > 0 ? [...edges, rest] : [rest, ...edges], dim);
 }

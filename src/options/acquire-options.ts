@@ -4,7 +4,7 @@ import { archiveGroup, archiveNames } from "./archive-group.ts";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { bands, maxImageBytes, scale } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
-import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
+import { engineGroup, onnxAlone, onnxAsExported, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, folder, text, whole } from "./option.ts";
 import { parseWith } from "./parse.ts";
 import { runFill } from "./policy-group.ts";
@@ -86,6 +86,7 @@ export const acquireSchema = z
   })
   .refine(...onnxInFp32)
   .refine(...onnxOnCpu)
+  .refine(...onnxAsExported)
   .refine(...onnxAlone)
   .refine(...shardNeedsManifest)
   .refine(...requestsNeedManifest)

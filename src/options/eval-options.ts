@@ -3,6 +3,7 @@ import { z } from "zod";
 import { choiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
+import { tta } from "./engine-group.ts";
 import { runModelGroup } from "./model-group.ts";
 import { checkpoint, svgFile } from "./option.ts";
 import { parseWith } from "./parse.ts";
@@ -56,6 +57,7 @@ export const evalSchema = z
     ...runModelGroup,
     ...runDataGroup,
     fill: runFill,
+    tta,
     ...deviceGroup,
   })
   .refine(({ target_patches: patches, target_accuracy: accuracy }) => patches === undefined || accuracy === undefined, {

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { dataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
+import { tta } from "./engine-group.ts";
 import { runModelGroup } from "./model-group.ts";
 import { checkpoint, folder, whole } from "./option.ts";
 import { runFill } from "./policy-group.ts";
@@ -20,6 +21,7 @@ export const exportSchema = z.strictObject({
   data_dir,
   dataset,
   fill: runFill,
+  tta,
   threads,
   torch,
 });

@@ -5,6 +5,7 @@ import type { GridSize } from "../method/grid.ts";
 import { shownAs, text, whole } from "./option.ts";
 
 const variant = z.enum(["2019", "2020"]);
+const arch = z.enum(["speedrun"]).optional();
 const side = whole(1).optional();
 const patchSize = shownAs("n|WxH", patchSizeSchema).optional();
 
@@ -24,12 +25,9 @@ export const modelGroup = {
     .describe(
       "networks and sizes of the authors' first or second public version; when absent, the checkpoints', or 2019",
     ),
-  arch: z
-    .enum(["speedrun"])
-    .optional()
-    .describe(
-      "the classifier in place of the model's own, with other defaults in classifier_training: speedrun, for images of CIFAR's size, learns in minutes",
-    ),
+  arch: arch.describe(
+    "the classifier in place of the model's own, with other defaults in classifier_training: speedrun, for images of CIFAR's size, learns in minutes",
+  ),
   img_size: side.describe("side of the high-resolution image in pixels; the model's when absent"),
   lr_size: side.describe("side of the low-resolution image; a quarter of the image's when absent"),
   patch_size: patchSize.describe(
@@ -41,6 +39,7 @@ export const modelGroup = {
 };
 
 export const runModelGroup = {
+  arch: arch.describe("the classifier in place of the model's own; the run's when absent"),
   model: text("model", "model; the run's when absent").optional(),
   variant: variant.optional().describe("version of networks and sizes; the run's when absent"),
   img_size: side.describe("side of the high-resolution image in pixels; the run's when absent"),

@@ -4,7 +4,7 @@ import { archiveGroup, archiveNames } from "./archive-group.ts";
 import { plainChoiceGroup } from "./choice-group.ts";
 import { runDataGroup } from "./data-group.ts";
 import { deviceGroup } from "./device-group.ts";
-import { engineGroup, onnxAlone, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
+import { engineGroup, onnxAlone, onnxAsExported, onnxInFp32, onnxOnCpu } from "./engine-group.ts";
 import { checkpoint, file, folder, whole } from "./option.ts";
 import { pictureGroup } from "./picture-group.ts";
 import { runFill } from "./policy-group.ts";
@@ -62,6 +62,7 @@ export const predictSchema = z
   })
   .refine(...onnxInFp32)
   .refine(...onnxOnCpu)
+  .refine(...onnxAsExported)
   .refine(...onnxAlone);
 
 export type PredictOptions = z.infer<typeof predictSchema>;

@@ -202,6 +202,9 @@ export const indexCopy = (a: Tensor, dim: number, index: Tensor, source: Tensor)
 export const gather = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.gather(a.handle, dim, index.handle, false));
 
+/** Elements in the opposite order along `dims`. […] → […] */
+export const flip = (a: Tensor, dims: readonly number[]): Tensor => new Tensor(native.flip(a.handle, dims));
+
 /** Appends channels of zeros. [B, C, H, W] → [B, C + channels, H, W] */
 export const padChannels = (a: Tensor, channels: number): Tensor => padded(a, [0, 0, 0, 0, 0, channels]);
 

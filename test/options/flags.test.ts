@@ -7,7 +7,14 @@ import { expect, it } from "vitest";
 import { type CommandName, schemaOf } from "../../src/options/command-schemas.ts";
 import { modelDefaultsText } from "../../src/options/described-option.ts";
 
-const model = ["--model <model>", "--variant <2019|2020>", "--img_size <n>", "--lr_size <n>", "--patch_size <n|WxH>"];
+const model = [
+  "--arch <speedrun>",
+  "--model <model>",
+  "--variant <2019|2020>",
+  "--img_size <n>",
+  "--lr_size <n>",
+  "--patch_size <n|WxH>",
+];
 /** Of a run that is there its patches are known. */
 const trained = [...model, "--grid <CxR>"];
 const device = ["--device <name> = cpu", "--precision <auto|fp32|bf16> = auto", "--threads <n>", "--torch <folder>"];
@@ -21,7 +28,7 @@ const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train|val> = test", "--
 const fill = "--fill <zero|lr>";
 
 const everyStage = [
-  ...[...trained, "--arch <speedrun>", "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", ...files],
+  ...[...trained, "--data_dir <folder>", dataset, "--download", "--skip_bad <n> = 0", ...files],
   ...["--cv_dir <folder> = runs/last", "--resume", "--wd <n> = 0", "--epoch_step <n> = 10000", "--clip <n>"],
   ...[
     "--seed <n> = 1",
@@ -91,7 +98,17 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   eval: [
     ...["--load <run> required", ...choice, "--target_patches <n>", "--target_accuracy <n>", "--sweep"],
-    ...["--chart <file>", "--ckpt_hr_cl <run>", ...evaluation, ...model, ...runData, "--download", fill, ...device],
+    ...[
+      "--chart <file>",
+      "--ckpt_hr_cl <run>",
+      ...evaluation,
+      ...model,
+      ...runData,
+      "--download",
+      fill,
+      "--tta",
+      ...device,
+    ],
   ],
   headroom: [
     ...[
@@ -105,7 +122,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...[...model, ...runData, "--download", fill, ...device],
   ],
   predict: [
-    ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--out <file>", ...archive],
+    ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--tta", "--out <file>", ...archive],
     "--format <jsonl|csv> = jsonl",
     ...[
       "--top <n> = 5",
@@ -121,6 +138,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ...[
       "--load <run> required",
       "--engine <libtorch|onnx> = libtorch",
+      "--tta",
       "--out <folder> required",
       ...archive,
       "--bands <band,…>",
@@ -143,7 +161,7 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   export: [
     ...["--load <run> required", "--out <folder> required", "--batch_size <n>", "--images <n> = 8", ...model],
-    ...["--data_dir <folder>", dataset, fill, "--threads <n>", "--torch <folder>"],
+    ...["--data_dir <folder>", dataset, fill, "--tta", "--threads <n>", "--torch <folder>"],
   ],
   gather: ["--out <folder>"],
   order: [

@@ -124,6 +124,7 @@ const values: Readonly<Record<string, Values>> = {
   model: text,
   variant: oneOf("2019", "2020"),
   arch: oneOf("speedrun"),
+  tta: onOff,
   img_size: whole(1),
   lr_size: whole(1),
   patch_size: {

@@ -1,0 +1,25 @@
+/**
+ * Test-time augmentation: what a network says of an image, averaged over the image and its mirror image, and half as much over both
+ * shifted by a pixel up and left, and down and right.
+ * Source: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv 2404.00498, section 3.5.
+ */
+import type { Network } from "../nn/layers.ts";
+
+/** Shift in pixels, and the weight of the view and of its mirror image. */
+const views = [
+  [0, 1 / 4],
+  [-1, 1 / 8],
+  [1, 1 / 8],
+] as const;
+
+/** The same parameters under the same names: to be declared of `network` itself, of which this is another reading. */
+export function sixViews(network: Network): Network {
+  return (layers, x) => {
+    const parts = views.flatMap(([by, weight]) => {
+      const shifted = () => (by === 0 ? x : layers.shifted(x, by));
+      const of = (image: () => typeof x) => layers.block(() => layers.scaled(network(layers, image()), weight));
+      return [of(shifted), of(() => layers.mirrored(shifted()))];
+    });
+    return parts.reduce((sum, part) => layers.add(sum, part));
+  };
+}
