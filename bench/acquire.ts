@@ -19,10 +19,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { acquire } from "../src/acquire/acquire.ts";
-import { HttpFile } from "../src/acquire/http-file.ts";
+import { HttpFile, requestsAtOnce } from "../src/acquire/http-file.ts";
 import { Ledger } from "../src/acquire/ledger.ts";
 import type { ByteRange } from "../src/acquire/plan.ts";
-import { RangeCache, requestsAtOnce } from "../src/acquire/range-cache.ts";
+import { RangeCache } from "../src/acquire/range-cache.ts";
 import type { Acquired } from "../src/acquire/tally.ts";
 import { openTiffImage } from "../src/acquire/tiff-image.ts";
 import { inOrder } from "../src/data/in-order.ts";
@@ -138,5 +138,5 @@ async function readEverything(url: string): Promise<void> {
   const { full } = await openTiffImage(file, readTileLayout);
   const { offsets, byteCounts } = full;
   const tiles = Array.from(offsets, (start, n) => ({ start, end: start + byteCounts[n] }));
-  await new RangeCache(file, { limit: Number.POSITIVE_INFINITY }).prefetch(tiles, "high");
+  await new RangeCache(file, { limit: Number.POSITIVE_INFINITY }).prefetch(tiles, "high").arrived;
 }

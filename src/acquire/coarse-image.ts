@@ -14,6 +14,7 @@ import type { Georeference } from "./georeference.ts";
 import type { HttpOptions } from "./http-file.ts";
 import { openBytes } from "./open-source.ts";
 import type { Window } from "./patch-source.ts";
+import type { Fetching } from "./range-cache.ts";
 import { openTiffImage, type TiffImage } from "./tiff-image.ts";
 import { TileReader } from "./tile-reader.ts";
 
@@ -148,7 +149,7 @@ export class CoarseLevel {
     return this.#readers.values.layout.height;
   }
 
-  prefetch(windows: readonly Window[]): Promise<void> {
+  prefetch(windows: readonly Window[]): Fetching {
     return this.#readers.values.prefetch(windows);
   }
 

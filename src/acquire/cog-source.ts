@@ -12,6 +12,7 @@ import { row } from "../utils/rows.ts";
 import type { ByteSource } from "./byte-source.ts";
 import type { Georeference } from "./georeference.ts";
 import {
+  type FetchedPatches,
   type LowResolution,
   type Patch,
   type PatchSource,
@@ -130,11 +131,15 @@ export class CogSource implements PatchSource {
     return factor * lowSize === imageSize ? overview : `${overview}, the nearest pixels`;
   }
 
+  async fetchLow(windows: readonly Window[]): Promise<void> {
+    this.#low.reader.prefetch(windows.map((window) => inOverview(window, this.#low)));
+  }
+
   async readLow(windows: readonly Window[]): Promise<PixelArray> {
     const { lowSize } = this.#sizes;
     const { reader, factor } = this.#low;
     const parts = windows.map((window) => inOverview(window, this.#low));
-    await reader.prefetch(parts);
+    await reader.prefetch(parts).arrived;
     const { type, bands } = reader.form;
     const one = lowSize * lowSize * bands;
     const low = newPixels(type, windows.length * one);
@@ -149,16 +154,20 @@ export class CogSource implements PatchSource {
     return this.#full.isHeld(within(box, this));
   }
 
-  async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
+  fetchPatches(boxes: readonly Window[]): FetchedPatches {
     const parts = boxes.map((box) => within(box, this));
-    await this.#full.prefetch(parts);
-    const patches: Patch[] = [];
-    for (const [i, part] of parts.entries()) {
-      this.#signal?.throwIfAborted();
-      const pixels = widened(await this.#full.read(part), boxes[i]);
-      patches.push({ pixels, bytes: this.#full.pay(part) });
-    }
-    return patches;
+    const { requests, bytes, arrived } = this.#full.prefetch(parts);
+    const costs = parts.map((part) => this.#full.pay(part));
+    const read = async () => {
+      await arrived;
+      const patches: Patch[] = [];
+      for (const [i, part] of parts.entries()) {
+        this.#signal?.throwIfAborted();
+        patches.push({ pixels: widened(await this.#full.read(part), boxes[i]), bytes: costs[i] });
+      }
+      return patches;
+    };
+    return { requests, bytes, read };
   }
 
   close(): Promise<void> {

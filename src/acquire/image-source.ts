@@ -13,6 +13,7 @@ import type { PixelArray } from "../utils/pixel-array.ts";
 import { mustBeSame } from "./byte-source.ts";
 import type { Ledger } from "./ledger.ts";
 import {
+  type FetchedPatches,
   type LowResolution,
   type Patch,
   type PatchSource,
@@ -74,6 +75,8 @@ export class ImageSource implements PatchSource {
     return this.#image.height;
   }
 
+  async fetchLow(): Promise<void> {}
+
   async readLow(windows: readonly Window[]): Promise<PixelArray> {
     // Pictures are bytes of red, green and blue.
     const one = this.#sizes.lowSize ** 2 * 3;
@@ -89,13 +92,17 @@ export class ImageSource implements PatchSource {
     return this.#paid;
   }
 
-  async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
-    const patches: Patch[] = [];
-    for (const box of boxes) {
-      await this.#turn();
-      patches.push({ pixels: widened(this.#cut(within(box, this)), box), bytes: this.#pay() });
-    }
-    return patches;
+  fetchPatches(boxes: readonly Window[]): FetchedPatches {
+    const costs = boxes.map(() => this.#pay());
+    const read = async () => {
+      const patches: Patch[] = [];
+      for (const [i, box] of boxes.entries()) {
+        await this.#turn();
+        patches.push({ pixels: widened(this.#cut(within(box, this)), box), bytes: costs[i] });
+      }
+      return patches;
+    };
+    return { requests: 0, bytes: 0, read };
   }
 
   async close(): Promise<void> {}

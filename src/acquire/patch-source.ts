@@ -31,6 +31,15 @@ export interface SceneTiles {
   mostBytesOf(tile: number): number;
 }
 
+/** Patches that are being fetched. */
+export interface FetchedPatches {
+  /** That were made for them, and what these bring; of an answer that is repeated, the first. */
+  readonly requests: number;
+  readonly bytes: number;
+  /** Their pixels, once they are there. @throws input, system */
+  read(): Promise<Patch[]>;
+}
+
 export interface PatchSource {
   /** Path or address, without what may be secret in it. */
   readonly where: string;
@@ -51,6 +60,8 @@ export interface PatchSource {
   readonly tiles: SceneTiles | undefined;
   /** What the low resolution is made of, in words. */
   readonly lowFrom: string;
+  /** Begins to fetch what windows show at low resolution, for whoever reads it later. */
+  fetchLow(windows: readonly Window[]): Promise<void>;
   /**
    * The low resolution of windows: the top left pixel of each block, unless there is an overview of that size.
    * @returns [windows, lowSize, lowSize, C]
@@ -65,13 +76,13 @@ export interface PatchSource {
   readonly isPlanned?: boolean | undefined;
   /** Whether a patch takes nothing to read that was not read for others. */
   isFree(box: Window): boolean;
-  /** @throws input, system */
-  readPatches(boxes: readonly Window[]): Promise<Patch[]>;
+  /** Begins to fetch patches. What they cost, and what is free from now on, follows from the order of the calls alone. */
+  fetchPatches(boxes: readonly Window[]): FetchedPatches;
   close(): Promise<void>;
 }
 
 /** What there is of an image when another one is looked at. */
-export type SharpSource = Omit<PatchSource, "readLow" | "lowBytes" | "lowFrom" | "lowWhere" | "isUnseen">;
+export type SharpSource = Omit<PatchSource, "fetchLow" | "readLow" | "lowBytes" | "lowFrom" | "lowWhere" | "isUnseen">;
 
 /** What is asked of a source, whichever it is. */
 export interface LowResolution {

@@ -38,8 +38,8 @@ export class Strip {
     }
   }
 
-  /** @param pixels of the cell's whole box */
-  paste(pixels: PixelArray, { box, inside }: Cell): void {
+  /** @param pixels of the box that the cell lies in */
+  paste(pixels: PixelArray, box: Window, { inside }: Pick<Cell, "inside">): void {
     const place = { x: inside.x, y: inside.y - this.#top, width: this.#scene.width };
     paste({ pixels, box, inside }, this.pixels, place);
   }
@@ -47,7 +47,7 @@ export class Strip {
 
 /**
  * Copies a box of pixels into a larger image.
- * @param inside the part to copy, from its top left
+ * @param inside the part to copy
  * @param place where in the image, and the image's width
  */
 export function paste(
@@ -57,7 +57,7 @@ export function paste(
 ): void {
   const channels = pixels.length / (box.width * box.height);
   for (let row = 0; row < inside.height; row++) {
-    const from = channels * row * box.width;
+    const from = channels * ((inside.y - box.y + row) * box.width + inside.x - box.x);
     image.set(pixels.subarray(from, from + channels * inside.width), channels * ((y + row) * width + x));
   }
 }
