@@ -19,6 +19,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { acquire } from "../src/acquire/acquire.ts";
+import { Fetcher } from "../src/acquire/fetcher.ts";
 import { HttpFile, requestsAtOnce } from "../src/acquire/http-file.ts";
 import { Ledger } from "../src/acquire/ledger.ts";
 import type { ByteRange } from "../src/acquire/plan.ts";
@@ -120,9 +121,11 @@ async function acquired(scene: string): Promise<{ result: Acquired; seconds: num
   rmSync(out, { recursive: true, force: true });
   const choices = parseAcquireOptions({ load, out, batch_size, threads });
   let result: Acquired | undefined;
+  const fetcher = new Fetcher({ requests: undefined });
   const took = await timed(async () => {
-    result = await acquire(scene, run, choices);
+    result = await acquire(scene, run, { ...choices, fetcher });
   });
+  await fetcher.end();
   return { result: result!, seconds: took };
 }
 

@@ -48,6 +48,12 @@ export interface HttpOptions {
   readonly turns?: HostTurns | undefined;
 }
 
+/** What opening a file tells of it. */
+export interface KnownFile {
+  readonly size: number;
+  readonly version: FileVersion | undefined;
+}
+
 /** Of a file. */
 export const requestsAtOnce = 6;
 /** Enough for a COG's header: GDAL reads the same number. */
@@ -86,6 +92,18 @@ export class HttpFile implements ByteSource {
       options.ledger.received("header", options.begun.bytes);
     }
     return (await file.#persist("header", () => file.#begin())) ?? file;
+  }
+
+  /** A file whose beginning somebody has read. */
+  static of(url: string, { size, version }: KnownFile, options: HttpOptions): HttpFile {
+    const file = new HttpFile(url, options);
+    file.size = size;
+    file.#version = version;
+    return file;
+  }
+
+  get known(): KnownFile {
+    return { size: this.size, version: this.#version };
   }
 
   /** Of many ranges, those that were asked for first come first. */

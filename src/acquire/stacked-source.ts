@@ -7,7 +7,7 @@ import type { Georeference } from "./georeference.ts";
 import type { FetchedPatches, PatchSource, SceneTiles, Window } from "./patch-source.ts";
 
 /** Files that are read at a time: each has several requests under way. */
-const filesAtOnce = 4;
+export const filesAtOnce = 4;
 
 export class StackedSource implements PatchSource {
   readonly where: string;
