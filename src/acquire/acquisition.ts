@@ -100,6 +100,8 @@ export class Acquisition {
   readonly #work: SceneWork;
   /** What was decided on all windows before any patch is read, where that is so. */
   #look: SceneLook | undefined;
+  /** Of the last row that was complete. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(
     source: PatchSource,
@@ -153,6 +155,7 @@ export class Acquisition {
         }
       }
       await relay.end();
+      await this.#written();
       this.#tally.mustHaveSeen();
       const prices = { price_per_km2, min_area_km2, egress_per_gb };
       const acquired = this.#tally.acquired(prices, this.#takesFree);
@@ -213,9 +216,7 @@ export class Acquisition {
           for (const batch of own) await this.#finish(batch, row, outputs);
           if (group.at(-1)!.end < windows.length) return;
           const { strip } = row;
-          if (strip !== undefined) {
-            await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
-          }
+          if (strip !== undefined) await this.#write(strip, outputs);
           ended(row.number);
         },
       };
@@ -265,6 +266,17 @@ export class Acquisition {
     if (!outputs.takesPixels) return;
     row.strip ??= await this.#stripOf(row);
     this.#show(batch, row.strip);
+  }
+
+  /** Packing a row takes other threads than the networks do: it goes on meanwhile, until the next one is to be written. */
+  async #write({ pixels }: Strip, outputs: SceneOutputs): Promise<void> {
+    await this.#written();
+    this.#writing = outputs.rows(pixels);
+    this.#writing.catch(() => undefined);
+  }
+
+  #written(): Promise<void> {
+    return this.#tally.timed("write", () => this.#unlessStopped(this.#writing));
   }
 
   /** The low resolution of a row. */
