@@ -55,6 +55,7 @@ const sides = ["networks", "reading", "everything", "acquire"] as const;
 const seconds: Record<(typeof sides)[number], number[]> = { networks: [], reading: [], everything: [], acquire: [] };
 makeScene();
 const server = spawn(process.execPath, [here("slow-server.mjs"), join(folder, "made"), String(delay_ms)]);
+const fetcher = new Fetcher({ requests: undefined });
 const run = await openRun({ ...parseAcquireOptions({ load, out: "unused", threads }), load });
 try {
   const lines = createInterface({ input: server.stdout });
@@ -66,8 +67,8 @@ try {
     requested.push({ start, end: last + 1 });
   });
   const ranges = new Set<string>();
-  // Once for nothing: the networks' first steps are slow.
-  const first = (await acquired(join(folder, "made", "scene.tif"))).result;
+  // Once for nothing: the first steps of the networks and of the thread that fetches are slow.
+  const first = (await acquired(url)).result;
   for (let round = 0; round < rounds; round++) {
     const local = (await acquired(join(folder, "made", "scene.tif"))).result;
     seconds.networks.push(local.seconds.decide + local.seconds.classify);
@@ -94,6 +95,7 @@ try {
   console.log(`acquire / the longer of networks and reading: ${median(longer).toFixed(2)}`);
 } finally {
   server.kill();
+  await fetcher.end();
   await run.free();
   rmSync(folder, { recursive: true });
 }
@@ -121,11 +123,9 @@ async function acquired(scene: string): Promise<{ result: Acquired; seconds: num
   rmSync(out, { recursive: true, force: true });
   const choices = parseAcquireOptions({ load, out, batch_size, threads });
   let result: Acquired | undefined;
-  const fetcher = new Fetcher({ requests: undefined });
   const took = await timed(async () => {
     result = await acquire(scene, run, { ...choices, fetcher });
   });
-  await fetcher.end();
   return { result: result!, seconds: took };
 }
 

@@ -53,14 +53,21 @@ interface Batch {
   readonly images: PixelArray;
   /** 1 for what is there or being fetched, [B, P]; 0 for what lies outside the scene. */
   readonly mask: Uint8Array;
-  /** The bytes of each chosen cell. */
+  /** What was chosen, round by round, and at last what nobody chose and costs nothing. */
+  readonly orders: AskedFor[];
+  /** The bytes of each of these cells. */
   readonly costs: Map<Cell, number>;
-  /** Those that nobody chose, and that cost nothing. */
   readonly free: Set<Cell>;
   /** Bytes that are being fetched for it. */
   due: number;
   /** Once all rounds are over. */
   decided?: Decided;
+}
+
+interface AskedFor {
+  readonly chosen: readonly Chosen[];
+  readonly fetched: FetchedPatches;
+  readonly isFree: boolean;
 }
 
 /** A row of windows on its way. */
@@ -213,6 +220,7 @@ export class Acquisition {
         batches: own,
         step: async () => void (await steps.next()),
         finish: async () => {
+          this.#pay(own);
           for (const batch of own) await this.#finish(batch, row, outputs);
           if (group.at(-1)!.end < windows.length) return;
           const { strip } = row;
@@ -252,6 +260,21 @@ export class Acquisition {
   #numberOf({ x, y }: Window): number {
     const { imageSize } = this.#scene.grid;
     return (y / imageSize) * this.#scene.columns + x / imageSize;
+  }
+
+  /** Whoever comes first in the scene pays for a tile, in whichever order it was asked for; what was chosen before what is free. */
+  #pay(batches: readonly Batch[]): void {
+    for (const isFree of [false, true]) {
+      for (const { orders, costs, free } of batches) {
+        for (const { chosen, fetched } of orders.filter((order) => order.isFree === isFree)) {
+          const bytes = fetched.pay();
+          for (const [n, { cell }] of chosen.entries()) {
+            if (isFree) free.add(cell);
+            costs.set(cell, isFree && !this.#isWhole ? 0 : bytes[n]);
+          }
+        }
+      }
+    }
   }
 
   /** Classifies and describes a batch for which everything is there. */
@@ -316,6 +339,7 @@ export class Acquisition {
       low,
       images,
       mask: new Uint8Array(windows.length * grid.patches),
+      orders: [],
       costs: new Map(),
       free: new Set(),
       due: 0,
@@ -347,11 +371,11 @@ export class Acquisition {
       const chosen = cells.flatMap((some, i) =>
         some.filter(({ patch }) => further[i * patches + patch] === 1).map((cell) => ({ cell, i })),
       );
-      const fetched = this.#fetch(chosen, batch);
-      const requests = fetched?.requests ?? 0;
+      const order = this.#ask(chosen, batch);
+      const requests = order?.fetched.requests ?? 0;
       this.#tally.asked(round, { windows: asking, patches: chosen.length, requests });
       yield;
-      if (fetched !== undefined) await this.#tally.taking(round, () => this.#take(chosen, fetched, batch));
+      if (order !== undefined) await this.#tally.taking(round, () => this.#take(order, batch));
     }
   }
 
@@ -371,18 +395,12 @@ export class Acquisition {
       // Further rounds may read further tiles.
       while (!(await one.next()).done && this.#rounds > 1);
     }
-    const free = batches.map((batch) => this.#freeOf(batch));
-    const fetched = batches.map((batch, n) => this.#fetch(free[n], batch));
+    const free = batches.map((batch) => this.#ask(this.#freeOf(batch), batch, true));
     yield;
     for (const one of steps) await one.next();
     for (const [n, batch] of batches.entries()) {
-      const own = fetched[n];
-      if (own === undefined) continue;
-      await this.#tally.timed("acquire", () => this.#take(free[n], own, batch));
-      for (const { cell } of free[n]) {
-        batch.free.add(cell);
-        if (!this.#isWhole) batch.costs.set(cell, 0);
-      }
+      const order = free[n];
+      if (order !== undefined) await this.#tally.timed("acquire", () => this.#take(order, batch));
     }
   }
 
@@ -398,26 +416,27 @@ export class Acquisition {
   }
 
   /** Begins to fetch chosen patches; undefined of an image that does not exist yet. */
-  #fetch(chosen: readonly Chosen[], batch: Batch): FetchedPatches | undefined {
+  #ask(chosen: readonly Chosen[], batch: Batch, isFree = false): AskedFor | undefined {
     const { patches } = this.#policy.model.grid;
     for (const { cell, i } of chosen) batch.mask[i * patches + cell.patch] = 1;
     if (this.#source.isPlanned) return undefined;
     const fetched = this.#source.fetchPatches(chosen.map(({ cell }) => cell.box));
     batch.due += fetched.bytes;
-    return fetched;
+    const order = { chosen, fetched, isFree };
+    batch.orders.push(order);
+    return order;
   }
 
   /** Waits for chosen patches, and puts them into the batch. */
-  async #take(chosen: readonly Chosen[], fetched: FetchedPatches, batch: Batch): Promise<void> {
+  async #take({ chosen, fetched }: AskedFor, batch: Batch): Promise<void> {
     const { imageSize } = this.#policy.model;
     const patches = await this.#unlessStopped(fetched.read());
     batch.due -= fetched.bytes;
     for (const [n, { cell, i }] of chosen.entries()) {
-      const { pixels, bytes } = patches[n];
       const { x, y } = cell.box;
       const image = rowOf(batch.images, i, imageSize ** 2 * this.#form.bands.length);
-      paste({ pixels, box: cell.box }, image, { x: x % imageSize, y: y % imageSize, width: imageSize });
-      batch.costs.set(cell, bytes);
+      const place = { x: x % imageSize, y: y % imageSize, width: imageSize };
+      paste({ pixels: patches[n], box: cell.box }, image, place);
     }
   }
 

@@ -14,7 +14,6 @@ import type { Georeference } from "./georeference.ts";
 import {
   type FetchedPatches,
   type LowResolution,
-  type Patch,
   type PatchSource,
   pickLow,
   type SceneTiles,
@@ -157,17 +156,16 @@ export class CogSource implements PatchSource {
   fetchPatches(boxes: readonly Window[]): FetchedPatches {
     const parts = boxes.map((box) => within(box, this));
     const { requests, bytes, arrived } = this.#full.prefetch(parts);
-    const costs = parts.map((part) => this.#full.pay(part));
     const read = async () => {
       await arrived;
-      const patches: Patch[] = [];
+      const patches: PixelArray[] = [];
       for (const [i, part] of parts.entries()) {
         this.#signal?.throwIfAborted();
-        patches.push({ pixels: widened(await this.#full.read(part), boxes[i]), bytes: costs[i] });
+        patches.push(widened(await this.#full.read(part), boxes[i]));
       }
       return patches;
     };
-    return { requests, bytes, read };
+    return { requests, bytes, read, pay: () => parts.map((part) => this.#full.pay(part)) };
   }
 
   close(): Promise<void> {

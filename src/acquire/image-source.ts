@@ -15,7 +15,6 @@ import type { Ledger } from "./ledger.ts";
 import {
   type FetchedPatches,
   type LowResolution,
-  type Patch,
   type PatchSource,
   pickLow,
   type Raster,
@@ -93,16 +92,15 @@ export class ImageSource implements PatchSource {
   }
 
   fetchPatches(boxes: readonly Window[]): FetchedPatches {
-    const costs = boxes.map(() => this.#pay());
     const read = async () => {
-      const patches: Patch[] = [];
-      for (const [i, box] of boxes.entries()) {
+      const patches: PixelArray[] = [];
+      for (const box of boxes) {
         await this.#turn();
-        patches.push({ pixels: widened(this.#cut(within(box, this)), box), bytes: costs[i] });
+        patches.push(widened(this.#cut(within(box, this)), box));
       }
       return patches;
     };
-    return { requests: 0, bytes: 0, read };
+    return { requests: 0, bytes: 0, read, pay: () => boxes.map(() => this.#pay()) };
   }
 
   async close(): Promise<void> {}

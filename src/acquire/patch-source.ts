@@ -10,14 +10,6 @@ import type { Georeference } from "./georeference.ts";
 /** A rectangle of the full resolution, in pixels; it may reach over the right and the lower edge. */
 export type Window = PatchBox;
 
-/** A patch's pixels and what they cost. */
-export interface Patch {
-  /** [height, width, C]; beyond the edge of the image, the edge's pixels are repeated. */
-  readonly pixels: PixelArray;
-  /** Bytes of the tiles that no earlier patch needed. */
-  readonly bytes: number;
-}
-
 /** What is read of the full resolution at least, and together. */
 export interface SceneTiles {
   readonly count: number;
@@ -36,8 +28,13 @@ export interface FetchedPatches {
   /** That were made for them, and what these bring; of an answer that is repeated, the first. */
   readonly requests: number;
   readonly bytes: number;
-  /** Their pixels, once they are there. @throws input, system */
-  read(): Promise<Patch[]>;
+  /**
+   * Their pixels, once they are there: of each [height, width, C]; beyond the edge of the image, the edge's pixels are repeated.
+   * @throws input, system
+   */
+  read(): Promise<PixelArray[]>;
+  /** What each of them costs: bytes of the tiles for which nobody has paid. */
+  pay(): number[];
 }
 
 export interface PatchSource {
@@ -76,7 +73,7 @@ export interface PatchSource {
   readonly isPlanned?: boolean | undefined;
   /** Whether a patch takes nothing to read that was not read for others. */
   isFree(box: Window): boolean;
-  /** Begins to fetch patches. What they cost, and what is free from now on, follows from the order of the calls alone. */
+  /** Begins to fetch patches. What is free from now on follows from the order of the calls alone. */
   fetchPatches(boxes: readonly Window[]): FetchedPatches;
   close(): Promise<void>;
 }

@@ -75,12 +75,13 @@ export class StackedSource implements PatchSource {
     const sum = (key: "requests" | "bytes") => fetched.reduce((all, one) => all + one[key], 0);
     const read = async () => {
       const ofEach = await inTurns(fetched, (one) => one.read());
-      return boxes.map((_, i) => ({
-        pixels: interleaved(ofEach.map((patches) => patches[i].pixels)),
-        bytes: ofEach.reduce((all, patches) => all + patches[i].bytes, 0),
-      }));
+      return boxes.map((_, i) => interleaved(ofEach.map((patches) => patches[i])));
     };
-    return { requests: sum("requests"), bytes: sum("bytes"), read };
+    const pay = () => {
+      const ofEach = fetched.map((one) => one.pay());
+      return boxes.map((_, i) => ofEach.reduce((all, costs) => all + costs[i], 0));
+    };
+    return { requests: sum("requests"), bytes: sum("bytes"), read, pay };
   }
 
   async close(): Promise<void> {

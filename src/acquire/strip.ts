@@ -27,8 +27,13 @@ export class Strip {
     const at = (i: number) => Math.floor((i * lowSize) / grid.imageSize);
     const channels = this.#channels;
     const turn = pacer();
-    for (let y = 0; y < this.pixels.length / (channels * width); y++) {
+    const length = channels * width;
+    for (let y = 0; y < this.pixels.length / length; y++) {
       await turn();
+      if (y > 0 && at(y) === at(y - 1)) {
+        this.pixels.copyWithin(y * length, (y - 1) * length, y * length);
+        continue;
+      }
       for (let x = 0; x < width; x++) {
         const window = Math.floor(x / grid.imageSize);
         const from = channels * ((window * lowSize + at(y)) * lowSize + at(x % grid.imageSize));
