@@ -102,8 +102,8 @@ async function workFor(group: Group, id: number, task: OpenTask | RangeTask): Pr
   // Nobody waits for what was given up.
   if (isOver()) return;
   const { value } = done as Omit<FetchReply, "id">;
-  const handedOver = value instanceof Uint8Array ? [value.buffer as ArrayBuffer] : [];
-  port.postMessage({ id, ...done, counted: group.ledger.take() } satisfies FetchReply, handedOver);
+  const transferred = value instanceof Uint8Array ? [value.buffer as ArrayBuffer] : [];
+  port.postMessage({ id, ...done, counted: group.ledger.take() } satisfies FetchReply, transferred);
 }
 
 async function openFile({ ledger, ended, files }: Group, { file, url, known, options }: OpenTask) {
@@ -134,10 +134,10 @@ function endGroup(number: number): void {
 
 function failed(error: unknown): Pick<FetchReply, "error"> {
   if (!(error instanceof PatchDropError)) throw error;
-  // What was found may be anything, and goes as it is shown.
-  const faults = error.faults.map(({ where, rule, got, next }) => ({
-    ...{ where, rule, next },
-    ...(got === undefined ? {} : { got: String(got) }),
-  }));
-  return { error: { kind: error.kind, faults } };
+  return { error: { kind: error.kind, faults: error.faults.map(handedOver) } };
+}
+
+/** What was found may be anything, and goes as it is shown. */
+function handedOver({ got, causes, ...fault }: Fault): Fault {
+  return { ...fault, causes: causes?.map(handedOver), ...(got === undefined ? {} : { got: String(got) }) };
 }
