@@ -76,7 +76,7 @@ try {
     const served = await acquired(url);
     seconds.acquire.push(served.seconds);
     await delay(100);
-    const asked = requested;
+    const asked = [...requested];
     ranges.add(JSON.stringify(asked.toSorted((a, b) => a.start - b.start)));
     seconds.reading.push(await timed(() => readRanges(url, asked)));
     seconds.everything.push(await timed(() => readEverything(url)));
