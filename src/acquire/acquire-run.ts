@@ -6,6 +6,9 @@ import type { OpenedRun } from "../inference/opened-run.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { type AcquiredScenes, acquireScenes } from "./acquire-scenes.ts";
+import { Fetcher } from "./fetcher.ts";
+import { requestsAtOnce } from "./http-file.ts";
+import { filesAtOnce } from "./stacked-source.ts";
 import type { Acquired } from "./tally.ts";
 
 /**
@@ -20,10 +23,12 @@ export async function acquireRun(
 ): Promise<Acquired | AcquiredScenes> {
   if ((scene === undefined) !== options.plan) throw wrongArgument(scene);
   const run = await openRun(options, reporter);
+  const fetcher = new Fetcher({ requests: filesAtOnce * requestsAtOnce });
   try {
     refuseWithoutLow(run, options);
-    return await acquireScenes(scene, run, options, reporter);
+    return await acquireScenes(scene, run, { ...options, fetcher }, reporter);
   } finally {
+    await fetcher.end();
     await run.free();
   }
 }

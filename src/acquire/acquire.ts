@@ -9,6 +9,7 @@ import { fault } from "../errors.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { Acquisition, type AcquisitionChoices, type OpenOutputs, type SceneForm } from "./acquisition.ts";
+import type { Fetcher } from "./fetcher.ts";
 import type { HttpOptions } from "./http-file.ts";
 import { Ledger } from "./ledger.ts";
 import { doesLookFirst } from "./look-first.ts";
@@ -21,9 +22,12 @@ import type { Acquired } from "./tally.ts";
 
 type Choices = AcquisitionChoices &
   Pick<AcquireOptions, "bands" | "scale" | "max_pixels" | "max_file_bytes" | "low" | "low_bands" | "low_scale"> &
-  Pick<HttpOptions, "begun" | "wholeFile" | "turns">;
+  Pick<HttpOptions, "begun" | "wholeFile"> & {
+    /** What reads from servers while the policy looks; nothing is read meanwhile when absent. */
+    readonly fetcher?: Fetcher | undefined;
+  };
 
-type FolderChoices = Omit<Choices, "wholeFile" | "turns"> &
+type FolderChoices = Omit<Choices, "wholeFile"> &
   Pick<AcquireOptions, "out" | "allow_full_file" | "max_output_bytes"> &
   SceneContext;
 
@@ -72,6 +76,7 @@ export async function acquireInto(
     ledger,
     mostBytes: options.max_file_bytes,
     signal: ended.signal,
+    fetching: options.fetcher?.group({ ledger, signal: ended.signal }),
   };
   const began = performance.now();
   try {

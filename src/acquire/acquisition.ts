@@ -1,12 +1,12 @@
 /**
- * A scene on its way: look, decide, acquire, classify, write, by rows of windows; memory grows with the scene's width, and little with
- * its height.
+ * A scene on its way: look, decide, acquire, classify, write, by batches of the windows of a row. While the patches of some batches are
+ * fetched, others are decided on and classified. Memory grows with the scene's width, and little with its height.
  */
 
 import { rgb } from "../data/rendering.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
-import { type Asked, type Decided, lookInRounds } from "../inference/look-in-rounds.ts";
+import { type Asked, askInRounds, type Decided } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
 import { enlargePixels } from "../method/pixels.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
@@ -17,9 +17,11 @@ import { row as rowOf } from "../utils/rows.ts";
 import { orderFeature } from "./geojson.ts";
 import type { Ledger } from "./ledger.ts";
 import { doesLookFirst, lookFirst, type SceneLook, type SceneWork } from "./look-first.ts";
+import { LowAhead } from "./low-ahead.ts";
 import type { SceneOutputs } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
-import type { PatchSource, Window } from "./patch-source.ts";
+import type { FetchedPatches, PatchSource, Window } from "./patch-source.ts";
+import { type Piece, Relay } from "./relay.ts";
 import { type Cell, cellsOf, type Scene, sceneOf, windowsOf } from "./scene.ts";
 import type { BudgetOptions } from "./scene-budget.ts";
 import { paste, Strip } from "./strip.ts";
@@ -45,22 +47,41 @@ interface Batch {
   readonly isSeen: boolean;
   /** Those of each window that lie in the scene. */
   readonly cells: readonly (readonly Cell[])[];
+  /** Its low resolution, [B, L, L, C]. */
+  readonly low: PixelArray;
   /** [B, S, S, C] */
   readonly images: PixelArray;
-  /** [B, P]; 0 for what lies outside the scene. */
+  /** 1 for what is there or being fetched, [B, P]; 0 for what lies outside the scene. */
   readonly mask: Uint8Array;
-  /** The bytes of each chosen cell. */
+  /** What was chosen, round by round, and at last what nobody chose and costs nothing. */
+  readonly orders: AskedFor[];
+  /** The bytes of each of these cells. */
   readonly costs: Map<Cell, number>;
-  /** Those that nobody chose, and that cost nothing. */
   readonly free: Set<Cell>;
+  /** Bytes that are being fetched for it. */
+  due: number;
+  /** Once all rounds are over. */
+  decided?: Decided;
 }
 
-/** A batch whose policy has decided. */
-interface Looked {
-  readonly batch: Batch;
-  /** Its low resolution, [B, L, L, C]. */
-  readonly seen: PixelArray;
-  readonly decided: Decided;
+interface AskedFor {
+  readonly chosen: readonly Chosen[];
+  readonly fetched: FetchedPatches;
+  readonly isFree: boolean;
+}
+
+/** A row of windows on its way. */
+interface Row {
+  readonly number: number;
+  /** [windows, L, L, C] */
+  readonly low: PixelArray;
+  /** Where pixels are wanted, and the first of its batches has ended. */
+  strip?: Strip | undefined;
+}
+
+/** Batches that go through all steps together. */
+interface Together extends Piece {
+  readonly batches: readonly Batch[];
 }
 
 /** A chosen cell of the batch's window `i`. */
@@ -68,6 +89,11 @@ interface Chosen {
   readonly cell: Cell;
   readonly i: number;
 }
+
+/** What is held of images of batches that are on their way, besides the first; and of bytes that are being fetched for them. */
+const mostHeldBytes = 64 * 2 ** 20;
+/** More of them than keep a server busy. */
+const mostBehind = 8;
 
 export class Acquisition {
   readonly #source: PatchSource;
@@ -81,6 +107,8 @@ export class Acquisition {
   readonly #work: SceneWork;
   /** What was decided on all windows before any patch is read, where that is so. */
   #look: SceneLook | undefined;
+  /** Of the last row that was complete. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(
     source: PatchSource,
@@ -120,12 +148,21 @@ export class Acquisition {
     const { price_per_km2, min_area_km2, egress_per_gb } = this.#options;
     const outputs = await open(this.#source, this.#form);
     const bar = this.#reporter.progress("acquire", columns * rows);
+    const ended = (row: number) => bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });
     try {
       if (doesLookFirst(this.#options)) this.#look = await lookFirst(this.#work);
-      for (let row = 0; row < rows; row++) {
-        await this.#row(row, outputs);
-        bar.update((row + 1) * columns, { patches: String(this.#tally.chosen.length) });
+      const relay = new Relay<Together>({ steps: this.#rounds + 1, lag: this.#lag });
+      const piecesInRow = Math.ceil(columns / this.#pieceWindows);
+      const ahead = new LowAhead(this.#source, this.#scene, 1 + Math.ceil((this.#rounds * this.#lag) / piecesInRow));
+      for (let number = 0; number < rows; number++) {
+        const row = { number, low: await this.#lowOf(number, ahead) };
+        for (const piece of this.#piecesOf(row, outputs, ended)) {
+          await relay.begin(piece);
+          while (bytesDue(relay.underway) > mostHeldBytes) await relay.goOn();
+        }
       }
+      await relay.end();
+      await this.#written();
       this.#tally.mustHaveSeen();
       const prices = { price_per_km2, min_area_km2, egress_per_gb };
       const acquired = this.#tally.acquired(prices, this.#takesFree);
@@ -147,36 +184,56 @@ export class Acquisition {
     return this.#options.free_patches || this.#isWhole;
   }
 
-  /** Look, decide, acquire, classify, write: a row of windows. */
-  async #row(row: number, outputs: SceneOutputs): Promise<void> {
-    const { batch_size: size } = this.#options;
-    const windows = windowsOf(this.#scene, row);
-    const { lowSize } = this.#policy.model;
-    const channels = this.#form.bands.length;
-    const low = await this.#lowOf(row, windows);
-    const form = { type: this.#form.type, bands: channels };
-    const strip = outputs.takesPixels ? new Strip(this.#scene, row, form) : undefined;
-    await strip?.enlarge(this.#policy.shownLow?.(low) ?? low, lowSize);
-    const lowLength = lowSize * lowSize * channels;
-    const waiting: Looked[] = [];
-    for (const { start, end, isSeen } of this.#together(windows, size)) {
-      const seen = low.subarray(start * lowLength, end * lowLength);
-      const batch = this.#batchOf(windows.slice(start, end), isSeen, seen);
-      const looked = { batch, seen, decided: await this.#inRounds(batch, seen, strip) };
-      // Only when all windows of the row have decided is it known what lies in tiles that were read.
-      if (this.#takesFree) waiting.push(looked);
-      else await this.#classify(looked, outputs);
+  /** In which patches are acquired: once where nothing can be, as later rounds look at what was. */
+  get #rounds(): number {
+    return this.#source.isPlanned ? 1 : this.#policy.rounds;
+  }
+
+  /** Windows that go through all steps together, at most: those of a row where it matters what was read for others of it. */
+  get #pieceWindows(): number {
+    const { columns } = this.#scene;
+    return this.#takesFree ? columns : Math.min(this.#options.batch_size, columns);
+  }
+
+  /** How many pieces are decided on while one is being fetched. */
+  get #lag(): number {
+    const { type, bands } = this.#form;
+    const each = this.#policy.model.imageSize ** 2 * bands.length * newPixels(type, 1).BYTES_PER_ELEMENT;
+    const fitting = Math.floor(mostHeldBytes / (this.#pieceWindows * each * this.#rounds));
+    return Math.max(this.#takesFree ? 0 : 1, Math.min(mostBehind, fitting));
+  }
+
+  /** Decide, acquire, classify, write: the windows of a row. */
+  *#piecesOf(row: Row, outputs: SceneOutputs, ended: (row: number) => void): Generator<Together> {
+    const windows = windowsOf(this.#scene, row.number);
+    const batches = this.#together(windows, this.#options.batch_size);
+    const made = ({ start, end, isSeen }: (typeof batches)[number]) => {
+      const length = row.low.length / windows.length;
+      return this.#batchOf(windows.slice(start, end), isSeen, row.low.subarray(start * length, end * length));
+    };
+    // Only when all windows of the row have decided is it known what lies in tiles that were read.
+    const groups = this.#takesFree ? [batches] : batches.map((one) => [one]);
+    for (const group of groups) {
+      const own = group.map(made);
+      const steps = this.#takesFree ? this.#acquireWithFree(own) : this.#acquire(own[0]);
+      yield {
+        batches: own,
+        step: async () => void (await steps.next()),
+        finish: async () => {
+          this.#pay(own);
+          for (const batch of own) await this.#finish(batch, row, outputs);
+          if (group.at(-1)!.end < windows.length) return;
+          const { strip } = row;
+          if (strip !== undefined) await this.#write(strip, outputs);
+          ended(row.number);
+        },
+      };
     }
-    for (const { batch } of waiting) await this.#tally.timed("acquire", () => this.#takeFree(batch, strip));
-    for (const looked of waiting) await this.#classify(looked, outputs);
-    if (strip === undefined) return;
-    await this.#tally.timed("write", () => this.#unlessStopped(outputs.rows(strip.pixels)));
   }
 
   /** [windows, L, L, C] */
-  #lowOf(row: number, windows: readonly Window[]): Promise<PixelArray> | PixelArray {
-    if (this.#look === undefined)
-      return this.#tally.timed("look", () => this.#unlessStopped(this.#source.readLow(windows)));
+  #lowOf(row: number, ahead: LowAhead): Promise<PixelArray> | PixelArray {
+    if (this.#look === undefined) return this.#tally.timed("look", () => this.#unlessStopped(ahead.read(row)));
     const { low } = this.#look;
     const length = low.length / this.#scene.rows;
     return low.subarray(row * length, (row + 1) * length);
@@ -205,13 +262,60 @@ export class Acquisition {
     return (y / imageSize) * this.#scene.columns + x / imageSize;
   }
 
-  async #classify({ batch, seen, decided }: Looked, outputs: SceneOutputs): Promise<void> {
+  /** Whoever comes first in the scene pays for a tile, in whichever order it was asked for; what was chosen before what is free. */
+  #pay(batches: readonly Batch[]): void {
+    for (const isFree of [false, true]) {
+      for (const { orders, costs, free } of batches) {
+        for (const { chosen, fetched } of orders.filter((order) => order.isFree === isFree)) {
+          const bytes = fetched.pay();
+          for (const [n, { cell }] of chosen.entries()) {
+            if (isFree) free.add(cell);
+            costs.set(cell, isFree && !this.#isWhole ? 0 : bytes[n]);
+          }
+        }
+      }
+    }
+  }
+
+  /** Classifies and describes a batch for which everything is there. */
+  async #finish(batch: Batch, row: Row, outputs: SceneOutputs): Promise<void> {
     await breathe(this.#reporter);
-    const isShown = batch.isSeen && !this.#source.isPlanned;
-    const classes = isShown
-      ? await this.#tally.timed("classify", () => this.#policy.classify(batch.images, batch.mask, seen))
-      : undefined;
-    await this.#tally.timed("write", () => this.#describe(batch, { decided, classes }, outputs));
+    const { images, mask, low, isSeen } = batch;
+    const classes =
+      isSeen && !this.#source.isPlanned
+        ? await this.#tally.timed("classify", () => this.#policy.classify(images, mask, low))
+        : undefined;
+    await this.#tally.timed("write", () => this.#describe(batch, classes, outputs));
+    if (!outputs.takesPixels) return;
+    row.strip ??= await this.#stripOf(row);
+    this.#show(batch, row.strip);
+  }
+
+  /** Packing a row takes other threads than the networks do: it goes on meanwhile, until the next one is to be written. */
+  async #write({ pixels }: Strip, outputs: SceneOutputs): Promise<void> {
+    await this.#written();
+    this.#writing = outputs.rows(pixels);
+    this.#writing.catch(() => undefined);
+  }
+
+  #written(): Promise<void> {
+    return this.#tally.timed("write", () => this.#unlessStopped(this.#writing));
+  }
+
+  /** The low resolution of a row. */
+  async #stripOf({ number, low }: Row): Promise<Strip> {
+    const strip = new Strip(this.#scene, number, { type: this.#form.type, bands: this.#form.bands.length });
+    await strip.enlarge(this.#policy.shownLow?.(low) ?? low, this.#policy.model.lowSize);
+    return strip;
+  }
+
+  /** Puts the patches of a batch over it. */
+  #show({ windows, cells, images, mask }: Batch, strip: Strip): void {
+    const { imageSize, grid } = this.#policy.model;
+    for (const [i, window] of windows.entries()) {
+      const image = rowOf(images, i, imageSize ** 2 * this.#form.bands.length);
+      for (const cell of cells[i]) if (mask[i * grid.patches + cell.patch] === 1) strip.paste(image, window, cell);
+    }
   }
 
   /** Nothing is acquired yet. @param low [B, L, L, C] */
@@ -232,39 +336,47 @@ export class Acquisition {
       windows,
       isSeen,
       cells,
+      low,
       images,
       mask: new Uint8Array(windows.length * grid.patches),
+      orders: [],
       costs: new Map(),
       free: new Set(),
+      due: 0,
     };
   }
 
   /**
-   * Decides and acquires, round by round, until no window asks for more; once where nothing can be acquired, as later rounds look
-   * at what was. For the policy, cells outside the scene that it asked for are there from then on, so that it does not ask for them
-   * again.
+   * Decides and acquires, round by round, until no window asks for more; it pauses while patches are being fetched. For the policy, cells
+   * outside the scene that it asked for are there from then on, so that it does not ask for them again.
    */
-  #inRounds(batch: Batch, low: PixelArray, strip: Strip | undefined): Promise<Decided> {
-    const { windows, cells, images, isSeen } = batch;
+  async *#acquire(batch: Batch): AsyncGenerator<void, void> {
+    const { windows, cells, images, isSeen, low } = batch;
     const { patches } = this.#policy.model.grid;
-    const rounds = this.#source.isPlanned ? 1 : this.#policy.rounds;
-    return lookInRounds(
-      { rounds: isSeen ? rounds : 0, count: windows.length, patches },
-      async (mask) => {
-        await breathe(this.#reporter);
-        return (
-          this.#decidedBefore(windows) ?? this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }))
-        );
-      },
-      (further, round) => {
-        const asking = windows.filter((_, i) => rowOf(further, i, patches).includes(1)).length;
-        const chosen = cells.flatMap((some, i) =>
-          some.filter(({ patch }) => further[i * patches + patch] === 1).map((cell) => ({ cell, i })),
-        );
-        const asked = { windows: asking, patches: chosen.length };
-        return this.#tally.acquiring(round, asked, () => this.#acquire(chosen, batch, strip));
-      },
-    );
+    const looking = { rounds: isSeen ? this.#rounds : 0, count: windows.length, patches };
+    const rounds = askInRounds(looking, async (mask) => {
+      await breathe(this.#reporter);
+      return (
+        this.#decidedBefore(windows) ?? this.#tally.timed("decide", () => this.#policy.decide(low, { images, mask }))
+      );
+    });
+    for (;;) {
+      const { done, value } = await rounds.next();
+      if (done) {
+        batch.decided = value;
+        return;
+      }
+      const { further, round } = value;
+      const asking = windows.filter((_, i) => rowOf(further, i, patches).includes(1)).length;
+      const chosen = cells.flatMap((some, i) =>
+        some.filter(({ patch }) => further[i * patches + patch] === 1).map((cell) => ({ cell, i })),
+      );
+      const order = this.#ask(chosen, batch);
+      const requests = order?.fetched.requests ?? 0;
+      this.#tally.asked(round, { windows: asking, patches: chosen.length, requests });
+      yield;
+      if (order !== undefined) await this.#tally.taking(round, () => this.#take(order, batch));
+    }
   }
 
   /** What was decided on neighbouring windows of a row when all were looked at. */
@@ -276,39 +388,55 @@ export class Acquisition {
     return { mask: this.#look.mask.subarray(first, end), patches: this.#look.probabilities.subarray(first, end) };
   }
 
-  /** Takes, besides what was chosen, what lies in tiles that were read for it. */
-  async #takeFree(batch: Batch, strip: Strip | undefined): Promise<void> {
-    const { patches } = this.#policy.model.grid;
-    if (!batch.isSeen) return;
-    const free = batch.cells.flatMap((some, i) =>
-      some
-        .filter(({ patch }) => batch.mask[i * patches + patch] === 0)
-        .filter(({ box }) => this.#isWhole || this.#source.isFree(box))
-        .map((cell) => ({ cell, i })),
-    );
-    await this.#acquire(free, batch, strip);
-    for (const { cell } of free) {
-      batch.free.add(cell);
-      if (!this.#isWhole) batch.costs.set(cell, 0);
+  /** Also takes, besides what was chosen in a row's batches, what lies in tiles that are read for it. */
+  async *#acquireWithFree(batches: readonly Batch[]): AsyncGenerator<void, void> {
+    const steps = batches.map((batch) => this.#acquire(batch));
+    for (const one of steps) {
+      // Further rounds may read further tiles.
+      while (!(await one.next()).done && this.#rounds > 1);
+    }
+    const free = batches.map((batch) => this.#ask(this.#freeOf(batch), batch, true));
+    yield;
+    for (const one of steps) await one.next();
+    for (const [n, batch] of batches.entries()) {
+      const order = free[n];
+      if (order !== undefined) await this.#tally.timed("acquire", () => this.#take(order, batch));
     }
   }
 
-  /** Reads the chosen patches into the batch and the strip. */
-  async #acquire(chosen: readonly Chosen[], { images, mask, costs }: Batch, strip: Strip | undefined): Promise<void> {
-    const { imageSize, grid } = this.#policy.model;
-    if (this.#source.isPlanned) {
-      for (const { cell, i } of chosen) mask[i * grid.patches + cell.patch] = 1;
-      return;
-    }
-    const patches = await this.#unlessStopped(this.#source.readPatches(chosen.map(({ cell }) => cell.box)));
+  #freeOf({ isSeen, cells, mask }: Batch): Chosen[] {
+    const { patches } = this.#policy.model.grid;
+    if (!isSeen) return [];
+    return cells.flatMap((some, i) =>
+      some
+        .filter(({ patch }) => mask[i * patches + patch] === 0)
+        .filter(({ box }) => this.#isWhole || this.#source.isFree(box))
+        .map((cell) => ({ cell, i })),
+    );
+  }
+
+  /** Begins to fetch chosen patches; undefined of an image that does not exist yet. */
+  #ask(chosen: readonly Chosen[], batch: Batch, isFree = false): AskedFor | undefined {
+    const { patches } = this.#policy.model.grid;
+    for (const { cell, i } of chosen) batch.mask[i * patches + cell.patch] = 1;
+    if (this.#source.isPlanned) return undefined;
+    const fetched = this.#source.fetchPatches(chosen.map(({ cell }) => cell.box));
+    batch.due += fetched.bytes;
+    const order = { chosen, fetched, isFree };
+    batch.orders.push(order);
+    return order;
+  }
+
+  /** Waits for chosen patches, and puts them into the batch. */
+  async #take({ chosen, fetched }: AskedFor, batch: Batch): Promise<void> {
+    const { imageSize } = this.#policy.model;
+    const patches = await this.#unlessStopped(fetched.read());
+    batch.due -= fetched.bytes;
     for (const [n, { cell, i }] of chosen.entries()) {
-      const { pixels, bytes } = patches[n];
       const { x, y } = cell.box;
-      const image = rowOf(images, i, imageSize ** 2 * this.#form.bands.length);
-      paste({ pixels, box: cell.box }, image, { x: x % imageSize, y: y % imageSize, width: imageSize });
-      strip?.paste(pixels, cell);
-      mask[i * grid.patches + cell.patch] = 1;
-      costs.set(cell, bytes);
+      const image = rowOf(batch.images, i, imageSize ** 2 * this.#form.bands.length);
+      const place = { x: x % imageSize, y: y % imageSize, width: imageSize };
+      paste({ pixels: patches[n], box: cell.box }, image, place);
     }
   }
 
@@ -318,10 +446,11 @@ export class Acquisition {
 
   /** One line per window, one feature per cell. */
   #describe(
-    { windows, isSeen, mask, cells, costs, free }: Batch,
-    { decided: { probabilities, rounds }, classes }: { decided: Decided; classes: Float32Array | undefined },
+    { windows, isSeen, mask, cells, costs, free, decided: said }: Batch,
+    classes: Float32Array | undefined,
     outputs: SceneOutputs,
   ): void {
+    const { probabilities, rounds } = said!;
     const { checkpoint, classes: names, model } = this.#policy;
     for (const [i, box] of windows.entries()) {
       const window = { column: box.x / model.imageSize, row: box.y / model.imageSize };
@@ -368,3 +497,6 @@ export class Acquisition {
     return orderFeature(this.#tally.chosen, { grid, size: this.#scene, place }, properties);
   }
 }
+
+const bytesDue = (pieces: readonly Together[]) =>
+  pieces.reduce((sum, { batches }) => sum + batches.reduce((all, { due }) => all + due, 0), 0);

@@ -11,9 +11,9 @@ import type { PixelType } from "../utils/pixel-array.ts";
 import type { FloatRaster } from "./bilinear.ts";
 import type { ByteSource } from "./byte-source.ts";
 import type { Georeference } from "./georeference.ts";
-import type { HttpOptions } from "./http-file.ts";
-import { openBytes } from "./open-source.ts";
+import { type OpenOptions, openBytes } from "./open-source.ts";
 import type { Window } from "./patch-source.ts";
+import type { Fetching } from "./range-cache.ts";
 import { openTiffImage, type TiffImage } from "./tiff-image.ts";
 import { TileReader } from "./tile-reader.ts";
 
@@ -22,7 +22,7 @@ const mostTileBytes = 64 * 2 ** 20;
 /** ExtraSamples' numbers of transparency, associated and not. */
 const transparent = [1, 2];
 
-export interface CoarseOptions extends HttpOptions {
+export interface CoarseOptions extends OpenOptions {
   /** Which bands, and which values are black and white. */
   readonly rendering: RenderingOptions;
   /** What its pixels are to be, and how many bands the run has. */
@@ -148,7 +148,7 @@ export class CoarseLevel {
     return this.#readers.values.layout.height;
   }
 
-  prefetch(windows: readonly Window[]): Promise<void> {
+  prefetch(windows: readonly Window[]): Fetching {
     return this.#readers.values.prefetch(windows);
   }
 

@@ -12,8 +12,8 @@ import { row } from "../utils/rows.ts";
 import type { ByteSource } from "./byte-source.ts";
 import type { Georeference } from "./georeference.ts";
 import {
+  type FetchedPatches,
   type LowResolution,
-  type Patch,
   type PatchSource,
   pickLow,
   type SceneTiles,
@@ -130,11 +130,15 @@ export class CogSource implements PatchSource {
     return factor * lowSize === imageSize ? overview : `${overview}, the nearest pixels`;
   }
 
+  async fetchLow(windows: readonly Window[]): Promise<void> {
+    this.#low.reader.prefetch(windows.map((window) => inOverview(window, this.#low)));
+  }
+
   async readLow(windows: readonly Window[]): Promise<PixelArray> {
     const { lowSize } = this.#sizes;
     const { reader, factor } = this.#low;
     const parts = windows.map((window) => inOverview(window, this.#low));
-    await reader.prefetch(parts);
+    await reader.prefetch(parts).arrived;
     const { type, bands } = reader.form;
     const one = lowSize * lowSize * bands;
     const low = newPixels(type, windows.length * one);
@@ -149,16 +153,19 @@ export class CogSource implements PatchSource {
     return this.#full.isHeld(within(box, this));
   }
 
-  async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
+  fetchPatches(boxes: readonly Window[]): FetchedPatches {
     const parts = boxes.map((box) => within(box, this));
-    await this.#full.prefetch(parts);
-    const patches: Patch[] = [];
-    for (const [i, part] of parts.entries()) {
-      this.#signal?.throwIfAborted();
-      const pixels = widened(await this.#full.read(part), boxes[i]);
-      patches.push({ pixels, bytes: this.#full.pay(part) });
-    }
-    return patches;
+    const { requests, bytes, arrived } = this.#full.prefetch(parts);
+    const read = async () => {
+      await arrived;
+      const patches: PixelArray[] = [];
+      for (const [i, part] of parts.entries()) {
+        this.#signal?.throwIfAborted();
+        patches.push(widened(await this.#full.read(part), boxes[i]));
+      }
+      return patches;
+    };
+    return { requests, bytes, read, pay: () => parts.map((part) => this.#full.pay(part)) };
   }
 
   close(): Promise<void> {

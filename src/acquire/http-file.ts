@@ -7,7 +7,7 @@ import { open, unlink } from "node:fs/promises";
 import type { Begun } from "../archive/document.ts";
 import { fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
-import type { HostTurns } from "../utils/host-turns.ts";
+import { HostTurns } from "../utils/host-turns.ts";
 import {
   type Answer,
   ask,
@@ -48,6 +48,14 @@ export interface HttpOptions {
   readonly turns?: HostTurns | undefined;
 }
 
+/** What opening a file tells of it. */
+export interface KnownFile {
+  readonly size: number;
+  readonly version: FileVersion | undefined;
+}
+
+/** Of a file. */
+export const requestsAtOnce = 6;
 /** Enough for a COG's header: GDAL reads the same number. */
 const firstBytes = 16_384;
 /** Give up after this many requests in a row that brought no new byte. */
@@ -60,6 +68,7 @@ export class HttpFile implements ByteSource {
   first = new Uint8Array();
   readonly #url: string;
   readonly #options: HttpOptions;
+  readonly #turns = new HostTurns(requestsAtOnce);
   #version: FileVersion | undefined;
 
   private constructor(url: string, options: HttpOptions) {
@@ -85,7 +94,25 @@ export class HttpFile implements ByteSource {
     return (await file.#persist("header", () => file.#begin())) ?? file;
   }
 
-  async fetch({ start, end }: ByteRange, purpose: Purpose): Promise<Uint8Array> {
+  /** A file whose beginning somebody has read. */
+  static of(url: string, { size, version }: KnownFile, options: HttpOptions): HttpFile {
+    const file = new HttpFile(url, options);
+    file.size = size;
+    file.#version = version;
+    return file;
+  }
+
+  get known(): KnownFile {
+    return { size: this.size, version: this.#version };
+  }
+
+  /** Of many ranges, those that were asked for first come first. */
+  fetch(range: ByteRange, purpose: Purpose): Promise<Uint8Array> {
+    return this.#turns.at(this.#url, () => this.#options.ledger.during(purpose, () => this.#fetch(range, purpose)));
+  }
+
+  async #fetch({ start, end }: ByteRange, purpose: Purpose): Promise<Uint8Array> {
+    this.#options.signal?.throwIfAborted();
     const bytes = new Uint8Array(end - start);
     let done = 0;
     const take = (chunk: Uint8Array) => {

@@ -13,8 +13,8 @@ import type { PixelArray } from "../utils/pixel-array.ts";
 import { mustBeSame } from "./byte-source.ts";
 import type { Ledger } from "./ledger.ts";
 import {
+  type FetchedPatches,
   type LowResolution,
-  type Patch,
   type PatchSource,
   pickLow,
   type Raster,
@@ -74,6 +74,8 @@ export class ImageSource implements PatchSource {
     return this.#image.height;
   }
 
+  async fetchLow(): Promise<void> {}
+
   async readLow(windows: readonly Window[]): Promise<PixelArray> {
     // Pictures are bytes of red, green and blue.
     const one = this.#sizes.lowSize ** 2 * 3;
@@ -89,13 +91,16 @@ export class ImageSource implements PatchSource {
     return this.#paid;
   }
 
-  async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
-    const patches: Patch[] = [];
-    for (const box of boxes) {
-      await this.#turn();
-      patches.push({ pixels: widened(this.#cut(within(box, this)), box), bytes: this.#pay() });
-    }
-    return patches;
+  fetchPatches(boxes: readonly Window[]): FetchedPatches {
+    const read = async () => {
+      const patches: PixelArray[] = [];
+      for (const box of boxes) {
+        await this.#turn();
+        patches.push(widened(this.#cut(within(box, this)), box));
+      }
+      return patches;
+    };
+    return { requests: 0, bytes: 0, read, pay: () => boxes.map(() => this.#pay()) };
   }
 
   async close(): Promise<void> {}

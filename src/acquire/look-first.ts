@@ -11,6 +11,7 @@ import { pacer } from "../utils/pacer.ts";
 import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array.ts";
 import { breathe, type Reporter, untilStopped } from "../utils/reporter.ts";
 import type { Ledger } from "./ledger.ts";
+import { LowAhead } from "./low-ahead.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
 import { type PatchSource, type SceneTiles, type Window, within } from "./patch-source.ts";
 import { cellAt, type Scene, windowsOf } from "./scene.ts";
@@ -116,16 +117,20 @@ function emptyLook({ policy, scene: { columns, rows, grid }, form }: SceneWork):
   };
 }
 
+/** Of the low resolution, ahead of the one that is looked at. */
+const rowsFetched = 8;
+
 async function lookAtAll({ low, mask, probabilities, unseen }: Decisions, work: SceneWork): Promise<void> {
   const { source, policy, scene, options, tally, reporter } = work;
   const { columns, rows, grid } = scene;
   const one = low.length / (columns * rows);
+  const rowsAhead = new LowAhead(source, scene, rowsFetched);
   const bar = reporter.progress("look", columns * rows);
   try {
     for (let row = 0; row < rows; row++) {
       const own = low.subarray(row * columns * one, (row + 1) * columns * one);
       const windows = windowsOf(scene, row);
-      own.set(await tally.timed("look", () => untilStopped(reporter, source.readLow(windows))));
+      own.set(await tally.timed("look", () => untilStopped(reporter, rowsAhead.read(row))));
       for (const [n, window] of windows.entries()) unseen[row * columns + n] = source.isUnseen?.(window) ? 1 : 0;
       for (let column = 0; column < columns; column += options.batch_size) {
         await breathe(reporter);

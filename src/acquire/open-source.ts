@@ -8,12 +8,18 @@ import { systemFault } from "../files/atomic.ts";
 import { beginsAsTiff } from "../formats/tiff.ts";
 import { type ByteSource, LocalFile, openToRead } from "./byte-source.ts";
 import { type CogOptions, CogSource } from "./cog-source.ts";
+import type { FetchGroup } from "./fetcher.ts";
 import { HttpFile, type HttpOptions } from "./http-file.ts";
 import { ImageSource } from "./image-source.ts";
 import type { LowResolution, PatchSource } from "./patch-source.ts";
 import { StackedSource } from "./stacked-source.ts";
 
-export interface SourceOptions extends CogOptions, HttpOptions {
+export interface OpenOptions extends HttpOptions {
+  /** What reads from servers meanwhile; the thread that asks does when absent. */
+  readonly fetching?: FetchGroup | undefined;
+}
+
+export interface SourceOptions extends CogOptions, OpenOptions {
   readonly max_image_bytes?: number | undefined;
   /** What holds of a TIFF where nothing is chosen. */
   readonly usual?: RenderingOptions | undefined;
@@ -84,10 +90,12 @@ export async function openSource(argument: string, sizes: LowResolution, options
  * @param where names the argument in errors
  * @throws usage: an address of another kind; input: not there; what HttpFile throws
  */
-export function openBytes(argument: string, where: string, options: HttpOptions): Promise<ByteSource> {
+export function openBytes(argument: string, where: string, options: OpenOptions): Promise<ByteSource> {
   const scheme = schemeOf(argument);
   if (scheme === undefined) return LocalFile.open(argument, options.ledger);
-  if (scheme === "http" || scheme === "https") return HttpFile.open(argument, options);
+  if (scheme === "http" || scheme === "https") {
+    return options.fetching?.open(argument, options) ?? HttpFile.open(argument, options);
+  }
   const next = "give a path, or an https address (of a bucket: a presigned one)";
   throw fault("usage", { where, rule: "must be a path or an http or https address", got: redacted(argument), next });
 }

@@ -11,7 +11,7 @@ import { wayBetween } from "./between-grids.ts";
 import { bilinear, type FloatRaster } from "./bilinear.ts";
 import type { CoarseImage, CoarseLevel } from "./coarse-image.ts";
 import type { Georeference } from "./georeference.ts";
-import type { LowResolution, Patch, PatchSource, SceneTiles, SharpSource, Window } from "./patch-source.ts";
+import type { FetchedPatches, LowResolution, PatchSource, SceneTiles, SharpSource, Window } from "./patch-source.ts";
 
 /** Pixels of a coarse image along a block; with more of them, looking would cost as much as it is meant to save. */
 const mostPixelsInBlock = 16;
@@ -59,6 +59,8 @@ export class PairedSource implements PatchSource {
   readonly #sampling: Sampling;
   readonly #signal: AbortSignal | undefined;
   readonly #turn = pacer();
+  /** Of windows that are fetched, by their corners. */
+  readonly #laid = new Map<string, Laid>();
   /** Corners of windows. */
   #unseen = new Set<string>();
 
@@ -138,15 +140,30 @@ export class PairedSource implements PatchSource {
     return `${this.#coarse.where}${copy} (${grid}): ${how}`;
   }
 
-  async readLow(windows: readonly Window[]): Promise<PixelArray> {
-    const { level } = this.#sampling;
-    const { type, fill } = this.#form;
+  async fetchLow(windows: readonly Window[]): Promise<void> {
+    await this.#fetch(windows);
+  }
+
+  async #fetch(
+    windows: readonly Window[],
+  ): Promise<{ readonly laid: readonly Laid[]; readonly arrived: Promise<void> }> {
     const laid: Laid[] = [];
     for (const window of windows) {
       await this.#goOn();
-      laid.push(this.#layOut(window));
+      const one = this.#laid.get(keyOf(window)) ?? this.#layOut(window);
+      this.#laid.set(keyOf(window), one);
+      laid.push(one);
     }
-    await level.prefetch(laid.flatMap(({ part }) => part ?? []));
+    const { arrived } = this.#sampling.level.prefetch(laid.flatMap(({ part }) => part ?? []));
+    return { laid, arrived };
+  }
+
+  async readLow(windows: readonly Window[]): Promise<PixelArray> {
+    const { level } = this.#sampling;
+    const { type, fill } = this.#form;
+    const { laid, arrived } = await this.#fetch(windows);
+    for (const window of windows) this.#laid.delete(keyOf(window));
+    await arrived;
     const one = this.#sizes.lowSize ** 2 * fill.length;
     const low = newPixels(type, windows.length * one);
     this.#unseen = new Set();
@@ -167,8 +184,8 @@ export class PairedSource implements PatchSource {
     return this.#sharp.isFree(box);
   }
 
-  readPatches(boxes: readonly Window[]): Promise<Patch[]> {
-    return this.#sharp.readPatches(boxes);
+  fetchPatches(boxes: readonly Window[]): FetchedPatches {
+    return this.#sharp.fetchPatches(boxes);
   }
 
   async close(): Promise<void> {

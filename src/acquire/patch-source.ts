@@ -10,14 +10,6 @@ import type { Georeference } from "./georeference.ts";
 /** A rectangle of the full resolution, in pixels; it may reach over the right and the lower edge. */
 export type Window = PatchBox;
 
-/** A patch's pixels and what they cost. */
-export interface Patch {
-  /** [height, width, C]; beyond the edge of the image, the edge's pixels are repeated. */
-  readonly pixels: PixelArray;
-  /** Bytes of the tiles that no earlier patch needed. */
-  readonly bytes: number;
-}
-
 /** What is read of the full resolution at least, and together. */
 export interface SceneTiles {
   readonly count: number;
@@ -29,6 +21,20 @@ export interface SceneTiles {
   bytesOf(tile: number): number;
   /** Bytes that reading it takes at most, with what may lie before the next one. */
   mostBytesOf(tile: number): number;
+}
+
+/** Patches that are being fetched. */
+export interface FetchedPatches {
+  /** That were made for them, and what these bring; of an answer that is repeated, the first. */
+  readonly requests: number;
+  readonly bytes: number;
+  /**
+   * Their pixels, once they are there: of each [height, width, C]; beyond the edge of the image, the edge's pixels are repeated.
+   * @throws input, system
+   */
+  read(): Promise<PixelArray[]>;
+  /** What each of them costs: bytes of the tiles for which nobody has paid. */
+  pay(): number[];
 }
 
 export interface PatchSource {
@@ -51,6 +57,8 @@ export interface PatchSource {
   readonly tiles: SceneTiles | undefined;
   /** What the low resolution is made of, in words. */
   readonly lowFrom: string;
+  /** Begins to fetch what windows show at low resolution, for whoever reads it later. */
+  fetchLow(windows: readonly Window[]): Promise<void>;
   /**
    * The low resolution of windows: the top left pixel of each block, unless there is an overview of that size.
    * @returns [windows, lowSize, lowSize, C]
@@ -65,13 +73,13 @@ export interface PatchSource {
   readonly isPlanned?: boolean | undefined;
   /** Whether a patch takes nothing to read that was not read for others. */
   isFree(box: Window): boolean;
-  /** @throws input, system */
-  readPatches(boxes: readonly Window[]): Promise<Patch[]>;
+  /** Begins to fetch patches. What is free from now on follows from the order of the calls alone. */
+  fetchPatches(boxes: readonly Window[]): FetchedPatches;
   close(): Promise<void>;
 }
 
 /** What there is of an image when another one is looked at. */
-export type SharpSource = Omit<PatchSource, "readLow" | "lowBytes" | "lowFrom" | "lowWhere" | "isUnseen">;
+export type SharpSource = Omit<PatchSource, "fetchLow" | "readLow" | "lowBytes" | "lowFrom" | "lowWhere" | "isUnseen">;
 
 /** What is asked of a source, whichever it is. */
 export interface LowResolution {

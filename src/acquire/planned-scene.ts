@@ -30,7 +30,7 @@ export class PlannedScene implements SharpSource {
     return false;
   }
 
-  async readPatches(): Promise<never> {
+  fetchPatches(): never {
     throw fault("internal", { where: this.where, rule: "must not be read, as it is only planned" });
   }
 

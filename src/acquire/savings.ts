@@ -33,7 +33,8 @@ export interface Measured {
   readonly pixels: { readonly whole: number; readonly low: number; readonly high: number };
   /** Undefined of an image that does not exist yet. */
   readonly bytes: { readonly whole: number; readonly read: number; readonly high: number } | undefined;
-  readonly seconds: { readonly look: number; readonly decide: number; readonly acquire: number };
+  /** Of looking, deciding and acquiring together, and of acquiring alone. */
+  readonly seconds: { readonly used: number; readonly acquire: number };
   /** Undefined without a georeference. */
   readonly areaKm2: { readonly whole: number; readonly chosen: number } | undefined;
 }
@@ -87,8 +88,8 @@ export function figure(whole: number, used: number): Figure {
   return { whole, used, saved: whole - used, share: whole === 0 ? 0 : (whole - used) / whole };
 }
 
-function timeOf(bytes: NonNullable<Measured["bytes"]>, { look, decide, acquire }: Measured["seconds"]): Figure {
-  return figure((acquire * bytes.whole) / bytes.high, look + decide + acquire);
+function timeOf(bytes: NonNullable<Measured["bytes"]>, { used, acquire }: Measured["seconds"]): Figure {
+  return figure((acquire * bytes.whole) / bytes.high, used);
 }
 
 /** An order is paid by area, with a minimum; an empty order costs nothing. */

@@ -4,9 +4,9 @@ import { fault, type PatchDropError } from "../errors.ts";
 import { budgetNames } from "../options/acquire-options.ts";
 import { areaKm2 } from "./earth.ts";
 import { cornersOf } from "./geojson.ts";
+import { requestsAtOnce } from "./http-file.ts";
 import type { Count, Ledger } from "./ledger.ts";
 import type { PatchSource, Window } from "./patch-source.ts";
-import { requestsAtOnce } from "./range-cache.ts";
 import { bytesPerGb, type Prices } from "./savings.ts";
 
 /** As the flags have it; one of the budgets at most. */

@@ -4,10 +4,10 @@ import { inOrder } from "../data/in-order.ts";
 import { fault } from "../errors.ts";
 import { newPixels, type PixelArray, pixelTypeOf } from "../utils/pixel-array.ts";
 import type { Georeference } from "./georeference.ts";
-import type { Patch, PatchSource, SceneTiles, Window } from "./patch-source.ts";
+import type { FetchedPatches, PatchSource, SceneTiles, Window } from "./patch-source.ts";
 
 /** Files that are read at a time: each has several requests under way. */
-const filesAtOnce = 4;
+export const filesAtOnce = 4;
 
 export class StackedSource implements PatchSource {
   readonly where: string;
@@ -58,32 +58,42 @@ export class StackedSource implements PatchSource {
     return [...new Set(this.#bands.map(({ lowFrom }) => lowFrom))].join("; ");
   }
 
+  async fetchLow(windows: readonly Window[]): Promise<void> {
+    for (const band of this.#bands) await band.fetchLow(windows);
+  }
+
   async readLow(windows: readonly Window[]): Promise<PixelArray> {
-    return interleaved(await this.#ofEach((band) => band.readLow(windows)));
+    return interleaved(await inTurns(this.#bands, (band) => band.readLow(windows)));
   }
 
   isFree(box: Window): boolean {
     return this.#bands.every((band) => band.isFree(box));
   }
 
-  async readPatches(boxes: readonly Window[]): Promise<Patch[]> {
-    const ofEach = await this.#ofEach((band) => band.readPatches(boxes));
-    return boxes.map((_, i) => ({
-      pixels: interleaved(ofEach.map((patches) => patches[i].pixels)),
-      bytes: ofEach.reduce((sum, patches) => sum + patches[i].bytes, 0),
-    }));
+  fetchPatches(boxes: readonly Window[]): FetchedPatches {
+    const fetched = this.#bands.map((band) => band.fetchPatches(boxes));
+    const sum = (key: "requests" | "bytes") => fetched.reduce((all, one) => all + one[key], 0);
+    const read = async () => {
+      const ofEach = await inTurns(fetched, (one) => one.read());
+      return boxes.map((_, i) => interleaved(ofEach.map((patches) => patches[i])));
+    };
+    const pay = () => {
+      const ofEach = fetched.map((one) => one.pay());
+      return boxes.map((_, i) => ofEach.reduce((all, costs) => all + costs[i], 0));
+    };
+    return { requests: sum("requests"), bytes: sum("bytes"), read, pay };
   }
 
   async close(): Promise<void> {
     await Promise.all(this.#bands.map((band) => band.close()));
   }
+}
 
-  /** In the order of the bands. */
-  async #ofEach<T>(read: (band: PatchSource) => Promise<T>): Promise<T[]> {
-    const results: T[] = [];
-    for await (const result of inOrder(this.#bands, filesAtOnce, read)) results.push(result);
-    return results;
-  }
+/** Some of the files at a time. */
+async function inTurns<T, R>(files: readonly T[], read: (file: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for await (const result of inOrder(files, filesAtOnce, read)) results.push(result);
+  return results;
 }
 
 /** The tiles of all files: those of the second are numbered on behind those of the first. */

@@ -27,8 +27,13 @@ export class Strip {
     const at = (i: number) => Math.floor((i * lowSize) / grid.imageSize);
     const channels = this.#channels;
     const turn = pacer();
-    for (let y = 0; y < this.pixels.length / (channels * width); y++) {
+    const length = channels * width;
+    for (let y = 0; y < this.pixels.length / length; y++) {
       await turn();
+      if (y > 0 && at(y) === at(y - 1)) {
+        this.pixels.copyWithin(y * length, (y - 1) * length, y * length);
+        continue;
+      }
       for (let x = 0; x < width; x++) {
         const window = Math.floor(x / grid.imageSize);
         const from = channels * ((window * lowSize + at(y)) * lowSize + at(x % grid.imageSize));
@@ -38,8 +43,8 @@ export class Strip {
     }
   }
 
-  /** @param pixels of the cell's whole box */
-  paste(pixels: PixelArray, { box, inside }: Cell): void {
+  /** @param pixels of the box that the cell lies in */
+  paste(pixels: PixelArray, box: Window, { inside }: Pick<Cell, "inside">): void {
     const place = { x: inside.x, y: inside.y - this.#top, width: this.#scene.width };
     paste({ pixels, box, inside }, this.pixels, place);
   }
@@ -47,7 +52,7 @@ export class Strip {
 
 /**
  * Copies a box of pixels into a larger image.
- * @param inside the part to copy, from its top left
+ * @param inside the part to copy
  * @param place where in the image, and the image's width
  */
 export function paste(
@@ -57,7 +62,7 @@ export function paste(
 ): void {
   const channels = pixels.length / (box.width * box.height);
   for (let row = 0; row < inside.height; row++) {
-    const from = channels * row * box.width;
+    const from = channels * ((inside.y - box.y + row) * box.width + inside.x - box.x);
     image.set(pixels.subarray(from, from + channels * inside.width), channels * ((y + row) * width + x));
   }
 }

@@ -60,7 +60,12 @@ export class Tally {
   readonly #policy: PatchPolicy;
   readonly #ledger: Ledger;
   readonly #rounds: readonly Round[];
-  readonly #seconds: Record<Work, number> = { look: 0, decide: 0, acquire: 0, classify: 0, write: 0 };
+  /** In which somebody waited for work or did it. */
+  readonly #timed: Record<Work, number> = { look: 0, decide: 0, acquire: 0, classify: 0, write: 0 };
+  /** When the first work began. */
+  #began: number | undefined;
+  /** Of acquiring, as far as they were counted for a round. */
+  #roundSeconds = 0;
   readonly #areaKm2 = { whole: 0, chosen: 0 };
   #cells = 0;
   #windows = 0;
@@ -74,34 +79,52 @@ export class Tally {
     this.#rounds = Array.from({ length: policy.rounds }, nothing);
   }
 
-  /** Until now, by kind of work. */
+  /**
+   * Until now, by kind of work, as far as each went on by itself: what is read comes while others are decided on and classified, so that
+   * requests may have been under way for longer than anybody waited for them.
+   */
   get seconds(): Readonly<Record<Work, number>> {
-    return this.#seconds;
+    const { look, acquire } = this.#timed;
+    return {
+      ...this.#timed,
+      look: Math.max(look, this.#ledger.secondsOf("low")),
+      acquire: Math.max(acquire, this.#ledger.secondsOf("high")),
+    };
   }
 
   /** Does work and adds its wall time to that of its kind. */
   async timed<T>(kind: Work, work: () => T | Promise<T>): Promise<T> {
     const began = performance.now();
+    this.#began ??= began;
     try {
       return await work();
     } finally {
-      this.#seconds[kind] += (performance.now() - began) / 1000;
+      this.#timed[kind] += (performance.now() - began) / 1000;
     }
   }
 
-  /** Acquires what was asked for in a round (1, 2, …), and counts it there. */
-  async acquiring(
-    round: number,
-    { windows, patches }: Pick<Round, "windows" | "patches">,
-    work: () => Promise<void>,
-  ): Promise<void> {
-    const began = { requests: this.#ledger.of("high").requests, seconds: this.#seconds.acquire };
-    await this.timed("acquire", work);
+  /** Counts what was asked for in a round (1, 2, …). */
+  asked(round: number, { windows, patches, requests }: Omit<Round, "seconds">): void {
     const own = this.#rounds[round - 1];
     own.windows += windows;
     own.patches += patches;
-    own.requests += this.#ledger.of("high").requests - began.requests;
-    own.seconds += this.#seconds.acquire - began.seconds;
+    own.requests += requests;
+  }
+
+  /** Takes what a round brought, and counts for it what acquiring took since the last time. */
+  async taking(round: number, work: () => Promise<void>): Promise<void> {
+    await this.timed("acquire", work);
+    const { acquire } = this.seconds;
+    this.#rounds[round - 1].seconds += acquire - this.#roundSeconds;
+    this.#roundSeconds = acquire;
+  }
+
+  /** What looking, deciding and acquiring took together, whatever else was done meanwhile. */
+  get #usedSeconds(): number {
+    const { look, acquire, classify, write } = this.seconds;
+    const all = this.#began === undefined ? 0 : (performance.now() - this.#began) / 1000;
+    // Without the other two it would have been as long as reading at least, and not longer than with them.
+    return Math.min(all, Math.max(look + acquire, all - classify - write));
   }
 
   /** Counts a window, and whether the low resolution shows something of it. */
@@ -141,7 +164,7 @@ export class Tally {
     const measured = {
       pixels: { whole: width * height, low: seen * lowSize ** 2, high: areaOf(this.chosen) + areaOf(this.#free) },
       bytes: isPlanned ? undefined : { whole: wholeBytes, read: read.bytes, high: ledger.of("high").bytes },
-      seconds: this.#seconds,
+      seconds: { used: this.#usedSeconds, acquire: this.seconds.acquire },
       areaKm2: area,
       tiles,
     };
@@ -159,7 +182,7 @@ export class Tally {
       rounds: this.#rounds,
       ...savingsOf(measured, prices),
       read: { ...read, retries: ledger.retries, by },
-      seconds: this.#seconds,
+      seconds: this.seconds,
       area_km2: area ?? null,
       prices,
     };

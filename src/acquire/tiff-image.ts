@@ -68,7 +68,7 @@ function headerReader(cache: RangeCache): (offset: number, length: number) => Pr
   return async (offset, length) => {
     const start = Math.floor(offset / headerBlock) * headerBlock;
     const end = Math.min(size, Math.ceil((offset + length) / headerBlock) * headerBlock);
-    await cache.prefetch([{ start, end }], "header");
+    await cache.prefetch([{ start, end }], "header").arrived;
     return cache.read({ start: offset, end: offset + length }, "header");
   };
 }

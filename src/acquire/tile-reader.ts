@@ -9,7 +9,7 @@ import { newPixels, type PixelArray, type PixelForm } from "../utils/pixel-array
 import type { Purpose } from "./ledger.ts";
 import type { Raster, SceneTiles, Window } from "./patch-source.ts";
 import { type ByteRange, tilesOf } from "./plan.ts";
-import { leastGap, type RangeCache } from "./range-cache.ts";
+import { type Fetching, leastGap, type RangeCache } from "./range-cache.ts";
 
 /** Of decoded tiles, in bytes: a row of windows of a scene 20,000 pixels wide, in tiles of 512. */
 const mostDecoded = 64 * 2 ** 20;
@@ -71,8 +71,8 @@ export class TileReader implements SceneTiles {
     return sum;
   }
 
-  /** Fetches what the windows need. */
-  prefetch(windows: readonly Window[]): Promise<void> {
+  /** Begins to fetch what the windows need. */
+  prefetch(windows: readonly Window[]): Fetching {
     const tiles = new Set(windows.flatMap((window) => tilesOf(this.layout, window)));
     const wanted = [...tiles].filter((tile) => !this.#decoded.has(tile));
     return this.#cache.prefetch(

@@ -33,16 +33,41 @@ export interface Decided {
   readonly rounds: Uint8Array;
 }
 
+/** What is looked at, and in how many rounds at most. */
+export interface Looking {
+  readonly rounds: number;
+  readonly count: number;
+  readonly patches: number;
+}
+
+/** What was asked for in a round (1, 2, …), [B, P]: patches that are not there yet, of images that go on. */
+export interface FurtherPatches {
+  readonly further: Uint8Array;
+  readonly round: number;
+}
+
 /**
- * @param rounds at most
  * @param look one round's, at what is there already, [B, P]
- * @param acquire brings what was asked for in a round (1, 2, …), [B, P]: patches that are not there yet, of images that go on
+ * @param acquire brings what was asked for in a round
  */
 export async function lookInRounds(
-  { rounds, count, patches }: { readonly rounds: number; readonly count: number; readonly patches: number },
+  looking: Looking,
   look: (there: Uint8Array) => MaybePromise<Asked>,
-  acquire: (further: Uint8Array, round: number) => MaybePromise<void> = () => {},
+  acquire: (asked: FurtherPatches) => MaybePromise<void> = () => {},
 ): Promise<Decided> {
+  const rounds = askInRounds(looking, look);
+  for (;;) {
+    const { done, value } = await rounds.next();
+    if (done) return value;
+    await acquire(value);
+  }
+}
+
+/** As {@link lookInRounds}, for whoever does something else until what was asked for is there: it is to be when the next round begins. */
+export async function* askInRounds(
+  { rounds, count, patches }: Looking,
+  look: (there: Uint8Array) => MaybePromise<Asked>,
+): AsyncGenerator<FurtherPatches, Decided, void> {
   const decided = {
     mask: new Uint8Array(count * patches),
     probabilities: new Float32Array(count * patches),
@@ -62,7 +87,7 @@ export async function lookInRounds(
       if (row(further, b, patches).includes(1)) decided.rounds[b] = round;
     }
     if (!further.includes(1)) break;
-    await acquire(further, round);
+    yield { further, round };
     for (const [at, one] of further.entries()) decided.mask[at] |= one;
   }
   return decided;

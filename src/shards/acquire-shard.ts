@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { acquireInto } from "../acquire/acquire.ts";
 import { refuseWithoutLow } from "../acquire/acquire-run.ts";
 import { namedBands } from "../acquire/acquire-scenes.ts";
+import { Fetcher } from "../acquire/fetcher.ts";
 import type { DecidedCell } from "../acquire/geojson.ts";
 import { checkWritten, type SceneOutputs, type WindowPrediction } from "../acquire/outputs.ts";
 import type { PatchPolicy } from "../acquire/patch-policy.ts";
@@ -19,7 +20,6 @@ import type { OpenedRun } from "../inference/opened-run.ts";
 import { maskBits } from "../method/grid.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { settingsText } from "../predict/lines.ts";
-import { HostTurns } from "../utils/host-turns.ts";
 import { oneAtATime } from "../utils/one-at-a-time.ts";
 import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { Shares } from "../utils/shares.ts";
@@ -46,10 +46,10 @@ export async function acquireShard(
   const shard = findShard(options.shard, variables);
   const manifest = await openManifest(options.manifest);
   const run = await openRun(options, reporter);
+  const fetcher = new Fetcher({ requests: options.requests });
   try {
     refuseWithoutLow(run, options);
     const made = { command: "acquire", checkpoint: run.checkpoint, settings: settingsOf(run, options) } as const;
-    const turns = new HostTurns(options.requests);
     const inTurn = oneAtATime();
     const windows = new Shares(windowsAtOnce);
     let scenes = 0;
@@ -58,7 +58,7 @@ export async function acquireShard(
       atOnce: scenesAtOnce,
       async run([scene]) {
         const place = scenes++;
-        const own = { ...options, turns, room: (wanted: number) => windows.take(wanted, place) };
+        const own = { ...options, fetcher, room: (wanted: number) => windows.take(wanted, place) };
         return [await outcomeOf(scene, inOrderOf(place, run, inTurn), own, reporter)];
       },
     };
@@ -66,6 +66,7 @@ export async function acquireShard(
     const wanted = { ...options, bandNames };
     return await runShard({ manifest, shard, out: options.out, wanted, made }, work, reporter);
   } finally {
+    await fetcher.end();
     await run.free();
   }
 }
@@ -86,7 +87,7 @@ function inOrderOf(scene: number, run: OpenedRun, inTurn: ReturnType<typeof oneA
 }
 
 interface Choices extends AcquireOptions {
-  readonly turns: HostTurns;
+  readonly fetcher: Fetcher;
   /** Waits until so many windows may be under way; what it gives ends that. */
   room(windows: number): Promise<() => void>;
 }

@@ -3,6 +3,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { namedBands } from "../acquire/acquire-scenes.ts";
+import { Fetcher } from "../acquire/fetcher.ts";
 import { isAddress, redacted } from "../archive/document.ts";
 import { openManifest } from "../archive/manifest.ts";
 import type { ArchivedScene } from "../archive/scenes.ts";
@@ -16,7 +17,6 @@ import { type Prediction, settingsText } from "../predict/lines.ts";
 import { decodeBatch, describe, poolFor, refusePairs, settingsOf } from "../predict/predict.ts";
 import { oneAtATime } from "../utils/one-at-a-time.ts";
 import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
-import { Fetcher } from "./fetcher.ts";
 import { findShard } from "./find-shard.ts";
 import { type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
 import type { ShardCounts } from "./shard-file.ts";
@@ -47,7 +47,7 @@ export async function predictShard(
   makeFolder(options.out);
   // What a killed process left is removed by the next one that writes there.
   const fetched = temporaryName(join(options.out, "fetched"));
-  const fetcher = new Fetcher({ requests: options.requests, mostBytes: mostFileBytes });
+  const fetcher = new Fetcher({ requests: options.requests });
   try {
     await mkdir(fetched);
     refusePairs(run, options);
@@ -138,6 +138,6 @@ class ShardPredictor {
     }
     if (!isAddress(place)) return place;
     const file = join(this.#setting.folder, String(this.#files++));
-    return (await this.#fetcher.fetch(place, file)) ?? file;
+    return (await this.#fetcher.fetch(place, file, mostFileBytes)) ?? file;
   }
 }

@@ -13,7 +13,7 @@ import { bytesIn } from "../../src/utils/pixel-array.ts";
 import { Random } from "../../src/utils/random.ts";
 import { type PlainField, type PlainLevel, plainTiff } from "../formats/plain-tiff.ts";
 import { damaged, expectRefusal, mutations } from "../fuzz.ts";
-import { blockScene, boxOf, type Scene, writeScene } from "./scenes.ts";
+import { blockScene, boxOf, readPatches, type Scene, writeScene } from "./scenes.ts";
 import { serveFile } from "./server.ts";
 
 let folder: string;
@@ -71,7 +71,7 @@ it("patches are the scene's pixels, also over the edge, and cost the tiles that 
       { x: 96, y: 72, width: 8, height: 8 },
     ],
   ];
-  const patches = await source.readPatches(boxes);
+  const patches = await readPatches(source, boxes);
   for (const [i, { pixels }] of patches.entries())
     expect(Buffer.compare(bytesIn(pixels), boxOf(scene, boxes[i]))).toBe(0);
   // The second lies in the first one's tile.
@@ -93,7 +93,7 @@ it("all patches cost all of the full resolution", async () => {
     width: 8,
     height: 8,
   }));
-  const patches = await source.readPatches(boxes);
+  const patches = await readPatches(source, boxes);
   expect(patches.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(source.wholeBytes);
   await source.close();
 });
@@ -105,7 +105,7 @@ it.each([
 ] as const)("bands and scale make bytes of %s", async (name, bands, scale, expected) => {
   const path = fileURLToPath(new URL(`../formats/fixtures/tiff/${name}`, import.meta.url));
   const { source } = await open(path, { bands, scale }, { imageSize: 16, lowSize: 8 });
-  const [{ pixels }] = await source.readPatches([{ x: 10, y: 20, width: 16, height: 16 }]);
+  const [{ pixels }] = await readPatches(source, [{ x: 10, y: 20, width: 16, height: 16 }]);
   const values = Array.from({ length: 16 * 16 * 3 }, (_, i) => {
     const [x, y] = [10 + (Math.floor(i / 3) % 16), 20 + Math.floor(i / 48)];
     return expected((7 * x + 13 * y + 50 * (bands[i % 3] - 1)) % 256);
@@ -163,7 +163,7 @@ async function blocksOf(bytes: Buffer, options: RenderingOptions = {}) {
   writeFileSync(at("plain.tif"), bytes);
   const { source } = await open(at("plain.tif"), options, { imageSize: 128, lowSize: 32 });
   const low = await source.readLow([{ x: 0, y: 0, width: 128, height: 128 }]);
-  const [{ pixels }] = await source.readPatches([{ x: 0, y: 0, width: 128, height: 128 }]);
+  const [{ pixels }] = await readPatches(source, [{ x: 0, y: 0, width: 128, height: 128 }]);
   await source.close();
   const pick = (from: Uint8Array, side: number) =>
     Array.from({ length: 16 }, (_, block) => {
@@ -413,7 +413,7 @@ it("damaged files are refused as the user's, and never as a bug of ours", async 
       const { source } = await open(at("damaged.tif"));
       try {
         await source.readLow([window(0, 0)]);
-        await source.readPatches([{ x: 120, y: 120, width: 8, height: 8 }]);
+        await readPatches(source, [{ x: 120, y: 120, width: 8, height: 8 }]);
         // What is written of it must be numbers.
         expect(JSON.stringify(cornersOf(window(0, 0), source.georeference!))).not.toContain("null");
       } finally {
@@ -432,7 +432,7 @@ it("a picture is read as a whole, and says what that costs", async () => {
   const { source, ledger } = await open(at("scene.png"));
   expect(Buffer.compare(bytesIn(await source.readLow([window(96, 64)])), lowOf(scene, 96, 64))).toBe(0);
   const box = { x: 96, y: 40, width: 8, height: 8 };
-  const patches = await source.readPatches([box, box]);
+  const patches = await readPatches(source, [box, box]);
   expect(Buffer.compare(bytesIn(patches[0].pixels), boxOf(scene, box))).toBe(0);
   const { length } = readFileSync(at("scene.png"));
   expect([source.wholeBytes, ledger.total.bytes, patches[0].bytes, patches[1].bytes]).toEqual([

@@ -166,7 +166,7 @@ it("the cache fetches each byte once, neighbours together, and gives right bytes
   const { file, ledger } = await opened();
   const cache = new RangeCache(file);
   const range = (start: number, end: number) => ({ start, end });
-  await cache.prefetch([range(16_000, 20_000), range(21_000, 22_000), range(40_000, 41_000)], "high");
+  await cache.prefetch([range(16_000, 20_000), range(21_000, 22_000), range(40_000, 41_000)], "high").arrived;
   // The first 384 bytes came with opening; 1,000 bytes between two ranges cost less than a request.
   expect(server.ranges.slice(1).sort()).toEqual(["16384-21999", "40000-40999"]);
   const bytes = await cache.read(range(16_000, 22_000), "high");

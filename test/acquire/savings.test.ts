@@ -5,7 +5,7 @@ import { type Measured, savingsLines, savingsOf } from "../../src/acquire/saving
 const measured: Measured = {
   pixels: { whole: 1000, low: 50, high: 150 },
   bytes: { whole: 2_000_000_000, read: 600_000_000, high: 500_000_000 },
-  seconds: { look: 3, decide: 2, acquire: 10 },
+  seconds: { used: 15, acquire: 10 },
   areaKm2: { whole: 100, chosen: 15 },
   tiles: { all: 4, read: 1 },
 };
@@ -37,7 +37,7 @@ it("says plainly that nothing is saved, or that it is unknown", () => {
   const all: Measured = {
     pixels: { whole: 1000, low: 60, high: 1000 },
     bytes: { whole: 1000, read: 1000, high: 1000 },
-    seconds: { look: 1, decide: 1, acquire: 10 },
+    seconds: { used: 12, acquire: 10 },
     areaKm2: undefined,
     tiles: { all: 1200, read: 1100 },
   };

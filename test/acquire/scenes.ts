@@ -1,6 +1,7 @@
 /** Small scenes with known pixels, and a policy that takes what is bright, for the tests of acquiring. */
 
 import type { PatchPolicy } from "../../src/acquire/patch-policy.ts";
+import type { PatchSource, Window } from "../../src/acquire/patch-source.ts";
 import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
 import { encodeHeader } from "../../src/formats/tiff-writer.ts";
 import { makeGrid, patchAt } from "../../src/method/grid.ts";
@@ -106,3 +107,10 @@ export const brightPolicy: PatchPolicy = {
     });
   },
 };
+
+/** Patches' pixels, and what they cost. */
+export async function readPatches(source: PatchSource, boxes: readonly Window[]) {
+  const fetched = source.fetchPatches(boxes);
+  const [pixels, costs] = [await fetched.read(), fetched.pay()];
+  return boxes.map((_, i) => ({ pixels: pixels[i], bytes: costs[i] }));
+}

@@ -12,7 +12,7 @@ import { openTiff } from "../../src/data/tiff-picture.ts";
 import { makeGrid } from "../../src/method/grid.ts";
 import { Random } from "../../src/utils/random.ts";
 import { stacItem } from "../archive/items.ts";
-import { limits, utm33 } from "./scenes.ts";
+import { limits, readPatches, utm33 } from "./scenes.ts";
 import { type FileServer, serveFile } from "./server.ts";
 
 let folder: string;
@@ -66,7 +66,7 @@ it.each([
   expect([many.width, many.height, many.georeference?.epsg]).toEqual([width, height, 32_633]);
   expect(await many.readLow(windows)).toEqual(await one.readLow(windows));
   expect(many.lowFrom).toBe(one.lowFrom);
-  const [own, other] = [await many.readPatches(boxes), await one.readPatches(boxes)];
+  const [own, other] = [await readPatches(many, boxes), await readPatches(one, boxes)];
   expect(own.map((patch) => patch.pixels)).toEqual(other.map((patch) => patch.pixels));
   const at00 = expected.map((band) => pixels[bands.indexOf(band)]);
   expect([...own[0].pixels.subarray(0, expected.length)]).toEqual(at00);
@@ -79,8 +79,8 @@ it("costs what its files cost", async () => {
   const alone = await Promise.all(bands.map((band) => openSource(at(`${band}.tif`), sizes, options())));
   const many = await openFiles(stack(bands), sizes, { pixelType: "float32", ledger: new Ledger() });
   expect(many.wholeBytes).toBe(alone.reduce((sum, { wholeBytes }) => sum + wholeBytes, 0));
-  const costs = await Promise.all(alone.map((source) => source.readPatches(boxes)));
-  for (const [n, { bytes }] of (await many.readPatches(boxes)).entries()) {
+  const costs = await Promise.all(alone.map((source) => readPatches(source, boxes)));
+  for (const [n, { bytes }] of (await readPatches(many, boxes)).entries()) {
     expect(bytes).toBe(costs.reduce((sum, patches) => sum + patches[n].bytes, 0));
   }
   for (const box of [...boxes, { x: 80, y: 120, width: 8, height: 8 }]) {
@@ -98,7 +98,7 @@ it("reads of each file on a server the tiles that a patch needs, and counts them
   const before = servers.map(({ ranges }) => ranges.length);
   const high = ledger.of("high").bytes;
   // In the lower right, so that it lies behind what came with the header.
-  const [patch] = await many.readPatches([{ x: 120, y: 120, width: 8, height: 8 }]);
+  const [patch] = await readPatches(many, [{ x: 120, y: 120, width: 8, height: 8 }]);
   const asked = servers.map(({ ranges }, n) => ranges.slice(before[n]));
   // One tile of 16 × 16 pixels of 2 bytes, deflated, of each.
   for (const ranges of asked) expect(ranges).toHaveLength(1);
@@ -125,7 +125,7 @@ it("has the tiles of all files, of which each is paid for", async () => {
   expect(touched).toHaveLength(sum(({ tiles }) => tiles!.of(box).length));
   const bytes = touched.map((tile) => many.tiles!.bytesOf(tile));
   expect(bytes).toEqual(alone.flatMap(({ tiles }) => tiles!.of(box).map((tile) => tiles!.bytesOf(tile))));
-  await many.readPatches([box]);
+  await readPatches(many, [box]);
   expect(many.tiles!.needed).toBe(touched.length);
   expect(touched.map((tile) => many.tiles!.bytesOf(tile))).toEqual(touched.map(() => 0));
   for (const source of [many, ...alone]) await source.close();
@@ -159,7 +159,7 @@ it("takes a band by the item's name where the file has none, and by the file's w
     const files = [{ place: at(`${name}.tif`), called: ["image"], bandNames }];
     const options = { bands: [band], pixelType: "float32", ledger: new Ledger() } as const;
     const source = await openFiles(files, sizes, options);
-    const [patch] = await source.readPatches(boxes);
+    const [patch] = await readPatches(source, boxes);
     await source.close();
     return patch.pixels[0];
   };

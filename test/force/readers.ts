@@ -291,7 +291,7 @@ async function pictureReaders(folder: string): Promise<Reader[]> {
         const source = await openSource(path, sizes, { ledger: new Ledger() });
         try {
           await source.readLow([{ x: 0, y: 0, width: 32, height: 32 }]);
-          await source.readPatches([{ x: 8, y: 0, width: 8, height: 8 }]);
+          await source.fetchPatches([{ x: 8, y: 0, width: 8, height: 8 }]).read();
         } finally {
           await source.close();
         }

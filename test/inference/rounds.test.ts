@@ -23,7 +23,7 @@ describe("two images of three patches", () => {
         const { mask: asked, patches } = said[there.length - 1];
         return { mask: Uint8Array.from(asked), patches: Float32Array.from(patches) };
       },
-      (further, round) => void brought.push([further.join(""), round]),
+      ({ further, round }) => void brought.push([further.join(""), round]),
     );
     return { ...decided, there, brought };
   };
