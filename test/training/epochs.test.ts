@@ -157,7 +157,7 @@ async function learn({ images = 8, networks = ["resnet_hr"], decided, ...more }:
   };
   const before = liveHandles();
   try {
-    const result = await learnEpochs(options, setting, learning, run);
+    const result = await learnEpochs(options, setting, learning, { run });
     return { result, logs, saves, notes, train: data.train, optimizer: optimizer.state(), path: run.path };
   } finally {
     expect(liveHandles()).toBe(before);
