@@ -75,14 +75,14 @@ export function readProfile(folder: string): StoredProfile | undefined {
 
 /** Stores it, in place of what was there. @throws system */
 export function writeProfile(folder: string, { sessions, seconds, training, kinds }: StoredProfile): void {
-  const rounded = kinds.map((time) => ({ ...time, seconds: inMicroseconds(time.seconds) }));
-  const shared = rounded.map((time) => ({ ...time, share: shareOf(time.seconds, seconds) }));
-  const { imagesPerSecond, ...rest } = training ?? {};
+  const shared = kinds
+    .toSorted((a, b) => b.seconds - a.seconds)
+    .map((time) => ({ ...time, seconds: rounded(time.seconds, 6), share: shareOf(time.seconds, seconds) }));
   const value = withChecksum({
     format: 1,
     sessions,
-    seconds: inMicroseconds(seconds),
-    ...(training && { training: { ...rest, images_per_second: imagesPerSecond } }),
+    seconds: rounded(seconds, 6),
+    ...(training && { training: stored(training) }),
     kinds: shared,
   });
   writeFileAtomic(join(folder, profileName), new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));
@@ -95,11 +95,15 @@ export function withSession(before: StoredProfile | undefined, times: Times): St
     : { sessions: before.sessions + 1, ...addTimes(before, times) };
 }
 
-function inMicroseconds(seconds: number): number {
-  return Math.round(seconds * 1e6) / 1e6;
+function stored({ imagesPerSecond, ...rest }: ProfiledTraining) {
+  return { ...rest, images_per_second: rounded(imagesPerSecond, 2) };
 }
 
-/** To four places; none of nothing. */
+/** None of nothing. */
 function shareOf(part: number, all: number): number {
-  return all === 0 ? 0 : Math.min(1, Math.round((part / all) * 1e4) / 1e4);
+  return all === 0 ? 0 : Math.min(1, rounded(part / all, 4));
+}
+
+function rounded(value: number, places: number): number {
+  return Number(value.toFixed(places));
 }
