@@ -56,7 +56,7 @@ export const freeOptions: readonly string[] = [
     "torch",
     "threads",
   ],
-  ...["patience", "cuda_graph", "parallel", "sigma"],
+  ...["patience", "cuda_graph", "parallel", "sigma", "profile"],
 ];
 
 /** The options that name a checkpoint to start from. */

@@ -44,19 +44,24 @@ export function stageCommands(flags: CommandFlags): Command[] {
 }
 
 async function runStage(stage: StageName, given: Record<string, unknown>, quiet: boolean): Promise<void> {
-  const [{ parseOptions }, { train }, { terminalReporter }, { onAllRanks }, { startRanks }] = await Promise.all([
-    import("../options/stage-options.ts"),
-    import("../training/train.ts"),
-    import("./terminal-reporter.ts"),
-    import("./on-all-ranks.ts"),
-    import("./start-ranks.ts"),
-  ]);
+  const [{ parseOptions }, { train }, { terminalReporter }, { onAllRanks }, { startRanks }, report] = await Promise.all(
+    [
+      import("../options/stage-options.ts"),
+      import("../training/train.ts"),
+      import("./terminal-reporter.ts"),
+      import("./on-all-ranks.ts"),
+      import("./start-ranks.ts"),
+      import("../report/time-table.ts"),
+    ],
+  );
   await startRanks(() => [given], quiet);
   await onAllRanks(stage, { quiet }, async (group) => {
     const options = parseOptions(stage, given);
     const reporter = terminalReporter({ quiet: quiet || group.rank > 0 });
     const result = await train(stage, options, { reporter, group });
     if (group.rank > 0) return result.stopped;
+    const { run: name, profile: times } = result;
+    if (times !== undefined && !quiet) process.stderr.write(report.timeText({ name, times }));
     if (result.stopped !== undefined) {
       process.stderr.write(`stopped by ${result.stopped}; everything is saved; continue with --resume\n`);
     } else if (!quiet) process.stdout.write(`${result.run}\n`);

@@ -11,6 +11,7 @@ import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { isJsonObject } from "../files/json.ts";
 import type { SeedsTable } from "../report/table.ts";
+import type { NamedTimes } from "../report/time-table.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
@@ -52,13 +53,16 @@ export interface SeedsResults extends SeedsTable, Omit<Published, "format"> {
   readonly command: string;
 }
 
-/** SHA-256 over all that the page and the table show: the file's words, the stages, and what each was evaluated from. */
+/**
+ * SHA-256 over all that the page and the table show: the file's words, the stages, and what each was evaluated from. What the
+ * time of a stage went to counts, that of the experiment does not: it would be another with each page.
+ */
 export function experimentKey(
   { title, summary, gallery, stages }: Experiment,
-  { keys, seconds }: Pick<Results, "keys" | "seconds">,
+  { keys, seconds, times }: Pick<Results, "keys" | "seconds"> & { readonly times: readonly NamedTimes[] },
 ): string {
   const made = stages.map(({ name, stage }) => [name, stage, keys[name], seconds[name]]);
-  return sha256(JSON.stringify({ program: version(), title, summary, gallery, made }));
+  return sha256(JSON.stringify({ program: version(), title, summary, gallery, made, times }));
 }
 
 /** Writes the file, with a SHA-256 over itself. @throws system */

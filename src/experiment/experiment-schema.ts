@@ -8,6 +8,7 @@ import { namesCheckpoint } from "../checkpoints/run-config.ts";
 import { modelDefaultsText } from "../options/described-option.ts";
 import { describeOption } from "../options/option.ts";
 import { type StageName, schemas, stageNames } from "../options/stage-options.ts";
+import { profileName } from "../run/stored-profile.ts";
 
 /** Options of every stage that a file must leave out, since the experiment sets them, and the rule that says so. */
 export const setByExperiment: Readonly<Record<string, string>> = {
@@ -34,7 +35,7 @@ const stageNameSchema = z
   // JavaScript's objects have such keys first, whatever the order of the file.
   .regex(/\D/, "must not be a number alone, since the order of stages would be lost")
   .refine(
-    (name) => ![resultsName, pageName].includes(name),
+    (name) => ![resultsName, pageName, profileName].includes(name),
     "must not be the name of a file that the experiment writes",
   );
 

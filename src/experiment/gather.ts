@@ -4,11 +4,12 @@
  */
 import { dirname, join } from "node:path";
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
-import { lastState } from "../checkpoints/saved-checkpoints.ts";
+import { configName, lastState } from "../checkpoints/saved-checkpoints.ts";
 import type { EvaluationRow, PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
 import { sameNumber } from "../evaluation/masks.ts";
 import { sameMean } from "../evaluation/rivals.ts";
 import { type ShowOptions, showImages } from "../evaluation/show-images.ts";
+import { isThere } from "../files/read.ts";
 import { readHeadroom } from "../headroom/stored-headroom.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
@@ -16,8 +17,10 @@ import type { MetricRecord, StageRecords } from "../report/learning-curves.ts";
 import type { PageInput, RunFacts } from "../report/page.ts";
 import type { Compared, PolicyReport } from "../report/policies.ts";
 import { sweepChart } from "../report/sweep-table.ts";
+import type { NamedTimes } from "../report/time-table.ts";
 import type { TradeoffSeries } from "../report/tradeoff.ts";
 import { metricsName, readMetricsIfAny } from "../run/metric-log.ts";
+import { readProfile, type StoredProfile } from "../run/stored-profile.ts";
 import type { Reporter } from "../utils/reporter.ts";
 
 /** A run that was evaluated with its details. */
@@ -27,19 +30,21 @@ export interface EvaluatedRun {
   readonly evaluation: RunEvaluation;
 }
 
-/** What the page says that the runs do not. */
+/** What the page says that the evaluations do not. */
 export interface PageWords {
   readonly title: string;
   readonly summary: string;
   readonly command: string;
   /** Of the runs, see {@link curvesOf}. */
   readonly curves: readonly StageRecords[];
+  /** Of the runs, see {@link timesOf}. */
+  readonly times: readonly NamedTimes[];
 }
 
 /** @param pictured how images of a run are shown; undefined where they are not */
 export async function gatherPage(
   runs: readonly EvaluatedRun[],
-  { title, summary, command, curves }: PageWords,
+  { title, summary, command, curves, times }: PageWords,
   pictured: (run: EvaluatedRun) => Pick<ShowOptions, "composite"> | undefined,
   reporter: Reporter,
 ): Promise<PageInput> {
@@ -77,6 +82,7 @@ export async function gatherPage(
       const found = details ?? classifierDetails;
       return found === undefined ? [] : [{ name, classes: found.classes, confusions: found.confusions ?? [] }];
     }),
+    times,
     runs: runs.map(factsOf),
     command,
     generated: new Date(),
@@ -190,6 +196,12 @@ export function curvesOf(name: string, checkpoint: string, note: Reporter["note"
     return [curves];
   });
   return [{ name, records }];
+}
+
+/** None of a run whose time was not measured, or of a folder that is no run's. @throws input: a damaged file; system */
+export function timesOf(name: string, folder: string): { name: string; times: StoredProfile }[] {
+  const times = isThere(join(folder, configName)) ? readProfile(folder) : undefined;
+  return times === undefined ? [] : [{ name, times }];
 }
 
 function factsOf({ name, evaluation: { checkpoint, dataset, split, images } }: EvaluatedRun): RunFacts {

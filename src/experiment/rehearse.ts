@@ -41,7 +41,7 @@ export async function rehearse(
     key,
     namesCheckpoint(key) ? stand(value) : value,
   ]);
-  const own = { cv_dir, resume: false, download: false, pretrained: undefined };
+  const own = { cv_dir, resume: false, download: false, pretrained: undefined, profile: false };
   const known = Object.fromEntries(Object.entries(own).filter(([key]) => key in options || key === "cv_dir"));
   const clock = stepClock(reporter);
   try {

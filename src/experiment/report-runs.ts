@@ -1,6 +1,6 @@
 /** `patchdrop report`: evaluates runs, alike and one after the other, and writes one page of all of them. */
 import { existsSync, readdirSync } from "node:fs";
-import { join, resolve, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts";
@@ -14,9 +14,10 @@ import { parseWith } from "../options/parse.ts";
 import type { ReportOptions } from "../options/report-options.ts";
 import { renderPage } from "../report/page.ts";
 import { percent } from "../report/table.ts";
+import type { StoredProfile } from "../run/stored-profile.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { resultsName } from "./experiment-schema.ts";
-import { curvesOf, type EvaluatedRun, gatherPage } from "./gather.ts";
+import { curvesOf, type EvaluatedRun, gatherPage, timesOf } from "./gather.ts";
 import { isLowBeside } from "./stage-evaluation.ts";
 import { beganAt } from "./stage-run.ts";
 
@@ -30,6 +31,8 @@ export interface Report {
   readonly page: string;
   /** By the runs' names on the page. */
   readonly evaluations: Readonly<Record<string, RunEvaluation>>;
+  /** The same, of runs whose time was measured. */
+  readonly profiles: Readonly<Record<string, StoredProfile>>;
 }
 
 /**
@@ -52,8 +55,9 @@ export async function reportRuns(
   }
   // What cannot be shown is refused now and not after the evaluations.
   for (const { checkpoint } of opened) checkComposite(checkpoint, composite);
-  // So are logs that have changed.
+  // So are logs that have changed, and damaged profiles.
   const curves = opened.flatMap(({ name, checkpoint }) => curvesOf(name, checkpoint.path, reporter.note));
+  const times = opened.flatMap(({ name, checkpoint }) => timesOf(name, dirname(dirname(checkpoint.path))));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };
   });
@@ -64,12 +68,19 @@ export async function reportRuns(
   }
   const page = await gatherPage(
     runs,
-    { title, summary: summaryOf(runs), command, curves },
+    {
+      title,
+      summary: summaryOf(runs),
+      command,
+      curves,
+      times,
+    },
     () => ({ composite }),
     reporter,
   );
   writeFileAtomic(out, Buffer.from(await renderPage(page)));
-  return { page: out, evaluations: Object.fromEntries(runs.map(({ name, evaluation }) => [name, evaluation])) };
+  const evaluations = Object.fromEntries(runs.map(({ name, evaluation }) => [name, evaluation]));
+  return { page: out, evaluations, profiles: Object.fromEntries(times.map(({ name, times }) => [name, times])) };
 }
 
 /** The runs below a folder that is no run itself, as `patchdrop run` leaves them, in the order in which they began. */

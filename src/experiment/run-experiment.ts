@@ -5,15 +5,17 @@ import { alone, ofFirst, type ProcessGroup } from "../distributed/process-group.
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { renderPage } from "../report/page.ts";
+import { type NamedTimes, timeText } from "../report/time-table.ts";
 import { train } from "../training/train.ts";
 import { type Reporter, Stopped, type StopSignal, silentReporter } from "../utils/reporter.ts";
 import { withoutEmptyFolders } from "./empty-folders.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
 import { resultsName } from "./experiment-schema.ts";
-import { curvesOf, type EvaluatedRun, gatherPage, tableOf } from "./gather.ts";
+import { curvesOf, type EvaluatedRun, gatherPage, tableOf, timesOf } from "./gather.ts";
 import { evalOptions, evaluationKey } from "./stage-evaluation.ts";
 import { assertData, assertInOrder, assertOptions, isBegun, isDone, secondsOf } from "./stage-run.ts";
+import { TimedExperiment } from "./timed-experiment.ts";
 
 /** Who hears of an experiment, and who runs it as one. */
 export interface ExperimentContext {
@@ -49,16 +51,29 @@ export async function runExperiment(
   { reporter = silentReporter, group = alone }: ExperimentContext = {},
 ): Promise<ExperimentResult> {
   await ofFirst(group, () => assertRunnable(experiment, folder));
-  const training = () => trainStages(experiment, reporter, group);
-  try {
-    const stopped = await (group.rank === 0 ? withoutEmptyFolders(folder, training) : training());
-    if (stopped !== undefined) return { ...unfinished, stopped };
-    return await evaluateExperiment(experiment, { folder, command, reporter, group });
-  } catch (error) {
+  const timed = new TimedExperiment(experiment, folder, group);
+  const context = { folder, command, reporter, group, timed };
+  const result = await runStages(experiment, context).catch((error: unknown): ExperimentResult => {
     // Of many ranks, it may be one alone that was stopped, for which the others wait: its error ends them.
     if (error instanceof Stopped && group.size === 1) return { ...unfinished, stopped: error.signal };
     throw error;
-  }
+  });
+  const times = timed.store();
+  if (times !== undefined) noteTimes({ name: folder, times }, reporter);
+  return result;
+}
+
+interface RunContext extends Required<ExperimentContext> {
+  readonly folder: string;
+  readonly command: string;
+  readonly timed: TimedExperiment;
+}
+
+async function runStages(experiment: Experiment, context: RunContext): Promise<ExperimentResult> {
+  const { folder, group } = context;
+  const training = () => trainStages(experiment, context);
+  const stopped = await (group.rank === 0 ? withoutEmptyFolders(folder, training) : training());
+  return stopped === undefined ? evaluateExperiment(experiment, context) : { ...unfinished, stopped };
 }
 
 /** @throws what {@link runExperiment} throws before it trains: see there */
@@ -72,8 +87,7 @@ export async function assertRunnable({ stages }: Experiment, folder: string): Pr
 /** Trains what is not done. Returns the signal that ended it early, if one did. */
 async function trainStages(
   { stages }: Experiment,
-  reporter: Reporter,
-  group: ProcessGroup,
+  { reporter, group, timed }: Pick<RunContext, "reporter" | "group" | "timed">,
 ): Promise<StopSignal | undefined> {
   for (const stage of stages) {
     const found = () => ({ done: isDone(stage), begun: isBegun(stage.options) });
@@ -83,7 +97,9 @@ async function trainStages(
       continue;
     }
     reporter.note(`${stage.name}: ${stage.stage}`);
-    const { stopped } = await train(stage.stage, { ...stage.options, resume: begun }, { reporter, group });
+    const trained = () => train(stage.stage, { ...stage.options, resume: begun }, { reporter, group });
+    const { stopped, profile: times } = await timed.profile.of(`training of ${stage.name}`, trained);
+    if (times !== undefined) noteTimes({ name: stage.name, times }, reporter);
     if (stopped !== undefined) return stopped;
   }
   return undefined;
@@ -91,23 +107,35 @@ async function trainStages(
 
 async function evaluateExperiment(
   experiment: Experiment,
-  { folder, command, reporter, group }: Required<ExperimentContext> & { folder: string; command: string },
+  { folder, command, reporter, group, timed }: RunContext,
 ): Promise<ExperimentResult> {
   const known = readResults(path.join(folder, resultsName), reporter.note);
-  const runs = await evaluateStages(experiment, known, { reporter, group });
+  // A damaged one is refused now and not after the evaluations.
+  const times = await ofFirst(group, () => experiment.stages.flatMap((one) => timesOf(one.name, one.options.cv_dir)));
+  const runs = await evaluateStages(experiment, known, { reporter, group, timed });
   if (group.rank > 0) return unfinished;
   const byStage = <T>(value: (run: KeyedRun) => T) => Object.fromEntries(runs.map((run) => [run.name, value(run)]));
   const keys = byStage(({ key }) => key);
   const seconds = byStage(({ options }) => secondsOf(options.load));
   const result = { rows: tableOf(runs), evaluations: byStage(({ evaluation }) => evaluation), seconds };
   const { title, summary, gallery } = experiment;
-  const render = async () => {
+  const draw = async () => {
     const curves = runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint, reporter.note));
-    const words = { title, summary, command, curves };
-    return renderPage(await gatherPage(runs, words, ({ name }) => (name === gallery ? {} : undefined), reporter));
+    const words = { title, summary, command, curves, times };
+    const page = await gatherPage(runs, words, ({ name }) => (name === gallery ? {} : undefined), reporter);
+    // The experiment's own as it is now: the page cannot know how long it will have taken.
+    const own = timed.soFar();
+    return renderPage(
+      own === undefined ? page : { ...page, times: [{ name: "the experiment", times: own }, ...times] },
+    );
   };
-  const results = { command, made_from: experimentKey(experiment, { keys, seconds }), ...result, keys };
+  const render = () => timed.profile.of("page", draw);
+  const results = { command, made_from: experimentKey(experiment, { keys, seconds, times }), ...result, keys };
   return { ...result, page: await publish({ folder, known, results, render }, reporter) };
+}
+
+function noteTimes(times: NamedTimes, reporter: Reporter): void {
+  for (const line of timeText(times).trimEnd().split("\n")) reporter.note(line);
 }
 
 interface KeyedRun extends EvaluatedRun {
@@ -119,7 +147,7 @@ interface KeyedRun extends EvaluatedRun {
 async function evaluateStages(
   experiment: Experiment,
   known: KnownResults | undefined,
-  { reporter, group }: Required<ExperimentContext>,
+  { reporter, group, timed }: Pick<RunContext, "reporter" | "group" | "timed">,
 ) {
   const runs: KeyedRun[] = [];
   for (const stage of experiment.stages) {
@@ -131,7 +159,8 @@ async function evaluateStages(
     if (before === undefined) reporter.note(`${name}: evaluation`);
     // A folder that was moved has its checkpoints elsewhere.
     const kept = before && { ...before, checkpoint: checkpoint.path };
-    const evaluation = kept ?? (await evaluateRun(options, reporter, { details: true, group }));
+    const evaluate = () => evaluateRun(options, reporter, { details: true, group });
+    const evaluation = kept ?? (await timed.profile.of(`evaluation of ${name}`, evaluate));
     runs.push({ name, options, key, evaluation });
   }
   return runs;

@@ -11,6 +11,8 @@ import { seed } from "./training-group.ts";
 
 const { data_dir } = dataGroup;
 const { threads, torch } = deviceGroup;
+/** Absent rather than off: a file may ask for it. */
+const profile = z.boolean().optional();
 
 const notSeeds = "must be two seeds or more, each once, such as 1,2,3";
 const seeds = distinctNumbers("n,n,…", notSeeds, { fewest: 2 });
@@ -25,6 +27,7 @@ export const runSchema = z
       .describe("several seeds, each in a folder of its own, seed<n>, and a table of means and intervals over them"),
     threads: threads.describe("number of libtorch's threads; overrides the file's"),
     torch: torch.describe("folder of the PyTorch to use; overrides the file's"),
+    profile: profile.describe("measure what each stage's time goes to, and what the evaluations and the page take"),
     dry_run: z
       .boolean()
       .default(false)
@@ -66,4 +69,5 @@ export const quickstartSchema = z.strictObject({
   seed: seed.optional().describe("seed of data and training"),
   threads,
   torch,
+  profile: profile.describe("measure what the time goes to, and show it on the page"),
 });

@@ -39,6 +39,10 @@ export const trainingGroup = {
     .boolean()
     .default(false)
     .describe("flip and turn training images, all eight ways alike: for scenes seen from above"),
+  profile: z
+    .boolean()
+    .default(false)
+    .describe("measure what the time goes to: a table at the end, profile.json in the run folder, and in reports"),
   seed: seed.default(1).describe("seed of every random number"),
   cuda_graph: onByDefault(
     "with --device cuda, capture a step once as a CUDA graph and replay it",

@@ -9,6 +9,7 @@ import { learningCurves, type StageRecords } from "./learning-curves.ts";
 import { exampleSection, type PolicyReport, policySections, type Section } from "./policies.ts";
 import { styleSheet } from "./style.ts";
 import { htmlTable, type ResultTable } from "./table.ts";
+import { type NamedTimes, timeSections } from "./time-table.ts";
 
 /** Names and values in the order in which they are shown: a Map, or `Object.entries` of an object. */
 export type Entries = Iterable<readonly [string, unknown]>;
@@ -39,6 +40,8 @@ export interface PageInput extends PageFrame {
   readonly policies: readonly PolicyReport[];
   /** Of policies and classifiers; none for no sections. */
   readonly classes: readonly RunClasses[];
+  /** What was measured with `--profile`; none for no section. */
+  readonly times: readonly NamedTimes[];
   readonly runs: readonly RunFacts[];
   /** The command line that made the results. */
   readonly command: string;
@@ -62,6 +65,7 @@ export async function renderPage(input: PageInput): Promise<string> {
     ...confusionSection(input.classes),
     ...(await exampleSection(input.policies)),
     ...(curves === undefined ? [] : [{ heading: "Learning curves", content: curves }]),
+    ...timeSections(input.times),
     { heading: "How this was made", content: origin(input) },
   ];
   return framed(input, sections);

@@ -67,6 +67,8 @@ td { white-space: nowrap; }
 .plain th { overflow-wrap: normal; }
 .plain thead th:first-child, .facts tbody th { text-align: left; padding-left: 0; white-space: nowrap; }
 .classes { width: auto; min-width: min(100%, 30rem); margin-top: 2rem; }
+.times tr > :first-child { text-align: left; }
+.times tbody tr { background: linear-gradient(to right, var(--accent-soft) var(--share), transparent 0); print-color-adjust: exact; }
 .facts td { text-align: left; white-space: normal; min-width: 7rem; }
 .facts thead th { text-align: left; }
 dl + .scroll { margin-top: 1rem; }

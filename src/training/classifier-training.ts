@@ -10,9 +10,11 @@ import type { ClassifierOptions } from "../options/stage-options.ts";
 import { withGradients } from "../tensor/autograd.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { unprofiled } from "../utils/profile.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { startPretrained } from "./pretrained.ts";
 import { type Setting, startNetworks } from "./setting.ts";
+import type { StageProfile } from "./stage-profile.ts";
 import { startWhitening } from "./start-whitening.ts";
 
 export async function classifierTraining(options: ClassifierOptions, setting: Setting): Promise<Learning> {
@@ -38,7 +40,7 @@ export async function classifierTraining(options: ClassifierOptions, setting: Se
     optimizer,
     uniformsPerImage: randomMaskDraws(options.random_masks, setting.model.grid.patches),
     rewarding: undefined,
-    pass: (batch) => classifierPass(classifier, batch, { setting, options, optimizer }),
+    pass: (batch, profile) => classifierPass(classifier, batch, { setting, options, optimizer, profile }),
   };
 }
 
@@ -46,20 +48,21 @@ interface PassContext {
   setting: Pick<Setting, "model" | "precision">;
   options: Pick<ClassifierOptions, "stream_id" | "label_smoothing" | "random_masks">;
   optimizer: Optimizer;
+  profile?: StageProfile | undefined;
 }
 
 /** One pass of the classifier over a batch of B images: the loss, a scalar, and which images were right, [B]. */
 export function classifierPass(
   { network, parameters }: Learner,
   { images, labels, uniforms }: Batch,
-  { setting: { model, precision }, options, optimizer }: PassContext,
+  { setting: { model, precision }, options, optimizer, profile = unprofiled }: PassContext,
 ): StepNumbers {
-  const seen = seenImages(images, uniforms, model, options);
+  const seen = profile.of("low resolution and masks", () => seenImages(images, uniforms, model, options));
   const { loss, logits } = withGradients(() => {
-    const logits = forward({ network, parameters }, seen, precision, "train");
+    const logits = profile.of("classifier", () => forward({ network, parameters }, seen, precision, "train"));
     return { logits, loss: classification.loss(logits, labels, options.label_smoothing) };
   });
-  optimizer.backward(loss);
+  profile.of("backward", () => optimizer.backward(loss));
   return { loss, correct: classification.right(logits, labels) };
 }
 

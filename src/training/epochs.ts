@@ -16,11 +16,14 @@ import { states } from "../models/networks.ts";
 import { linearDecay, multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
 import type { ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
 import type { RunFolder } from "../run/run-folder.ts";
+import type { StoredProfile } from "../run/stored-profile.ts";
+import { unprofiled } from "../utils/profile.ts";
 import { type Reporter, Stopped, type StopSignal, stoppedBy } from "../utils/reporter.ts";
 import { SlowWatch } from "../utils/slow-watch.ts";
 import type { Learning } from "./learning.ts";
 import type { Setting } from "./setting.ts";
 import { Sharding } from "./sharding.ts";
+import type { StageProfile } from "./stage-profile.ts";
 import { stepRunner } from "./step-runner.ts";
 import { shown, stepsBetweenLooks, trainEpoch } from "./train-epoch.ts";
 
@@ -32,6 +35,14 @@ export interface StageResult {
   run: string;
   /** Set when a signal ended the run early; everything is saved. */
   stopped?: StopSignal | undefined;
+  /** What its time went to, over all its sessions, with `profile`; of many ranks, the first alone has it. */
+  profile?: StoredProfile | undefined;
+}
+
+/** A training's result, for whoever adds it up. */
+export interface LearnedEpochs extends StageResult {
+  /** That were trained on, those of every epoch. */
+  images: number;
 }
 
 /** Saved besides the networks: from here a resumed run continues. */
@@ -56,16 +67,20 @@ interface Progress {
   seconds: number;
 }
 
-/**
- * Trains from the start, or from where the checkpoint of a resumed run left off, to the last epoch or a signal.
- * @param run what is written: of many ranks, the first alone has it
- */
+/** Where a training leaves what it makes. */
+export interface Outlets {
+  /** What is written: of many ranks, the first alone has it. */
+  readonly run: RunFolder | undefined;
+  readonly profile?: StageProfile;
+}
+
+/** Trains from the start, or from where the checkpoint of a resumed run left off, to the last epoch or a signal. */
 export async function learnEpochs(
   options: StageOptions,
   setting: Setting,
   learning: Learning,
-  run: RunFolder | undefined,
-): Promise<StageResult> {
+  { run, profile = unprofiled }: Outlets,
+): Promise<LearnedEpochs> {
   const { seed, max_epochs: epochs, test_interval: interval, cuda_graph: captured, cv_dir: path } = options;
   const { save_interval: saveInterval } = options;
   const { reporter, group } = setting;
@@ -83,39 +98,48 @@ export async function learnEpochs(
   const loader = trainingLoader(setting.data.train, { ...options, flips, padding, batchSize }, sharding);
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
-  const runner = stepRunner({ learning, setting, loader, sharding, seed, captured, window });
+  const runner = stepRunner({ learning, setting, loader, sharding, seed, captured, window, profile });
   const clock = stopwatch(start.seconds);
   let { bestScore, bestDecided, sinceBest = 0 } = start;
   let test: Metrics | undefined;
+  let images = 0;
   /** Behind `step` steps of `epoch`, or, with none of them, behind the epoch before. */
   const save = (position: Pick<Progress, "epoch" | "step" | "metrics">, tested?: Metrics, isBest = false) => {
     if (run === undefined) return;
     const decided = learning.decided?.(position.step > 0 ? position.epoch : position.epoch - 1);
     const price = learning.price?.value;
     const score = tested && { accuracy: tested.accuracy, reward: tested.reward };
-    saveCheckpoint(
-      run,
-      learning,
-      { ...position, tested: score, bestScore, bestDecided, sinceBest, decided, price, seconds: clock() },
-      isBest,
-    );
+    const progress = {
+      ...position,
+      tested: score,
+      bestScore,
+      bestDecided,
+      sinceBest,
+      decided,
+      price,
+      seconds: clock(),
+    };
+    profile.of("saving", () => saveCheckpoint(run, learning, progress, isBest));
   };
   const logStep = run?.logStep.bind(run);
   const slow = new SlowWatch();
-  const training = { learning, runner, loader, sharding, schedule, reporter, epochs, saveInterval, slow, logStep };
+  const passing = { learning, runner, loader, sharding, schedule, slow, profile };
+  const training = { ...passing, reporter, epochs, saveInterval, logStep };
   try {
     for (let epoch = start.epoch; !isOver({ epoch, sinceBest }, options); epoch++) {
       const from = epoch === start.epoch ? start : { step: 0 };
       const saveInside = (step: number, metrics: MetricAccumulator) => save({ epoch, step, metrics: metrics.state() });
       const trained = await trainEpoch(training, epoch, from, saveInside);
-      if (trained.stopped !== undefined) return { run: path, stopped: trained.stopped, test };
+      images += trained.images;
+      if (trained.stopped !== undefined) return { run: path, stopped: trained.stopped, test, images };
 
       const isDue = (epoch + 1) % interval === 0 || epoch + 1 === epochs;
-      const outcome = isDue ? await testAfter(learning, setting).catch(stoppedBy) : undefined;
+      const runTest = () => testAfter(learning, setting).catch(stoppedBy);
+      const outcome = isDue ? await profile.of("test", runTest) : undefined;
       if (outcome instanceof Stopped) {
         // The resumed epoch has no step left, and begins with its test.
         saveInside(loader.batchesPerEpoch, trained.accumulated);
-        return { run: path, stopped: outcome.signal, test };
+        return { run: path, stopped: outcome.signal, test, images };
       }
       const tested = outcome?.metrics;
       test = tested ?? test;
@@ -139,7 +163,7 @@ export async function learnEpochs(
         reporter.note(`no better test in ${sinceBest}: stopped after epoch ${epoch + 1} of ${epochs}; use best`);
       }
     }
-    return { run: path, test };
+    return { run: path, test, images };
   } finally {
     runner.free();
   }

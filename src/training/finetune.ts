@@ -22,10 +22,12 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { defined } from "../utils/defined.ts";
+import { unprofiled } from "../utils/profile.ts";
 import { checkTargetPatches, drivenPriceOf } from "./choose-price.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { adam } from "./pretrain.ts";
 import { type Setting, startNetworks } from "./setting.ts";
+import type { StageProfile } from "./stage-profile.ts";
 
 /** Stage 3. */
 export function finetune(options: FinetuneOptions, setting: Setting): Learning {
@@ -77,7 +79,8 @@ function finetuning(
       estimatorDraws(options, setting.model) + randomMaskDraws(options.random_masks, setting.model.grid.patches),
     rewarding: rewardingOf(options),
     price,
-    pass: (batch) => finetunePass({ policy, classifier, low }, batch, { setting, options, price, optimizer }),
+    pass: (batch, profile) =>
+      finetunePass({ policy, classifier, low }, batch, { setting, options, price, optimizer, profile }),
     free() {
       low?.free();
       price?.free();
@@ -94,6 +97,7 @@ export interface FinetuneContext {
     Partial<Pick<TwoStreamOptions, "two_stream_mix" | "price">>;
   /** In the place of the options' price. */
   price?: DrivenPrice | undefined;
+  profile?: StageProfile | undefined;
   optimizer: Optimizer;
 }
 
@@ -112,25 +116,27 @@ interface View {
 export function finetunePass(
   { policy, classifier, low: lowClassifier }: { policy: Learner; classifier: Learner; low?: FrozenNetwork | undefined },
   { images: pixels, labels: targets, uniforms }: Batch,
-  { setting: { model, precision }, options, price, optimizer }: FinetuneContext,
+  { setting: { model, precision }, options, price, optimizer, profile = unprofiled }: FinetuneContext,
 ): StepNumbers {
   const { alpha, beta, fill, classifier_bn, two_stream_mix, policy_loss, random_masks } = options;
   const estimator = estimatorOf(options.estimator);
   const rewarding = rewardingOf(options, price);
   const [count] = targets.shape;
-  const { images, low } = viewsOf(pixels, model);
-  const view: View = { images, targets, low, lowLogits: lowClassifier?.forward(low) };
+  const { images, low } = profile.of("low resolution and masks", () => viewsOf(pixels, model));
+  const lowLogits = lowClassifier && profile.of("frozen classifier", () => lowClassifier.forward(low));
+  const view: View = { images, targets, low, lowLogits };
   const draws = estimatorDraws(options, model);
   const again = Math.ceil(random_masks * count);
   const classify = ({ images, low, lowLogits }: View, mask: Tensor, mode: BatchNormMode) =>
     scope(() => {
-      const seen = maskPatches(images, mask, model.grid, fill === "lr" ? low : undefined);
+      const masked = () => maskPatches(images, mask, model.grid, fill === "lr" ? low : undefined);
+      const seen = profile.of("low resolution and masks", masked);
       const batchNorm = classifier_bn === "frozen" ? "eval" : mode;
-      const high = forward(classifier, seen, precision, batchNorm);
+      const high = profile.of("classifier", () => forward(classifier, seen, precision, batchNorm));
       return combine(high, lowLogits, mask, two_stream_mix);
     });
   return withGradients(() => {
-    const wanted = ops.sigmoid(forward(policy, low, precision, "train"));
+    const wanted = ops.sigmoid(profile.of("policy", () => forward(policy, low, precision, "train")));
     const probabilities = bounded(wanted, alpha); // [B, P]
     const [sampled, ...others] = noGradients(() => estimator.propose(probabilities, ops.slice(uniforms, 1, 0, draws)));
     // The first images of the batch once more, under random masks: a batch's order is random, too.
@@ -150,7 +156,7 @@ export function finetunePass(
     });
     const ofPolicy = policyLoss(probabilities, tried, { estimator, beta, over: "sum", images: policy_loss });
     const loss = ops.add(ofPolicy, classification.loss(learned, shown.targets));
-    optimizer.backward(loss);
+    profile.of("backward", () => optimizer.backward(loss));
     const [{ right: correct, reward: earned }] = tried;
     const share = noGradients(() => price?.shareOf(probabilities));
     return {

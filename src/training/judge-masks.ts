@@ -13,6 +13,8 @@ import type { FrozenNetwork } from "../nn/frozen.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor } from "../tensor/tensor.ts";
+import { unprofiled } from "../utils/profile.ts";
+import type { StageProfile } from "./stage-profile.ts";
 
 /** What a classifier sees of a batch. */
 export interface SeenImages {
@@ -30,6 +32,9 @@ export interface JudgedMask extends Outcome {
   readonly reward: Tensor;
 }
 
+/** Logits of all images under a mask, [B, K]. */
+type Classify = (seen: SeenImages, mask: Tensor) => Tensor;
+
 /**
  * What each of the masks earns: logits [B, K], and [B] each.
  * @param masks [B, P] each
@@ -39,10 +44,17 @@ export function judgeMasks(
   classifier: FrozenNetwork,
   seen: SeenImages,
   rewarding: RewardOptions,
+  profile: StageProfile = unprofiled,
 ): JudgedMask[] {
+  const classify: Classify = (seen, mask) => {
+    return scope(() => {
+      const masked = profile.of("low resolution and masks", () => maskPatches(seen.images, mask, seen.grid, seen.low));
+      return profile.of("frozen classifier", () => classifier.forward(masked));
+    });
+  };
   const judged: JudgedMask[] = [];
   for (const mask of masks) {
-    const logits = logitsOf(mask, classifier, seen, judged.at(-1));
+    const logits = logitsOf(mask, classify, seen, judged.at(-1));
     const right = classification.right(logits, seen.labels);
     const outcome = { mask, logits, right, targets: seen.labels };
     judged.push({ ...outcome, reward: reward(outcome, rewarding) });
@@ -54,22 +66,18 @@ export function judgeMasks(
  * Logits under a mask, [B, K]. On a GPU all images are classified: finding out whose masks are the same would mean
  * waiting for it.
  */
-function logitsOf(mask: Tensor, classifier: FrozenNetwork, seen: SeenImages, before: JudgedMask | undefined): Tensor {
-  if (before === undefined || mask.device !== "cpu") return classify(classifier, seen, mask);
+function logitsOf(mask: Tensor, classify: Classify, seen: SeenImages, before: JudgedMask | undefined): Tensor {
+  if (before === undefined || mask.device !== "cpu") return classify(seen, mask);
   const rows = rowsThatDiffer(before.mask, mask);
   if (rows.length === 0) return before.logits;
-  if (rows.length === mask.shape[0]) return classify(classifier, seen, mask);
+  if (rows.length === mask.shape[0]) return classify(seen, mask);
   return scope(() => {
     const index = fromArray(rows, [rows.length]);
     const of = (all: Tensor) => ops.indexSelect(all, 0, index);
     const { images, low } = seen;
     const some = { ...seen, images: of(images), low: low && of(low) };
-    return ops.indexCopy(before.logits, 0, index, classify(classifier, some, of(mask)));
+    return ops.indexCopy(before.logits, 0, index, classify(some, of(mask)));
   });
-}
-
-function classify(classifier: FrozenNetwork, { images, low, grid }: SeenImages, mask: Tensor): Tensor {
-  return scope(() => classifier.forward(maskPatches(images, mask, grid, low)));
 }
 
 /** Indices of the images whose masks differ, and of others that fill them up; none where all are the same. */

@@ -4,6 +4,7 @@ import type { RewardOptions } from "../method/reward.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
 import type { Optimizer } from "../nn/optimizer.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { StageProfile } from "./stage-profile.ts";
 
 /** One batch on the device. */
 export interface Batch {
@@ -46,8 +47,9 @@ export interface Learning {
   /**
    * One pass forward and backward, which leaves its gradients to the optimizer. On a GPU it is captured and replayed: what it
    * reads besides `batch` must not change within an epoch, and nothing is read back in it.
+   * @param profile where its parts are counted, if anywhere
    */
-  pass(batch: Batch): StepNumbers;
+  pass(batch: Batch, profile?: StageProfile): StepNumbers;
   /** Frees what the stage made besides its networks and its optimizer. */
   free?(): void;
 }

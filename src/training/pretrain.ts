@@ -19,10 +19,12 @@ import type { PretrainOptions } from "../options/stage-options.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { defined } from "../utils/defined.ts";
+import { unprofiled } from "../utils/profile.ts";
 import { checkTargetPatches, drivenPriceOf } from "./choose-price.ts";
 import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { type Setting, startNetworks } from "./setting.ts";
+import type { StageProfile } from "./stage-profile.ts";
 import { valuePass } from "./value-pass.ts";
 
 export function pretrain(options: PretrainOptions, setting: Setting): Learning {
@@ -42,12 +44,13 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
     estimator === "values"
       ? {
           uniformsPerImage: valueDraws(patches),
-          pass: (batch) => valuePass(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer }),
+          pass: (batch, profile) =>
+            valuePass(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer, profile }),
         }
       : {
           uniformsPerImage: estimatorOf(estimator).drawsPerPatch * patches,
           decided: (epoch) => decidedPatches(epoch, patches, options.curriculum),
-          pass: (batch) => pretrainPass(policy, judge, batch, { setting, options, price, optimizer }),
+          pass: (batch, profile) => pretrainPass(policy, judge, batch, { setting, options, price, optimizer, profile }),
         };
   return {
     // The classifier is saved too, as it is: a checkpoint holds all that a resumed run and its users need.
@@ -83,6 +86,7 @@ interface PassContext {
   /** In the place of the options' price. */
   price?: DrivenPrice | undefined;
   optimizer: Optimizer;
+  profile?: StageProfile | undefined;
 }
 
 /**
@@ -93,24 +97,24 @@ export function pretrainPass(
   policy: Learner,
   judge: FrozenNetwork,
   { images: pixels, labels, uniforms, epoch }: Batch,
-  { setting: { model, precision }, options, price, optimizer }: PassContext,
+  { setting: { model, precision }, options, price, optimizer, profile = unprofiled }: PassContext,
 ): StepNumbers {
   const { grid } = model;
   const { alpha, beta, fill } = options;
   const estimator = estimatorOf(options.estimator);
   const rewarding = rewardingOf(options, price);
   const decided = decidedPatches(epoch, grid.patches, options.curriculum);
-  const { images, low } = viewsOf(pixels, model);
+  const { images, low } = profile.of("low resolution and masks", () => viewsOf(pixels, model));
   return withGradients(() => {
-    const wanted = ops.sigmoid(forward(policy, low, precision, "train"));
+    const wanted = ops.sigmoid(profile.of("policy", () => forward(policy, low, precision, "train")));
     const probabilities = bounded(wanted, alpha); // [B, P]
     const tried = noGradients(() => {
       const masks = estimator.propose(probabilities, uniforms).map((mask) => decideLeading(mask, decided));
       const seen = { images, labels, low: fill === "lr" ? low : undefined, grid };
-      return judgeMasks(masks, judge, seen, rewarding);
+      return judgeMasks(masks, judge, seen, rewarding, profile);
     });
     const loss = policyLoss(probabilities, tried, { estimator, beta, over: "mean", decided });
-    optimizer.backward(loss);
+    profile.of("backward", () => optimizer.backward(loss));
     const [sampled] = tried;
     return {
       loss,

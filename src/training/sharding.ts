@@ -9,6 +9,8 @@ import { fault } from "../errors.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { empty, type Tensor } from "../tensor/tensor.ts";
+import { unprofiled } from "../utils/profile.ts";
+import type { StageProfile } from "./stage-profile.ts";
 
 /** Some consecutive images of a batch. */
 export interface Part {
@@ -89,17 +91,24 @@ export class Sharding {
    * Adds up, over the shards of all ranks, what `fill` leaves in `sums` for each of this rank's that has images: by its share of
    * the batch. `sums`, float32 [N] each, then hold the same on all ranks.
    */
-  addUp(images: number, sums: readonly Tensor[], fill: (shard: Shard) => void): void {
+  addUp(
+    images: number,
+    sums: readonly Tensor[],
+    fill: (shard: Shard) => void,
+    profile: StageProfile = unprofiled,
+  ): void {
     const fillPart = (shard: Shard) => {
       if (shard.count > 0) fill(shard);
       for (const sum of sums) weigh(sum, shard.count / images);
     };
     addTree(this.own(images), sums, fillPart);
     if (this.group.size === 1) return;
-    for (const sum of sums) {
-      if (this.#isFixed) addRanks(this.group, sum);
-      else this.group.allReduce(sum);
-    }
+    profile.of("exchange", () => {
+      for (const sum of sums) {
+        if (this.#isFixed) addRanks(this.group, sum);
+        else this.group.allReduce(sum);
+      }
+    });
   }
 }
 

@@ -18,11 +18,13 @@ import type { CapturingStream, CudaDevice } from "../tensor/cuda.ts";
 import { type InputShape, Inputs } from "../tensor/inputs.ts";
 import { scope } from "../tensor/scope.ts";
 import { fromArray, type Tensor, type TensorSource } from "../tensor/tensor.ts";
+import { unprofiled } from "../utils/profile.ts";
 import { Random } from "../utils/random.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { ResidentImages } from "./resident-images.ts";
 import type { Setting } from "./setting.ts";
 import type { Sharding } from "./sharding.ts";
+import type { StageProfile } from "./stage-profile.ts";
 import { type Stepping, takeStep } from "./take-step.ts";
 
 /** This rank's share of a batch, ready for its step. */
@@ -53,6 +55,8 @@ export interface RunnerOptions {
   captured: boolean;
   /** Steps for which the numbers must hold. */
   window: number;
+  /** Where a step's parts are counted; on a GPU, which works on when a call has returned, a step has none. */
+  profile?: StageProfile;
 }
 
 export function stepRunner(options: RunnerOptions): StepRunner {
@@ -107,7 +111,7 @@ class DirectSteps implements StepRunner {
   }
 
   async *steps(epoch: number, fromStep: number): AsyncGenerator<ReadyStep> {
-    const { learning, sharding, setting, loader } = this.#options;
+    const { learning, sharding, setting, loader, profile = unprofiled } = this.#options;
     const { normalizer, model, device } = setting;
     const perImage = learning.uniformsPerImage;
     let step = fromStep;
@@ -122,8 +126,8 @@ class DirectSteps implements StepRunner {
         epoch,
       });
       const take = (lr: number) => {
-        const own = count === 0 ? undefined : read();
-        return takeStep(learning, sharding, { images: all, epoch, own }, lr);
+        const own = count === 0 ? undefined : profile.of("normalizing", read);
+        return takeStep(learning, sharding, { images: all, epoch, own }, lr, profile);
       };
       yield { indices, take: (lr) => kept(scope(() => take(lr))) };
     }

@@ -5,8 +5,10 @@ import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
 import { empty, type Tensor, zeros } from "../tensor/tensor.ts";
 import { defined } from "../utils/defined.ts";
+import { unprofiled } from "../utils/profile.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
-import type { Part, Sharding } from "./sharding.ts";
+import type { Part, Shard, Sharding } from "./sharding.ts";
+import type { StageProfile } from "./stage-profile.ts";
 
 /** What of a stage a step needs. */
 export type Stepping = Pick<Learning, "pass" | "networks" | "price" | "decided"> & {
@@ -30,18 +32,21 @@ export function takeStep(
   sharding: Sharding,
   { images, epoch, own }: ShardedBatch,
   lr: Rate,
+  profile: StageProfile = unprofiled,
 ): StepNumbers {
   const parts: StepNumbers[] = [];
   const { first } = sharding.share(images);
   const share = price && empty([1], "float32", price.price.device);
   const sums = share === undefined ? optimizer.gradients : [...optimizer.gradients, share];
-  sharding.addUp(images, sums, (shard) => {
+  const learnShard = (shard: Shard) => {
     for (const { parameters } of networks.values()) parameters.tracks = shard.isFirst;
-    const numbers = kept(scope(() => pass(partOf(own!, { first: shard.first - first, count: shard.count }))));
+    const part = { first: shard.first - first, count: shard.count };
+    const numbers = kept(scope(() => pass(partOf(own!, part), profile)));
     parts.push(numbers);
     if (share !== undefined) ops.copyInto(share, numbers.share!);
-  });
-  optimizer.update(lr);
+  };
+  sharding.addUp(images, sums, learnShard, profile);
+  profile.of("optimizer", () => optimizer.update(lr));
   if (share !== undefined) price?.follow(share, decided?.(epoch));
   return joined(parts);
 }

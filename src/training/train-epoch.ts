@@ -10,10 +10,12 @@ import type { ResolvedStageOptions as StageOptions } from "../options/stage-opti
 import type { StepRecord } from "../run/metric-log.ts";
 import { allFinite } from "../tensor/ops.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { unprofiled } from "../utils/profile.ts";
 import { type Reporter, Stopped, type StopSignal, stoppedBy, untilStopped } from "../utils/reporter.ts";
 import type { SlowWatch } from "../utils/slow-watch.ts";
 import type { Learning, StepNumbers } from "./learning.ts";
 import type { Shard, Sharding } from "./sharding.ts";
+import type { StageProfile } from "./stage-profile.ts";
 import type { StepRunner } from "./step-runner.ts";
 
 /**
@@ -27,6 +29,8 @@ const stepsLogged = 20;
 export interface EpochOutcome {
   metrics: Metrics;
   accumulated: MetricAccumulator;
+  /** That were trained on. */
+  images: number;
   /** Absent when nothing was left to train. */
   imagesPerSecond: number | undefined;
   stopped?: StopSignal;
@@ -47,6 +51,7 @@ export interface Training {
   slow: SlowWatch;
   /** Takes the numbers of some of the steps, evenly spread; none where they are not wanted. */
   logStep?: (record: StepRecord) => void;
+  profile?: StageProfile;
 }
 
 /** Trains from a step of an epoch to its end, or until a signal asks for a stop; then everything is saved. */
@@ -56,7 +61,7 @@ export async function trainEpoch(
   from: { step: number; metrics?: MetricState },
   saveInside: (step: number, metrics: MetricAccumulator) => void,
 ): Promise<EpochOutcome> {
-  const { learning, runner, loader, schedule, reporter: given, epochs, sharding } = training;
+  const { learning, runner, loader, schedule, reporter: given, epochs, sharding, profile = unprofiled } = training;
   const { group } = sharding;
   const reporter = ownStops(given, group);
   const metrics = new MetricAccumulator(from.metrics);
@@ -69,16 +74,18 @@ export async function trainEpoch(
   let saved = { ms: began, step };
   const isDue = () => isLater(training.saveInterval, { ms: performance.now() - saved.ms, steps: step - saved.step });
   const outcome = () => {
-    const trained = loader.imagesBefore(step) - before;
-    const imagesPerSecond = trained > 0 ? trained / ((performance.now() - began) / 1000) : undefined;
-    return { metrics: metrics.metrics(), accumulated: metrics, imagesPerSecond };
+    const images = loader.imagesBefore(step) - before;
+    const imagesPerSecond = images > 0 ? images / ((performance.now() - began) / 1000) : undefined;
+    return { metrics: metrics.metrics(), accumulated: metrics, images, imagesPerSecond };
   };
   const ownWish = (): Wish => ({ stop: given.stopping(), save: isDue() });
   /** Adds up what all ranks' waiting steps say, and agrees on what comes next. */
-  const look = (): Wish => {
+  const look = () => profile.of("metrics", addUp);
+  const addUp = (): Wish => {
     const wish = ownWish();
     const own = pending.map((one) => readShards(one, sharding.own(loader.imagesIn(one.step))));
-    const all = group.exchange({ own, wish });
+    const exchanged = () => group.exchange({ own, wish });
+    const all = group.size === 1 ? exchanged() : profile.of("exchange", exchanged);
     const log = stepLog(training, epoch);
     for (const [n, { step }] of pending.entries()) {
       const shards = all.flatMap((rank) => rank.own[n]);
@@ -97,7 +104,7 @@ export async function trainEpoch(
     checkWeights(learning, epoch, step);
   };
   const save = () => {
-    settle();
+    profile.of("saving", settle);
     saveInside(step, metrics);
     saved = { ms: performance.now(), step };
   };
@@ -111,7 +118,7 @@ export async function trainEpoch(
   };
   try {
     for (;;) {
-      const next = await untilStopped(reporter, steps.next()).catch(stoppedBy);
+      const next = await profile.of("reading images", () => untilStopped(reporter, steps.next()).catch(stoppedBy));
       if (next instanceof Stopped) {
         // Stopped while the next images were read.
         if (step > from.step) save();
@@ -120,10 +127,11 @@ export async function trainEpoch(
       if (next.done) break;
       const { indices, take } = next.value;
       const position: Position = { epoch, step: epoch * loader.batchesPerEpoch + step };
-      pending.push({ numbers: take(schedule(position)), step, indices: indices.slice() });
+      const numbers = profile.of("step", () => take(schedule(position)));
+      pending.push({ numbers, step, indices: indices.slice() });
       step += 1;
       // Lets timers, signals and the loader run between steps.
-      await new Promise(setImmediate);
+      await profile.of("reading images", () => new Promise(setImmediate));
       noteIfSlow();
       const agreed = step % runner.window === 0 ? look() : undefined;
       const wish = group.size === 1 ? ownWish() : (agreed ?? noWish);
@@ -132,7 +140,7 @@ export async function trainEpoch(
         if (wish.stop !== undefined) return { ...outcome(), stopped: wish.stop };
       }
     }
-    settle();
+    profile.of("saving", settle);
     return outcome();
   } finally {
     for (const { numbers } of pending) free(numbers);

@@ -16,6 +16,7 @@ import {
   withModelDefaults,
 } from "../options/stage-options.ts";
 import { RunFolder } from "../run/run-folder.ts";
+import { Stopwatch, unprofiled } from "../utils/profile.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { withFill } from "./choose-fill.ts";
@@ -30,6 +31,7 @@ import { mustHaveSame, mustStartAlike, sameCheckpoint } from "./many-ranks.ts";
 import { noteStart } from "./note-start.ts";
 import { pretrain } from "./pretrain.ts";
 import { prepare, type Setting } from "./setting.ts";
+import { type Computer, profileBefore, type StageKind, type StageProfile, storeSession } from "./stage-profile.ts";
 
 /** What a training takes besides its options. */
 export interface TrainContext {
@@ -59,28 +61,37 @@ export async function train<S extends StageName>(
 ): Promise<StageResult> {
   refuseUnknown(context, ["reporter", "data", "group"], `train ${stage}`);
   const { reporter = silentReporter, data, group = alone } = context;
+  const stopwatch = given.profile ? new Stopwatch<StageKind>() : undefined;
+  const profile: StageProfile = stopwatch ?? unprofiled;
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);
   const rendered = data === undefined ? withRendering(given, reporter) : given;
-  const chosen = withFill(await withModel(rendered, reporter, data), reporter);
+  const modelled = await profile.of("start", () => withModel(rendered, reporter, data));
+  const chosen = withFill(modelled, reporter);
   const options = withModelDefaults(stage, withPolicy(stage, chosen, reporter));
   // A run that goes on has said it.
   if (!options.resume) noteStart(options, reporter);
-  const prepared = await prepare(options, { reporter, group }, data, seenBefore(options));
+  const open = () => prepare(options, { reporter, group }, data, seenBefore(options));
+  const prepared = await profile.of("start", open);
   let [run, learning, failed]: [RunFolder?, Learning?, boolean?] = [];
   try {
     const config = configOf(stage, options, prepared);
     mustHaveSame(group, config);
     const isWriter = group.rank === 0;
     const accept = (checkpoint: Checkpoint) => refuseFewerEpochs(checkpoint, options);
-    const resumed = options.resume && isWriter ? RunFolder.resume(options.cv_dir, config, { accept }) : undefined;
+    const resume = () => RunFolder.resume(options.cv_dir, config, { accept });
+    const resumed = options.resume && isWriter ? profile.of("start", resume) : undefined;
     run = resumed?.run;
     for (const note of resumed?.notes ?? []) reporter.note(note);
+    const computer = computerOf(prepared);
+    const before = stopwatch && run && profileBefore(run.path, computer, reporter.note);
     const setting = { ...prepared, checkpoint: sameCheckpoint(group, resumed?.checkpoint) };
-    learning = await stages[stage](options, setting);
+    learning = await profile.of("start", () => stages[stage](options, setting));
     mustStartAlike(group, learning);
     // Only now, so that a start that fails leaves no folder.
     if (isWriter) run ??= RunFolder.create(options.cv_dir, { ...config, starts: startWeights(options) });
-    return await learnEpochs(options, setting, learning, run);
+    const { images, ...result } = await learnEpochs(options, setting, learning, { run, profile });
+    if (stopwatch === undefined || run === undefined) return result;
+    return { ...result, profile: storeSession(run.path, before, { times: stopwatch.times(), images, computer }) };
   } catch (error) {
     failed = true;
     throw error;
@@ -114,6 +125,10 @@ function configOf(stage: StageName, options: ResolvedStageOptions, setting: Omit
   const val = options.val_fraction === 0 ? data.val?.fingerprint : undefined;
   const dataset = { name, classes: [...classes], fingerprint, test: data.test.fingerprint, ...(val && { val }) };
   return { stage, options: toJson(options), versions, description, dataset };
+}
+
+function computerOf({ device, versions, precision }: Pick<Setting, "device" | "versions" | "precision">): Computer {
+  return { device, threads: Number(versions.threads), precision };
 }
 
 function freeAll({ networks, optimizer, free }: Learning): void {

@@ -81,10 +81,10 @@ it.each<[string, (text: string) => string]>([
   expect(notes).toEqual([damaged]);
 });
 
-it("has another key for another title, summary, gallery, stage, evaluation or length of training", () => {
+it("has another key for another title, summary, gallery, stage, evaluation, length of training or profile", () => {
   const stage = { name: "a", stage: "pretrain", options: {} } as never;
   const experiment = { title: "t", summary: "s", gallery: "a", stages: [stage] };
-  const made = { keys: { a: hash("c") }, seconds: { a: 1 } };
+  const made = { keys: { a: hash("c") }, seconds: { a: 1 }, times: [] };
   const keys = [
     experimentKey(experiment, made),
     experimentKey({ ...experiment, title: "u" }, made),
@@ -93,6 +93,7 @@ it("has another key for another title, summary, gallery, stage, evaluation or le
     experimentKey({ ...experiment, stages: [] }, made),
     experimentKey(experiment, { ...made, keys: { a: hash("d") } }),
     experimentKey(experiment, { ...made, seconds: { a: 2 } }),
+    experimentKey(experiment, { ...made, times: [{ name: "a", times: { sessions: 1, seconds: 1, kinds: [] } }] }),
   ];
   expect(new Set(keys).size).toBe(keys.length);
   expect(experimentKey({ ...experiment }, { ...made })).toBe(keys[0]);

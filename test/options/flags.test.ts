@@ -39,6 +39,7 @@ const everyStage = [
     "--shards <n>",
     "--save_interval <n|Nm> = 10m",
     "--parallel",
+    "--profile",
     ...device,
   ],
 ];
@@ -181,8 +182,9 @@ const flags: Record<CommandName, readonly string[]> = {
     "--seeds <n,n,…>",
     "--threads <n>",
     "--torch <folder>",
+    "--profile",
   ],
-  quickstart: ["--out <folder> = runs/quickstart", "--seed <n>", "--threads <n>", "--torch <folder>"],
+  quickstart: ["--out <folder> = runs/quickstart", "--seed <n>", "--threads <n>", "--torch <folder>", "--profile"],
   "data fmow": [
     ...["--input <folder> required", "--out <folder> required", "--num_workers <n> = 8", "--skip_bad <n> = 0"],
   ],

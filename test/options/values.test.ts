@@ -196,6 +196,7 @@ const values: Readonly<Record<string, Values>> = {
     ],
   },
   parallel: onOff,
+  profile: onOff,
   stream_id: oneOf("HR", "LR"),
   pretrained: text,
   optimizer: oneOf("sgd", "muon"),

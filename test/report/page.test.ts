@@ -133,7 +133,7 @@ describe("renderPage", () => {
   });
 
   it("leaves out the sections that have nothing to show", async () => {
-    const bare = samplePage({ stages: [], policies: [], classes: [] });
+    const bare = samplePage({ stages: [], policies: [], classes: [], times: [] });
     const headings = all(parsed(await renderPage(bare)), "h2").map((heading) => heading.textContent);
     expect(headings).toEqual(["Results", "How this was made"]);
     const full = all(parsed(await renderPage(samplePage())), "h2").map((heading) => heading.textContent);
@@ -146,6 +146,7 @@ describe("renderPage", () => {
       "Which classes are confused",
       "Examples",
       "Learning curves",
+      "Where the time went",
       "How this was made",
     ]);
   });

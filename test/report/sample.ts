@@ -106,6 +106,20 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
         },
       ],
     },
+    times: [
+      {
+        name: "pretrain",
+        times: {
+          ...{ sessions: 2, seconds: 8 },
+          training: { device: "cpu", threads: 2, precision: "bf16", images: 4000, imagesPerSecond: 640 },
+          kinds: [
+            { kind: "other", seconds: 1, calls: 0 },
+            { kind: "backward", seconds: 5, calls: 1200 },
+            { kind: "policy", seconds: 2, calls: 1200 },
+          ],
+        },
+      },
+    ],
     stages: [
       {
         name: "pretrain",

@@ -157,7 +157,7 @@ async function learn({ images = 8, networks = ["resnet_hr"], decided, ...more }:
   };
   const before = liveHandles();
   try {
-    const result = await learnEpochs(options, setting, learning, run);
+    const result = await learnEpochs(options, setting, learning, { run });
     return { result, logs, saves, notes, train: data.train, optimizer: optimizer.state(), path: run.path };
   } finally {
     expect(liveHandles()).toBe(before);
@@ -184,7 +184,7 @@ describe("what a run leaves of its epochs", () => {
     script.tests = [...found];
     const { logs, result, path } = await learn({ options: { max_epochs: 3, test_interval: 2 } });
     expect(logs).toEqual([train(1), train(2), testLog(2, found[0]), train(3), testLog(3, found[1])]);
-    expect(result).toEqual({ run: path, test: found[1] });
+    expect(result).toEqual({ run: path, test: found[1], images: 24 });
   });
 
   it.each([
@@ -414,7 +414,7 @@ describe("a signal", () => {
       progress: { epoch: 1, step: 1, metrics: afterSteps(1), bestScore: 0.75, sinceBest: 0, seconds: 3 },
       isBest: false,
     });
-    expect(result).toEqual({ run: path, stopped: "SIGINT", test: { accuracy: 0.75 } });
+    expect(result).toEqual({ run: path, stopped: "SIGINT", test: { accuracy: 0.75 }, images: 12 });
     expect(logs).toHaveLength(2);
   });
 
@@ -428,7 +428,7 @@ describe("a signal", () => {
         isBest: false,
       },
     ]);
-    expect(result).toEqual({ run: path, stopped: "SIGTERM", test: { accuracy: 0.75 } });
+    expect(result).toEqual({ run: path, stopped: "SIGTERM", test: { accuracy: 0.75 }, images: 16 });
     expect(logs).toEqual([train(1), testLog(1, { accuracy: 0.75 })]);
   });
 
@@ -457,7 +457,7 @@ describe("a run that is resumed", () => {
   it("says so where all is done, and returns no test", async () => {
     const { notes, result, saves, path } = await learn({ progress: { epoch: 2, step: 0, seconds: 1 } });
     expect(notes).toEqual([`${path}: epoch 2 of 2 is already done; a larger --max_epochs lets it go on`]);
-    expect([result, saves]).toEqual([{ run: path, test: undefined }, []]);
+    expect([result, saves]).toEqual([{ run: path, test: undefined, images: 0 }, []]);
   });
 
   it("has its optimizer's moments", async () => {

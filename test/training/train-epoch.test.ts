@@ -213,7 +213,12 @@ describe("a signal", () => {
     const { outcome, happened, states } = await epoch({ steps: Array(4).fill(takes(1)), window: 32, stopping });
     const { accumulated, ...found } = await outcome;
     // Four images in two minutes.
-    expect(found).toEqual({ metrics: { accuracy: 0.5, loss: 2 }, imagesPerSecond: 4 / 120, stopped: "SIGINT" });
+    expect(found).toEqual({
+      metrics: { accuracy: 0.5, loss: 2 },
+      images: 4,
+      imagesPerSecond: 4 / 120,
+      stopped: "SIGINT",
+    });
     expect(accumulated.images).toBe(4);
     expect(happened).toEqual(["released", "saved after 2", "bar ended"]);
     expect(states).toEqual([{ images: 4, sums: { accuracy: 2, loss: 8 }, masks: [] }]);
