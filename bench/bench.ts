@@ -23,6 +23,7 @@ import {
   bestOf,
   type CaseResult,
   type Comparison,
+  eagerBestOf,
   lossTolerance,
   type Measured,
   median,
@@ -119,7 +120,8 @@ async function run(options: Options): Promise<void> {
   say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} ${unit}s a side`);
   const bf16 = device === "cuda" || hasBf16();
   if (!bf16) say("PyTorch in bf16 is left out: this processor would emulate it, which is never the faster");
-  const bench = new Bench({ python, threads, device, graph, unit, bf16 });
+  const compiled = device === "cpu" && compiles(python);
+  const bench = new Bench({ python, threads, device, graph, unit, bf16, compiled });
   const result: Result = { cases: [], firstLosses: {}, startSeconds: startSeconds(), peakGflops: {} };
   for (const model of models) {
     for (const stage of chosen) {
@@ -185,6 +187,16 @@ function torchOf(python: string): string {
   });
 }
 
+/** Whether torch.compile works: it needs a C++ compiler and Python's headers. Says so where it does not. */
+function compiles(python: string): boolean {
+  const tiny = "import torch; print(torch.compile(lambda x: x.sin() + 1)(torch.ones(2)).numel())";
+  const { status, stderr } = spawnSync(python, ["-c", tiny], { encoding: "utf8" });
+  if (status === 0) return true;
+  const why = stderr.split("\n").find((line) => /compiler|Python\.h/i.test(line)) ?? lastLine(stderr);
+  say(`(d), torch.compile, is left out: it does not work here: ${why.trim()}`);
+  return false;
+}
+
 /** Seconds that the last build takes to answer; undefined when there is none. */
 function startSeconds(): Record<string, number> | undefined {
   const main = path.join(root, "dist", "cli", "patchdrop.js");
@@ -218,6 +230,7 @@ function machineLine(): string {
 }
 
 function table(cases: readonly CaseResult[]): string {
+  const compiled = cases.some(({ sides }) => sides.compiled !== undefined);
   const ofEpochs = cases.some(({ sides }) => sides.patchdrop.epochOverSteps !== undefined);
   const header = [
     "model",
@@ -226,8 +239,9 @@ function table(cases: readonly CaseResult[]): string {
     "(a) reference",
     "(b) best",
     "(c) patchdrop",
+    ...(compiled ? ["(d) compiled", "d compiles"] : []),
     "c/a",
-    "c/b",
+    compiled ? "c/best" : "c/b",
     "c GFLOP/s",
     "peak MiB: a",
     "b",
@@ -236,13 +250,15 @@ function table(cases: readonly CaseResult[]): string {
   ];
   const rows = cases.map((measured) => {
     const { stage, model, batch, sides } = measured;
-    const [a, b, c] = [sides.reference, bestOf(sides), sides.patchdrop];
+    const [a, b, c, d] = [sides.reference, eagerBestOf(sides), sides.patchdrop, sides.compiled];
     const { overReference, overBest } = ratios(measured);
     const peaks = [a, b, c].map(({ peakRssBytes }) => (peakRssBytes / 2 ** 20).toFixed(0));
     const gflops = (c.imagesPerSecond * operationsOf(stage, model)) / 1e9;
-    const over = [overReference.toFixed(2), overBest.toFixed(2), gflops.toFixed(0)];
+    const best = d === undefined ? "" : bestOf(sides) === d ? " (d)" : " (b)";
+    const over = [overReference.toFixed(2), overBest.toFixed(2) + best, gflops.toFixed(0)];
+    const ofCompiled = d === undefined ? [] : [speed(d), `${d.compileSeconds?.toFixed(0) ?? "?"} s`];
     const ofSteps = c.epochOverSteps === undefined ? [] : [c.epochOverSteps.toFixed(3)];
-    return [model, stage, String(batch), speed(a), speed(b), speed(c), ...over, ...peaks, ...ofSteps];
+    return [model, stage, String(batch), speed(a), speed(b), speed(c), ...ofCompiled, ...over, ...peaks, ...ofSteps];
   });
   return markdownTable(header, rows, 2);
 }
