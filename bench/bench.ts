@@ -31,6 +31,8 @@ import {
 } from "./measure.ts";
 import { operationsOf, peakGflops } from "./operations.ts";
 import { compareRanks, imagesARank, type RanksCase, ranksTable } from "./ranks.ts";
+import { recipes, resultStages } from "./recipes.ts";
+import { resultTable, trainSides } from "./result.ts";
 import { type BenchModel, benchModels, lastLine, type Stage, stages, type Unit, units } from "./side.ts";
 
 /** What a stage is measured at: its own default batches, and for the classifier a larger one too. */
@@ -62,8 +64,11 @@ const program = new Command("bench")
     whole(2),
   )
   .addOption(
-    new Option("--unit <name>", "what is timed: steps, or whole epochs with each side's own loader")
-      .choices(units)
+    new Option(
+      "--unit <name>",
+      "what is timed: steps, whole epochs with each side's own loader, or trainings to a result",
+    )
+      .choices([...units, "result"])
       .default("step"),
   )
   .option("--steps <n>", "timed steps (or epochs) a side (default: 20 steps, 3 epochs)", whole(1))
@@ -75,6 +80,12 @@ const program = new Command("bench")
   .option("--threads <n>", "threads of every side; all processors when absent", whole(1))
   .addOption(new Option("--device <name>", "where every side computes").choices(["cpu", "cuda"]).default("cpu"))
   .option("--no-cuda-graph", "with --device cuda, no side captures its step")
+  .option("--data_dir <path>", "with --unit result: class folders of images, train/ and test/")
+  .option("--accuracy <x>", "with --unit result: what is to be reached on the test images, 0 … 1", share)
+  .option("--patches <x>", "with --unit result, of a policy: by at most so many patches, on average", positive)
+  .option("--classifier <path>", "with --unit result, of a policy: checkpoint of the classifier that judges")
+  .option("--epochs <n>", "with --unit result: in place of each recipe's own", whole(1))
+  .option("--seed <n>", "with --unit result", whole(0), 1)
   .option("--check", "fail when a ratio is a tenth below the one stored for this processor in bench/baseline.json")
   .option("--store", "store the ratios there")
   .option("--json <path>", "file for the numbers (default: bench/results/<date>.json)")
@@ -83,7 +94,9 @@ const program = new Command("bench")
 try {
   program.parse();
   const options = program.opts<Options>();
-  await (options.ranks === undefined ? run(options) : runRanks(options, options.ranks));
+  const { unit, ranks } = options;
+  if (unit === "result") await runResult(options);
+  else await (ranks === undefined ? run(options, unit) : runRanks(options, ranks));
 } catch (error) {
   finish(error);
 }
@@ -93,12 +106,18 @@ interface Options {
   readonly stages: Stage[];
   readonly models: BenchModel[];
   readonly batch?: number;
-  readonly unit: Unit;
+  readonly unit: Unit | "result";
   readonly steps?: number;
   readonly ranks?: number;
   readonly threads?: number;
   readonly device: "cpu" | "cuda";
   readonly cudaGraph: boolean;
+  readonly data_dir?: string;
+  readonly accuracy?: number;
+  readonly patches?: number;
+  readonly classifier?: string;
+  readonly epochs?: number;
+  readonly seed: number;
   readonly check?: boolean;
   readonly store?: boolean;
   readonly json?: string;
@@ -113,8 +132,8 @@ interface Result {
   peakGflops: Record<string, number | undefined>;
 }
 
-async function run(options: Options): Promise<void> {
-  const { python, stages: chosen, models, batch, unit, threads = availableParallelism() } = options;
+async function run(options: Options, unit: Unit): Promise<void> {
+  const { python, stages: chosen, models, batch, threads = availableParallelism() } = options;
   const { device, cudaGraph: graph, steps = unit === "step" ? 20 : 3 } = options;
   const torch = torchOf(python);
   say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} ${unit}s a side`);
@@ -161,6 +180,42 @@ async function runRanks({ python, stages: chosen, models, batch, steps = 20, jso
   write({ ...provenance({ torch, device: "cpu", ranks, steps }), cases }, json);
 }
 
+/** Trainings of the one stage to the goal: the table, and the same numbers as JSON. */
+async function runResult(options: Options): Promise<void> {
+  const { python, stages: chosen, threads = availableParallelism(), seed, epochs, json } = options;
+  const [stage] = resultStages.filter((name) => chosen.length === 1 && name === chosen[0]);
+  const { data_dir: dataDir, accuracy, patches, classifier } = options;
+  const missing = [
+    stage === undefined && `--stages ${resultStages.join(" or ")}`,
+    dataDir === undefined && "--data_dir",
+    accuracy === undefined && "--accuracy",
+    stage === "pretrain" && patches === undefined && "--patches",
+    stage === "pretrain" && classifier === undefined && "--classifier",
+  ].filter((name) => name !== false);
+  if (stage === undefined || dataDir === undefined || accuracy === undefined || missing.length > 0) {
+    throw fault("usage", {
+      where: "--unit result",
+      rule: "needs other flags",
+      got: "none",
+      next: `give ${missing.join(", ")}`,
+    });
+  }
+  if (!existsSync(path.join(root, "dist", "cli", "patchdrop.js"))) {
+    throw fault("input", {
+      where: "dist",
+      rule: "must hold the build that is measured",
+      got: "none",
+      next: "npm run build",
+    });
+  }
+  const torch = torchOf(python, stage === "classifier" ? "torchvision, airbench" : "torchvision");
+  const goal = { accuracy, patches: stage === "pretrain" ? patches : undefined };
+  const bf16 = hasBf16();
+  const results = await trainSides({ python, stage, dataDir, goal, seed, threads, bf16, classifier, epochs }, say);
+  process.stdout.write(`${machineLine()}\n${resultTable(results)}`);
+  write({ ...provenance({ torch, device: "cpu", threads, seed, stage }), goal, recipe: recipes[stage], results }, json);
+}
+
 function write(numbers: unknown, json: string | undefined): void {
   const name = `${new Date().toISOString().replaceAll(":", "-")}.json`;
   const file = json ?? path.join(root, "bench", "results", name);
@@ -174,14 +229,15 @@ function say(text: string): void {
 }
 
 /** The version of PyTorch. @throws kind "input" when `python` cannot import it */
-function torchOf(python: string): string {
-  const { error, status, stdout, stderr } = spawnSync(python, ["-c", "import numpy, torch; print(torch.__version__)"], {
+function torchOf(python: string, also?: string): string {
+  const modules = ["numpy, torch", ...(also === undefined ? [] : [also])].join(", ");
+  const { error, status, stdout, stderr } = spawnSync(python, ["-c", `import ${modules}; print(torch.__version__)`], {
     encoding: "utf8",
   });
   if (status === 0) return lastLine(stdout);
   throw fault("input", {
     where: "--python",
-    rule: "must name a Python that imports torch and numpy",
+    rule: `must name a Python that imports ${modules}`,
     got: `${python}: ${error?.message ?? lastLine(stderr)}`,
     next: "give its path, or set PATCHDROP_BENCH_PYTHON",
   });
@@ -304,6 +360,18 @@ function modelList(text: string): BenchModel[] {
     if (model === undefined) throw new InvalidArgumentError(`"${name}" must be one of ${benchModels.join(", ")}.`);
     return model;
   });
+}
+
+function share(text: string): number {
+  const value = positive(text);
+  if (value > 1) throw new InvalidArgumentError("Must be at most 1.");
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (text === "" || !Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("Must be a number above 0.");
+  return value;
 }
 
 function whole(least: number): (text: string) => number {

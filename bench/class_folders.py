@@ -1,7 +1,7 @@
 """Class folders of images in memory, and what a training says of itself, for PyTorch's sides that learn from files.
 
 A training's folder is like a run folder of this program as far as the benchmark reads it: `metrics.jsonl` with a line
-{"epoch": n, "split": "test", "accuracy": x, "time": t} for each evaluation ("patches" and "patches_std" too where a policy
+{"epoch": n, "split": "test", "accuracy": x, "time": t} for each evaluation ("sparsity", S, and "patches_std" too where a policy
 chose), t in seconds since 1970 when it was done; and `epoch-N.jsonl` with a line {"path": …, "class": …, "mask": "0110…"}
 for each of its test images.
 """
@@ -71,7 +71,7 @@ class Log:
         values: dict[str, float] = {"accuracy": accuracy}
         if masks is not None:
             taken = masks.sum(1).double()
-            values |= {"patches": taken.mean().item(), "patches_std": taken.std().item()}
+            values |= {"sparsity": taken.mean().item(), "patches_std": taken.std().item()}
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"epoch": epoch, "split": "test", **values, "time": time.time()}) + "\n")
         bits = [None] * len(images.paths) if masks is None else ["".join(str(int(b)) for b in m) for m in masks]
