@@ -122,6 +122,8 @@ def main() -> None:
     training = read((args.data_dir / "train").resolve(), args.threads)
     if len(training.labels) < args.batch_size:
         parser.error(f"--batch_size: must be at most {len(training.labels)}, the number of training images")
+    if (len(training.classes), training.pixels.shape[1]) != (10, 32):
+        parser.error("--data_dir: must hold ten classes of 32 × 32 pixels, as CIFAR-10 does")
     utils.evaluate = evaluation(log, test, ceil(epochs), args)
     utils.print_training_details = lambda *_args, **_options: None
     utils.print_columns = lambda *_args, **_options: None

@@ -193,12 +193,7 @@ async function runResult(options: Options): Promise<void> {
     stage === "pretrain" && classifier === undefined && "--classifier",
   ].filter((name) => name !== false);
   if (stage === undefined || dataDir === undefined || accuracy === undefined || missing.length > 0) {
-    throw fault("usage", {
-      where: "--unit result",
-      rule: "needs other flags",
-      got: "none",
-      next: `give ${missing.join(", ")}`,
-    });
+    throw fault("usage", { where: "--unit result", rule: `needs ${missing.join(" and ")}` });
   }
   if (!existsSync(path.join(root, "dist", "cli", "patchdrop.js"))) {
     throw fault("input", {

@@ -76,6 +76,8 @@ def main() -> None:
         parser.error(f"--batch_size: must be at most {len(training.labels)}, the number of training images")
     run = EXECUTIONS[args.config]
     networks = Actor(new_policy(), saved_classifier(args.classifier))
+    if networks.high.fc.out_features != len(training.classes):
+        parser.error(f"--classifier: must know {len(training.classes)} classes, as the data has")
     if run.channels_last:
         networks.policy.to(memory_format=torch.channels_last)
         networks.high.to(memory_format=torch.channels_last)

@@ -58,7 +58,7 @@ export interface ResultOptions {
   readonly bf16: boolean;
   /** Of a policy: the checkpoint of the classifier that judges. */
   readonly classifier?: string | undefined;
-  /** Flags that go over a recipe's epochs. */
+  /** In place of each recipe's own. */
   readonly epochs?: number | undefined;
 }
 
@@ -124,7 +124,8 @@ function trainingOf(side: string, options: ResultOptions, out: string): Training
 
 function ours({ stage, dataDir, seed, threads, classifier, epochs }: ResultOptions, out: string): Training {
   const given = {
-    ...(classifier !== undefined && { ckpt_hr_cl: classifier }),
+    // PyTorch's sides drop patches as the paper does, whatever the classifier was trained for.
+    ...(stage === "pretrain" && { ckpt_hr_cl: classifier!, fill: "zero" }),
     ...(epochs !== undefined && { max_epochs: epochs }),
   };
   const over = { ...given, data_dir: dataDir, cv_dir: out, seed, threads };
@@ -160,7 +161,16 @@ async function trained({ side, command, predict }: Training, out: string, option
   if (predict !== undefined) await succeed(side, predict(tested, file));
   const counted = countLines(readFileSync(file, "utf8"));
   mustAgree(side, tested, counted);
-  return { side, ...counted, epoch: tested.epoch, seconds: tested.time - began, isReached: found !== undefined };
+  // A classifier has no patches to choose, though a line of it says that it saw all.
+  const patches = options.goal.patches === undefined ? undefined : counted.patches;
+  return {
+    side,
+    ...counted,
+    patches,
+    epoch: tested.epoch,
+    seconds: tested.time - began,
+    isReached: found !== undefined,
+  };
 }
 
 /** The tests of a run's `metrics.jsonl`, in order. */
