@@ -23,6 +23,7 @@ import {
   bestOf,
   type CaseResult,
   type Comparison,
+  eagerBestOf,
   lossTolerance,
   type Measured,
   median,
@@ -30,6 +31,8 @@ import {
 } from "./measure.ts";
 import { operationsOf, peakGflops } from "./operations.ts";
 import { compareRanks, imagesARank, type RanksCase, ranksTable } from "./ranks.ts";
+import { recipes, resultStages } from "./recipes.ts";
+import { resultTable, trainSides } from "./result.ts";
 import { type BenchModel, benchModels, lastLine, type Stage, stages, type Unit, units } from "./side.ts";
 
 /** What a stage is measured at: its own default batches, and for the classifier a larger one too. */
@@ -61,8 +64,11 @@ const program = new Command("bench")
     whole(2),
   )
   .addOption(
-    new Option("--unit <name>", "what is timed: steps, or whole epochs with each side's own loader")
-      .choices(units)
+    new Option(
+      "--unit <name>",
+      "what is timed: steps, whole epochs with each side's own loader, or trainings to a result",
+    )
+      .choices([...units, "result"])
       .default("step"),
   )
   .option("--steps <n>", "timed steps (or epochs) a side (default: 20 steps, 3 epochs)", whole(1))
@@ -74,6 +80,12 @@ const program = new Command("bench")
   .option("--threads <n>", "threads of every side; all processors when absent", whole(1))
   .addOption(new Option("--device <name>", "where every side computes").choices(["cpu", "cuda"]).default("cpu"))
   .option("--no-cuda-graph", "with --device cuda, no side captures its step")
+  .option("--data_dir <path>", "with --unit result: class folders of images, train/ and test/")
+  .option("--accuracy <x>", "with --unit result: what is to be reached on the test images, 0 … 1", share)
+  .option("--patches <x>", "with --unit result, of a policy: by at most so many patches, on average", positive)
+  .option("--classifier <path>", "with --unit result, of a policy: checkpoint of the classifier that judges")
+  .option("--epochs <n>", "with --unit result: in place of each recipe's own", whole(1))
+  .option("--seed <n>", "with --unit result", whole(0), 1)
   .option("--check", "fail when a ratio is a tenth below the one stored for this processor in bench/baseline.json")
   .option("--store", "store the ratios there")
   .option("--json <path>", "file for the numbers (default: bench/results/<date>.json)")
@@ -82,7 +94,9 @@ const program = new Command("bench")
 try {
   program.parse();
   const options = program.opts<Options>();
-  await (options.ranks === undefined ? run(options) : runRanks(options, options.ranks));
+  const { unit, ranks } = options;
+  if (unit === "result") await runResult(options);
+  else await (ranks === undefined ? run(options, unit) : runRanks(options, ranks));
 } catch (error) {
   finish(error);
 }
@@ -92,12 +106,18 @@ interface Options {
   readonly stages: Stage[];
   readonly models: BenchModel[];
   readonly batch?: number;
-  readonly unit: Unit;
+  readonly unit: Unit | "result";
   readonly steps?: number;
   readonly ranks?: number;
   readonly threads?: number;
   readonly device: "cpu" | "cuda";
   readonly cudaGraph: boolean;
+  readonly data_dir?: string;
+  readonly accuracy?: number;
+  readonly patches?: number;
+  readonly classifier?: string;
+  readonly epochs?: number;
+  readonly seed: number;
   readonly check?: boolean;
   readonly store?: boolean;
   readonly json?: string;
@@ -112,14 +132,15 @@ interface Result {
   peakGflops: Record<string, number | undefined>;
 }
 
-async function run(options: Options): Promise<void> {
-  const { python, stages: chosen, models, batch, unit, threads = availableParallelism() } = options;
+async function run(options: Options, unit: Unit): Promise<void> {
+  const { python, stages: chosen, models, batch, threads = availableParallelism() } = options;
   const { device, cudaGraph: graph, steps = unit === "step" ? 20 : 3 } = options;
   const torch = torchOf(python);
   say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} ${unit}s a side`);
   const bf16 = device === "cuda" || hasBf16();
   if (!bf16) say("PyTorch in bf16 is left out: this processor would emulate it, which is never the faster");
-  const bench = new Bench({ python, threads, device, graph, unit, bf16 });
+  const compiled = device === "cpu" && compiles(python);
+  const bench = new Bench({ python, threads, device, graph, unit, bf16, compiled });
   const result: Result = { cases: [], firstLosses: {}, startSeconds: startSeconds(), peakGflops: {} };
   for (const model of models) {
     for (const stage of chosen) {
@@ -159,6 +180,37 @@ async function runRanks({ python, stages: chosen, models, batch, steps = 20, jso
   write({ ...provenance({ torch, device: "cpu", ranks, steps }), cases }, json);
 }
 
+/** Trainings of the one stage to the goal: the table, and the same numbers as JSON. */
+async function runResult(options: Options): Promise<void> {
+  const { python, stages: chosen, threads = availableParallelism(), seed, epochs, json } = options;
+  const [stage] = resultStages.filter((name) => chosen.length === 1 && name === chosen[0]);
+  const { data_dir: dataDir, accuracy, patches, classifier } = options;
+  const missing = [
+    stage === undefined && `--stages ${resultStages.join(" or ")}`,
+    dataDir === undefined && "--data_dir",
+    accuracy === undefined && "--accuracy",
+    stage === "pretrain" && patches === undefined && "--patches",
+    stage === "pretrain" && classifier === undefined && "--classifier",
+  ].filter((name) => name !== false);
+  if (stage === undefined || dataDir === undefined || accuracy === undefined || missing.length > 0) {
+    throw fault("usage", { where: "--unit result", rule: `needs ${missing.join(" and ")}` });
+  }
+  if (!existsSync(path.join(root, "dist", "cli", "patchdrop.js"))) {
+    throw fault("input", {
+      where: "dist",
+      rule: "must hold the build that is measured",
+      got: "none",
+      next: "npm run build",
+    });
+  }
+  const torch = torchOf(python, stage === "classifier" ? "torchvision, airbench" : "torchvision");
+  const goal = { accuracy, patches: stage === "pretrain" ? patches : undefined };
+  const bf16 = hasBf16();
+  const results = await trainSides({ python, stage, dataDir, goal, seed, threads, bf16, classifier, epochs }, say);
+  process.stdout.write(`${machineLine()}\n${resultTable(results)}`);
+  write({ ...provenance({ torch, device: "cpu", threads, seed, stage }), goal, recipe: recipes[stage], results }, json);
+}
+
 function write(numbers: unknown, json: string | undefined): void {
   const name = `${new Date().toISOString().replaceAll(":", "-")}.json`;
   const file = json ?? path.join(root, "bench", "results", name);
@@ -172,17 +224,28 @@ function say(text: string): void {
 }
 
 /** The version of PyTorch. @throws kind "input" when `python` cannot import it */
-function torchOf(python: string): string {
-  const { error, status, stdout, stderr } = spawnSync(python, ["-c", "import numpy, torch; print(torch.__version__)"], {
+function torchOf(python: string, also?: string): string {
+  const modules = ["numpy, torch", ...(also === undefined ? [] : [also])].join(", ");
+  const { error, status, stdout, stderr } = spawnSync(python, ["-c", `import ${modules}; print(torch.__version__)`], {
     encoding: "utf8",
   });
   if (status === 0) return lastLine(stdout);
   throw fault("input", {
     where: "--python",
-    rule: "must name a Python that imports torch and numpy",
+    rule: `must name a Python that imports ${modules}`,
     got: `${python}: ${error?.message ?? lastLine(stderr)}`,
     next: "give its path, or set PATCHDROP_BENCH_PYTHON",
   });
+}
+
+/** Whether torch.compile works: it needs a C++ compiler and Python's headers. Says so where it does not. */
+function compiles(python: string): boolean {
+  const tiny = "import torch; print(torch.compile(lambda x: x.sin() + 1)(torch.ones(2)).numel())";
+  const { status, stderr } = spawnSync(python, ["-c", tiny], { encoding: "utf8" });
+  if (status === 0) return true;
+  const why = stderr.split("\n").find((line) => /compiler|Python\.h/i.test(line)) ?? lastLine(stderr);
+  say(`(d), torch.compile, is left out: it does not work here: ${why.trim()}`);
+  return false;
 }
 
 /** Seconds that the last build takes to answer; undefined when there is none. */
@@ -218,6 +281,7 @@ function machineLine(): string {
 }
 
 function table(cases: readonly CaseResult[]): string {
+  const compiled = cases.some(({ sides }) => sides.compiled !== undefined);
   const ofEpochs = cases.some(({ sides }) => sides.patchdrop.epochOverSteps !== undefined);
   const header = [
     "model",
@@ -226,8 +290,9 @@ function table(cases: readonly CaseResult[]): string {
     "(a) reference",
     "(b) best",
     "(c) patchdrop",
+    ...(compiled ? ["(d) compiled", "d compiles"] : []),
     "c/a",
-    "c/b",
+    compiled ? "c/best" : "c/b",
     "c GFLOP/s",
     "peak MiB: a",
     "b",
@@ -236,13 +301,15 @@ function table(cases: readonly CaseResult[]): string {
   ];
   const rows = cases.map((measured) => {
     const { stage, model, batch, sides } = measured;
-    const [a, b, c] = [sides.reference, bestOf(sides), sides.patchdrop];
+    const [a, b, c, d] = [sides.reference, eagerBestOf(sides), sides.patchdrop, sides.compiled];
     const { overReference, overBest } = ratios(measured);
     const peaks = [a, b, c].map(({ peakRssBytes }) => (peakRssBytes / 2 ** 20).toFixed(0));
     const gflops = (c.imagesPerSecond * operationsOf(stage, model)) / 1e9;
-    const over = [overReference.toFixed(2), overBest.toFixed(2), gflops.toFixed(0)];
+    const best = d === undefined ? "" : bestOf(sides) === d ? " (d)" : " (b)";
+    const over = [overReference.toFixed(2), overBest.toFixed(2) + best, gflops.toFixed(0)];
+    const ofCompiled = d === undefined ? [] : [speed(d), `${d.compileSeconds?.toFixed(0) ?? "?"} s`];
     const ofSteps = c.epochOverSteps === undefined ? [] : [c.epochOverSteps.toFixed(3)];
-    return [model, stage, String(batch), speed(a), speed(b), speed(c), ...over, ...peaks, ...ofSteps];
+    return [model, stage, String(batch), speed(a), speed(b), speed(c), ...ofCompiled, ...over, ...peaks, ...ofSteps];
   });
   return markdownTable(header, rows, 2);
 }
@@ -288,6 +355,18 @@ function modelList(text: string): BenchModel[] {
     if (model === undefined) throw new InvalidArgumentError(`"${name}" must be one of ${benchModels.join(", ")}.`);
     return model;
   });
+}
+
+function share(text: string): number {
+  const value = positive(text);
+  if (value > 1) throw new InvalidArgumentError("Must be at most 1.");
+  return value;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (text === "" || !Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("Must be a number above 0.");
+  return value;
 }
 
 function whole(least: number): (text: string) => number {

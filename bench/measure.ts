@@ -14,9 +14,8 @@ import {
   type Work,
 } from "./side.ts";
 
-/** PyTorch as the reference runs it; two ways that might be its best; this program. */
-export const sideNames = ["reference", "best-fp32", "best-bf16", "patchdrop"] as const;
-export type SideName = (typeof sideNames)[number];
+/** PyTorch as the reference runs it; three ways that might be its best, the last one by torch.compile; this program. */
+export type SideName = "reference" | "best-fp32" | "best-bf16" | "patchdrop" | "compiled";
 
 /** With a CUDA graph: three steps without, the capture, a replay. An epoch has them in itself. */
 export const warmups = { step: { cpu: 3, cuda: 5 }, epoch: { cpu: 1, cuda: 1 } } as const;
@@ -30,6 +29,8 @@ const pauseMs = 50;
 const wakeMs = 500;
 /** Then this many are timed. */
 const stepsATurn = 2;
+/** Of each of PyTorch's precisions, to see which one is worth compiling. */
+const trialSteps = 4;
 /** More than a side ever takes: it ends when it is told to. */
 export const manySteps = 100_000;
 
@@ -46,10 +47,15 @@ export interface Measured {
   peakRssBytes: number;
   /** Of this program's epochs: their speed over that of the same number of steps on one batch, the median. */
   epochOverSteps?: number | undefined;
+  /** Of the compiled side: how much longer its first steps took, which is not in its speed. */
+  compileSeconds?: number | undefined;
 }
 
-/** What each side did; nothing of bf16 where it was left out. */
-export type Sides = Record<Exclude<SideName, "best-bf16">, Measured> & { "best-bf16"?: Measured };
+/** What each side did; nothing of bf16 where it was left out, nor of torch.compile where there is no C++ compiler. */
+export type Sides = Record<"reference" | "best-fp32" | "patchdrop", Measured> & {
+  "best-bf16"?: Measured;
+  compiled?: Measured;
+};
 
 export interface CaseResult {
   stage: Stage;
@@ -58,9 +64,16 @@ export interface CaseResult {
   sides: Sides;
 }
 
-/** The faster of PyTorch's two, or the one that there is. */
-export function bestOf({ "best-fp32": fp32, "best-bf16": bf16 }: Sides): Measured {
+/** The faster of PyTorch's two precisions, or the one that there is, without torch.compile. */
+export function eagerBestOf({ "best-fp32": fp32, "best-bf16": bf16 }: Sides): Measured {
   return bf16 !== undefined && bf16.imagesPerSecond > fp32.imagesPerSecond ? bf16 : fp32;
+}
+
+/** The fastest PyTorch, compiled or not. */
+export function bestOf(sides: Sides): Measured {
+  const { compiled } = sides;
+  const eager = eagerBestOf(sides);
+  return compiled !== undefined && compiled.imagesPerSecond > eager.imagesPerSecond ? compiled : eager;
 }
 
 /** This program's speed over that of each PyTorch. */
@@ -70,7 +83,7 @@ export function ratios({ sides }: CaseResult): { overReference: number; overBest
 }
 
 /** The first losses by side (of eval the mean rewards), in float32. */
-export type Comparison = Record<"reference" | "best-fp32" | "patchdrop", number>;
+export type Comparison = Record<"reference" | "best-fp32" | "patchdrop", number> & { compiled?: number };
 
 export interface BenchOptions {
   python: string;
@@ -81,6 +94,8 @@ export interface BenchOptions {
   graph: boolean;
   /** Whether PyTorch is measured in bf16 too: emulated, it takes up to minutes a step. */
   bf16: boolean;
+  /** Whether PyTorch is measured with torch.compile too. */
+  compiled: boolean;
 }
 
 export class Bench {
@@ -95,7 +110,7 @@ export class Bench {
    * @throws kind "system" when they do not agree within {@link lossTolerance}
    */
   async compare(stage: Stage, model: BenchModel): Promise<Comparison> {
-    const { threads, device } = this.#options;
+    const { threads, device, compiled } = this.#options;
     const batch = comparedImages[model];
     const work: Work = { stage, model, batch, steps: 1, warmup: 0, threads, device, unit: "step" };
     const firstLoss = async (name: SideName) => {
@@ -108,10 +123,11 @@ export class Bench {
         side.stop();
       }
     };
-    const losses = {
+    const losses: Comparison = {
       reference: await firstLoss("reference"),
       "best-fp32": await firstLoss("best-fp32"),
       patchdrop: await firstLoss("patchdrop"),
+      ...(compiled && { compiled: await firstLoss("compiled") }),
     };
     const origin = losses.reference;
     const apart = Object.values(losses).some((loss) => !(Math.abs(loss - origin) <= lossTolerance * Math.abs(origin)));
@@ -127,13 +143,19 @@ export class Bench {
 
   /** Times `steps` steps, or epochs, a side, turn by turn. */
   async time(stage: Stage, model: BenchModel, batch: number, steps: number): Promise<CaseResult> {
-    const { threads, device, unit, bf16 } = this.#options;
+    const { threads, device, unit, bf16, compiled } = this.#options;
     const work: Work = { stage, model, batch, steps: manySteps, warmup: warmups[unit][device], threads, device, unit };
     const started: StartedSide[] = [];
+    const start = async (name: SideName, precision: "auto" | "fp32" | "bf16" = "auto") => {
+      const side = { ...(await Side.start(name, this.#command(name, precision), work)), taken: [] };
+      started.push(side);
+      return side;
+    };
     try {
-      for (const name of sideNames.filter((side) => bf16 || side !== "best-bf16")) {
-        started.push({ ...(await Side.start(name, this.#command(name, "auto"), work)), taken: [] });
-      }
+      await start("reference");
+      const eager = [await start("best-fp32"), ...(bf16 ? [await start("best-bf16")] : [])];
+      await start("patchdrop");
+      if (compiled) await start("compiled", await faster(eager, unit));
       await inTurns(started, steps, unit);
       const images = unit === "epoch" ? batch * stepsAnEpoch : batch;
       const measured = [];
@@ -146,11 +168,12 @@ export class Bench {
     }
   }
 
-  /** `precision` is this program's; a configuration of PyTorch has its own. */
-  #command(name: SideName, precision: "auto" | "fp32"): string[] {
+  /** `precision` is this program's and the compiled side's; PyTorch's other configurations have their own. */
+  #command(name: SideName, precision: "auto" | "fp32" | "bf16"): string[] {
     const { python, graph } = this.#options;
     const captured = ["--graph", graph ? "on" : "off"];
-    if (name !== "patchdrop") return [python, here("peer.py"), "--config", name, ...captured];
+    const config = name === "compiled" ? `compiled-${precision}` : name;
+    if (name !== "patchdrop") return [python, here("peer.py"), "--config", config, ...captured];
     // Node's own flags hold the loader for TypeScript that runs this file too.
     return [process.execPath, ...process.execArgv, here("ours.ts"), "--precision", precision, ...captured];
   }
@@ -177,6 +200,17 @@ export async function inTurns(started: readonly StartedSide[], steps: number, un
   }
 }
 
+/**
+ * The precision of the side that takes its steps faster. Compiling takes a minute, so that only this one is compiled.
+ */
+async function faster(sides: readonly StartedSide[], unit: Unit): Promise<Ready["precision"]> {
+  if (sides.length === 1) return sides[0].ready.precision;
+  const tried = sides.map((side) => ({ ...side, taken: [] as Step[] }));
+  await inTurns(tried, unit === "step" ? trialSteps : 1, unit);
+  const seconds = tried.map(({ taken }) => median(taken.map((step) => step.seconds)));
+  return tried[seconds.indexOf(Math.min(...seconds))].ready.precision;
+}
+
 async function wake(side: Side): Promise<void> {
   const until = performance.now() + wakeMs;
   do await side.step();
@@ -187,12 +221,17 @@ export function here(file: string): string {
   return fileURLToPath(new URL(file, import.meta.url));
 }
 
-export function summary(images: number, { precision, torch }: Ready, taken: Step[], peakRssBytes: number): Measured {
+export function summary(
+  images: number,
+  { precision, torch, compileSeconds }: Ready,
+  taken: Step[],
+  peakRssBytes: number,
+): Measured {
   const seconds = taken.map((step) => step.seconds);
   const medianSeconds = median(seconds);
   const ratios = taken.flatMap((step) => (step.stepsSeconds === undefined ? [] : [step.stepsSeconds / step.seconds]));
   const speed = { seconds, medianSeconds, imagesPerSecond: images / medianSeconds, peakRssBytes };
-  return { precision, torch, ...speed, epochOverSteps: ratios.length > 0 ? median(ratios) : undefined };
+  return { precision, torch, ...speed, epochOverSteps: ratios.length > 0 ? median(ratios) : undefined, compileSeconds };
 }
 
 /** The middle value, or the mean of the middle two. */

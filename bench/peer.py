@@ -14,6 +14,9 @@ A step goes from the batch's bytes and its uniforms to the updated weights, by t
   PyTorch), plain optimizers, the allocator as it is. Its masks and thresholds are vectorized here, unlike in 2019.
 - best-fp32, best-bf16: channels-last, gradients recorded only where something learns, fused optimizers, and an allocator
   that keeps its memory; float32, or bfloat16 autocast. Which of the two is faster depends on the processor.
+- compiled-fp32, compiled-bf16: the same with each network compiled by torch.compile (inductor, which needs a C++ compiler).
+  A network that nothing learns is frozen into its code, with its batch norm folded. {"ready": …} then has
+  "compileSeconds": how much longer the first step took than the second one. Nothing is taken from the compiler's caches.
 
 --device cuda computes on the GPU. The best configurations then upload from pinned memory and, unless --graph is off,
 capture their step as a CUDA graph, as PyTorch's documentation does; the reference does neither.
@@ -66,6 +69,8 @@ EXECUTIONS = {
     "reference": Execution(record_all=True),
     "best-fp32": Execution(channels_last=True),
     "best-bf16": Execution(bf16=True, channels_last=True),
+    "compiled-fp32": Execution(channels_last=True),
+    "compiled-bf16": Execution(bf16=True, channels_last=True),
 }
 GRAPH_WARMUP = 3
 STEPS_AN_EPOCH = 10
@@ -118,6 +123,10 @@ def base_of(stage: str) -> int:
     return formula.EVALUATED if stage in ("pretrain", "eval") else formula.TRAINED
 
 
+def is_compiled(config: str) -> bool:
+    return config.startswith("compiled")
+
+
 def make_step(stage: str, config: str, model: Model, device: str = "cpu") -> Step:
     """One step of a stage from the formula's weights."""
     run, fused = EXECUTIONS[config], config != "reference"
@@ -134,6 +143,10 @@ def make_step(stage: str, config: str, model: Model, device: str = "cpu") -> Ste
             network.to(device)
             if run.channels_last:
                 network.to(memory_format=torch.channels_last)
+    if is_compiled(config):
+        for network in filter(None, (networks.policy, networks.high, networks.low)):
+            # What learns nothing is a constant of the code, weights and running statistics.
+            network.compile(options={"freezing": network not in learned})
     parameters = [p for network in learned for p in network.parameters()]
     if dist.is_initialized():
         if networks.policy in learned and hasattr(networks.policy, "vnet"):
@@ -242,6 +255,12 @@ def report(**values: object) -> None:
     print(json.dumps(values), flush=True)
 
 
+def seconds_of(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
 def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
 
@@ -255,6 +274,10 @@ def serve(args: argparse.Namespace) -> None:
     if args.unit == "step" and args.device == "cuda" and args.config != "reference":
         batch = Batch(*(getattr(batch, f.name).pin_memory() for f in fields(batch)))
     work = (lambda: step(batch)) if args.unit == "step" else (lambda: epoch(step, batch, model.size, args))
+    first = Batch(*(getattr(batch, f.name)[: args.batch] for f in fields(batch)))
+    compiling = {}
+    if is_compiled(args.config) and args.warmup > 0:
+        compiling["compileSeconds"] = seconds_of(lambda: step(first)) - seconds_of(lambda: step(first))
     for _ in range(args.warmup):
         work()
     say = report if args.rank == 0 else lambda **_values: None
@@ -265,11 +288,11 @@ def serve(args: argparse.Namespace) -> None:
         precision="bf16" if EXECUTIONS[args.config].bf16 else "fp32",
         threads=torch.get_num_threads(),
         torch=torch.__version__,
+        **compiling,
     )
     done = 0
     while done < args.steps and asked(args):
         if args.unit == "epoch":  # the others' epochs took their time, and pages of this process may be gone
-            first = Batch(*(getattr(batch, f.name)[: args.batch] for f in fields(batch)))
             for _ in range(STEPS_AFTER_REST):
                 step(first)
         start = time.perf_counter()
@@ -344,6 +367,8 @@ def main() -> None:
     torch.distributions.Distribution.set_default_validate_args(args.device == "cpu")
     if args.config != "reference":
         keep_memory()
+    if is_compiled(args.config):
+        torch.compiler.config.force_disable_caches = True
     if args.verify:
         verify(args)
     elif args.ranks > 1:

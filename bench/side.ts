@@ -33,7 +33,12 @@ export interface Work {
   unit: Unit;
 }
 
-const readySchema = z.object({ precision: z.enum(["fp32", "bf16"]), threads: z.int(), torch: z.string() });
+const readySchema = z.object({
+  precision: z.enum(["fp32", "bf16"]),
+  threads: z.int(),
+  torch: z.string(),
+  compileSeconds: z.number().optional(),
+});
 const stepSchema = z
   .object({
     seconds: z.number().positive(),

@@ -1,7 +1,7 @@
 /** The check of measured ratios against those that were measured before. */
 import { expect, it } from "vitest";
 import { check, type Place, type Stored } from "../../bench/baseline.ts";
-import { bestOf, type CaseResult, type Measured } from "../../bench/measure.ts";
+import { bestOf, type CaseResult, eagerBestOf, type Measured } from "../../bench/measure.ts";
 
 const place: Place = { processor: "A", processors: 2, threads: 2, device: "cpu", unit: "step" };
 const stored: Stored = {
@@ -56,4 +56,12 @@ it("takes the faster of PyTorch's two for its best, and fp32 where bf16 was left
   expect(check([{ ...result(800), sides: others }], place, [])).toBe(
     "R32_C10 pretrain 512: nothing stored for this processor\n",
   );
+});
+
+it("takes the compiled PyTorch for the best where it is the fastest, and alone then", () => {
+  const { sides } = result(800);
+  const compiled = measured(700);
+  expect(bestOf({ ...sides, compiled })).toBe(compiled);
+  expect(eagerBestOf({ ...sides, compiled })).toBe(sides["best-bf16"]);
+  expect(bestOf({ ...sides, compiled: measured(639) })).toBe(sides["best-bf16"]);
 });
