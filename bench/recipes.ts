@@ -15,7 +15,7 @@ interface Recipe {
 }
 
 export const recipes: Readonly<Record<ResultStage, Recipe>> = {
-  classifier: { file: "configs/cifar10-cpu.yaml", stage: "hr", peer: ["--net", "94"] },
+  classifier: { file: "configs/cifar10-speedrun.yaml", stage: "hr", peer: ["--net", "94"] },
   pretrain: { file: "configs/cifar10-cpu.yaml", stage: "pretrain", peer: ["--epochs", "4", "--alpha", "0.9"] },
 };
 

@@ -2,7 +2,7 @@
  * Measures each stage in images/s by the number of libtorch's threads and by how these wait for each other, on an idle machine and beside
  * busy processes:
  *
- *     npx tsx bench/threads.ts [--stages classifier,eval] [--seconds 4] [--json FILE]
+ *     npx tsx bench/threads.ts [--stages classifier,eval] [--loads 0,1] [--spins 0,1000] [--seconds 4] [--json FILE]
  *
  * A thread that has ended its part of an operator spins for a while before it sleeps (libgomp's GOMP_SPINCOUNT, in turns of its loop).
  * While it spins, a process that could compute does not. What was chosen by these numbers: src/native/library.ts (`waitAsleep`) and src/utils/threads.ts.
@@ -24,18 +24,18 @@ const batches: Record<Stage, number> = {
   finetune2stream: 256,
   eval: 512,
 };
-/** Busy processes beside. */
-const loads = [0, 1, 3];
-
 const { values } = parseArgs({
   options: {
     stages: { type: "string", default: stages.join(",") },
     seconds: { type: "string", default: "4" },
     spins: { type: "string", default: "0,1000,10000,100000,300000" },
+    loads: { type: "string", default: "0,1,3" },
     json: { type: "string" },
   },
 });
 const seconds = Number(values.seconds);
+/** Busy processes beside. */
+const loads = values.loads.split(",").map(Number);
 const all = availableParallelism();
 const settings = [
   { threads: 1, spins: 0 },

@@ -89,7 +89,7 @@ function waitAsleep(): void {
 }
 
 /** Some microseconds: as long as the next operator usually takes to come (docs/performance.md has what was measured). */
-const turnsBeforeSleep = 30_000;
+const turnsBeforeSleep = 3000;
 
 /**
  * What can't be changed in an open libtorch. CUDA can't be added: at the first backward pass its autograd engine has counted

@@ -37,8 +37,8 @@ const everyStage = { ...modelGroup, ...dataGroup, ...trainingGroup, ...deviceGro
 /** In place of other defaults of classifier_training, where a network asks for another training than a ResNet. */
 const recipes: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   speedrun: {
-    ...{ optimizer: "muon", lr: 0.24, momentum: 0.85, schedule: "linear", batch_size: 1000, max_epochs: 8 },
-    ...{ label_smoothing: 0.2, flips: "alternating", crop_padding: 2, test_interval: 2 },
+    ...{ optimizer: "muon", lr: 0.24, momentum: 0.85, schedule: "linear", batch_size: 1000, max_epochs: 10 },
+    ...{ label_smoothing: 0.2, flips: "alternating", test_interval: 5 },
   },
 };
 

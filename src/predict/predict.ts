@@ -144,6 +144,7 @@ export function settingsOf(
     ...(hasPolicy ? { ...choice, fill: description.fill } : {}),
     top: Math.min(options.top, classes.length),
     ...overRendering(options, description.rendering),
+    tta: options.tta || undefined,
     precision,
   };
   return settingsText(settings);

@@ -188,6 +188,7 @@ function settingsOf({ choice, description, precision }: OpenedRun, options: Acqu
     ...{ budget_bytes, budget_seconds, budget_money, whole_if_cheaper: whole_if_cheaper || undefined },
     ...{ free_patches: free_patches || undefined, max_pixels, price_per_km2, min_area_km2, egress_per_gb },
     ...wantedText(options),
+    tta: options.tta || undefined,
     top: options.top,
   };
   return settingsText(settings);

@@ -30,7 +30,7 @@ const whitening = (name: string, network?: "resnet_lr") =>
 describe("a run with --arch speedrun", () => {
   it("has the recipe of that network, but for what is given", () => {
     expect(readRunConfig(runs.at("hr")).options).toMatchObject({
-      ...{ arch: "speedrun", optimizer: "muon", flips: "alternating", crop_padding: 2, schedule: "linear" },
+      ...{ arch: "speedrun", optimizer: "muon", flips: "alternating", crop_padding: 4, schedule: "linear" },
       ...{ label_smoothing: 0.2, momentum: 0.85, lr: 0.05, batch_size: 8, max_epochs: 2 },
     });
     expect(readRunConfig(runs.at("hr")).description).toMatchObject({ model: "R8_Scenes", arch: "speedrun" });
