@@ -5,7 +5,7 @@ import { type Fault, fault, PatchDropError } from "../errors.ts";
 import { flat, type JsonObject, type JsonValue, toJson } from "../files/json.ts";
 import type { RunDescription } from "./description.ts";
 import { checkpointsIn, weightsOf } from "./named-weights.ts";
-import { elsewhere, freeOptions, type RunConfig, type SavedConfig } from "./run-config.ts";
+import { elsewhere, endsWithTraining, freeOptions, type RunConfig, type SavedConfig } from "./run-config.ts";
 
 /** What older runs had without recording it. */
 function formerOptions({ reward }: JsonObject): JsonObject {
@@ -30,8 +30,7 @@ function formerOptions({ reward }: JsonObject): JsonObject {
  * have moved: its weights tell.
  */
 export function compareConfigs(where: string, saved: SavedConfig, given: RunConfig): string[] {
-  const { schedule } = saved.options;
-  const free = schedule === "onecycle" || schedule === "linear" ? freeOptions : [...freeOptions, "max_epochs"];
+  const free = endsWithTraining(saved.options.schedule) ? freeOptions : [...freeOptions, "max_epochs"];
   // What was not recorded can't be compared.
   const isDescribed = saved.description !== undefined;
   const fixed = ({ stage, options, dataset, description }: RunConfig): Map<string, JsonValue> => {

@@ -59,6 +59,11 @@ export const freeOptions: readonly string[] = [
   ...["patience", "cuda_graph", "parallel", "sigma", "profile"],
 ];
 
+/** Whether a schedule leads the learning rate down to the last epoch, so that it depends on their number. */
+export function endsWithTraining(schedule: unknown): boolean {
+  return schedule === "onecycle" || schedule === "linear";
+}
+
 /** The options that name a checkpoint to start from. */
 export const checkpointOptionNames = ["load", "ckpt_hr_cl", "ckpt_lr_cl"] as const;
 

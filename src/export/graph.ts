@@ -89,12 +89,8 @@ export class Exporting implements Layers<Value> {
   }
 
   whitened(x: Value, name: string, { kernel }: WhiteningSpec): Value {
-    const [weight, bias] = [`${name}.weight`, `${name}.bias`];
-    const constants = [
-      this.#weight(weight, this.#state.get(weight)!.shape, this.#values(weight)),
-      this.#constant(bias, this.#state.get(bias)!.shape, this.#values(bias)),
-    ];
-    return this.#activated(this.#node("Conv", [x, ...constants], { kernel_shape: [kernel, kernel] }), "gelu");
+    const convolved = this.#node("Conv", [x, ...this.#weightAndBias(name)], { kernel_shape: [kernel, kernel] });
+    return this.#activated(convolved, "gelu");
   }
 
   convBnRelu(x: Value, names: ConvolutionNames, spec: ConvolutionSpec): Value {
@@ -165,12 +161,7 @@ export class Exporting implements Layers<Value> {
   }
 
   linear(x: Value, name: string, _outputs: number): Value {
-    const [weight, bias] = [`${name}.weight`, `${name}.bias`];
-    const constants = [
-      this.#weight(weight, this.#state.get(weight)!.shape, this.#values(weight)),
-      this.#constant(bias, this.#state.get(bias)!.shape, this.#values(bias)),
-    ];
-    return this.#node("Gemm", [x, ...constants], { transB: 1 });
+    return this.#node("Gemm", [x, ...this.#weightAndBias(name)], { transB: 1 });
   }
 
   /** The weights first, since a matrix of shares can then take the means. */
@@ -264,6 +255,15 @@ export class Exporting implements Layers<Value> {
     if (!this.#half) return this.#constant(name, shape, values);
     this.#constant(name, shape, toHalf(values));
     return this.#node("Cast", [name], { to: elementType.float32 });
+  }
+
+  /** Of a layer, as its state has them. */
+  #weightAndBias(name: string): [Value, Value] {
+    const [weight, bias] = [`${name}.weight`, `${name}.bias`];
+    return [
+      this.#weight(weight, this.#state.get(weight)!.shape, this.#values(weight)),
+      this.#constant(bias, this.#state.get(bias)!.shape, this.#values(bias)),
+    ];
   }
 
   /** The list that the next node takes. */

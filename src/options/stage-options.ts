@@ -3,6 +3,7 @@
  * what a run folder records. Names and defaults are those of the authors' code where it has them (docs/method.md).
  */
 import { z } from "zod";
+import { endsWithTraining } from "../checkpoints/run-config.ts";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { mostPadding } from "../data/transforms.ts";
 import { type Fault, fault, type PatchDropError } from "../errors.ts";
@@ -216,7 +217,7 @@ function together<T extends Combined>(options: T, prefix = "--"): T {
 
 /** A schedule that is cut has never slowed down. */
 function cutCycle({ patience, schedule }: Combined): Fault | undefined {
-  if (patience === undefined || (schedule !== "onecycle" && schedule !== "linear")) return undefined;
+  if (patience === undefined || !endsWithTraining(schedule)) return undefined;
   const rule = `must be left out with --schedule ${schedule}, whose learning rate falls at the end`;
   return { where: "patience", rule, got: patience, next: "give --schedule constant, or fewer --max_epochs" };
 }

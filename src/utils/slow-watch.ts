@@ -9,6 +9,8 @@ const remembered = 1000;
 /** Told of each step of some work; says once, behind that step, that it has been slow for {@link lastsMs}. */
 export class SlowWatch {
   readonly #msEach: number[] = [];
+  /** The least of all, from which most steps can be told to be usual without sorting. */
+  #least = Number.POSITIVE_INFINITY;
   #slow = { ms: 0, images: 0 };
   #isSaid = false;
 
@@ -16,7 +18,8 @@ export class SlowWatch {
   step(images: number, ms: number): number | undefined {
     if (this.#isSaid || images === 0) return undefined;
     const each = ms / images;
-    const usual = this.#median();
+    this.#least = Math.min(this.#least, each);
+    const usual = each > factor * this.#least ? this.#median() : undefined;
     const isSlow = usual !== undefined && each > factor * usual;
     const { ms: before, images: others } = this.#slow;
     this.#slow = isSlow ? { ms: before + ms, images: others + images } : { ms: 0, images: 0 };
