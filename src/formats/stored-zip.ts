@@ -4,8 +4,8 @@
  * Source: PKWARE's APPNOTE.TXT, sections 4.3 (records) and 4.5.3 (the 64-bit extra field).
  */
 
-import zlib from "node:zlib";
 import { fault, type PatchDropError } from "../errors.ts";
+import { crc32 } from "./crc32.ts";
 
 const signatures = { local: 0x04034b50, entry: 0x02014b50, end: 0x06054b50, end64: 0x06064b50, locator64: 0x07064b50 };
 /** Bytes of each record without its names, extra fields and comments. */
@@ -260,18 +260,3 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   }
   return whole;
 }
-
-/** CRC-32 as zip has it (reflected polynomial 0xedb88320). Node's own came with 20.15. */
-const crc32: (bytes: Uint8Array) => number = (zlib.crc32 as typeof zlib.crc32 | undefined) ?? tableCrc32;
-
-function tableCrc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);
-  return ~crc >>> 0;
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  return crc;
-});

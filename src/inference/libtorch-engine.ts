@@ -2,6 +2,7 @@
 import { fault } from "../errors.ts";
 import {
   type ChannelStatistics,
+  doubtOf,
   type Fill,
   lowResolution,
   maskPatches,
@@ -145,7 +146,7 @@ class LibtorchBatch implements HeldBatch {
     return this.#wanted.of(mask, grid.patches, (rows) =>
       wanted(() => {
         const { high, low, rowsOf } = this.#some(rows);
-        return roundView({ images: known(high), low, grid }, rowsOf(mask), rowsOf(logits));
+        return roundView({ images: known(high), low, grid }, rowsOf(mask), doubtOf(rowsOf(logits)));
       }),
     );
   }

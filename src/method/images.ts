@@ -122,25 +122,33 @@ export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tens
 
 /**
  * What a policy that decides in rounds sees: the patches that are there and the low resolution elsewhere, a plane of ones
- * where they are there, and a plane that says how unsure the classifier is of it (1 minus its largest probability).
+ * where they are there, and a plane that says how unsure the classifier is of it ({@link doubtOf}).
  * @param images [B, C, H, W]
  * @param low the low-resolution view, as {@link lowResolution} gives it
  * @param mask which patches are there, [B, P]
- * @param logits the classifier's, [B, K]
+ * @param doubt how unsure the classifier is of what is there, [B]
  * @returns [B, C + 2, H, W]
  */
 export function roundView(
   { images, low, grid }: { readonly images: Tensor; readonly low: Tensor; readonly grid: Grid },
   mask: Tensor,
-  logits: Tensor,
+  doubt: Tensor,
 ): Tensor {
   const [batch, , height, width] = images.shape;
   return scope(() => {
     const seen = maskPatches(images, mask, grid, low);
     const there = networkOps.resizeNearest(ops.view(mask, [batch, 1, grid.rows, grid.columns]), height);
+    const unsure = ops.expand(ops.view(doubt, [batch, 1, 1, 1]), [batch, 1, height, width]);
+    return ops.channelsLast(ops.concat([seen, there, unsure], 1));
+  });
+}
+
+/** How unsure a classifier is: 1 minus its largest probability. Logits [B, K] → [B] */
+export function doubtOf(logits: Tensor): Tensor {
+  return scope(() => {
+    const [batch] = logits.shape;
     const probabilities = networkOps.softmax(logits, 1);
     const largest = ops.gather(probabilities, 1, ops.view(ops.argmax(probabilities, 1), [batch, 1]));
-    const doubt = ops.expand(ops.view(ops.shift(ops.neg(largest), 1), [batch, 1, 1, 1]), [batch, 1, height, width]);
-    return ops.channelsLast(ops.concat([seen, there, doubt], 1));
+    return ops.view(ops.shift(ops.neg(largest), 1), [batch]);
   });
 }

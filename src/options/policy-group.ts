@@ -26,6 +26,11 @@ export const pretrainingGroup = {
     .describe(
       "rounds in which the policy decides, at most: in each it sees what it has so far and asks for more, or stops; above 1 with --estimator values; as in the policy's run when absent, else 1",
     ),
+  judge_epochs: whole(1)
+    .optional()
+    .describe(
+      "with --estimator values, epochs in which the classifier judges: later ones go through these again, with the same images, masks and rewards, and the policy alone computes; all when absent",
+    ),
 };
 export const foundRounds = whole(1).default(1);
 

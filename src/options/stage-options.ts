@@ -196,6 +196,7 @@ interface Combined extends Pick<StageOptions, "patience" | "schedule"> {
   readonly random_masks?: number | undefined;
   readonly estimator?: string | undefined;
   readonly rounds?: number | undefined;
+  readonly judge_epochs?: number | undefined;
   readonly reward?: string | undefined;
   readonly price?: number | undefined;
   readonly target_patches?: number | undefined;
@@ -206,7 +207,7 @@ interface Combined extends Pick<StageOptions, "patience" | "schedule"> {
  * @throws usage: those that do not, all at once; which they are can be said before there are data, models or checkpoints
  */
 function together<T extends Combined>(options: T, prefix = "--"): T {
-  const checks = [cutCycle, masksOfLow, unpaidPrice, pricedTarget, sampledRounds];
+  const checks = [cutCycle, masksOfLow, unpaidPrice, pricedTarget, sampledRounds, sampledAgain];
   const faults = checks.map((check) => check(options)).filter((one) => one !== undefined);
   if (faults.length === 0) return options;
   throw fault(
@@ -233,6 +234,13 @@ function sampledRounds({ estimator, rounds: got = 1 }: Combined): Fault | undefi
   if (estimator === undefined || estimator === "values" || got === 1) return undefined;
   const next = "give --estimator values --reward priced, or leave --rounds out";
   return { where: "rounds", rule: `must be 1 with --estimator ${estimator}`, got, next };
+}
+
+/** A sampled policy tries other masks in each epoch. */
+function sampledAgain({ estimator, judge_epochs: got }: Combined): Fault | undefined {
+  if (got === undefined || estimator === "values") return undefined;
+  const next = "give --estimator values --reward priced, or leave --judge_epochs out";
+  return { where: "judge_epochs", rule: "needs --estimator values", got, next };
 }
 
 /** A price that nobody pays changes nothing; the default one stands in every run that was saved. */

@@ -14,7 +14,10 @@ export interface Batch {
   readonly labels: Tensor;
   /** float32 in [0, 1), [B, {@link Learning.uniformsPerImage}]: all the random numbers that a step takes. */
   readonly uniforms: Tensor;
+  /** That of {@link Learning.epochSeen}. */
   readonly epoch: number;
+  /** Position in the epoch of the first image, over all ranks; unknown where the step is captured. */
+  readonly first?: number | undefined;
 }
 
 /** What a pass hands back, as tensors that nobody has waited for yet. */
@@ -42,6 +45,8 @@ export interface Learning {
   readonly rewarding: RewardOptions | undefined;
   /** A price that each step drives towards a number of patches; saved with the run's progress. */
   readonly price?: DrivenPrice | undefined;
+  /** The epoch whose images and random numbers an epoch goes through; its own when absent. */
+  epochSeen?(epoch: number): number;
   /** The number of patches that are left to the policy in an epoch; all when absent. */
   decided?(epoch: number): number;
   /**

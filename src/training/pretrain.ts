@@ -16,6 +16,7 @@ import { FrozenNetwork } from "../nn/frozen.ts";
 import { Optimizer } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
 import type { PretrainOptions } from "../options/stage-options.ts";
+import { JudgedFile } from "../run/judged-file.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
 import * as ops from "../tensor/ops.ts";
 import { defined } from "../utils/defined.ts";
@@ -25,7 +26,7 @@ import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { type Setting, startNetworks } from "./setting.ts";
 import type { StageProfile } from "./stage-profile.ts";
-import { valuePass } from "./value-pass.ts";
+import { answersPerImage, valuePass } from "./value-pass.ts";
 
 export function pretrain(options: PretrainOptions, setting: Setting): Learning {
   const { patches } = setting.model.grid;
@@ -39,13 +40,15 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
   const price = drivenPriceOf(options, patches, policy);
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const rewarding = rewardingOf(options);
-  const { estimator } = options;
-  const learned: Pick<Learning, "uniformsPerImage" | "decided" | "pass"> =
+  const { estimator, judge_epochs: judgedEpochs } = options;
+  const judged = judgedFile(options, setting);
+  const learned: Pick<Learning, "uniformsPerImage" | "decided" | "epochSeen" | "pass"> =
     estimator === "values"
       ? {
           uniformsPerImage: valueDraws(patches),
+          ...(judgedEpochs !== undefined && { epochSeen: (epoch) => epoch % judgedEpochs }),
           pass: (batch, profile) =>
-            valuePass(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer, profile }),
+            valuePass(policy, judge, batch, { setting, fill: options.fill, rewarding, optimizer, judged, profile }),
         }
       : {
           uniformsPerImage: estimatorOf(estimator).drawsPerPatch * patches,
@@ -64,9 +67,23 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
     price,
     free() {
       judge.free();
+      judged?.close();
       price?.free();
     },
   };
+}
+
+/** @throws usage: ranks that would each have a part of it, or a step that is captured and cannot be told what to read */
+function judgedFile(
+  { judge_epochs: got, cv_dir }: PretrainOptions,
+  { data, group, cuda }: Setting,
+): JudgedFile | undefined {
+  if (got === undefined) return undefined;
+  if (group.size > 1 || cuda !== undefined) {
+    const next = "leave it out: the classifier then judges in every epoch";
+    throw fault("usage", { where: "--judge_epochs", rule: "needs one rank, on a CPU", got, next });
+  }
+  return new JudgedFile(cv_dir, data.train.length, answersPerImage);
 }
 
 /** @throws usage: more rounds than patches */

@@ -45,7 +45,7 @@ export interface StepRunner {
 }
 
 export interface RunnerOptions {
-  learning: Stepping & Pick<Learning, "uniformsPerImage">;
+  learning: Stepping & Pick<Learning, "uniformsPerImage" | "epochSeen">;
   setting: Pick<Setting, "model" | "device" | "normalizer" | "cuda">;
   /** Of this rank's share of each batch. */
   loader: Loader;
@@ -110,20 +110,23 @@ class DirectSteps implements StepRunner {
     this.#options = options;
   }
 
-  async *steps(epoch: number, fromStep: number): AsyncGenerator<ReadyStep> {
+  async *steps(asked: number, fromStep: number): AsyncGenerator<ReadyStep> {
     const { learning, sharding, setting, loader, profile = unprofiled } = this.#options;
     const { normalizer, model, device } = setting;
     const perImage = learning.uniformsPerImage;
+    const epoch = learning.epochSeen?.(asked) ?? asked;
     let step = fromStep;
     for await (const { images, labels, indices } of loader.batches(epoch, fromStep)) {
       const count = labels.length;
       const all = loader.imagesIn(step);
+      const first = loader.imagesBefore(step) + sharding.share(all).first;
       const uniforms = shareOfUniforms(this.#options, epoch, step++);
       const read = (): Batch => ({
         images: normalizer.images(images, model.imageSize),
         labels: fromArray(asInt64(labels), [count], device),
         uniforms: fromArray(uniforms, [count, perImage], device),
         epoch,
+        first,
       });
       const take = (lr: number) => {
         const own = count === 0 ? undefined : profile.of("normalizing", read);

@@ -55,7 +55,9 @@ export function takeStep(
 function partOf(batch: Batch, { first, count }: Part): Batch {
   if (count === batch.labels.shape[0]) return batch;
   const part = (tensor: Tensor) => ops.slice(tensor, 0, first, first + count);
-  return { ...batch, images: part(batch.images), labels: part(batch.labels), uniforms: part(batch.uniforms) };
+  const { images, labels, uniforms, first: before } = batch;
+  const position = before === undefined ? undefined : before + first;
+  return { ...batch, images: part(images), labels: part(labels), uniforms: part(uniforms), first: position };
 }
 
 /** Frees the parts, unless there is one alone. */

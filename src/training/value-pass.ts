@@ -4,14 +4,18 @@
  *
  * Shapes: B batch, P patches.
  */
-import { roundView, viewsOf } from "../method/images.ts";
+import { doubtOf, roundView, viewsOf } from "../method/images.ts";
 import type { RewardOptions } from "../method/reward.ts";
 import { nestedMasks, valueLoss } from "../method/values.ts";
 import type { Learner } from "../models/networks.ts";
 import type { FrozenNetwork } from "../nn/frozen.ts";
 import type { Optimizer } from "../nn/optimizer.ts";
 import { forward } from "../nn/training.ts";
+import type { JudgedFile } from "../run/judged-file.ts";
 import { noGradients, withGradients } from "../tensor/autograd.ts";
+import * as ops from "../tensor/ops.ts";
+import { scope } from "../tensor/scope.ts";
+import { fromArray, type Tensor } from "../tensor/tensor.ts";
 import { unprofiled } from "../utils/profile.ts";
 import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, StepNumbers } from "./learning.ts";
@@ -23,6 +27,8 @@ interface PassContext {
   readonly fill: "zero" | "lr";
   readonly rewarding: RewardOptions;
   readonly optimizer: Optimizer;
+  /** Where the classifier's answers are kept, and read in its place; it is asked in every pass when absent. */
+  readonly judged?: JudgedFile | undefined;
   readonly profile?: StageProfile | undefined;
 }
 
@@ -30,23 +36,59 @@ interface PassContext {
 export function valuePass(
   policy: Learner,
   classifier: FrozenNetwork,
-  { images: pixels, labels, uniforms }: Batch,
-  { setting: { model, precision }, fill, rewarding, optimizer, profile = unprofiled }: PassContext,
+  batch: Batch,
+  { setting: { model, precision }, fill, rewarding, optimizer, judged, profile = unprofiled }: PassContext,
 ): StepNumbers {
   const { grid, rounds } = model;
   return withGradients(() => {
-    const { view, before, after } = noGradients(() => {
-      const { images, low } = profile.of("low resolution and masks", () => viewsOf(pixels, model));
-      const masks = nestedMasks(uniforms, rounds);
-      const seen = { images, labels, low: fill === "lr" ? low : undefined, grid };
-      const [before, after] = judgeMasks([masks.before, masks.after], classifier, seen, rewarding, profile);
-      const known = () => roundView({ images, low, grid }, before.mask, before.logits);
+    const { view, masks, answers } = noGradients(() => {
+      const { images, low } = profile.of("low resolution and masks", () => viewsOf(batch.images, model));
+      const masks = nestedMasks(batch.uniforms, rounds);
+      const seen = { images, labels: batch.labels, low: fill === "lr" ? low : undefined, grid };
+      const judge = (): Answers => {
+        const [before, after] = judgeMasks([masks.before, masks.after], classifier, seen, rewarding, profile);
+        const doubt = doubtOf(before.logits);
+        return { rewardBefore: before.reward, rewardAfter: after.reward, right: after.right, doubt };
+      };
+      const answers = judged === undefined ? judge() : remembered(judged, batch, judge);
+      const known = () => roundView({ images, low, grid }, masks.before, answers.doubt);
       const view = rounds > 1 ? profile.of("low resolution and masks", known) : low;
-      return { view, before, after };
+      return { view, masks, answers };
     });
+    const { rewardBefore, rewardAfter, right: correct } = answers;
     const values = profile.of("policy", () => forward(policy, view, precision, "train"));
-    const loss = valueLoss(values, before, after);
+    const before = { mask: masks.before, reward: rewardBefore };
+    const loss = valueLoss(values, before, { mask: masks.after, reward: rewardAfter });
     profile.of("backward", () => optimizer.backward(loss));
-    return { loss, correct: after.right, reward: after.reward, baselineReward: before.reward, mask: after.mask };
+    return { loss, correct, reward: rewardAfter, baselineReward: rewardBefore, mask: masks.after };
   });
+}
+
+/** What the classifier says of a batch under two masks, [B] each. */
+interface Answers {
+  readonly rewardBefore: Tensor;
+  readonly rewardAfter: Tensor;
+  /** Under the second. */
+  readonly right: Tensor;
+  /** Under the first: what a policy in rounds sees. */
+  readonly doubt: Tensor;
+}
+
+export const answersPerImage = 4;
+
+/** The answers that are on file; else the classifier's, which then are. */
+function remembered(file: JudgedFile, { epoch, first = 0, labels }: Batch, judge: () => Answers): Answers {
+  const [count] = labels.shape;
+  const part = { epoch, first, count };
+  const known = file.read(part);
+  if (known !== undefined) {
+    const all = fromArray(known, [count, answersPerImage]);
+    const [rewardBefore, rewardAfter, right, doubt] = [0, 1, 2, 3].map((n) => ops.select(all, 1, n));
+    return { rewardBefore, rewardAfter, right, doubt };
+  }
+  const answers = judge();
+  const { rewardBefore, rewardAfter, right, doubt } = answers;
+  const columns = [rewardBefore, rewardAfter, right, doubt].map((column) => ops.view(column, [count, 1]));
+  file.write(part, scope(() => ops.concat(columns, 1)).toFloat32());
+  return answers;
 }

@@ -79,7 +79,7 @@ const flags: Record<CommandName, readonly string[]> = {
   ],
   pretrain: [
     ...[...everyStage, ...policyStage, "--ckpt_hr_cl <run> required", "--load <run>", "--no_curriculum"],
-    ...["--estimator <self_critical|leave_one_out|values> = self_critical", "--rounds <n>"],
+    ...["--estimator <self_critical|leave_one_out|values> = self_critical", "--rounds <n>", "--judge_epochs <n>"],
     ...["--penalty <n> = -0.5", "--batch_size <n> = 512; 1024 with R34_fMoW", "--test_interval <n> = 10"],
     "--lr <n> = 0.001",
   ],

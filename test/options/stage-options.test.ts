@@ -124,10 +124,11 @@ describe("options that do not go together", () => {
     ],
     [
       "pretrain",
-      { rounds: 4, patience: 2, schedule: "onecycle" },
+      { rounds: 4, judge_epochs: 1, patience: 2, schedule: "onecycle" },
       [
         { where: "patience", rule: cycle, got: 2, next: cycleNext },
         { where: "rounds", rule: "must be 1 with --estimator self_critical", got: 4, next: values("rounds") },
+        { where: "judge_epochs", rule: "needs --estimator values", got: 1, next: values("judge_epochs") },
       ],
     ],
   ])("are refused all at once, where they stand: %s with %j", (stage, given, faults) => {
@@ -143,7 +144,7 @@ describe("options that do not go together", () => {
       { rounds: 1 },
       { price: 0.01 },
       { price: 0.02, reward: "priced" },
-      { rounds: 4, estimator: "values" },
+      { rounds: 4, judge_epochs: 2, estimator: "values" },
     ]) {
       expect(parseOptions("pretrain", { ...needed.pretrain, ...given })).toMatchObject(given);
     }

@@ -240,6 +240,7 @@ const values: Readonly<Record<string, Values>> = {
   estimator: oneOf("self_critical", "leave_one_out"),
   "pretrain estimator": oneOf("self_critical", "leave_one_out", "values"),
   rounds: whole(1),
+  judge_epochs: { ...whole(1), beside: { estimator: "values" } },
   reward: oneOf("quadratic", "linear", "priced"),
   price: { ...from(0), beside: { reward: "priced" } },
   policy_head: oneOf("mean", "map"),

@@ -1,9 +1,14 @@
 /** Policies that learn by values, and decide in rounds: what a run says of them, how it goes on, and what starts from it. */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
-import { readMetrics } from "../../src/run/metric-log.ts";
-import { asLogged, evaluate, type Given, listener, SmallRuns } from "./small-runs.ts";
+import { alone } from "../../src/distributed/process-group.ts";
+import { parseOptions } from "../../src/options/stage-options.ts";
+import { judgedName } from "../../src/run/judged-file.ts";
+import { type MetricRecord, readMetrics } from "../../src/run/metric-log.ts";
+import { train } from "../../src/training/train.ts";
+import { asLogged, evaluate, exact, type Given, listener, SmallRuns } from "./small-runs.ts";
 
 const runs = new SmallRuns();
 const byValues = { estimator: "values", reward: "priced", schedule: "constant" };
@@ -67,6 +72,67 @@ describe("a run by values", () => {
     );
     expect(policyOf("further")).toEqual([4, "map"]);
     expect(notes).toEqual(expect.arrayContaining([`--policy_head map, as in ${load}`, `--rounds 4, as in ${load}`]));
+  });
+});
+
+describe("with --judge_epochs", () => {
+  const rounds = { rounds: 4, policy_head: "map" };
+  const trained = (name: string) => readMetrics(runs.at(name)).filter(({ split }) => split === "train");
+  /** What the masks earned, and what the policy made of it. */
+  const earned = ({ accuracy, reward, sparsity }: MetricRecord) => ({ accuracy, reward, sparsity });
+
+  it("judges as without it in these epochs", async () => {
+    await pretrained("all judged", { ...rounds, judge_epochs: 2 });
+    expect(weightsOf("all judged")).toEqual(weightsOf("rounds"));
+  });
+
+  it("goes through them again with what was judged, and learns from it as if it were judged anew", async () => {
+    await pretrained("again", { ...rounds, judge_epochs: 1, max_epochs: 3 });
+    const epochs = trained("again");
+    expect(epochs.map(earned)).toEqual(Array.from(epochs, () => earned(trained("rounds")[0])));
+    expect(new Set(epochs.map(({ loss }) => loss)).size).toBe(3);
+    await pretrained("forgotten", { ...rounds, judge_epochs: 1, max_epochs: 1 });
+    for (const max_epochs of [2, 3]) {
+      rmSync(runs.at("forgotten", judgedName));
+      await runs.resume("pretrain", "forgotten", { max_epochs });
+    }
+    expect(weightsOf("forgotten")).toEqual(weightsOf("again"));
+  });
+
+  it("asks the classifier in these epochs alone", async () => {
+    const judged = async (max_epochs: number) => {
+      const name = `profiled-${max_epochs}`;
+      const { profile } = await pretrained(name, { ...rounds, judge_epochs: 1, max_epochs, profile: true });
+      return profile!.kinds.find(({ kind }) => kind === "frozen classifier")!.calls;
+    };
+    expect(await judged(3)).toBe(await judged(1));
+  });
+
+  it.each([
+    ["damaged", (bytes: Buffer) => bytes.fill(7, 100, 104)],
+    ["cut", (bytes: Buffer) => bytes.subarray(0, 100)],
+  ])("judges anew what is %s in its file", async (name, change) => {
+    await pretrained(name, { ...rounds, judge_epochs: 1, max_epochs: 1 });
+    const file = runs.at(name, judgedName);
+    const whole = readFileSync(file);
+    writeFileSync(file, change(Buffer.from(whole)));
+    await runs.resume("pretrain", name, { max_epochs: 3 });
+    expect(weightsOf(name)).toEqual(weightsOf("again"));
+    expect(readFileSync(file)).toEqual(whole);
+  });
+
+  it("needs one rank", async () => {
+    const group = { ...alone, size: 2 };
+    const options = parseOptions("pretrain", {
+      ...exact,
+      data_dir,
+      ckpt_hr_cl: runs.at("hr"),
+      ...byValues,
+      judge_epochs: 1,
+    });
+    await expect(train("pretrain", { ...options, cv_dir: runs.at("ranks") }, { group })).rejects.toThrow(
+      "--judge_epochs: needs one rank, on a CPU, got 1; leave it out: the classifier then judges in every epoch",
+    );
   });
 });
 
