@@ -67,7 +67,7 @@ export function reasonOfDecoder(message: string): string {
     if (said !== null) return meaning.replace("$1", said[1]);
   }
   const [line] = message.split("\n", 1);
-  const words = line.replace(/^Input file has corrupt header:\s*/, "") || "its header";
+  const words = line.replace(/^Input (?:file|buffer) has corrupt header:\s*/, "") || "its header";
   return `cut or damaged (${words}); copy it again`;
 }
 

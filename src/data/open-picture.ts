@@ -1,6 +1,6 @@
 /** A picture file for the decoder (libvips), if it is one of the formats that are read (formats/picture-format.ts). */
 
-import { open, stat } from "node:fs/promises";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import sharp, { type Sharp } from "sharp";
 import { beginningBytes, pictureFormatOf, pictureFormats } from "../formats/picture-format.ts";
 
@@ -8,37 +8,45 @@ import { beginningBytes, pictureFormatOf, pictureFormats } from "../formats/pict
 sharp.concurrency(1);
 sharp.cache(false);
 
+/** Files up to so many bytes are read at once: of a small picture most of the time went to opening it again and again. */
+const readWhole = 2 ** 18;
+
 /**
  * A picture of which nothing has been decoded, to be read row by row.
  * @param mostPixels none where bytes are limited instead
  * @throws an Error whose message is the reason
  */
 export async function openPicture(path: string, mostPixels: number | false): Promise<Sharp> {
-  await assertFile(path);
-  const beginning = await beginningOf(path);
-  if (pictureFormatOf(beginning) === undefined) {
+  const bytes = assertFile(path);
+  const isSmall = bytes <= readWhole;
+  const read = firstBytes(path, isSmall ? bytes : beginningBytes);
+  if (pictureFormatOf(read) === undefined) {
+    const beginning = read.subarray(0, beginningBytes);
     const shown = beginning.toString("latin1").replaceAll(/[^ -~]/g, ".");
     throw new Error(`not ${pictureFormats}, since it begins with ${shown}; convert it to one of them`);
   }
-  return sharp(path, { limitInputPixels: mostPixels, failOn: "error", sequentialRead: true });
+  return sharp(isSmall ? read : path, { limitInputPixels: mostPixels, failOn: "error", sequentialRead: true });
 }
 
-/** A pipe may never end, and a device never does. @throws an Error whose message is the reason */
-export async function assertFile(path: string): Promise<void> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") throw new Error("there is no such file", { cause: error });
-    throw error;
-  });
+/**
+ * A pipe may never end, and a device never does.
+ * @returns the file's size in bytes
+ * @throws an Error whose message is the reason
+ */
+export function assertFile(path: string): number {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new Error("there is no such file");
   if (!found.isFile()) throw new Error("not a file, but a folder, a pipe or a device");
   if (found.size === 0) throw new Error("an empty file");
+  return found.size;
 }
 
-async function beginningOf(path: string): Promise<Buffer> {
-  const file = await open(path, "r");
+function firstBytes(path: string, count: number): Buffer {
+  const file = openSync(path, "r");
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(beginningBytes), 0, beginningBytes, 0);
-    return buffer.subarray(0, bytesRead);
+    const bytes = Buffer.allocUnsafe(count);
+    return bytes.subarray(0, readSync(file, bytes, 0, count, 0));
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }

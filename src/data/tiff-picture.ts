@@ -47,7 +47,7 @@ export async function openTiff(
   options: RenderingOptions,
   pixelType?: PixelType,
 ): Promise<OpenedPicture & { readonly pixelType: PixelType }> {
-  await assertFile(path);
+  assertFile(path);
   const file = await open(path, "r");
   try {
     const access = accessTo(file, (await file.stat()).size);
