@@ -52,11 +52,11 @@ export { type AcquireOptions, parseAcquireOptions } from "./options/acquire-opti
 export { type EvalOptions, parseEvalOptions } from "./options/eval-options.ts";
 export { parseOptions, type StageName, type StageOptions, stageNames } from "./options/stage-options.ts";
 export { type MetricRecord, readMetrics } from "./run/metric-log.ts";
-export type { StoredProfile } from "./run/stored-profile.ts";
 export type { StageResult } from "./training/epochs.ts";
 export type { TrainContext } from "./training/train.ts";
 export { consoleReporter } from "./utils/console-reporter.ts";
 export type { PixelArray, PixelType } from "./utils/pixel-array.ts";
+export type { RunTimes } from "./utils/profile.ts";
 export {
   type Reporter,
   type ReporterBar,

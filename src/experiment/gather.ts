@@ -20,7 +20,8 @@ import { sweepChart } from "../report/sweep-table.ts";
 import type { NamedTimes } from "../report/time-table.ts";
 import type { TradeoffSeries } from "../report/tradeoff.ts";
 import { metricsName, readMetricsIfAny } from "../run/metric-log.ts";
-import { readProfile, type StoredProfile } from "../run/stored-profile.ts";
+import { readProfile } from "../run/stored-profile.ts";
+import type { RunTimes } from "../utils/profile.ts";
 import type { Reporter } from "../utils/reporter.ts";
 
 /** A run that was evaluated with its details. */
@@ -199,7 +200,7 @@ export function curvesOf(name: string, checkpoint: string, note: Reporter["note"
 }
 
 /** None of a run whose time was not measured, or of a folder that is no run's. @throws input: a damaged file; system */
-export function timesOf(name: string, folder: string): { name: string; times: StoredProfile }[] {
+export function timesOf(name: string, folder: string): { name: string; times: RunTimes }[] {
   const times = isThere(join(folder, configName)) ? readProfile(folder) : undefined;
   return times === undefined ? [] : [{ name, times }];
 }

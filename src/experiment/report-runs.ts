@@ -14,7 +14,7 @@ import { parseWith } from "../options/parse.ts";
 import type { ReportOptions } from "../options/report-options.ts";
 import { renderPage } from "../report/page.ts";
 import { percent } from "../report/table.ts";
-import type { StoredProfile } from "../run/stored-profile.ts";
+import type { RunTimes } from "../utils/profile.ts";
 import type { Reporter } from "../utils/reporter.ts";
 import { resultsName } from "./experiment-schema.ts";
 import { curvesOf, type EvaluatedRun, gatherPage, timesOf } from "./gather.ts";
@@ -32,7 +32,7 @@ export interface Report {
   /** By the runs' names on the page. */
   readonly evaluations: Readonly<Record<string, RunEvaluation>>;
   /** The same, of runs whose time was measured. */
-  readonly profiles: Readonly<Record<string, StoredProfile>>;
+  readonly profiles: Readonly<Record<string, RunTimes>>;
 }
 
 /**

@@ -1,28 +1,12 @@
 /** What the time of a run, or of an experiment, went to, as text and as a part of a page. */
-import type { KindTime, Times } from "../utils/profile.ts";
+import { computerText, type KindTime, type RunTimes, type Times } from "../utils/profile.ts";
 import { html, type Markup } from "./html.ts";
 import type { Section } from "./policies.ts";
 import { alignedText, decimals, percent } from "./table.ts";
 
-export interface TimeTable extends Times {
-  /** How many sessions it is the sum of. */
-  readonly sessions: number;
-  /** Of a run. */
-  readonly training?:
-    | {
-        readonly device: string;
-        readonly threads: number;
-        readonly precision: string;
-        readonly images: number;
-        /** Without start, tests and saving. */
-        readonly imagesPerSecond: number;
-      }
-    | undefined;
-}
-
 export interface NamedTimes {
   readonly name: string;
-  readonly times: TimeTable;
+  readonly times: RunTimes;
 }
 
 /** The table for a terminal, ending in a line break. */
@@ -68,10 +52,10 @@ function rowsOf({ seconds: all, kinds }: Times) {
 }
 
 /** "84.2 s in 2 sessions; 16,000 images, 612 a second; 2 threads, bf16 on cpu" */
-function summaryOf({ seconds, sessions, training }: TimeTable): string {
+function summaryOf({ seconds, sessions, training }: RunTimes): string {
   const time = `${decimals(seconds, 1)} s${sessions === 1 ? "" : ` in ${sessions} sessions`}`;
   if (training === undefined) return time;
-  const { images, imagesPerSecond, threads, precision, device } = training;
+  const { images, imagesPerSecond } = training;
   const speed = `${images.toLocaleString("en")} images, ${decimals(imagesPerSecond, imagesPerSecond < 10 ? 1 : 0)} a second`;
-  return `${time}; ${speed}; ${threads} ${threads === 1 ? "thread" : "threads"}, ${precision} on ${device}`;
+  return `${time}; ${speed}; ${computerText(training)}`;
 }

@@ -7,31 +7,9 @@ import { z } from "zod";
 import { parseAs, readJson, verifyChecksum, withChecksum } from "../checkpoints/checkpoint.ts";
 import { writeFileAtomic } from "../files/atomic.ts";
 import { isThere } from "../files/read.ts";
-import { addTimes, type Times } from "../utils/profile.ts";
+import { addTimes, type RunTimes, type Times, type TrainingTimes } from "../utils/profile.ts";
 
 export const profileName = "profile.json";
-
-/** What computed a training, and how fast. */
-export interface ProfiledTraining {
-  /** "cpu", "cuda" or "cuda:N". */
-  readonly device: string;
-  /** libtorch's. */
-  readonly threads: number;
-  /** "fp32" or "bf16". */
-  readonly precision: string;
-  /** That were trained on, those of every epoch. */
-  readonly images: number;
-  /** Over the time of training alone: without start, tests and saving. */
-  readonly imagesPerSecond: number;
-}
-
-/** What the time of a run or of an experiment went to. */
-export interface StoredProfile extends Times {
-  /** How many sessions it is the sum of. */
-  readonly sessions: number;
-  /** Of a run. */
-  readonly training?: ProfiledTraining | undefined;
-}
 
 const notNegative = z.number().nonnegative();
 const count = z.int().nonnegative();
@@ -61,7 +39,7 @@ const profileSchema = z.strictObject({
 const next = "remove it: nothing else needs it";
 
 /** What is stored in a folder; undefined where nothing is. @throws input: a file that is damaged, or of another version; system */
-export function readProfile(folder: string): StoredProfile | undefined {
+export function readProfile(folder: string): RunTimes | undefined {
   const file = join(folder, profileName);
   if (!isThere(file)) return undefined;
   const value = readJson(file, next);
@@ -74,7 +52,7 @@ export function readProfile(folder: string): StoredProfile | undefined {
 }
 
 /** Stores it, in place of what was there. @throws system */
-export function writeProfile(folder: string, { sessions, seconds, training, kinds }: StoredProfile): void {
+export function writeProfile(folder: string, { sessions, seconds, training, kinds }: RunTimes): void {
   const shared = kinds
     .toSorted((a, b) => b.seconds - a.seconds)
     .map((time) => ({ ...time, seconds: rounded(time.seconds, 6), share: shareOf(time.seconds, seconds) }));
@@ -89,13 +67,13 @@ export function writeProfile(folder: string, { sessions, seconds, training, kind
 }
 
 /** A session's times, added to those of the sessions before. */
-export function withSession(before: StoredProfile | undefined, times: Times): StoredProfile {
+export function withSession(before: RunTimes | undefined, times: Times): RunTimes {
   return before === undefined
     ? { sessions: 1, ...times }
     : { sessions: before.sessions + 1, ...addTimes(before, times) };
 }
 
-function stored({ imagesPerSecond, ...rest }: ProfiledTraining) {
+function stored({ imagesPerSecond, ...rest }: TrainingTimes) {
   return { ...rest, images_per_second: rounded(imagesPerSecond, 2) };
 }
 

@@ -16,8 +16,7 @@ import { states } from "../models/networks.ts";
 import { linearDecay, multiStep, oneCycle, type Schedule, stepDecay } from "../nn/schedules.ts";
 import type { ResolvedStageOptions as StageOptions } from "../options/stage-options.ts";
 import type { RunFolder } from "../run/run-folder.ts";
-import type { StoredProfile } from "../run/stored-profile.ts";
-import { unprofiled } from "../utils/profile.ts";
+import { type RunTimes, unprofiled } from "../utils/profile.ts";
 import { type Reporter, Stopped, type StopSignal, stoppedBy } from "../utils/reporter.ts";
 import { SlowWatch } from "../utils/slow-watch.ts";
 import type { Learning } from "./learning.ts";
@@ -36,7 +35,7 @@ export interface StageResult {
   /** Set when a signal ended the run early; everything is saved. */
   stopped?: StopSignal | undefined;
   /** What its time went to, over all its sessions, with `profile`; of many ranks, the first alone has it. */
-  profile?: StoredProfile | undefined;
+  profile?: RunTimes | undefined;
 }
 
 /** A training's result, for whoever adds it up. */

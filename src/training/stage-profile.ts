@@ -1,12 +1,6 @@
 /** What a stage's time goes to (`--profile`): its kinds of work, and what is stored of a session. */
-import {
-  type ProfiledTraining,
-  readProfile,
-  type StoredProfile,
-  withSession,
-  writeProfile,
-} from "../run/stored-profile.ts";
-import type { Profile, Times } from "../utils/profile.ts";
+import { readProfile, withSession, writeProfile } from "../run/stored-profile.ts";
+import { type Computer, computerText, type Profile, type RunTimes, type Times } from "../utils/profile.ts";
 
 /** The kinds of work of a stage; what belongs to none of them is "other". */
 export type StageKind =
@@ -41,9 +35,6 @@ export type StageProfile = Profile<StageKind>;
 /** What the speed of training is not counted over. */
 const besideTraining: readonly string[] = ["start", "test", "saving"] satisfies StageKind[];
 
-/** What computes a stage: seconds of one say nothing of another. */
-export type Computer = Pick<ProfiledTraining, "device" | "threads" | "precision">;
-
 /**
  * What earlier sessions left in a run folder. What something else computed is not added up: then a new profile begins, with a note.
  * @throws input: a damaged file; system
@@ -51,23 +42,18 @@ export type Computer = Pick<ProfiledTraining, "device" | "threads" | "precision"
 export function profileBefore(folder: string, computer: Computer, note: (text: string) => void) {
   const before = readProfile(folder);
   if (before?.training === undefined) return undefined;
-  const [was, is] = [before.training, computer].map(inWords);
+  const [was, is] = [before.training, computer].map(computerText);
   if (was === is) return before;
   note(`${folder}: its profile is of ${was}; a new one begins, of ${is}`);
   return undefined;
 }
 
-/** "2 threads, bf16 on cpu" */
-function inWords({ device, threads, precision }: Computer): string {
-  return `${threads} ${threads === 1 ? "thread" : "threads"}, ${precision} on ${device}`;
-}
-
 /** Stores a session in the run folder, added to those before. @param images that it trained on @throws system */
 export function storeSession(
   folder: string,
-  before: StoredProfile | undefined,
+  before: RunTimes | undefined,
   { times, images: own, computer }: { times: Times; images: number; computer: Computer },
-): StoredProfile {
+): RunTimes {
   const all = withSession(before, times);
   const images = own + (before?.training?.images ?? 0);
   const inTraining = all.kinds.filter(({ kind }) => !besideTraining.includes(kind));

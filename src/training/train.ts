@@ -16,7 +16,7 @@ import {
   withModelDefaults,
 } from "../options/stage-options.ts";
 import { RunFolder } from "../run/run-folder.ts";
-import { Stopwatch, unprofiled } from "../utils/profile.ts";
+import { type Computer, Stopwatch, unprofiled } from "../utils/profile.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
 import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { withFill } from "./choose-fill.ts";
@@ -31,7 +31,7 @@ import { mustHaveSame, mustStartAlike, sameCheckpoint } from "./many-ranks.ts";
 import { noteStart } from "./note-start.ts";
 import { pretrain } from "./pretrain.ts";
 import { prepare, type Setting } from "./setting.ts";
-import { type Computer, profileBefore, type StageKind, type StageProfile, storeSession } from "./stage-profile.ts";
+import { profileBefore, type StageKind, type StageProfile, storeSession } from "./stage-profile.ts";
 
 /** What a training takes besides its options. */
 export interface TrainContext {

@@ -31,6 +31,37 @@ export interface Times {
 
 export const otherWork = "other";
 
+/** What computes a training: seconds of one say nothing of another. */
+export interface Computer {
+  /** "cpu", "cuda" or "cuda:N". */
+  readonly device: string;
+  /** libtorch's. */
+  readonly threads: number;
+  /** "fp32" or "bf16". */
+  readonly precision: string;
+}
+
+/** "2 threads, bf16 on cpu" */
+export function computerText({ device, threads, precision }: Computer): string {
+  return `${threads} ${threads === 1 ? "thread" : "threads"}, ${precision} on ${device}`;
+}
+
+/** What computed a training, and how fast. */
+export interface TrainingTimes extends Computer {
+  /** That were trained on, those of every epoch. */
+  readonly images: number;
+  /** Over the time of training alone: without start, tests and saving. */
+  readonly imagesPerSecond: number;
+}
+
+/** What the time of a run or of an experiment went to. */
+export interface RunTimes extends Times {
+  /** How many sessions it is the sum of. */
+  readonly sessions: number;
+  /** Of a run. */
+  readonly training?: TrainingTimes | undefined;
+}
+
 /** A kind that was begun and has not ended. */
 interface Open {
   readonly kind: string;

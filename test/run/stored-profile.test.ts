@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "vitest";
 import { withChecksum } from "../../src/checkpoints/checkpoint.ts";
-import { readProfile, type StoredProfile, withSession, writeProfile } from "../../src/run/stored-profile.ts";
+import { readProfile, withSession, writeProfile } from "../../src/run/stored-profile.ts";
+import type { RunTimes } from "../../src/utils/profile.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 let folder: string;
@@ -12,7 +13,7 @@ beforeEach((context) => {
   file = join(folder, "profile.json");
 });
 
-const profile: StoredProfile = {
+const profile: RunTimes = {
   sessions: 2,
   seconds: 8.00000049,
   training: { device: "cpu", threads: 2, precision: "bf16", images: 4000, imagesPerSecond: 571.428571 },

@@ -3,8 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
 import type { StageName } from "../../src/options/stage-options.ts";
-import { readProfile, type StoredProfile, writeProfile } from "../../src/run/stored-profile.ts";
+import { readProfile, writeProfile } from "../../src/run/stored-profile.ts";
 import { profileBefore, storeSession } from "../../src/training/stage-profile.ts";
+import type { RunTimes } from "../../src/utils/profile.ts";
 import { linked, timelessMetrics } from "../e2e/runs.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { listener, memoryData, SmallRuns, stopAfter } from "./small-runs.ts";
@@ -30,7 +31,7 @@ function outcome(name: string) {
   return { files, best: linked(runs.at(name), "best"), metrics: timelessMetrics(runs.at(name)) };
 }
 
-const callsOf = ({ kinds }: StoredProfile) => Object.fromEntries(kinds.map(({ kind, calls }) => [kind, calls]));
+const callsOf = ({ kinds }: RunTimes) => Object.fromEntries(kinds.map(({ kind, calls }) => [kind, calls]));
 
 /** 24 images in two epochs of three steps, each with a test and a save. */
 const everyStage = {
