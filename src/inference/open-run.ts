@@ -73,8 +73,7 @@ export function placeOf(
   note: Reporter["note"] = silentReporter.note,
 ): Place {
   const device = options.device as Device;
-  const { cuda, threads, threadsWhy } = startLibtorch(options);
-  if (threadsWhy !== "") note(`--threads ${threads}, ${threadsWhy}`);
+  const { cuda } = startLibtorch(options, note);
   return { device, cuda, precision: choosePrecision(options.precision, device) };
 }
 

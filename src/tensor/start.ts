@@ -16,9 +16,13 @@ export interface StartOptions {
 
 /**
  * Finds and opens libtorch, once per process.
+ * @param note hears, when it is opened, how many threads there are where that was chosen here
  * @throws input: no suitable libtorch, no such GPU; usage: libtorch is open, but not as these options ask for it
  */
-export function startLibtorch({ torch, threads, device }: StartOptions) {
+export function startLibtorch(
+  { torch, threads, device }: StartOptions,
+  note: (text: string) => void = () => undefined,
+) {
   const before = openedLibtorch();
   const open = torch === undefined ? before : undefined;
   const found = open?.found ?? findLibtorch({ torch });
@@ -35,6 +39,6 @@ export function startLibtorch({ torch, threads, device }: StartOptions) {
   const cuda = place === "cpu" ? undefined : openCuda(place);
   checkPlantedGradients(place);
   const { threads: count, threadsWhy } = library;
-  // To be said once.
-  return { version: library.found.version, threads: count, threadsWhy: before === undefined ? threadsWhy : "", cuda };
+  if (before === undefined && threadsWhy !== "") note(`--threads ${count}, ${threadsWhy}`);
+  return { version: library.found.version, threads: count, cuda };
 }

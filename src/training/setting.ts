@@ -56,8 +56,7 @@ export async function prepare(
 ): Promise<Omit<Setting, "checkpoint">> {
   const named = findModel(options);
   const device = group.deviceFor(options.device as Device);
-  const torch = startLibtorch({ ...options, device, threads: threadsOf(options, group) });
-  if (torch.threadsWhy !== "") reporter.note(`--threads ${torch.threads}, ${torch.threadsWhy}`);
+  const torch = startLibtorch({ ...options, device, threads: threadsOf(options, group) }, reporter.note);
   if (given === undefined && options.dataset === undefined && datasetFor(named, options) === "synthetic") {
     reporter.note("--data_dir is not given: these are the synthetic scenes, which the model was made for");
   }
