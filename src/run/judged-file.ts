@@ -70,7 +70,7 @@ export class JudgedFile {
   /** The folder of a run is made after what the run learns, so that the file is opened when it is first used. */
   #each(what: "read" | "written", use: (file: number) => number): number {
     try {
-      this.#file ??= openSync(this.path, constants.O_RDWR | constants.O_CREAT, 0o666);
+      this.#file ??= openSync(this.path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666);
       return use(this.#file);
     } catch (error) {
       throw systemFault(`could not be ${what}`, this.path, 0, error);
