@@ -16,7 +16,7 @@ interface Recipe {
 
 export const recipes: Readonly<Record<ResultStage, Recipe>> = {
   classifier: { file: "configs/cifar10-speedrun.yaml", stage: "hr", peer: ["--net", "94"] },
-  pretrain: { file: "configs/cifar10-minutes.yaml", stage: "policy", peer: ["--epochs", "4", "--alpha", "0.9"] },
+  pretrain: { file: "configs/cifar10-minutes.yaml", stage: "pretrain", peer: ["--epochs", "4", "--alpha", "0.9"] },
 };
 
 const scalars = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
