@@ -130,7 +130,7 @@ class Float:
 
 
 def convolved(x: Tensor, w: Tensor, stride: int) -> Tensor:
-    """Padded with zeros as TensorFlow's "same": for stride 1, and for CIFAR's stride 2 see `cifar_padding`."""
+    """Padded with zeros: as TensorFlow's "same" has it, or with `cifar_padding` by half the kernel on each side."""
     kernel, size = w.shape[2], x.shape[2]
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     before = kernel // 2 if cifar_padding else total // 2

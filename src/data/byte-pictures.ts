@@ -67,8 +67,10 @@ export function reasonOfDecoder(message: string): string {
     if (said !== null) return meaning.replace("$1", said[1]);
   }
   const [line] = message.split("\n", 1);
-  const words = line.replace(/^Input (?:file|buffer) has corrupt header:\s*/, "") || "its header";
-  return `cut or damaged (${words}); copy it again`;
+  const words = line.replace(/^Input (?:file|buffer) (?:has corrupt header:|contains unsupported image format)\s*/, "");
+  // Of a picture in memory the decoder may know no more than that.
+  const known = words === "" ? "its header" : words.replace(/^Unknown error$/, "its pixels");
+  return `cut or damaged (${known}); copy it again`;
 }
 
 /** The choices that a TIFF of known kind needs, by the rules of rendering.ts. */

@@ -8,7 +8,7 @@ import { beginningBytes, pictureFormatOf, pictureFormats } from "../formats/pict
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** Files up to so many bytes are read at once: of a small picture most of the time went to opening it again and again. */
+/** Files of up to so many bytes are read whole: most of the time that a small picture took went into opening it again and again. */
 const readWhole = 2 ** 18;
 
 /**

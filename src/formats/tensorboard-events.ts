@@ -20,6 +20,7 @@
  */
 
 import { fault } from "../errors.ts";
+import { crcBy } from "./crc32.ts";
 import { bytes, double, float, int, message, text } from "./protobuf.ts";
 
 /** The record that an event file must begin with. `wallTime` is in seconds since 1970. */
@@ -98,14 +99,4 @@ export function maskedCrc32c(bytes: Uint8Array): number {
 }
 
 /** CRC-32C (Castagnoli; reflected polynomial 0x82f63b78), as in RFC 3720, appendix B.4. */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);
-  return ~crc >>> 0;
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
-  return crc;
-});
+export const crc32c = crcBy(0x82f63b78);

@@ -29,7 +29,7 @@ export const pretrainingGroup = {
   judge_epochs: whole(1)
     .optional()
     .describe(
-      "with --estimator values, epochs in which the classifier judges: later ones go through these again, with the same images, masks and rewards, and the policy alone computes; all when absent",
+      "with --estimator values, epochs in which the classifier judges: later ones go through these again, with the same images, masks and rewards, and without the classifier; all when absent",
     ),
 };
 export const foundRounds = whole(1).default(1);

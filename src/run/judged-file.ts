@@ -3,18 +3,20 @@
  * the same images under the same masks, need not ask it again. Records have one size and a place each: the file is written and read
  * a batch at a time, in any order, and memory does not grow with the data set.
  *
- *     record of image i of epoch e, at byte (e · N + i) · 4 (C + 1):   C float32 | CRC-32 of e, i and these, uint32   (little endian)
+ *     record of image i of epoch e, at byte (e · N + i) · 4 (C + 1):   C float32 | CRC-32, uint32   (little endian)
  *
- * A record that is not whole is as good as none: what it would say is found out again.
+ * The CRC is of what was judged and how, of e, i and the numbers. A record that is not whole, or another run's, is as good as none: what it
+ * would say is found out again.
  */
-import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { fault, type PatchDropError } from "../errors.ts";
 import { systemFault } from "../files/atomic.ts";
 import { crc32 } from "../formats/crc32.ts";
 
 export const judgedName = "judged.bin";
 
-/** Some images of an epoch that stand one behind the other in its order. */
+/** Some images of an epoch, one after another in its order. */
 export interface EpochPart {
   readonly epoch: number;
   /** Position of the first. */
@@ -26,26 +28,32 @@ export class JudgedFile {
   readonly path: string;
   readonly #images: number;
   readonly #numbers: number;
+  readonly #identity: Uint8Array;
   #file: number | undefined;
 
   /**
    * @param images N, of an epoch
    * @param numbers C, said of each image
+   * @param identity of what is judged and how: other texts, other records
    */
-  constructor(folder: string, images: number, numbers: number) {
+  constructor(
+    folder: string,
+    { images, numbers, identity }: { readonly images: number; readonly numbers: number; readonly identity: string },
+  ) {
     this.path = join(folder, judgedName);
     this.#images = images;
     this.#numbers = numbers;
+    this.#identity = new TextEncoder().encode(identity);
   }
 
-  /** What was said of the images, [count × C]; undefined unless it is there of all of them. @throws system */
+  /** What was said of the images, [count × C]; undefined unless it is there for all of them. @throws system */
   read(part: EpochPart): Float32Array | undefined {
     const bytes = this.#bytes(part);
     if (this.#each("read", (file) => readSync(file, bytes, 0, bytes.length, this.#offset(part))) < bytes.length) return;
     const said = new Float32Array(part.count * this.#numbers);
     for (let i = 0; i < part.count; i++) {
       const record = this.#record(bytes, i);
-      if (record.getUint32(4 * this.#numbers, true) !== checksum(record, part.epoch, part.first + i)) return;
+      if (record.getUint32(4 * this.#numbers, true) !== this.#checksum(record, part.epoch, part.first + i)) return;
       for (let n = 0; n < this.#numbers; n++) said[i * this.#numbers + n] = record.getFloat32(4 * n, true);
     }
     return said;
@@ -57,7 +65,7 @@ export class JudgedFile {
     for (let i = 0; i < part.count; i++) {
       const record = this.#record(bytes, i);
       for (let n = 0; n < this.#numbers; n++) record.setFloat32(4 * n, said[i * this.#numbers + n], true);
-      record.setUint32(4 * this.#numbers, checksum(record, part.epoch, part.first + i), true);
+      record.setUint32(4 * this.#numbers, this.#checksum(record, part.epoch, part.first + i), true);
     }
     this.#each("written", (file) => writeSync(file, bytes, 0, bytes.length, this.#offset(part)));
   }
@@ -67,14 +75,32 @@ export class JudgedFile {
     this.#file = undefined;
   }
 
-  /** The folder of a run is made after what the run learns, so that the file is opened when it is first used. */
   #each(what: "read" | "written", use: (file: number) => number): number {
+    const file = this.#opened();
     try {
-      this.#file ??= openSync(this.path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666);
-      return use(this.#file);
+      return use(file);
     } catch (error) {
       throw systemFault(`could not be ${what}`, this.path, 0, error);
     }
+  }
+
+  /** The folder of a run is made after what the run learns, so that the file is opened when it is first used. */
+  #opened(): number {
+    if (this.#file !== undefined) return this.#file;
+    try {
+      this.#file = openSync(this.path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ELOOP" || code === "EISDIR") throw this.#noFile(error);
+      throw systemFault("could not be opened", this.path, 0, error);
+    }
+    if (!fstatSync(this.#file).isFile()) throw this.#noFile();
+    return this.#file;
+  }
+
+  #noFile(error?: unknown): PatchDropError {
+    const next = "remove it: what it would hold is found out again";
+    return fault("system", { where: this.path, rule: "must be an ordinary file", next }, error);
   }
 
   get #recordBytes(): number {
@@ -92,14 +118,16 @@ export class JudgedFile {
   #record({ buffer }: Uint8Array, i: number): DataView {
     return new DataView(buffer, i * this.#recordBytes, this.#recordBytes);
   }
-}
 
-/** Of a record's numbers at its place, so that one that was moved is not taken for another. */
-function checksum(record: DataView, epoch: number, image: number): number {
-  const bytes = new Uint8Array(8 + record.byteLength - 4);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, epoch, true);
-  view.setUint32(4, image, true);
-  bytes.set(new Uint8Array(record.buffer, record.byteOffset, record.byteLength - 4), 8);
-  return crc32(bytes);
+  /** Of a record's numbers at its place, so that one that was moved is not taken for another. */
+  #checksum(record: DataView, epoch: number, image: number): number {
+    const identity = this.#identity.length;
+    const bytes = new Uint8Array(identity + 8 + record.byteLength - 4);
+    bytes.set(this.#identity);
+    const place = new DataView(bytes.buffer, identity, 8);
+    place.setUint32(0, epoch, true);
+    place.setUint32(4, image, true);
+    bytes.set(new Uint8Array(record.buffer, record.byteOffset, record.byteLength - 4), identity + 8);
+    return crc32(bytes);
+  }
 }

@@ -5,6 +5,7 @@
  * Shapes: B batch, P patches, K classes.
  */
 import { fault } from "../errors.ts";
+import { crc32 } from "../formats/crc32.ts";
 import type { DrivenPrice } from "../method/driven-price.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { viewsOf } from "../method/images.ts";
@@ -41,7 +42,7 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
   const optimizer = new Optimizer(new Map([["agent", policy.parameters]]), adam(options));
   const rewarding = rewardingOf(options);
   const { estimator, judge_epochs: judgedEpochs } = options;
-  const judged = judgedFile(options, setting);
+  const judged = judgedFile(options, setting, classifier);
   const learned: Pick<Learning, "uniformsPerImage" | "decided" | "epochSeen" | "pass"> =
     estimator === "values"
       ? {
@@ -75,15 +76,22 @@ export function pretrain(options: PretrainOptions, setting: Setting): Learning {
 
 /** @throws usage: ranks that would each have a part of it, or a step that is captured and cannot be told what to read */
 function judgedFile(
-  { judge_epochs: got, cv_dir }: PretrainOptions,
-  { data, group, cuda }: Setting,
+  options: PretrainOptions,
+  { data, group, cuda, device, description, precision }: Setting,
+  { parameters }: Learner,
 ): JudgedFile | undefined {
-  if (got === undefined) return undefined;
+  const { judge_epochs, cv_dir, seed, batch_size, turns, fill, rounds } = options;
+  if (judge_epochs === undefined) return undefined;
   if (group.size > 1 || cuda !== undefined) {
+    const got = group.size > 1 ? `${group.size} ranks` : device;
     const next = "leave it out: the classifier then judges in every epoch";
     throw fault("usage", { where: "--judge_epochs", rule: "needs one rank, on a CPU", got, next });
   }
-  return new JudgedFile(cv_dir, data.train.length, answersPerImage);
+  const { length: images, fingerprint } = data.train;
+  const weights = [parameters.flat, parameters.statistics].map((tensor) => crc32(bytesOf(tensor.toFloat32())));
+  const judging = { fingerprint, seed, batch_size, turns, fill, rounds, precision, weights };
+  const identity = JSON.stringify({ ...judging, rewarding: rewardingOf(options), seen: description.normalization });
+  return new JudgedFile(cv_dir, { images, numbers: answersPerImage, identity });
 }
 
 /** @throws usage: more rounds than patches */
@@ -142,4 +150,8 @@ export function pretrainPass(
       ...defined({ share: noGradients(() => price?.shareOf(probabilities)) }),
     };
   });
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

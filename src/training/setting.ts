@@ -195,7 +195,7 @@ export function checkpointOf({ flag, path }: NamedByFlag, model: Model, note?: R
   const wanted = described(model, flag);
   const got = described(findModel(options as unknown as ModelOptions), flag);
   if (got === wanted) return checkpoint;
-  const next = "give the same --model, --variant and sizes";
+  const next = "give the same --model, --variant, --arch and sizes";
   throw fault("input", { where: `${flag} ${path}`, rule: `must be for the model ${wanted}`, got, next });
 }
 

@@ -18,7 +18,7 @@ import {
 import { RunFolder } from "../run/run-folder.ts";
 import { type Computer, Stopwatch, unprofiled } from "../utils/profile.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
-import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { loose, type Reporter, silentReporter } from "../utils/reporter.ts";
 import { withFill } from "./choose-fill.ts";
 import { withModel } from "./choose-model.ts";
 import { withPolicy } from "./choose-policy.ts";
@@ -60,7 +60,8 @@ export async function train<S extends StageName>(
   context: TrainContext = {},
 ): Promise<StageResult> {
   refuseUnknown(context, ["reporter", "data", "group"], `train ${stage}`);
-  const { reporter = silentReporter, data, group = alone } = context;
+  const { data, group = alone } = context;
+  const reporter = loose(context.reporter ?? silentReporter);
   const stopwatch = given.profile ? new Stopwatch<StageKind>() : undefined;
   const profile: StageProfile = stopwatch ?? unprofiled;
   if (data !== undefined) [data?.train, data?.test].forEach(checkDataset);

@@ -76,7 +76,7 @@ interface Answers {
 
 export const answersPerImage = 4;
 
-/** The answers that are on file; else the classifier's, which then are. */
+/** The answers that are on file; where there are none, the classifier's, which are then written there. */
 function remembered(file: JudgedFile, { epoch, first = 0, labels }: Batch, judge: () => Answers): Answers {
   const [count] = labels.shape;
   const part = { epoch, first, count };

@@ -38,7 +38,16 @@ export const silentReporter: Reporter = {
  *     await train(stage, options, { reporter: stopOn(AbortSignal.timeout(3_600_000), consoleReporter()) });
  */
 export function stopOn(signal: { readonly aborted: boolean }, reporter: Reporter = silentReporter): Reporter {
-  return { ...reporter, stopping: () => (signal.aborted ? "SIGTERM" : reporter.stopping()) };
+  return { ...loose(reporter), stopping: () => (signal.aborted ? "SIGTERM" : reporter.stopping()) };
+}
+
+/** The same reporter, whose functions may be handed on alone: a user's may be an object of a class. */
+export function loose(reporter: Reporter): Reporter {
+  return {
+    progress: (...about) => reporter.progress(...about),
+    note: (text) => reporter.note(text),
+    stopping: () => reporter.stopping(),
+  };
 }
 
 /** Work with nothing to save ends by throwing this when a signal asks it to. */

@@ -459,7 +459,7 @@ describe("checkpoints", () => {
     async () => {
       const ended = await pretrain(hr(), "--model", "R32_C10");
       const rule = "must be for the model R32_C10 2019 at 32 pixels, got R8_Scenes 2019 at 32 pixels";
-      expectError(ended, 3, `--ckpt_hr_cl ${hr()}: ${rule}; give the same --model, --variant and sizes`);
+      expectError(ended, 3, `--ckpt_hr_cl ${hr()}: ${rule}; give the same --model, --variant, --arch and sizes`);
     },
     runTimeoutMs,
   );

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
@@ -9,10 +9,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const images = 10;
 const recordBytes = 12; // two numbers and a checksum
+const judgedFile = (path = folder, identity = "a run") => new JudgedFile(path, { images, numbers: 2, identity });
 let file: JudgedFile;
 beforeEach(() => {
   rmSync(join(folder, "judged.bin"), { force: true });
-  file = new JudgedFile(folder, images, 2);
+  file = judgedFile();
 });
 const part = (epoch: number, first: number, count: number) => ({ epoch, first, count });
 const change = (edit: (bytes: Buffer) => Buffer) => writeFileSync(file.path, edit(readFileSync(file.path)));
@@ -24,7 +25,7 @@ describe("a file of what was judged", () => {
     expect(file.read(part(1, 4, 3))).toEqual(Float32Array.of(0.1, -2, 0, 1e-30, 7, 8));
     expect(file.read(part(1, 6, 2))).toEqual(Float32Array.of(7, 8, 9, 10));
     file.close();
-    expect(new JudgedFile(folder, images, 2).read(part(1, 5, 1))).toEqual(Float32Array.of(0, Math.fround(1e-30)));
+    expect(judgedFile().read(part(1, 5, 1))).toEqual(Float32Array.of(0, Math.fround(1e-30)));
   });
 
   it("has each image of each epoch at a place of its own, in 4 bytes a number and 4 more", () => {
@@ -57,10 +58,27 @@ describe("a file of what was judged", () => {
     expect(file.read(part(0, 0, 1))).toBeUndefined();
   });
 
+  it("does not believe a record of another run", () => {
+    file.write(part(0, 0, 1), Float32Array.of(1, 2));
+    expect(judgedFile(folder, "another").read(part(0, 0, 1))).toBeUndefined();
+    expect(judgedFile().read(part(0, 0, 1))).toEqual(Float32Array.of(1, 2));
+  });
+
+  it.each<[string, (path: string) => void]>([
+    ["a folder", (path) => mkdirSync(path)],
+    ["a link", (path) => symlinkSync("/dev/null", path)],
+  ])("refuses %s in its place, and says that it may be removed", (_, make) => {
+    make(file.path);
+    expect(() => file.read(part(0, 0, 1))).toThrow(
+      "judged.bin: must be an ordinary file; remove it: what it would hold is found out again",
+    );
+    rmSync(file.path, { recursive: true });
+  });
+
   it("says where it cannot be written", () => {
-    const nowhere = new JudgedFile(join(folder, "missing"), images, 2);
+    const nowhere = judgedFile(join(folder, "missing"));
     expect(() => nowhere.write(part(0, 0, 1), Float32Array.of(1, 2))).toThrow(
-      /missing\/judged\.bin: could not be written/,
+      /missing\/judged\.bin: could not be opened/,
     );
   });
 });

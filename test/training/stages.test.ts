@@ -257,7 +257,7 @@ describe("finetuning", () => {
       const error = await refusal(() => begun(stage as "finetune2stream", start as typeof finetune2stream, given));
       return { kind: error.kind, ...error.faults[0] };
     };
-    const next = "give the same --model, --variant and sizes";
+    const next = "give the same --model, --variant, --arch and sizes";
     const ours = "must be for the model R8_Scenes 2019 at 32 pixels";
     expect(await refused("finetune", { load: wrong, ckpt_hr_cl: hr })).toEqual({
       ...{ kind: "input", where: `--load ${wrong}`, rule: `${ours}, low resolution 16` },

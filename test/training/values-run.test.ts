@@ -131,7 +131,7 @@ describe("with --judge_epochs", () => {
       judge_epochs: 1,
     });
     await expect(train("pretrain", { ...options, cv_dir: runs.at("ranks") }, { group })).rejects.toThrow(
-      "--judge_epochs: needs one rank, on a CPU, got 1; leave it out: the classifier then judges in every epoch",
+      "--judge_epochs: needs one rank, on a CPU, got 2 ranks; leave it out: the classifier then judges in every epoch",
     );
   });
 });

@@ -1,7 +1,7 @@
 /** How work reports and is stopped, for programs. */
 import { expect, it, vi } from "vitest";
 import { consoleReporter } from "../../src/utils/console-reporter.ts";
-import { type Reporter, silentReporter, stopOn } from "../../src/utils/reporter.ts";
+import { loose, type Reporter, silentReporter, stopOn } from "../../src/utils/reporter.ts";
 
 it("asks for a stop once the signal is aborted, and before that when the reporter does", () => {
   const controller = new AbortController();
@@ -49,4 +49,36 @@ it("tells after a silent minute how far it is, though no step takes one", ({ onT
   for (const name of ["e", "f"]) step(name);
   // A line at 75 s, and a note at 100 s, from which the next minute counts.
   expect(write.mock.calls.map(([text]) => text)).toEqual(["c: 50 % · 25 s left · 2 images/s\n", "done\n"]);
+});
+
+describe("a reporter of a class", () => {
+  /** It needs to be itself where its functions are called. */
+  class Listener implements Reporter {
+    readonly notes: string[] = [];
+    readonly progress = silentReporter.progress;
+
+    note(text: string): void {
+      this.notes.push(text);
+    }
+
+    stopping() {
+      return this.notes.includes("stop") ? ("SIGINT" as const) : undefined;
+    }
+  }
+
+  it("may have its functions handed on alone, and be stopped by a signal of its own", () => {
+    const listener = new Listener();
+    const { note, stopping } = loose(listener);
+    const stopped = { aborted: false };
+    const { note: further, stopping: orAborted } = stopOn(stopped, listener);
+    note("one");
+    further("two");
+    expect(listener.notes).toEqual(["one", "two"]);
+    expect([stopping(), orAborted()]).toEqual([undefined, undefined]);
+    stopped.aborted = true;
+    expect([stopping(), orAborted()]).toEqual([undefined, "SIGTERM"]);
+    note("stop");
+    stopped.aborted = false;
+    expect([stopping(), orAborted()]).toEqual(["SIGINT", "SIGINT"]);
+  });
 });
