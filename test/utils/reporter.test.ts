@@ -1,5 +1,5 @@
 /** How work reports and is stopped, for programs. */
-import { expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { consoleReporter } from "../../src/utils/console-reporter.ts";
 import { loose, type Reporter, silentReporter, stopOn } from "../../src/utils/reporter.ts";
 
