@@ -1,7 +1,7 @@
 /** What a policy sees in a round, as arrays: worked by hand, and equal to what images.ts computes on libtorch's tensors. */
 import { expect, it } from "vitest";
 import { type Grid, makeGrid } from "../../src/method/grid.ts";
-import { lowResolution, roundView } from "../../src/method/images.ts";
+import { doubtOf, lowResolution, roundView } from "../../src/method/images.ts";
 import { dropPatches, roundPlanes, softmax } from "../../src/method/planes.ts";
 import { doubts } from "../../src/method/rounds.ts";
 import { findLibtorch } from "../../src/native/find.ts";
@@ -42,7 +42,7 @@ it.each([
     const whole = fromArray(images, [count, 3, imageSize, imageSize]);
     const low = lowResolution(whole, { lowSize, lowInput: lowSize });
     const mask = fromArray(Float32Array.from(masks), [count, patches]);
-    return roundView({ images: whole, low, grid }, mask, fromArray(logits, [count, classes])).toFloat32();
+    return roundView({ images: whole, low, grid }, mask, doubtOf(fromArray(logits, [count, classes]))).toFloat32();
   });
   expect(view.length).toBe(expected.length);
   // A softmax in float32 against one in double precision; the rest is copied.

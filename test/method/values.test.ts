@@ -1,7 +1,7 @@
 /** Learning by values, and what a round sees, by pencil. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { makeGrid } from "../../src/method/grid.ts";
-import { roundView } from "../../src/method/images.ts";
+import { doubtOf, roundView } from "../../src/method/images.ts";
 import { reward } from "../../src/method/reward.ts";
 import { doubts, mostInRound } from "../../src/method/rounds.ts";
 import { nestedMasks, valueDraws, valueLoss } from "../../src/method/values.ts";
@@ -152,7 +152,7 @@ describe("a round", () => {
         [Math.log(3), 0],
         [0, 0],
       ]);
-      const view = roundView({ images, low, grid: makeGrid(4, 2) }, mask, logits);
+      const view = roundView({ images, low, grid: makeGrid(4, 2) }, mask, doubtOf(logits));
       expect(view.shape).toEqual([2, 5, 4, 4]);
       const planes = view.toFloat32();
       const plane = (image: number, channel: number) => [
