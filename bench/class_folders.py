@@ -41,11 +41,11 @@ def read(folder: Path, threads: int) -> Images:
 
 
 def load_safetensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a file of float32 and int64, by name."""
+    """The tensors of a file of float32, float16 and int64, by name."""
     content = file.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
-    types = {"F32": numpy.float32, "I64": numpy.int64}
+    types = {"F32": numpy.float32, "F16": numpy.float16, "I64": numpy.int64}
 
     def tensor(entry: dict) -> Tensor:
         begin, end = (8 + length + offset for offset in entry["data_offsets"])

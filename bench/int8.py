@@ -4,7 +4,7 @@
     python3 bench/int8.py answers --model aid --data_dir aid
     python3 bench/int8.py speed
 
-It needs torch, numpy and Pillow, and for aid the package efficientnet-lite-pytorch 0.1.0. docs/performance.md has what it said.
+It needs torch, torchvision, numpy and Pillow, and for aid the package efficientnet-lite-pytorch 0.1.0. docs/performance.md has what it said.
 
 Batch norm is folded. int8: a tensor between layers is integers and one scale (uint8 after a ReLU, else int8, symmetric);
 weights are int8 with one scale an output channel; a convolution sums integers exactly (float32 holds them: asserted), then
@@ -14,7 +14,6 @@ of the last uint8 map; that layer is float32.
 
 import argparse
 import json
-import struct
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +25,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+
+from class_folders import load_safetensors
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts/golden"))
@@ -40,17 +41,8 @@ Weights = dict[str, Tensor]
 
 
 def weights_of(name: str) -> Weights:
-    content = (REPOSITORY / "models" / name / "resnet_hr.safetensors").read_bytes()
-    (length,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + length])
-    types = {"F32": numpy.float32, "F16": numpy.float16, "I64": numpy.int64}
-
-    def tensor(entry: dict) -> Tensor:
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        array = torch.from_numpy(numpy.frombuffer(content[begin:end], types[entry["dtype"]]).reshape(entry["shape"]).copy())
-        return array.float() if entry["dtype"] == "F16" else array
-
-    return {key: tensor(entry) for key, entry in header.items() if key != "__metadata__"}
+    tensors = load_safetensors(REPOSITORY / "models" / name / "resnet_hr.safetensors")
+    return {key: tensor.float() if tensor.dtype == torch.float16 else tensor for key, tensor in tensors.items()}
 
 
 def folded(weights: Weights, pairs: list[tuple[str, str]], epsilon: float) -> dict[str, tuple[Tensor, Tensor]]:

@@ -1,7 +1,8 @@
 /** A picture file for the decoder (libvips), if it is one of the formats that are read (formats/picture-format.ts). */
 
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import sharp, { type Sharp } from "sharp";
+import { readBeginning } from "../files/read.ts";
 import { beginningBytes, pictureFormatOf, pictureFormats } from "../formats/picture-format.ts";
 
 // Several images are decoded at the same time, each once: more threads for each, and a cache, would only cost.
@@ -19,7 +20,7 @@ const readWhole = 2 ** 18;
 export async function openPicture(path: string, mostPixels: number | false): Promise<Sharp> {
   const bytes = assertFile(path);
   const isSmall = bytes <= readWhole;
-  const read = firstBytes(path, isSmall ? bytes : beginningBytes);
+  const read = readBeginning(path, isSmall ? bytes : beginningBytes);
   if (pictureFormatOf(read) === undefined) {
     const beginning = read.subarray(0, beginningBytes);
     const shown = beginning.toString("latin1").replaceAll(/[^ -~]/g, ".");
@@ -39,14 +40,4 @@ export function assertFile(path: string): number {
   if (!found.isFile()) throw new Error("not a file, but a folder, a pipe or a device");
   if (found.size === 0) throw new Error("an empty file");
   return found.size;
-}
-
-function firstBytes(path: string, count: number): Buffer {
-  const file = openSync(path, "r");
-  try {
-    const bytes = Buffer.allocUnsafe(count);
-    return bytes.subarray(0, readSync(file, bytes, 0, count, 0));
-  } finally {
-    closeSync(file);
-  }
 }

@@ -1,5 +1,5 @@
-/** Reading a whole file. */
-import { readFileSync, statSync } from "node:fs";
+/** Reading a whole file, or its beginning. */
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { systemFault } from "./atomic.ts";
 
 /** Throws "system" for a file that cannot be read, or is not there. */
@@ -36,4 +36,15 @@ export function readRegular(path: string): Buffer {
   const found = statSync(path);
   if (!found.isFile() && !found.isDirectory()) throw new Error("neither a file nor a folder, but a pipe or a device");
   return readFileSync(path);
+}
+
+/** A file's first bytes, `count` at most. Throws what Node throws. */
+export function readBeginning(path: string, count: number): Buffer {
+  const file = openSync(path, "r");
+  try {
+    const bytes = Buffer.allocUnsafe(count);
+    return bytes.subarray(0, readSync(file, bytes, 0, count, 0));
+  } finally {
+    closeSync(file);
+  }
 }

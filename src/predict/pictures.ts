@@ -1,10 +1,11 @@
 /** PNG files of what was predicted: an image with its dropped patches darkened, and what the classifier saw. */
 
-import { closeSync, lstatSync, openSync, readSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { dirname, join, normalize, resolve } from "node:path";
 import sharp from "sharp";
 import { fault } from "../errors.ts";
 import { assertNameFits, makeFolder, systemFault, writeFileAtomic } from "../files/atomic.ts";
+import { readBeginning } from "../files/read.ts";
 import { type Grid, patchAt } from "../method/grid.ts";
 import type { PredictOptions } from "../options/predict-options.ts";
 import type { RawImage } from "../report/gallery.ts";
@@ -122,14 +123,9 @@ function isForeign(file: string): boolean {
 }
 
 function hasMark(file: string): boolean {
-  const bytes = Buffer.alloc(headerLength + mark.length);
-  const opened = openSync(file, "r");
-  try {
-    readSync(opened, bytes);
-  } finally {
-    closeSync(opened);
-  }
-  return bytes.subarray(headerLength).equals(mark);
+  return readBeginning(file, headerLength + mark.length)
+    .subarray(headerLength)
+    .equals(mark);
 }
 
 /** Writes the picture of the image `path`. @throws system */

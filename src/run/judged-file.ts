@@ -28,7 +28,8 @@ export class JudgedFile {
   readonly path: string;
   readonly #images: number;
   readonly #numbers: number;
-  readonly #identity: Uint8Array;
+  /** What of the CRC comes first. */
+  readonly #identity: number;
   #file: number | undefined;
 
   /**
@@ -43,7 +44,7 @@ export class JudgedFile {
     this.path = join(folder, judgedName);
     this.#images = images;
     this.#numbers = numbers;
-    this.#identity = new TextEncoder().encode(identity);
+    this.#identity = crc32(new TextEncoder().encode(identity));
   }
 
   /** What was said of the images, [count × C]; undefined unless it is there for all of them. @throws system */
@@ -87,15 +88,23 @@ export class JudgedFile {
   /** The folder of a run is made after what the run learns, so that the file is opened when it is first used. */
   #opened(): number {
     if (this.#file !== undefined) return this.#file;
+    const file = this.#open();
+    if (!fstatSync(file).isFile()) {
+      closeSync(file);
+      throw this.#noFile();
+    }
+    this.#file = file;
+    return file;
+  }
+
+  #open(): number {
     try {
-      this.#file = openSync(this.path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666);
+      return openSync(this.path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "ELOOP" || code === "EISDIR") throw this.#noFile(error);
       throw systemFault("could not be opened", this.path, 0, error);
     }
-    if (!fstatSync(this.#file).isFile()) throw this.#noFile();
-    return this.#file;
   }
 
   #noFile(error?: unknown): PatchDropError {
@@ -120,14 +129,8 @@ export class JudgedFile {
   }
 
   /** Of a record's numbers at its place, so that one that was moved is not taken for another. */
-  #checksum(record: DataView, epoch: number, image: number): number {
-    const identity = this.#identity.length;
-    const bytes = new Uint8Array(identity + 8 + record.byteLength - 4);
-    bytes.set(this.#identity);
-    const place = new DataView(bytes.buffer, identity, 8);
-    place.setUint32(0, epoch, true);
-    place.setUint32(4, image, true);
-    bytes.set(new Uint8Array(record.buffer, record.byteOffset, record.byteLength - 4), identity + 8);
-    return crc32(bytes);
+  #checksum({ buffer, byteOffset }: DataView, epoch: number, image: number): number {
+    const numbers = new Uint8Array(buffer, byteOffset, 4 * this.#numbers);
+    return crc32(Buffer.concat([new Uint8Array(Uint32Array.of(this.#identity, epoch, image).buffer), numbers]));
   }
 }

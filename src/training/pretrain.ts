@@ -5,7 +5,6 @@
  * Shapes: B batch, P patches, K classes.
  */
 import { fault } from "../errors.ts";
-import { crc32 } from "../formats/crc32.ts";
 import type { DrivenPrice } from "../method/driven-price.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
 import { viewsOf } from "../method/images.ts";
@@ -25,9 +24,10 @@ import { unprofiled } from "../utils/profile.ts";
 import { checkTargetPatches, drivenPriceOf } from "./choose-price.ts";
 import { judgeMasks } from "./judge-masks.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
+import { parametersHash } from "./many-ranks.ts";
 import { type Setting, startNetworks } from "./setting.ts";
 import type { StageProfile } from "./stage-profile.ts";
-import { answersPerImage, valuePass } from "./value-pass.ts";
+import { answerNames, valuePass } from "./value-pass.ts";
 
 export function pretrain(options: PretrainOptions, setting: Setting): Learning {
   const { patches } = setting.model.grid;
@@ -88,10 +88,18 @@ function judgedFile(
     throw fault("usage", { where: "--judge_epochs", rule: "needs one rank, on a CPU", got, next });
   }
   const { length: images, fingerprint } = data.train;
-  const weights = [parameters.flat, parameters.statistics].map((tensor) => crc32(bytesOf(tensor.toFloat32())));
-  const judging = { fingerprint, seed, batch_size, turns, fill, rounds, precision, weights };
+  const judging = {
+    fingerprint,
+    seed,
+    batch_size,
+    turns,
+    fill,
+    rounds,
+    precision,
+    weights: parametersHash(parameters),
+  };
   const identity = JSON.stringify({ ...judging, rewarding: rewardingOf(options), seen: description.normalization });
-  return new JudgedFile(cv_dir, { images, numbers: answersPerImage, identity });
+  return new JudgedFile(cv_dir, { images, numbers: answerNames.length, identity });
 }
 
 /** @throws usage: more rounds than patches */
@@ -150,8 +158,4 @@ export function pretrainPass(
       ...defined({ share: noGradients(() => price?.shareOf(probabilities)) }),
     };
   });
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -45,7 +45,7 @@ export interface StepRunner {
 }
 
 export interface RunnerOptions {
-  learning: Stepping & Pick<Learning, "uniformsPerImage" | "epochSeen">;
+  learning: Stepping & Pick<Learning, "uniformsPerImage">;
   setting: Pick<Setting, "model" | "device" | "normalizer" | "cuda">;
   /** Of this rank's share of each batch. */
   loader: Loader;
@@ -110,11 +110,10 @@ class DirectSteps implements StepRunner {
     this.#options = options;
   }
 
-  async *steps(asked: number, fromStep: number): AsyncGenerator<ReadyStep> {
+  async *steps(epoch: number, fromStep: number): AsyncGenerator<ReadyStep> {
     const { learning, sharding, setting, loader, profile = unprofiled } = this.#options;
     const { normalizer, model, device } = setting;
     const perImage = learning.uniformsPerImage;
-    const epoch = learning.epochSeen?.(asked) ?? asked;
     let step = fromStep;
     for await (const { images, labels, indices } of loader.batches(epoch, fromStep)) {
       const count = labels.length;

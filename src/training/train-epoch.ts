@@ -39,7 +39,7 @@ export interface EpochOutcome {
 /** What stays the same from epoch to epoch. */
 export interface Training {
   sharding: Sharding;
-  learning: Pick<Learning, "networks">;
+  learning: Pick<Learning, "networks" | "epochSeen">;
   runner: StepRunner;
   loader: Loader;
   schedule: Schedule;
@@ -108,7 +108,7 @@ export async function trainEpoch(
     saveInside(step, metrics);
     saved = { ms: performance.now(), step };
   };
-  const steps = runner.steps(epoch, from.step)[Symbol.asyncIterator]();
+  const steps = runner.steps(learning.epochSeen?.(epoch) ?? epoch, from.step)[Symbol.asyncIterator]();
   let stepBegan = began;
   const noteIfSlow = () => {
     const now = performance.now();

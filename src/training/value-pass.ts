@@ -64,31 +64,26 @@ export function valuePass(
   });
 }
 
-/** What the classifier says of a batch under two masks, [B] each. */
-interface Answers {
-  readonly rewardBefore: Tensor;
-  readonly rewardAfter: Tensor;
-  /** Under the second. */
-  readonly right: Tensor;
-  /** Under the first: what a policy in rounds sees. */
-  readonly doubt: Tensor;
-}
+/**
+ * What the classifier says of a batch under two masks, in the order of a file: the reward under each, whether it is right under the
+ * second, and how unsure it is under the first, which a policy in rounds sees.
+ */
+export const answerNames = ["rewardBefore", "rewardAfter", "right", "doubt"] as const;
 
-export const answersPerImage = 4;
+/** [B] each. */
+type Answers = Readonly<Record<(typeof answerNames)[number], Tensor>>;
 
 /** The answers that are on file; where there are none, the classifier's, which are then written there. */
-function remembered(file: JudgedFile, { epoch, first = 0, labels }: Batch, judge: () => Answers): Answers {
+function remembered(file: JudgedFile, { epoch, first, labels }: Batch, judge: () => Answers): Answers {
   const [count] = labels.shape;
-  const part = { epoch, first, count };
+  const part = { epoch, first: first!, count }; // no step is captured where there is a file
   const known = file.read(part);
   if (known !== undefined) {
-    const all = fromArray(known, [count, answersPerImage]);
-    const [rewardBefore, rewardAfter, right, doubt] = [0, 1, 2, 3].map((n) => ops.select(all, 1, n));
-    return { rewardBefore, rewardAfter, right, doubt };
+    const all = fromArray(known, [count, answerNames.length]);
+    return Object.fromEntries(answerNames.map((name, n) => [name, ops.select(all, 1, n)])) as Answers;
   }
   const answers = judge();
-  const { rewardBefore, rewardAfter, right, doubt } = answers;
-  const columns = [rewardBefore, rewardAfter, right, doubt].map((column) => ops.view(column, [count, 1]));
+  const columns = answerNames.map((name) => ops.view(answers[name], [count, 1]));
   file.write(part, scope(() => ops.concat(columns, 1)).toFloat32());
   return answers;
 }
