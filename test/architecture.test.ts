@@ -15,7 +15,7 @@ const mayImport: Record<string, readonly string[]> = {
   files: ["utils"],
   formats: [],
   native: ["utils"],
-  setup: ["utils", "files", "native"],
+  setup: ["utils", "files", "formats", "native"],
   tensor: ["utils", "native"],
   distributed: ["utils", "native", "tensor"],
   nn: ["utils", "native", "tensor", "formats"],

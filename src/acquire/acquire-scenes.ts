@@ -10,7 +10,7 @@ import { overRendering, type RenderingOptions } from "../data/rendering.ts";
 import { fault } from "../errors.ts";
 import { assertNew, writeFileAtomic } from "../files/atomic.ts";
 import { type ArchiveOptions, archiveNames } from "../options/archive-group.ts";
-import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
+import { loose, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { acquire } from "./acquire.ts";
 import { CellTable } from "./cell-table.ts";
@@ -97,7 +97,7 @@ async function acquireAll(
 
 /** The bar says which scene is under way. */
 function ofScene(reporter: Reporter, which: string): Reporter {
-  return { ...reporter, progress: (label, ...rest) => reporter.progress(`${which}: ${label}`, ...rest) };
+  return { ...loose(reporter), progress: (label, ...rest) => reporter.progress(`${which}: ${label}`, ...rest) };
 }
 
 const longestName = 100;

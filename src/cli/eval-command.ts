@@ -56,8 +56,8 @@ async function text(evaluation: RunEvaluation): Promise<string> {
     import("../report/sweep-table.ts"),
     import("../evaluation/evaluation.ts"),
   ]);
-  const { checkpoint, dataset, split, images, sweep } = evaluation;
-  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images\n${choiceText(evaluation, splitWords)}`;
+  const { checkpoint, dataset, split, images, tta, sweep } = evaluation;
+  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images${tta ? ", each in six views" : ""}\n${choiceText(evaluation, splitWords)}`;
   return `${head}\n${textTable(evaluation)}\n${sweep === undefined ? "" : sweepText(sweep)}`;
 }
 

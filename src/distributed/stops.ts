@@ -1,10 +1,10 @@
 /** Stopping many ranks: a signal reaches them at different times, and one that ends by itself leaves the others waiting. */
-import { type Reporter, Stopped, type StopSignal } from "../utils/reporter.ts";
+import { loose, type Reporter, Stopped, type StopSignal } from "../utils/reporter.ts";
 import type { ProcessGroup } from "./process-group.ts";
 
 /** The reporter, for what a rank does by itself: between {@link together} of many ranks it hears of no stop. */
 export function ownStops(reporter: Reporter, { size }: ProcessGroup): Reporter {
-  return size === 1 ? reporter : { ...reporter, stopping: () => undefined };
+  return size === 1 ? reporter : { ...loose(reporter), stopping: () => undefined };
 }
 
 /** The first stop that a rank was asked for. */

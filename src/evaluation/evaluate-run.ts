@@ -8,7 +8,7 @@ import { confusionsOf } from "../method/class-metrics.ts";
 import { refuseChoice } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { refuseUnknown } from "../utils/refuse-unknown.ts";
-import { type Reporter, silentReporter } from "../utils/reporter.ts";
+import { loose, type Reporter, silentReporter } from "../utils/reporter.ts";
 import { evaluateMasks, everyPatch } from "./evaluate-masks.ts";
 import { evaluatePolicy } from "./evaluate-policy.ts";
 import { type EvaluatedRun, type EvaluationContext, withEvaluatedRun } from "./evaluated-run.ts";
@@ -25,11 +25,12 @@ const ofPolicies = ["target_patches", "target_accuracy", "sweep", "ckpt_lr_cl", 
  */
 export function evaluateRun(
   options: EvalOptions,
-  reporter: Reporter = silentReporter,
+  given: Reporter = silentReporter,
   context: { details?: boolean } & Pick<EvaluationContext, "data" | "group"> = {},
 ): Promise<RunEvaluation> {
   refuseUnknown(context, ["details", "data", "group"], "evaluateRun");
   const { details = options.sweep, data, group } = context;
+  const reporter = loose(given);
   const checkpoint = openCheckpoint(options.load, reporter.note);
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(options, checkpoint.path, ofPolicies);
   return withEvaluatedRun(checkpoint, options, { reporter, data, group }, async (evaluated) => {
@@ -43,10 +44,10 @@ export function evaluateRun(
   });
 }
 
-function describe({ checkpoint, run, split: { name, length } }: EvaluatedRun, { split }: EvalOptions) {
+function describe({ checkpoint, run, split: { name, length } }: EvaluatedRun, { split, tta }: EvalOptions) {
   const { stage } = checkpoint.config;
   const { model } = run.description;
-  return { checkpoint: checkpoint.path, stage, model, dataset: name, split, images: length };
+  return { checkpoint: checkpoint.path, stage, model, dataset: name, split, images: length, ...(tta && { tta }) };
 }
 
 /** A run of one classifier. */

@@ -37,6 +37,8 @@ export interface RunEvaluation {
   dataset: string;
   split: keyof DataSplits;
   images: number;
+  /** Whether the classifiers' answers are means over six views of each image. */
+  tta?: true | undefined;
   rows: EvaluationRow[];
   /** Share of images for which the policy took each patch, [P]; none for a classifier. */
   patchUse?: number[] | undefined;

@@ -7,7 +7,7 @@ import type { EvaluationRow, RunEvaluation } from "../evaluation/evaluation.ts";
 import { renderPage } from "../report/page.ts";
 import { type NamedTimes, timeText } from "../report/time-table.ts";
 import { train } from "../training/train.ts";
-import { type Reporter, Stopped, type StopSignal, silentReporter } from "../utils/reporter.ts";
+import { loose, type Reporter, Stopped, type StopSignal, silentReporter } from "../utils/reporter.ts";
 import { withoutEmptyFolders } from "./empty-folders.ts";
 import type { Experiment } from "./experiment-file.ts";
 import { assertResultsOf, experimentKey, type KnownResults, publish, readResults } from "./experiment-results.ts";
@@ -48,8 +48,9 @@ export async function runExperiment(
   experiment: Experiment,
   folder: string,
   command: string,
-  { reporter = silentReporter, group = alone }: ExperimentContext = {},
+  { reporter: given = silentReporter, group = alone }: ExperimentContext = {},
 ): Promise<ExperimentResult> {
+  const reporter = loose(given);
   await ofFirst(group, () => assertRunnable(experiment, folder));
   const timed = new TimedExperiment(experiment, folder, group);
   const context = { folder, command, reporter, group, timed };

@@ -5,7 +5,7 @@ import type { PolicySweep } from "../evaluation/evaluation.ts";
 import { renderSeedsPage } from "../report/seeds-page.ts";
 import type { SeedsTable } from "../report/table.ts";
 import { defined } from "../utils/defined.ts";
-import { type Reporter, type StopSignal, silentReporter } from "../utils/reporter.ts";
+import { loose, type Reporter, type StopSignal, silentReporter } from "../utils/reporter.ts";
 import { sha256 } from "../utils/sha256.ts";
 import { version } from "../utils/version.ts";
 import { type Experiment, readExperiment } from "./experiment-file.ts";
@@ -60,8 +60,9 @@ export async function runSeeds(
   seeds: readonly SeededExperiment[],
   folder: string,
   command: string,
-  { reporter = silentReporter, group = alone }: ExperimentContext = {},
+  { reporter: given = silentReporter, group = alone }: ExperimentContext = {},
 ): Promise<SeedsResult> {
+  const reporter = loose(given);
   await ofFirst(group, async () => {
     assertResultsOf("several seeds", folder);
     for (const one of seeds) await assertRunnable(one.experiment, one.folder);

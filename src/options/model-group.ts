@@ -26,7 +26,7 @@ export const modelGroup = {
       "networks and sizes of the authors' first or second public version; when absent, the checkpoints', or 2019",
     ),
   arch: arch.describe(
-    "the classifier in place of the model's own, with other defaults in classifier_training: speedrun, for images of CIFAR's size, learns in minutes",
+    "the classifier in place of the model's own: speedrun, for images of CIFAR's size, learns in minutes; the checkpoints' when absent",
   ),
   img_size: side.describe("side of the high-resolution image in pixels; the model's when absent"),
   lr_size: side.describe("side of the low-resolution image; a quarter of the image's when absent"),

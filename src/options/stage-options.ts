@@ -43,12 +43,21 @@ const recipes: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   },
 };
 
+/** The same as one would write them, such as "--optimizer muon --lr 0.24". */
+const recipeFlags = (arch: string) =>
+  Object.entries(recipes[arch])
+    .map(([name, value]) => `--${name} ${value}`)
+    .join(" ");
+
 /** A checkpoint that a stage starts from. */
 const startingPoint = (what: string) => checkpoint(`${what}: run folder, checkpoint, or patchdrop:NAME`);
 
 export const schemas = {
   classifier_training: z.strictObject({
     ...everyStage,
+    arch: modelGroup.arch.describe(
+      `${modelGroup.arch.description}; with it the defaults are ${recipeFlags("speedrun")}`,
+    ),
     stream_id: z.enum(["HR", "LR"]).default("HR").describe("resolution to train on"),
     pretrained: file(
       "ImageNet weights to start from: a PyTorch file, or auto to fetch the official one; random weights when absent",
@@ -61,10 +70,12 @@ export const schemas = {
     flips: z
       .enum(["random", "alternating"])
       .default("random")
-      .describe("where images are mirrored in training: each at random, or every image in every other epoch"),
+      .describe(
+        "where images are mirrored in training: each at random, or every image in every other epoch; no matter with --turns",
+      ),
     crop_padding: whole(0, mostPadding)
       .default(mostPadding)
-      .describe("pixels by which images of CIFAR's kind are shifted in training, at most"),
+      .describe(`pixels by which images of CIFAR's kind are shifted in training, at most; up to ${mostPadding}`),
     random_masks: randomMasks.describe(
       "share of the images that are shown under random masks of 0 to all patches, with the low resolution in the others",
     ),

@@ -8,9 +8,9 @@ import { symlink } from "node:fs/promises";
 import path from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import zlib from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { fault, PatchDropError } from "../errors.ts";
+import { crc32 } from "../formats/crc32.ts";
 import { makeMissing } from "../utils/make-missing.ts";
 import { requireSpace } from "./space.ts";
 
@@ -172,18 +172,15 @@ class Checksum extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: (error: null, chunk: Buffer) => void): void {
-    this.#crc = crc32?.(chunk, this.#crc) ?? 0;
+    this.#crc = crc32(chunk, this.#crc);
     this.#onBytes(chunk.length);
     done(null, chunk);
   }
 
   matches(expected: number): boolean {
-    return crc32 === undefined || this.#crc === expected;
+    return this.#crc === expected;
   }
 }
-
-/** Came with Node 20.15; before, sizes and the decompressor's own checks must do. */
-const crc32 = zlib.crc32 as typeof zlib.crc32 | undefined;
 
 function unzipFault(archive: string, error: unknown): PatchDropError {
   const { code, message } = error as NodeJS.ErrnoException;

@@ -21,7 +21,7 @@ import { maskBits } from "../method/grid.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { settingsText } from "../predict/lines.ts";
 import { oneAtATime } from "../utils/one-at-a-time.ts";
-import { type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
+import { loose, type Reporter, silentReporter, untilStopped } from "../utils/reporter.ts";
 import { Shares } from "../utils/shares.ts";
 import { findShard } from "./find-shard.ts";
 import { isOfScene, type Outcome, runShard, type SceneWork, wantedText } from "./run-shard.ts";
@@ -106,7 +106,7 @@ async function outcomeOf(
   };
   const wholeFile = options.allow_full_file ? temporaryName(join(options.out, "whole-file")) : undefined;
   // Of several bars at once, none could be read: that of the shard is enough.
-  const quiet = { ...reporter, progress: silentReporter.progress };
+  const quiet = { ...loose(reporter), progress: silentReporter.progress };
   try {
     await acquireInto(open, files, policy, { ...options, low, wholeFile }, quiet);
     return { lines: lines.join("") };

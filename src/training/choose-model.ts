@@ -4,7 +4,9 @@ import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { checkpointOptionNames } from "../checkpoints/run-config.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import { describeData } from "../data/describe-data.ts";
+import type { JsonObject } from "../files/json.ts";
 import { type DataFacts, modelForData } from "../models/model-for-data.ts";
+import type { ModelOptions } from "../models/registry.ts";
 import { modelOptionNames, type StageName, type StageOptions } from "../options/stage-options.ts";
 import { defined } from "../utils/defined.ts";
 import { type Reporter, untilStopped } from "../utils/reporter.ts";
@@ -20,11 +22,12 @@ export async function withModel<S extends StageName>(
   data: DataSplits | undefined,
 ): Promise<StageOptions<S>> {
   const { note } = reporter;
-  if (options.model !== undefined) return { ...options, variant: options.variant ?? "2019" };
   const given: Record<string, unknown> = defined(options);
-  for (const flag of checkpointOptionNames) {
-    const path = given[flag];
-    const own = typeof path === "string" ? configOfCheckpoint(path).options : {};
+  if (options.model !== undefined) {
+    const arch = options.arch ?? archOfCheckpoints(given, note);
+    return { ...options, ...defined({ arch }), variant: options.variant ?? "2019" };
+  }
+  for (const [path, own] of checkpointsOf(given)) {
     if (own.model === undefined) continue;
     const model = Object.fromEntries(modelOptionNames.map((name) => [name, own[name]]));
     // Whichever of the two is given says how large patches are.
@@ -38,6 +41,22 @@ export async function withModel<S extends StageName>(
   const { model, note: why } = modelForData(facts, variant);
   note(why ?? `--model ${model}, made for these data`);
   return { ...options, model, variant };
+}
+
+/** The checkpoints that a stage starts from, and what options made them. */
+function checkpointsOf(given: Record<string, unknown>): [path: string, options: JsonObject][] {
+  const paths = checkpointOptionNames.map((flag) => given[flag]).filter((path) => typeof path === "string");
+  return paths.map((path) => [path, configOfCheckpoint(path).options]);
+}
+
+/** The classifier that a checkpoint has in place of the same model's own: with another one none could start from it. */
+function archOfCheckpoints(given: Record<string, unknown>, note: Reporter["note"]): ModelOptions["arch"] {
+  for (const [path, own] of checkpointsOf(given)) {
+    if (own.arch === undefined || own.model !== given.model) continue;
+    note(`--arch ${own.arch}, as in ${path}`);
+    return own.arch as ModelOptions["arch"];
+  }
+  return undefined;
 }
 
 function factsOf({ train: { name, imageSize } }: DataSplits): DataFacts {

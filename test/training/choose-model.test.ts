@@ -92,17 +92,13 @@ describe("without --model", () => {
 });
 
 describe("a run of R34_fMoW", () => {
-  it.each<[StageName, Given, number]>([
-    ["finetune", { load: "policy", ckpt_hr_cl: "hr" }, -7],
-    ["finetune2stream", { load: "policy", ckpt_lr_cl: "lr" }, -20],
+  it.each<[StageName, () => Given, number]>([
+    ["finetune", () => ({ load: runs.at("policy"), ckpt_hr_cl: runs.at("hr") }), -7],
+    ["finetune2stream", () => ({ load: runs.at("policy"), ckpt_lr_cl: runs.at("lr") }), -20],
   ])("in %s would record its own penalty", async (stage, given, penalty) => {
-    const options = await withModel(
-      parseOptions(stage, { ...given, model: "R34_fMoW" }),
-      listener().reporter,
-      undefined,
-    );
+    const { options } = await chosen(stage, { ...given(), model: "R34_fMoW" });
     expect(withModelDefaults(stage, options)).toMatchObject({ model: "R34_fMoW", penalty });
-    const small = await withModel(parseOptions(stage, { ...given, model: "R32_C10" }), listener().reporter, undefined);
+    const { options: small } = await chosen(stage, { ...given(), model: "R32_C10" });
     expect(withModelDefaults(stage, small)).toMatchObject({ model: "R32_C10", penalty: -5 });
   });
 });
