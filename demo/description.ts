@@ -1,5 +1,6 @@
 /** What `demo/models/NAME/model.json` says about models; scripts/make-demo-models.ts writes it, the page reads it. */
 
+import type { Arch } from "../src/method/arch.ts";
 import type { PatchSize } from "../src/method/grid.ts";
 
 export interface SetDescription {
@@ -8,6 +9,8 @@ export interface SetDescription {
   readonly about: string;
   /** Name and variant. */
   readonly model: string;
+  /** The classifier, where it is not the model's own. */
+  readonly arch?: Arch | undefined;
   /** Begins a hash of the networks, as in the lines of `patchdrop predict`. */
   readonly checkpoint: string;
   /** Sides of the image, of a patch, and of the low resolution, in pixels. */

@@ -16,7 +16,7 @@ import { parse } from "yaml";
 const operators = `
   _backward _fused_adam_ _fused_adam_.tensor_lr _fused_sgd_ _fused_sgd_.tensor_lr _to_copy adaptive_avg_pool2d all argmax avg_pool2d
   batch_norm cat contiguous conv2d cross_entropy_loss div.Tensor eq.Tensor expand flip gather ge.Tensor gelu index_copy
-  index_select isfinite lerp.Tensor linalg_eigh linear log lt.Tensor max_pool2d maximum mean mean.dim minimum mm mul.Tensor neg permute
+  index_select isfinite lerp.Tensor linalg_eigh linear log lt.Tensor max_pool2d maximum mean mean.dim minimum mm mul.Tensor neg nonzero permute
   relu6_ relu_ reshape select.int sigmoid slice.Tensor softmax.int split_with_sizes sqrt sum sum.dim_IntList upsample_nearest2d
   view view.dtype where.self
 `

@@ -79,7 +79,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
   }
   const { samples, pictures } = await drawSamples(await testSet(load, where), seed);
   const { checkpoint, description: own } = exported;
-  const { model, variant, imageSize, patchSize, lowSize, transform, fill, rounds, classes, normalization } = own;
+  const { model, variant, arch, imageSize, patchSize, lowSize, transform, fill, rounds, classes, normalization } = own;
   const evaluation = evaluationOf(load);
   const description: SetDescription = {
     title,
@@ -92,6 +92,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
     transform,
     ...normalization,
     fill,
+    ...(arch && { arch }),
     ...(rounds > 1 && { rounds }),
     classes,
     samples,

@@ -3,6 +3,7 @@
  * checkpoint (`state.json`) and, as metadata, of each exported model. Which networks there are, their files say.
  */
 import { z } from "zod";
+import { archNames } from "../method/arch.ts";
 import { sidesOf } from "../method/grid.ts";
 import { mostBands, pixelTypes } from "../utils/pixel-array.ts";
 import { scaleDiffers } from "../utils/scale-differs.ts";
@@ -47,7 +48,7 @@ const fields = z.object({
   model: z.string(),
   variant: z.enum(["2019", "2020"]),
   /** The classifier's network, where it is not the model's own. */
-  arch: z.enum(["speedrun"]).optional(),
+  arch: z.enum(archNames).optional(),
   /** Sides in pixels: of the high-resolution image, and of the low-resolution one. */
   imageSize: side,
   lowSize: side,

@@ -16,11 +16,12 @@ import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import { assertNew, makeFolder, writeFolderAtomic } from "../files/atomic.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
+import { acquiredChannels } from "../method/arch.ts";
 import { type ChannelStatistics, Normalizer } from "../method/images.ts";
-import { dropPatches, roundPlanes } from "../method/planes.ts";
-import { type NetworkName, networkNames } from "../models/networks.ts";
+import { acquiredPlanes, dropPatches, roundPlanes } from "../method/planes.ts";
+import { type NetworkName, networkNames, networkOf } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
-import { sixViews } from "../models/six-views.ts";
+import { refuseSixViews, sixViews } from "../models/six-views.ts";
 import { declare } from "../nn/declare.ts";
 import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
@@ -29,7 +30,7 @@ import { splitPair } from "../utils/pairs.ts";
 import { newPixels, type PixelArray } from "../utils/pixel-array.ts";
 import { Random } from "../utils/random.ts";
 import { exportNetwork, type Role } from "./export-network.ts";
-import { imageInput, roundInput } from "./graph.ts";
+import { acquiredInput, imageInput, roundInput } from "./graph.ts";
 import { metadataOf } from "./metadata.ts";
 
 /** One model that was written. */
@@ -52,8 +53,11 @@ export interface RunExport {
 }
 
 /** What the networks of a model with so many bands become. */
-function roleOf(name: NetworkName, { rounds, channels }: Model): Role {
+function roleOf(name: NetworkName, { rounds, channels, seesMask }: Model): Role {
   const input = imageInput(channels);
+  if (name === "resnet_hr" && seesMask) {
+    return { file: "classifier.onnx", input: acquiredInput(channels), seesLow: false, output: "logits" };
+  }
   // Between rounds the low resolution is filled with what was acquired, outside the graph.
   if (name === "agent" && rounds > 1) {
     return { file: "policy.onnx", input: roundInput(channels), seesLow: false, output: "probabilities" };
@@ -74,6 +78,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   }
   startLibtorch({ ...given, device: "cpu" });
   const model = modelOf(checkpoint, given);
+  if (given.tta) refuseSixViews(model.arch);
   const test = await testSetOf(checkpoint, given, model);
   const description = describeRun(checkpoint, given, test ?? { classes: numberedClasses(checkpoint, model) });
   const count = wholeRuns(given.images, given.batch_size ?? 1);
@@ -83,13 +88,12 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const calibrated = readChoice(checkpoint.path);
   for (const name of names) {
     const { state, where } = savedNetwork(checkpoint, name);
-    const network = name === "agent" ? model.policy : model.classifier(description.classes.length);
+    const network = networkOf(name, model, description.classes.length);
     const reading = given.tta && name !== "agent" ? sixViews : undefined;
     const metadata = metadataOf({ checkpoint, name, description, calibrated, tta: given.tta });
-    const inRounds = name === "agent" && model.rounds > 1;
     const role = roleOf(name, model);
-    const seen = role.seesLow ? views.low : views.images;
-    const setting = { model, images: inRounds ? inSomeRound(views, model) : seen, batch: given.batch_size };
+    const images = planesFor(name, role, views, model);
+    const setting = { model, images, batch: given.batch_size };
     const { bytes, ...verified } = await exportNetwork({ network, reading, state, where, metadata }, role, setting);
     files.set(role.file, bytes);
     exported.push({ file: role.file, network: name, ...verified });
@@ -127,12 +131,32 @@ function normalized(description: RunDescription, pixels: PixelArray): Planes {
   return { images: planesOf(pair.image, normalization), low: planesOf(pair.low, low) };
 }
 
+/** What a network is compared on. */
+function planesFor(name: NetworkName, { seesLow }: Role, views: Planes, model: Model): Float32Array {
+  if (name === "agent" && model.rounds > 1) return inSomeRound(views, model);
+  if (name === "resnet_hr" && model.seesMask) return underSomeMasks(views, model);
+  return seesLow ? views.low : views.images;
+}
+
+/** Some patches of images [B, C, S, S] by chance, the low resolution in place of the others; of the first image, none. */
+function someOf({ images, low }: Planes, { imageSize, lowSize, grid, channels }: Model, random: Random) {
+  const count = images.length / (channels * imageSize * imageSize);
+  const masks = new Uint8Array(count * grid.patches).map((_, at) => (at < grid.patches ? 0 : random.integer(2)));
+  return { masks, seen: dropPatches(images, masks, grid, lowSize, low) };
+}
+
 /** What a policy may see of images [B, C, S, S] in a round, [B, C + 2, S, S]: patches that are there by chance, and any doubt. */
-function inSomeRound({ images, low }: Planes, { imageSize, lowSize, grid, channels }: Model): Float32Array {
+function inSomeRound(views: Planes, model: Model): Float32Array {
   const random = new Random(1, "export", "rounds");
-  const doubts = random.uniforms(new Float32Array(images.length / (channels * imageSize * imageSize)));
-  const masks = new Uint8Array(doubts.length * grid.patches).map(() => random.integer(2));
-  return roundPlanes(dropPatches(images, masks, grid, lowSize, low), masks, doubts, grid);
+  const doubts = random.uniforms(new Float32Array(views.images.length / (model.channels * model.imageSize ** 2)));
+  const { masks, seen } = someOf(views, model, random);
+  return roundPlanes(seen, masks, doubts, model.grid);
+}
+
+/** What a classifier may see that works on the patches that are there, [B, C + 1, S, S]. */
+function underSomeMasks(views: Planes, model: Model): Float32Array {
+  const { masks, seen } = someOf(views, model, new Random(1, "export", "masks"));
+  return acquiredPlanes(seen, masks, model.grid);
 }
 
 /** The run's test set; none where the data that it was trained on are not here and no others are named. */
@@ -184,7 +208,9 @@ function wholeRuns(images: number, batch: number): number {
 
 /** Of a checkpoint that does not name them: one for each output of its classifier. */
 function numberedClasses({ networks }: Checkpoint, model: Model): string[] {
-  const [head] = declare(model.classifier(1), model.imageSize).linears;
-  const bias = (networks.get("resnet_hr") ?? networks.get("resnet_lr"))?.get(`${head}.bias`);
+  const name = networks.has("resnet_hr") ? "resnet_hr" : "resnet_lr";
+  const channels = name === "resnet_hr" ? acquiredChannels(model.channels, model.arch) : model.channels;
+  const [head] = declare(networkOf(name, model, 1), model.imageSize, channels).linears;
+  const bias = networks.get(name)?.get(`${head}.bias`);
   return Array.from({ length: bias?.shape[0] ?? 1 }, (_, label) => String(label));
 }

@@ -18,8 +18,12 @@ import {
   type Layers,
   type Network,
   type Parts,
+  type PatchesSpec,
   type WhiteningSpec,
 } from "../nn/layers.ts";
+
+/** As the end of a slice: up to the last one. */
+const last = Number.MAX_SAFE_INTEGER;
 
 /** What flows between nodes, by its name in the graph. */
 export type Value = string;
@@ -32,6 +36,11 @@ export interface GraphInput {
 
 export function imageInput(channels: number): GraphInput {
   return { name: "image", channels };
+}
+
+/** Of a classifier that works on the patches that are there: `acquiredPlanes` of method/planes.ts. */
+export function acquiredInput(channels: number): GraphInput {
+  return { name: "acquired", channels: channels + 1 };
 }
 
 /** Of a policy that decides in rounds: `roundPlanes` of method/planes.ts. */
@@ -176,6 +185,31 @@ export class Exporting implements Layers<Value> {
     ]);
   }
 
+  ofPatches(x: Value, name: string, spec: PatchesSpec, body: (patches: Value) => Value): Value {
+    const { rows, columns, channels, shrink } = spec;
+    const [all, height, width] = this.#cut.get(name)!;
+    const [h, w] = [height / rows, width / columns];
+    const apart = this.#reshaped(x, [-1, all, rows, h, columns, w]);
+    const ordered = this.#node("Transpose", [apart], { perm: [0, 2, 4, 1, 3, 5] });
+    const patches = this.#reshaped(ordered, [-1, all, h, w]);
+    const plane = this.#sliced(this.#reshaped(ordered, [-1, all * h * w]), { from: -1, to: last, axis: 1, step: 1 });
+    const there = this.#node("Transpose", [this.#node("NonZero", [this.#reshaped(plane, [-1])])], { perm: [1, 0] });
+    const index = this.#node("Squeeze", [there, this.#integers("axes", [1])]);
+    const chosen = this.#node("Gather", [patches, index], { axis: 0 });
+    const made = body(this.#sliced(chosen, { from: 0, to: all - 1, axis: 1, step: 1 }));
+    const sizes = this.#integers("sizes", [channels, h / shrink, w / shrink]);
+    const count = this.#sliced(this.#node("Shape", [patches]), { from: 0, to: 1, axis: 0, step: 1 });
+    const shape = this.#node("Concat", [count, sizes], { axis: 0 });
+    const maps = this.#node("ScatterND", [this.#node("ConstantOfShape", [shape]), there, made]);
+    const placed = this.#reshaped(maps, [-1, rows, columns, channels, h / shrink, w / shrink]);
+    const together = this.#node("Transpose", [placed], { perm: [0, 3, 1, 4, 2, 5] });
+    return this.#reshaped(together, [-1, channels, height / shrink, width / shrink]);
+  }
+
+  #reshaped(x: Value, shape: readonly number[]): Value {
+    return this.#node("Reshape", [x, this.#integers("shape", shape)]);
+  }
+
   add(x: Value, y: Value): Value {
     return this.#node("Add", [x, y]);
   }
@@ -191,8 +225,8 @@ export class Exporting implements Layers<Value> {
 
   shifted(x: Value, by: number): Value {
     return [2, 3].reduce((moved, axis) => {
-      const edge = by > 0 ? { from: 0, to: 1 } : { from: -1, to: Number.MAX_SAFE_INTEGER };
-      const rest = by > 0 ? { from: 0, to: -by } : { from: -by, to: Number.MAX_SAFE_INTEGER };
+      const edge = by > 0 ? { from: 0, to: 1 } : { from: -1, to: last };
+      const rest = by > 0 ? { from: 0, to: -by } : { from: -by, to: last };
       const edges = Array<Value>(Math.abs(by)).fill(this.#sliced(moved, { ...edge, axis, step: 1 }));
       const own = this.#sliced(moved, { ...rest, axis, step: 1 });
       return this.#node("Concat", by > 0 ? [...edges, own] : [own, ...edges], { axis });

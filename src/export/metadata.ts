@@ -7,6 +7,7 @@ import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
 import { fills } from "../inference/exported.ts";
 import { areTwoStreams } from "../inference/opened-run.ts";
+import { seesMask } from "../method/arch.ts";
 import { makeGrid } from "../method/grid.ts";
 import { mostInRound, roundChannels } from "../method/rounds.ts";
 import type { NetworkName } from "../models/networks.ts";
@@ -36,6 +37,14 @@ function seenIn(channels: number): string {
     `[batch, ${roundChannels(channels)}, image_size, image_size]: channels 0 to ${channels - 1} are the normalized image in the patches that are there and the`,
     `low resolution, enlarged, elsewhere; channel ${channels} is 1 in the patches that are there and 0 elsewhere; channel ${channels + 1} is everywhere 1`,
     "minus the largest probability of a class, as the classifiers see the patches that are there",
+  ].join(" ");
+}
+
+/** What a classifier takes that works on the patches that are there: `acquiredPlanes` of method/planes.ts. */
+function acquiredIn(channels: number): string {
+  return [
+    `[batch, ${channels + 1}, image_size, image_size]: channels 0 to ${channels - 1} are the normalized image in the patches that are there, and`,
+    `what stands in place of the others; channel ${channels} is 1 in the patches that are there and 0 elsewhere`,
   ].join(" ");
 }
 
@@ -79,6 +88,7 @@ export function metadataOf({ checkpoint, name, description, calibrated, tta = fa
     ...(tta && name !== "agent"
       ? [["views", "six: mirrored, and shifted by a pixel; logits are their mean"] as const]
       : []),
+    ...(name === "resnet_hr" && seesMask(arch) ? [["acquired", acquiredIn(bands.length)] as const] : []),
     ["networks", JSON.stringify([...checkpoint.networks.keys()].sort())],
     ["stage", checkpoint.config.stage],
     // The same as the checkpoint's own list of files has for this network.

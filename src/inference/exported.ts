@@ -11,6 +11,7 @@ import { shortHash } from "../checkpoints/networks-hash.ts";
 import { fault } from "../errors.ts";
 import { readBytes } from "../files/read.ts";
 import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
+import { archNames } from "../method/arch.ts";
 import { asTested, type ThresholdChoice } from "../method/budget.ts";
 import { type PatchSize, sidesOf } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
@@ -48,6 +49,7 @@ const schema = z
     model: matching(/^\S+ (2019|2020)$/, "must name the model and its variant").transform(
       (text) => text.split(" ") as [string, RunDescription["variant"]],
     ),
+    arch: z.enum(archNames, said("must name the classifier")).optional(),
     network: z.enum(networkNames, said("must name the network")),
     // Exports of before 0.2.0 had three bands without saying so.
     bands: names.default(["red", "green", "blue"]),
@@ -161,6 +163,7 @@ function descriptionOf(said: Metadata): RunDescription {
   return {
     model,
     variant,
+    ...(said.arch && { arch: said.arch }),
     imageSize: said.image_size,
     lowSize: said.low_size,
     patchSize: said.patch_size,

@@ -1,11 +1,11 @@
 /** An opened run's networks in libtorch: frozen, on the CPU or on a GPU. Shapes as in engine.ts. */
 import { fault } from "../errors.ts";
 import {
+  acquiredView,
   type ChannelStatistics,
   doubtOf,
   type Fill,
   lowResolution,
-  maskPatches,
   Normalizer,
   roundView,
 } from "../method/images.ts";
@@ -33,7 +33,7 @@ export interface Place {
 
 /** How images become what the networks see. */
 export interface Feeding {
-  readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput" | "grid" | "rounds" | "channels">;
+  readonly model: Pick<Model, "imageSize" | "lowSize" | "lowInput" | "grid" | "seesMask" | "rounds" | "channels">;
   readonly normalization: ChannelStatistics;
   /** Of low pictures, where the low resolution is made of them and not of the images. */
   readonly low?: ChannelStatistics | undefined;
@@ -169,8 +169,8 @@ class LibtorchBatch implements HeldBatch {
 
   #masked(mask: Uint8Array, { high, low, rowsOf }: Some): Tensor {
     const { model, fill } = this.#feeding;
-    if (mask.every((taken) => taken === 1)) return known(high);
-    return maskPatches(known(high), rowsOf(mask), model.grid, fill === "lr" ? low : undefined);
+    if (!model.seesMask && mask.every((taken) => taken === 1)) return known(high);
+    return acquiredView(known(high), rowsOf(mask), model, fill === "lr" ? low : undefined);
   }
 
   /** @param rows which images; all when absent */

@@ -5,10 +5,11 @@
 import { env } from "onnxruntime-web";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
+import { seesMask } from "../method/arch.ts";
 import { makeGrid } from "../method/grid.ts";
 import type { Fill } from "../method/images.ts";
 import { enlargePixels } from "../method/pixels.ts";
-import { dropPatches, roundPlanes, softmax, toPlanes } from "../method/planes.ts";
+import { acquiredPlanes, dropPatches, roundPlanes, softmax, toPlanes } from "../method/planes.ts";
 import { doubts } from "../method/rounds.ts";
 import type { Acquired, Engine, HeldBatch, Views } from "./engine.ts";
 import { type Models, OnnxNetworks } from "./onnx-networks.ts";
@@ -16,7 +17,7 @@ import { type Models, OnnxNetworks } from "./onnx-networks.ts";
 /** How images become what the networks see. */
 export type Feeding = Pick<
   RunDescription,
-  "imageSize" | "lowSize" | "patchSize" | "normalization" | "low" | "fill" | "classes" | "rounds"
+  "imageSize" | "lowSize" | "patchSize" | "arch" | "normalization" | "low" | "fill" | "classes" | "rounds"
 >;
 
 export class OnnxEngine implements Engine {
@@ -35,9 +36,9 @@ export class OnnxEngine implements Engine {
   ): Promise<OnnxEngine> {
     env.wasm.numThreads = threads;
     env.logLevel = "error";
-    const { imageSize, patchSize, classes, rounds, normalization } = feeding;
+    const { imageSize, patchSize, arch, classes, rounds, normalization } = feeding;
     const { patches } = makeGrid(imageSize, patchSize);
-    const sizes = { imageSize, patches, classes: classes.length, rounds, channels: normalization.mean.length };
+    const sizes = { imageSize, patches, arch, classes: classes.length, rounds, channels: normalization.mean.length };
     return new OnnxEngine(await OnnxNetworks.open(models, sizes, where), feeding);
   }
 
@@ -48,7 +49,7 @@ export class OnnxEngine implements Engine {
 
   hold({ images, low }: Views): HeldBatch {
     const { imageSize, lowSize, patchSize, fill, normalization, classes, rounds } = this.#feeding;
-    const { low: lowNormalization = normalization } = this.#feeding;
+    const { low: lowNormalization = normalization, arch } = this.#feeding;
     const channels = normalization.mean.length;
     const grid = makeGrid(imageSize, patchSize);
     // The graphs take whole images, and see of each block of them its top left pixel.
@@ -77,7 +78,10 @@ export class OnnxEngine implements Engine {
         if (found === undefined) throw fault("internal", { where: "probabilities", rule: "needs a policy" });
         return found;
       },
-      logits: (mask) => networks.logits(lowResolution(), masked(mask, fill)),
+      logits(mask) {
+        const seen = masked(mask, fill);
+        return networks.logits(lowResolution(), seesMask(arch) ? acquiredPlanes(seen, mask, grid) : seen);
+      },
       free() {},
     };
   }

@@ -7,6 +7,7 @@
  */
 import { InferenceSession, Tensor } from "onnxruntime-web";
 import { fault } from "../errors.ts";
+import { type Arch, acquiredChannels } from "../method/arch.ts";
 import { roundChannels } from "../method/rounds.ts";
 
 export const modelFiles = ["policy.onnx", "classifier.onnx", "lr_classifier.onnx"] as const;
@@ -24,6 +25,8 @@ export interface NetworkSizes {
   readonly rounds: number;
   /** Bands of an image. */
   readonly channels: number;
+  /** The classifier, where it is not the model's own. */
+  readonly arch: Arch | undefined;
 }
 
 type Sessions = ReadonlyMap<ModelFile, InferenceSession>;
@@ -102,9 +105,10 @@ interface Shapes {
   readonly outputs: number;
 }
 
-function shapesOf(file: ModelFile, { imageSize, patches, classes, rounds, channels }: NetworkSizes): Shapes {
+function shapesOf(file: ModelFile, { imageSize, patches, classes, rounds, channels, arch }: NetworkSizes): Shapes {
   const isPolicy = file === "policy.onnx";
-  const seen = isPolicy && rounds > 1 ? roundChannels(channels) : channels;
+  const ofClassifier = file === "classifier.onnx" ? acquiredChannels(channels, arch) : channels;
+  const seen = isPolicy && rounds > 1 ? roundChannels(channels) : ofClassifier;
   return { image: asText([seen, imageSize, imageSize]), outputs: isPolicy ? patches : classes };
 }
 

@@ -8,7 +8,7 @@ import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { asTested, type Choice } from "../method/budget.ts";
 import { makeGrid } from "../method/grid.ts";
 import { type Learner, loadNetwork, type NetworkName, networkNames } from "../models/networks.ts";
-import { sixViews } from "../models/six-views.ts";
+import { refuseSixViews, sixViews } from "../models/six-views.ts";
 import { choosePrecision } from "../nn/precision.ts";
 import { calibratedChoice, choiceOf, notCalibrated, refuseChoice } from "../options/choice-options.ts";
 import { parseWith } from "../options/parse.ts";
@@ -106,6 +106,7 @@ export interface SavedRun {
 export function openSaved({ sources, description, tta = false, ...rest }: SavedRun, place: Place): OpenedRun {
   const setting = { model: modelIn(description), classes: description.classes.length, device: place.device };
   const learners = new Map<NetworkName, Learner>();
+  if (tta) refuseSixViews(description.arch);
   try {
     for (const [name, from] of sources) {
       const { network, parameters } = loadNetwork(setting, name, savedNetwork(from, name));

@@ -120,6 +120,31 @@ export function maskPatches(images: Tensor, mask: Tensor, grid: Grid, low?: Tens
   });
 }
 
+/** What a model's classifier sees of images of which patches are acquired. */
+export interface AcquiredSight {
+  readonly grid: Grid;
+  /** Whether the classifier is also told which patches are there. */
+  readonly seesMask: boolean;
+}
+
+/**
+ * What a classifier sees of images of which patches are acquired: {@link maskPatches}, and, if it sees masks, a plane of ones where
+ * patches are there. [B, C, H, W], [B, P] → [B, C, H, W] or [B, C + 1, H, W]
+ * @param low what stands in dropped patches, as in maskPatches
+ */
+export function acquiredView(images: Tensor, mask: Tensor, { grid, seesMask }: AcquiredSight, low?: Tensor): Tensor {
+  if (!seesMask) return maskPatches(images, mask, grid, low);
+  return scope(() => {
+    const seen = maskPatches(images, mask, grid, low);
+    return ops.channelsLast(ops.concat([seen, ops.cast(planeOf(mask, grid), seen.dtype)], 1));
+  });
+}
+
+/** Ones over the patches whose mask is 1, zeros over the others. [B, P] → [B, 1, H, W] */
+function planeOf(mask: Tensor, { rows, columns, imageSize }: Grid): Tensor {
+  return scope(() => networkOps.resizeNearest(ops.view(mask, [mask.shape[0], 1, rows, columns]), imageSize));
+}
+
 /**
  * What a policy that decides in rounds sees: the patches that are there and the low resolution elsewhere, a plane of ones
  * where they are there, and a plane that says how unsure the classifier is of it ({@link doubtOf}).
@@ -137,7 +162,7 @@ export function roundView(
   const [batch, , height, width] = images.shape;
   return scope(() => {
     const seen = maskPatches(images, mask, grid, low);
-    const there = networkOps.resizeNearest(ops.view(mask, [batch, 1, grid.rows, grid.columns]), height);
+    const there = planeOf(mask, grid);
     const unsure = ops.expand(ops.view(doubt, [batch, 1, 1, 1]), [batch, 1, height, width]);
     return ops.channelsLast(ops.concat([seen, there, unsure], 1));
   });

@@ -8,7 +8,6 @@
 import type { PixelArray } from "../utils/pixel-array.ts";
 import { row } from "../utils/rows.ts";
 import { type Grid, patchAt } from "./grid.ts";
-import { roundChannels } from "./rounds.ts";
 
 /** Mean and standard deviation of each channel: of bytes in units of 0..1, of measured values in their own. */
 interface Statistics {
@@ -78,23 +77,40 @@ export function dropPatches(
 }
 
 /**
+ * What a classifier sees that is told which patches are there, [B, C + 1, S, S]: `acquiredView` of images.ts.
+ * @param seen planes as {@link dropPatches} makes them
+ * @param masks which patches are there, [B, P]
+ */
+export function acquiredPlanes(seen: Float32Array, masks: Uint8Array, grid: Grid): Float32Array {
+  return withPlanes(seen, masks, grid, 1);
+}
+
+/**
  * What a policy that decides in rounds sees, [B, C + 2, S, S]: `roundView` of images.ts.
  * @param seen planes with the low resolution in the patches that are not there, as {@link dropPatches} makes them
  * @param masks which patches are there, [B, P]
  * @param doubts how unsure the classifier is of each image, [B], see rounds.ts
  */
 export function roundPlanes(seen: Float32Array, masks: Uint8Array, doubts: Float32Array, grid: Grid): Float32Array {
+  const view = withPlanes(seen, masks, grid, 2);
+  const each = view.length / doubts.length;
+  const area = grid.imageSize * grid.imageSize;
+  for (const [image, doubt] of doubts.entries()) row(view, image, each).fill(doubt, each - area);
+  return view;
+}
+
+/** The images' planes and so many more, of which the first is 1 in the patches that are there; others are 0. */
+function withPlanes(seen: Float32Array, masks: Uint8Array, grid: Grid, more: number): Float32Array {
   const { imageSize, patches } = grid;
   const area = imageSize * imageSize;
-  const channels = seen.length / (doubts.length * area);
-  const each = roundChannels(channels) * area;
-  const view = new Float32Array(doubts.length * each);
-  for (const [image, doubt] of doubts.entries()) {
-    const [mask, own] = [row(masks, image, patches), row(view, image, each)];
-    own.set(row(seen, image, channels * area));
-    const there = own.subarray(channels * area, (channels + 1) * area);
+  const count = masks.length / patches;
+  const own = seen.length / count;
+  const view = new Float32Array(seen.length + count * more * area);
+  for (let image = 0; image < count; image++) {
+    const [mask, planes] = [row(masks, image, patches), row(view, image, own + more * area)];
+    planes.set(row(seen, image, own));
+    const there = planes.subarray(own, own + area);
     for (const at of there.keys()) there[at] = mask[patchAt(grid, at % imageSize, Math.floor(at / imageSize))];
-    own.fill(doubt, (channels + 1) * area);
   }
   return view;
 }

@@ -33,7 +33,8 @@ export function cifarResNet(options: CifarResNetOptions): Network {
     widths.forEach((channels, segment) => {
       for (let block = 0; block < blocks; block++) {
         const name = `${prefix}blocks.${segment}.${block}`;
-        x = basicBlock(layers, x, { name, channels, shrinks: segment > 0 && block === 0 });
+        const before = segment > 0 && block === 0 ? { inputs: channels / 2, stride: 2 } : {};
+        x = cifarBlock(layers, x, { name, channels, ...before });
       }
     });
     return headOf(layers, x, { name: head, outputs, keepsMap });
@@ -44,15 +45,20 @@ interface Block {
   readonly name: string;
   /** Of the output. */
   readonly channels: number;
-  /** A block that shrinks halves the size and doubles the channels. */
-  readonly shrinks: boolean;
+  /** Channels of what flows in; as many when absent. */
+  readonly inputs?: number;
+  readonly stride?: number;
 }
 
-/** Two 3 × 3 convolutions and a shortcut: [B, C, H, W] → [B, channels, H, W], or half of H and W. */
-function basicBlock<V>(layers: Layers<V>, x: V, { name, channels, shrinks }: Block): V {
+/**
+ * Two 3 × 3 convolutions and a shortcut without parameters: average-pool by the stride, then channels of zeros.
+ * [B, inputs, H, W] → [B, channels, H / stride, W / stride]
+ */
+export function cifarBlock<V>(layers: Layers<V>, x: V, { name, channels, inputs = channels, stride = 1 }: Block): V {
   return layers.block(() => {
-    const shortcut = shrinks ? layers.padChannels(layers.averagePool(x, 2), channels / 2) : x;
-    const inner = { channels, kernel: 3, stride: shrinks ? 2 : 1 };
+    const pooled = stride === 1 ? x : layers.averagePool(x, stride);
+    const shortcut = inputs === channels ? pooled : layers.padChannels(pooled, channels - inputs);
+    const inner = { channels, kernel: 3, stride };
     const y = layers.convBnRelu(x, { conv: `${name}.conv1`, bn: `${name}.bn1` }, inner);
     return layers.convBnAddRelu(y, shortcut, { conv: `${name}.conv2`, bn: `${name}.bn2` }, { channels, kernel: 3 });
   });

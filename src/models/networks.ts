@@ -1,6 +1,7 @@
 /** The networks of a run: which there are, fresh from a seed or with weights that were saved. */
 import { fault } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
+import { acquiredChannels } from "../method/arch.ts";
 import type { Network } from "../nn/layers.ts";
 import { loadWeights } from "../nn/load-weights.ts";
 import { Parameters } from "../nn/parameters.ts";
@@ -25,22 +26,23 @@ export interface NetworkSetting {
   readonly device: Device;
 }
 
+/** The network of that name, not yet with parameters. */
+export function networkOf(name: NetworkName, model: Model, classes: number): Network {
+  if (name === "agent") return model.policy;
+  return name === "resnet_hr" ? model.classifier(classes) : model.lowClassifier(classes);
+}
+
 /** The network of that name, its parameters not yet set. */
 function emptyNetwork({ model, classes, device }: NetworkSetting, name: NetworkName): Learner {
+  const network = networkOf(name, model, classes);
   if (name === "agent") {
     const { size, channels } = model.policyInput;
-    return { network: model.policy, parameters: new Parameters(model.policy, size, device, channels) };
+    return { network, parameters: new Parameters(network, size, device, channels) };
   }
-  const network = model.classifier(classes);
-  return {
-    network,
-    parameters: new Parameters(
-      network,
-      name === "resnet_hr" ? model.imageSize : model.lowInput,
-      device,
-      model.channels,
-    ),
-  };
+  const isHigh = name === "resnet_hr";
+  const size = isHigh ? model.imageSize : model.lowInput;
+  const channels = isHigh ? acquiredChannels(model.channels, model.arch) : model.channels;
+  return { network, parameters: new Parameters(network, size, device, channels) };
 }
 
 /** Fresh weights from the seed; `name` keeps the networks' random numbers apart. */

@@ -3,12 +3,14 @@
  * (2019) or of their second (2020). A new model is one entry here.
  */
 import { fault } from "../errors.ts";
+import { type Arch, seesMask } from "../method/arch.ts";
 import { type Grid, type GridSize, makeGrid, type PatchSize, sidesOf } from "../method/grid.ts";
 import { roundChannels } from "../method/rounds.ts";
 import type { Network } from "../nn/layers.ts";
 import { cifarResNet } from "./cifar-resnet.ts";
 import { efficientNetLite0 } from "./efficientnet-lite.ts";
 import type { Head } from "./head.ts";
+import { type PatchNetSizes, patchNet } from "./patch-net.ts";
 import { policyNames, resNet, torchvisionNames, wideCifarNames } from "./resnet.ts";
 import { speedrun } from "./speedrun.ts";
 
@@ -22,8 +24,7 @@ export type Variant = (typeof variants)[number];
 export type PolicyHead = "mean" | "map";
 
 /** Classifiers that may take the place of a model's own. */
-const archs = { speedrun } as const satisfies Record<string, (outputs: number) => Network>;
-export type Arch = keyof typeof archs;
+const archs: Record<Arch, (outputs: number, sizes: PatchNetSizes) => Network> = { speedrun, patches: patchNet };
 
 /** What the model's flags say; sizes are sides in pixels. */
 export interface ModelOptions {
@@ -64,8 +65,12 @@ export interface Model {
   readonly pretrained: PretrainedName | undefined;
   /** C, bands of an image. */
   readonly channels: number;
-  /** Logits [B, classes] of [B, C, H, W]. */
+  /** Logits [B, classes] of [B, C, H, W], or, where it sees masks, of [B, C + 1, H, W]. */
   classifier(classes: number): Network;
+  /** Whether the classifier's last channel is a plane of ones where patches are there. */
+  readonly seesMask: boolean;
+  /** The same of the low resolution: the classifier, unless that one sees masks. */
+  lowClassifier(classes: number): Network;
   /** In how many rounds the policy decides, at most. */
   readonly rounds: number;
   readonly policyHead: PolicyHead;
@@ -211,6 +216,9 @@ export function findModel({
   const lowInput = variant === "2019" ? imageSize : lowSize;
   const policyInput =
     rounds > 1 ? { size: imageSize, channels: roundChannels(channels) } : { size: lowInput, channels };
+  const network = arch === undefined ? form.classifier : archs[arch];
+  const classifier = (classes: number) => network(classes, { grid, lowSize });
+  if (arch !== undefined) classifier(1); // says which sizes it can't take
   return {
     name,
     variant,
@@ -224,7 +232,9 @@ export function findModel({
     transform: transformOf(entry.dataset),
     pretrained: arch === undefined ? form.pretrained : undefined,
     channels,
-    classifier: arch === undefined ? form.classifier : archs[arch],
+    classifier,
+    seesMask: seesMask(arch),
+    lowClassifier: seesMask(arch) ? form.classifier : classifier,
     rounds,
     policyHead,
     policy: form.policy(grid.patches, policyHead === "map" ? grid : undefined),

@@ -3,6 +3,8 @@
  * shifted by a pixel up and left, and down and right.
  * Source: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv 2404.00498, section 3.5.
  */
+import { fault } from "../errors.ts";
+import { type Arch, seesMask } from "../method/arch.ts";
 import type { Network } from "../nn/layers.ts";
 
 /** Shift in pixels, and the weight of the view and of its mirror image. */
@@ -11,6 +13,13 @@ const views = [
   [-1, 1 / 8],
   [1, 1 / 8],
 ] as const;
+
+/** @throws usage: a classifier that works on patches, each of which a shift would cut elsewhere */
+export function refuseSixViews(arch: Arch | undefined): void {
+  if (!seesMask(arch)) return;
+  const rule = "must be left out with --arch patches: a shifted image has other patches";
+  throw fault("usage", { where: "--tta", rule, got: true });
+}
 
 /** The same parameters under the same names: to be declared of `network` itself, of which this is another reading. */
 export function sixViews(network: Network): Network {

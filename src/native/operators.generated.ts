@@ -425,6 +425,14 @@ export function neg(self: Handle): Handle {
   return takeTensor(0);
 }
 
+const nonzeroName = operatorName("aten::nonzero", "");
+/** aten::nonzero(Tensor self) -> Tensor */
+export function nonzero(self: Handle): Handle {
+  putTensor(0, self);
+  invoke(nonzeroName, [self]);
+  return takeTensor(0);
+}
+
 const permuteName = operatorName("aten::permute", "");
 /** aten::permute(Tensor(a) self, int[] dims) -> Tensor(a) */
 export function permute(self: Handle, dims: readonly number[]): Handle {
@@ -666,6 +674,7 @@ export const schemas: readonly string[] = [
   "aten::mm(Tensor self, Tensor mat2) -> Tensor",
   "aten::mul.Tensor(Tensor self, Tensor other) -> Tensor",
   "aten::neg(Tensor self) -> Tensor",
+  "aten::nonzero(Tensor self) -> Tensor",
   "aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)",
   "aten::relu6_(Tensor(a!) self) -> Tensor(a!)",
   "aten::relu_(Tensor(a!) self) -> Tensor(a!)",

@@ -9,6 +9,7 @@ import {
   type Layers,
   type Network,
   type Parts,
+  type PatchesSpec,
   type WhiteningSpec,
   whiteningShapes,
 } from "./layers.ts";
@@ -69,8 +70,10 @@ export interface Declaration {
   readonly linears: readonly string[];
   /** What flows into the layers that cut a map into parts, by their names. */
   readonly cut: ReadonlyMap<string, FlowShape>;
-  /** Multiply-adds of convolutions and linear layers for one image. */
+  /** Multiply-adds of convolutions and linear layers for one image, with all its patches. */
   readonly multiplyAdds: number;
+  /** By how much a patch that is not there makes them fewer: 0 of a network that computes on the image as a whole. */
+  readonly multiplyAddsPerPatch: number;
   readonly outputs: number;
 }
 
@@ -82,8 +85,9 @@ export function declare(network: Network, imageSize: number, channels = 3): Decl
   const layers = new Declaring();
   const input: FlowShape = [channels, imageSize, imageSize];
   const output = network(layers, input);
-  const { entries, convolutions, whitenings, linears, cut, multiplyAdds } = layers;
-  return { input, entries, convolutions, whitenings, linears, cut, multiplyAdds, outputs: output[0] };
+  const { entries, convolutions, whitenings, linears, cut, multiplyAdds, multiplyAddsPerPatch } = layers;
+  const work = { multiplyAdds, multiplyAddsPerPatch };
+  return { input, entries, convolutions, whitenings, linears, cut, ...work, outputs: output[0] };
 }
 
 class Declaring implements Layers<FlowShape> {
@@ -93,6 +97,7 @@ class Declaring implements Layers<FlowShape> {
   readonly linears: string[] = [];
   readonly cut = new Map<string, FlowShape>();
   multiplyAdds = 0;
+  multiplyAddsPerPatch = 0;
 
   whitened(input: FlowShape, name: string, spec: WhiteningSpec): FlowShape {
     const { weight, output } = whiteningShapes(spec, input);
@@ -183,6 +188,22 @@ class Declaring implements Layers<FlowShape> {
     this.entries.push({ name: `${name}.weight`, shape: [1, channels], role: "linearWeight", ...fans });
     this.multiplyAdds += channels * rows * columns;
     return [rows * columns];
+  }
+
+  ofPatches(x: FlowShape, name: string, spec: PatchesSpec, body: (patches: FlowShape) => FlowShape): FlowShape {
+    const { rows, columns, channels, shrink } = spec;
+    const [all, height, width] = x;
+    this.cut.set(name, x);
+    const before = this.multiplyAdds;
+    const made = body([all - 1, height / rows, width / columns]);
+    const expected = [channels, height / rows / shrink, width / columns / shrink];
+    if (String(made) !== String(expected)) {
+      throw fault("internal", { where: name, rule: `must make [${expected}] of a patch`, got: `[${made}]` });
+    }
+    const each = this.multiplyAdds - before;
+    this.multiplyAddsPerPatch += each;
+    this.multiplyAdds = before + rows * columns * each;
+    return [channels, height / shrink, width / shrink];
   }
 
   add(x: FlowShape, y: FlowShape): FlowShape {

@@ -41,6 +41,14 @@ export interface Parts {
   readonly columns: number;
 }
 
+/** Of {@link Layers.ofPatches}. */
+export interface PatchesSpec extends Parts {
+  /** Channels of what the body makes of a patch. */
+  readonly channels: number;
+  /** By which the body divides a patch's height and width. */
+  readonly shrink: number;
+}
+
 export type Activation = "relu" | "relu6" | "gelu";
 
 export interface BatchNormNumbers {
@@ -101,6 +109,12 @@ export interface Layers<V> {
    * that two parts cut counts in both, as in PyTorch's AdaptiveAvgPool2d. [B, C, H, W] → [B, rows·columns]
    */
   linearOfParts(x: V, name: string, parts: Parts): V;
+  /**
+   * What `body` makes of each patch by itself, for the patches that are there alone, and zeros in place of the others: the last channel
+   * of x is 1 where a patch is there, 0 elsewhere, and not among the C that the body sees. The work is proportional to the number of
+   * patches. body: [N, C, h, w] → [N, O, h / shrink, w / shrink]; [B, C + 1, H, W] → [B, O, H / shrink, W / shrink]
+   */
+  ofPatches(x: V, name: string, spec: PatchesSpec, body: (patches: V) => V): V;
   /** x + y; both [B, C]. */
   add(x: V, y: V): V;
   /** factor·x. [B, C] → [B, C] */

@@ -2,8 +2,8 @@
 import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import type { Parts } from "./layers.ts";
+import { type Tensor, zeros } from "../tensor/tensor.ts";
+import type { Parts, PatchesSpec } from "./layers.ts";
 
 export abstract class TensorLayers {
   /** Of a linear layer, by its PyTorch name; float32. */
@@ -21,6 +21,40 @@ export abstract class TensorLayers {
       const means = networkOps.adaptiveAveragePool(ops.cast(x, "float32"), rows, columns);
       const parts = ops.reshape(ops.permute(means, [0, 2, 3, 1]), [batch, rows * columns, channels]);
       return ops.reshape(networkOps.linear(parts, this.weight(`${name}.weight`), null), [batch, rows * columns]);
+    });
+  }
+
+  /** Maps lie with their channels last throughout, so that a patch is cut out and put back in runs of whole pixels. */
+  ofPatches(x: Tensor, _name: string, spec: PatchesSpec, body: (patches: Tensor) => Tensor): Tensor {
+    const { rows, columns, channels, shrink } = spec;
+    const [batch, all, height, width] = x.shape;
+    const [h, w] = [height / rows, width / columns];
+    const count = batch * rows * columns;
+    return scope(() => {
+      const cut = ops.permute(
+        ops.reshape(ops.permute(x, [0, 2, 3, 1]), [batch, rows, h, columns, w, all]),
+        [0, 1, 3, 2, 4, 5],
+      );
+      const patches = ops.reshape(cut, [count, h, w, all]);
+      const there = ops.nonzero(ops.view(firstOfEach(patches, all - 1), [count]));
+      const [some] = there.shape;
+      const isWhole = some === count;
+      const index = ops.view(there, [some]);
+      const empty = () => zeros([count, h / shrink, w / shrink, channels], x.dtype, x.device);
+      const made = () => {
+        const seen = ops.slice(patches, 3, 0, all - 1);
+        const chosen = isWhole ? seen : ops.indexSelect(seen, 0, index);
+        return ops.permute(body(ops.channelsLast(ops.permute(chosen, [0, 3, 1, 2]))), [0, 2, 3, 1]);
+      };
+      const maps = some === 0 ? empty() : isWhole ? made() : ops.indexCopy(empty(), 0, index, made());
+      const apart = ops.reshape(maps, [batch, rows, columns, h / shrink, w / shrink, channels]);
+      const together = ops.reshape(ops.permute(apart, [0, 1, 3, 2, 4, 5]), [
+        batch,
+        height / shrink,
+        width / shrink,
+        channels,
+      ]);
+      return ops.permute(together, [0, 3, 1, 2]);
     });
   }
 
@@ -59,6 +93,11 @@ export abstract class TensorLayers {
   block(body: () => Tensor): Tensor {
     return scope(body);
   }
+}
+
+/** Of [N, h, w, C], a channel of the top-left pixel: [N] */
+function firstOfEach(maps: Tensor, channel: number): Tensor {
+  return scope(() => ops.select(ops.select(ops.select(maps, 1, 0), 1, 0), 1, channel));
 }
 
 function shiftedAlong(x: Tensor, dim: number, by: number): Tensor {

@@ -1,11 +1,12 @@
 /** The options that say which model: for a stage, with their defaults, and for an existing run, to override its own. */
 import { z } from "zod";
 import { patchSizeSchema } from "../checkpoints/description.ts";
+import { archNames } from "../method/arch.ts";
 import type { GridSize } from "../method/grid.ts";
 import { shownAs, text, whole } from "./option.ts";
 
 const variant = z.enum(["2019", "2020"]);
-const arch = z.enum(["speedrun"]).optional();
+const arch = z.enum(archNames).optional();
 const side = whole(1).optional();
 const patchSize = shownAs("n|WxH", patchSizeSchema).optional();
 
@@ -26,7 +27,7 @@ export const modelGroup = {
       "networks and sizes of the authors' first or second public version; when absent, the checkpoints', or 2019",
     ),
   arch: arch.describe(
-    "the classifier in place of the model's own: speedrun, for images of CIFAR's size, learns in minutes; the checkpoints' when absent",
+    "the classifier in place of the model's own: speedrun, for images of CIFAR's size, learns in minutes; patches does no work for patches that are not there; the checkpoints' when absent",
   ),
   img_size: side.describe("side of the high-resolution image in pixels; the model's when absent"),
   lr_size: side.describe("side of the low-resolution image; a quarter of the image's when absent"),

@@ -41,13 +41,21 @@ const recipes: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     ...{ optimizer: "muon", lr: 0.24, momentum: 0.85, schedule: "linear", batch_size: 1000, max_epochs: 10 },
     ...{ label_smoothing: 0.2, flips: "alternating", test_interval: 5 },
   },
+  patches: {
+    ...{ optimizer: "muon", lr: 0.08, schedule: "linear", batch_size: 512, max_epochs: 20 },
+    ...{ random_masks: 1, flips: "alternating", test_interval: 5 },
+  },
 };
 
-/** The same as one would write them, such as "--optimizer muon --lr 0.24". */
-const recipeFlags = (arch: string) =>
-  Object.entries(recipes[arch])
-    .map(([name, value]) => `--${name} ${value}`)
-    .join(" ");
+/** The same as one would write them: "speedrun: --optimizer muon --lr 0.24 …". */
+const recipesText = Object.entries(recipes)
+  .map(
+    ([arch, own]) =>
+      `${arch}: ${Object.entries(own)
+        .map(([name, value]) => `--${name} ${value}`)
+        .join(" ")}`,
+  )
+  .join("; ");
 
 /** A checkpoint that a stage starts from. */
 const startingPoint = (what: string) => checkpoint(`${what}: run folder, checkpoint, or patchdrop:NAME`);
@@ -55,9 +63,7 @@ const startingPoint = (what: string) => checkpoint(`${what}: run folder, checkpo
 export const schemas = {
   classifier_training: z.strictObject({
     ...everyStage,
-    arch: modelGroup.arch.describe(
-      `${modelGroup.arch.description}; with it the defaults are ${recipeFlags("speedrun")}`,
-    ),
+    arch: modelGroup.arch.describe(`${modelGroup.arch.description}; with it the defaults are others: ${recipesText}`),
     stream_id: z.enum(["HR", "LR"]).default("HR").describe("resolution to train on"),
     pretrained: file(
       "ImageNet weights to start from: a PyTorch file, or auto to fetch the official one; random weights when absent",
@@ -182,13 +188,15 @@ export function parseOptions<S extends StageName>(
 ): StageOptions<S> {
   if (!stageNames.includes(stage)) throw unknownStage(stage);
   const named = defined(given);
-  const before = given.resume === true ? optionsOfRun(stage, given.cv_dir) : recipeOf(stage, named.arch);
+  const before = given.resume === true ? optionsOfRun(stage, given.cv_dir) : recipeOf(stage, named);
   const all = { ...before, ...named };
   return together(parseWith(parsers[stage], all, stage, prefix), prefix);
 }
 
-function recipeOf(stage: StageName, arch: unknown): Readonly<Record<string, unknown>> {
-  return (stage === "classifier_training" && Object.hasOwn(recipes, String(arch)) && recipes[String(arch)]) || {};
+/** A low-resolution classifier has no patches: beside one of patches it is the model's own, and learns as that does. */
+function recipeOf(stage: StageName, { arch, stream_id }: Record<string, unknown>): Readonly<Record<string, unknown>> {
+  if (stage !== "classifier_training" || (arch === "patches" && stream_id === "LR")) return {};
+  return Object.hasOwn(recipes, String(arch)) ? recipes[String(arch)] : {};
 }
 
 function unknownStage(stage: unknown): PatchDropError {

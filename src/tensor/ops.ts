@@ -188,6 +188,9 @@ export const select = (a: Tensor, dim: number, index: number): Tensor =>
 export const indexSelect = (a: Tensor, dim: number, index: Tensor): Tensor =>
   new Tensor(native.indexSelect(a.handle, dim, index.handle));
 
+/** Where a is not 0, in row-major order: int64 [N, dimensions of a]. E.g. [M] → [N, 1] */
+export const nonzero = (a: Tensor): Tensor => new Tensor(native.nonzero(a.handle));
+
 /**
  * A copy of a with rows `index` (int64, [N]) along `dim` replaced by those of `source`.
  * E.g. [M, …], 0, [N], [N, …] → [M, …]

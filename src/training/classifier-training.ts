@@ -1,5 +1,5 @@
 /** Stage 1: a classifier, by cross-entropy, on high-resolution images or on the low-resolution view of them. */
-import { maskPatches, viewsOf } from "../method/images.ts";
+import { acquiredView, viewsOf } from "../method/images.ts";
 import { randomMaskDraws, randomMasks } from "../method/random-masks.ts";
 import { classification } from "../method/task.ts";
 import type { Learner, NetworkName } from "../models/networks.ts";
@@ -9,7 +9,7 @@ import { forward } from "../nn/training.ts";
 import type { ClassifierOptions } from "../options/stage-options.ts";
 import { withGradients } from "../tensor/autograd.ts";
 import { scope } from "../tensor/scope.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { full, type Tensor } from "../tensor/tensor.ts";
 import { unprofiled } from "../utils/profile.ts";
 import type { Batch, Learning, StepNumbers } from "./learning.ts";
 import { startPretrained } from "./pretrained.ts";
@@ -78,9 +78,12 @@ function seenImages(
   model: Model,
   { stream_id, random_masks }: Pick<ClassifierOptions, "stream_id" | "random_masks">,
 ): Tensor {
-  if (random_masks === 0) return viewOf(pixels, model, { stream_id });
+  const isWhole = random_masks === 0 && !(model.seesMask && stream_id === "HR");
+  if (isWhole) return viewOf(pixels, model, { stream_id });
   return scope(() => {
     const { images, low } = viewsOf(pixels, model);
-    return maskPatches(images, randomMasks(uniforms, random_masks), model.grid, low);
+    const whole = () => full([images.shape[0], model.grid.patches], 1, "float32", images.device);
+    const mask = random_masks === 0 ? whole() : randomMasks(uniforms, random_masks);
+    return acquiredView(images, mask, model, low);
   });
 }

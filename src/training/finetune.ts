@@ -6,7 +6,7 @@
  */
 import type { DrivenPrice } from "../method/driven-price.ts";
 import { estimatorOf, policyLoss } from "../method/estimator.ts";
-import { maskPatches, viewsOf } from "../method/images.ts";
+import { acquiredView, viewsOf } from "../method/images.ts";
 import { bounded } from "../method/policy.ts";
 import { randomMaskDraws, randomMasks } from "../method/random-masks.ts";
 import { reward, rewardingOf } from "../method/reward.ts";
@@ -129,7 +129,7 @@ export function finetunePass(
   const again = Math.ceil(random_masks * count);
   const classify = ({ images, low, lowLogits }: View, mask: Tensor, mode: BatchNormMode) =>
     scope(() => {
-      const masked = () => maskPatches(images, mask, model.grid, fill === "lr" ? low : undefined);
+      const masked = () => acquiredView(images, mask, model, fill === "lr" ? low : undefined);
       const seen = profile.of("low resolution and masks", masked);
       const batchNorm = classifier_bn === "frozen" ? "eval" : mode;
       const high = profile.of("classifier", () => forward(classifier, seen, precision, batchNorm));

@@ -5,8 +5,7 @@
  * Shapes: B batch, P patches, K classes, R rows of a batch.
  */
 import { filledUp } from "../inference/by-mask.ts";
-import type { Grid } from "../method/grid.ts";
-import { maskPatches } from "../method/images.ts";
+import { type AcquiredSight, acquiredView } from "../method/images.ts";
 import { type Outcome, type RewardOptions, reward } from "../method/reward.ts";
 import { classification } from "../method/task.ts";
 import type { FrozenNetwork } from "../nn/frozen.ts";
@@ -24,7 +23,7 @@ export interface SeenImages {
   readonly labels: Tensor;
   /** What dropped patches are filled with: the low-resolution view; zeros when absent. */
   readonly low: Tensor | undefined;
-  readonly grid: Grid;
+  readonly sight: AcquiredSight;
 }
 
 export interface JudgedMask extends Outcome {
@@ -48,7 +47,9 @@ export function judgeMasks(
 ): JudgedMask[] {
   const classify: Classify = (seen, mask) => {
     return scope(() => {
-      const masked = profile.of("low resolution and masks", () => maskPatches(seen.images, mask, seen.grid, seen.low));
+      const masked = profile.of("low resolution and masks", () =>
+        acquiredView(seen.images, mask, seen.sight, seen.low),
+      );
       return profile.of("frozen classifier", () => classifier.forward(masked));
     });
   };

@@ -143,7 +143,7 @@ export function pretrainPass(
     const probabilities = bounded(wanted, alpha); // [B, P]
     const tried = noGradients(() => {
       const masks = estimator.propose(probabilities, uniforms).map((mask) => decideLeading(mask, decided));
-      const seen = { images, labels, low: fill === "lr" ? low : undefined, grid };
+      const seen = { images, labels, low: fill === "lr" ? low : undefined, sight: model };
       return judgeMasks(masks, judge, seen, rewarding, profile);
     });
     const loss = policyLoss(probabilities, tried, { estimator, beta, over: "mean", decided });

@@ -44,7 +44,7 @@ export function valuePass(
     const { view, masks, answers } = noGradients(() => {
       const { images, low } = profile.of("low resolution and masks", () => viewsOf(batch.images, model));
       const masks = nestedMasks(batch.uniforms, rounds);
-      const seen = { images, labels: batch.labels, low: fill === "lr" ? low : undefined, grid };
+      const seen = { images, labels: batch.labels, low: fill === "lr" ? low : undefined, sight: model };
       const judge = (): Answers => {
         const [before, after] = judgeMasks([masks.before, masks.after], classifier, seen, rewarding, profile);
         const doubt = doubtOf(before.logits);

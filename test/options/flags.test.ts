@@ -8,7 +8,7 @@ import { type CommandName, schemaOf } from "../../src/options/command-schemas.ts
 import { modelDefaultsText } from "../../src/options/described-option.ts";
 
 const model = [
-  "--arch <speedrun>",
+  "--arch <speedrun|patches>",
   "--model <model>",
   "--variant <2019|2020>",
   "--img_size <n>",

@@ -35,6 +35,8 @@ export const tinyModel: Model = {
   pretrained: undefined,
   channels: 3,
   classifier: (classes) => cifarResNet({ blocks: 1, outputs: classes }),
+  seesMask: false,
+  lowClassifier: (classes) => cifarResNet({ blocks: 1, outputs: classes }),
   rounds: 1,
   policyHead: "mean",
   policy: cifarResNet({ blocks: 1, outputs: 16, prefix: "features.", head: "logit" }),

@@ -15,6 +15,7 @@ import { tinyModel } from "./cases.ts";
 
 const { grid, imageSize } = tinyModel;
 const { patches } = grid;
+const sight = tinyModel;
 const rewarding: RewardOptions = { kind: "quadratic", penalty: -0.5 };
 
 let before: number;
@@ -68,7 +69,7 @@ const labels = (values: readonly number[]) => fromArray(BigInt64Array.from(value
 /** The judgements as numbers. */
 function judge(masks: number[][], colours: number[][], targets: number[], lows?: number[][]) {
   return scope(() => {
-    const seen = { images: plain(colours), labels: labels(targets), low: lows && plain(lows), grid };
+    const seen = { images: plain(colours), labels: labels(targets), low: lows && plain(lows), sight };
     const judged = judgeMasks(masks.map(taking), classifier, seen, rewarding);
     return judged.map(({ mask, logits, right, reward }) => ({
       taken: [...mask.toFloat32()].reduce((sum, one) => sum + one, 0),
@@ -140,7 +141,7 @@ describe("the masks of a batch of 100 images", () => {
 
 it("a mask that no image has anew shares the logits of the one before", () => {
   scope(() => {
-    const seen = { images: plain([[1, 0, 0]]), labels: labels([0]), low: undefined, grid };
+    const seen = { images: plain([[1, 0, 0]]), labels: labels([0]), low: undefined, sight };
     const [first, again] = judgeMasks([taking([4]), taking([4])], classifier, seen, rewarding);
     expect(again.logits).toBe(first.logits);
   });

@@ -1,0 +1,132 @@
+/** A run whose classifier works on the patches that are there, from its training to whatever starts from it. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
+import { readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
+import { exportRun } from "../../src/export/export-run.ts";
+import { openRun } from "../../src/inference/open-run.ts";
+import { findModel } from "../../src/models/registry.ts";
+import { exportSchema } from "../../src/options/export-options.ts";
+import { predictSchema } from "../../src/options/predict-options.ts";
+import { Random } from "../../src/utils/random.ts";
+import { evaluate, type Given, listener, SmallRuns, stopAfter } from "./small-runs.ts";
+
+const runs = new SmallRuns();
+let data_dir: string;
+const classifier = (name: string, more: Given = {}, context = {}) =>
+  runs.train("classifier_training", name, { data_dir, arch: "patches", lr: 0.05, ...more }, context);
+
+beforeAll(async () => {
+  data_dir = await runs.makeFolder();
+  await classifier("hr");
+  await classifier("lr", { stream_id: "LR", max_epochs: 1 });
+  await runs.train("pretrain", "policy", { data_dir, ckpt_hr_cl: runs.at("hr"), model: undefined, max_epochs: 1 });
+});
+
+const weightsOf = (name: string) => openCheckpoint(runs.at(name)).networks.get("resnet_hr")!;
+const open = (load: string, more: Given = {}) =>
+  openRun(predictSchema.parse({ load, threads: 1, precision: "fp32", ...more }));
+
+/** Three images under masks of none, five and all patches; what a dropped patch holds is `noise`. */
+function threeImages(noise: number) {
+  const random = new Random(1, "pixels");
+  const [images, masks] = [new Uint8Array(3 * 32 * 32 * 3), new Uint8Array(3 * 16)];
+  for (let k = 0; k < 16; k++) {
+    masks[16 + k] = Number([1, 4, 6, 11, 15].includes(k));
+    masks[32 + k] = 1;
+  }
+  for (let at = 0; at < images.length; at++) {
+    const [image, y, x] = [Math.floor(at / 3072), Math.floor((at % 3072) / 96), Math.floor((at % 96) / 3)];
+    const drawn = random.integer(256);
+    const isThere = masks[16 * image + 4 * Math.floor(y / 8) + Math.floor(x / 8)] === 1;
+    images[at] = isThere ? drawn : noise;
+  }
+  return { images, masks, low: new Uint8Array(3 * 8 * 8 * 3).map(() => random.integer(256)) };
+}
+
+describe("a run with --arch patches", () => {
+  it("has the recipe of that network, but for what is given, and its low-resolution classifier that of the model", () => {
+    expect(readRunConfig(runs.at("hr")).options).toMatchObject({
+      ...{ arch: "patches", optimizer: "muon", random_masks: 1, schedule: "linear", lr: 0.05, max_epochs: 2 },
+    });
+    expect(readRunConfig(runs.at("hr")).description).toMatchObject({ arch: "patches", fill: "lr" });
+    expect(readRunConfig(runs.at("lr")).options).toMatchObject({ arch: "patches", optimizer: "sgd", random_masks: 0 });
+    const ownNames = [...openCheckpoint(runs.at("lr")).networks.get("resnet_lr")!.keys()];
+    expect(ownNames.some((name) => name.startsWith("trunk"))).toBe(false);
+  });
+
+  it("that is stopped inside an epoch and goes on ends with the same bits", async () => {
+    expect((await classifier("cut", {}, { reporter: stopAfter(4) })).stopped).toBe("SIGTERM");
+    await runs.resume("classifier_training", "cut");
+    expect(weightsOf("cut")).toEqual(weightsOf("hr"));
+  });
+
+  it("never reads what a dropped patch holds, and says the same of an image whatever stands beside it in the batch", async () => {
+    const run = await open(runs.at("hr"));
+    const [one, other] = [threeImages(0), threeImages(255)];
+    const classes = await run.classify(one.images, one.masks, one.low);
+    expect(await run.classify(other.images, one.masks, one.low)).toEqual(classes);
+    for (let n = 0; n < 3; n++) {
+      const of = <T extends Uint8Array>(all: T) => all.slice((n * all.length) / 3, ((n + 1) * all.length) / 3);
+      const alone = await run.classify(of(one.images), of(one.masks), of(one.low));
+      for (const [k, p] of alone.entries()) expect(p).toBeCloseTo(classes[n * run.classes.length + k], 5);
+    }
+    await run.free();
+  });
+
+  it("reads every patch that is there", async () => {
+    const run = await open(runs.at("hr"));
+    const { images, masks, low } = threeImages(0);
+    const classes = await run.classify(images, masks, low);
+    for (const k of [1, 4, 6, 11, 15]) {
+      const fewer = masks.slice();
+      fewer[16 + k] = 0;
+      const without = await run.classify(images, fewer, low);
+      expect(without.slice(0, 3)).toEqual(classes.slice(0, 3));
+      expect(without.slice(3, 6)).not.toEqual(classes.slice(3, 6));
+    }
+    await run.free();
+  });
+
+  it("is what a policy learns from, finetunes and is evaluated with, without being told again", async () => {
+    const { reporter, notes } = listener();
+    const given = { data_dir, load: runs.at("policy"), ckpt_hr_cl: runs.at("hr"), model: undefined, max_epochs: 1 };
+    await runs.train("finetune", "tuned", given, { reporter });
+    expect(notes).toContain(`--model R8_Scenes, as in ${runs.at("policy")}`);
+    const values = { estimator: "values", reward: "priced", rounds: 2, ckpt_hr_cl: runs.at("hr"), max_epochs: 1 };
+    await runs.train("pretrain", "rounds", { data_dir, ...values, model: undefined });
+    const two = { ...given, load: runs.at("tuned"), ckpt_hr_cl: undefined, ckpt_lr_cl: runs.at("lr") };
+    await runs.train("finetune2stream", "two", two);
+    for (const name of ["two", "rounds"]) {
+      expect(readRunConfig(runs.at(name)).description).toMatchObject({ arch: "patches", fill: "lr" });
+      expect((await evaluate(runs.at(name))).rows.at(-1)!.accuracy).toBeGreaterThanOrEqual(0);
+    }
+  });
+
+  it.each(["hr", "two", "rounds"])(
+    "as ONNX models of %s agrees with libtorch, with no patch and with some",
+    async (name) => {
+      const out = runs.at(`onnx-${name}`);
+      await exportRun(exportSchema.parse({ load: runs.at(name), out, data_dir }));
+      const [ours, theirs] = [await open(runs.at(name)), await open(out, { engine: "onnx" })];
+      const { images, masks, low } = threeImages(7);
+      const [a, b] = [await ours.classify(images, masks, low), await theirs.classify(images, masks, low)];
+      for (const [k, p] of a.entries()) expect(b[k]).toBeCloseTo(p, 5);
+      const none = new Uint8Array(16);
+      const [first, firstLow] = [images.slice(0, 3072), low.slice(0, 192)];
+      const [c, d] = [await ours.classify(first, none, firstLow), await theirs.classify(first, none, firstLow)];
+      for (const [k, p] of c.entries()) expect(d[k]).toBeCloseTo(p, 5);
+      await ours.free();
+      await theirs.free();
+    },
+  );
+
+  it("takes sizes that halving brings together, and no shifted views", async () => {
+    const of = (more: object) => findModel({ model: "R34_fMoW", arch: "patches", ...more });
+    expect(of({}).seesMask).toBe(true);
+    expect(() => of({ lr_size: 7 })).toThrow(
+      "--lr_size: must be the image's side over 1, 2, 4, 8 with --arch patches, got 7",
+    );
+    expect(() => of({ patch_size: 14 })).toThrow("--patch_size: must be a multiple of 4 pixels");
+    await expect(evaluate(runs.at("hr"), { tta: true })).rejects.toThrow("--tta: must be left out with --arch patches");
+  });
+});
