@@ -21,6 +21,7 @@ const examples = [
   "patchdrop eval --load runs/hr --json",
   "patchdrop eval --load runs/finetune --policy topk --budget 4",
   "patchdrop eval --load runs/finetune --target_patches 6",
+  "patchdrop eval --load runs/finetune --exit 0.95",
   "patchdrop eval --load runs/finetune --sweep --chart sweep.svg",
 ];
 
@@ -57,7 +58,7 @@ async function text(evaluation: RunEvaluation): Promise<string> {
     import("../evaluation/evaluation.ts"),
   ]);
   const { checkpoint, dataset, split, images, tta, sweep } = evaluation;
-  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images${tta ? ", each in six views" : ""}\n${choiceText(evaluation, splitWords)}`;
+  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images${tta ? ", each in six views" : ""}\n${choiceText(evaluation, splitWords)}${exitText(evaluation, splitWords)}`;
   return `${head}\n${textTable(evaluation)}\n${sweep === undefined ? "" : sweepText(sweep)}`;
 }
 
@@ -72,6 +73,25 @@ function choiceText({ choice }: RunEvaluation, splitWords: typeof SplitWords): s
   const again = rule.policy === "threshold" ? `: --threshold ${rule.threshold} is the same choice` : "";
   const kept = file === undefined ? `not stored, since ${unstored}${again}` : `stored in ${file}`;
   return `calibrated for ${aim} on ${images} ${splitWords[split]} images: ${gave}; ${kept}\n`;
+}
+
+/** What confidence was calibrated, and how many images left. */
+function exitText({ exits, images }: RunEvaluation, splitWords: typeof SplitWords): string {
+  if (exits === undefined) return "";
+  const { confidence, temperature, calibrated, imagesByPatches, file, unstored } = exits;
+  const share = (count: number) => `${((100 * count) / images).toFixed(1)} %`;
+  const [atOnce, ...later] = imagesByPatches;
+  const after = later.reduce((sum, count) => sum + count, 0);
+  const means = [calibrated.said, calibrated.confidence, calibrated.accuracy].map(
+    (one) => `${(100 * one).toFixed(1)} %`,
+  );
+  const from = `${calibrated.images} ${splitWords[calibrated.split]} images`;
+  const kept = file === undefined ? `not stored, since ${unstored}` : `stored in ${file}`;
+  return [
+    `confidence: temperature ${temperature}, from ${means[0]} to ${means[1]} where ${means[2]} were right, on ${from}; ${kept}`,
+    `exit at ${confidence}: ${share(atOnce)} of the images without a patch${after > 0 ? `, ${share(after)} after some` : ""}`,
+    "",
+  ].join("\n");
 }
 
 async function writeChart(file: string, { dataset, split, stage, rows, sweep }: RunEvaluation): Promise<void> {

@@ -126,10 +126,18 @@ export async function evaluateMasks(
 
 /** What a policy that decides once wants of the images, with nothing classified. */
 export async function lookAt(split: Dataset, evaluating: Evaluating, passing: Passing = {}): Promise<Looked> {
-  const { patches } = evaluating.run.model.grid;
+  const { run } = evaluating;
+  const { patches } = run.model.grid;
   const images = passing.images?.length ?? split.length;
   const looked = { probabilities: new Float32Array(images * patches), patches };
-  const look = (held: HeldBatch) => held.probabilities();
+  const look = async (held: HeldBatch, { labels }: SplitBatch) => {
+    const wanted = await held.probabilities();
+    const leaving = await run.leavingFrom(held, new Uint8Array(labels.length * patches));
+    // No threshold takes a patch of an image that leaves.
+    return leaving === undefined
+      ? wanted
+      : wanted.map((one, at) => (leaving[Math.floor(at / patches)] === 1 ? -1 : one));
+  };
   await forEachBatch(split, evaluating, { ...passing, passes: 0 }, look, (probabilities, { first }) =>
     looked.probabilities.set(probabilities, first * patches),
   );

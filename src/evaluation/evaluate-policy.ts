@@ -6,12 +6,14 @@
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { isPackaged } from "../checkpoints/packaged.ts";
 import { choiceFile, type Measured, writeChoice } from "../checkpoints/stored-choice.ts";
+import { confidenceFile, writeConfidence } from "../checkpoints/stored-confidence.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
 import { assertWritable } from "../files/atomic.ts";
 import { mustSeeSameLow } from "../inference/describe-run.ts";
 import { asTested, type Choice, type Looked, meanEntropy } from "../method/budget.ts";
 import { confusionsOf } from "../method/class-metrics.ts";
+import { countPatches } from "../method/grid.ts";
 import { rewardName } from "../method/reward.ts";
 import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
@@ -19,6 +21,7 @@ import { bootstrapMeans } from "../utils/bootstrap.ts";
 import { untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { type Calibrated, Calibration, type Target } from "./calibrate.ts";
+import { calibrateConfidence } from "./calibrate-confidence.ts";
 import { evaluateMasks, everyPatch, imageByImage, type MasksOf, type Verdict } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
 import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
@@ -30,9 +33,13 @@ import { sweepChoices, sweepMasks, sweepSeries } from "./sweep.ts";
 
 /** What the options ask for of a policy. @throws usage: a choice or target that cannot be */
 export async function evaluatePolicy(
-  evaluated: EvaluatedRun,
+  whole: EvaluatedRun,
   options: EvalOptions,
-): Promise<Pick<RunEvaluation, "rows" | "patchUse" | "columns" | "choice" | "sweep"> & { details: PolicyDetails }> {
+): Promise<
+  Pick<RunEvaluation, "rows" | "patchUse" | "columns" | "choice" | "exits" | "sweep"> & { details: PolicyDetails }
+> {
+  const leaving = await withExit(whole, options);
+  const { evaluated } = leaving;
   const { run, split, seed, checkpoint } = evaluated;
   const { grid } = run.model;
   const { choice, fitted, points } = await prepared(evaluated, options);
@@ -66,11 +73,32 @@ export async function evaluatePolicy(
     patchUse: own.metrics.patchUse(),
     columns: grid.columns,
     choice: evaluatedChoice(evaluated, options, { choice, fitted, measured }),
+    exits: leaving.said && { ...leaving.said, imagesByPatches: noted.exits() },
     details: detailsOf(split, noted, own, seed),
     sweep: options.sweep
       ? { rule, classes: split.classes, series: sweepSeries(points, others.slice(masks.length)) }
       : undefined,
   };
+}
+
+/** The run with images that leave early, where that is asked for: how sure its classifier may be is found before the split is looked at. */
+async function withExit(evaluated: EvaluatedRun, options: EvalOptions) {
+  const { exit } = options;
+  if (exit === undefined) return { evaluated };
+  const { run, checkpoint, data, seed, group } = evaluated;
+  const reason = unstored(options);
+  if (reason === undefined) assertWritable(confidenceFile(checkpoint.path));
+  const asked = choiceOf(options, run.model.grid.patches, () => calibratedChoice(checkpoint.path));
+  const found = await calibrateConfidence(evaluated, asked);
+  if (reason === undefined && group.rank === 0) {
+    writeConfidence(checkpoint.path, { ...found, dataset: data.train.name, seed });
+  }
+  const { temperature, calibrated } = found;
+  const said = {
+    ...{ confidence: exit, temperature, calibrated },
+    ...(reason === undefined ? { file: confidenceFile(checkpoint.path) } : { unstored: reason }),
+  };
+  return { evaluated: { ...evaluated, run: run.leavingAt({ confidence: exit, temperature }) }, said };
 }
 
 /** How patches are chosen, and at which points a sweep lies: decided before the split is looked at. */
@@ -171,32 +199,44 @@ class Noted implements Looked {
   readonly patches: number;
   /** [N, P] */
   readonly #taken: Uint8Array;
+  /** 1 for an image that left early, [N]. */
+  readonly #left: Uint8Array;
 
   constructor(images: number, patches: number) {
     this.probabilities = new Float32Array(images * patches);
     this.patches = patches;
     this.#taken = new Uint8Array(images * patches);
+    this.#left = new Uint8Array(images);
   }
 
   /** The masks of a policy, noted on the way. */
   noting(policy: Deciding): MasksOf {
     return async (batch) => {
-      const { mask, probabilities } = await policy(batch);
+      const { mask, probabilities, left } = await policy(batch);
       this.probabilities.set(probabilities, batch.first * this.patches);
       this.#taken.set(mask, batch.first * this.patches);
+      this.#left.set(left, batch.first);
       return mask;
     };
   }
 
   /** Takes what the other ranks have noted of the images that this one has not seen. */
   share(group: ProcessGroup): void {
-    const own = { probabilities: this.probabilities, taken: this.#taken };
+    const own = { probabilities: this.probabilities, taken: this.#taken, left: this.#left };
     const others = group.size === 1 ? [] : group.exchange(own).filter((_, rank) => rank !== group.rank);
-    for (const { probabilities, taken } of others) {
+    for (const { probabilities, taken, left } of others) {
       // What a rank has not seen is 0 there.
       for (const [at, value] of probabilities.entries()) this.probabilities[at] += value;
       for (const [at, value] of taken.entries()) this.#taken[at] += value;
+      for (const [at, value] of left.entries()) this.#left[at] += value;
     }
+  }
+
+  /** How many images left early with 0, 1, … P patches, [P + 1]. */
+  exits(): number[] {
+    const counts = Array<number>(this.patches + 1).fill(0);
+    for (const [i, left] of this.#left.entries()) counts[countPatches(row(this.#taken, i, this.patches))] += left;
+    return counts;
   }
 
   /** Those masks, in a later pass over the same images. */

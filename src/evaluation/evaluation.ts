@@ -1,6 +1,7 @@
 /** What an evaluation says about a run: a table's rows, and more about a policy. Accuracies and shares are within 0..1. */
 
 import type { Measured, StoredChoice } from "../checkpoints/stored-choice.ts";
+import type { StoredConfidence } from "../checkpoints/stored-confidence.ts";
 import type { DataSplits } from "../data/dataset.ts";
 import type { Choice } from "../method/budget.ts";
 import type { ClassResult, Confusion } from "../method/class-metrics.ts";
@@ -46,11 +47,28 @@ export interface RunEvaluation {
   columns?: number | undefined;
   /** How the policy's patches were chosen, where a flag said it. */
   choice?: EvaluatedChoice | undefined;
+  /** Of a policy of which images leave early. */
+  exits?: Exits | undefined;
   sweep?: PolicySweep | undefined;
   /** Of a policy. */
   details?: PolicyDetails | undefined;
   /** The same of a classifier, as far as it has such. */
   classifierDetails?: ClassDetails | undefined;
+}
+
+/** Images that took no further patch, since the classifier was sure enough. */
+export interface Exits {
+  /** From this calibrated confidence on. */
+  confidence: number;
+  /** By which logits are divided. */
+  temperature: number;
+  /** What that was fitted to. */
+  calibrated: StoredConfidence["calibrated"];
+  /** How many images left with 0, 1, … P patches, [P + 1]. */
+  imagesByPatches: number[];
+  /** Where the temperature is stored, or why it is not. */
+  file?: string | undefined;
+  unstored?: string | undefined;
 }
 
 export interface EvaluatedChoice {

@@ -62,7 +62,7 @@ export async function gatherPage(
       patchUse,
       columns,
       classes: classesOf(evaluation, details),
-      health: { ...details.health, ...gainOf(evaluation) },
+      health: { ...details.health, exits: exitsOf(evaluation), ...gainOf(evaluation) },
       gallery: shown === undefined ? [] : await galleryOf(run, details, shown),
     });
   }
@@ -129,6 +129,12 @@ function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): Policy
 }
 
 /** The policy beside the best of what needs no policy; of an evaluation of before, beside the best mask of the same number. */
+function exitsOf({ exits }: RunEvaluation): PolicyReport["health"]["exits"] {
+  if (exits === undefined) return undefined;
+  const [atOnce, ...more] = exits.imagesByPatches;
+  return { confidence: exits.confidence, atOnce, later: more.reduce((sum, count) => sum + count, 0) };
+}
+
 function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline" | "sameNumber"> {
   const best = (suffix: string) => {
     const compared = rows.filter(({ name }) => name.endsWith(suffix));

@@ -9,6 +9,7 @@ import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import { readChoice } from "../checkpoints/stored-choice.ts";
+import { readConfidence } from "../checkpoints/stored-confidence.ts";
 import { type Dataset, pixelStatistics } from "../data/dataset.ts";
 import { isGenerated } from "../data/dataset-registry.ts";
 import { pairFaults } from "../data/dataset-rules.ts";
@@ -86,11 +87,12 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const exported: ExportedNetwork[] = [];
   const files = new Map<string, Uint8Array>();
   const calibrated = readChoice(checkpoint.path);
+  const temperature = readConfidence(checkpoint.path)?.temperature;
   for (const name of names) {
     const { state, where } = savedNetwork(checkpoint, name);
     const network = networkOf(name, model, description.classes.length);
     const reading = given.tta && name !== "agent" ? sixViews : undefined;
-    const metadata = metadataOf({ checkpoint, name, description, calibrated, tta: given.tta });
+    const metadata = metadataOf({ checkpoint, name, description, calibrated, temperature, tta: given.tta });
     const role = roleOf(name, model);
     const images = planesFor(name, role, views, model);
     const setting = { model, images, batch: given.batch_size };

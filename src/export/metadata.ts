@@ -23,6 +23,8 @@ export interface Described {
   readonly description: RunDescription;
   /** Stored with the checkpoint by `patchdrop eval --target-…`. */
   readonly calibrated: Pick<StoredChoice, "threshold" | "budget" | "target"> | undefined;
+  /** By which logits are divided for a calibrated confidence, where `patchdrop eval --exit` stored it. */
+  readonly temperature?: number | undefined;
 }
 
 /** How a picture of any size becomes the model's image: the test transforms of data/transforms.ts. */
@@ -76,7 +78,14 @@ function lowOf({ low, rounds }: RunDescription): [string, string][] {
 }
 
 /** Lists are JSON. */
-export function metadataOf({ checkpoint, name, description, calibrated, tta = false }: Described): Map<string, string> {
+export function metadataOf({
+  checkpoint,
+  name,
+  description,
+  calibrated,
+  temperature,
+  tta = false,
+}: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
   const { arch, choice, rounds, rendering, pixelType, stretch } = description;
   const inRounds = name === "agent" && rounds > 1;
@@ -115,6 +124,7 @@ export function metadataOf({ checkpoint, name, description, calibrated, tta = fa
     ["threshold", String(calibrated?.threshold ?? choice.threshold)],
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
+    ...(temperature === undefined ? [] : [["exit_temperature", String(temperature)] as const]),
     ["fill", fills[fill]],
     [
       "streams",

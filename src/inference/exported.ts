@@ -32,6 +32,8 @@ export interface Exported {
   readonly networks: ReadonlySet<NetworkName>;
   /** How the run's patches were to be chosen, where that was calibrated. */
   readonly calibrated: ThresholdChoice | undefined;
+  /** By which logits are divided for a calibrated confidence, where that was calibrated. */
+  readonly temperature: number | undefined;
   /** Names the weights of the checkpoint that was exported, see checkpoints/networks-hash.ts. */
   readonly checkpoint: string;
 }
@@ -84,6 +86,10 @@ const schema = z
     threshold: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number").transform(Number),
     // What the threshold was calibrated for; without it, it is the one that policies are tested with.
     threshold_target: z.string().optional(),
+    // Of runs whose confidence was calibrated.
+    exit_temperature: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number")
+      .transform(Number)
+      .optional(),
     budget: matching(/^\d{1,5}$/, "must be a number of patches")
       .transform(Number)
       .optional(),
@@ -154,6 +160,7 @@ export function openExported(folder: string): Exported {
     description: descriptionOf(first),
     networks: new Set(checkpoint.keys()) as Set<NetworkName>,
     calibrated: target === undefined ? undefined : { policy: "threshold", threshold, budget },
+    temperature: first.exit_temperature,
     checkpoint: shortHash(checkpoint),
   };
 }

@@ -11,8 +11,10 @@ import type { HeldBatch, MaybePromise } from "./engine.ts";
 export interface Asked {
   /** 1 for a patch that it asks for, [B, P]. */
   readonly mask: Uint8Array;
-  /** The probability of each patch, [B, P]. */
+  /** The probability of each patch, [B, P]; 0 of an image that leaves. */
   readonly patches: Float32Array;
+  /** 1 for an image that leaves, since the classifier is sure enough of it, [B]; none do when absent. */
+  readonly leaves?: Uint8Array | undefined;
 }
 
 /**
@@ -31,6 +33,8 @@ export interface Decided {
   readonly probabilities: Float32Array;
   /** Number of rounds in which something was asked for, [B]. */
   readonly rounds: Uint8Array;
+  /** 1 for an image that left, since the classifier was sure enough of it, [B]. */
+  readonly left: Uint8Array;
 }
 
 /** What is looked at, and in how many rounds at most. */
@@ -72,6 +76,7 @@ export async function* askInRounds(
     mask: new Uint8Array(count * patches),
     probabilities: new Float32Array(count * patches),
     rounds: new Uint8Array(count),
+    left: new Uint8Array(count),
   };
   for (let round = 1; round <= rounds; round++) {
     const asked = await look(decided.mask);
@@ -79,6 +84,7 @@ export async function* askInRounds(
     for (let b = 0; b < count; b++) {
       const hasStopped = decided.rounds[b] < round - 1;
       if (hasStopped) continue;
+      decided.left[b] = asked.leaves?.[b] ?? 0;
       for (let at = b * patches; at < (b + 1) * patches; at++) {
         if (decided.mask[at] === 1) continue;
         decided.probabilities[at] = asked.patches[at];

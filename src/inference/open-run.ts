@@ -6,11 +6,19 @@ import { shortLength } from "../checkpoints/networks-hash.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { asTested, type Choice } from "../method/budget.ts";
+import type { Exit } from "../method/exit.ts";
 import { makeGrid } from "../method/grid.ts";
 import { type Learner, loadNetwork, type NetworkName, networkNames } from "../models/networks.ts";
 import { refuseSixViews, sixViews } from "../models/six-views.ts";
 import { choosePrecision } from "../nn/precision.ts";
-import { calibratedChoice, choiceOf, notCalibrated, refuseChoice } from "../options/choice-options.ts";
+import {
+  calibratedChoice,
+  choiceOf,
+  exitOf,
+  notCalibrated,
+  refuseChoice,
+  unsureOfItself,
+} from "../options/choice-options.ts";
 import { parseWith } from "../options/parse.ts";
 import { type PredictOptions, predictSchema } from "../options/predict-options.ts";
 import type { Device } from "../tensor/device.ts";
@@ -23,7 +31,7 @@ import { assertOnnxRuntime } from "./onnx-runtime.ts";
 import { OpenedRun } from "./opened-run.ts";
 
 const openOptionNames = [
-  ...(["engine", "policy", "budget", "threshold", "fill"] as const),
+  ...(["engine", "policy", "budget", "threshold", "exit", "fill"] as const),
   ...(["device", "precision", "threads", "torch", "tta"] as const),
 ];
 
@@ -61,8 +69,9 @@ async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise
   const choice = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
   const hash = weightsHash(checkpoint.path).slice(0, shortLength);
   const { tta } = options;
+  const exit = exitOf(options, checkpoint.path);
   return openSaved(
-    { sources: sourcesOf(checkpoint), description, choice, checkpoint: hash, tta },
+    { sources: sourcesOf(checkpoint), description, choice, exit, checkpoint: hash, tta },
     placeOf(options, note),
   );
 }
@@ -96,6 +105,7 @@ export interface SavedRun {
   readonly sources: ReadonlyMap<NetworkName, Checkpoint>;
   readonly description: RunDescription;
   readonly choice?: Choice;
+  readonly exit?: Exit | undefined;
   /** Names the run's weights. */
   readonly checkpoint?: string;
   /** Classifiers look at six views of each image. */
@@ -124,12 +134,12 @@ export interface LearningRun extends Omit<SavedRun, "sources" | "tta"> {
 
 /** Networks as they are now, such as those of a training, as a run. */
 export function openLearners(
-  { learners, description, choice = asTested, checkpoint = "" }: LearningRun,
+  { learners, description, choice = asTested, exit, checkpoint = "" }: LearningRun,
   place: Place,
 ): OpenedRun {
   const engine = new LibtorchEngine(learners, { ...description, model: modelIn(description) }, place);
   const networks = new Set(learners.keys());
-  return new OpenedRun({ description, networks, engine, choice, precision: place.precision, checkpoint });
+  return new OpenedRun({ description, networks, engine, choice, exit, precision: place.precision, checkpoint });
 }
 
 /** ONNX Runtime is loaded only where it computes, and libtorch is not opened then. */
@@ -144,7 +154,12 @@ async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): 
     if (exported.calibrated !== undefined) return exported.calibrated;
     throw notCalibrated(load, "calibrate the run (patchdrop eval --target_patches S), then export it again");
   });
+  const { temperature } = exported;
+  if (flags.exit !== undefined && temperature === undefined) {
+    throw unsureOfItself(load, `calibrate the run (patchdrop eval --exit ${flags.exit}), then export it again`);
+  }
+  const exit = flags.exit && temperature ? { confidence: flags.exit, temperature } : undefined;
   const engine = await OnnxEngine.open(exported.models, description, { where: load, threads });
   const { networks, checkpoint } = exported;
-  return new OpenedRun({ description, networks, engine, choice, precision: "fp32", checkpoint });
+  return new OpenedRun({ description, networks, engine, choice, exit, precision: "fp32", checkpoint });
 }

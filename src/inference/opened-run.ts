@@ -8,6 +8,7 @@
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
 import { type Choice, choosePatches } from "../method/budget.ts";
+import { type Exit, leaves } from "../method/exit.ts";
 import { type Grid, makeGrid, pixelsRead } from "../method/grid.ts";
 import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
@@ -21,6 +22,7 @@ import { row } from "../utils/rows.ts";
 import type { Engine, HeldBatch, MaybePromise, Views } from "./engine.ts";
 import { finiteAnswers } from "./finite-answers.ts";
 import { type Asked, type Decided, lookInRounds, wantedOf } from "./look-in-rounds.ts";
+import { rememberNone } from "./remember-none.ts";
 
 /** What the run says about a batch, row by row. */
 export interface Predicted {
@@ -40,6 +42,8 @@ export interface RunParts {
   readonly engine: Engine;
   /** How patches are chosen. */
   readonly choice: Choice;
+  /** When an image takes no further patch; never when absent. */
+  readonly exit?: Exit | undefined;
   /** In which the networks compute. */
   readonly precision: Precision;
   /** Names the networks' weights, see checkpoints/networks-hash.ts. */
@@ -69,10 +73,12 @@ export class OpenedRun {
   /** In which the networks compute: "fp32" or "bf16". */
   readonly precision: Precision;
   readonly networks: ReadonlySet<NetworkName>;
+  /** When an image takes no further patch, as the classifier is sure enough of it. */
+  readonly exit: Exit | undefined;
   readonly #engine: Engine;
   #isFreed = false;
 
-  constructor({ description, networks, engine, choice, precision, checkpoint }: RunParts) {
+  constructor({ description, networks, engine, choice, exit, precision, checkpoint }: RunParts) {
     const { imageSize, lowSize, patchSize, bands } = description;
     this.description = description;
     this.model = { imageSize, lowSize, grid: makeGrid(imageSize, patchSize), channels: bands.length };
@@ -80,7 +86,14 @@ export class OpenedRun {
     this.networks = networks;
     this.#engine = engine;
     this.choice = choice;
+    this.exit = exit;
     this.precision = precision;
+  }
+
+  /** The same run, of which images leave early. It computes with this one's networks: only one of the two is to be freed. */
+  leavingAt(exit: Exit): OpenedRun {
+    const { description, networks, choice, precision, checkpoint } = this;
+    return new OpenedRun({ description, networks, engine: this.#engine, choice, exit, precision, checkpoint });
   }
 
   /** Names of the classes, [K]. */
@@ -135,7 +148,7 @@ export class OpenedRun {
     const { images, low } = views;
     const known = this.seesPairs && images !== undefined && low === undefined ? this.views(images) : views;
     this.#check(known);
-    return finiteAnswers(this.#engine.hold(known), `checkpoint ${this.checkpoint}`.trim());
+    return rememberNone(finiteAnswers(this.#engine.hold(known), `checkpoint ${this.checkpoint}`.trim()));
   }
 
   /**
@@ -178,13 +191,27 @@ export class OpenedRun {
     uniforms: (b: number) => ArrayLike<number> = () => [],
   ): Promise<Asked> {
     const { patches: each } = this.model.grid;
-    const patches = await wantedOf(held, this.rounds, there);
     const mask = new Uint8Array(there.length);
+    const leaving = await this.leavingFrom(held, there);
+    if (leaving !== undefined && !leaving.includes(0)) {
+      return { mask, patches: new Float32Array(there.length), leaves: leaving };
+    }
+    const wanted = await wantedOf(held, this.rounds, there);
+    const patches = leaving === undefined ? wanted : wanted.slice();
     for (let b = 0; b < there.length / each; b++) {
+      if (leaving?.[b] === 1) {
+        row(patches, b, each).fill(0);
+        continue;
+      }
       const round = { acquired: row(there, b, each), most: this.mostInRound };
       mask.set(choosePatches(row(patches, b, each), choice, uniforms(b), round), b * each);
     }
-    return { mask, patches };
+    return { mask, patches, leaves: leaving };
+  }
+
+  /** Which images take no further patch than those that are there, [B]; undefined of a run that none leave. @param there [B, P] */
+  async leavingFrom(held: HeldBatch, there: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.exit && leaves(await held.logits(there), this.classes.length, this.exit);
   }
 
   /**
@@ -224,7 +251,7 @@ export class OpenedRun {
     if (acquired !== undefined) this.#check({ images: acquired.images, low });
     // Nothing of the images is seen where nothing is acquired.
     const images = () => acquired?.images ?? newPixels(this.description.pixelType, channels * count * imageSize ** 2);
-    return this.#holding(this.rounds === 1 ? { low } : { images: images(), low }, (batch) =>
+    return this.#holding(this.rounds === 1 && this.exit === undefined ? { low } : { images: images(), low }, (batch) =>
       this.#ask(batch, there, this.choice),
     );
   }

@@ -102,8 +102,8 @@ export function thresholdForPatches(looked: Looked, target: number, budget = loo
   const images = looked.probabilities.length / looked.patches;
   const most = Math.min(budget, looked.patches);
   checkTarget(target, most);
-  if (target === most) return { threshold: takesAll, patches: most };
   const falling = withinBudget(looked, most);
+  if (target === most) return { threshold: takesAll, patches: falling.length / images };
   let best: Threshold = { threshold: takesNone, patches: 0 };
   for (let count = 1; count <= falling.length; count++) {
     // Patches with equal probability are taken together.
@@ -129,7 +129,10 @@ function withinBudget(looked: Looked, most: number): Float32Array {
   for (let i = 0; i < images; i++) {
     largest.set(probabilitiesOf(looked, i).slice().sort().reverse().subarray(0, most), i * most);
   }
-  return largest.sort().reverse();
+  return largest
+    .filter((probability) => probability >= takesAll)
+    .sort()
+    .reverse();
 }
 
 /** A float32 above `dropped` and at most `taken`, as near the middle as there is. */

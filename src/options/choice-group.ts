@@ -15,6 +15,14 @@ export const choiceGroup = {
     .optional()
     .describe("patches an image: exactly so many with --policy topk, else at most, the likeliest"),
   threshold: z.number().min(0).max(1).optional().describe("probability from which a patch is taken; 0.5 when absent"),
+  exit: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe(
+      "take no further patch of an image once the classifier is so sure of it, before the first patch and between rounds; how sure it may say it is, patchdrop eval --exit calibrates and stores",
+    ),
 };
 
 /** Of commands that look at images one after the other, as they come: none has random patches. */

@@ -1,8 +1,10 @@
 /** What the options of choice-group.ts come to: which patches are chosen. */
 import type { z } from "zod";
 import { readChoice } from "../checkpoints/stored-choice.ts";
+import { readConfidence } from "../checkpoints/stored-confidence.ts";
 import { fault } from "../errors.ts";
 import { asTested, type Choice } from "../method/budget.ts";
+import type { Exit } from "../method/exit.ts";
 import type { choiceGroup } from "./choice-group.ts";
 
 export type ChoiceFlags = z.infer<z.ZodObject<typeof choiceGroup>>;
@@ -38,7 +40,7 @@ export function refuseChoice(
   more: readonly string[] = [],
 ): void {
   const isGiven = (flag: string) => flags[flag] !== undefined && flags[flag] !== false;
-  const given = ["policy", "budget", "threshold", ...more].find(isGiven);
+  const given = ["policy", "budget", "threshold", "exit", ...more].find(isGiven);
   if (given === undefined) return;
   const next = "leave it out, or give a run of pretrain or finetune";
   throw fault("usage", { where: `--${given}`, rule: "needs a run with a policy", got: where, next });
@@ -53,6 +55,18 @@ export function calibratedChoice(checkpoint: string): Choice {
   const stored = readChoice(checkpoint);
   if (stored !== undefined) return { policy: stored.policy, threshold: stored.threshold, budget: stored.budget };
   throw notCalibrated(checkpoint, "calibrate: patchdrop eval with --target_patches or --target_accuracy");
+}
+
+/** When images leave early, by the confidence that is stored with a checkpoint. @throws input: nothing stored, or damaged */
+export function exitOf({ exit }: Pick<ChoiceFlags, "exit">, checkpoint: string): Exit | undefined {
+  if (exit === undefined) return undefined;
+  const temperature = readConfidence(checkpoint)?.temperature;
+  if (temperature === undefined) throw unsureOfItself(checkpoint, `calibrate: patchdrop eval with --exit ${exit}`);
+  return { confidence: exit, temperature };
+}
+
+export function unsureOfItself(where: string, next: string) {
+  return fault("input", { where, rule: "must have a calibrated confidence for --exit", next });
 }
 
 export function notCalibrated(where: string, next: string) {

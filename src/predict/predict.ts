@@ -137,11 +137,13 @@ export function poolFor({ model, transform, description }: OpenedRun, options: P
 
 /** As they were given or found in the run: which patches are taken, what is seen in place of the others, how images are read. */
 export function settingsOf(
-  { choice, hasPolicy, description, classes, precision }: OpenedRun,
+  { choice, exit, hasPolicy, description, classes, precision }: OpenedRun,
   options: PredictOptions,
 ): string {
   const settings = {
-    ...(hasPolicy ? { ...choice, fill: description.fill } : {}),
+    ...(hasPolicy
+      ? { ...choice, exit: exit?.confidence, exit_temperature: exit?.temperature, fill: description.fill }
+      : {}),
     top: Math.min(options.top, classes.length),
     ...overRendering(options, description.rendering),
     tta: options.tta || undefined,

@@ -34,6 +34,8 @@ export interface HealthReport {
   readonly imagesByPatches: readonly number[];
   /** Share of the images classified correctly, 0 … 1. */
   readonly accuracy: number;
+  /** How many images left early, of a policy of which images do. */
+  readonly exits?: { readonly confidence: number; readonly atOnce: number; readonly later: number } | undefined;
   /** The best of what needs no policy, with the same mean number of patches: one fixed mask, a cascade. */
   readonly bestBaseline: Compared;
   /** The best of what takes as many patches of each image as the policy, elsewhere: fixed masks, random ones. */
@@ -155,10 +157,19 @@ function gainOver({ accuracy }: HealthReport, { name, accuracy: its, gain }: Com
   return `${signed.replaceAll("-", "−")} points (${name}: ${percent(its)} %)`;
 }
 
+function exitsText({ health: { exits, imagesByPatches } }: PolicyReport): string {
+  const images = imagesByPatches.reduce((sum, count) => sum + count, 0);
+  const { atOnce, later } = exits!;
+  return `${percent(atOnce / images)} % without a patch${later > 0 ? `, ${percent(later / images)} % after some` : ""}`;
+}
+
 async function health(policies: readonly PolicyReport[]): Promise<Markup> {
   const blocks = await Promise.all(
     policies.map(async (policy) => {
       const lines = healthLines.map(([name, value]) => html`<dt>${name}</dt><dd>${value(policy)}</dd>`);
+      const { exits } = policy.health;
+      if (exits !== undefined)
+        lines.push(html`<dt>left, ${percent(exits.confidence)} % sure</dt><dd>${exitsText(policy)}</dd>`);
       const said = html`<div><p class="verdict">${healthVerdict(policy)}</p><dl>${lines}</dl></div>`;
       return html`<div>${nameOf(policies, policy)}<div class="health">${said}${await patchCounts(policy)}</div></div>`;
     }),

@@ -179,11 +179,18 @@ class SceneLines implements SceneOutputs {
 }
 
 /** What lines depend on besides the networks. */
-function settingsOf({ choice, description, precision }: OpenedRun, options: AcquireOptions): string {
+function settingsOf({ choice, exit, description, precision }: OpenedRun, options: AcquireOptions): string {
   const { free_patches, max_pixels, price_per_km2, min_area_km2, egress_per_gb } = options;
   const { budget_bytes, budget_seconds, budget_money, whole_if_cheaper } = options;
   const settings = {
-    ...{ ...choice, fill: description.fill, ...overRendering(options, description.rendering), precision },
+    ...{
+      ...choice,
+      exit: exit?.confidence,
+      exit_temperature: exit?.temperature,
+      fill: description.fill,
+      ...overRendering(options, description.rendering),
+      precision,
+    },
     ...{ low_bands: options.low_bands, low_scale: options.low_scale },
     ...{ budget_bytes, budget_seconds, budget_money, whole_if_cheaper: whole_if_cheaper || undefined },
     ...{ free_patches: free_patches || undefined, max_pixels, price_per_km2, min_area_km2, egress_per_gb },

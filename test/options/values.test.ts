@@ -123,7 +123,7 @@ const values: Readonly<Record<string, Values>> = {
   // Which model.
   model: text,
   variant: oneOf("2019", "2020"),
-  arch: oneOf("speedrun"),
+  arch: oneOf("speedrun", "patches"),
   tta: onOff,
   img_size: whole(1),
   lr_size: whole(1),

@@ -1,9 +1,14 @@
 /** A run whose classifier works on the patches that are there, from its training to whatever starts from it. */
+
+import { copyFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
+import { confidenceFile, readConfidence } from "../../src/checkpoints/stored-confidence.ts";
+import { openDataSplits } from "../../src/data/open.ts";
 import { exportRun } from "../../src/export/export-run.ts";
 import { openRun } from "../../src/inference/open-run.ts";
+import { leaves } from "../../src/method/exit.ts";
 import { findModel } from "../../src/models/registry.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
 import { predictSchema } from "../../src/options/predict-options.ts";
@@ -41,6 +46,17 @@ function threeImages(noise: number) {
     images[at] = isThere ? drawn : noise;
   }
   return { images, masks, low: new Uint8Array(3 * 8 * 8 * 3).map(() => random.integer(256)) };
+}
+
+/** Those of the test images. */
+async function pixels(): Promise<{ images: Uint8Array }> {
+  const { test } = await openDataSplits({ dataDir: data_dir, imageSize: 32, transform: "cifar" });
+  const images = new Uint8Array(test.length * 32 * 32 * 3);
+  await test.read(
+    Uint32Array.from({ length: test.length }, (_, i) => i),
+    images,
+  );
+  return { images };
 }
 
 describe("a run with --arch patches", () => {
@@ -119,6 +135,66 @@ describe("a run with --arch patches", () => {
       await theirs.free();
     },
   );
+
+  describe("with --exit", () => {
+    it("needs a confidence that eval calibrates, which then says how many images left", async () => {
+      await expect(open(runs.at("policy"), { exit: 0.4 })).rejects.toThrow("calibrate: patchdrop eval with --exit 0.4");
+      await expect(open(runs.at("hr"), { exit: 0.4 })).rejects.toThrow("--exit: needs a run with a policy");
+      const whole = await evaluate(runs.at("policy"));
+      const { exits, rows } = await evaluate(runs.at("policy"), { exit: 0.4 });
+      expect(whole.exits).toBeUndefined();
+      expect(exits!.calibrated).toMatchObject({ split: "train", images: 24 });
+      expect(Math.abs(exits!.calibrated.confidence - exits!.calibrated.accuracy)).toBeLessThan(0.1);
+      expect(exits!.imagesByPatches.reduce((sum, count) => sum + count, 0)).toBe(exits!.imagesByPatches[0]);
+      expect(readConfidence(openCheckpoint(runs.at("policy")).path)!.temperature).toBe(exits!.temperature);
+      // An image that leaves takes no patch, and the others take what they took.
+      const run = await open(runs.at("policy"), { exit: 0.4 });
+      const all = await open(runs.at("policy"));
+      const { images } = await pixels();
+      const [some, every] = [await run.predict(images), await all.predict(images)];
+      const none = await all.classify(images, new Uint8Array(some.mask.length), all.views(images).low);
+      let left = 0;
+      for (let i = 0; i < 12; i++) {
+        const own = none.slice(3 * i, 3 * i + 3).map((p) => Math.log(p));
+        const isSure = leaves(own, 3, { confidence: 0.4, temperature: exits!.temperature })[0] === 1;
+        left += Number(isSure);
+        const mask = some.mask.slice(16 * i, 16 * i + 16);
+        expect(mask).toEqual(isSure ? new Uint8Array(16) : every.mask.slice(16 * i, 16 * i + 16));
+      }
+      expect(left).toBe(exits!.imagesByPatches[0]);
+      expect(rows[0].patches).toBeLessThanOrEqual(whole.rows[0].patches);
+      await run.free();
+      await all.free();
+    });
+
+    it("goes into an export, and holds for no other weights", async () => {
+      const out = runs.at("onnx-exit");
+      await exportRun(exportSchema.parse({ load: runs.at("policy"), out, data_dir }));
+      const [ours, theirs] = [
+        await open(runs.at("policy"), { exit: 0.4 }),
+        await open(out, { engine: "onnx", exit: 0.4 }),
+      ];
+      expect(theirs.exit).toEqual(ours.exit);
+      const { images } = await pixels();
+      expect((await theirs.predict(images)).mask).toEqual((await ours.predict(images)).mask);
+      await ours.free();
+      await theirs.free();
+      const other = openCheckpoint(runs.at("tuned")).path;
+      copyFileSync(confidenceFile(openCheckpoint(runs.at("policy")).path), confidenceFile(other));
+      await expect(open(runs.at("tuned"), { exit: 0.4 })).rejects.toThrow("must have been calibrated for the weights");
+    });
+
+    it("ends rounds, and a target is met with those that left", async () => {
+      const { exits, choice, rows } = await evaluate(runs.at("rounds"), { exit: 0.34, target_patches: 3 });
+      const counted = exits!.imagesByPatches.reduce((sum, count) => sum + count, 0);
+      expect(counted).toBeLessThanOrEqual(12);
+      expect(choice!.calibrated!.patches).toBeLessThanOrEqual(16);
+      expect(rows[0].patches).toBeGreaterThanOrEqual(0);
+      const once = await evaluate(runs.at("policy"), { exit: 0.4, target_patches: 16 });
+      const [none] = once.exits!.imagesByPatches;
+      expect(once.rows[0].patches).toBeCloseTo((16 * (12 - none)) / 12, 5);
+    });
+  });
 
   it("takes sizes that halving brings together, and no shifted views", async () => {
     const of = (more: object) => findModel({ model: "R34_fMoW", arch: "patches", ...more });
