@@ -12,10 +12,16 @@ export interface FormulaNetwork {
   base: number;
   /** Side of the images that it takes. */
   inputSize: number;
+  /** Channels of what it takes; three when absent. */
+  channels?: number;
 }
 
-export function filled(network: Network, { shapes, base, inputSize }: FormulaNetwork, device: Device = "cpu"): Learner {
-  const parameters = new Parameters(network, inputSize, device);
+export function filled(
+  network: Network,
+  { shapes, base, inputSize, channels }: FormulaNetwork,
+  device: Device = "cpu",
+): Learner {
+  const parameters = new Parameters(network, inputSize, device, channels);
   const own = new Set(parameters.declaration.entries.map(({ name }) => name));
   const state: StateDict = new Map();
   Object.entries(shapes).forEach(([name, shape], index) => {

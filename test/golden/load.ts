@@ -294,7 +294,25 @@ interface SpeedRunStep {
   changes: Summaries;
 }
 
+/** The classifier that works on the patches that are there; labels 0, 1, … 7. */
+export interface PatchNetFile extends Origin {
+  base: number;
+  /** [8, 16] */
+  masks: number[][];
+  /** Images of 64 pixels are those of 32 with each pixel repeated. */
+  sides: {
+    side: number;
+    shapes: Record<string, number[]>;
+    eval: number[][];
+    loss: number;
+    logits: number[][];
+    gradients: Summaries;
+    statistics: Summaries;
+  }[];
+}
+
 interface GoldenFiles {
+  "patch-net": PatchNetFile;
   speedrun: SpeedRunFile;
   efficientnet: EfficientNetFile;
   resnets: ResNetsFile;
