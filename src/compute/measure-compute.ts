@@ -22,6 +22,7 @@ import { type Device, deviceCodes } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
 import { processorName } from "../utils/cpu.ts";
 import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
+import { busyBetween, readUsage } from "../utils/processors.ts";
 import { Random } from "../utils/random.ts";
 import { breathe, type Reporter, silentReporter } from "../utils/reporter.ts";
 import { type Energy, type EnergyMeter, openEnergy } from "./energy.ts";
@@ -63,6 +64,8 @@ export interface ComputeMachine {
   readonly libtorch: string;
   /** ISO 8601, in UTC. */
   readonly date: string;
+  /** Processors that other programs kept busy meanwhile; none where the system does not say it. */
+  readonly busyElsewhere?: number | undefined;
 }
 
 export interface Compute {
@@ -127,7 +130,9 @@ export async function measureCompute(
       );
     });
     const meter = "meter" in energy ? energy.meter : undefined;
+    const before = readUsage();
     await measureAll(settings, { place, meter, reporter, passing });
+    const busyElsewhere = busyBetween(before, readUsage());
     return {
       checkpoint: checkpoint.path,
       machine: {
@@ -137,6 +142,7 @@ export async function measureCompute(
         precision: place.precision,
         libtorch: version,
         date: new Date().toISOString(),
+        ...(busyElsewhere !== undefined && { busyElsewhere }),
       },
       patches: modelIn(description).grid.patches,
       rounds: description.rounds,

@@ -30,6 +30,7 @@ const computeSchema = z.strictObject({
     precision: z.enum(["fp32", "bf16"]),
     libtorch: z.string(),
     date: z.iso.datetime(),
+    busyElsewhere: notNegative.optional(),
   }),
   patches: count,
   rounds: count,

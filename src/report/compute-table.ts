@@ -15,6 +15,8 @@ export interface ComputeTable {
     readonly libtorch: string;
     /** ISO 8601. */
     readonly date: string;
+    /** Processors that other programs kept busy meanwhile. */
+    readonly busyElsewhere?: number | undefined;
   };
   /** P */
   readonly patches: number;
@@ -66,10 +68,12 @@ function millisecondsText(ms: number): string {
   return ms < 1 ? ms.toPrecision(3) : decimals(ms, 2);
 }
 
-/** "AMD EPYC, 2 threads, fp32 on cpu, libtorch 2.12.0, 2026-11-29" */
+/** "AMD EPYC, 2 threads, fp32 on cpu, libtorch 2.12.0, 2026-11-29; other programs kept 0.1 processors busy" */
 export function machineText({ machine }: Pick<ComputeTable, "machine">): string {
-  const { processor, libtorch, date } = machine;
-  return `${processor}, ${computerText(machine)}, libtorch ${libtorch}, ${date.slice(0, 10)}`;
+  const { processor, libtorch, date, busyElsewhere } = machine;
+  const others =
+    busyElsewhere === undefined ? "" : `; other programs kept ${decimals(busyElsewhere, 1)} processors busy`;
+  return `${processor}, ${computerText(machine)}, libtorch ${libtorch}, ${date.slice(0, 10)}${others}`;
 }
 
 /** A sweep against milliseconds an image, and what its caption must say. */

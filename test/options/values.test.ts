@@ -166,7 +166,7 @@ const values: Readonly<Record<string, Values>> = {
   "acquire batch_size": whole(1),
   "export batch_size": whole(1),
   "profile batch_size": {
-    takes: ["1", "64,1"],
+    takes: [],
     refuses: ["0", "1,1", "1;2", "1,x", "-1", ""].map((sizes) => [
       sizes,
       "must be numbers of images above 0, each once, such as 1,64",

@@ -177,6 +177,7 @@ export const sampleCompute = {
   machine: {
     ...{ processor: "A Processor", device: "cpu", threads: 2, precision: "fp32" as const },
     ...{ libtorch: "2.12.0", date: "2026-11-29T20:00:00.000Z" },
+    busyElsewhere: 0.26,
   },
   patches: 16,
   rounds: 1,
