@@ -34,7 +34,10 @@ const mayImport: Record<string, readonly string[]> = {
     "inference",
   ],
   headroom: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "evaluation"],
-  compute: [...["utils", "files", "native", "tensor", "nn", "method", "models", "checkpoints", "options", "inference"]],
+  compute: [
+    ...["utils", "files", "native", "tensor", "nn", "method", "models", "checkpoints", "options", "inference"],
+    "evaluation",
+  ],
   training: [
     ...[
       "utils",

@@ -4,8 +4,10 @@
  *
  * Shapes: B batch, P patches.
  */
+import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { countsOf } from "../evaluation/staged.ts";
 import { describeRun, modelIn } from "../inference/describe-run.ts";
 import type { HeldBatch, Views } from "../inference/engine.ts";
 import type { Place } from "../inference/libtorch-engine.ts";
@@ -21,6 +23,7 @@ import type { ProfileOptions } from "../options/profile-options.ts";
 import { type Device, deviceCodes } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
 import { processorName } from "../utils/cpu.ts";
+import { defined } from "../utils/defined.ts";
 import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { busyBetween, readUsage } from "../utils/processors.ts";
 import { Random } from "../utils/random.ts";
@@ -108,42 +111,21 @@ export async function measureCompute(
   const checkpoint = openCheckpoint(load, reporter.note);
   const description = describeRun(checkpoint);
   const device = flags.device as Device;
-  const { cuda, threads, version } = startLibtorch(flags, reporter.note);
+  const { cuda, ...libtorch } = startLibtorch(flags, reporter.note);
   const place: Place = { device, cuda, precision: choosePrecision(flags.precision, device) };
-  const open = (name: NetworkName) =>
-    // A classifier that is asked once needs no policy's rounds.
-    openSaved(
-      { sources: new Map([[name, checkpoint]]), description: name === "agent" ? description : inOneRound(description) },
-      place,
-    );
   const energy: Energy = device === "cpu" ? openEnergy() : { why: "a GPU's energy is not read" };
-  const subjects: Subject[] = [];
+  const subjects = openSubjects(checkpoint, description, place);
   try {
-    for (const name of networksIn(checkpoint)) {
-      subjects.push(subjectOf(name, name, description, open(name)));
-      if (name === "resnet_hr" && seesMask(description.arch)) subjects.push(denseBeside(description, place));
-    }
     const settings = batches.flatMap((batch) => {
       const views = randomViews(description, batch);
-      return subjects.flatMap((subject) =>
-        subject.counts.map((patches) => new Setting(subject, views, batch, patches)),
-      );
+      return subjects.flatMap((one) => one.counts.map((patches) => new Setting(one, views, batch, patches)));
     });
     const meter = "meter" in energy ? energy.meter : undefined;
     const before = readUsage();
     await measureAll(settings, { place, meter, reporter, passing });
-    const busyElsewhere = busyBetween(before, readUsage());
     return {
       checkpoint: checkpoint.path,
-      machine: {
-        processor: processorName(),
-        device: device === "cpu" ? device : listGpus().gpus[deviceCodes(device).index].name,
-        threads,
-        precision: place.precision,
-        libtorch: version,
-        date: new Date().toISOString(),
-        ...(busyElsewhere !== undefined && { busyElsewhere }),
-      },
+      machine: machineOf(place, libtorch, busyBetween(before, readUsage())),
       patches: modelIn(description).grid.patches,
       rounds: description.rounds,
       rows: settings.map((setting) => setting.row()),
@@ -152,6 +134,33 @@ export async function measureCompute(
   } finally {
     for (const { run } of subjects) await run.free();
   }
+}
+
+function machineOf(
+  { device, precision }: Place,
+  { threads, version }: { readonly threads: number; readonly version: string },
+  busyElsewhere: number | undefined,
+): ComputeMachine {
+  return {
+    processor: processorName(),
+    device: device === "cpu" ? device : listGpus().gpus[deviceCodes(device).index].name,
+    threads,
+    precision,
+    libtorch: version,
+    date: new Date().toISOString(),
+    ...defined({ busyElsewhere }),
+  };
+}
+
+/** Each network of the checkpoint by itself. The caller frees their runs. */
+function openSubjects(checkpoint: Checkpoint, description: RunDescription, place: Place): Subject[] {
+  return networksIn(checkpoint).flatMap((name) => {
+    // A classifier that is asked once needs no policy's rounds.
+    const asked = name === "agent" ? description : inOneRound(description);
+    const run = openSaved({ sources: new Map([[name, checkpoint]]), description: asked }, place);
+    const own = subjectOf(name, name, description, run);
+    return name === "resnet_hr" && seesMask(description.arch) ? [own, denseBeside(description, place)] : [own];
+  });
 }
 
 function inOneRound(description: RunDescription): RunDescription {
@@ -171,7 +180,7 @@ function subjectOf(name: Measured, network: NetworkName, description: RunDescrip
   const model = modelIn(description);
   const declared = declaredNetwork(network, model, description.classes.length);
   const { patches: all } = model.grid;
-  const counts = network === "resnet_hr" ? [...new Set(shares.map((share) => Math.round(share * all)))] : [undefined];
+  const counts = network === "resnet_hr" ? countsOf(shares, all) : [undefined];
   return { name, run, counts, multiplyAdds: (patches = all) => multiplyAddsWith(declared, patches, all) };
 }
 
@@ -247,7 +256,7 @@ class Setting {
     const quartile = (quarters: number) => quantile(this.#milliseconds, quarters / 4) / this.batch;
     return {
       network: this.#subject.name,
-      ...(this.#patches !== undefined && { patches: this.#patches }),
+      ...defined({ patches: this.#patches }),
       batch: this.batch,
       multiplyAdds: this.#subject.multiplyAdds(this.#patches),
       milliseconds: { low: quartile(1), median: quartile(2), high: quartile(3) },

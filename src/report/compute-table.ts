@@ -55,7 +55,7 @@ export function computeText(table: ComputeTable & { readonly checkpoint: string 
     `${millisecondsText(milliseconds.low)} … ${millisecondsText(milliseconds.high)}`,
     ...(noJoules === undefined ? [joules === undefined ? "–" : joules.toPrecision(3)] : []),
   ]);
-  const header = ["an image", "S", "batch", "million multiply-adds", "ms", "half of the passes"];
+  const header = ["network", "S", "batch", "million multiply-adds", "ms", "half of the passes"];
   return [
     `${checkpoint}\n${machineText(table)}\n${patches} patches an image\n\n`,
     alignedText([noJoules === undefined ? [...header, "J"] : header, ...cells]),
