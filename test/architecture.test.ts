@@ -34,6 +34,10 @@ const mayImport: Record<string, readonly string[]> = {
     "inference",
   ],
   headroom: ["utils", "files", "method", "data", "checkpoints", "options", "inference", "evaluation"],
+  compute: [
+    ...["utils", "files", "native", "tensor", "nn", "method", "models", "checkpoints", "options", "inference"],
+    "evaluation",
+  ],
   training: [
     ...[
       "utils",
@@ -73,6 +77,7 @@ const mayImport: Record<string, readonly string[]> = {
     "options",
     "evaluation",
     "headroom",
+    "compute",
     "training",
     "report",
   ],

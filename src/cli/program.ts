@@ -20,6 +20,7 @@ import { headroomCommand } from "./headroom-command.ts";
 import { modelsCommand } from "./models-command.ts";
 import { orderCommand } from "./order-command.ts";
 import { predictCommand } from "./predict-command.ts";
+import { profileCommand } from "./profile-command.ts";
 import { quickstartCommand } from "./quickstart-command.ts";
 import { reportCommand } from "./report-command.ts";
 import { runCommand } from "./run-command.ts";
@@ -99,7 +100,7 @@ function groups(flags: CommandFlags): readonly (readonly [heading: string, comma
     ["Data and models:", [dataCommand(flags), modelsCommand()]],
     ["The four trainings, in order:", stageCommands(flags)],
     ["All trainings of an experiment file:", [runCommand(flags)]],
-    ["Evaluating runs:", [headroomCommand(flags), evalCommand(flags), reportCommand(flags)]],
+    ["Evaluating runs:", [headroomCommand(flags), evalCommand(flags), profileCommand(flags), reportCommand(flags)]],
     [
       "Using runs:",
       [

@@ -13,7 +13,9 @@ import type { EvaluatedRun } from "./evaluated-run.ts";
 import { scoreMasks } from "./score-masks.ts";
 import { atBudget, atOnceShares, countsOf, decideAtOnce, filledUp, type MixedPlan, type Stage } from "./staged.ts";
 
-export const rivalNames = ["one fixed mask", "how many, by confidence"] as const;
+/** Its images are classified without a patch first. */
+export const cascade = "how many, by confidence";
+export const rivalNames = ["one fixed mask", cascade] as const;
 
 /** Suffix of their names. */
 export const sameMean = ", same mean";

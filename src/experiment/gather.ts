@@ -5,13 +5,15 @@
 import { dirname, join } from "node:path";
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { configName, lastState } from "../checkpoints/saved-checkpoints.ts";
+import { readCompute } from "../compute/stored-compute.ts";
 import type { EvaluationRow, PolicyDetails, RunEvaluation } from "../evaluation/evaluation.ts";
 import { sameNumber } from "../evaluation/masks.ts";
-import { sameMean } from "../evaluation/rivals.ts";
+import { cascade, sameMean } from "../evaluation/rivals.ts";
 import { type ShowOptions, showImages } from "../evaluation/show-images.ts";
 import { isThere } from "../files/read.ts";
 import { readHeadroom } from "../headroom/stored-headroom.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
+import { type TimedTradeoff, timedTradeoff } from "../report/compute-table.ts";
 import type { GalleryGroup } from "../report/gallery.ts";
 import type { MetricRecord, StageRecords } from "../report/learning-curves.ts";
 import type { PageInput, RunFacts } from "../report/page.ts";
@@ -59,6 +61,7 @@ export async function gatherPage(
     policies.push({
       name: run.name,
       tradeoff: tradeoffOf(run, runs),
+      timed: timedOf(run, reporter.note),
       patchUse,
       columns,
       classes: classesOf(evaluation, details),
@@ -117,6 +120,17 @@ function tradeoffOf({ evaluation: { sweep, rows } }: EvaluatedRun, runs: readonl
     return { label: `${name}: policy`, kind: "policy" as const, points: policy };
   });
   return [...sweepChart(sweep, rows), ...points];
+}
+
+/** None without a sweep, and none of a run that was not measured. @throws input: what was measured is damaged, or of other weights */
+function timedOf({ name, evaluation }: EvaluatedRun, note: Reporter["note"]): TimedTradeoff | undefined {
+  const { checkpoint, sweep, rows } = evaluation;
+  const table = sweep === undefined ? undefined : readCompute(checkpoint);
+  if (sweep === undefined || table === undefined) return undefined;
+  const timed = timedTradeoff(sweepChart(sweep, rows), table, { lookFirst: [cascade + sameMean] });
+  if (!("why" in timed)) return timed;
+  note(`${name}: no chart of accuracy against milliseconds: ${timed.why}`);
+  return undefined;
 }
 
 function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): PolicyReport["classes"] {

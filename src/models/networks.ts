@@ -2,6 +2,7 @@
 import { fault } from "../errors.ts";
 import type { StateDict } from "../formats/safetensors.ts";
 import { acquiredChannels } from "../method/arch.ts";
+import { type Declaration, declare } from "../nn/declare.ts";
 import type { Network } from "../nn/layers.ts";
 import { loadWeights } from "../nn/load-weights.ts";
 import { Parameters } from "../nn/parameters.ts";
@@ -32,16 +33,23 @@ export function networkOf(name: NetworkName, model: Model, classes: number): Net
   return name === "resnet_hr" ? model.classifier(classes) : model.lowClassifier(classes);
 }
 
+/** What the network of that name sees: its side in pixels, and its channels. */
+function inputOf(name: NetworkName, model: Model): Model["policyInput"] {
+  if (name === "agent") return model.policyInput;
+  if (name === "resnet_lr") return { size: model.lowInput, channels: model.channels };
+  return { size: model.imageSize, channels: acquiredChannels(model.channels, model.arch) };
+}
+
+/** What the network of that name is made of, and its work. */
+export function declaredNetwork(name: NetworkName, model: Model, classes: number): Declaration {
+  const { size, channels } = inputOf(name, model);
+  return declare(networkOf(name, model, classes), size, channels);
+}
+
 /** The network of that name, its parameters not yet set. */
 function emptyNetwork({ model, classes, device }: NetworkSetting, name: NetworkName): Learner {
   const network = networkOf(name, model, classes);
-  if (name === "agent") {
-    const { size, channels } = model.policyInput;
-    return { network, parameters: new Parameters(network, size, device, channels) };
-  }
-  const isHigh = name === "resnet_hr";
-  const size = isHigh ? model.imageSize : model.lowInput;
-  const channels = isHigh ? acquiredChannels(model.channels, model.arch) : model.channels;
+  const { size, channels } = inputOf(name, model);
   return { network, parameters: new Parameters(network, size, device, channels) };
 }
 

@@ -90,6 +90,15 @@ export function declare(network: Network, imageSize: number, channels = 3): Decl
   return { input, entries, convolutions, whitenings, linears, cut, ...work, outputs: output[0] };
 }
 
+/** Multiply-adds for one image of which `taken` of `patches` patches are there. */
+export function multiplyAddsWith(
+  { multiplyAdds, multiplyAddsPerPatch }: Pick<Declaration, "multiplyAdds" | "multiplyAddsPerPatch">,
+  taken: number,
+  patches: number,
+): number {
+  return multiplyAdds - (patches - taken) * multiplyAddsPerPatch;
+}
+
 class Declaring implements Layers<FlowShape> {
   readonly entries: Declared[] = [];
   readonly convolutions: DeclaredConvolution[] = [];

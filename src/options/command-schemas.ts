@@ -13,6 +13,7 @@ const loaders = {
   finetune2stream: async () => (await stages()).finetune2stream,
   eval: async () => (await import("./eval-options.ts")).evalSchema,
   headroom: async () => (await import("./headroom-options.ts")).headroomSchema,
+  profile: async () => (await import("./profile-options.ts")).profileSchema,
   predict: async () => (await import("./predict-options.ts")).predictSchema,
   acquire: async () => (await import("./acquire-options.ts")).acquireSchema,
   gather: async () => (await import("./gather-options.ts")).gatherSchema,

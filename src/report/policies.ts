@@ -3,6 +3,7 @@
  * the policy looks at its images at all, and images. Classes: by-class.ts.
  */
 import type { Interval } from "../utils/bootstrap.ts";
+import type { TimedTradeoff } from "./compute-table.ts";
 import { type GalleryGroup, gallery } from "./gallery.ts";
 import { heatMap } from "./heat-map.ts";
 import { html, Markup } from "./html.ts";
@@ -54,6 +55,8 @@ export interface PolicyReport {
   readonly name: string;
   /** Accuracy against patches, with what it is compared with; none where there was no sweep. */
   readonly tradeoff: readonly TradeoffSeries[];
+  /** The same against milliseconds, where `patchdrop profile` measured them. */
+  readonly timed?: TimedTradeoff | undefined;
   /** Share of the images for which each patch was taken [P], 0 … 1. */
   readonly patchUse: readonly number[];
   /** How many patches lie side by side in the image. */
@@ -77,6 +80,7 @@ export async function policySections(policies: readonly PolicyReport[]): Promise
   return [
     ...(await tradeoffs(policies)),
     { heading: "Which patches", content: patchUse(policies), ...widthOf(policies, "narrow") },
+    ...(await timedSections(policies)),
     { heading: "Does the policy look?", content: await health(policies) },
   ];
 }
@@ -115,6 +119,23 @@ async function tradeoffs(policies: readonly PolicyReport[]): Promise<Section[]> 
 const howToRead =
   "Along a policy's line its most probable patches are added, from none to all; the baselines take the same number of " +
   "each image. Thin lines: the classifier with all patches and, where one was given, the low-resolution classifier.";
+/** A chart each: they may have been measured on different machines. */
+async function timedSections(policies: readonly PolicyReport[]): Promise<Section[]> {
+  const charts = await Promise.all(
+    policies.flatMap((policy) =>
+      policy.timed === undefined ? [] : titled(policies, policy, timedChart(policy.timed)),
+    ),
+  );
+  return charts.length === 0 ? [] : [{ heading: "Accuracy against milliseconds an image", content: html`${charts}` }];
+}
+
+async function timedChart({ series, machine, batch }: TimedTradeoff): Promise<Markup> {
+  const note =
+    `${machine}; ${batch === 1 ? "one image at a time" : `batches of ${batch} images`}. What the networks take, the policy's own look ` +
+    "within its line; reading and decoding images is not in it.";
+  return html`${await tradeoffChart(series, { ...large, against: "milliseconds" })}<p class="note">${note}</p>`;
+}
+
 /** A chart that stands alone in its line. */
 export const large = { width: 680, height: 340 };
 

@@ -1,4 +1,4 @@
-/** Accuracy against the number of patches: of policies, and of what they are compared with, on the same axes. */
+/** Accuracy against the number of patches, or what they cost: of policies, and of what they are compared with, on the same axes. */
 import type { Markish, SymbolType } from "@observablehq/plot";
 import { html, type Markup } from "./html.ts";
 import {
@@ -27,8 +27,17 @@ export interface TradeoffSeries {
     readonly patches: number;
     /** Share of images classified correctly, 0 … 1. */
     readonly accuracy: number;
+    /** Of an image, where the chart is against them. */
+    readonly milliseconds?: number;
   }[];
 }
+
+/** What accuracy is shown against. */
+const axes = {
+  patches: { words: "the mean number of patches", label: "mean number of patches", unit: "patches", places: 2 },
+  milliseconds: { words: "milliseconds an image", label: "milliseconds an image", unit: "ms", places: 3 },
+} as const;
+export type AxisName = keyof typeof axes;
 
 type Styled = TradeoffSeries & { readonly style: Style; readonly drawn: readonly Point[] };
 
@@ -41,6 +50,8 @@ export interface ChartSize {
   readonly height?: number;
   /** One of many: from 0 to 100 %, so that they can be compared, and without the axes' names, which stand above. */
   readonly small?: boolean;
+  /** Patches when absent. */
+  readonly against?: AxisName;
 }
 
 /** On a phone. */
@@ -48,9 +59,10 @@ const slim = { width: 320, height: 280 };
 
 /** The chart with its legend. */
 export async function tradeoffChart(series: readonly TradeoffSeries[], size: ChartSize = {}): Promise<Markup> {
-  const styled = styledSeries(series);
-  const title = "Accuracy against the mean number of patches";
-  const both = await atBothWidths((width) => chart(title, styled, width === "broad" ? size : slim));
+  const { against = "patches" } = size;
+  const styled = styledSeries(series, against);
+  const title = `Accuracy against ${axes[against].words}`;
+  const both = await atBothWidths((width) => chart(title, styled, width === "broad" ? size : { ...slim, against }));
   return html`${both}<p class="key">${await legend(styled)}</p>`;
 }
 
@@ -60,7 +72,7 @@ export async function tradeoffCharts(
 ): Promise<Markup> {
   const size = { width: 270, height: 180, small: true };
   const figures = charts.map(async ({ title, series }) => {
-    const svg = await chart(`${title}: accuracy against the mean number of patches`, styledSeries(series), size);
+    const svg = await chart(`${title}: accuracy against ${axes.patches.words}`, styledSeries(series), size);
     return html`<figure><figcaption>${title}</figcaption>${svg}</figure>`;
   });
   const entries = await legend(styledSeries(charts[0].series));
@@ -92,11 +104,15 @@ ${entries}
   return plainColours(file.toString());
 }
 
-function styledSeries(series: readonly TradeoffSeries[]): Styled[] {
+function styledSeries(series: readonly TradeoffSeries[], against: AxisName = "patches"): Styled[] {
   let baselines = 0;
   return series.map((one, i) => {
     const dash = one.kind === "baseline" ? dashes[baselines++ % dashes.length] : undefined;
-    return { ...one, style: tradeoffStyle(one.kind, symbols[i % symbols.length], dash), drawn: finitePoints(one) };
+    return {
+      ...one,
+      style: tradeoffStyle(one.kind, symbols[i % symbols.length], dash),
+      drawn: finitePoints(one, against),
+    };
   });
 }
 
@@ -106,9 +122,9 @@ function tradeoffStyle(kind: TradeoffSeries["kind"], symbol: SymbolType, dash: s
   return { color: "var(--muted)", symbol, inside: "page", dash };
 }
 
-function finitePoints(series: TradeoffSeries): Point[] {
+function finitePoints(series: TradeoffSeries, against: AxisName): Point[] {
   return series.points
-    .map(({ patches, accuracy }) => ({ x: patches, y: accuracy * 100 }))
+    .map((point) => ({ x: point[against] ?? Number.NaN, y: point.accuracy * 100 }))
     .filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y))
     .sort((a, b) => a.x - b.x);
 }
@@ -129,14 +145,16 @@ const layers = ["reference", "baseline", "chosen", "policy"] as const;
 function chart(
   title: string,
   styled: readonly Styled[],
-  { width = 480, height = 340, small = false }: ChartSize,
+  { width = 480, height = 340, small = false, against = "patches" }: ChartSize,
 ): Promise<Markup> {
-  const spoken = styled.map(({ label, drawn: points }) => {
-    const list = points.map(({ x, y }) => `${decimals(y, 1)} % at ${decimals(x, 2)} patches`);
-    return `${label}: ${list.join(", ") || "no values"}`;
+  const { label, unit, places } = axes[against];
+  const spoken = styled.map(({ label: name, drawn: points }) => {
+    const list = points.map(({ x, y }) => `${decimals(y, 1)} % at ${decimals(x, places)} ${unit}`);
+    return `${name}: ${list.join(", ") || "no values"}`;
   });
   const all = styled.flatMap(({ drawn: points }) => points);
-  const end = Math.max(1, ...all.map(({ x }) => Math.ceil(x)));
+  const isWhole = against === "patches";
+  const end = isWhole ? Math.max(1, ...all.map(({ x }) => Math.ceil(x))) : Math.max(...all.map(({ x }) => x));
   const order = layers.flatMap((layer) => styled.filter(({ kind }) => kind === layer));
   return drawn(`${title}. ${spoken.join(". ")}`, (plot) => ({
     width,
@@ -147,12 +165,11 @@ function chart(
     marginTop: small ? 18 : 30,
     marginBottom: small ? 24 : 40,
     x: {
-      label: small ? null : "mean number of patches",
+      label: small ? null : label,
       labelAnchor: "center",
       labelArrow: "none",
       domain: [0, end],
-      ticks: wholeTicks([0, end]),
-      tickFormat: String,
+      ...(isWhole ? { ticks: wholeTicks([0, end]), tickFormat: String } : { ticks: 6 }),
     },
     y: {
       label: small ? null : "accuracy, %",

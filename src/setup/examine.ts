@@ -7,7 +7,7 @@ import { type GpuList, isDriverTooOld, listGpus } from "../native/gpus.ts";
 import { openMpiVersion } from "../native/mpi.ts";
 import { ncclVersion } from "../native/nccl.ts";
 import { type Probe, probeCuda, probeLibtorch } from "../native/probe.ts";
-import { type CpuFeature, cpuFeatures, defaultPrecision } from "../utils/cpu.ts";
+import { type CpuFeature, cpuFeatures, defaultPrecision, processorName } from "../utils/cpu.ts";
 import { chooseThreads } from "../utils/threads.ts";
 
 export interface MachineReport {
@@ -74,7 +74,7 @@ async function examineMachine(env: NodeJS.ProcessEnv = process.env): Promise<Mac
   return {
     platform: `${process.platform}-${process.arch}`,
     node: process.versions.node,
-    processor: os.cpus()[0]?.model.trim() ?? "unknown",
+    processor: processorName(),
     features,
     precision: defaultPrecision(),
     ...threadsHere(env),

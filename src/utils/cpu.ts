@@ -1,10 +1,16 @@
 /** What the processor can do that matters for speed, as Linux reports it in /proc/cpuinfo. */
 import { readFileSync } from "node:fs";
+import { cpus } from "node:os";
 
 /** Instruction sets worth a line in a report: vector units, and those that compute in bfloat16. */
 const interesting = ["avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve", "bf16"] as const;
 
 export type CpuFeature = (typeof interesting)[number];
+
+/** Its maker's name for it; "unknown" where the system does not say it. */
+export function processorName(): string {
+  return cpus()[0]?.model.trim() || "unknown";
+}
 
 /** The interesting features of this processor; empty where the system does not report them (macOS). */
 export function cpuFeatures(cpuinfo: string = readCpuinfo()): CpuFeature[] {

@@ -10,6 +10,7 @@ export const needed: Readonly<Record<CommandName, Readonly<Record<string, string
   finetune2stream: { load: "policy", ckpt_lr_cl: "lr" },
   eval: { load: "run" },
   headroom: { load: "run" },
+  profile: { load: "run" },
   predict: { load: "run" },
   acquire: { load: "run", out: "results" },
   gather: {},

@@ -122,6 +122,7 @@ const flags: Record<CommandName, readonly string[]> = {
     ],
     ...[...model, ...runData, "--download", fill, ...device],
   ],
+  profile: ["--load <run> required", "--batch_size <n,n,…>", ...device],
   predict: [
     ...["--load <run> required", "--engine <libtorch|onnx> = libtorch", "--tta", "--out <file>", ...archive],
     "--format <jsonl|csv> = jsonl",

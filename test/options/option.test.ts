@@ -9,6 +9,7 @@ import { exportSchema } from "../../src/options/export-options.ts";
 import { headroomSchema } from "../../src/options/headroom-options.ts";
 import { byModel, defaultsFor, describeOption, folder, oneOf, shownAs, text } from "../../src/options/option.ts";
 import { predictSchema } from "../../src/options/predict-options.ts";
+import { profileSchema } from "../../src/options/profile-options.ts";
 import { reportSchema } from "../../src/options/report-options.ts";
 import { quickstartSchema, runSchema } from "../../src/options/run-options.ts";
 import { schemas } from "../../src/options/stage-options.ts";
@@ -17,6 +18,7 @@ const commands: Record<string, z.ZodObject> = {
   ...schemas,
   eval: evalSchema,
   headroom: headroomSchema,
+  profile: profileSchema,
   predict: predictSchema,
   acquire: acquireSchema,
   export: exportSchema,

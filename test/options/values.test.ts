@@ -165,6 +165,13 @@ const values: Readonly<Record<string, Values>> = {
   max_file_bytes: whole(1),
   "acquire batch_size": whole(1),
   "export batch_size": whole(1),
+  "profile batch_size": {
+    takes: [],
+    refuses: ["0", "1,1", "1;2", "1,x", "-1", ""].map((sizes) => [
+      sizes,
+      "must be numbers of images above 0, each once, such as 1,64",
+    ]),
+  },
   max_epochs: whole(1),
   patience: whole(1),
   test_interval: whole(1),
@@ -424,10 +431,11 @@ it("every option has its values here, and every value an option", async () => {
   expect(plain.sort()).toEqual([...new Set(names.flat())].sort());
 });
 
-it("bands, scale, budgets and seeds are read as numbers", async () => {
+it("bands, scale, budgets, sizes of batches and seeds are read as numbers", async () => {
   expect(await parsed("run", { seeds: "3,0,12" })).toMatchObject({ seeds: [3, 0, 12] });
   expect(await parsed("headroom", { budgets: "2,4,16" })).toMatchObject({ budgets: [2, 4, 16] });
   expect(await parsed("headroom", { budgets: "8" })).toMatchObject({ budgets: [8] });
+  expect(await parsed("profile", { batch_size: "64,1" })).toMatchObject({ batch_size: [64, 1] });
   expect(await parsed("acquire", { bands: "3,2,1", scale: "0,3000" })).toMatchObject({
     bands: [3, 2, 1],
     scale: [0, 3000],

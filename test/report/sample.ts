@@ -162,3 +162,34 @@ export function samplePage(changes: Partial<PageInput> = {}): PageInput {
     ...changes,
   };
 }
+
+const timed = (
+  network: "agent" | "resnet_hr" | "dense",
+  median: number,
+  more: { patches?: number; batch?: number } = {},
+) => ({
+  ...{ network, batch: 64, multiplyAdds: 1_000_000, passes: 12, ...more },
+  milliseconds: { low: median - 0.25, median, high: median + 0.5 },
+});
+
+/** 2, 3, 5 and 6 ms of a classifier with 0, 4, 8 and 16 patches, half a millisecond of its policy; one image alone takes ten times as long. */
+export const sampleCompute = {
+  machine: {
+    ...{ processor: "A Processor", device: "cpu", threads: 2, precision: "fp32" as const },
+    ...{ libtorch: "2.12.0", date: "2026-11-29T20:00:00.000Z" },
+    busyElsewhere: 0.26,
+  },
+  patches: 16,
+  rounds: 1,
+  rows: [
+    timed("resnet_hr", 20, { patches: 0, batch: 1 }),
+    timed("resnet_hr", 60, { patches: 16, batch: 1 }),
+    timed("agent", 0.5),
+    timed("resnet_hr", 2, { patches: 0 }),
+    timed("resnet_hr", 3, { patches: 4 }),
+    timed("resnet_hr", 5, { patches: 8 }),
+    timed("resnet_hr", 6, { patches: 16 }),
+    timed("dense", 8, { patches: 0 }),
+  ],
+  noJoules: "nobody counts",
+};
