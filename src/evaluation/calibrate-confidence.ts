@@ -4,7 +4,7 @@
  */
 import type { StoredConfidence } from "../checkpoints/stored-confidence.ts";
 import type { Choice } from "../method/budget.ts";
-import { calibratedConfidences, fitTemperature } from "../method/exit.ts";
+import { calibratedConfidences, fitTemperature } from "../method/leave-early.ts";
 import { meanOf } from "../utils/mean.ts";
 import { choosingImages, choosingSplit } from "./calibrate.ts";
 import { forEachBatch, type MasksOf } from "./evaluate-masks.ts";

@@ -17,13 +17,11 @@ import { type DataFlags, datasetFor, openDataFor } from "../data/open.ts";
 import { fault } from "../errors.ts";
 import { assertNew, makeFolder, writeFolderAtomic } from "../files/atomic.ts";
 import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
-import { acquiredChannels } from "../method/arch.ts";
 import { type ChannelStatistics, Normalizer } from "../method/images.ts";
 import { acquiredPlanes, dropPatches, roundPlanes } from "../method/planes.ts";
-import { type NetworkName, networkNames, networkOf } from "../models/networks.ts";
+import { declaredNetwork, type NetworkName, networkNames, networkOf } from "../models/networks.ts";
 import type { Model } from "../models/registry.ts";
 import { refuseSixViews, sixViews } from "../models/six-views.ts";
-import { declare } from "../nn/declare.ts";
 import type { ExportOptions } from "../options/export-options.ts";
 import { scope } from "../tensor/scope.ts";
 import { startLibtorch } from "../tensor/start.ts";
@@ -211,8 +209,7 @@ function wholeRuns(images: number, batch: number): number {
 /** Of a checkpoint that does not name them: one for each output of its classifier. */
 function numberedClasses({ networks }: Checkpoint, model: Model): string[] {
   const name = networks.has("resnet_hr") ? "resnet_hr" : "resnet_lr";
-  const channels = name === "resnet_hr" ? acquiredChannels(model.channels, model.arch) : model.channels;
-  const [head] = declare(networkOf(name, model, 1), model.imageSize, channels).linears;
+  const [head] = declaredNetwork(name, model, 1).linears;
   const bias = networks.get(name)?.get(`${head}.bias`);
   return Array.from({ length: bias?.shape[0] ?? 1 }, (_, label) => String(label));
 }

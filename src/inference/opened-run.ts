@@ -8,8 +8,8 @@
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
 import { type Choice, choosePatches } from "../method/budget.ts";
-import { type Exit, leaves } from "../method/exit.ts";
 import { type Grid, makeGrid, pixelsRead } from "../method/grid.ts";
+import { type Exit, leaves } from "../method/leave-early.ts";
 import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
 import { mostInRound } from "../method/rounds.ts";

@@ -4,7 +4,7 @@ import { readChoice } from "../checkpoints/stored-choice.ts";
 import { readConfidence } from "../checkpoints/stored-confidence.ts";
 import { fault } from "../errors.ts";
 import { asTested, type Choice } from "../method/budget.ts";
-import type { Exit } from "../method/exit.ts";
+import type { Exit } from "../method/leave-early.ts";
 import type { choiceGroup } from "./choice-group.ts";
 
 export type ChoiceFlags = z.infer<z.ZodObject<typeof choiceGroup>>;

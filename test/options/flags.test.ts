@@ -22,8 +22,8 @@ const dataset = "--dataset <synthetic|synthetic_bands|cifar10|cifar100|cifar100_
 /** Of commands that use the data of a run unless told otherwise. */
 const files = ["--num_workers <n>", "--max_image_bytes <n>", "--bands <band,…>", "--scale <black,white>"];
 const runData = ["--data_dir <folder>", dataset, "--skip_bad <n>", ...files];
-const choice = ["--policy <threshold|topk|sample|calibrated>", "--budget <n>", "--threshold <n>"];
-const plainChoice = ["--policy <threshold|topk|calibrated>", "--budget <n>", "--threshold <n>"];
+const choice = ["--policy <threshold|topk|sample|calibrated>", "--budget <n>", "--threshold <n>", "--exit <n>"];
+const plainChoice = ["--policy <threshold|topk|calibrated>", "--budget <n>", "--threshold <n>", "--exit <n>"];
 const evaluation = ["--ckpt_lr_cl <run>", "--split <test|train|val> = test", "--seed <n>"];
 const fill = "--fill <zero|lr>";
 

@@ -265,6 +265,14 @@ const values: Readonly<Record<string, Values>> = {
   "acquire policy": oneOf("threshold", "topk", "calibrated"),
   budget: whole(0),
   threshold: share,
+  exit: {
+    takes: [0.001, 0.95, 1],
+    refuses: [
+      [0, "must be above 0"],
+      [1.001, "must be at most 1"],
+      ["x", "must be a number"],
+    ],
+  },
   target_patches: positive,
   test_fraction: {
     takes: [0.001, 0.999],

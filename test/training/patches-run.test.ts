@@ -8,7 +8,7 @@ import { confidenceFile, readConfidence } from "../../src/checkpoints/stored-con
 import { openDataSplits } from "../../src/data/open.ts";
 import { exportRun } from "../../src/export/export-run.ts";
 import { openRun } from "../../src/inference/open-run.ts";
-import { leaves } from "../../src/method/exit.ts";
+import { leaves } from "../../src/method/leave-early.ts";
 import { findModel } from "../../src/models/registry.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
 import { predictSchema } from "../../src/options/predict-options.ts";

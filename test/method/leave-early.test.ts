@@ -1,6 +1,6 @@
 /** Leaving early: which images do, and the temperature under which a classifier is as sure as it may be. */
 import { describe, expect, it } from "vitest";
-import { calibratedConfidences, fitTemperature, leaves } from "../../src/method/exit.ts";
+import { calibratedConfidences, fitTemperature, leaves } from "../../src/method/leave-early.ts";
 
 /** Logits of two classes in which the first has the probability p. */
 const logitsOf = (...probabilities: number[]) =>
