@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { packagedFolder } from "../../src/checkpoints/packaged.ts";
 import { choiceFile, type StoredChoice } from "../../src/checkpoints/stored-choice.ts";
+import { confidenceFile } from "../../src/checkpoints/stored-confidence.ts";
 import type { RunEvaluation } from "../../src/evaluation/evaluation.ts";
 import type { Report } from "../../src/experiment/report-runs.ts";
 import { makeImageFolder } from "./images.ts";
@@ -84,6 +85,28 @@ describe.each(policies)("eval of %s", (name) => {
     const { rows } = await evaluate(name, "--threshold", "0.3", "--budget", "5");
     const counts = probabilities.map((all) => Math.min(5, all.filter((p) => p >= 0.3).length));
     expect(rows[0].patches).toBeCloseTo(mean(counts), 12);
+  });
+
+  it("lets images leave of which the classifier is sure, and says how many", { timeout: runTimeoutMs }, async () => {
+    const { exits, rows, images } = await evaluate(name, "--exit", "0.36", "--threshold", "0");
+    const [left] = exits!.imagesByPatches;
+    // At this threshold all patches are taken of those that stay.
+    expect(rows[0].patches).toBeCloseTo((patches * (images - left)) / images, 12);
+    expect(exits!.file).toBe(confidenceFile(openCheckpoint(at(name)).path));
+    const { stdout } = await succeed(["eval", "--load", at(name), ...machine, "--exit", "0.36", "--threshold", "0"]);
+    expect(stdout).toContain(`exit at 0.36: ${((100 * left) / images).toFixed(1)} % of the images without a patch`);
+    const { stdout: lines } = await succeed([
+      ...["predict", "--load", at(name), ...machine, "--exit", "0.36", "--threshold", "0"],
+      at("data", "test"),
+    ]);
+    const masks = lines
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { mask: string }).mask);
+    expect(masks.filter((mask) => mask === "0".repeat(patches)).length).toBe(left);
+    expect(masks.filter((mask) => mask === "1".repeat(patches)).length).toBe(images - left);
+    expect(lines).toContain("--exit 0.36");
+    rmSync(exits!.file!);
   });
 
   it("draws by the seed", { timeout: runTimeoutMs }, async () => {

@@ -112,6 +112,16 @@ describe("policySections", () => {
     expect(texts(page, "dd").at(-2)).toBe("+25.0 points (one fixed mask: 50.0 %)");
   });
 
+  it("counts the images that left early", async () => {
+    const { health } = samplePolicy();
+    const exits = { confidence: 0.95, atOnce: 2, later: 1 };
+    const page = await shown([samplePolicy({ health: { ...health, exits } })], "Does the policy look?");
+    expect([texts(page, "dt").at(-1), texts(page, "dd").at(-1)]).toEqual([
+      "left, 95.0 % sure",
+      "25.0 % without a patch, 12.5 % after some",
+    ]);
+  });
+
   it("has a column for each policy of several, and their lines on common axes", async () => {
     const policies = [samplePolicy({ name: "a" }), samplePolicy({ name: "b", patchUse: [1, 0, 0, 0] })];
     const use = await shown(policies, "Which patches");
