@@ -28,16 +28,12 @@ import { openPredictor } from "../../src/inference/open-run.ts";
 import { makeGrid, maskBits } from "../../src/method/grid.ts";
 import { lowPixels } from "../../src/method/pixels.ts";
 import type { Prediction } from "../../src/predict/lines.ts";
+import { chromiumArgs, executablePath, noChromium } from "./chromium.ts";
 import { runTimeoutMs, succeed } from "./program.ts";
 import { writeSetInRounds } from "./set-in-rounds.ts";
 
 const demo = fileURLToPath(new URL("../../demo/", import.meta.url));
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
-const noBrowser = executablePath === undefined ? " (skipped: there is no Chromium in /usr/bin)" : "";
-const chromiumArgs = [
-  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
-  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
-];
+const noBrowser = executablePath === undefined ? ` (skipped: ${noChromium})` : "";
 /** A folder of a site: nothing may stand at its root. */
 const below = "/some/where/";
 
