@@ -24,6 +24,11 @@ export abstract class TensorLayers {
     });
   }
 
+  /** Patches that are worked on in place of `count`, at most twice as many: some of them are then worked on twice. */
+  protected filledUp(count: number): number {
+    return count;
+  }
+
   /** Maps lie with their channels last throughout, so that a patch is cut out and put back in runs of whole pixels. */
   ofPatches(x: Tensor, _name: string, spec: PatchesSpec, body: (patches: Tensor) => Tensor): Tensor {
     const { rows, columns, channels, shrink } = spec;
@@ -39,7 +44,9 @@ export abstract class TensorLayers {
       const there = ops.nonzero(ops.view(firstOfEach(patches, all - 1), [count]));
       const [some] = there.shape;
       const isWhole = some === count;
-      const index = ops.view(there, [some]);
+      const found = ops.view(there, [some]);
+      const more = some === 0 || isWhole ? 0 : this.filledUp(some) - some;
+      const index = more === 0 ? found : ops.concat([found, ops.slice(found, 0, 0, more)], 0);
       const empty = () => zeros([count, h / shrink, w / shrink, channels], x.dtype, x.device);
       const made = () => {
         const seen = ops.slice(patches, 3, 0, all - 1);
