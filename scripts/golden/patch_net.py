@@ -91,7 +91,9 @@ class PatchNet(nn.Module):
         low = self.low(F.avg_pool2d(seen, 4))
         there = [(b, k // 4, k % 4) for b in range(count) for k in range(16) if mask[b, k] == 1]
         cut = [seen[b, :3, patch * r : patch * (r + 1), patch * c : patch * (c + 1)] for b, r, c in there]
-        maps = self.trunk(torch.stack(cut))
+        # A batch's statistics are those of the patches filled up to a multiple of 32, at most twice as many, by the first of them.
+        more = min(-len(cut) % 32, len(cut))
+        maps = self.trunk(torch.stack(cut + cut[:more]))[: len(cut)]
         rows = []
         for b in range(count):
             canvas = [[maps.new_zeros(maps.shape[1], small, small)] * 4 for _ in range(4)]

@@ -73,9 +73,6 @@ function activated(x: Tensor, activation: Activation | "none"): Tensor {
   return activation === "none" ? x : ops.activate(x, activation);
 }
 
-/** oneDNN makes new code for every number of patches that it has not seen, which takes a tenth of a pass or more: so only some sizes are used. */
-const granule = 32;
-
 export class FrozenNetwork {
   readonly #network: Network;
   readonly #precision: Precision;
@@ -213,10 +210,6 @@ class Folded extends TensorLayers implements Layers<Tensor> {
     { activation = "relu" }: ConvolutionSpec,
   ): Tensor {
     return this.#kernels.residual(x, shortcut, this.#convolutions.get(names.conv)!, activation);
-  }
-
-  protected override filledUp(count: number): number {
-    return count <= granule ? count : Math.ceil(count / granule) * granule;
   }
 
   protected weight(name: string): Tensor {

@@ -5,6 +5,12 @@ import { scope } from "../tensor/scope.ts";
 import { type Tensor, zeros } from "../tensor/tensor.ts";
 import type { Parts, PatchesSpec } from "./layers.ts";
 
+/**
+ * oneDNN makes new code for every number of images, or patches, that it has not seen, and keeps it: a tenth of a pass's time, and
+ * gigabytes within minutes. So few numbers are used.
+ */
+const granule = 32;
+
 export abstract class TensorLayers {
   /** Of a linear layer, by its PyTorch name; float32. */
   protected abstract weight(name: string): Tensor;
@@ -24,12 +30,10 @@ export abstract class TensorLayers {
     });
   }
 
-  /** Patches that are worked on in place of `count`, at most twice as many: some of them are then worked on twice. */
-  protected filledUp(count: number): number {
-    return count;
-  }
-
-  /** Maps lie with their channels last throughout, so that a patch is cut out and put back in runs of whole pixels. */
+  /**
+   * Maps lie with their channels last throughout, so that a patch is cut out and put back in runs of whole pixels. The patches that are
+   * there are filled up to a multiple of {@link granule} by the first of them once more, of which only a batch's statistics learn.
+   */
   ofPatches(x: Tensor, _name: string, spec: PatchesSpec, body: (patches: Tensor) => Tensor): Tensor {
     const { rows, columns, channels, shrink } = spec;
     const [batch, all, height, width] = x.shape;
@@ -45,15 +49,16 @@ export abstract class TensorLayers {
       const [some] = there.shape;
       const isWhole = some === count;
       const found = ops.view(there, [some]);
-      const more = some === 0 || isWhole ? 0 : this.filledUp(some) - some;
-      const index = more === 0 ? found : ops.concat([found, ops.slice(found, 0, 0, more)], 0);
       const empty = () => zeros([count, h / shrink, w / shrink, channels], x.dtype, x.device);
       const made = () => {
+        const more = isWhole ? 0 : Math.min(Math.ceil(some / granule) * granule, 2 * some) - some;
+        const index = more === 0 ? found : ops.concat([found, ops.slice(found, 0, 0, more)], 0);
         const seen = ops.slice(patches, 3, 0, all - 1);
         const chosen = isWhole ? seen : ops.indexSelect(seen, 0, index);
-        return ops.permute(body(ops.channelsLast(ops.permute(chosen, [0, 3, 1, 2]))), [0, 2, 3, 1]);
+        const own = ops.permute(body(ops.channelsLast(ops.permute(chosen, [0, 3, 1, 2]))), [0, 2, 3, 1]);
+        return more === 0 ? own : ops.slice(own, 0, 0, some);
       };
-      const maps = some === 0 ? empty() : isWhole ? made() : ops.indexCopy(empty(), 0, index, made());
+      const maps = some === 0 ? empty() : isWhole ? made() : ops.indexCopy(empty(), 0, found, made());
       const apart = ops.reshape(maps, [batch, rows, columns, h / shrink, w / shrink, channels]);
       const together = ops.reshape(ops.permute(apart, [0, 1, 3, 2, 4, 5]), [
         batch,
