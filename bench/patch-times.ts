@@ -3,6 +3,7 @@
  *
  * Shapes: B batch, P patches.
  */
+import { countsOf } from "../src/evaluation/staged.ts";
 import { type Grid, randomMask } from "../src/method/grid.ts";
 import { Random } from "../src/utils/random.ts";
 import { markdownTable } from "./markdown-table.ts";
@@ -20,9 +21,7 @@ const fixedShare = 0.15;
 const tolerance = 0.05;
 
 /** The numbers of patches that are timed. */
-export function countsOf(patches: number): number[] {
-  return [...new Set(shares.map((share) => Math.round(share * patches)))];
-}
+export const timedCounts = (patches: number): number[] => countsOf(shares, patches);
 
 /** Masks [B, P] of exactly `count` patches each, the same ones for every engine and side. */
 export function masksOf(grid: Grid, batch: number, count: number): Uint8Array {
@@ -78,7 +77,7 @@ export function rowsOf({ patches, timed }: TimedCase): Row[] {
     return median(milliseconds);
   };
   const all = of("patches", patches);
-  return countsOf(patches).map((count) => {
+  return timedCounts(patches).map((count) => {
     const [dense, own, aim] = [of("dense", count), of("patches", count), aimOf(count, patches)];
     const share = own / all;
     return { count, dense, own, overDense: dense / own, share, aim, isAtAim: isAtAim(share, aim) };

@@ -21,7 +21,7 @@ import { executablePath, noChromium } from "../test/e2e/chromium.ts";
 import { chromiumEngine } from "./patch-chromium.ts";
 import { libtorchEngine, onnxEngine, type PatchEngine } from "./patch-engines.ts";
 import { type Classifiers, openClassifiers, seenOf } from "./patch-networks.ts";
-import { countsOf, rowsOf, sides, type TimedCase, tableOf } from "./patch-times.ts";
+import { rowsOf, sides, type TimedCase, tableOf, timedCounts } from "./patch-times.ts";
 import { benchModels } from "./side.ts";
 
 /** Of a probability, between the engines. */
@@ -89,7 +89,7 @@ async function mustAgree(exact: PatchEngine, engine: PatchEngine, classifiers: C
   for (const side of sides) {
     const { model, classes } = classifiers[side];
     for (const batch of engine.batches) {
-      for (const count of countsOf(model.grid.patches)) {
+      for (const count of timedCounts(model.grid.patches)) {
         const seen = seenOf(model, batch, count);
         const probabilities = async (one: PatchEngine) => softmax(await one.prepare(side, seen).logits(), classes);
         const [expected, got] = [await probabilities(exact), await probabilities(engine)];
@@ -108,7 +108,7 @@ async function mustAgree(exact: PatchEngine, engine: PatchEngine, classifiers: C
 async function time(engine: PatchEngine, classifiers: Classifiers, batch: number, rounds: number): Promise<TimedCase> {
   const { model } = classifiers.patches;
   const { patches } = model.grid;
-  const turns = countsOf(patches).flatMap((count) => {
+  const turns = timedCounts(patches).flatMap((count) => {
     const seen = seenOf(model, batch, count);
     return sides.map((side) => ({ side, count, pass: engine.prepare(side, seen), milliseconds: [] as number[] }));
   });

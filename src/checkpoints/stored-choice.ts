@@ -29,6 +29,8 @@ const choiceSchema = z.object({
   policy: z.literal("threshold"),
   threshold: z.number().min(0),
   budget: z.int().min(0).optional(),
+  /** The --exit that it was calibrated with. */
+  exit: z.number().optional(),
   dataset: z.string(),
   seed: z.int(),
   /** What the threshold gave on the training images that it was calibrated on. */

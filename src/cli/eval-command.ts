@@ -1,6 +1,7 @@
 /** `patchdrop eval`: a run beside its baselines, as a table or as JSON; with --sweep at every budget too, as a chart. */
 import { Command } from "commander";
 import type { RunEvaluation, splitWords as SplitWords } from "../evaluation/evaluation.ts";
+import { isAtBound } from "../method/leave-early.ts";
 import { addExamples } from "./command-examples.ts";
 import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
@@ -71,6 +72,7 @@ function choiceText({ choice }: RunEvaluation, splitWords: typeof SplitWords): s
     "patches" in choice.target ? `${choice.target.patches} patches` : `${100 * choice.target.accuracy} % accuracy`;
   const gave = `${(100 * accuracy).toFixed(1)} % with ${patches.toFixed(2)} patches there`;
   const again = rule.policy === "threshold" ? `: --threshold ${rule.threshold} is the same choice` : "";
+  const right = accuracy === undefined ? "" : `; ${(100 * accuracy).toFixed(1)} % of these are right`;
   const kept = file === undefined ? `not stored, since ${unstored}${again}` : `stored in ${file}`;
   return `calibrated for ${aim} on ${images} ${splitWords[split]} images: ${gave}; ${kept}\n`;
 }
@@ -78,7 +80,7 @@ function choiceText({ choice }: RunEvaluation, splitWords: typeof SplitWords): s
 /** What confidence was calibrated, and how many images left. */
 function exitText({ exits, images }: RunEvaluation, splitWords: typeof SplitWords): string {
   if (exits === undefined) return "";
-  const { confidence, temperature, calibrated, imagesByPatches, file, unstored } = exits;
+  const { confidence, temperature, calibrated, imagesByPatches, accuracy, file, unstored } = exits;
   const share = (count: number) => `${((100 * count) / images).toFixed(1)} %`;
   const [atOnce, ...later] = imagesByPatches;
   const after = later.reduce((sum, count) => sum + count, 0);
@@ -86,10 +88,11 @@ function exitText({ exits, images }: RunEvaluation, splitWords: typeof SplitWord
     (one) => `${(100 * one).toFixed(1)} %`,
   );
   const from = `${calibrated.images} ${splitWords[calibrated.split]} images`;
+  const right = accuracy === undefined ? "" : `; ${(100 * accuracy).toFixed(1)} % of these are right`;
   const kept = file === undefined ? `not stored, since ${unstored}` : `stored in ${file}`;
   return [
-    `confidence: temperature ${temperature}, from ${means[0]} to ${means[1]} where ${means[2]} were right, on ${from}; ${kept}`,
-    `exit at ${confidence}: ${share(atOnce)} of the images without a patch${after > 0 ? `, ${share(after)} after some` : ""}`,
+    `confidence: temperature ${temperature}${isAtBound(temperature) ? ", the end of its range" : ""}, from ${means[0]} to ${means[1]} where ${means[2]} were right, on ${from}; ${kept}`,
+    `exit at ${confidence}: ${share(atOnce)} of the images without a patch${after > 0 ? `, ${share(after)} after some` : ""}${right}`,
     "",
   ].join("\n");
 }

@@ -13,9 +13,9 @@ export type Energy = { readonly meter: EnergyMeter } | { readonly why: string };
 
 /** @param folder as {@link powercapFolder} is */
 export function openEnergy(folder: string = powercapFolder): Energy {
-  const packages = packagesIn(folder);
-  if (packages.length === 0) return { why: `this system counts no processor's energy in ${folder}` };
   try {
+    const packages = packagesIn(folder);
+    if (packages.length === 0) return { why: `this system counts no processor's energy in ${folder}` };
     return { meter: new EnergyMeter(packages) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -22,7 +22,7 @@ export async function calibrateConfidence(
   const { patches } = run.model.grid;
   const { split, indices: images } = choosingImages(evaluated);
   const looks = run.rounds === 1 ? [noPatch] : [noPatch, masksBy(decidedBy(run, choice, seed))];
-  const logits: number[] = [];
+  const logits: Float32Array[] = [];
   const labels: number[] = [];
   await forEachBatch(
     split,
@@ -38,13 +38,18 @@ export async function calibrateConfidence(
     },
     (said, { labels: own }) => {
       for (const one of said) {
-        logits.push(...one);
+        logits.push(one);
         labels.push(...own);
       }
     },
   );
   const classes = run.classes.length;
-  const all = Float32Array.from(logits);
+  const all = new Float32Array(labels.length * classes);
+  let length = 0;
+  for (const one of logits) {
+    all.set(one, length);
+    length += one.length;
+  }
   const temperature = fitTemperature(all, labels, classes);
   const right = labels.map((label, i) => {
     const own = all.subarray(i * classes, (i + 1) * classes);

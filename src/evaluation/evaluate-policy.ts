@@ -15,16 +15,17 @@ import { asTested, type Choice, type Looked, meanEntropy } from "../method/budge
 import { confusionsOf } from "../method/class-metrics.ts";
 import { countPatches } from "../method/grid.ts";
 import { rewardName } from "../method/reward.ts";
-import { calibratedChoice, choiceOf, choiceText } from "../options/choice-options.ts";
+import { calibratedChoice, choiceOf, choiceText, mustSeeSomething } from "../options/choice-options.ts";
 import type { EvalOptions } from "../options/eval-options.ts";
 import { bootstrapMeans } from "../utils/bootstrap.ts";
+import { defined } from "../utils/defined.ts";
 import { untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { type Calibrated, Calibration, type Target } from "./calibrate.ts";
 import { calibrateConfidence } from "./calibrate-confidence.ts";
 import { evaluateMasks, everyPatch, imageByImage, type MasksOf, type Verdict } from "./evaluate-masks.ts";
 import type { EvaluatedRun } from "./evaluated-run.ts";
-import type { EvaluatedChoice, EvaluationRow, PolicyDetails, RunEvaluation } from "./evaluation.ts";
+import type { EvaluatedChoice, EvaluationRow, Exits, PolicyDetails, RunEvaluation } from "./evaluation.ts";
 import { findExamples } from "./examples.ts";
 import { findFixedMasks } from "./find-fixed-masks.ts";
 import { baselineNames, baselinesOf, type Deciding, decidedBy, sameNumber } from "./masks.ts";
@@ -73,7 +74,7 @@ export async function evaluatePolicy(
     patchUse: own.metrics.patchUse(),
     columns: grid.columns,
     choice: evaluatedChoice(evaluated, options, { choice, fitted, measured }),
-    exits: leaving.said && { ...leaving.said, imagesByPatches: noted.exits() },
+    exits: leaving.said && { ...leaving.said, ...noted.exits(own.right) },
     details: detailsOf(split, noted, own, seed),
     sweep: options.sweep
       ? { rule, classes: split.classes, series: sweepSeries(points, others.slice(masks.length)) }
@@ -86,12 +87,14 @@ async function withExit(evaluated: EvaluatedRun, options: EvalOptions) {
   const { exit } = options;
   if (exit === undefined) return { evaluated };
   const { run, checkpoint, data, seed, group } = evaluated;
+  const { fill } = run.description;
+  mustSeeSomething({ fill, hasTwoStreams: run.hasTwoStreams });
   const reason = unstored(options);
   if (reason === undefined) assertWritable(confidenceFile(checkpoint.path));
-  const asked = choiceOf(options, run.model.grid.patches, () => calibratedChoice(checkpoint.path));
+  const asked = choiceOf(options, run.model.grid.patches, () => calibratedChoice(checkpoint.path, options));
   const found = await calibrateConfidence(evaluated, asked);
   if (reason === undefined && group.rank === 0) {
-    writeConfidence(checkpoint.path, { ...found, dataset: data.train.name, seed });
+    writeConfidence(checkpoint.path, { ...found, fill, tta: options.tta, dataset: data.train.name, seed });
   }
   const { temperature, calibrated } = found;
   const said = {
@@ -105,7 +108,7 @@ async function withExit(evaluated: EvaluatedRun, options: EvalOptions) {
 async function prepared(evaluated: EvaluatedRun, options: EvalOptions) {
   const { run, checkpoint } = evaluated;
   const { grid } = run.model;
-  const asked = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
+  const asked = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path, options));
   const target = targetOf(options);
   if (target !== undefined && unstored(options) === undefined) assertWritable(choiceFile(checkpoint.path));
   const calibration = new Calibration(evaluated, options.budget);
@@ -187,7 +190,14 @@ function evaluatedChoice(
   const said = { rule: choice, target, calibrated };
   const reason = unstored(options);
   if (reason !== undefined) return { ...said, unstored: reason };
-  const about = { target, dataset: data.train.name, seed, calibrated, evaluated: measured };
+  const about = {
+    target,
+    ...defined({ exit: options.exit }),
+    dataset: data.train.name,
+    seed,
+    calibrated,
+    evaluated: measured,
+  };
   const isWriter = group.rank === 0;
   const write = () => writeChoice(checkpoint.path, { ...fitted.choice, ...about });
   return { ...said, file: isWriter ? write() : choiceFile(checkpoint.path) };
@@ -232,11 +242,16 @@ class Noted implements Looked {
     }
   }
 
-  /** How many images left early with 0, 1, … P patches, [P + 1]. */
-  exits(): number[] {
-    const counts = Array<number>(this.patches + 1).fill(0);
-    for (const [i, left] of this.#left.entries()) counts[countPatches(row(this.#taken, i, this.patches))] += left;
-    return counts;
+  /** How many images left early with 0, 1, … P patches, [P + 1], and which share of them is right. */
+  exits(right: Uint8Array): Pick<Exits, "imagesByPatches" | "accuracy"> {
+    const imagesByPatches = Array<number>(this.patches + 1).fill(0);
+    let [images, correct] = [0, 0];
+    for (const [i, left] of this.#left.entries()) {
+      imagesByPatches[countPatches(row(this.#taken, i, this.patches))] += left;
+      images += left;
+      correct += left * right[i];
+    }
+    return { imagesByPatches, ...(images > 0 && { accuracy: correct / images }) };
   }
 
   /** Those masks, in a later pass over the same images. */

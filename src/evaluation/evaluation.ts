@@ -66,6 +66,8 @@ export interface Exits {
   calibrated: StoredConfidence["calibrated"];
   /** How many images left with 0, 1, … P patches, [P + 1]. */
   imagesByPatches: number[];
+  /** Share of them that is right; none where none left. */
+  accuracy?: number | undefined;
   /** Where the temperature is stored, or why it is not. */
   file?: string | undefined;
   unstored?: string | undefined;

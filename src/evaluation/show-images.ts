@@ -6,6 +6,7 @@ import type { OpenedRun } from "../inference/opened-run.ts";
 import type { Choice } from "../method/budget.ts";
 import { type Composite, composite, compositeOf } from "../method/composite.ts";
 import type { Grid } from "../method/grid.ts";
+import type { Exit } from "../method/leave-early.ts";
 import { enlargePixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
 import { calibratedChoice, choiceOf } from "../options/choice-options.ts";
@@ -37,6 +38,8 @@ export interface Shown {
 export interface ShowOptions {
   /** How patches are chosen. */
   readonly choice?: Choice | undefined;
+  /** When images leave early. */
+  readonly exit?: Exit | undefined;
   /** Which bands are red, green and blue. */
   readonly composite?: PictureOptions["composite"];
 }
@@ -50,14 +53,18 @@ export function checkComposite({ networks, config }: Checkpoint, asked: ShowOpti
 export async function showImages(
   options: EvalOptions,
   indices: Uint32Array,
-  { choice, composite: asked }: ShowOptions = {},
+  { choice, exit, composite: asked }: ShowOptions = {},
   reporter: Reporter = silentReporter,
 ): Promise<Shown[]> {
   const checkpoint = openCheckpoint(options.load);
   return withEvaluatedRun(checkpoint, options, { reporter }, ({ run, split, seed }) => {
-    const chosen = choice ?? choiceOf(options, run.model.grid.patches, () => calibratedChoice(checkpoint.path));
+    const chosen =
+      choice ?? choiceOf(options, run.model.grid.patches, () => calibratedChoice(checkpoint.path, options));
     const bands = compositeOf(run.description, asked);
-    return shownBy({ run, split, seed, choice: chosen, bands }, indices);
+    return shownBy(
+      { run: exit === undefined ? run : run.leavingAt(exit), split, seed, choice: chosen, bands },
+      indices,
+    );
   });
 }
 

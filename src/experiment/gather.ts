@@ -124,9 +124,15 @@ function tradeoffOf({ evaluation: { sweep, rows } }: EvaluatedRun, runs: readonl
 
 /** None without a sweep, and none of a run that was not measured. @throws input: what was measured is damaged, or of other weights */
 function timedOf({ name, evaluation }: EvaluatedRun, note: Reporter["note"]): TimedTradeoff | undefined {
-  const { checkpoint, sweep, rows } = evaluation;
+  const { checkpoint, sweep, rows, exits } = evaluation;
   const table = sweep === undefined ? undefined : readCompute(checkpoint);
   if (sweep === undefined || table === undefined) return undefined;
+  if (exits !== undefined) {
+    note(
+      `${name}: no chart of accuracy against milliseconds: what images take that leave early is not known of a sweep`,
+    );
+    return undefined;
+  }
   const timed = timedTradeoff(sweepChart(sweep, rows), table, { lookFirst: [cascade + sameMean] });
   if (!("why" in timed)) return timed;
   note(`${name}: no chart of accuracy against milliseconds: ${timed.why}`);
@@ -142,13 +148,13 @@ function classesOf({ sweep }: RunEvaluation, { classes }: PolicyDetails): Policy
   }));
 }
 
-/** The policy beside the best of what needs no policy; of an evaluation of before, beside the best mask of the same number. */
 function exitsOf({ exits }: RunEvaluation): PolicyReport["health"]["exits"] {
   if (exits === undefined) return undefined;
   const [atOnce, ...more] = exits.imagesByPatches;
   return { confidence: exits.confidence, atOnce, later: more.reduce((sum, count) => sum + count, 0) };
 }
 
+/** The policy beside the best of what needs no policy; of an evaluation of before, beside the best mask of the same number. */
 function gainOf({ rows }: RunEvaluation): Pick<PolicyReport["health"], "accuracy" | "bestBaseline" | "sameNumber"> {
   const best = (suffix: string) => {
     const compared = rows.filter(({ name }) => name.endsWith(suffix));
@@ -178,8 +184,9 @@ async function galleryOf(
   { examples }: PolicyDetails,
   { composite }: Pick<ShowOptions, "composite">,
 ): Promise<GalleryGroup[]> {
+  const { choice, exits } = evaluation;
   const indices = Uint32Array.from(groups.flatMap(([key]) => examples[key]));
-  const shown = await showImages(options, indices, { choice: evaluation.choice?.rule, composite });
+  const shown = await showImages(options, indices, { choice: choice?.rule, exit: exits, composite });
   const items = shown.map((one) => {
     const raw = (pixels: Uint8Array) => ({ size: Math.sqrt(pixels.length / 3), pixels });
     return { ...one, image: raw(one.image), lowResolution: raw(one.lowResolution), masked: raw(one.masked) };

@@ -77,7 +77,7 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   }
   startLibtorch({ ...given, device: "cpu" });
   const model = modelOf(checkpoint, given);
-  if (given.tta) refuseSixViews(model.arch);
+  if (given.tta && names.includes("resnet_hr")) refuseSixViews(model.arch);
   const test = await testSetOf(checkpoint, given, model);
   const description = describeRun(checkpoint, given, test ?? { classes: numberedClasses(checkpoint, model) });
   const count = wholeRuns(given.images, given.batch_size ?? 1);
@@ -85,7 +85,9 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const exported: ExportedNetwork[] = [];
   const files = new Map<string, Uint8Array>();
   const calibrated = readChoice(checkpoint.path);
-  const temperature = readConfidence(checkpoint.path)?.temperature;
+  const confidence = readConfidence(checkpoint.path);
+  const isAsExported = confidence?.fill === description.fill && confidence.tta === given.tta;
+  const temperature = isAsExported ? confidence.temperature : undefined;
   for (const name of names) {
     const { state, where } = savedNetwork(checkpoint, name);
     const network = networkOf(name, model, description.classes.length);

@@ -22,7 +22,7 @@ export interface Described {
   readonly name: NetworkName;
   readonly description: RunDescription;
   /** Stored with the checkpoint by `patchdrop eval --target-…`. */
-  readonly calibrated: Pick<StoredChoice, "threshold" | "budget" | "target"> | undefined;
+  readonly calibrated: Pick<StoredChoice, "threshold" | "budget" | "exit" | "target"> | undefined;
   /** By which logits are divided for a calibrated confidence, where `patchdrop eval --exit` stored it. */
   readonly temperature?: number | undefined;
 }
@@ -123,6 +123,7 @@ export function metadataOf({
     ...lowOf(description),
     ["threshold", String(calibrated?.threshold ?? choice.threshold)],
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
+    ...(calibrated?.exit === undefined ? [] : [["threshold_exit", String(calibrated.exit)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
     ...(temperature === undefined ? [] : [["exit_temperature", String(temperature)] as const]),
     ["fill", fills[fill]],

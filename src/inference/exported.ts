@@ -32,6 +32,8 @@ export interface Exported {
   readonly networks: ReadonlySet<NetworkName>;
   /** How the run's patches were to be chosen, where that was calibrated. */
   readonly calibrated: ThresholdChoice | undefined;
+  /** The --exit that it was calibrated with. */
+  readonly calibratedExit: number | undefined;
   /** By which logits are divided for a calibrated confidence, where that was calibrated. */
   readonly temperature: number | undefined;
   /** Names the weights of the checkpoint that was exported, see checkpoints/networks-hash.ts. */
@@ -86,6 +88,9 @@ const schema = z
     threshold: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number").transform(Number),
     // What the threshold was calibrated for; without it, it is the one that policies are tested with.
     threshold_target: z.string().optional(),
+    threshold_exit: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number")
+      .transform(Number)
+      .optional(),
     // Of runs whose confidence was calibrated.
     exit_temperature: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number")
       .transform(Number)
@@ -160,6 +165,7 @@ export function openExported(folder: string): Exported {
     description: descriptionOf(first),
     networks: new Set(checkpoint.keys()) as Set<NetworkName>,
     calibrated: target === undefined ? undefined : { policy: "threshold", threshold, budget },
+    calibratedExit: first.threshold_exit,
     temperature: first.exit_temperature,
     checkpoint: shortHash(checkpoint),
   };

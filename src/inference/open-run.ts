@@ -15,6 +15,8 @@ import {
   calibratedChoice,
   choiceOf,
   exitOf,
+  mustGoWith,
+  mustSeeSomething,
   notCalibrated,
   refuseChoice,
   unsureOfItself,
@@ -28,7 +30,7 @@ import { type Reporter, silentReporter } from "../utils/reporter.ts";
 import { describeRun, modelIn, unfinishedCurriculum } from "./describe-run.ts";
 import { LibtorchEngine, type Place } from "./libtorch-engine.ts";
 import { assertOnnxRuntime } from "./onnx-runtime.ts";
-import { OpenedRun } from "./opened-run.ts";
+import { areTwoStreams, OpenedRun } from "./opened-run.ts";
 
 const openOptionNames = [
   ...(["engine", "policy", "budget", "threshold", "exit", "fill"] as const),
@@ -66,10 +68,11 @@ async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise
   if (!networksIn(checkpoint).includes("agent")) refuseChoice(options, checkpoint.path);
   const unfinished = unfinishedCurriculum(checkpoint, grid);
   if (unfinished !== undefined) note(`${checkpoint.path}: ${unfinished}, and decides all here`);
-  const choice = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path));
+  const choice = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path, options));
   const hash = weightsHash(checkpoint.path).slice(0, shortLength);
   const { tta } = options;
-  const exit = exitOf(options, checkpoint.path);
+  const hasTwoStreams = areTwoStreams(checkpoint.networks);
+  const exit = exitOf(options, checkpoint.path, { fill: description.fill, tta, hasTwoStreams });
   return openSaved(
     { sources: sourcesOf(checkpoint), description, choice, exit, checkpoint: hash, tta },
     placeOf(options, note),
@@ -116,7 +119,7 @@ export interface SavedRun {
 export function openSaved({ sources, description, tta = false, ...rest }: SavedRun, place: Place): OpenedRun {
   const setting = { model: modelIn(description), classes: description.classes.length, device: place.device };
   const learners = new Map<NetworkName, Learner>();
-  if (tta) refuseSixViews(description.arch);
+  if (tta && sources.has("resnet_hr")) refuseSixViews(description.arch);
   try {
     for (const [name, from] of sources) {
       const { network, parameters } = loadNetwork(setting, name, savedNetwork(from, name));
@@ -151,10 +154,14 @@ async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): 
   const description = { ...exported.description, fill: fill ?? exported.description.fill };
   const { patches } = makeGrid(description.imageSize, description.patchSize);
   const choice = choiceOf(flags, patches, () => {
-    if (exported.calibrated !== undefined) return exported.calibrated;
+    if (exported.calibrated !== undefined) {
+      mustGoWith(exported.calibratedExit, flags.exit);
+      return exported.calibrated;
+    }
     throw notCalibrated(load, "calibrate the run (patchdrop eval --target_patches S), then export it again");
   });
   const { temperature } = exported;
+  if (flags.exit !== undefined) mustSeeSomething({ ...description, hasTwoStreams: areTwoStreams(exported.networks) });
   if (flags.exit !== undefined && temperature === undefined) {
     throw unsureOfItself(load, `calibrate the run (patchdrop eval --exit ${flags.exit}), then export it again`);
   }

@@ -36,6 +36,12 @@ export function leaves(logits: Float32Array, classes: number, { confidence, temp
 const range = { from: Math.log(0.05), to: Math.log(20), steps: 40 } as const;
 const golden = (Math.sqrt(5) - 1) / 2;
 
+/** Whether a T that was fitted lies at an end of where it is looked for, as of answers that are all right. */
+export function isAtBound(temperature: number): boolean {
+  const log = Math.log(temperature);
+  return Math.min(log - range.from, range.to - log) < 1e-3;
+}
+
 /** The T under which the labels are likeliest, that is, whose mean cross-entropy is least: it has one minimum in 1 / T. */
 export function fitTemperature(logits: Float32Array, labels: ArrayLike<number>, classes: number): number {
   const loss = (log: number) => crossEntropy(logits, labels, classes, Math.exp(log));

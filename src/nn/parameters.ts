@@ -279,7 +279,8 @@ function adviceFor({ entries }: Declaration, state: StateDict): string {
   const unknown = unknownNames(entries, state);
   const prefixed = missing.map((name) => unknown.find((other) => other.endsWith(`.${name}`)));
   const [first] = prefixed;
-  if (first === undefined || prefixed.includes(undefined)) return "use a checkpoint of this model, or another --model";
+  if (first === undefined || prefixed.includes(undefined))
+    return "use a checkpoint of this model, or another --model or --arch";
   const prefix = first.slice(0, -missing[0].length);
   return `${missing.length} names begin with ${prefix} or another prefix that the others lack: save all without it`;
 }

@@ -4,6 +4,7 @@ import { readChoice } from "../checkpoints/stored-choice.ts";
 import { readConfidence } from "../checkpoints/stored-confidence.ts";
 import { fault } from "../errors.ts";
 import { asTested, type Choice } from "../method/budget.ts";
+import type { Fill } from "../method/images.ts";
 import type { Exit } from "../method/leave-early.ts";
 import type { choiceGroup } from "./choice-group.ts";
 
@@ -50,19 +51,57 @@ function wrong(where: string, rule: string, got: unknown) {
   return fault("usage", { where, rule, got });
 }
 
-/** The choice that is stored with a checkpoint. @throws input: nothing stored, or damaged */
-export function calibratedChoice(checkpoint: string): Choice {
+/** The choice that is stored with a checkpoint. @throws input: nothing stored, or damaged; usage: one that goes with another --exit */
+export function calibratedChoice(checkpoint: string, { exit }: Pick<ChoiceFlags, "exit">): Choice {
   const stored = readChoice(checkpoint);
-  if (stored !== undefined) return { policy: stored.policy, threshold: stored.threshold, budget: stored.budget };
-  throw notCalibrated(checkpoint, "calibrate: patchdrop eval with --target_patches or --target_accuracy");
+  if (stored === undefined) {
+    throw notCalibrated(checkpoint, "calibrate: patchdrop eval with --target_patches or --target_accuracy");
+  }
+  mustGoWith(stored.exit, exit);
+  return { policy: stored.policy, threshold: stored.threshold, budget: stored.budget };
 }
 
-/** When images leave early, by the confidence that is stored with a checkpoint. @throws input: nothing stored, or damaged */
-export function exitOf({ exit }: Pick<ChoiceFlags, "exit">, checkpoint: string): Exit | undefined {
+/** A threshold that was calibrated for the images that stay takes other numbers of patches of others. @throws usage */
+export function mustGoWith(calibrated: number | undefined, exit: number | undefined): void {
+  if (calibrated === exit) return;
+  const rule =
+    calibrated === undefined
+      ? "must be left out with --policy calibrated"
+      : `must be ${calibrated} with --policy calibrated`;
+  const next = "calibrate anew for another: patchdrop eval with --exit and a --target_…";
+  throw fault("usage", { where: "--exit", rule: `${rule}, as it was calibrated`, got: exit ?? "nothing", next });
+}
+
+/** How a run sees images that may leave. */
+export interface Leaving {
+  readonly fill: Fill;
+  readonly tta?: boolean | undefined;
+  /** Whether logits of a low-resolution classifier are added. */
+  readonly hasTwoStreams: boolean;
+}
+
+/** @throws usage: a run that sees nothing of an image without a patch */
+export function mustSeeSomething({ fill, hasTwoStreams }: Leaving): void {
+  if (fill === "lr" || hasTwoStreams) return;
+  const rule = "needs a classifier that sees the low resolution where no patch is there";
+  const next =
+    "give --fill lr, best of a run that was trained so (--random_masks, --arch patches), or a run of two streams";
+  throw fault("usage", { where: "--exit", rule, got: "--fill zero", next });
+}
+
+/** When images leave early, by the confidence that is stored with a checkpoint. @throws usage; input: nothing stored, or damaged */
+export function exitOf({ exit }: Pick<ChoiceFlags, "exit">, checkpoint: string, leaving: Leaving): Exit | undefined {
   if (exit === undefined) return undefined;
-  const temperature = readConfidence(checkpoint)?.temperature;
-  if (temperature === undefined) throw unsureOfItself(checkpoint, `calibrate: patchdrop eval with --exit ${exit}`);
-  return { confidence: exit, temperature };
+  mustSeeSomething(leaving);
+  const stored = readConfidence(checkpoint);
+  if (stored === undefined) throw unsureOfItself(checkpoint, `calibrate: patchdrop eval with --exit ${exit}`);
+  const words = ({ fill, tta = false }: Pick<Leaving, "fill" | "tta">) => `--fill ${fill}${tta ? " --tta" : ""}`;
+  if (words(stored) !== words(leaving)) {
+    const rule = `was calibrated with ${words(stored)}`;
+    const next = "give the same, or calibrate again: patchdrop eval with --exit";
+    throw fault("usage", { where: "--exit", rule, got: words(leaving), next });
+  }
+  return { confidence: exit, temperature: stored.temperature };
 }
 
 export function unsureOfItself(where: string, next: string) {

@@ -63,7 +63,7 @@ export function computeText(table: ComputeTable & { readonly checkpoint: string 
   ].join("");
 }
 
-/** Of the thousandth part, and of short times as many digits as tell them apart. */
+/** Of a hundredth, and of short times as many digits as tell them apart. */
 function millisecondsText(ms: number): string {
   return ms < 1 ? ms.toPrecision(3) : decimals(ms, 2);
 }

@@ -49,14 +49,15 @@ function checkpointsOf(given: Record<string, unknown>): [path: string, options: 
   return paths.map((path) => [path, configOfCheckpoint(path).options]);
 }
 
-/** The classifier that a checkpoint has in place of the same model's own: with another one none could start from it. */
-function archOfCheckpoints(given: Record<string, unknown>, note: Reporter["note"]): ModelOptions["arch"] {
-  for (const [path, own] of checkpointsOf(given)) {
-    if (own.arch === undefined || own.model !== given.model) continue;
-    note(`--arch ${own.arch}, as in ${path}`);
-    return own.arch as ModelOptions["arch"];
-  }
-  return undefined;
+/** What the high-resolution classifier that a stage starts from has in place of the same model's own: no other could start from it. */
+function archOfCheckpoints(
+  { model, ckpt_hr_cl, load }: Record<string, unknown>,
+  note: Reporter["note"],
+): ModelOptions["arch"] {
+  const [[path, own] = []] = checkpointsOf({ ckpt_hr_cl: ckpt_hr_cl ?? load });
+  if (own?.arch === undefined || own.model !== model) return undefined;
+  note(`--arch ${own.arch}, as in ${path}`);
+  return own.arch as ModelOptions["arch"];
 }
 
 function factsOf({ train: { name, imageSize } }: DataSplits): DataFacts {

@@ -97,8 +97,8 @@ export async function learnEpochs(
   const loader = trainingLoader(setting.data.train, { ...options, flips, padding, batchSize }, sharding);
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
-  // What such a classifier computes depends on the masks: no two steps are alike.
-  const isFree = setting.model.seesMask;
+  // What a classifier of patches computes depends on the masks: no two steps are alike.
+  const isFree = setting.model.seesMask && !learning.networks.has("resnet_lr");
   if (isFree && options.cuda_graph && setting.cuda !== undefined)
     reporter.note("steps are not captured as a CUDA graph: with --arch patches they depend on the masks");
   const captured = options.cuda_graph && !isFree;

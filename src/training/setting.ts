@@ -200,9 +200,11 @@ export function checkpointOf({ flag, path }: NamedByFlag, model: Model, note?: R
 }
 
 /** What must agree for a checkpoint to fit. */
-function described({ name, variant, arch, imageSize, lowSize }: Model, flag: string): string {
+function described({ name, variant, arch, seesMask, imageSize, lowSize }: Model, flag: string): string {
   // A high-resolution classifier fits any low resolution.
   const low = flag === "--ckpt_hr_cl" ? "" : `, low resolution ${lowSize}`;
-  const instead = arch === undefined ? "" : ` with --arch ${arch}`;
+  // A low-resolution classifier is the model's own where the other one works on patches.
+  const isOwn = arch === undefined || (seesMask && flag === "--ckpt_lr_cl");
+  const instead = isOwn ? "" : ` with --arch ${arch}`;
   return `${name} ${variant}${instead} at ${imageSize} pixels${low}`;
 }

@@ -1,6 +1,6 @@
 /** Time by the number of patches: what is timed, and how times stand to the aims. */
 import { expect, it } from "vitest";
-import { aimOf, countsOf, isAtAim, masksOf, rowsOf, type TimedCase, tableOf } from "../../bench/patch-times.ts";
+import { aimOf, isAtAim, masksOf, rowsOf, type TimedCase, tableOf, timedCounts } from "../../bench/patch-times.ts";
 import { countPatches, makeGrid, maskBits } from "../../src/method/grid.ts";
 
 const grid = makeGrid(32, 8);
@@ -8,13 +8,13 @@ const rowsOfMasks = (masks: Uint8Array) =>
   Array.from({ length: masks.length / 16 }, (_, b) => masks.slice(16 * b, 16 * b + 16));
 
 it("times 0, 2, 4, 8, 12 and 16 of sixteen patches, and the same shares of others, each once", () => {
-  expect(countsOf(16)).toEqual([0, 2, 4, 8, 12, 16]);
-  expect(countsOf(64)).toEqual([0, 8, 16, 32, 48, 64]);
-  expect(countsOf(4)).toEqual([0, 1, 2, 3, 4]);
+  expect(timedCounts(16)).toEqual([0, 2, 4, 8, 12, 16]);
+  expect(timedCounts(64)).toEqual([0, 8, 16, 32, 48, 64]);
+  expect(timedCounts(4)).toEqual([0, 1, 2, 3, 4]);
 });
 
 it("gives every image exactly so many patches, not the same ones, and a smaller batch the first of a larger", () => {
-  for (const count of countsOf(16)) {
+  for (const count of timedCounts(16)) {
     const masks = rowsOfMasks(masksOf(grid, 20, count));
     expect(masks.map(countPatches)).toEqual(Array(20).fill(count));
     expect(rowsOfMasks(masksOf(grid, 3, count))).toEqual(masks.slice(0, 3));
@@ -25,7 +25,7 @@ it("gives every image exactly so many patches, not the same ones, and a smaller 
 });
 
 it("asks for 15 % of the time with no patch, and for the rest in proportion", () => {
-  expect(countsOf(16).map((count) => aimOf(count, 16))).toEqual([0.15, 0.25625, 0.3625, 0.575, 0.7875, 1]);
+  expect(timedCounts(16).map((count) => aimOf(count, 16))).toEqual([0.15, 0.25625, 0.3625, 0.575, 0.7875, 1]);
 });
 
 it("is at an aim up to 5 % above it", () => {
@@ -36,7 +36,7 @@ it("is at an aim up to 5 % above it", () => {
 /** 10 ms the dense one; 2 + S/2 ms the other, with one round that something else disturbed. */
 const measured: TimedCase = {
   ...{ engine: "an engine", batch: 64, patches: 16 },
-  timed: countsOf(16).flatMap((count) => [
+  timed: timedCounts(16).flatMap((count) => [
     { side: "dense", count, milliseconds: [10, 9, 30] },
     { side: "patches", count, milliseconds: [2 + count / 2, 100, 1] },
   ]),

@@ -168,17 +168,17 @@ describe("choiceOf", () => {
     [{ policy: "sample" as const, budget: 3 }, { policy: "sample", budget: 3 }, "sampled, at most 3"],
     [{ policy: "sample" as const }, { policy: "sample" }, "sampled"],
   ])("reads the flags %j", (flags, choice, text) => {
-    const read = choiceOf(flags, 16, () => calibratedChoice(at("1")));
+    const read = choiceOf(flags, 16, () => calibratedChoice(at("1"), {}));
     expect(read).toEqual(choice);
     expect(choiceText(read)).toBe(text);
   });
 
   it("takes what was calibrated from the checkpoint", () => {
-    expect(() => choiceOf({ policy: "calibrated" }, 16, () => calibratedChoice(at("1")))).toThrow(
+    expect(() => choiceOf({ policy: "calibrated" }, 16, () => calibratedChoice(at("1"), {}))).toThrow(
       /must have a choice that was calibrated; /,
     );
     writeChoice(at("1"), choice);
-    expect(choiceOf({ policy: "calibrated" }, 16, () => calibratedChoice(at("1")))).toEqual({
+    expect(choiceOf({ policy: "calibrated" }, 16, () => calibratedChoice(at("1"), {}))).toEqual({
       policy: "threshold",
       threshold: 0.4375,
       budget: 8,
@@ -191,6 +191,6 @@ describe("choiceOf", () => {
     [{ policy: "topk" as const, budget: 3, threshold: 0.5 }, "--threshold: must go with --policy threshold, got topk"],
     [{ policy: "calibrated" as const, budget: 3 }, "--budget: must be left to what was calibrated, got 3"],
   ])("refuses the flags %j", (flags, message) => {
-    expect(() => choiceOf(flags, 16, () => calibratedChoice(at("1")))).toThrow(message);
+    expect(() => choiceOf(flags, 16, () => calibratedChoice(at("1"), {}))).toThrow(message);
   });
 });

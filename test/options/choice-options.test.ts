@@ -84,12 +84,12 @@ describe("the calibrated choice", () => {
       calibrated: { split: "train", ...measured },
       evaluated: { split: "test", ...measured },
     });
-    expect(calibratedChoice(checkpoint)).toStrictEqual({ policy: "threshold", threshold: 0.4375, budget: 8 });
+    expect(calibratedChoice(checkpoint, {})).toStrictEqual({ policy: "threshold", threshold: 0.4375, budget: 8 });
   });
 
   it("must be there", async () => {
     const next = "calibrate: patchdrop eval with --target_patches or --target_accuracy";
-    expect(await refusal(() => calibratedChoice(checkpoint))).toBe(
+    expect(await refusal(() => calibratedChoice(checkpoint, {}))).toBe(
       `input: ${checkpoint}: must have a choice that was calibrated; ${next}`,
     );
   });

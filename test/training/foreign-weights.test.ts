@@ -104,7 +104,7 @@ describe("a classifier", () => {
     writeFileSync(runs.at("less.safetensors"), encodeSafetensors(new Map([...plain].slice(1))));
     expect([...plain.keys()][0]).toBe("conv1.weight");
     await expect(evaluated("less.safetensors")).rejects.toThrow(
-      "got 1 missing, e.g. conv1.weight; use a checkpoint of this model, or another --model",
+      "got 1 missing, e.g. conv1.weight; use a checkpoint of this model, or another --model or --arch",
     );
   });
 

@@ -111,6 +111,6 @@ it("refuses a file of another network, in one line with numbers", async () => {
   const learner = fresh("R50_ImgNet", 62, 2);
   await expect(startPretrained(learner, file, settingOf("R50_ImgNet", 62))).rejects.toThrow(
     `--pretrained ${file}: must have the tensors of this model and no others, got 85 missing, e.g. layer1.0.downsample.0.weight; ` +
-      "31 of another shape, e.g. layer1.0.conv1.weight [64,64,3,3] instead of [64,64,1,1]; use a checkpoint of this model, or another --model",
+      "31 of another shape, e.g. layer1.0.conv1.weight [64,64,3,3] instead of [64,64,1,1]; use a checkpoint of this model, or another --model or --arch",
   );
 });
