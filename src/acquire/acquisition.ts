@@ -450,7 +450,7 @@ export class Acquisition {
     classes: Float32Array | undefined,
     outputs: SceneOutputs,
   ): void {
-    const { probabilities, rounds } = said!;
+    const { probabilities, rounds, left } = said!;
     const { checkpoint, classes: names, model } = this.#policy;
     for (const [i, box] of windows.entries()) {
       const window = { column: box.x / model.imageSize, row: box.y / model.imageSize };
@@ -478,6 +478,7 @@ export class Acquisition {
         mask: maskBits(own),
         patches: countPatches(own),
         rounds: this.#policy.rounds > 1 ? rounds[i] : undefined,
+        left: left[i] === 1 || undefined,
         patch_probabilities: isSeen ? Array.from(wanted, rounded) : undefined,
         pixels:
           (isSeen ? model.lowSize ** 2 : 0) +

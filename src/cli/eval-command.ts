@@ -72,7 +72,6 @@ function choiceText({ choice }: RunEvaluation, splitWords: typeof SplitWords): s
     "patches" in choice.target ? `${choice.target.patches} patches` : `${100 * choice.target.accuracy} % accuracy`;
   const gave = `${(100 * accuracy).toFixed(1)} % with ${patches.toFixed(2)} patches there`;
   const again = rule.policy === "threshold" ? `: --threshold ${rule.threshold} is the same choice` : "";
-  const right = accuracy === undefined ? "" : `; ${(100 * accuracy).toFixed(1)} % of these are right`;
   const kept = file === undefined ? `not stored, since ${unstored}${again}` : `stored in ${file}`;
   return `calibrated for ${aim} on ${images} ${splitWords[split]} images: ${gave}; ${kept}\n`;
 }
@@ -81,17 +80,17 @@ function choiceText({ choice }: RunEvaluation, splitWords: typeof SplitWords): s
 function exitText({ exits, images }: RunEvaluation, splitWords: typeof SplitWords): string {
   if (exits === undefined) return "";
   const { confidence, temperature, calibrated, imagesByPatches, accuracy, file, unstored } = exits;
-  const share = (count: number) => `${((100 * count) / images).toFixed(1)} %`;
+  const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
+  const share = (count: number) => percent(count / images);
   const [atOnce, ...later] = imagesByPatches;
   const after = later.reduce((sum, count) => sum + count, 0);
-  const means = [calibrated.said, calibrated.confidence, calibrated.accuracy].map(
-    (one) => `${(100 * one).toFixed(1)} %`,
-  );
+  const { said, confidence: sure, accuracy: known } = calibrated;
   const from = `${calibrated.images} ${splitWords[calibrated.split]} images`;
-  const right = accuracy === undefined ? "" : `; ${(100 * accuracy).toFixed(1)} % of these are right`;
+  const right = accuracy === undefined ? "" : `; ${percent(accuracy)} of these are right`;
   const kept = file === undefined ? `not stored, since ${unstored}` : `stored in ${file}`;
   return [
-    `confidence: temperature ${temperature}${isAtBound(temperature) ? ", the end of its range" : ""}, from ${means[0]} to ${means[1]} where ${means[2]} were right, on ${from}; ${kept}`,
+    `confidence, on ${from}: mean ${percent(said)}, calibrated ${percent(sure)}, ${percent(known)} were right; ${kept}`,
+    `temperature ${temperature}${isAtBound(temperature) ? ", the end of its range: believe it little" : ""}`,
     `exit at ${confidence}: ${share(atOnce)} of the images without a patch${after > 0 ? `, ${share(after)} after some` : ""}${right}`,
     "",
   ].join("\n");

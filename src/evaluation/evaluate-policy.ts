@@ -59,7 +59,7 @@ export async function evaluatePolicy(
     evaluated.reporter,
     rowsOf(
       [own, ...others.slice(0, masks.length)],
-      `policy (${checkpoint.config.stage})${suffixOf(choice)}`,
+      `policy (${checkpoint.config.stage})${suffixOf(choice)}${run.exit === undefined ? "" : `, exit ${run.exit.confidence}`}`,
       evaluated.rewarding && rewardName(evaluated.rewarding),
     ),
   );

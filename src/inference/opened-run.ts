@@ -34,6 +34,8 @@ export interface Predicted {
   readonly patches: Float32Array | undefined;
   /** In how many rounds patches were asked for [B]; none where no policy chose. */
   readonly rounds: Uint8Array | undefined;
+  /** 1 for an image that left early, since the classifier was sure enough of it [B]; none where no policy chose. */
+  readonly left: Uint8Array | undefined;
 }
 
 export interface RunParts {
@@ -226,7 +228,7 @@ export class OpenedRun {
       const decided = this.hasPolicy ? await this.decideOn(batch, count) : undefined;
       const mask = decided?.mask ?? this.#maskOfClassifier(count);
       const classes = this.#probabilitiesOf(await batch.logits(mask));
-      return { classes, mask, patches: decided?.probabilities, rounds: decided?.rounds };
+      return { classes, mask, patches: decided?.probabilities, rounds: decided?.rounds, left: decided?.left };
     });
   }
 

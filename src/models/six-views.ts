@@ -18,7 +18,7 @@ const views = [
 export function refuseSixViews(arch: Arch | undefined): void {
   if (!seesMask(arch)) return;
   const rule = "must be left out with --arch patches: a shifted image has other patches";
-  throw fault("usage", { where: "--tta", rule, got: true });
+  throw fault("usage", { where: "--tta", rule });
 }
 
 /** The same parameters under the same names: to be declared of `network` itself, of which this is another reading. */

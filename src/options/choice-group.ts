@@ -21,7 +21,7 @@ export const choiceGroup = {
     .max(1)
     .optional()
     .describe(
-      "take no further patch of an image once the classifier is so sure of it, before the first patch and between rounds; how sure it may say it is, patchdrop eval --exit calibrates and stores",
+      "calibrated confidence, above 0 and up to 1, from which on an image takes no further patch: before the first one, and between rounds; patchdrop eval --exit calibrates it and stores how",
     ),
 };
 

@@ -6,7 +6,7 @@ export const tta = z
   .boolean()
   .default(false)
   .describe(
-    "test-time augmentation: average classifiers over six views of each image, mirrored and shifted by a pixel, for six times their work",
+    "test-time augmentation: average classifiers over six views of each image, mirrored and shifted by a pixel, for six times their work; not with --arch patches",
   );
 
 export const engineGroup = {

@@ -38,8 +38,10 @@ export interface Prediction extends Made {
   readonly patches: number;
   /** In how many rounds patches were asked for; none where the policy decides once. */
   readonly rounds?: number | undefined;
+  /** Whether the image left early, as the classifier was sure enough of it. */
+  readonly left?: true | undefined;
   /** The policy's, [P]; none where no policy chose. */
-  readonly patch_probabilities?: readonly number[];
+  readonly patch_probabilities?: readonly number[] | undefined;
   /** Acquired: those of the patches, and those of the low resolution where a network saw it. */
   readonly pixels: number;
   /** The batch's time, with what was waited for its decoding, divided by its images. */

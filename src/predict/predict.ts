@@ -188,6 +188,7 @@ export function describe(
     const guesses = likeliest(row(predicted.classes, slot, classes.length), classes, top);
     const mask = row(predicted.mask, slot, model.grid.patches);
     const patches = countPatches(mask);
+    const isLeft = predicted.left?.[slot] === 1;
     return {
       path,
       class: guesses[0].class,
@@ -195,7 +196,11 @@ export function describe(
       mask: maskBits(mask),
       patches,
       rounds: run.rounds > 1 ? predicted.rounds?.[slot] : undefined,
-      patch_probabilities: predicted.patches && Array.from(row(predicted.patches, slot, model.grid.patches), rounded),
+      left: isLeft || undefined,
+      patch_probabilities:
+        isLeft && patches === 0
+          ? undefined
+          : predicted.patches && Array.from(row(predicted.patches, slot, model.grid.patches), rounded),
       pixels: run.pixels(patches),
       ms: rounded(ms),
       ...made,

@@ -70,9 +70,12 @@ function withHead(found: StateDict, fresh: StateDict, head: string): { state: St
 }
 
 /** Which official weights a model starts from. @throws usage: there are none for it */
-export function officialName({ name, pretrained }: Pick<Model, "name" | "pretrained">): PretrainedName {
+export function officialName({ name, arch, pretrained }: Pick<Model, "name" | "arch" | "pretrained">): PretrainedName {
   if (pretrained !== undefined) return pretrained;
-  const rule = "works only for models that there are official ImageNet weights for";
+  const rule =
+    arch === undefined
+      ? "works only for models that there are official ImageNet weights for"
+      : `works only without --arch ${arch}, which starts from random weights`;
   throw fault("usage", { where: "--pretrained auto", rule, got: name, next: "give a file, or leave it out" });
 }
 

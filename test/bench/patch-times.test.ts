@@ -55,7 +55,7 @@ it("holds medians against dense and against all patches", () => {
 it("prints them, and says whether a quarter of the patches is fast enough", () => {
   const lines = tableOf([measured]).split("\n");
   expect(lines[4]).toBe(
-    "| an engine |    64 |  4 of 16 |   10.000 |      4.000 |          2.50 |  0.400 | 0.362 |         no |",
+    "| an engine |    64 |  4 of 16 |   10.000 |      4.000 |          2.50 |  0.400 | 0.362 |                no |",
   );
   expect(lines[9]).toBe("an engine, batch 64: 2.50 times as fast as dense with 4 patches; the aim of 2.5 is reached");
   const slower = measured.timed.map((one) => (one.side === "dense" ? { ...one, milliseconds: [9.9] } : one));

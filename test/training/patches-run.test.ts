@@ -1,6 +1,6 @@
 /** A run whose classifier works on the patches that are there, from its training to whatever starts from it. */
 
-import { copyFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
@@ -193,6 +193,30 @@ describe("a run with --arch patches", () => {
       const once = await evaluate(runs.at("policy"), { exit: 0.4, target_patches: 16 });
       const [none] = once.exits!.imagesByPatches;
       expect(once.rows[0].patches).toBeCloseTo((16 * (12 - none)) / 12, 5);
+      expect(none).toBeGreaterThan(0);
+      // That threshold is for the images that stay.
+      const calibrated = { policy: "calibrated" };
+      await expect(open(runs.at("policy"), calibrated)).rejects.toThrow(
+        "--exit: must be 0.4 with --policy calibrated, as it was calibrated, got nothing",
+      );
+      const again = await open(runs.at("policy"), { ...calibrated, exit: 0.4 });
+      expect(again.choice).toEqual(once.choice!.rule);
+      await again.free();
+    });
+
+    it("needs what it was calibrated with, and a look at something", async () => {
+      const file = confidenceFile(openCheckpoint(runs.at("policy")).path);
+      await evaluate(runs.at("policy"), { exit: 0.4 });
+      await expect(open(runs.at("policy"), { exit: 0.4, fill: "zero" })).rejects.toThrow(
+        "--exit: needs a classifier that sees the low resolution where no patch is there, got --fill zero",
+      );
+      writeFileSync(file, readFileSync(file, "utf8").replace(/"temperature": [^,]+/, '"temperature": 9'));
+      await expect(open(runs.at("policy"), { exit: 0.4 })).rejects.toThrow("does not match its own checksum");
+      rmSync(file);
+      await evaluate(runs.at("two"), { exit: 0.4, fill: "zero" });
+      await expect(open(runs.at("two"), { exit: 0.4 })).rejects.toThrow(
+        "--exit: was calibrated with --fill zero, got --fill lr",
+      );
     });
   });
 
