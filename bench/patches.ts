@@ -55,16 +55,20 @@ try {
 async function compare({ precision, threads, rounds, json, ...which }: Arguments): Promise<void> {
   const { version } = startLibtorch({ threads, device: "cpu" });
   const classifiers = openClassifiers(which);
-  const engines: PatchEngine[] = [];
+  const opened: PatchEngine[] = [];
+  const open = <T extends PatchEngine>(engine: T): T => {
+    opened.push(engine);
+    return engine;
+  };
   try {
-    const exact = libtorchEngine(classifiers, "fp32", threads);
+    const exact = open(libtorchEngine(classifiers, "fp32", threads));
     const chosen = choosePrecision(precision, "cpu");
-    engines.push(chosen === "fp32" ? exact : libtorchEngine(classifiers, chosen, threads));
-    const others = [await onnxEngine(classifiers, threads)];
-    if (executablePath !== undefined) others.push(await chromiumEngine(classifiers, executablePath));
+    const own = chosen === "fp32" ? exact : open(libtorchEngine(classifiers, chosen, threads));
+    const others = [open(await onnxEngine(classifiers, threads))];
+    if (executablePath !== undefined) others.push(open(await chromiumEngine(classifiers, executablePath)));
     else say(`no browser is timed: ${noChromium}`);
-    engines.push(...others);
     for (const engine of others) await mustAgree(exact, engine, classifiers);
+    const engines = [own, ...others];
     const cases: TimedCase[] = [];
     for (const engine of engines) {
       for (const batch of engine.batches) {
@@ -80,7 +84,7 @@ async function compare({ precision, threads, rounds, json, ...which }: Arguments
       writeFileSync(json, `${JSON.stringify({ ...provenance, ...which, model, rounds, cases: numbers }, null, 2)}\n`);
     }
   } finally {
-    for (const engine of engines) await engine.free();
+    for (const engine of opened) await engine.free();
   }
 }
 
