@@ -13,7 +13,7 @@ const share = z.number().min(0).max(1);
 const schema = z.strictObject({
   format: z.literal(1),
   /** By which logits are divided. */
-  temperature: z.number().positive(),
+  temperature: z.number().min(0.01).max(100),
   /** What it was fitted to: images as the classifier saw them when it was asked whether they leave. */
   calibrated: z.strictObject({
     split: z.enum(["train", "test", "val"]),

@@ -4,6 +4,7 @@ import { dirname, join, resolve, sep } from "node:path";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { checkpointsName, configName } from "../checkpoints/saved-checkpoints.ts";
+import { readCompute } from "../compute/stored-compute.ts";
 import { evaluateRun } from "../evaluation/evaluate-run.ts";
 import { type RunEvaluation, splitWords } from "../evaluation/evaluation.ts";
 import { checkComposite } from "../evaluation/show-images.ts";
@@ -55,8 +56,9 @@ export async function reportRuns(
   }
   // What cannot be shown is refused now and not after the evaluations.
   for (const { checkpoint } of opened) checkComposite(checkpoint, composite);
-  // So are logs that have changed, and damaged profiles.
+  // So are logs that have changed, and what was measured and is damaged.
   const curves = opened.flatMap(({ name, checkpoint }) => curvesOf(name, checkpoint.path, reporter.note));
+  if (options.sweep) for (const { checkpoint } of opened) readCompute(checkpoint.path);
   const times = opened.flatMap(({ name, checkpoint }) => timesOf(name, dirname(dirname(checkpoint.path))));
   const checked = opened.map(({ name, path, checkpoint }) => {
     return { name, options: evalOptions(path, checkpoint, shared, opened) };

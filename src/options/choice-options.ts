@@ -1,5 +1,6 @@
 /** What the options of choice-group.ts come to: which patches are chosen. */
 import type { z } from "zod";
+import { packagedFolder, packagedNames } from "../checkpoints/packaged.ts";
 import { readChoice } from "../checkpoints/stored-choice.ts";
 import { readConfidence } from "../checkpoints/stored-confidence.ts";
 import { fault } from "../errors.ts";
@@ -94,7 +95,15 @@ export function exitOf({ exit }: Pick<ChoiceFlags, "exit">, checkpoint: string, 
   if (exit === undefined) return undefined;
   mustSeeSomething(leaving);
   const stored = readConfidence(checkpoint);
-  if (stored === undefined) throw unsureOfItself(checkpoint, `calibrate: patchdrop eval with --exit ${exit}`);
+  if (stored === undefined) {
+    const calibrate = `calibrate: patchdrop eval with --exit ${exit}`;
+    throw unsureOfItself(
+      checkpoint,
+      packagedNames.some((name) => packagedFolder(name) === checkpoint)
+        ? "these weights come without one: eval alone takes it"
+        : calibrate,
+    );
+  }
   const words = ({ fill, tta = false }: Pick<Leaving, "fill" | "tta">) => `--fill ${fill}${tta ? " --tta" : ""}`;
   if (words(stored) !== words(leaving)) {
     const rule = `was calibrated with ${words(stored)}`;

@@ -47,11 +47,15 @@ export const checkpoint = (description: string) => text("run", description);
 export const whole = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) => z.number().int().min(minimum).max(maximum);
 
 /** Whole numbers that differ, with commas between them, `fewest` or more. @param rule what is said of any other text */
-export function distinctNumbers(placeholder: string, rule: string, { minimum = 0, fewest = 1 }) {
+export function distinctNumbers(
+  placeholder: string,
+  rule: string,
+  { minimum = 0, maximum = Number.MAX_SAFE_INTEGER, fewest = 1 },
+) {
   const areTaken = (numbers: readonly number[]) =>
     numbers.length >= fewest &&
     new Set(numbers).size === numbers.length &&
-    numbers.every((number) => number >= minimum && Number.isSafeInteger(number));
+    numbers.every((number) => number >= minimum && number <= maximum && Number.isSafeInteger(number));
   const list = z
     .string()
     .regex(/^(0|[1-9]\d*)(,(0|[1-9]\d*))*$/, rule)

@@ -169,7 +169,7 @@ const values: Readonly<Record<string, Values>> = {
     takes: [],
     refuses: ["0", "1,1", "1;2", "1,x", "-1", ""].map((sizes) => [
       sizes,
-      "must be numbers of images above 0, each once, such as 1,64",
+      "must be numbers of images of 1 to 4096, each once, such as 1,64",
     ]),
   },
   max_epochs: whole(1),
