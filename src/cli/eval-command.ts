@@ -1,7 +1,6 @@
 /** `patchdrop eval`: a run beside its baselines, as a table or as JSON; with --sweep at every budget too, as a chart. */
 import { Command } from "commander";
 import type { RunEvaluation, splitWords as SplitWords } from "../evaluation/evaluation.ts";
-import { isAtBound } from "../method/leave-early.ts";
 import { addExamples } from "./command-examples.ts";
 import { addFlags, type CommandFlags, type Flags } from "./flags.ts";
 
@@ -53,13 +52,14 @@ export function evalCommand(flags: CommandFlags): Command {
 }
 
 async function text(evaluation: RunEvaluation): Promise<string> {
-  const [{ textTable }, { sweepText }, { splitWords }] = await Promise.all([
+  const [{ textTable }, { sweepText }, { splitWords }, { isAtBound }] = await Promise.all([
     import("../report/table.ts"),
     import("../report/sweep-table.ts"),
     import("../evaluation/evaluation.ts"),
+    import("../method/leave-early.ts"),
   ]);
   const { checkpoint, dataset, split, images, tta, sweep } = evaluation;
-  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images${tta ? ", each in six views" : ""}\n${choiceText(evaluation, splitWords)}${exitText(evaluation, splitWords)}`;
+  const head = `${checkpoint}\n${dataset}, ${split}, ${images} images${tta ? ", each in six views" : ""}\n${choiceText(evaluation, splitWords)}${exitText(evaluation, splitWords, isAtBound)}`;
   return `${head}\n${textTable(evaluation)}\n${sweep === undefined ? "" : sweepText(sweep)}`;
 }
 
@@ -77,7 +77,11 @@ function choiceText({ choice }: RunEvaluation, splitWords: typeof SplitWords): s
 }
 
 /** What confidence was calibrated, and how many images left. */
-function exitText({ exits, images }: RunEvaluation, splitWords: typeof SplitWords): string {
+function exitText(
+  { exits, images }: RunEvaluation,
+  splitWords: typeof SplitWords,
+  isAtBound: (temperature: number) => boolean,
+): string {
   if (exits === undefined) return "";
   const { confidence, temperature, calibrated, imagesByPatches, accuracy, file, unstored } = exits;
   const percent = (part: number) => `${(100 * part).toFixed(1)} %`;

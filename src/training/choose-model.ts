@@ -24,7 +24,8 @@ export async function withModel<S extends StageName>(
   const { note } = reporter;
   const given: Record<string, unknown> = defined(options);
   if (options.model !== undefined) {
-    const arch = options.arch ?? archOfCheckpoints(given, note);
+    // A run that goes on has its own, and what it started from may be gone.
+    const arch = options.arch ?? (options.resume ? undefined : archOfCheckpoints(given, note));
     return { ...options, ...defined({ arch }), variant: options.variant ?? "2019" };
   }
   for (const [path, own] of checkpointsOf(given)) {

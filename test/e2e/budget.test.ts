@@ -88,15 +88,16 @@ describe.each(policies)("eval of %s", (name) => {
   });
 
   it("lets images leave of which the classifier is sure, and says how many", { timeout: runTimeoutMs }, async () => {
-    const { exits, rows, images } = await evaluate(name, "--exit", "0.36", "--threshold", "0");
+    const how = ["--exit", "0.36", "--threshold", "0", "--fill", "lr"];
+    const { exits, rows, images } = await evaluate(name, ...how);
     const [left] = exits!.imagesByPatches;
     // At this threshold all patches are taken of those that stay.
     expect(rows[0].patches).toBeCloseTo((patches * (images - left)) / images, 12);
     expect(exits!.file).toBe(confidenceFile(openCheckpoint(at(name)).path));
-    const { stdout } = await succeed(["eval", "--load", at(name), ...machine, "--exit", "0.36", "--threshold", "0"]);
+    const { stdout } = await succeed(["eval", "--load", at(name), ...machine, ...how]);
     expect(stdout).toContain(`exit at 0.36: ${((100 * left) / images).toFixed(1)} % of the images without a patch`);
     const { stdout: lines } = await succeed([
-      ...["predict", "--load", at(name), ...machine, "--exit", "0.36", "--threshold", "0"],
+      ...["predict", "--load", at(name), ...machine, ...how],
       at("data", "test"),
     ]);
     const masks = lines
