@@ -130,14 +130,17 @@ describe(`${steps} steps`, () => {
       const prepared = prepare();
       for (let index = 0; index < warmUpSteps; index++) runStep(prepared, index);
       const handles = liveHandles();
-      const bytes = residentBytes();
+      const bytes = [residentBytes()];
       for (let index = 0; index < steps; index++) {
         runStep(prepared, index);
         if (liveHandles() !== handles)
           throw new Error(`step ${index}: ${liveHandles()} live handles, ${handles} before`);
+        if ((index + 1) % (steps / 2) === 0) bytes.push(residentBytes());
       }
-      expect(residentBytes() - bytes).toBeLessThan(mostGrowthBytes);
       prepared.free();
+      // What is left behind in each step shows in both halves; what settles late, in one.
+      const [start, middle, end] = bytes;
+      expect(Math.min(middle - start, end - middle)).toBeLessThan(mostGrowthBytes / 2);
       expect(liveHandles()).toBe(atStart);
     },
     limitMs,
