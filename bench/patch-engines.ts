@@ -8,6 +8,7 @@ import { keep, scope } from "../src/tensor/scope.ts";
 import { fromArray } from "../src/tensor/tensor.ts";
 import { type Classifiers, onnxOf, planesOf, type Seen, sizesOf } from "./patch-networks.ts";
 import type { TimedSide } from "./patch-times.ts";
+import { type Pass, passOf } from "./timed-pass.ts";
 
 /** Something that computes both classifiers. */
 export interface PatchEngine {
@@ -16,31 +17,6 @@ export interface PatchEngine {
   /** What one pass is: made once, so that it has all that is not to be timed. */
   prepare(side: TimedSide, seen: Seen): Pass;
   free(): Promise<void>;
-}
-
-export interface Pass {
-  /** [B, K] */
-  logits(): Promise<Float32Array>;
-  /** Of one pass, on average over as many as it takes to fill that many milliseconds. */
-  milliseconds(leastMs: number): Promise<number>;
-}
-
-/** A pass that is timed where it is called. */
-function passOf(logits: () => Promise<Float32Array>): Pass {
-  return {
-    logits,
-    async milliseconds(leastMs) {
-      const began = performance.now();
-      let passes = 0;
-      let took: number;
-      do {
-        await logits();
-        passes++;
-        took = performance.now() - began;
-      } while (took < leastMs);
-      return took / passes;
-    },
-  };
 }
 
 const batches = [1, 64];
