@@ -98,7 +98,7 @@ export async function learnEpochs(
   const schedule = scheduleOf(options, loader.batchesPerEpoch);
   const window = stepsBetweenLooks[setting.cuda === undefined ? "cpu" : "cuda"];
   // What a classifier of patches computes depends on the masks: no two steps are alike.
-  const isFree = setting.model.seesMask && !learning.networks.has("resnet_lr");
+  const isFree = setting.model.seesMask && learning.networks.has("resnet_hr");
   if (isFree && options.cuda_graph && setting.cuda !== undefined)
     reporter.note("steps are not captured as a CUDA graph: with --arch patches they depend on the masks");
   const captured = options.cuda_graph && !isFree;
