@@ -44,6 +44,8 @@ const smallBatches: Record<Stage, readonly number[]> = {
   eval: [512],
 };
 const largeBatch = [64];
+/** Timed steps a side, by default: on a GPU they take a few milliseconds each. */
+const stepsOf = { cpu: 20, cuda: 100 } as const;
 const root = fileURLToPath(new URL("..", import.meta.url));
 const startsTimed = 5;
 /** What must answer at once, and in how many seconds. */
@@ -71,7 +73,7 @@ const program = new Command("bench")
       .choices([...units, "result"])
       .default("step"),
   )
-  .option("--steps <n>", "timed steps (or epochs) a side (default: 20 steps, 3 epochs)", whole(1))
+  .option("--steps <n>", "timed steps (or epochs) a side (default: 20 steps, on a GPU 100, or 3 epochs)", whole(1))
   .option(
     "--ranks <n>",
     "so many ranks of one thread each, by mpirun, beside PyTorch's DistributedDataParallel",
@@ -80,6 +82,7 @@ const program = new Command("bench")
   .option("--threads <n>", "threads of every side; all processors when absent", whole(1))
   .addOption(new Option("--device <name>", "where every side computes").choices(["cpu", "cuda"]).default("cpu"))
   .option("--no-cuda-graph", "with --device cuda, no side captures its step")
+  .option("--no-compile", "without (d), PyTorch's torch.compile")
   .option("--data_dir <path>", "with --unit result: class folders of images, train/ and test/")
   .option("--accuracy <x>", "with --unit result: what is to be reached on the test images, 0 … 1", share)
   .option("--patches <x>", "with --unit result, of a policy: by at most so many patches, on average", positive)
@@ -112,6 +115,7 @@ interface Options {
   readonly threads?: number;
   readonly device: "cpu" | "cuda";
   readonly cudaGraph: boolean;
+  readonly compile: boolean;
   readonly data_dir?: string;
   readonly accuracy?: number;
   readonly patches?: number;
@@ -134,12 +138,12 @@ interface Result {
 
 async function run(options: Options, unit: Unit): Promise<void> {
   const { python, stages: chosen, models, batch, threads = availableParallelism() } = options;
-  const { device, cudaGraph: graph, steps = unit === "step" ? 20 : 3 } = options;
+  const { device, cudaGraph: graph, steps = unit === "step" ? stepsOf[device] : 3 } = options;
   const torch = torchOf(python);
   say(`PyTorch ${torch}, ${device}, ${threads} threads, ${steps} ${unit}s a side`);
   const bf16 = device === "cuda" || hasBf16();
   if (!bf16) say("PyTorch in bf16 is left out: this processor would emulate it, which is never the faster");
-  const compiled = device === "cpu" && compiles(python);
+  const compiled = options.compile && compiles(python, device);
   const bench = new Bench({ python, threads, device, graph, unit, bf16, compiled });
   const result: Result = { cases: [], firstLosses: {}, startSeconds: startSeconds(), peakGflops: {} };
   for (const model of models) {
@@ -238,12 +242,12 @@ function torchOf(python: string, also?: string): string {
   });
 }
 
-/** Whether torch.compile works: it needs a C++ compiler and Python's headers. Says so where it does not. */
-function compiles(python: string): boolean {
-  const tiny = "import torch; print(torch.compile(lambda x: x.sin() + 1)(torch.ones(2)).numel())";
+/** Whether torch.compile works: it needs a C++ compiler and Python's headers, on a GPU Triton too. Says so where it does not. */
+function compiles(python: string, device: Options["device"]): boolean {
+  const tiny = `import torch; print(torch.compile(lambda x: x.sin() + 1)(torch.ones(2, device="${device}")).numel())`;
   const { status, stderr } = spawnSync(python, ["-c", tiny], { encoding: "utf8" });
   if (status === 0) return true;
-  const why = stderr.split("\n").find((line) => /compiler|Python\.h/i.test(line)) ?? lastLine(stderr);
+  const why = stderr.split("\n").find((line) => /compiler|Python\.h|triton/i.test(line)) ?? lastLine(stderr);
   say(`(d), torch.compile, is left out: it does not work here: ${why.trim()}`);
   return false;
 }

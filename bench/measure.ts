@@ -28,7 +28,7 @@ const pauseMs = 50;
 /** A turn begins with steps that are not timed, for at least so long: a training never rests as a side has. */
 const wakeMs = 500;
 /** Then this many are timed. */
-const stepsATurn = 2;
+const stepsATurn = { cpu: 2, cuda: 25 } as const;
 /** Of each of PyTorch's precisions, to see which one is worth compiling. */
 const trialSteps = 4;
 /** More than a side ever takes: it ends when it is told to. */
@@ -123,12 +123,10 @@ export class Bench {
         side.stop();
       }
     };
-    const losses: Comparison = {
-      reference: await firstLoss("reference"),
-      "best-fp32": await firstLoss("best-fp32"),
-      patchdrop: await firstLoss("patchdrop"),
-      ...(compiled && { compiled: await firstLoss("compiled") }),
-    };
+    // Nothing is timed yet, so that all may start at once: a GPU's kernels load for seconds, and compiling takes a minute.
+    const names = ["reference", "best-fp32", "patchdrop", ...(compiled ? (["compiled"] as const) : [])] as const;
+    const found = await Promise.all(names.map(async (name) => [name, await firstLoss(name)] as const));
+    const losses = Object.fromEntries(found) as Comparison;
     const origin = losses.reference;
     const apart = Object.values(losses).some((loss) => !(Math.abs(loss - origin) <= lossTolerance * Math.abs(origin)));
     if (apart) {
@@ -155,8 +153,8 @@ export class Bench {
       await start("reference");
       const eager = [await start("best-fp32"), ...(bf16 ? [await start("best-bf16")] : [])];
       await start("patchdrop");
-      if (compiled) await start("compiled", await faster(eager, unit));
-      await inTurns(started, steps, unit);
+      if (compiled) await start("compiled", await faster(eager, work));
+      await inTurns(started, steps, work);
       const images = unit === "epoch" ? batch * stepsAnEpoch : batch;
       const measured = [];
       for (const { side, ready, taken } of started) {
@@ -187,9 +185,13 @@ export interface StartedSide {
 }
 
 /** Times `steps` steps, or epochs, of each side, turn by turn. */
-export async function inTurns(started: readonly StartedSide[], steps: number, unit: Unit): Promise<void> {
+export async function inTurns(
+  started: readonly StartedSide[],
+  steps: number,
+  { unit, device }: Pick<Work, "unit" | "device">,
+): Promise<void> {
   // An epoch wakes its side up itself.
-  const aTurn = unit === "step" ? stepsATurn : 1;
+  const aTurn = unit === "step" ? stepsATurn[device] : 1;
   for (let done = 0; done < steps; done += aTurn) {
     const timed = Math.min(aTurn, steps - done);
     for (const { side, taken } of started) {
@@ -203,10 +205,10 @@ export async function inTurns(started: readonly StartedSide[], steps: number, un
 /**
  * The precision of the side that takes its steps faster. Compiling takes a minute, so that only this one is compiled.
  */
-async function faster(sides: readonly StartedSide[], unit: Unit): Promise<Ready["precision"]> {
+async function faster(sides: readonly StartedSide[], work: Work): Promise<Ready["precision"]> {
   if (sides.length === 1) return sides[0].ready.precision;
   const tried = sides.map((side) => ({ ...side, taken: [] as Step[] }));
-  await inTurns(tried, unit === "step" ? trialSteps : 1, unit);
+  await inTurns(tried, work.unit === "step" ? trialSteps : 1, work);
   const seconds = tried.map(({ taken }) => median(taken.map((step) => step.seconds)));
   return tried[seconds.indexOf(Math.min(...seconds))].ready.precision;
 }

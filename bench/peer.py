@@ -367,6 +367,9 @@ def main() -> None:
     torch.distributions.Distribution.set_default_validate_args(args.device == "cpu")
     if args.config != "reference":
         keep_memory()
+        # On a GPU: cuDNN's algorithms are chosen by timing them, and linear layers too may round to TF32's 10 bits.
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = True
     if is_compiled(args.config):
         torch.compiler.config.force_disable_caches = True
     if args.verify:

@@ -76,7 +76,7 @@ export async function compareRanks(options: RanksOptions): Promise<RanksCase> {
       const work = { ...workOf(options, images, threads), steps: manySteps, warmup: warmups.step.cpu };
       started.push({ ...(await Side.start(name, command, work, environment)), taken: [], images });
     }
-    await inTurns(started, steps, "step");
+    await inTurns(started, steps, { unit: "step", device: "cpu" });
     const measured: [string, Measured][] = [];
     for (const { side, ready, taken, images } of started) {
       measured.push([side.name, summary(images, ready, taken, await side.finish())]);
