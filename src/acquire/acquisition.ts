@@ -465,7 +465,7 @@ export class Acquisition {
         probability: rounded(wanted[cell.patch]),
         bytes: costs.get(cell) ?? 0,
       }));
-      this.#tally.look(isSeen);
+      this.#tally.look(isSeen, left[i] === 1);
       for (const one of decided) this.#tally.add(one);
       outputs.cells(decided);
       const top = classes && likeliest(rowOf(classes, i, names.length), names, this.#options.top);

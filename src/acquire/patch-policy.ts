@@ -5,6 +5,7 @@ import type { MaybePromise } from "../inference/engine.ts";
 import type { Asked } from "../inference/look-in-rounds.ts";
 import type { Choice } from "../method/budget.ts";
 import type { Grid } from "../method/grid.ts";
+import type { Exit } from "../method/leave-early.ts";
 import type { PixelArray, PixelType } from "../utils/pixel-array.ts";
 
 /** Shapes: B batch, S image size, L low size, C bands, P patches, K classes. */
@@ -34,6 +35,8 @@ export interface PatchPolicy {
   readonly checkpoint: string;
   /** How it chooses from its probabilities, where it says so. */
   readonly choice?: Choice | undefined;
+  /** When windows leave early; never when absent. */
+  readonly exit?: Exit | undefined;
   /** In how many rounds it decides, at most; 1 where it decides once. */
   readonly rounds: number;
   /**

@@ -2,10 +2,7 @@
 
 import { purposes } from "./ledger.ts";
 import { type Figure, figure, type Money, whyNot } from "./savings.ts";
-import type { Acquired, Round } from "./tally.ts";
-
-/** What can be added up of a scene's savings.json. */
-export type Summed = Omit<Acquired, "source" | "size" | "low_from">;
+import type { Acquired, Round, Summed } from "./tally.ts";
 
 /** The sums, and in `scenes` what each scene's own savings.json has, by its id. */
 export interface AcquiredScenes extends Summed {
@@ -33,6 +30,7 @@ export function addUp(all: readonly Summed[]): Summed {
     checkpoint,
     windows: sum(all.map(({ windows }) => windows)),
     ...(all[0].unseen === undefined ? {} : { unseen: sum(all.map(({ unseen }) => unseen ?? 0)) }),
+    ...(all[0].left === undefined ? {} : { left: sum(all.map(({ left }) => left ?? 0)) }),
     cells: cellsOf(all),
     rounds: all[0].rounds.map((_, n): Round => sums(all.map(({ rounds }) => rounds[n]))),
     tiles,

@@ -10,16 +10,22 @@ import { type Prices, type Savings, savingsOf, type TileCount } from "./savings.
 import type { Cell } from "./scene.ts";
 
 /** The contents of savings.json. */
-export interface Acquired extends Savings {
+export interface Acquired extends Summed {
   readonly source: string;
-  readonly checkpoint: string;
   /** Of the scene, in pixels. */
   readonly size: { readonly width: number; readonly height: number };
   /** What the low resolution was made of. */
   readonly low_from: string;
+}
+
+/** What several scenes have in sum. */
+export interface Summed extends Savings {
+  readonly checkpoint: string;
   readonly windows: number;
   /** Windows that the other image, where one is looked at, shows nothing of: nothing is chosen in them. */
   readonly unseen?: number | undefined;
+  /** Windows that left early, with --exit. */
+  readonly left?: number | undefined;
   /** Whether the image does not exist yet: nothing was read of it. */
   readonly planned?: true | undefined;
   readonly cells: {
@@ -70,6 +76,7 @@ export class Tally {
   #cells = 0;
   #windows = 0;
   #unseen = 0;
+  #left = 0;
 
   constructor(source: PatchSource, policy: PatchPolicy, ledger: Ledger) {
     this.#source = source;
@@ -127,10 +134,11 @@ export class Tally {
     return Math.min(all, Math.max(look + acquire, all - classify - write));
   }
 
-  /** Counts a window, and whether the low resolution shows something of it. */
-  look(isSeen: boolean): void {
+  /** Counts a window: whether the low resolution shows something of it, and whether it left early. */
+  look(isSeen: boolean, hasLeft: boolean): void {
     this.#windows++;
     if (!isSeen) this.#unseen++;
+    if (hasLeft) this.#left++;
   }
 
   /** @throws input: another image that shows nothing at all */
@@ -176,6 +184,7 @@ export class Tally {
       low_from: lowFrom,
       windows,
       ...(lowWhere === undefined ? {} : { unseen: this.#unseen }),
+      ...(this.#policy.exit === undefined ? {} : { left: this.#left }),
       ...(isPlanned ? { planned: true } : {}),
       cells: { all: this.#cells, chosen: this.chosen.length, ...(takesFree ? { free: this.#free.length } : {}) },
       tiles,
@@ -193,8 +202,13 @@ function countOf({ count, needed }: SceneTiles): TileCount {
   return { all: count, read: needed };
 }
 
-/** A line of the rounds, where there may be several. */
-export function roundLines(rounds: readonly Round[]): string[] {
+/** What there is to say of a scene besides patches and savings, a line each. */
+export function remarkLines(acquired: Summed): string[] {
+  return [planLines, unseenLines, leftLines, roundLines].flatMap((linesOf) => linesOf(acquired));
+}
+
+/** Where there may be several rounds. */
+function roundLines({ rounds }: Summed): string[] {
   if (rounds.length === 1) return [];
   const used = rounds.filter(({ windows }) => windows > 0);
   const each = used.map(({ windows, patches }, n) =>
@@ -203,17 +217,22 @@ export function roundLines(rounds: readonly Round[]): string[] {
   return [`rounds  ${used.length} of ${rounds.length}${used.length > 0 ? `: ${each.join(", ")}` : ""}`];
 }
 
-/** A line of a plan by a policy that decides in rounds, which is of the first of them. */
-export function planLines({ planned, rounds }: Pick<Acquired, "planned" | "rounds">): string[] {
+/** Of a plan by a policy that decides in rounds, which is of the first of them. */
+function planLines({ planned, rounds }: Summed): string[] {
   if (planned === undefined || rounds.length === 1) return [];
   return [`plan    the first of ${rounds.length} rounds: the others look at patches that were acquired`];
 }
 
-/** A line of the windows that another image shows nothing of, where there are any. */
-export function unseenLines({ unseen = 0, windows }: Pick<Acquired, "unseen" | "windows">): string[] {
+/** Of the windows that another image shows nothing of, where there are any. */
+function unseenLines({ unseen = 0, windows }: Summed): string[] {
   return unseen === 0
     ? []
     : [`unseen  ${unseen} of ${windows} windows: --low shows nothing of them, nothing is chosen there`];
+}
+
+/** Of the windows that left early, where they may. */
+function leftLines({ left, windows }: Summed): string[] {
+  return left === undefined ? [] : [`left    ${left} of ${windows} windows early, sure enough of their class`];
 }
 
 /** Pixels of cells that lie in the scene. */

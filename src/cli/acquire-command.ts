@@ -58,16 +58,15 @@ export function acquireCommand(flags: CommandFlags): Command {
         const { acquireShard } = await import("../shards/acquire-shard.ts");
         return endShard(await acquireShard({ ...options, manifest }, process.env, reporter), print);
       }
-      const [{ acquireRun }, { savingsLines }, { planLines, roundLines, unseenLines }] = await Promise.all([
+      const [{ acquireRun }, { savingsLines }, { remarkLines }] = await Promise.all([
         import("../acquire/acquire-run.ts"),
         import("../acquire/savings.ts"),
         import("../acquire/tally.ts"),
       ]);
       const acquired = await acquireRun(image, options, reporter);
-      const { cells, rounds } = acquired;
+      const { cells } = acquired;
       const free = cells.free === undefined ? "" : `, and ${cells.free} that cost nothing`;
       const patches = `patches ${cells.chosen} of ${cells.all}${free}`;
-      const about = () => [...planLines(acquired), ...unseenLines(acquired), ...roundLines(rounds)];
-      print(acquired, () => [patches, ...about(), ...savingsLines(acquired), `see ${options.out}`]);
+      print(acquired, () => [patches, ...remarkLines(acquired), ...savingsLines(acquired), `see ${options.out}`]);
     });
 }

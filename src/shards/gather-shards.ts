@@ -6,7 +6,8 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { makeNewFolder } from "../acquire/new-folder.ts";
-import { addUp, type Summed } from "../acquire/sum-scenes.ts";
+import { addUp } from "../acquire/sum-scenes.ts";
+import type { Summed } from "../acquire/tally.ts";
 import { fault } from "../errors.ts";
 import { assertNew, systemFault } from "../files/atomic.ts";
 import { breathe, type Reporter, silentReporter } from "../utils/reporter.ts";

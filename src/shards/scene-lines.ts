@@ -49,6 +49,7 @@ export const sceneLineSchema = z.object({
   grid: z.object({ image_size: side, patch_size: z.union([side, z.templateLiteral([side, "x", side])]) }),
   windows: whole,
   unseen: whole.optional(),
+  left: whole.optional(),
   cells: z.object({ all: whole, chosen: whole, free: whole.optional() }),
   tiles: z.object({ all: whole, read: whole }).nullable(),
   rounds: z.array(z.object({ windows: whole, patches: whole, requests: whole, seconds: number })),

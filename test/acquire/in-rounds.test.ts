@@ -9,7 +9,8 @@ import sharp from "sharp";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { acquire } from "../../src/acquire/acquire.ts";
 import type { PatchPolicy } from "../../src/acquire/patch-policy.ts";
-import { type Acquired, roundLines } from "../../src/acquire/tally.ts";
+import { addUp } from "../../src/acquire/sum-scenes.ts";
+import { type Acquired, remarkLines } from "../../src/acquire/tally.ts";
 import { makeGrid, maskBits } from "../../src/method/grid.ts";
 import { bytesIn } from "../../src/utils/pixel-array.ts";
 import { Random } from "../../src/utils/random.ts";
@@ -109,7 +110,7 @@ it.each([1, 2])(
     expect(acquired.cells).toEqual({ all: 8, chosen: 4 });
     expect(acquired.read).toMatchObject({ requests: server.ranges.length, bytes: server.sent });
     expect(acquired.read.by.high.requests).toBe(4);
-    expect(roundLines(acquired.rounds)).toEqual(["rounds  3 of 3: 2 patches in 2 windows, 1 in 1, 1 in 1"]);
+    expect(remarkLines(acquired)).toEqual(["rounds  3 of 3: 2 patches in 2 windows, 1 in 1, 1 in 1"]);
 
     const [left, right] = linesOf(out);
     // Each probability is of when the patch was last decided on: those not taken, when the window last looked.
@@ -145,12 +146,36 @@ it("looks no further when no window asks for anything", async () => {
     [0, 0, 0],
   ]);
   expect(shown.map(({ there }) => there)).toEqual(["0000", "0000", "0110", "0110"]);
-  expect(roundLines(acquired.rounds)).toEqual(["rounds  1 of 4: 4 patches in 2 windows"]);
+  expect(remarkLines(acquired)).toEqual(["rounds  1 of 4: 4 patches in 2 windows"]);
   expect(linesOf("stopped").map(({ rounds }) => rounds)).toEqual([1, 1]);
 
   const none = await acquire(at("whole.tif"), wishing(4, () => undefined).policy, { ...choices, out: at("none") });
-  expect(roundLines(none.rounds)).toEqual(["rounds  0 of 4"]);
+  expect(remarkLines(none)).toEqual(["rounds  0 of 4"]);
   expect(linesOf("none").map(({ rounds }) => rounds)).toEqual([0, 0]);
+});
+
+it("counts the windows that leave early, in a scene and over scenes", async () => {
+  const { policy } = wishing(3, curious);
+  const leaving: PatchPolicy = {
+    ...policy,
+    exit: { confidence: 0.9, temperature: 1 },
+    async decide(low, acquired) {
+      const asked = await policy.decide(low, acquired);
+      // A window is sure of its class once it has seen its bright corner.
+      const leaves = Uint8Array.from({ length: acquired.mask.length / 4 }, (_, i) =>
+        Number(acquired.mask[4 * i] === 1 && cornerIsBright(bytesIn(row(acquired.images, i, 128 * 128 * 3)))),
+      );
+      return { ...asked, mask: asked.mask.map((bit, k) => (leaves[k >> 2] === 1 ? 0 : bit)), leaves };
+    },
+  };
+  const acquired = await acquire(at("whole.tif"), leaving, { ...choices, out: at("leaving") });
+  expect(acquired).toMatchObject({ windows: 2, left: 1, cells: { all: 8, chosen: 2 } });
+  expect(remarkLines(acquired)).toEqual([
+    "left    1 of 2 windows early, sure enough of their class",
+    "rounds  1 of 3: 2 patches in 2 windows",
+  ]);
+  expect(linesOf("leaving").map(({ left }) => left)).toEqual([true, undefined]);
+  expect(addUp([acquired, acquired])).toMatchObject({ windows: 4, left: 2 });
 });
 
 it("asks once for a cell outside the scene: it is there from then on, and shows the low resolution", async () => {
@@ -180,6 +205,6 @@ it("says of a policy that decides once what its one round brought, and prints no
   const { policy } = wishing(1, curious);
   const acquired = await acquire(at("whole.tif"), policy, { ...choices, out: at("once") });
   expect(asked(acquired)).toEqual([[2, 2, 2]]);
-  expect(roundLines(acquired.rounds)).toEqual([]);
+  expect(remarkLines(acquired)).toEqual([]);
   for (const line of linesOf("once")) expect(line).not.toHaveProperty("rounds");
 });

@@ -15,7 +15,7 @@ import { Ledger } from "../../src/acquire/ledger.ts";
 import { openScene } from "../../src/acquire/open-scene.ts";
 import { RasterFile, type RasterOptions } from "../../src/acquire/raster-file.ts";
 import { savingsLines } from "../../src/acquire/savings.ts";
-import { type Acquired, planLines, unseenLines } from "../../src/acquire/tally.ts";
+import { type Acquired, remarkLines } from "../../src/acquire/tally.ts";
 import type { PatchDropError } from "../../src/errors.ts";
 import { parseAcquireOptions } from "../../src/options/acquire-options.ts";
 import { orderRun } from "../../src/order/order-run.ts";
@@ -170,7 +170,7 @@ describe("acquire --low", () => {
     }
     for (const line of lines) if (gapOf(line.box) === "all") expect(line.low).toBe("missing");
     expect(acquired).toMatchObject({ windows: 88, unseen: missing.length });
-    expect(unseenLines(acquired)).toEqual([
+    expect(remarkLines(acquired)).toEqual([
       `unseen  ${missing.length} of 88 windows: --low shows nothing of them, nothing is chosen there`,
     ]);
 
@@ -328,10 +328,12 @@ describe("acquire --plan", () => {
     const planned = (await acquireScenes(undefined, inRounds, options)) as Acquired;
     expect(chosenOf("rounds")).toEqual(chosenOf("plan"));
     expect(planned.rounds.map(({ windows }) => windows > 0)).toEqual([true, false, false, false]);
-    expect(planLines(planned)).toEqual([
+    const unseen = "unseen  2 of 323 windows: --low shows nothing of them, nothing is chosen there";
+    expect(remarkLines(planned).slice(0, 2)).toEqual([
       "plan    the first of 4 rounds: the others look at patches that were acquired",
+      unseen,
     ]);
-    expect(planLines({ ...planned, rounds: planned.rounds.slice(0, 1) })).toEqual([]);
+    expect(remarkLines({ ...planned, rounds: planned.rounds.slice(0, 1) })).toEqual([unseen]);
   });
 });
 
