@@ -164,12 +164,14 @@ const flat = { half: 0.5, nearlyAll: 0.9 };
 /** Bits a patch from which on a policy might as well toss coins: a probability of a half has one bit, of 0.2 three quarters. */
 const unsure = 0.7;
 
-const healthLines: readonly (readonly [string, (policy: PolicyReport) => string])[] = [
+/** What is undefined of a policy is left out. */
+const healthLines: readonly (readonly [string, (policy: PolicyReport) => string | undefined])[] = [
   ["distinct masks", ({ health: { distinctMasks } }) => distinctMasks.toLocaleString("en")],
   ["images with the commonest mask", ({ health: { commonestMask } }) => `${percent(commonestMask)} %`],
   ["entropy of a mask", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
   ["gain over what needs no policy", ({ health }) => gainOver(health, health.bestBaseline)],
   ["gain by where they lie", ({ health }) => gainOver(health, health.sameNumber)],
+  ["left early", ({ health }) => exitsText(health)],
 ];
 
 function gainOver({ accuracy }: HealthReport, { name, accuracy: its, gain }: Compared): string {
@@ -178,19 +180,21 @@ function gainOver({ accuracy }: HealthReport, { name, accuracy: its, gain }: Com
   return `${signed.replaceAll("-", "−")} points (${name}: ${percent(its)} %)`;
 }
 
-function exitsText({ health: { exits, imagesByPatches } }: PolicyReport): string {
+function exitsText({ exits, imagesByPatches }: HealthReport): string | undefined {
+  if (exits === undefined) return undefined;
   const images = imagesByPatches.reduce((sum, count) => sum + count, 0);
-  const { atOnce, later } = exits!;
-  return `${percent(atOnce / images)} % without a patch${later > 0 ? `, ${percent(later / images)} % after some` : ""}`;
+  const { confidence, atOnce, later } = exits;
+  const after = later > 0 ? `, ${percent(later / images)} % after some` : "";
+  return `${percent(atOnce / images)} % without a patch${after}, from a confidence of ${percent(confidence)} % on`;
 }
 
 async function health(policies: readonly PolicyReport[]): Promise<Markup> {
   const blocks = await Promise.all(
     policies.map(async (policy) => {
-      const lines = healthLines.map(([name, value]) => html`<dt>${name}</dt><dd>${value(policy)}</dd>`);
-      const { exits } = policy.health;
-      if (exits !== undefined)
-        lines.push(html`<dt>left, ${percent(exits.confidence)} % sure</dt><dd>${exitsText(policy)}</dd>`);
+      const lines = healthLines.flatMap(([name, valueOf]) => {
+        const value = valueOf(policy);
+        return value === undefined ? [] : [html`<dt>${name}</dt><dd>${value}</dd>`];
+      });
       const said = html`<div><p class="verdict">${healthVerdict(policy)}</p><dl>${lines}</dl></div>`;
       return html`<div>${nameOf(policies, policy)}<div class="health">${said}${await patchCounts(policy)}</div></div>`;
     }),

@@ -117,8 +117,8 @@ describe("policySections", () => {
     const exits = { confidence: 0.95, atOnce: 2, later: 1 };
     const page = await shown([samplePolicy({ health: { ...health, exits } })], "Does the policy look?");
     expect([texts(page, "dt").at(-1), texts(page, "dd").at(-1)]).toEqual([
-      "left, 95.0 % sure",
-      "25.0 % without a patch, 12.5 % after some",
+      "left early",
+      "25.0 % without a patch, 12.5 % after some, from a confidence of 95.0 % on",
     ]);
   });
 
