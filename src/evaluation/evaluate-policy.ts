@@ -19,6 +19,7 @@ import { calibratedChoice, choiceOf, choiceText, mustSeeSomething } from "../opt
 import type { EvalOptions } from "../options/eval-options.ts";
 import { bootstrapMeans } from "../utils/bootstrap.ts";
 import { defined } from "../utils/defined.ts";
+import type { Reporter } from "../utils/reporter.ts";
 import { untilStopped } from "../utils/reporter.ts";
 import { row } from "../utils/rows.ts";
 import { type Calibrated, Calibration, type Target } from "./calibrate.ts";
@@ -113,9 +114,24 @@ async function prepared(evaluated: EvaluatedRun, options: EvalOptions) {
   if (target !== undefined && unstored(options) === undefined) assertWritable(choiceFile(checkpoint.path));
   const calibration = new Calibration(evaluated, options.budget);
   const fitted = target && (await calibration.towards(target));
+  if (target !== undefined && fitted !== undefined) noteMissed(target, fitted, options, evaluated.reporter.note);
   const choice = fitted?.choice ?? asked;
   const points = options.sweep ? await sweepChoices(choice, grid, (means) => calibration.thresholds(means)) : [];
   return { choice, fitted, points };
+}
+
+/** Patches a mean may be off its target before it is said. */
+const nearTarget = 0.5;
+
+function noteMissed(
+  target: Target,
+  { calibrated: { patches } }: Calibrated,
+  { exit }: EvalOptions,
+  note: Reporter["note"],
+): void {
+  if (!("patches" in target) || Math.abs(patches - target.patches) <= nearTarget) return;
+  const why = exit === undefined ? "" : `, with images that leave at --exit ${exit}`;
+  note(`--target_patches ${target.patches}: the nearest mean that a threshold gives is ${patches.toFixed(2)}${why}`);
 }
 
 /** Why a calibrated choice is not kept with the checkpoint. */

@@ -191,9 +191,9 @@ function exitsText({ exits, imagesByPatches }: HealthReport): string | undefined
 async function health(policies: readonly PolicyReport[]): Promise<Markup> {
   const blocks = await Promise.all(
     policies.map(async (policy) => {
-      const lines = healthLines.flatMap(([name, valueOf]) => {
-        const value = valueOf(policy);
-        return value === undefined ? [] : [html`<dt>${name}</dt><dd>${value}</dd>`];
+      const lines = healthLines.flatMap(([name, value]) => {
+        const line = value(policy);
+        return line === undefined ? [] : [html`<dt>${name}</dt><dd>${line}</dd>`];
       });
       const said = html`<div><p class="verdict">${healthVerdict(policy)}</p><dl>${lines}</dl></div>`;
       return html`<div>${nameOf(policies, policy)}<div class="health">${said}${await patchCounts(policy)}</div></div>`;

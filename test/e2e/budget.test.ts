@@ -107,7 +107,23 @@ describe.each(policies)("eval of %s", (name) => {
     expect(masks.filter((mask) => mask === "0".repeat(patches)).length).toBe(left);
     expect(masks.filter((mask) => mask === "1".repeat(patches)).length).toBe(images - left);
     expect(lines).toContain("--exit 0.36");
+    const missed = await succeed([
+      "eval",
+      "--load",
+      at(name),
+      ...machine,
+      "--exit",
+      "0.36",
+      "--fill",
+      "lr",
+      "--target_patches",
+      "15.9",
+    ]);
+    expect(missed.stderr).toMatch(
+      /^--target_patches 15\.9: the nearest mean that a threshold gives is \d+\.\d\d, with images that leave at --exit 0\.36$/m,
+    );
     rmSync(exits!.file!);
+    rmSync(choiceFile(openCheckpoint(at(name)).path));
   });
 
   it("draws by the seed", { timeout: runTimeoutMs }, async () => {
