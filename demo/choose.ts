@@ -3,6 +3,7 @@ import type { HeldBatch } from "../src/inference/engine.ts";
 import { lookInRounds, wantedOf } from "../src/inference/look-in-rounds.ts";
 import { asTested, choosePatches, type Round } from "../src/method/budget.ts";
 import { countPatches, makeGrid } from "../src/method/grid.ts";
+import { calibratedConfidences, type Exit } from "../src/method/leave-early.ts";
 import { softmax } from "../src/method/planes.ts";
 import { confidences, mostInRound } from "../src/method/rounds.ts";
 import type { SetDescription } from "./description.ts";
@@ -31,6 +32,8 @@ export interface Look {
   readonly probabilities: Float32Array;
   /** How sure the classifier is of what was there, which a policy that decides in rounds is told. */
   readonly sure: number | undefined;
+  /** The calibrated confidence with which the picture leaves: the policy is not asked, and nothing is added. */
+  readonly leaves?: number | undefined;
 }
 
 /** How many patches a look adds. */
@@ -40,23 +43,42 @@ export function countAdded({ before, after }: Pick<Look, "before" | "after">): n
 
 type Looking = Pick<SetDescription, "imageSize" | "patchSize" | "rounds">;
 
-/** The policy's looks at a picture: one, or as many as it has rounds. When a budget is spent it does not look again. */
-export async function lookAt(held: HeldBatch, description: Looking, budget?: number): Promise<Look[]> {
+export interface How {
+  /** Patches that are taken; as many as the policy wants when absent. */
+  readonly budget?: number | undefined;
+  /** When the picture leaves early; never when absent. */
+  readonly exit?: Exit | undefined;
+}
+
+/** The policy's looks at a picture: one, or as many as it has rounds. When a budget is spent, or the picture left, it does not look again. */
+export async function lookAt(held: HeldBatch, description: Looking, { budget, exit }: How = {}): Promise<Look[]> {
   const { imageSize, patchSize, rounds = 1 } = description;
   const { patches } = makeGrid(imageSize, patchSize);
   const most = mostInRound(patches, rounds);
   const looks: Omit<Look, "sure">[] = [];
   await lookInRounds({ rounds, count: 1, patches }, async (there) => {
+    const before = there.slice();
+    const sure = exit && confidenceOf(await held.logits(before), exit.temperature);
+    if (sure !== undefined && sure >= exit!.confidence) {
+      const probabilities = looks.at(-1)?.probabilities ?? new Float32Array(patches);
+      looks.push({ before, after: before, probabilities, leaves: sure });
+      return { mask: new Uint8Array(patches), patches: probabilities, leaves: Uint8Array.of(1) };
+    }
     const wanted = await wantedOf(held, rounds, there);
     const mask = choose(wanted, budget, { acquired: there, most });
-    const before = there.slice();
     const last = looks.at(-1);
     const probabilities = wanted.map((one, k) => (before[k] === 1 ? last!.probabilities[k] : one));
     looks.push({ before, after: before.map((one, k) => one | mask[k]), probabilities });
     return { mask, patches: wanted };
   });
-  const own = looks.filter((look, round) => budget === undefined || round === 0 || countAdded(look) > 0);
+  // A budget that is spent ends it, whatever the classifier then thinks.
+  const isSpent = ({ before }: Pick<Look, "before">) => countPatches(before) === budget;
+  const own = looks.filter((look, round) => budget === undefined || round === 0 || !isSpent(look));
   return Promise.all(own.map(async (look) => ({ ...look, sure: rounds > 1 ? await sureness(held, look) : undefined })));
+}
+
+function confidenceOf(logits: Float32Array, temperature: number): number {
+  return calibratedConfidences(logits, logits.length, temperature)[0];
 }
 
 async function sureness(held: HeldBatch, { before }: Pick<Look, "before">): Promise<number> {

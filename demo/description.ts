@@ -25,6 +25,8 @@ export interface SetDescription {
   readonly fill: "zero" | "lr";
   /** In how many rounds the policy decides, at most; once when absent. */
   readonly rounds?: number | undefined;
+  /** T of the classifier's calibrated confidence; pictures do not leave early when absent. */
+  readonly temperature?: number | undefined;
   readonly classes: readonly string[];
   /** Test images, picked at random: none for how it looks or for what the networks say. None at all where none may be handed out. */
   readonly samples: readonly Sample[];

@@ -17,6 +17,8 @@ import { type Answered, showRounds } from "./rounds.ts";
 import { type ModelSet, modelSets } from "./sets.ts";
 
 const randomDraws = 20;
+/** From this calibrated confidence on a picture leaves early, where the visitor wants that. */
+const sureEnough = 0.9;
 /** The slider passes over many numbers on its way to one. */
 const settledMs = 150;
 
@@ -48,10 +50,14 @@ let [asked, underWay] = [0, 0];
 /** Whether nothing else was asked for meanwhile: an answer that comes too late is dropped. */
 type IsCurrent = () => boolean;
 
-const [file, slider, policyDecides] = [
+/** Patches that the visitor wants; as many as the policy does when undefined. */
+let budget: number | undefined;
+
+const [file, slider, policyDecides, exits] = [
   byId("file", "input"),
   byId("budget", "input"),
   byId("policy-decides", "button"),
+  byId("exits", "input"),
 ];
 
 file.addEventListener("change", () => {
@@ -65,11 +71,17 @@ addEventListener("paste", ({ clipboardData }) => {
   const [pasted] = clipboardData?.files ?? [];
   if (pasted !== undefined) ask((isCurrent) => bringOwn(pasted, isCurrent));
 });
-slider.addEventListener("input", () => ask((isCurrent) => spend(slider.valueAsNumber, isCurrent)));
-policyDecides.addEventListener("click", () => ask((isCurrent) => spend(undefined, isCurrent)));
+slider.addEventListener("input", () => spendOf(slider.valueAsNumber));
+policyDecides.addEventListener("click", () => spendOf(undefined));
+exits.addEventListener("change", () => spendOf(budget));
 
 offerSets();
 ask((isCurrent) => openSet(modelSets[0], isCurrent));
+
+function spendOf(wanted: number | undefined): void {
+  budget = wanted;
+  ask(spend);
+}
 
 /** Does what the visitor asked for; what goes wrong is said on the page. */
 function ask(work: (isCurrent: IsCurrent) => Promise<void>): void {
@@ -150,13 +162,19 @@ function showWhetherChosen(isChosen: boolean): void {
 }
 
 function describeSet(description: SetDescription): void {
-  const { about, classes, imageSize, evaluation, model, checkpoint, fill } = description;
+  const { about, classes, imageSize, evaluation, model, arch, checkpoint, fill, temperature } = description;
   byId("set-about", "p").textContent = `${about} The classes: ${classes.join(", ")}.`;
   byId("own-note", "span").textContent =
     `Or drop one anywhere on the page, or paste one. It is cut to its middle square and shrunk to ${imageSize} × ${imageSize} pixels, here in the browser. Whatever it shows, the answer is one of the ${classes.length} classes.`;
   byId("budget-note", "p").textContent = budgetNote(description);
+  byId("exits-choice", "label").hidden = temperature === undefined;
+  byId("exits-at", "span").textContent = percent(sureEnough);
+  const computing =
+    arch === "patches"
+      ? "So is computing: this classifier does no work for patches that were dropped."
+      : `Computing is not: the classifier still works through the full-sized picture, with ${fill === "lr" ? "the coarse picture" : "nothing"} in the patches that were dropped.`;
   byId("read-note", "p").textContent =
-    `Reading is what is saved: pixels that a camera, a satellite or a disk need not deliver. Computing is not: the classifier still works through the full-sized picture, with ${fill === "lr" ? "the coarse picture" : "nothing"} in the patches that were dropped.`;
+    `Reading is what is saved: pixels that a camera, a satellite or a disk need not deliver. ${computing}`;
   byId("origin", "span").textContent = `Networks: ${model}, checkpoint ${checkpoint}.`;
   showEvaluation(evaluation);
 }
@@ -218,14 +236,17 @@ async function look(picture: Picture, isCurrent: IsCurrent): Promise<void> {
   if (!isCurrent()) return;
   looked = { description, known: picture, bytes, held, whole: onAll };
   reveal();
-  await spend(undefined, isCurrent);
+  budget = undefined;
+  await spend(isCurrent);
 }
 
-/** Reads `budget` patches, or those that the policy takes by itself. */
-async function spend(budget: number | undefined, isCurrent: IsCurrent): Promise<void> {
+/** Reads as many patches as the visitor wants, or those that the policy takes by itself. */
+async function spend(isCurrent: IsCurrent): Promise<void> {
   if (looked === undefined) return;
   const { description, known, bytes, held } = looked;
-  const looks = await lookAt(held, description, budget);
+  const { temperature } = description;
+  const exit = exits.checked && temperature !== undefined ? { confidence: sureEnough, temperature } : undefined;
+  const looks = await lookAt(held, description, { budget, exit });
   if (!isCurrent()) return;
   const last = looks.at(-1)!;
   const mask = last.after;
@@ -256,14 +277,15 @@ function showBudget(count: number, patches: number, byPolicy: boolean): void {
 /** For a screen reader, once all is there. */
 function say(looks: readonly Answered[], { description, known }: Looked): void {
   const { classes, imageSize, patchSize, lowSize, rounds = 1 } = description;
-  const { answer, after: mask } = looks.at(-1)!;
+  const { answer, after: mask, leaves } = looks.at(-1)!;
   const best = likeliest(answer);
   const count = countPatches(mask);
+  const early = leaves === undefined ? "" : `, and no more, since the classifier is ${percent(leaves)} sure`;
   const verdict =
     known.label === undefined ? "" : known.label === classes[best] ? ", right" : `, wrong: ${known.label}`;
   const read = pixelsRead(makeGrid(imageSize, patchSize), count, lowSize);
   byId("status", "p").textContent =
-    `${patchesOf(count)} of ${mask.length} taken${rounds === 1 ? "" : inRounds(looks)}. Answer: ${classes[best]}, ${percent(answer[best])}${verdict}. ${whole(read)} of ${whole(imageSize ** 2)} pixels read.`;
+    `${patchesOf(count)} of ${mask.length} taken${rounds === 1 ? "" : inRounds(looks)}${early}. Answer: ${classes[best]}, ${percent(answer[best])}${verdict}. ${whole(read)} of ${whole(imageSize ** 2)} pixels read.`;
 }
 
 function inRounds(looks: readonly Look[]): string {

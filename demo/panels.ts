@@ -80,10 +80,12 @@ function showTaken(bytes: Uint8Array, look: Look, { imageSize }: SetDescription)
   paint(takes, bytes, imageSize);
   takes.ariaLabel = `The sharp picture, ${imageSize} × ${imageSize} pixels`;
   byId("taken", "div").replaceChildren(...veilsOf(look));
-  const { before, after } = look;
+  const { before, after, leaves } = look;
   const count = `${countPatches(after)} of ${after.length} patches`;
   const added = countAdded(look);
-  byId("taken-count", "span").textContent = before.includes(1) ? `${added || "nothing"} more: ${count}` : count;
+  const all = before.includes(1) ? `${added || "nothing"} more: ${count}` : count;
+  byId("taken-count", "span").textContent =
+    leaves === undefined ? all : `${all}, since the classifier is ${percent(leaves)} sure`;
 }
 
 /** What hides the patches of a picture that are dropped, and frames those that are taken. */

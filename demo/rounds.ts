@@ -29,7 +29,11 @@ export function showRounds({ bytes, looks, description, budget }: Rounds, choose
     radio.addEventListener("change", () => choose(look));
     const count = countPatches(look.after);
     const best = likeliest(look.answer);
-    const lines = [`Round ${at + 1}`, patchesOf(count), `${classes[best]}, ${percent(look.answer[best])}`];
+    const lines = [
+      look.leaves === undefined ? `Round ${at + 1}` : "Leaves",
+      patchesOf(count),
+      `${classes[best]}, ${percent(look.answer[best])}`,
+    ];
     const said = lines.map((line) => make("small", {}, line));
     const label = make("label", { class: "sample" }, radio, thumbnail(bytes, look, description), ...said);
     label.dataset.probability = String(look.answer[best]);
@@ -40,8 +44,11 @@ export function showRounds({ bytes, looks, description, budget }: Rounds, choose
 }
 
 function endOf(looks: readonly Look[], budget: number | undefined): string {
-  if (budget !== undefined) return "The budget is spent.";
   const last = looks.at(-1)!;
+  if (last.leaves !== undefined) {
+    return `Before round ${looks.length} the classifier is ${percent(last.leaves)} sure, calibrated: the picture leaves.`;
+  }
+  if (budget !== undefined) return "The budget is spent.";
   if (countAdded(last) > 0) return "The rounds are over.";
   return `In round ${looks.length} it asks for nothing${last.before.includes(1) ? " more" : ""}: it stops.`;
 }

@@ -78,7 +78,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
     throw fault("resource", { where: load, rule: `models must have at most ${mostModelBytes} bytes`, got: bytes });
   }
   const { samples, pictures } = await drawSamples(await testSet(load, where), seed);
-  const { checkpoint, description: own } = exported;
+  const { checkpoint, temperature, description: own } = exported;
   const { model, variant, arch, imageSize, patchSize, lowSize, transform, fill, rounds, classes, normalization } = own;
   const evaluation = evaluationOf(load);
   const description: SetDescription = {
@@ -94,6 +94,7 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
     fill,
     ...(arch && { arch }),
     ...(rounds > 1 && { rounds }),
+    ...(temperature && { temperature }),
     classes,
     samples,
     evaluation,

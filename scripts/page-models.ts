@@ -84,11 +84,11 @@ function onnxOf(checkpoint: Checkpoint, name: "agent" | "resnet_hr"): Uint8Array
 }
 
 function descriptionOf(name: PackagedName, folder: string): SetDescription {
-  const { checkpoint, description: own } = openExported(folder);
+  const { checkpoint, temperature, description: own } = openExported(folder);
   const { model, variant, imageSize, patchSize, lowSize, transform, normalization, fill, rounds, classes } = own;
   const sizes = { imageSize, patchSize, lowSize };
   const networks = { model: `${model} ${variant}`, checkpoint, ...sizes, transform, ...normalization, fill, rounds };
-  return { ...sets[name]!, ...networks, classes, samples: [] };
+  return { ...sets[name]!, ...networks, temperature, classes, samples: [] };
 }
 
 /** The build looks at times to see whether the page is out of date. */

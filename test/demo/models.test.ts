@@ -23,12 +23,13 @@ describe.each(readdirSync(folder))("demo/models/%s", (name) => {
   const description = JSON.parse(readFileSync(join(place, "model.json"), "utf8")) as SetDescription;
 
   it("says of its networks what they say of themselves", () => {
-    const { models, checkpoint, description: own } = openExported(place);
+    const { models, checkpoint, temperature, description: own } = openExported(place);
     const { model, variant, imageSize, patchSize, lowSize, transform, normalization, fill, classes, rounds } = own;
     const sizes = { imageSize, patchSize, lowSize };
     const expected = { model: `${model} ${variant}`, checkpoint, ...sizes, transform, ...normalization, fill, classes };
     expect(description).toMatchObject(expected);
     expect(description.rounds ?? 1).toBe(rounds);
+    expect(description.temperature).toBe(temperature);
     expect([...models.keys()]).toEqual(["policy.onnx", "classifier.onnx"]);
     expect([...models.values()].reduce((sum, bytes) => sum + bytes.length, 0)).toBeLessThan(
       isPackaged(name) ? 7_200_000 : 3_000_000,
@@ -116,7 +117,7 @@ describe("lookAt", () => {
     free() {},
   };
   const look = async (rounds: number | undefined, budget?: number) => {
-    const looks = await lookAt(held, { imageSize: 4, patchSize: 2, rounds }, budget);
+    const looks = await lookAt(held, { imageSize: 4, patchSize: 2, rounds }, { budget });
     return looks.map(({ before, after, probabilities, sure }) => ({
       masks: [maskBits(before), maskBits(after)],
       wanted: Array.from(probabilities, (one) => Number(one.toFixed(6))),
@@ -153,4 +154,25 @@ describe("lookAt", () => {
   ])("spends a budget of %i, and does not look when it is spent", async (budget, masks) => {
     expect((await look(3, budget)).map((one) => one.masks[1])).toEqual(masks);
   });
+
+  it.each([
+    // The confidences without a patch, with two and with three are 3/4, 1/2 and 4/5; at T = 1/2 they are 9/10, 1/2 and 16/17.
+    [0.7, 1, undefined, ["0000-0000 0.7500"]],
+    [0.78, 1, undefined, ["0000-1010", "1010-1011", "1011-1011 0.8000"]],
+    [0.78, 1, 3, ["0000-1010", "1010-1011"]],
+    [0.89, 0.5, undefined, ["0000-0000 0.9000"]],
+    [0.91, 0.5, undefined, ["0000-1010", "1010-1011", "1011-1011 0.9412"]],
+    [0.81, 1, undefined, ["0000-1010", "1010-1011", "1011-1011"]],
+  ] as const)(
+    "leaves from a confidence of %f on, at T = %f, of %s patches",
+    async (confidence, temperature, budget, expected) => {
+      const how = { budget, exit: { confidence, temperature } };
+      const looks = await lookAt(held, { imageSize: 4, patchSize: 2, rounds: 3 }, how);
+      const said = looks.map(({ before, after, leaves }) => [
+        `${maskBits(before)}-${maskBits(after)}`,
+        ...(leaves === undefined ? [] : [leaves.toFixed(4)]),
+      ]);
+      expect(said.map((parts) => parts.join(" "))).toEqual(expected);
+    },
+  );
 });
