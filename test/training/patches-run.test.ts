@@ -238,7 +238,9 @@ describe("a run with --arch patches", () => {
     expect(() => of({ lr_size: 7 })).toThrow(
       "--lr_size: must be the image's side over 1, 2, 4, 8 with --arch patches, got 7",
     );
-    expect(() => of({ patch_size: 14 })).toThrow("--patch_size: must be a multiple of 4 pixels");
+    expect(() => of({ patch_size: 14 })).toThrow(
+      "--arch patches: needs patches of a multiple of 4 pixels, which one of the low resolution stands for, got 14x14 of an image of 112",
+    );
     await expect(evaluate(runs.at("hr"), { tta: true })).rejects.toThrow("--tta: must be left out with --arch patches");
   });
 });
