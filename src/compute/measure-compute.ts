@@ -72,7 +72,7 @@ export interface ComputeMachine {
 }
 
 export interface Compute {
-  /** The folder or file that was measured. */
+  /** The folder that was measured. */
   readonly checkpoint: string;
   readonly machine: ComputeMachine;
   /** P, of an image. */
