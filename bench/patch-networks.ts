@@ -11,14 +11,15 @@ import { acquiredInput, graphOf, imageInput } from "../src/export/graph.ts";
 import { encodeOnnx } from "../src/formats/onnx.ts";
 import { describeRun, modelOf } from "../src/inference/describe-run.ts";
 import type { NetworkSizes } from "../src/inference/onnx-networks.ts";
+import { masksOfCount } from "../src/method/grid.ts";
 import { acquiredPlanes, dropPatches, toPlanes } from "../src/method/planes.ts";
 import { freshNetwork, type Learner, loadNetwork } from "../src/models/networks.ts";
 import { findModel, type Model } from "../src/models/registry.ts";
 import { Random } from "../src/utils/random.ts";
 import { version } from "../src/utils/version.ts";
-import { masksOf, type TimedSide } from "./patch-times.ts";
+import type { TimedSide } from "./patch-times.ts";
 
-/** Of fresh weights, on which the time does not depend. */
+/** Of fresh weights, images and masks, on which the time does not depend. */
 const seed = 1;
 const freshClasses = 10;
 
@@ -106,7 +107,7 @@ export interface Seen {
 export function seenOf({ imageSize, grid }: Model, batch: number, count: number): Seen {
   const random = new Random(seed, "images");
   const bytes = new Uint8Array(batch * imageSize * imageSize * 3).map(() => random.integer(256));
-  return { batch, count, bytes, masks: masksOf(grid, batch, count) };
+  return { batch, count, bytes, masks: masksOfCount(grid, count, { batch, seed }) };
 }
 
 /** What the classifier is given of it: [B, 3, S, S] with the low resolution in dropped patches, and the plane of masks if it sees them. */

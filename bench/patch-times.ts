@@ -1,11 +1,7 @@
 /**
- * What bench/patches.ts makes of its times: how many patches it times, under which masks, and its table.
- *
- * Shapes: B batch, P patches.
+ * What bench/patches.ts makes of its times: how many patches it times, and its table.
  */
 import { countsOf } from "../src/evaluation/staged.ts";
-import { type Grid, randomMask } from "../src/method/grid.ts";
-import { Random } from "../src/utils/random.ts";
 import { markdownTable } from "./markdown-table.ts";
 import { median } from "./measure.ts";
 
@@ -22,15 +18,6 @@ const tolerance = 0.05;
 
 /** The numbers of patches that are timed. */
 export const timedCounts = (patches: number): number[] => countsOf(shares, patches);
-
-/** Masks [B, P] of exactly `count` patches each, the same ones for every engine and side. */
-export function masksOf(grid: Grid, batch: number, count: number): Uint8Array {
-  const masks = new Uint8Array(batch * grid.patches);
-  for (let image = 0; image < batch; image++) {
-    masks.set(randomMask(grid, count, new Random(1, "masks", count, image)), image * grid.patches);
-  }
-  return masks;
-}
 
 /** What is asked of the time with `count` patches, as a share of that with all. */
 export function aimOf(count: number, patches: number): number {

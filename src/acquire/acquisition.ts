@@ -6,9 +6,8 @@
 import { rgb } from "../data/rendering.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
-import { type Asked, askInRounds, type Decided } from "../inference/look-in-rounds.ts";
+import { type Asked, askInRounds } from "../inference/look-in-rounds.ts";
 import { countPatches, maskBits } from "../method/grid.ts";
-import { enlargePixels } from "../method/pixels.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
 import { likeliest, rounded } from "../predict/lines.ts";
 import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
@@ -20,12 +19,13 @@ import { doesLookFirst, lookFirst, type SceneLook, type SceneWork } from "./look
 import { LowAhead } from "./low-ahead.ts";
 import type { SceneOutputs } from "./outputs.ts";
 import type { PatchPolicy } from "./patch-policy.ts";
-import type { FetchedPatches, PatchSource, Window } from "./patch-source.ts";
+import type { PatchSource, Window } from "./patch-source.ts";
 import { type Piece, Relay } from "./relay.ts";
-import { type Cell, cellsOf, type Scene, sceneOf, windowsOf } from "./scene.ts";
+import { type Scene, sceneOf, windowsOf } from "./scene.ts";
 import type { BudgetOptions } from "./scene-budget.ts";
-import { paste, Strip } from "./strip.ts";
+import { Strip } from "./strip.ts";
 import { type Acquired, areaOf, Tally } from "./tally.ts";
+import { type Chosen, WindowBatch } from "./window-batch.ts";
 
 /** What of the options decides on patches, their prices, and how they are described. */
 export type AcquisitionChoices = Pick<
@@ -40,36 +40,6 @@ export type SceneForm = WrittenForm & { readonly type: PixelType };
 /** Makes what the results go to, once the scene's header has been read. */
 export type OpenOutputs = (source: PatchSource, form: SceneForm) => SceneOutputs | Promise<SceneOutputs>;
 
-/** A batch of windows with what was acquired for them. */
-interface Batch {
-  readonly windows: readonly Window[];
-  /** Whether the low resolution shows something of them; else nobody decides. */
-  readonly isSeen: boolean;
-  /** Those of each window that lie in the scene. */
-  readonly cells: readonly (readonly Cell[])[];
-  /** Its low resolution, [B, L, L, C]. */
-  readonly low: PixelArray;
-  /** [B, S, S, C] */
-  readonly images: PixelArray;
-  /** 1 for what is there or being fetched, [B, P]; 0 for what lies outside the scene. */
-  readonly mask: Uint8Array;
-  /** What was chosen, round by round, and at last what nobody chose and costs nothing. */
-  readonly orders: AskedFor[];
-  /** The bytes of each of these cells. */
-  readonly costs: Map<Cell, number>;
-  readonly free: Set<Cell>;
-  /** Bytes that are being fetched for it. */
-  due: number;
-  /** Once all rounds are over. */
-  decided?: Decided;
-}
-
-interface AskedFor {
-  readonly chosen: readonly Chosen[];
-  readonly fetched: FetchedPatches;
-  readonly isFree: boolean;
-}
-
 /** A row of windows on its way. */
 interface Row {
   readonly number: number;
@@ -81,13 +51,7 @@ interface Row {
 
 /** Batches that go through all steps together. */
 interface Together extends Piece {
-  readonly batches: readonly Batch[];
-}
-
-/** A chosen cell of the batch's window `i`. */
-interface Chosen {
-  readonly cell: Cell;
-  readonly i: number;
+  readonly batches: readonly WindowBatch[];
 }
 
 /** What is held of images of batches that are on their way, besides the first; and of bytes that are being fetched for them. */
@@ -209,7 +173,8 @@ export class Acquisition {
     const batches = this.#together(windows, this.#options.batch_size);
     const made = ({ start, end, isSeen }: (typeof batches)[number]) => {
       const length = row.low.length / windows.length;
-      return this.#batchOf(windows.slice(start, end), isSeen, row.low.subarray(start * length, end * length));
+      const low = row.low.subarray(start * length, end * length);
+      return new WindowBatch(windows.slice(start, end), isSeen, low, this.#work);
     };
     // Only when all windows of the row have decided is it known what lies in tiles that were read.
     const groups = this.#takesFree ? [batches] : batches.map((one) => [one]);
@@ -263,22 +228,13 @@ export class Acquisition {
   }
 
   /** Whoever comes first in the scene pays for a tile, in whichever order it was asked for; what was chosen before what is free. */
-  #pay(batches: readonly Batch[]): void {
-    for (const isFree of [false, true]) {
-      for (const { orders, costs, free } of batches) {
-        for (const { chosen, fetched } of orders.filter((order) => order.isFree === isFree)) {
-          const bytes = fetched.pay();
-          for (const [n, { cell }] of chosen.entries()) {
-            if (isFree) free.add(cell);
-            costs.set(cell, isFree && !this.#isWhole ? 0 : bytes[n]);
-          }
-        }
-      }
-    }
+  #pay(batches: readonly WindowBatch[]): void {
+    for (const batch of batches) batch.payChosen();
+    for (const batch of batches) batch.payFree(this.#isWhole);
   }
 
   /** Classifies and describes a batch for which everything is there. */
-  async #finish(batch: Batch, row: Row, outputs: SceneOutputs): Promise<void> {
+  async #finish(batch: WindowBatch, row: Row, outputs: SceneOutputs): Promise<void> {
     await breathe(this.#reporter);
     const { images, mask, low, isSeen } = batch;
     const classes =
@@ -310,48 +266,18 @@ export class Acquisition {
   }
 
   /** Puts the patches of a batch over it. */
-  #show({ windows, cells, images, mask }: Batch, strip: Strip): void {
-    const { imageSize, grid } = this.#policy.model;
-    for (const [i, window] of windows.entries()) {
-      const image = rowOf(images, i, imageSize ** 2 * this.#form.bands.length);
-      for (const cell of cells[i]) if (mask[i * grid.patches + cell.patch] === 1) strip.paste(image, window, cell);
+  #show(batch: WindowBatch, strip: Strip): void {
+    for (const { cell, i } of batch.cellsWhere((cell, i) => batch.has(cell, i))) {
+      strip.paste(batch.imageOf(i), batch.windows[i], cell);
     }
-  }
-
-  /** Nothing is acquired yet. @param low [B, L, L, C] */
-  #batchOf(windows: readonly Window[], isSeen: boolean, low: PixelArray): Batch {
-    const { imageSize, lowSize, grid } = this.#policy.model;
-    const { type, bands } = this.#form;
-    const each = imageSize ** 2 * bands.length;
-    const cells = windows.map((window) => cellsOf(this.#scene, window));
-    const images = newPixels(type, windows.length * each);
-    for (const [i, some] of cells.entries()) {
-      if (some.length === grid.patches) continue;
-      // There is nothing more to see of a cell outside the scene than the low resolution, whoever asks for it.
-      const seen = rowOf(low, i, lowSize ** 2 * bands.length);
-      const own = this.#policy.shownLow?.(seen) ?? seen;
-      images.set(enlargePixels(own, lowSize, imageSize, bands.length), i * each);
-    }
-    return {
-      windows,
-      isSeen,
-      cells,
-      low,
-      images,
-      mask: new Uint8Array(windows.length * grid.patches),
-      orders: [],
-      costs: new Map(),
-      free: new Set(),
-      due: 0,
-    };
   }
 
   /**
    * Decides and acquires, round by round, until no window asks for more; it pauses while patches are being fetched. For the policy, cells
    * outside the scene that it asked for are there from then on, so that it does not ask for them again.
    */
-  async *#acquire(batch: Batch): AsyncGenerator<void, void> {
-    const { windows, cells, images, isSeen, low } = batch;
+  async *#acquire(batch: WindowBatch): AsyncGenerator<void, void> {
+    const { windows, images, isSeen, low } = batch;
     const { patches } = this.#policy.model.grid;
     const looking = { rounds: isSeen ? this.#rounds : 0, count: windows.length, patches };
     const rounds = askInRounds(looking, async (mask) => {
@@ -368,14 +294,12 @@ export class Acquisition {
       }
       const { further, round } = value;
       const asking = windows.filter((_, i) => rowOf(further, i, patches).includes(1)).length;
-      const chosen = cells.flatMap((some, i) =>
-        some.filter(({ patch }) => further[i * patches + patch] === 1).map((cell) => ({ cell, i })),
-      );
-      const order = this.#ask(chosen, batch);
+      const chosen = batch.cellsWhere(({ patch }, i) => further[i * patches + patch] === 1);
+      const order = batch.ask(chosen);
       const requests = order?.fetched.requests ?? 0;
       this.#tally.asked(round, { windows: asking, patches: chosen.length, requests });
       yield;
-      if (order !== undefined) await this.#tally.taking(round, () => this.#take(order, batch));
+      if (order !== undefined) await this.#tally.taking(round, () => batch.take(order));
     }
   }
 
@@ -389,55 +313,24 @@ export class Acquisition {
   }
 
   /** Also takes, besides what was chosen in a row's batches, what lies in tiles that are read for it. */
-  async *#acquireWithFree(batches: readonly Batch[]): AsyncGenerator<void, void> {
+  async *#acquireWithFree(batches: readonly WindowBatch[]): AsyncGenerator<void, void> {
     const steps = batches.map((batch) => this.#acquire(batch));
     for (const one of steps) {
       // Further rounds may read further tiles.
       while (!(await one.next()).done && this.#rounds > 1);
     }
-    const free = batches.map((batch) => this.#ask(this.#freeOf(batch), batch, true));
+    const free = batches.map((batch) => batch.ask(this.#freeOf(batch), true));
     yield;
     for (const one of steps) await one.next();
     for (const [n, batch] of batches.entries()) {
       const order = free[n];
-      if (order !== undefined) await this.#tally.timed("acquire", () => this.#take(order, batch));
+      if (order !== undefined) await this.#tally.timed("acquire", () => batch.take(order));
     }
   }
 
-  #freeOf({ isSeen, cells, mask }: Batch): Chosen[] {
-    const { patches } = this.#policy.model.grid;
-    if (!isSeen) return [];
-    return cells.flatMap((some, i) =>
-      some
-        .filter(({ patch }) => mask[i * patches + patch] === 0)
-        .filter(({ box }) => this.#isWhole || this.#source.isFree(box))
-        .map((cell) => ({ cell, i })),
-    );
-  }
-
-  /** Begins to fetch chosen patches; undefined of an image that does not exist yet. */
-  #ask(chosen: readonly Chosen[], batch: Batch, isFree = false): AskedFor | undefined {
-    const { patches } = this.#policy.model.grid;
-    for (const { cell, i } of chosen) batch.mask[i * patches + cell.patch] = 1;
-    if (this.#source.isPlanned) return undefined;
-    const fetched = this.#source.fetchPatches(chosen.map(({ cell }) => cell.box));
-    batch.due += fetched.bytes;
-    const order = { chosen, fetched, isFree };
-    batch.orders.push(order);
-    return order;
-  }
-
-  /** Waits for chosen patches, and puts them into the batch. */
-  async #take({ chosen, fetched }: AskedFor, batch: Batch): Promise<void> {
-    const { imageSize } = this.#policy.model;
-    const patches = await this.#unlessStopped(fetched.read());
-    batch.due -= fetched.bytes;
-    for (const [n, { cell, i }] of chosen.entries()) {
-      const { x, y } = cell.box;
-      const image = rowOf(batch.images, i, imageSize ** 2 * this.#form.bands.length);
-      const place = { x: x % imageSize, y: y % imageSize, width: imageSize };
-      paste({ pixels: patches[n], box: cell.box }, image, place);
-    }
+  #freeOf(batch: WindowBatch): Chosen[] {
+    if (!batch.isSeen) return [];
+    return batch.cellsWhere((cell, i) => !batch.has(cell, i) && (this.#isWhole || this.#source.isFree(cell.box)));
   }
 
   #unlessStopped<T>(work: Promise<T>): Promise<T> {
@@ -446,7 +339,7 @@ export class Acquisition {
 
   /** One line per window, one feature per cell. */
   #describe(
-    { windows, isSeen, mask, cells, costs, free, decided: said }: Batch,
+    { windows, isSeen, mask, cells, costs, free, decided: said }: WindowBatch,
     classes: Float32Array | undefined,
     outputs: SceneOutputs,
   ): void {

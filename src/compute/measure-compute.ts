@@ -14,7 +14,7 @@ import type { Place } from "../inference/libtorch-engine.ts";
 import { networksIn, openLearners, openSaved } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import { seesMask } from "../method/arch.ts";
-import { randomMask } from "../method/grid.ts";
+import { masksOfCount } from "../method/grid.ts";
 import { declaredNetwork, freshNetwork, type NetworkName } from "../models/networks.ts";
 import { listGpus } from "../native/gpus.ts";
 import { multiplyAddsWith } from "../nn/declare.ts";
@@ -72,7 +72,7 @@ export interface ComputeMachine {
 }
 
 export interface Compute {
-  /** The folder or file that was measured. */
+  /** The folder that was measured. */
   readonly checkpoint: string;
   readonly machine: ComputeMachine;
   /** P, of an image. */
@@ -214,10 +214,7 @@ class Setting {
     this.#subject = subject;
     this.#views = views;
     this.#patches = patches;
-    const { grid } = subject.run.model;
-    const random = new Random(seed, "profile masks", patches ?? 0);
-    const masks = Array.from({ length: batch }, () => [...randomMask(grid, patches ?? 0, random)]);
-    this.#mask = Uint8Array.from(masks.flat());
+    this.#mask = masksOfCount(subject.run.model.grid, patches ?? 0, { batch, seed });
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
- * What a run's networks cost, beside their weights: `compute.json` inside the checkpoint's folder, or, of a checkpoint that is one file,
- * `<file>.compute.json`. Reports of the run draw it.
+ * What a run's networks cost, beside their weights: `compute.json` inside the checkpoint's folder. Reports of the run draw it. (A file of
+ * weights alone is not measured: it does not say what they are of.)
  */
 import { z } from "zod";
 import { parseAs, readJson, verifyChecksum, withChecksum } from "../checkpoints/checkpoint.ts";
@@ -56,7 +56,7 @@ export function writeCompute({ checkpoint, ...found }: Compute): string {
 
 /**
  * What was measured with a checkpoint; undefined where nothing was.
- * @param checkpoint its folder or file
+ * @param checkpoint its folder
  * @throws input: one that is damaged, or of other weights; system
  */
 export function readCompute(checkpoint: string): StoredCompute | undefined {

@@ -133,9 +133,14 @@ function classesOf({ config }: Checkpoint): string[] | undefined {
   return Array.isArray(classes) ? classes.map(String) : undefined;
 }
 
-function unsaid({ path }: Checkpoint): never {
-  const next = "give the --cv_dir of a run or one of its checkpoints";
-  throw fault("input", { where: path, rule: "must say which model and classes its networks are for", next });
+/** What a file of weights does not say, be it a run's own, lies in the `state.json` of the checkpoint that it comes from. */
+function unsaid({ path, config }: Checkpoint): never {
+  throw fault("input", {
+    where: path,
+    rule: "must say which model and classes its networks are for",
+    ...(config === unknownRun && { got: "weights alone, without the state.json of a checkpoint" }),
+    next: "give the folder of the checkpoint that they come from, or the --cv_dir of its run",
+  });
 }
 
 /** What data sets had before checkpoints said it. */

@@ -5,6 +5,7 @@
  * A mask is a Uint8Array [P]: 1 for a patch that is taken, 0 for one that is dropped.
  */
 import { fault } from "../errors.ts";
+import { Random } from "../utils/random.ts";
 
 /** A patch, in pixels: the side of a square one, or "width × height" written as 28x56. */
 export type PatchSize = number | `${number}x${number}`;
@@ -124,6 +125,22 @@ export function randomMask(grid: Grid, count: number, random: RandomIntegers): U
     [order[i], order[j]] = [order[j], order[i]];
   }
   return firstOf(grid, count, order);
+}
+
+/**
+ * Masks [B, P] of exactly `count` patches each, by chance, to measure by: the same ones of a seed, and a smaller batch has the first
+ * ones of a larger.
+ */
+export function masksOfCount(
+  grid: Grid,
+  count: number,
+  { batch, seed }: { readonly batch: number; readonly seed: number },
+): Uint8Array {
+  const masks = new Uint8Array(batch * grid.patches);
+  for (let image = 0; image < batch; image++) {
+    masks.set(randomMask(grid, count, new Random(seed, "masks", count, image)), image * grid.patches);
+  }
+  return masks;
 }
 
 /** A mask as text, patch 0 first: "0110…". Two images have the same mask if this is the same. */

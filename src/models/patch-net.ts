@@ -80,10 +80,13 @@ function trunkStrides({ imageSize, patchWidth, patchHeight }: Grid, lowSize: num
     const rule = `must be the image's side over ${[...Array(most + 1).keys()].map((n) => 2 ** n).join(", ")} with --arch patches`;
     throw fault("usage", { where: "--lr_size", rule, got: lowSize, next: "choose another, or leave --arch out" });
   }
-  for (const got of [patchWidth, patchHeight]) {
-    if (got % shrink === 0) continue;
-    const rule = `must be a multiple of ${shrink} pixels, one of the low resolution, with --arch patches`;
-    throw fault("usage", { where: "--patch_size", rule, got });
+  if (patchWidth % shrink !== 0 || patchHeight % shrink !== 0) {
+    // No flag need have said how large patches are: a quarter of the image is usual, or --grid divides it.
+    const rule = `needs patches of a multiple of ${shrink} pixels, which one of the low resolution stands for`;
+    const got = `${patchWidth}x${patchHeight} of an image of ${imageSize}`;
+    const fitting = [...Array(lowSize).keys()].filter((n) => lowSize % (n + 1) === 0).map((n) => (n + 1) * shrink);
+    const next = `give another --img_size, or a --patch_size of ${fitting.join(", ")}`;
+    throw fault("usage", { where: "--arch patches", rule, got, next });
   }
   const steps = Array.from({ length: segments.length }, (_, n) => (n < halvings ? 2 : 1));
   return isLarge ? [steps[0], 1, ...steps.slice(1)] : [1, 1, ...steps.slice(0, -1)];

@@ -276,6 +276,11 @@ function greatestDivisor(a: number, b: number): number {
 function sizeWithin(flag: string, given: number | undefined, imageSize: number): number {
   const size = given ?? imageSize / quarter;
   if (imageSize % size === 0 && Number.isInteger(size)) return size;
-  const next = "choose sizes that divide --img_size";
+  if (given === undefined) {
+    const rule = `must be a multiple of ${quarter} unless --lr_size and --patch_size are given`;
+    const next = `give ${Math.max(1, Math.round(size)) * quarter}, or both sizes, which must divide it`;
+    throw fault("usage", { where: "--img_size", rule, got: imageSize, next });
+  }
+  const next = "give one that does, or another --img_size";
   throw fault("usage", { where: flag, rule: `must divide the image size of ${imageSize} pixels`, got: size, next });
 }

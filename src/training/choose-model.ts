@@ -25,7 +25,7 @@ export async function withModel<S extends StageName>(
   const given: Record<string, unknown> = defined(options);
   if (options.model !== undefined) {
     // A run that goes on has its own, and what it started from may be gone.
-    const arch = options.arch ?? (options.resume ? undefined : archOfCheckpoints(given, note));
+    const arch = options.resume ? options.arch : archOf(options, given, note);
     return { ...options, ...defined({ arch }), variant: options.variant ?? "2019" };
   }
   for (const [path, own] of checkpointsOf(given)) {
@@ -35,7 +35,7 @@ export async function withModel<S extends StageName>(
     if (given.patch_size !== undefined) delete model.grid;
     if (given.grid !== undefined) delete model.patch_size;
     note(`--model ${own.model}, as in ${path}`);
-    return { ...options, ...model, ...given };
+    return { ...options, ...model, arch: archOf(own, given, note), ...given };
   }
   const variant = options.variant ?? "2019";
   const facts = data === undefined ? await untilStopped(reporter, describeData(options)) : factsOf(data);
@@ -50,15 +50,20 @@ function checkpointsOf(given: Record<string, unknown>): [path: string, options: 
   return paths.map((path) => [path, configOfCheckpoint(path).options]);
 }
 
-/** What the high-resolution classifier that a stage starts from has in place of the same model's own: no other could start from it. */
-function archOfCheckpoints(
-  { model, ckpt_hr_cl, load }: Record<string, unknown>,
+/**
+ * The classifier in place of the model's own: the one that a stage starts from, since no other could start from it. A policy is the same
+ * beside any.
+ * @param named which model, and what is known of its classifier
+ */
+function archOf(
+  named: { readonly model?: unknown; readonly arch?: unknown },
+  { arch, ckpt_hr_cl, load }: Record<string, unknown>,
   note: Reporter["note"],
 ): ModelOptions["arch"] {
   const [[path, own] = []] = checkpointsOf({ ckpt_hr_cl: ckpt_hr_cl ?? load });
-  if (own?.arch === undefined || own.model !== model) return undefined;
-  note(`--arch ${own.arch}, as in ${path}`);
-  return own.arch as ModelOptions["arch"];
+  const found = arch ?? (own?.model === named.model ? own?.arch : named.arch);
+  if (arch === undefined && found !== named.arch) note(`${found ? `--arch ${found}` : "no --arch"}, as in ${path}`);
+  return found as ModelOptions["arch"];
 }
 
 function factsOf({ train: { name, imageSize } }: DataSplits): DataFacts {

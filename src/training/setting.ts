@@ -158,7 +158,7 @@ export function startNetworks<N extends NetworkName>(
     const origin = origins[name];
     if (checkpoint !== undefined) return loadNetwork(setting, name, savedNetwork(checkpoint, name));
     if (origin === "fresh") return freshNetwork(setting, seed, name);
-    const from = name === "agent" ? policyAt(origin, setting) : classifierAt(origin, setting);
+    const from = name === "agent" ? policyAt(origin, setting) : classifierAt(origin, name, setting);
     if (name !== "resnet_hr") mustSeeSameLow(from, setting.data.train, `${origin.flag} ${origin.path}`);
     return loadNetwork(setting, name, savedNetwork(from, name));
   };
@@ -173,38 +173,46 @@ export function startNetworks<N extends NetworkName>(
 }
 
 function policyAt({ flag, path }: NamedByFlag, { model, reporter }: Setting): Checkpoint {
-  const from = checkpointOf({ flag, path }, model, reporter.note);
+  const from = checkpointOf({ flag, path }, "agent", model, reporter.note);
   const unfinished = unfinishedCurriculum(from, model.grid);
   if (unfinished !== undefined) reporter.note(`${flag} ${path}: ${unfinished}`);
   return from;
 }
 
 /** A classifier's checkpoint. @throws input: one of another model, or of other classes */
-function classifierAt({ flag, path }: NamedByFlag, { model, data, reporter }: Setting): Checkpoint {
-  const from = checkpointOf({ flag, path }, model, reporter.note);
+function classifierAt({ flag, path }: NamedByFlag, name: NetworkName, { model, data, reporter }: Setting): Checkpoint {
+  const from = checkpointOf({ flag, path }, name, model, reporter.note);
   const { classes } = from.config.description ?? from.config.dataset;
   if (Array.isArray(classes)) checkClasses(classes.map(String), data.train, `${flag} ${path}`);
   return from;
 }
 
-/** The checkpoint that a flag names. @throws kind "input" when it is not of `model`, or none. */
-export function checkpointOf({ flag, path }: NamedByFlag, model: Model, note?: Reporter["note"]): Checkpoint {
+/** The checkpoint that a flag names, for one of its networks. @throws kind "input" when that is not of `model`. */
+export function checkpointOf(
+  { flag, path }: NamedByFlag,
+  name: NetworkName,
+  model: Model,
+  note?: Reporter["note"],
+): Checkpoint {
   const checkpoint = openCheckpoint(path, note);
   const { options } = checkpoint.config;
   if (options.model === undefined) return checkpoint;
-  const wanted = described(model, flag);
-  const got = described(findModel(options as unknown as ModelOptions), flag);
+  const wanted = described(model, name);
+  const got = described(findModel(options as unknown as ModelOptions), name);
   if (got === wanted) return checkpoint;
   const next = "give the same --model, --variant, --arch and sizes";
   throw fault("input", { where: `${flag} ${path}`, rule: `must be for the model ${wanted}`, got, next });
 }
 
-/** What must agree for a checkpoint to fit. */
-function described({ name, variant, arch, seesMask, imageSize, lowSize }: Model, flag: string): string {
-  // A high-resolution classifier fits any low resolution.
-  const low = flag === "--ckpt_hr_cl" ? "" : `, low resolution ${lowSize}`;
+/** What must agree for a checkpoint's network to fit. */
+function described({ name, variant, arch, seesMask, imageSize, lowSize, grid }: Model, network: NetworkName): string {
+  const model = `${name} ${variant}`;
+  const low = `at ${imageSize} pixels, low resolution ${lowSize}`;
+  // Whichever classifier stands beside it.
+  if (network === "agent") return `${model} ${low}, ${grid.columns}x${grid.rows} patches`;
   // A low-resolution classifier is the model's own where the other one works on patches.
-  const isOwn = arch === undefined || (seesMask && flag === "--ckpt_lr_cl");
-  const instead = isOwn ? "" : ` with --arch ${arch}`;
-  return `${name} ${variant}${instead} at ${imageSize} pixels${low}`;
+  const isOwn = arch === undefined || (seesMask && network === "resnet_lr");
+  const classifier = isOwn ? model : `${model} with --arch ${arch}`;
+  // A high-resolution classifier fits any low resolution.
+  return network === "resnet_hr" ? `${classifier} at ${imageSize} pixels` : `${classifier} ${low}`;
 }

@@ -1,5 +1,5 @@
 /** What tiny runs cost: which rows there are, and how much work each is. No time is expected of any machine. */
-import { existsSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
@@ -78,6 +78,14 @@ describe("what a run costs", () => {
     const rounds = await measure("rounds");
     expect(rounds.rounds).toBe(2);
     expect(named(rounds)).toEqual([["agent", undefined], ...at("resnet_hr")]);
+  });
+
+  it("is not asked of a file of weights alone, which does not say what they are of", async () => {
+    const file = runs.at("policy-alone.safetensors");
+    cpSync(join(openCheckpoint(runs.at("policy")).path, "agent.safetensors"), file);
+    await expect(measure("policy-alone.safetensors")).rejects.toThrow(
+      `${file}: must say which model and classes its networks are for, got weights alone, without the state.json of a checkpoint; give the folder of the checkpoint that they come from, or the --cv_dir of its run`,
+    );
   });
 
   it("ends by a signal", async () => {

@@ -6,6 +6,7 @@ import {
   fixedRows,
   makeGrid,
   maskBits,
+  masksOfCount,
   patchAt,
   patchBox,
   pixelsRead,
@@ -157,6 +158,21 @@ describe("randomMask", () => {
     expect(raised(() => randomMask(grid, 17, random)).exitCode).toBe(2);
     expect(random.bounds).toEqual([]);
   });
+});
+
+it("masks of a batch have exactly so many patches, not the same ones, and a smaller batch the first of a larger", () => {
+  const rowsOf = (batch: number, count: number) => {
+    const masks = masksOfCount(grid, count, { batch, seed: 1 });
+    return Array.from({ length: batch }, (_, b) => masks.slice(16 * b, 16 * b + 16));
+  };
+  for (const count of [0, 2, 8, 12, 16]) {
+    const masks = rowsOf(20, count);
+    expect(masks.map(countPatches)).toEqual(Array(20).fill(count));
+    expect(rowsOf(3, count)).toEqual(masks.slice(0, 3));
+    const different = new Set(masks.map(maskBits)).size;
+    if (count === 0 || count === 16) expect(different).toBe(1);
+    else expect(different).toBeGreaterThan(10);
+  }
 });
 
 describe("pixelsRead", () => {

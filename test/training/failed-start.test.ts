@@ -59,7 +59,7 @@ describe("a training that cannot start", () => {
       "a policy of another low resolution",
       "finetune2stream",
       { ...from("hr", "lr"), load: run("other-low") },
-      "R8_Scenes 2019 at 32 pixels, low resolution 8, got ",
+      "R8_Scenes 2019 at 32 pixels, low resolution 8, 4x4 patches, got ",
     ],
     [
       "ImageNet weights of another network",

@@ -118,6 +118,18 @@ describe("a run with --arch patches", () => {
     }
   });
 
+  it("finetunes a policy that was pretrained beside a dense classifier", async () => {
+    await runs.train("classifier_training", "dense", { data_dir, max_epochs: 1 });
+    await runs.train("pretrain", "beside", { data_dir, ckpt_hr_cl: runs.at("dense"), max_epochs: 1 });
+    const { reporter, notes } = listener();
+    const given = { data_dir, load: runs.at("beside"), ckpt_hr_cl: runs.at("hr"), max_epochs: 1 };
+    await runs.train("finetune", "crossed", { ...given, model: undefined }, { reporter });
+    expect(notes).toContain(`--arch patches, as in ${runs.at("hr")}`);
+    expect(readRunConfig(runs.at("crossed")).description).toMatchObject({ arch: "patches", fill: "lr" });
+    await runs.train("finetune", "told", { ...given, arch: "patches" });
+    expect(weightsOf("told")).toEqual(weightsOf("crossed"));
+  });
+
   it.each(["hr", "two", "rounds"])(
     "as ONNX models of %s agrees with libtorch, with no patch and with some",
     async (name) => {
@@ -226,7 +238,9 @@ describe("a run with --arch patches", () => {
     expect(() => of({ lr_size: 7 })).toThrow(
       "--lr_size: must be the image's side over 1, 2, 4, 8 with --arch patches, got 7",
     );
-    expect(() => of({ patch_size: 14 })).toThrow("--patch_size: must be a multiple of 4 pixels");
+    expect(() => of({ patch_size: 14 })).toThrow(
+      "--arch patches: needs patches of a multiple of 4 pixels, which one of the low resolution stands for, got 14x14 of an image of 112",
+    );
     await expect(evaluate(runs.at("hr"), { tta: true })).rejects.toThrow("--tta: must be left out with --arch patches");
   });
 });

@@ -16,7 +16,7 @@ import { alone } from "../../src/distributed/process-group.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { encodeSafetensors } from "../../src/formats/safetensors.ts";
 import { freshNetwork, type Learner, type NetworkName, states } from "../../src/models/networks.ts";
-import { findModel } from "../../src/models/registry.ts";
+import { findModel, type ModelOptions } from "../../src/models/registry.ts";
 import { liveHandles } from "../../src/native/call.ts";
 import { findLibtorch } from "../../src/native/find.ts";
 import { openLibtorch } from "../../src/native/library.ts";
@@ -55,7 +55,7 @@ const data = memoryData({ classes: 3, train: 1, test: 1 });
 const quick = { ...exact, ...named, batch_size: 4, max_epochs: 1 };
 
 interface Made {
-  model?: { model: string; variant: "2019" | "2020"; lr_size?: number; patch_size?: number };
+  model?: Pick<ModelOptions, "model" | "arch" | "lr_size" | "patch_size"> & { variant: "2019" | "2020" };
   seed?: number;
   progress?: JsonObject;
   classes?: readonly string[];
@@ -68,6 +68,7 @@ function makeRun(name: string, networks: readonly NetworkName[], made: Made = {}
   const { classes = data.train.classes } = made;
   const description: RunDescription = {
     ...{ model: model.name, variant: model.variant, imageSize: model.imageSize, lowSize: model.lowSize },
+    ...(model.arch && { arch: model.arch }),
     ...{
       patchSize: model.grid.patchSize,
       bands: ["red", "green", "blue"],
@@ -99,8 +100,8 @@ function digest({ parameters }: Learner): string {
 }
 
 /** The weights of a fresh network of that seed. */
-function weightsOf(name: NetworkName, seed: number): string {
-  const learner = fresh(name, seed);
+function weightsOf(name: NetworkName, seed: number, options?: Made["model"]): string {
+  const learner = fresh(name, seed, options);
   const found = digest(learner);
   learner.parameters.free();
   return found;
@@ -260,8 +261,8 @@ describe("finetuning", () => {
     const next = "give the same --model, --variant, --arch and sizes";
     const ours = "must be for the model R8_Scenes 2019 at 32 pixels";
     expect(await refused("finetune", { load: wrong, ckpt_hr_cl: hr })).toEqual({
-      ...{ kind: "input", where: `--load ${wrong}`, rule: `${ours}, low resolution 16` },
-      ...{ got: "R32_C10 2019 at 32 pixels, low resolution 16", next },
+      ...{ kind: "input", where: `--load ${wrong}`, rule: `${ours}, low resolution 16, 2x2 patches` },
+      ...{ got: "R32_C10 2019 at 32 pixels, low resolution 16, 2x2 patches", next },
     });
     expect(await refused("finetune", { load: policy, ckpt_hr_cl: wrong })).toEqual({
       ...{ kind: "input", where: `--ckpt_hr_cl ${wrong}`, rule: ours, got: "R32_C10 2019 at 32 pixels", next },
@@ -274,6 +275,39 @@ describe("finetuning", () => {
     });
     // A classifier of high resolution fits any low one.
     await begun("finetune", finetune, { load: policy, ckpt_hr_cl: low });
+  });
+
+  it("takes a policy beside whichever classifier it learned, and none of other patches", async () => {
+    const patches = { ...named, arch: "patches" } as const;
+    const [dense, sparse] = [
+      makeRun("dense", ["agent", "resnet_hr"]),
+      makeRun("sparse", ["agent", "resnet_hr"], { model: patches, seed: 8 }),
+    ];
+    expect((await begun("finetune", finetune, { load: dense, ckpt_hr_cl: sparse, arch: "patches" })).weights).toEqual({
+      agent: weightsOf("agent", 7),
+      resnet_hr: weightsOf("resnet_hr", 8, patches),
+    });
+    expect((await begun("finetune", finetune, { load: sparse, ckpt_hr_cl: dense })).weights).toEqual({
+      agent: weightsOf("agent", 8),
+      resnet_hr: weightsOf("resnet_hr", 7),
+    });
+    const refused = async <S extends StageName>(stage: S, start: Parameters<typeof begun<S>>[1], given: Given) =>
+      (await refusal(() => begun(stage, start, given))).faults[0];
+    // Of one column of four patches, which are as many.
+    const column = makeRun("column", ["agent"], { model: { ...named, patch_size: "32x8" } });
+    expect(await refused("finetune", finetune, { load: column, ckpt_hr_cl: dense })).toMatchObject({
+      where: `--load ${column}`,
+      rule: "must be for the model R8_Scenes 2019 at 32 pixels, low resolution 16, 2x2 patches",
+      got: "R8_Scenes 2019 at 32 pixels, low resolution 16, 1x4 patches",
+    });
+    const lr = makeRun("lr", ["resnet_lr"], { model: patches });
+    expect(
+      await refused("finetune2stream", finetune2stream, { load: dense, ckpt_lr_cl: lr, arch: "patches" }),
+    ).toMatchObject({
+      where: `--load ${dense}`,
+      rule: "must be for the model R8_Scenes 2019 with --arch patches at 32 pixels",
+      got: "R8_Scenes 2019 at 32 pixels",
+    });
   });
 
   it("takes no classifier of other classes, and a policy of any", async () => {
@@ -302,7 +336,7 @@ it("a file of weights, which says nothing of its model, is taken for what it is 
   const { parameters } = fresh("resnet_hr", 7);
   writeFileSync(at("hr.safetensors"), encodeSafetensors(parameters.stateDict()));
   parameters.free();
-  expect(checkpointOf({ flag: "--ckpt_hr_cl", path: at("hr.safetensors") }, findModel(named)).path).toBe(
+  expect(checkpointOf({ flag: "--ckpt_hr_cl", path: at("hr.safetensors") }, "resnet_hr", findModel(named)).path).toBe(
     at("hr.safetensors"),
   );
 });
@@ -382,6 +416,40 @@ describe("the model of a stage", () => {
     });
     const lr = parseOptions("finetune2stream", { load: at("agent.safetensors"), ckpt_lr_cl: hr });
     expect(await chosen(lr)).toMatchObject({ notes: [`--model R8_Scenes, as in ${hr}`] });
+  });
+
+  it("has the classifier that it starts from, whichever the policy learned beside", async () => {
+    const patches = { ...named, arch: "patches" } as const;
+    const [dense, sparse] = [
+      makeRun("dense", ["agent", "resnet_hr"]),
+      makeRun("sparse", ["agent", "resnet_hr"], { model: patches }),
+    ];
+    const archIn = async (given: Given) => {
+      const { reporter, notes } = listener();
+      const { arch } = await withModel(
+        parseOptions("finetune2stream", { ckpt_lr_cl: dense, ...given }),
+        reporter,
+        data,
+      );
+      return [arch, ...notes];
+    };
+    const of = (path: string) => `--model R8_Scenes, as in ${path}`;
+    expect(await archIn({ load: dense, ckpt_hr_cl: sparse })).toEqual([
+      "patches",
+      of(dense),
+      `--arch patches, as in ${sparse}`,
+    ]);
+    expect(await archIn({ load: sparse, ckpt_hr_cl: dense })).toEqual([
+      undefined,
+      of(sparse),
+      `no --arch, as in ${dense}`,
+    ]);
+    expect(await archIn({ load: sparse })).toEqual(["patches", of(sparse)]);
+    expect(await archIn({ load: dense, model: "R8_Scenes", ckpt_hr_cl: sparse })).toEqual([
+      "patches",
+      `--arch patches, as in ${sparse}`,
+    ]);
+    expect(await archIn({ load: dense, arch: "patches" })).toEqual(["patches", of(dense)]);
   });
 
   it("goes by what is given before what the checkpoint has, and by the checkpoint where nothing is", async () => {
