@@ -1,10 +1,11 @@
 /** Opening a trained run for images: a checkpoint in libtorch, or an exported folder in ONNX Runtime. */
+
+import { weightsHash } from "../checkpoints/beside-weights.ts";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { unnamedNetwork } from "../checkpoints/foreign-checkpoint.ts";
 import { shortLength } from "../checkpoints/networks-hash.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
-import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { asTested, type Choice } from "../method/budget.ts";
 import { makeGrid } from "../method/grid.ts";
 import type { Exit } from "../method/leave-early.ts";
