@@ -3,10 +3,18 @@ import { z } from "zod";
 import { aboutWeights, besideWeights, readBesideWeights, writeBesideWeights } from "./beside-weights.ts";
 
 const share = z.number().min(0).max(1);
-const schema = z.strictObject({
-  ...aboutWeights,
+/** What whoever uses it must know; exported models say it too. */
+export const confidenceSchema = z.strictObject({
   /** By which logits are divided. */
   temperature: z.number().min(0.01).max(100),
+  /** What stood in dropped patches, and whether the answers were means over six views: with others the classifier is another. */
+  fill: z.enum(["zero", "lr"]),
+  tta: z.boolean(),
+});
+export type Confidence = z.infer<typeof confidenceSchema>;
+
+const schema = confidenceSchema.extend({
+  ...aboutWeights,
   /** What it was fitted to: images as the classifier saw them when it was asked whether they leave. */
   calibrated: z.strictObject({
     split: z.enum(["train", "test", "val"]),
@@ -17,9 +25,6 @@ const schema = z.strictObject({
     said: share,
     confidence: share,
   }),
-  /** What stood in dropped patches, and whether the answers were means over six views: with others the classifier is another. */
-  fill: z.enum(["zero", "lr"]),
-  tta: z.boolean(),
   dataset: z.string(),
   seed: z.int(),
 });
