@@ -23,7 +23,7 @@ import type { ExperimentResult } from "../src/experiment/run-experiment.ts";
 import { exportRun } from "../src/export/export-run.ts";
 import { removeFolderAtomic, writeFolderAtomic } from "../src/files/atomic.ts";
 import { modelOf } from "../src/inference/describe-run.ts";
-import { type Exported, openExported } from "../src/inference/exported.ts";
+import { type Exported, openExported, temperatureOf } from "../src/inference/exported.ts";
 import { exportSchema } from "../src/options/export-options.ts";
 import { Random } from "../src/utils/random.ts";
 
@@ -78,7 +78,8 @@ async function main({ load, name, title, about, seed, ...where }: Given): Promis
     throw fault("resource", { where: load, rule: `models must have at most ${mostModelBytes} bytes`, got: bytes });
   }
   const { samples, pictures } = await drawSamples(await testSet(load, where), seed);
-  const { checkpoint, temperature, description: own } = exported;
+  const { checkpoint, description: own } = exported;
+  const temperature = temperatureOf(exported);
   const { model, variant, arch, imageSize, patchSize, lowSize, transform, fill, rounds, classes, normalization } = own;
   const evaluation = evaluationOf(load);
   const description: SetDescription = {

@@ -13,16 +13,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { weightsHash } from "../src/checkpoints/beside-weights.ts";
 import { type Checkpoint, writeCheckpoint } from "../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../src/checkpoints/open-checkpoint.ts";
 import { type PackagedName, packagedFolder, packagedNames } from "../src/checkpoints/packaged.ts";
-import {
-  type Measured,
-  readChoice,
-  type StoredChoice,
-  weightsHash,
-  writeChoice,
-} from "../src/checkpoints/stored-choice.ts";
+import { type Measured, readChoice, type StoredChoice, writeChoice } from "../src/checkpoints/stored-choice.ts";
 import { fail } from "../src/cli/failure.ts";
 import type { Dataset } from "../src/data/dataset.ts";
 import { type DataFlags, openDataFor } from "../src/data/open.ts";

@@ -11,13 +11,14 @@ import type { Checkpoint } from "../src/checkpoints/checkpoint.ts";
 import { openCheckpoint, savedNetwork } from "../src/checkpoints/open-checkpoint.ts";
 import type { PackagedName } from "../src/checkpoints/packaged.ts";
 import { readChoice } from "../src/checkpoints/stored-choice.ts";
+import { readConfidence } from "../src/checkpoints/stored-confidence.ts";
 import { graphOf, imageInput, roundInput } from "../src/export/graph.ts";
 import { metadataOf } from "../src/export/metadata.ts";
 import { writeFileAtomic } from "../src/files/atomic.ts";
 import { encodeOnnx } from "../src/formats/onnx.ts";
 import { withContentHash } from "../src/inference/content-hash.ts";
 import { describeRun, modelOf } from "../src/inference/describe-run.ts";
-import { openExported } from "../src/inference/exported.ts";
+import { openExported, temperatureOf } from "../src/inference/exported.ts";
 import { version } from "../src/utils/version.ts";
 
 type Said = Pick<SetDescription, "title" | "about" | "evaluation">;
@@ -70,7 +71,8 @@ function onnxOf(checkpoint: Checkpoint, name: "agent" | "resnet_hr"): Uint8Array
   const model = modelOf(checkpoint, {});
   const description = describeRun(checkpoint);
   const { state } = savedNetwork(checkpoint, name);
-  const metadata = metadataOf({ checkpoint, name, description, calibrated: readChoice(checkpoint.path) });
+  const stored = { calibrated: readChoice(checkpoint.path), confidence: readConfidence(checkpoint.path) };
+  const metadata = metadataOf({ checkpoint, name, description, ...stored });
   const graph =
     name === "agent"
       ? ({ network: model.policy, input: roundInput(3), output: "probabilities" } as const)
@@ -84,11 +86,12 @@ function onnxOf(checkpoint: Checkpoint, name: "agent" | "resnet_hr"): Uint8Array
 }
 
 function descriptionOf(name: PackagedName, folder: string): SetDescription {
-  const { checkpoint, temperature, description: own } = openExported(folder);
+  const exported = openExported(folder);
+  const { checkpoint, description: own } = exported;
   const { model, variant, imageSize, patchSize, lowSize, transform, normalization, fill, rounds, classes } = own;
   const sizes = { imageSize, patchSize, lowSize };
   const networks = { model: `${model} ${variant}`, checkpoint, ...sizes, transform, ...normalization, fill, rounds };
-  return { ...sets[name]!, ...networks, temperature, classes, samples: [] };
+  return { ...sets[name]!, ...networks, temperature: temperatureOf(exported), classes, samples: [] };
 }
 
 /** The build looks at times to see whether the page is out of date. */

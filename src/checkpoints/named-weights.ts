@@ -1,7 +1,8 @@
 /** What names the checkpoints that a run started from in its configuration, wherever they lie: their weights. */
+
+import { weightsHash } from "./beside-weights.ts";
 import { pathOfCheckpoint } from "./open-checkpoint.ts";
 import { checkpointOptionNames } from "./run-config.ts";
-import { weightsHash } from "./stored-choice.ts";
 
 /** The weights that a stage starts from, by the option that names their checkpoint. @throws input */
 export function startWeights(options: object): Record<string, string> {

@@ -1,18 +1,7 @@
-/**
- * How a run is to choose patches once that was calibrated: `choice.json` inside the checkpoint's folder, or, of a
- * checkpoint that is one file, `<file>.choice.json` beside it. It names the weights that it was calibrated for by their
- * hash, and holds for no others.
- */
-import { statSync } from "node:fs";
-import { join } from "node:path";
+/** How a run is to choose patches once that was calibrated: `choice.json`, beside the weights that it was calibrated for. */
 import { z } from "zod";
-import { fault } from "../errors.ts";
-import { writeFileAtomic } from "../files/atomic.ts";
-import { readBytes } from "../files/read.ts";
 import type { ThresholdChoice } from "../method/budget.ts";
-import { sha256 } from "../utils/sha256.ts";
-import { parseAs, readJson, readState } from "./checkpoint.ts";
-import { networksHash } from "./networks-hash.ts";
+import { aboutWeights, besideWeights, readBesideWeights, weightsHash, writeBesideWeights } from "./beside-weights.ts";
 
 const measured = z.object({
   split: z.enum(["train", "test", "val"]),
@@ -23,7 +12,8 @@ const measured = z.object({
 });
 
 const choiceSchema = z.object({
-  format: z.literal(1),
+  ...aboutWeights,
+  sha256: aboutWeights.sha256.optional(),
   /** Mean number of patches, or share of images that are classified correctly. */
   target: z.union([z.strictObject({ patches: z.number() }), z.strictObject({ accuracy: z.number() })]),
   policy: z.literal("threshold"),
@@ -37,15 +27,19 @@ const choiceSchema = z.object({
   calibrated: measured,
   /** What it then gave on the images of the evaluation. */
   evaluated: measured,
-  /** SHA-256, see `weightsHash`. */
-  checkpoint: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
 /** How patches are to be chosen, as it was calibrated: stored beside the checkpoint. */
-export type StoredChoice = z.infer<typeof choiceSchema> & ThresholdChoice;
+export type StoredChoice = Omit<z.infer<typeof choiceSchema>, "sha256"> & ThresholdChoice;
 export type Measured = z.infer<typeof measured>;
 
-const again = "calibrate again: patchdrop eval with --target_patches or --target_accuracy";
+const kind = {
+  name: "choice.json",
+  schema: choiceSchema,
+  made: "calibrated for",
+  again: "calibrate again: patchdrop eval with --target_patches or --target_accuracy",
+  mayLackChecksum: true,
+} as const;
 
 /**
  * The choice that is stored with a checkpoint; undefined where there is none.
@@ -53,34 +47,16 @@ const again = "calibrate again: patchdrop eval with --target_patches or --target
  * @throws input: one that is damaged, or of other weights; system
  */
 export function readChoice(path: string): StoredChoice | undefined {
-  const file = choiceFile(path);
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) return undefined;
-  const choice = parseAs(choiceSchema, readJson(file, again), file);
-  if (choice.checkpoint === weightsHash(path)) return choice;
-  throw fault("input", { where: file, rule: "must have been calibrated for the weights beside it", next: again });
+  const own = readBesideWeights(path, kind);
+  return own && { format: 1, ...own, checkpoint: weightsHash(path) };
 }
 
 /** Stores a choice with its checkpoint, in place of one that was there, and returns the file. @throws system */
 export function writeChoice(path: string, choice: Omit<StoredChoice, "format" | "checkpoint">): string {
-  const file = choiceFile(path);
-  const stored: StoredChoice = { format: 1, ...choice, checkpoint: weightsHash(path) };
-  writeFileAtomic(file, new TextEncoder().encode(`${JSON.stringify(stored, null, 2)}\n`));
-  return file;
-}
-
-/** Names the weights: the networks of a checkpoint's folder, or the bytes of a checkpoint in one file. */
-export function weightsHash(path: string): string {
-  if (!statSync(path).isDirectory()) return sha256(readBytes(path));
-  const files = Object.entries(readState(path).files).filter(([name]) => name !== "optimizer.safetensors");
-  return networksHash(new Map(files.map(([name, file]) => [name.replace(".safetensors", ""), file.sha256])));
+  return writeBesideWeights(path, kind, choice);
 }
 
 /** Where a checkpoint's choice is stored. */
 export function choiceFile(path: string): string {
-  return besideWeights(path, "choice.json");
-}
-
-/** Where a file that is about a checkpoint's weights lies: within its folder, or beside a checkpoint that is one file. */
-export function besideWeights(path: string, name: string): string {
-  return statSync(path).isDirectory() ? join(path, name) : `${path}.${name}`;
+  return besideWeights(path, kind.name);
 }

@@ -1,9 +1,10 @@
 /** How a stage of an experiment is evaluated, and what names the evaluation: the same name, the same numbers. */
+
+import { weightsHash } from "../checkpoints/beside-weights.ts";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { checkpointOptionNames, freeOptions, type SavedConfig } from "../checkpoints/run-config.ts";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
-import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { toJson } from "../files/json.ts";
 import { type EvalOptions, evalSchema } from "../options/eval-options.ts";
 import { sha256 } from "../utils/sha256.ts";

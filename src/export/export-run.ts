@@ -86,13 +86,11 @@ export async function exportRun(given: ExportOptions): Promise<RunExport> {
   const files = new Map<string, Uint8Array>();
   const calibrated = readChoice(checkpoint.path);
   const confidence = readConfidence(checkpoint.path);
-  const isAsExported = confidence?.fill === description.fill && confidence.tta === given.tta;
-  const temperature = isAsExported ? confidence.temperature : undefined;
   for (const name of names) {
     const { state, where } = savedNetwork(checkpoint, name);
     const network = networkOf(name, model, description.classes.length);
     const reading = given.tta && name !== "agent" ? sixViews : undefined;
-    const metadata = metadataOf({ checkpoint, name, description, calibrated, temperature, tta: given.tta });
+    const metadata = metadataOf({ checkpoint, name, description, calibrated, confidence, tta: given.tta });
     const role = roleOf(name, model);
     const images = planesFor(name, role, views, model);
     const setting = { model, images, batch: given.batch_size };

@@ -3,9 +3,10 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import type { StoredChoice } from "../checkpoints/stored-choice.ts";
+import type { Confidence } from "../checkpoints/stored-confidence.ts";
 import { opset } from "../formats/onnx.ts";
 import { encodeSafetensors } from "../formats/safetensors.ts";
-import { fills } from "../inference/exported.ts";
+import { fills, sixViewsWords } from "../inference/exported.ts";
 import { areTwoStreams } from "../inference/opened-run.ts";
 import { seesMask } from "../method/arch.ts";
 import { makeGrid } from "../method/grid.ts";
@@ -23,8 +24,8 @@ export interface Described {
   readonly description: RunDescription;
   /** Stored with the checkpoint by `patchdrop eval --target-…`. */
   readonly calibrated: Pick<StoredChoice, "threshold" | "budget" | "exit" | "target"> | undefined;
-  /** By which logits are divided for a calibrated confidence, where `patchdrop eval --exit` stored it. */
-  readonly temperature?: number | undefined;
+  /** Stored with the checkpoint by `patchdrop eval --exit`. */
+  readonly confidence?: Confidence | undefined;
 }
 
 /** How a picture of any size becomes the model's image: the test transforms of data/transforms.ts. */
@@ -77,13 +78,20 @@ function lowOf({ low, rounds }: RunDescription): [string, string][] {
   ];
 }
 
+/** Of a run whose confidence was calibrated. */
+function confidenceOf(confidence: Confidence | undefined): [string, string][] {
+  if (confidence === undefined) return [];
+  const { temperature, fill, tta } = confidence;
+  return [["confidence", JSON.stringify({ temperature, fill, tta })]];
+}
+
 /** Lists are JSON. */
 export function metadataOf({
   checkpoint,
   name,
   description,
   calibrated,
-  temperature,
+  confidence,
   tta = false,
 }: Described): Map<string, string> {
   const { model, variant, imageSize, lowSize, patchSize, bands, transform, normalization, fill, classes } = description;
@@ -94,9 +102,7 @@ export function metadataOf({
     ["model", `${model} ${variant}`],
     ...(arch === undefined ? [] : [["arch", arch] as const]),
     ["network", name],
-    ...(tta && name !== "agent"
-      ? [["views", "six: mirrored, and shifted by a pixel; logits are their mean"] as const]
-      : []),
+    ...(tta && name !== "agent" ? [["views", sixViewsWords] as const] : []),
     ...(name === "resnet_hr" && seesMask(arch) ? [["acquired", acquiredIn(bands.length)] as const] : []),
     ["networks", JSON.stringify([...checkpoint.networks.keys()].sort())],
     ["stage", checkpoint.config.stage],
@@ -125,7 +131,7 @@ export function metadataOf({
     ...(calibrated === undefined ? [] : [["threshold_target", JSON.stringify(calibrated.target)] as const]),
     ...(calibrated?.exit === undefined ? [] : [["threshold_exit", String(calibrated.exit)] as const]),
     ...(calibrated?.budget === undefined ? [] : [["budget", String(calibrated.budget)] as const]),
-    ...(temperature === undefined ? [] : [["exit_temperature", String(temperature)] as const]),
+    ...confidenceOf(confidence),
     ["fill", fills[fill]],
     [
       "streams",

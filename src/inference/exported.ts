@@ -8,6 +8,7 @@ import { z } from "zod";
 import { parseAs } from "../checkpoints/checkpoint.ts";
 import { type RunDescription, renderingSchema } from "../checkpoints/description.ts";
 import { shortHash } from "../checkpoints/networks-hash.ts";
+import { type Confidence, confidenceSchema } from "../checkpoints/stored-confidence.ts";
 import { fault } from "../errors.ts";
 import { readBytes } from "../files/read.ts";
 import { readOnnxMetadata } from "../formats/onnx-metadata.ts";
@@ -26,6 +27,9 @@ export const fills: Record<Fill, string> = {
   lr: "dropped patches show the low resolution, enlarged",
 };
 
+/** What a classifier looks at that was exported with --tta, as its metadata say it. */
+export const sixViewsWords = "six: mirrored, and shifted by a pixel; logits are their mean";
+
 export interface Exported {
   readonly models: Models;
   readonly description: RunDescription;
@@ -34,8 +38,10 @@ export interface Exported {
   readonly calibrated: ThresholdChoice | undefined;
   /** The --exit that it was calibrated with. */
   readonly calibratedExit: number | undefined;
-  /** By which logits are divided for a calibrated confidence, where that was calibrated. */
-  readonly temperature: number | undefined;
+  /** How sure the classifier may say it is, where that was calibrated. */
+  readonly confidence: Confidence | undefined;
+  /** Classifiers look at six views of each image. */
+  readonly tta: boolean;
   /** Names the weights of the checkpoint that was exported, see checkpoints/networks-hash.ts. */
   readonly checkpoint: string;
 }
@@ -92,9 +98,9 @@ const schema = z
       .transform(Number)
       .optional(),
     // Of runs whose confidence was calibrated.
-    exit_temperature: matching(/^\d+(\.\d+)?(e-?\d+)?$/, "must be a number")
-      .transform(Number)
-      .optional(),
+    confidence: json(confidenceSchema, "must be a temperature, and what it was calibrated with").optional(),
+    // Of classifiers that look at more than the image.
+    views: z.literal(sixViewsWords, said("must be six views")).optional(),
     budget: matching(/^\d{1,5}$/, "must be a number of patches")
       .transform(Number)
       .optional(),
@@ -166,7 +172,8 @@ export function openExported(folder: string): Exported {
     networks: new Set(checkpoint.keys()) as Set<NetworkName>,
     calibrated: target === undefined ? undefined : { policy: "threshold", threshold, budget },
     calibratedExit: first.threshold_exit,
-    temperature: first.exit_temperature,
+    confidence: first.confidence,
+    tta: all.some(({ views }) => views !== undefined),
     checkpoint: shortHash(checkpoint),
   };
 }
@@ -211,9 +218,16 @@ function readModels(folder: string): Map<ModelFile, Uint8Array> {
   });
 }
 
+/** T of the classifier as it was exported; undefined where it was not calibrated so. */
+export function temperatureOf({ confidence, description, tta }: Exported): number | undefined {
+  const isAsExported = confidence?.fill === description.fill && confidence.tta === tta;
+  return isAsExported ? confidence.temperature : undefined;
+}
+
 /** Models go together when they say the same of everything but themselves. */
 function expectSame(one: Metadata & { where: string }, other: Metadata & { where: string }): void {
-  const shared = ({ where: _, network: __, checkpoint_sha256: ___, ...rest }: typeof one) => JSON.stringify(rest);
+  const shared = ({ where: _, network: __, checkpoint_sha256: ___, views: ____, ...rest }: typeof one) =>
+    JSON.stringify(rest);
   if (shared(one) === shared(other)) return;
   throw fault("input", { where: other.where, rule: `must come from the same export as ${basename(one.where)}`, next });
 }

@@ -1,10 +1,11 @@
 /** Opening a trained run for images: a checkpoint in libtorch, or an exported folder in ONNX Runtime. */
+
+import { weightsHash } from "../checkpoints/beside-weights.ts";
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { unnamedNetwork } from "../checkpoints/foreign-checkpoint.ts";
 import { shortLength } from "../checkpoints/networks-hash.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
-import { weightsHash } from "../checkpoints/stored-choice.ts";
 import { asTested, type Choice } from "../method/budget.ts";
 import { makeGrid } from "../method/grid.ts";
 import type { Exit } from "../method/leave-early.ts";
@@ -13,10 +14,10 @@ import { refuseSixViews, sixViews } from "../models/six-views.ts";
 import { choosePrecision } from "../nn/precision.ts";
 import {
   calibratedChoice,
+  calibratedConfidence,
   choiceOf,
   exitOf,
   mustGoWith,
-  mustSeeSomething,
   notCalibrated,
   refuseChoice,
   unsureOfItself,
@@ -71,8 +72,8 @@ async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise
   const choice = choiceOf(options, grid.patches, () => calibratedChoice(checkpoint.path, options));
   const hash = weightsHash(checkpoint.path).slice(0, shortLength);
   const { tta } = options;
-  const hasTwoStreams = areTwoStreams(checkpoint.networks);
-  const exit = exitOf(options, checkpoint.path, { fill: description.fill, tta, hasTwoStreams });
+  const leaving = { fill: description.fill, tta, hasTwoStreams: areTwoStreams(checkpoint.networks) };
+  const exit = exitOf(options, leaving, () => calibratedConfidence(checkpoint.path, options));
   return openSaved(
     { sources: sourcesOf(checkpoint), description, choice, exit, checkpoint: hash, tta },
     placeOf(options, note),
@@ -160,13 +161,14 @@ async function openExportedRun({ load, fill, threads, ...flags }: OpenOptions): 
     }
     throw notCalibrated(load, "calibrate the run (patchdrop eval --target_patches S), then export it again");
   });
-  const { temperature } = exported;
-  if (flags.exit !== undefined) mustSeeSomething({ ...description, hasTwoStreams: areTwoStreams(exported.networks) });
-  if (flags.exit !== undefined && temperature === undefined) {
-    throw unsureOfItself(load, `calibrate the run (patchdrop eval --exit ${flags.exit}), then export it again`);
-  }
-  const exit = flags.exit && temperature ? { confidence: flags.exit, temperature } : undefined;
+  const { networks, checkpoint, confidence, tta } = exported;
+  const leaving = { fill: description.fill, tta, hasTwoStreams: areTwoStreams(networks) };
+  const again = `calibrate the run (patchdrop eval --exit ${flags.exit}), then export it again`;
+  const calibrated = () => {
+    if (confidence !== undefined) return confidence;
+    throw unsureOfItself(load, again);
+  };
+  const exit = exitOf(flags, leaving, calibrated, again);
   const engine = await OnnxEngine.open(exported.models, description, { where: load, threads });
-  const { networks, checkpoint } = exported;
   return new OpenedRun({ description, networks, engine, choice, exit, precision: "fp32", checkpoint });
 }

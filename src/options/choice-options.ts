@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import { packagedFolder, packagedNames } from "../checkpoints/packaged.ts";
 import { readChoice } from "../checkpoints/stored-choice.ts";
-import { readConfidence } from "../checkpoints/stored-confidence.ts";
+import { type Confidence, readConfidence } from "../checkpoints/stored-confidence.ts";
 import { fault } from "../errors.ts";
 import { asTested, type Choice } from "../method/budget.ts";
 import type { Fill } from "../method/images.ts";
@@ -90,27 +90,36 @@ export function mustSeeSomething({ fill, hasTwoStreams }: Leaving): void {
   throw fault("usage", { where: "--exit", rule, got: "--fill zero", next });
 }
 
-/** When images leave early, by the confidence that is stored with a checkpoint. @throws usage; input: nothing stored, or damaged */
-export function exitOf({ exit }: Pick<ChoiceFlags, "exit">, checkpoint: string, leaving: Leaving): Exit | undefined {
+/**
+ * When images leave early.
+ * @param calibrated gives the stored confidence, which is asked for where images may leave only
+ * @param again how to calibrate for what this run sees
+ * @throws usage: a run that sees nothing, or not what was calibrated with; what `calibrated` throws
+ */
+export function exitOf(
+  { exit }: Pick<ChoiceFlags, "exit">,
+  leaving: Leaving,
+  calibrated: () => Confidence,
+  again = "calibrate again: patchdrop eval with --exit",
+): Exit | undefined {
   if (exit === undefined) return undefined;
   mustSeeSomething(leaving);
-  const stored = readConfidence(checkpoint);
-  if (stored === undefined) {
-    const calibrate = `calibrate: patchdrop eval with --exit ${exit}`;
-    throw unsureOfItself(
-      checkpoint,
-      packagedNames.some((name) => packagedFolder(name) === checkpoint)
-        ? "these weights come without one: eval alone takes it"
-        : calibrate,
-    );
-  }
+  const stored = calibrated();
   const words = ({ fill, tta = false }: Pick<Leaving, "fill" | "tta">) => `--fill ${fill}${tta ? " --tta" : ""}`;
-  if (words(stored) !== words(leaving)) {
-    const rule = `was calibrated with ${words(stored)}`;
-    const next = "give the same, or calibrate again: patchdrop eval with --exit";
-    throw fault("usage", { where: "--exit", rule, got: words(leaving), next });
-  }
-  return { confidence: exit, temperature: stored.temperature };
+  if (words(stored) === words(leaving)) return { confidence: exit, temperature: stored.temperature };
+  const rule = `was calibrated with ${words(stored)}`;
+  throw fault("usage", { where: "--exit", rule, got: words(leaving), next: `give the same, or ${again}` });
+}
+
+/** The confidence that is stored with a checkpoint. @throws input: nothing stored, or damaged */
+export function calibratedConfidence(checkpoint: string, { exit }: Pick<ChoiceFlags, "exit">): Confidence {
+  const stored = readConfidence(checkpoint);
+  if (stored !== undefined) return stored;
+  const isPackaged = packagedNames.some((name) => packagedFolder(name) === checkpoint);
+  const next = isPackaged
+    ? "these weights come without one: eval alone takes it"
+    : `calibrate: patchdrop eval with --exit ${exit}`;
+  throw unsureOfItself(checkpoint, next);
 }
 
 export function unsureOfItself(where: string, next: string) {

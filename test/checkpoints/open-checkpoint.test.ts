@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { weightsHash } from "../../src/checkpoints/beside-weights.ts";
 import { compareConfigs } from "../../src/checkpoints/compare-configs.ts";
 import { networksHash, shortHash } from "../../src/checkpoints/networks-hash.ts";
 import {
@@ -15,7 +16,6 @@ import {
 } from "../../src/checkpoints/open-checkpoint.ts";
 import type { RunConfig } from "../../src/checkpoints/run-config.ts";
 import { linkedName, listCheckpoints } from "../../src/checkpoints/saved-checkpoints.ts";
-import { weightsHash } from "../../src/checkpoints/stored-choice.ts";
 import type { JsonObject } from "../../src/files/json.ts";
 import { RunFolder } from "../../src/run/run-folder.ts";
 import { refusal } from "../refusal.ts";

@@ -3,7 +3,7 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../../src/checkpoints/checkpoint.ts";
-import { readChoice, weightsHash, writeChoice } from "../../src/checkpoints/stored-choice.ts";
+import { readChoice, writeChoice } from "../../src/checkpoints/stored-choice.ts";
 import { calibratedChoice, choiceOf, choiceText } from "../../src/options/choice-options.ts";
 import { save, savedConfig } from "../run/example.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -55,7 +55,6 @@ describe("a stored choice", () => {
 
   it("of a checkpoint in one file lies beside it", () => {
     writeFileSync(at("policy.pth"), "weights");
-    expect(weightsHash(at("policy.pth"))).toBe(createHash("sha256").update("weights").digest("hex"));
     writeChoice(at("policy.pth"), choice);
     expect(existsSync(at("policy.pth.choice.json"))).toBe(true);
     expect(readChoice(at("policy.pth"))?.budget).toBe(8);
@@ -66,19 +65,36 @@ describe("a stored choice", () => {
   it("that is damaged is refused, naming each field", () => {
     writeChoice(at("1"), choice);
     const file = join(at("1"), "choice.json");
-    const stored = JSON.parse(readFileSync(file, "utf8"));
-    writeFileSync(file, JSON.stringify({ ...stored, threshold: -1, policy: "topk" }));
+    const { sha256: _, ...older } = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...older, threshold: -1, policy: "topk" }));
     expect(() => readChoice(at("1"))).toThrow(/choice\.json: policy: .*\n.*choice\.json: threshold: /);
     writeFileSync(file, "{");
     expect(() => readChoice(at("1"))).toThrow(/choice\.json: must be JSON, got /);
+    writeFileSync(file, "null");
+    expect(() => readChoice(at("1"))).toThrow(/choice\.json: Invalid input: expected object/);
+  });
+
+  it("has a checksum, which those of 0.1 lack", () => {
+    const file = writeChoice(at("1"), choice);
+    const text = readFileSync(file, "utf8");
+    const { sha256, ...older } = JSON.parse(text);
+    expect(sha256).toBe(createHash("sha256").update(JSON.stringify(older)).digest("hex"));
+    const stored = readChoice(at("1"));
+    writeFileSync(file, JSON.stringify(older));
+    expect(readChoice(at("1"))).toEqual(stored);
+    writeFileSync(file, text.replace("0.4375", "0.4376"));
+    expect(() => readChoice(at("1"))).toThrow(
+      /choice\.json: does not match its own checksum; calibrate again: patchdrop eval with --target_patches or /,
+    );
   });
 });
 
 describe("the fields of a stored choice", () => {
-  /** Stores the choice with these fields in the place of its own. */
+  /** Stores the choice as 0.1 did, without a checksum, and with these fields in the place of its own. */
   function change(fields: Record<string, unknown>): string {
     const file = writeChoice(at("1"), choice);
-    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...fields }));
+    const { sha256: _, ...older } = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...older, ...fields }));
     return file;
   }
 
@@ -137,25 +153,6 @@ describe("the fields of a stored choice", () => {
     const text = readFileSync(writeChoice(at("1"), choice), "utf8");
     expect(text.split("\n").slice(0, 2)).toEqual(["{", '  "format": 1,']);
     expect(text.endsWith("\n}\n")).toBe(true);
-  });
-});
-
-describe("the hash of weights", () => {
-  it("is the same whatever the optimizer's moments are", () => {
-    writeCheckpoint(at("3"), { ...save(1), optimizer: new Map() }, record);
-    expect(weightsHash(at("3"))).toBe(weightsHash(at("1")));
-    expect(weightsHash(at("3"))).not.toBe(weightsHash(at("2")));
-  });
-
-  it("needs a file that can be read", () => {
-    expect(() => weightsHash(at("none"))).toThrow("ENOENT");
-    if (!existsSync("/proc/self/mem")) return; // a file that is there and whose first byte cannot be read
-    expect(() => weightsHash("/proc/self/mem")).toThrow(
-      expect.objectContaining({
-        kind: "system",
-        message: expect.stringMatching(/^\/proc\/self\/mem: could not be read \(/),
-      }),
-    );
   });
 });
 

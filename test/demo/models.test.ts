@@ -8,7 +8,7 @@ import { choose, lookAt } from "../../demo/choose.ts";
 import type { SetDescription } from "../../demo/description.ts";
 import { packagedSets, writePageModels } from "../../scripts/page-models.ts";
 import type { HeldBatch } from "../../src/inference/engine.ts";
-import { openExported } from "../../src/inference/exported.ts";
+import { openExported, temperatureOf } from "../../src/inference/exported.ts";
 import { openPredictor } from "../../src/inference/open-run.ts";
 import { maskBits } from "../../src/method/grid.ts";
 import { Random } from "../../src/utils/random.ts";
@@ -23,13 +23,14 @@ describe.each(readdirSync(folder))("demo/models/%s", (name) => {
   const description = JSON.parse(readFileSync(join(place, "model.json"), "utf8")) as SetDescription;
 
   it("says of its networks what they say of themselves", () => {
-    const { models, checkpoint, temperature, description: own } = openExported(place);
+    const exported = openExported(place);
+    const { models, checkpoint, description: own } = exported;
     const { model, variant, imageSize, patchSize, lowSize, transform, normalization, fill, classes, rounds } = own;
     const sizes = { imageSize, patchSize, lowSize };
     const expected = { model: `${model} ${variant}`, checkpoint, ...sizes, transform, ...normalization, fill, classes };
     expect(description).toMatchObject(expected);
     expect(description.rounds ?? 1).toBe(rounds);
-    expect(description.temperature).toBe(temperature);
+    expect(description.temperature).toBe(temperatureOf(exported));
     expect([...models.keys()]).toEqual(["policy.onnx", "classifier.onnx"]);
     expect([...models.values()].reduce((sum, bytes) => sum + bytes.length, 0)).toBeLessThan(
       isPackaged(name) ? 7_200_000 : 3_000_000,

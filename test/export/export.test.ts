@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
 import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
+import { writeConfidence } from "../../src/checkpoints/stored-confidence.ts";
 import { exportNetwork, type Role } from "../../src/export/export-network.ts";
 import { exportRun } from "../../src/export/export-run.ts";
 import { imageInput, roundInput } from "../../src/export/graph.ts";
@@ -13,6 +14,7 @@ import { largestDifference, runOnnx, tolerance } from "../../src/export/parity.t
 import * as onnx from "../../src/formats/onnx.ts";
 import { encodeSafetensors, type TensorData } from "../../src/formats/safetensors.ts";
 import { openExported } from "../../src/inference/exported.ts";
+import { openPredictor } from "../../src/inference/open-run.ts";
 import { cifarResNet } from "../../src/models/cifar-resnet.ts";
 import type { NetworkName } from "../../src/models/networks.ts";
 import { findModel } from "../../src/models/registry.ts";
@@ -259,6 +261,35 @@ describe("exportRun", () => {
         calibrated: undefined,
       }).get("low_input");
     expect([lowInput("agent"), lowInput("resnet_lr")]).toEqual(["32", "8"]);
+  });
+
+  it("says with what the confidence was calibrated, and images leave with nothing else", async () => {
+    const [run, plain, sixViews] = ["run", "plain", "six"].map((name) => join(folder, name));
+    const leaving = { engine: "onnx", exit: 0.4, threads: 1 } as const;
+    await exportRun(options({ out: plain }));
+    await expect(openPredictor(plain, leaving)).rejects.toThrow(
+      `${plain}: must have a calibrated confidence for --exit; calibrate the run (patchdrop eval --exit 0.4), then export it again`,
+    );
+    rmSync(plain, { recursive: true });
+    const said = { temperature: 1.5, fill: "zero", tta: false } as const;
+    const calibrated = { split: "val", images: 2, accuracy: 0.5, said: 0.75, confidence: 0.5 } as const;
+    writeConfidence(openCheckpoint(run).path, { ...said, calibrated, dataset: "made", seed: 1 });
+    await exportRun(options({ out: plain }));
+    await exportRun(options({ out: sixViews, tta: true }));
+    expect([openExported(plain), openExported(sixViews)]).toMatchObject([
+      { confidence: said, tta: false },
+      { confidence: said, tta: true },
+    ]);
+    const next = "give the same, or calibrate the run (patchdrop eval --exit 0.4), then export it again";
+    const refused = async (out: string, got: string, more: object) =>
+      expect(openPredictor(out, { ...leaving, ...more })).rejects.toThrow(
+        `--exit: was calibrated with --fill zero, got ${got}; ${next}`,
+      );
+    await refused(plain, "--fill lr", {});
+    await refused(sixViews, "--fill zero --tta", { fill: "zero" });
+    const opened = await openPredictor(plain, { ...leaving, fill: "zero" });
+    expect(opened.exit).toEqual({ confidence: 0.4, temperature: 1.5 });
+    await opened.free();
   });
 
   it("refuses a graph that computes something else, and leaves nothing", async () => {

@@ -165,6 +165,7 @@ function runReaders(run: string): Reader[] {
   });
   const stateFile = reader("state.json", join(checkpoint, "state.json"), () => readState(checkpoint));
   const configFile = reader("config.json", join(run, configName), () => readRunConfig(run));
+  const choiceFile = reader("choice.json", join(checkpoint, "choice.json"), () => readChoice(checkpoint));
   const logOnly = join(run, "..", "log");
   mkdirSync(logOnly);
   writeFileSync(join(logOnly, "metrics.jsonl"), readFileSync(join(run, "metrics.jsonl")));
@@ -173,7 +174,8 @@ function runReaders(run: string): Reader[] {
     summed(stateFile),
     configFile,
     summed(configFile),
-    reader("choice.json", join(checkpoint, "choice.json"), () => readChoice(checkpoint)),
+    choiceFile,
+    summed(choiceFile),
     reader("metrics.jsonl", join(logOnly, "metrics.jsonl"), () => readMetrics(logOnly)),
     reader("run.lock", join(run, "..", "free.lock"), () => assertUnlocked(join(run, "..", "free.lock"))),
   ];

@@ -4,9 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeCheckpoint } from "../../src/checkpoints/checkpoint.ts";
+import { packagedFolder } from "../../src/checkpoints/packaged.ts";
 import { writeChoice } from "../../src/checkpoints/stored-choice.ts";
+import { type Confidence, writeConfidence } from "../../src/checkpoints/stored-confidence.ts";
 import type { Choice } from "../../src/method/budget.ts";
-import { type ChoiceFlags, calibratedChoice, choiceOf, choiceText } from "../../src/options/choice-options.ts";
+import {
+  type ChoiceFlags,
+  calibratedChoice,
+  calibratedConfidence,
+  choiceOf,
+  choiceText,
+  exitOf,
+  type Leaving,
+} from "../../src/options/choice-options.ts";
 import { config, save } from "../run/example.ts";
 import { refusal } from "./commands.ts";
 
@@ -63,15 +73,15 @@ describe("flags that are refused", () => {
   });
 });
 
-describe("the calibrated choice", () => {
-  let checkpoint: string;
-  beforeEach(() => {
-    checkpoint = join(mkdtempSync(join(tmpdir(), "patchdrop-calibrated-")), "1");
-    const record = { sequence: 1, logs: {}, config: { format: 1 as const, ...config, created: "now" } };
-    writeCheckpoint(checkpoint, save(1), record);
-  });
-  afterEach(() => rmSync(join(checkpoint, ".."), { recursive: true, force: true }));
+let checkpoint: string;
+beforeEach(() => {
+  checkpoint = join(mkdtempSync(join(tmpdir(), "patchdrop-calibrated-")), "1");
+  const record = { sequence: 1, logs: {}, config: { format: 1 as const, ...config, created: "now" } };
+  writeCheckpoint(checkpoint, save(1), record);
+});
+afterEach(() => rmSync(join(checkpoint, ".."), { recursive: true, force: true }));
 
+describe("the calibrated choice", () => {
   it("is the threshold that is stored with the checkpoint, and its budget", () => {
     const measured = { images: 4, accuracy: 0.75, patches: 6.25 };
     writeChoice(checkpoint, {
@@ -92,6 +102,60 @@ describe("the calibrated choice", () => {
     expect(await refusal(() => calibratedChoice(checkpoint, {}))).toBe(
       `input: ${checkpoint}: must have a choice that was calibrated; ${next}`,
     );
+  });
+});
+
+describe("the calibrated confidence", () => {
+  it("is the one that is stored with the checkpoint", () => {
+    const calibrated = { split: "val" as const, images: 4, accuracy: 0.75, said: 0.9, confidence: 0.75 };
+    const confidence = { temperature: 1.5, fill: "lr", tta: true, dataset: "CIFAR-10", seed: 1, calibrated } as const;
+    writeConfidence(checkpoint, confidence);
+    expect(calibratedConfidence(checkpoint, { exit: 0.9 })).toStrictEqual(confidence);
+  });
+
+  it("must be there, and can be calibrated where weights are the user's own", async () => {
+    const message = (where: string, next: string) =>
+      `input: ${where}: must have a calibrated confidence for --exit; ${next}`;
+    expect(await refusal(() => calibratedConfidence(checkpoint, { exit: 0.9 }))).toBe(
+      message(checkpoint, "calibrate: patchdrop eval with --exit 0.9"),
+    );
+    const packaged = packagedFolder("cifar10");
+    expect(await refusal(() => calibratedConfidence(packaged, { exit: 0.9 }))).toBe(
+      message(packaged, "these weights come without one: eval alone takes it"),
+    );
+  });
+});
+
+describe("an image leaves", () => {
+  const seen: Leaving = { fill: "lr", hasTwoStreams: false };
+  const as = (fill: Confidence["fill"], tta: boolean) => (): Confidence => ({ temperature: 1.5, fill, tta });
+  /** Where no confidence may be asked for. */
+  const unasked = (): Confidence => {
+    throw new Error("the stored confidence was asked for");
+  };
+
+  it("where that is asked for, at the calibrated temperature", () => {
+    expect(exitOf({}, { ...seen, fill: "zero" }, unasked)).toBeUndefined();
+    const exit = { confidence: 0.9, temperature: 1.5 };
+    expect(exitOf({ exit: 0.9 }, seen, as("lr", false))).toStrictEqual(exit);
+    expect(exitOf({ exit: 0.9 }, { ...seen, tta: true }, as("lr", true))).toStrictEqual(exit);
+    expect(exitOf({ exit: 0.9 }, { fill: "zero", hasTwoStreams: true }, as("zero", false))).toStrictEqual(exit);
+  });
+
+  it("where the classifier sees something of it, whatever was calibrated", async () => {
+    expect(await refusal(() => exitOf({ exit: 0.9 }, { ...seen, fill: "zero" }, unasked))).toMatch(
+      /^usage: --exit: needs a classifier that sees the low resolution .*, got --fill zero; give --fill lr/,
+    );
+  });
+
+  it.each<[Leaving, Confidence["fill"], boolean, string]>([
+    [seen, "zero", false, "was calibrated with --fill zero, got --fill lr"],
+    [seen, "lr", true, "was calibrated with --fill lr --tta, got --fill lr"],
+    [{ ...seen, tta: true }, "lr", false, "was calibrated with --fill lr, got --fill lr --tta"],
+  ])("as it was calibrated: %j, not %s and %s", async (leaving, fill, tta, rule) => {
+    const leave = (...again: [string?]) => refusal(() => exitOf({ exit: 0.9 }, leaving, as(fill, tta), ...again));
+    expect(await leave()).toBe(`usage: --exit: ${rule}; give the same, or calibrate again: patchdrop eval with --exit`);
+    expect(await leave("export it again")).toBe(`usage: --exit: ${rule}; give the same, or export it again`);
   });
 });
 

@@ -5,9 +5,9 @@
 import { cpSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { weightsHash } from "../../src/checkpoints/beside-weights.ts";
 import { readState } from "../../src/checkpoints/checkpoint.ts";
 import { listCheckpoints, readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
-import { weightsHash } from "../../src/checkpoints/stored-choice.ts";
 import { rewriteConfig, rewriteState } from "../checkpoints/rewrite-state.ts";
 import { linked, timelessMetrics } from "../e2e/runs.ts";
 import { type Given, listener, memoryData, refusal, SmallRuns, stopAfter } from "./small-runs.ts";
