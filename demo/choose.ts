@@ -58,15 +58,15 @@ export async function lookAt(held: HeldBatch, description: Looking, { budget, ex
   const looks: Omit<Look, "sure">[] = [];
   await lookInRounds({ rounds, count: 1, patches }, async (there) => {
     const before = there.slice();
+    const last = looks.at(-1);
     const sure = exit && confidenceOf(await held.logits(before), exit.temperature);
     if (sure !== undefined && sure >= exit!.confidence) {
-      const probabilities = looks.at(-1)?.probabilities ?? new Float32Array(patches);
+      const probabilities = Float32Array.from(before, (one, k) => (one === 1 ? last!.probabilities[k] : 0));
       looks.push({ before, after: before, probabilities, leaves: sure });
-      return { mask: new Uint8Array(patches), patches: probabilities, leaves: Uint8Array.of(1) };
+      return { mask: new Uint8Array(patches), patches: new Float32Array(patches), leaves: Uint8Array.of(1) };
     }
     const wanted = await wantedOf(held, rounds, there);
     const mask = choose(wanted, budget, { acquired: there, most });
-    const last = looks.at(-1);
     const probabilities = wanted.map((one, k) => (before[k] === 1 ? last!.probabilities[k] : one));
     looks.push({ before, after: before.map((one, k) => one | mask[k]), probabilities });
     return { mask, patches: wanted };
@@ -74,7 +74,8 @@ export async function lookAt(held: HeldBatch, description: Looking, { budget, ex
   // A budget that is spent ends it, whatever the classifier then thinks.
   const isSpent = ({ before }: Pick<Look, "before">) => countPatches(before) === budget;
   const own = looks.filter((look, round) => budget === undefined || round === 0 || !isSpent(look));
-  return Promise.all(own.map(async (look) => ({ ...look, sure: rounds > 1 ? await sureness(held, look) : undefined })));
+  const isTold = (look: Omit<Look, "sure">) => rounds > 1 && look.leaves === undefined;
+  return Promise.all(own.map(async (look) => ({ ...look, sure: isTold(look) ? await sureness(held, look) : undefined })));
 }
 
 function confidenceOf(logits: Float32Array, temperature: number): number {

@@ -40,14 +40,19 @@ function showSight(bytes: Uint8Array, { before, sure }: Look, description: SetDe
 }
 
 /** How much it wants each patch. */
-function showWishes({ before, after, probabilities }: Look, { imageSize, patchSize }: SetDescription): void {
+function showWishes({ before, after, probabilities, leaves }: Look, { imageSize, patchSize }: SetDescription): void {
   const grid = makeGrid(imageSize, patchSize);
   const { rows, columns, patches } = grid;
   const cells = Array.from(probabilities, (probability, k) => {
     const place = `row ${Math.floor(k / columns) + 1}, column ${(k % columns) + 1}`;
     const what = after[k] === 1 ? "taken" : "dropped";
-    const [isThere, text] = [before[k] === 1, `${percent(probability)}, ${what}`];
-    const cell = wishCell(probability, isThere, `${place}: ${isThere ? "taken before" : text}`);
+    const wish = before[k] === 1 ? "there" : leaves === undefined ? "asked" : "unasked";
+    const text = {
+      there: "taken before",
+      asked: `${percent(probability)}, ${what}`,
+      unasked: "the policy is not asked",
+    };
+    const cell = wishCell(probability, wish, `${place}: ${text[wish]}`);
     cell.style.setProperty("--k", String(k));
     return cell;
   });
@@ -61,17 +66,17 @@ function showWishes({ before, after, probabilities }: Look, { imageSize, patchSi
   stages.style.setProperty("--columns", String(columns));
 }
 
-/** A patch that is there already can't be wanted. */
-function wishCell(probability: number, isThere: boolean, text: string): HTMLElement {
-  const shown = isThere ? "✓" : String(Math.round(probability * 100));
+/** A patch that is there already can't be wanted, nor one of a picture that leaves. */
+function wishCell(probability: number, wish: "there" | "asked" | "unasked", text: string): HTMLElement {
+  const shown = { there: "✓", asked: String(Math.round(probability * 100)), unasked: "–" }[wish];
   const cell = make(
     "td",
     { "data-probability": String(probability) },
     make("span", { "aria-hidden": "true" }, shown),
     unseen(text),
   );
-  cell.style.setProperty("--strength", (isThere ? 0 : strengthOf(probability)).toFixed(3));
-  cell.classList.toggle("wanted", !isThere && isWanted(probability));
+  cell.style.setProperty("--strength", (wish === "asked" ? strengthOf(probability) : 0).toFixed(3));
+  cell.classList.toggle("wanted", wish === "asked" && isWanted(probability));
   return cell;
 }
 

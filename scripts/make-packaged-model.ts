@@ -5,8 +5,9 @@
  *   npx tsx scripts/make-packaged-model.ts --load runs/aid-rounds/policy --name aid --half --data_dir data/aid
  *
  * Writes the networks, without the optimizer's state and the logs, and state.json with their hashes and without the folder of
- * the data. A stored choice comes along. --half stores weights of convolutions and of linear layers in 16 bits: the choice keeps its
- * threshold, and what comes of it is measured with these weights, on the images of --data_dir that are held out and on the test images.
+ * the data. A stored choice and a stored confidence come along. --half stores weights of convolutions and of linear layers in 16 bits: the
+ * choice keeps its threshold, and what comes of it is measured with these weights, on the images of --data_dir that are held out and on the
+ * test images; the confidence is calibrated with them, whether one was stored or not.
  * The model card, README.md, is written by hand and stays as it is.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -18,18 +19,24 @@ import { type Checkpoint, writeCheckpoint } from "../src/checkpoints/checkpoint.
 import { openCheckpoint } from "../src/checkpoints/open-checkpoint.ts";
 import { type PackagedName, packagedFolder, packagedNames } from "../src/checkpoints/packaged.ts";
 import { type Measured, readChoice, type StoredChoice, writeChoice } from "../src/checkpoints/stored-choice.ts";
+import { readConfidence, type StoredConfidence, writeConfidence } from "../src/checkpoints/stored-confidence.ts";
 import { fail } from "../src/cli/failure.ts";
 import type { Dataset } from "../src/data/dataset.ts";
 import { type DataFlags, openDataFor } from "../src/data/open.ts";
 import { withValidation } from "../src/data/validation.ts";
 import { fault } from "../src/errors.ts";
+import { calibrateConfidence } from "../src/evaluation/calibrate-confidence.ts";
+import { withEvaluatedRun } from "../src/evaluation/evaluated-run.ts";
 import { makeFolder, writeFileAtomic } from "../src/files/atomic.ts";
 import { toHalf } from "../src/formats/half.ts";
 import { asFloat32, type StateDict, type TensorData } from "../src/formats/safetensors.ts";
 import { modelOf } from "../src/inference/describe-run.ts";
 import { openPredictor } from "../src/inference/open-run.ts";
 import type { OpenedRun } from "../src/inference/opened-run.ts";
+import { asTested } from "../src/method/budget.ts";
 import { countPatches } from "../src/method/grid.ts";
+import { parseEvalOptions } from "../src/options/eval-options.ts";
+import { silentReporter } from "../src/utils/reporter.ts";
 import { row } from "../src/utils/rows.ts";
 
 const imagesAtOnce = 50;
@@ -68,6 +75,8 @@ async function makePackagedModel({ load, name, half }: Given): Promise<void> {
     writePlain(made, half === undefined ? checkpoint : halved(checkpoint), name);
     const choice = readChoice(checkpoint.path);
     if (choice !== undefined) writeChoice(made, half === undefined ? choice : await measuredAnew(made, choice, half));
+    const confidence = half === undefined ? readConfidence(checkpoint.path) : await calibratedAnew(made, half);
+    if (confidence !== undefined) writeConfidence(made, confidence);
     makeFolder(folder);
     for (const file of readdirSync(made)) writeFileAtomic(join(folder, file), readFileSync(join(made, file)));
   } finally {
@@ -98,6 +107,16 @@ async function measuredAnew(path: string, choice: StoredChoice, data_dir: string
   } finally {
     await run.free();
   }
+}
+
+/** How sure the classifier with the weights at `path` may say it is. */
+function calibratedAnew(path: string, data_dir: string): Promise<StoredConfidence> {
+  const options = parseEvalOptions({ load: path, data_dir, split: "val", precision: "fp32", threads: 1 });
+  return withEvaluatedRun(openCheckpoint(path), options, { reporter: silentReporter }, async (evaluated) => {
+    const { run, data, seed } = evaluated;
+    const found = await calibrateConfidence(evaluated, asTested);
+    return { ...found, fill: run.description.fill, tta: false, dataset: data.train.name, seed };
+  });
 }
 
 async function measured(run: OpenedRun, data: Dataset): Promise<Omit<Measured, "split">> {

@@ -1,6 +1,5 @@
 /** What the options of choice-group.ts come to: which patches are chosen. */
 import type { z } from "zod";
-import { packagedFolder, packagedNames } from "../checkpoints/packaged.ts";
 import { readChoice } from "../checkpoints/stored-choice.ts";
 import { type Confidence, readConfidence } from "../checkpoints/stored-confidence.ts";
 import { fault } from "../errors.ts";
@@ -115,11 +114,7 @@ export function exitOf(
 export function calibratedConfidence(checkpoint: string, { exit }: Pick<ChoiceFlags, "exit">): Confidence {
   const stored = readConfidence(checkpoint);
   if (stored !== undefined) return stored;
-  const isPackaged = packagedNames.some((name) => packagedFolder(name) === checkpoint);
-  const next = isPackaged
-    ? "these weights come without one: eval alone takes it"
-    : `calibrate: patchdrop eval with --exit ${exit}`;
-  throw unsureOfItself(checkpoint, next);
+  throw unsureOfItself(checkpoint, `calibrate: patchdrop eval with --exit ${exit}`);
 }
 
 export function unsureOfItself(where: string, next: string) {

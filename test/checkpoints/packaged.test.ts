@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { configOfCheckpoint, openCheckpoint, pathOfCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { packagedFolder, packagedLines, packagedNames, placeOf } from "../../src/checkpoints/packaged.ts";
 import { readChoice } from "../../src/checkpoints/stored-choice.ts";
+import { readConfidence } from "../../src/checkpoints/stored-confidence.ts";
 import { finiteFloat32 } from "../../src/formats/safetensors.ts";
 import { refusal } from "../refusal.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
@@ -39,13 +40,28 @@ describe.each(packagedNames)("patchdrop:%s", (name) => {
     expect(choice.dataset).toBe(name);
   });
 
+  it("has a confidence that was calibrated for these weights, on held-out images", () => {
+    const { fill, tta, calibrated, dataset } = readConfidence(folder)!;
+    expect({ fill, tta, dataset, split: calibrated.split }).toEqual({
+      fill: "lr",
+      tta: false,
+      dataset: name,
+      split: "val",
+    });
+    // What the temperature is for: it says as often as it is right.
+    expect(Math.abs(calibrated.confidence - calibrated.accuracy)).toBeLessThan(
+      Math.abs(calibrated.said - calibrated.accuracy),
+    );
+  });
+
   it("has a card that says of what it was made, under which licence, and what it can't do", () => {
     const headings = [...card.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading);
     expect(headings).toEqual(["Use", "Figures", "Data", "How it was made", "Licence", "Limits"]);
   });
 
   it("is small, and knows nothing of the machine that made it", () => {
-    const needed = ["README.md", "agent.safetensors", "choice.json", "resnet_hr.safetensors", "state.json"];
+    const records = ["choice.json", "confidence.json", "state.json"];
+    const needed = ["README.md", "agent.safetensors", "resnet_hr.safetensors", ...records].sort();
     expect(files.sort()).toEqual(needed);
     expect(files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0)).toBeLessThan(8_000_000);
     for (const file of files) {

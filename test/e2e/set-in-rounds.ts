@@ -16,6 +16,8 @@ import { declare } from "../../src/nn/declare.ts";
 import { randomState } from "../export/random-state.ts";
 import { savedConfig as config } from "../run/example.ts";
 
+/** At which its drawn classifier is sure of some pictures and not of others. */
+const temperature = 0.036;
 const model = findModel({ model: "R8_Scenes", rounds: 3, policy_head: "map" });
 
 /** Writes it into the new folder `to`; the rest is as in the set `like`. */
@@ -29,7 +31,14 @@ export function writeSetInRounds(to: string, like: string): SetDescription {
     ["resnet_hr", randomState({ declaration: declare(classifier, size) }, 1)],
   ]);
   const write = (name: NetworkName, file: string, rest: Pick<GraphOptions, "network" | "input" | "output">) => {
-    const metadata = metadataOf({ checkpoint: { config, networks }, name, description: run, calibrated: undefined });
+    const confidence = { temperature, fill: run.fill, tta: false };
+    const metadata = metadataOf({
+      checkpoint: { config, networks },
+      name,
+      description: run,
+      calibrated: undefined,
+      confidence,
+    });
     const graph = graphOf({ state: networks.get(name)!, imageSize: size, ...rest });
     writeFileSync(join(to, file), encodeOnnx(graph, { producer: "test", producerVersion: "0", metadata }));
   };
@@ -39,7 +48,15 @@ export function writeSetInRounds(to: string, like: string): SetDescription {
   const samples = old.samples.slice(0, 4);
   for (const { file } of samples) cpSync(join(like, file), join(to, file));
   const { checkpoint } = openExported(to);
-  const own = { title: "In rounds", checkpoint, fill: run.fill, rounds: run.rounds, samples, evaluation: undefined };
+  const own = {
+    title: "In rounds",
+    checkpoint,
+    fill: run.fill,
+    rounds: run.rounds,
+    temperature,
+    samples,
+    evaluation: undefined,
+  };
   const description: SetDescription = { ...old, ...own };
   writeFileSync(join(to, "model.json"), JSON.stringify(description));
   return description;
