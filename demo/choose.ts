@@ -75,7 +75,9 @@ export async function lookAt(held: HeldBatch, description: Looking, { budget, ex
   const isSpent = ({ before }: Pick<Look, "before">) => countPatches(before) === budget;
   const own = looks.filter((look, round) => budget === undefined || round === 0 || !isSpent(look));
   const isTold = (look: Omit<Look, "sure">) => rounds > 1 && look.leaves === undefined;
-  return Promise.all(own.map(async (look) => ({ ...look, sure: isTold(look) ? await sureness(held, look) : undefined })));
+  return Promise.all(
+    own.map(async (look) => ({ ...look, sure: isTold(look) ? await sureness(held, look) : undefined })),
+  );
 }
 
 function confidenceOf(logits: Float32Array, temperature: number): number {
