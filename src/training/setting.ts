@@ -208,11 +208,13 @@ export function checkpointOf(
 function described({ name, variant, arch, seesMask, imageSize, lowSize, grid }: Model, network: NetworkName): string {
   const model = `${name} ${variant}`;
   const low = `at ${imageSize} pixels, low resolution ${lowSize}`;
+  const patches = `${low}, ${grid.columns}x${grid.rows} patches`;
   // Whichever classifier stands beside it.
-  if (network === "agent") return `${model} ${low}, ${grid.columns}x${grid.rows} patches`;
+  if (network === "agent") return `${model} ${patches}`;
   // A low-resolution classifier is the model's own where the other one works on patches.
   const isOwn = arch === undefined || (seesMask && network === "resnet_lr");
   const classifier = isOwn ? model : `${model} with --arch ${arch}`;
-  // A high-resolution classifier fits any low resolution.
-  return network === "resnet_hr" ? `${classifier} at ${imageSize} pixels` : `${classifier} ${low}`;
+  // A high-resolution classifier fits any low resolution, but for one that sees it beside the patches.
+  if (network === "resnet_hr") return seesMask ? `${classifier} ${patches}` : `${classifier} at ${imageSize} pixels`;
+  return `${classifier} ${low}`;
 }

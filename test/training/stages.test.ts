@@ -305,8 +305,14 @@ describe("finetuning", () => {
       await refused("finetune2stream", finetune2stream, { load: dense, ckpt_lr_cl: lr, arch: "patches" }),
     ).toMatchObject({
       where: `--load ${dense}`,
-      rule: "must be for the model R8_Scenes 2019 with --arch patches at 32 pixels",
+      rule: "must be for the model R8_Scenes 2019 with --arch patches at 32 pixels, low resolution 16, 2x2 patches",
       got: "R8_Scenes 2019 at 32 pixels",
+    });
+    // It sees the low resolution beside the patches.
+    const coarse = makeRun("coarse", ["resnet_hr"], { model: { ...patches, lr_size: 8 } });
+    expect(await refused("finetune", finetune, { load: dense, ckpt_hr_cl: coarse, arch: "patches" })).toMatchObject({
+      where: `--ckpt_hr_cl ${coarse}`,
+      got: "R8_Scenes 2019 with --arch patches at 32 pixels, low resolution 8, 2x2 patches",
     });
   });
 
