@@ -61,7 +61,7 @@ export async function lookAt(held: HeldBatch, description: Looking, { budget, ex
     const last = looks.at(-1);
     const sure = exit && confidenceOf(await held.logits(before), exit.temperature);
     if (sure !== undefined && sure >= exit!.confidence) {
-      const probabilities = Float32Array.from(before, (one, k) => (one === 1 ? last!.probabilities[k] : 0));
+      const probabilities = last?.probabilities ?? new Float32Array(patches);
       looks.push({ before, after: before, probabilities, leaves: sure });
       return { mask: new Uint8Array(patches), patches: new Float32Array(patches), leaves: Uint8Array.of(1) };
     }

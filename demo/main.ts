@@ -251,7 +251,7 @@ async function spend(isCurrent: IsCurrent): Promise<void> {
   const last = looks.at(-1)!;
   const mask = last.after;
   if (budget !== undefined) showAtOnce();
-  showBudget(countPatches(mask), mask.length, budget === undefined);
+  showBudget(countPatches(mask), mask.length);
   showLook(bytes, last, description);
   showRead(mask, description);
   const answered = await Promise.all(looks.map(async (one) => ({ ...one, answer: await held.classify(one.after) })));
@@ -265,13 +265,15 @@ async function spend(isCurrent: IsCurrent): Promise<void> {
   await compare(answer, mask, looked, isCurrent);
 }
 
-function showBudget(count: number, patches: number, byPolicy: boolean): void {
+/** The slider stays where the visitor put it, also where fewer patches are taken, since the picture leaves. */
+function showBudget(count: number, patches: number): void {
   slider.disabled = policyDecides.disabled = false;
   slider.max = String(patches);
-  slider.valueAsNumber = count;
-  slider.setAttribute("aria-valuetext", patchesOf(count));
-  byId("budget-count", "span").textContent = patchesOf(count);
-  policyDecides.ariaPressed = String(byPolicy);
+  slider.valueAsNumber = budget ?? count;
+  const taken = budget === undefined || budget === count ? patchesOf(count) : `${count} of ${patchesOf(budget)}`;
+  slider.setAttribute("aria-valuetext", taken);
+  byId("budget-count", "span").textContent = taken;
+  policyDecides.ariaPressed = String(budget === undefined);
 }
 
 /** For a screen reader, once all is there. */
@@ -280,7 +282,8 @@ function say(looks: readonly Answered[], { description, known }: Looked): void {
   const { answer, after: mask, leaves } = looks.at(-1)!;
   const best = likeliest(answer);
   const count = countPatches(mask);
-  const early = leaves === undefined ? "" : `, and no more, since the classifier is ${percent(leaves)} sure`;
+  const early =
+    leaves === undefined ? "" : `, and no more, since the classifier is ${percent(leaves)} sure, calibrated`;
   const verdict =
     known.label === undefined ? "" : known.label === classes[best] ? ", right" : `, wrong: ${known.label}`;
   const read = pixelsRead(makeGrid(imageSize, patchSize), count, lowSize);

@@ -90,7 +90,7 @@ function showTaken(bytes: Uint8Array, look: Look, { imageSize }: SetDescription)
   const added = countAdded(look);
   const all = before.includes(1) ? `${added || "nothing"} more: ${count}` : count;
   byId("taken-count", "span").textContent =
-    leaves === undefined ? all : `${all}, since the classifier is ${percent(leaves)} sure`;
+    leaves === undefined ? all : `${all}, since the classifier is ${percent(leaves)} sure, calibrated`;
 }
 
 /** What hides the patches of a picture that are dropped, and frames those that are taken. */

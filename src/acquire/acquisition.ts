@@ -306,10 +306,12 @@ export class Acquisition {
   /** What was decided on neighbouring windows of a row when all were looked at. */
   #decidedBefore(windows: readonly Window[]): Asked | undefined {
     if (this.#look?.isFinal !== true) return undefined;
+    const { mask, probabilities, left } = this.#look;
+    const first = this.#numberOf(windows[0]);
+    const of = <T extends Uint8Array | Float32Array>(all: T, each: number) =>
+      all.subarray(first * each, (first + windows.length) * each) as T;
     const { patches } = this.#scene.grid;
-    const first = this.#numberOf(windows[0]) * patches;
-    const end = first + windows.length * patches;
-    return { mask: this.#look.mask.subarray(first, end), patches: this.#look.probabilities.subarray(first, end) };
+    return { mask: of(mask, patches), patches: of(probabilities, patches), leaves: of(left, 1) };
   }
 
   /** Also takes, besides what was chosen in a row's batches, what lies in tiles that are read for it. */
@@ -349,6 +351,7 @@ export class Acquisition {
       const window = { column: box.x / model.imageSize, row: box.y / model.imageSize };
       const own = rowOf(mask, i, model.grid.patches);
       const wanted = rowOf(probabilities, i, model.grid.patches);
+      const isUnasked = left[i] === 1 && rounds[i] === 0;
       const decided = cells[i].map((cell) => ({
         cell,
         window,
@@ -372,7 +375,7 @@ export class Acquisition {
         patches: countPatches(own),
         rounds: this.#policy.rounds > 1 ? rounds[i] : undefined,
         left: left[i] === 1 || undefined,
-        patch_probabilities: isSeen ? Array.from(wanted, rounded) : undefined,
+        patch_probabilities: isSeen && !isUnasked ? Array.from(wanted, rounded) : undefined,
         pixels:
           (isSeen ? model.lowSize ** 2 : 0) +
           areaOf(decided.filter(({ chosen, cell }) => chosen || free.has(cell)).map(({ cell }) => cell)),

@@ -28,6 +28,8 @@ interface Decisions {
   readonly probabilities: Float32Array;
   /** 1 for a window that the low resolution shows nothing of, [W]. */
   readonly unseen: Uint8Array;
+  /** 1 for a window that left early, [W]. */
+  readonly left: Uint8Array;
 }
 
 export interface SceneLook extends Decisions {
@@ -114,13 +116,14 @@ function emptyLook({ policy, scene: { columns, rows, grid }, form }: SceneWork):
     mask: new Uint8Array(windows * grid.patches),
     probabilities: new Float32Array(windows * grid.patches),
     unseen: new Uint8Array(windows),
+    left: new Uint8Array(windows),
   };
 }
 
 /** Of the low resolution, ahead of the one that is looked at. */
 const rowsFetched = 8;
 
-async function lookAtAll({ low, mask, probabilities, unseen }: Decisions, work: SceneWork): Promise<void> {
+async function lookAtAll({ low, mask, probabilities, unseen, left }: Decisions, work: SceneWork): Promise<void> {
   const { source, policy, scene, options, tally, reporter } = work;
   const { columns, rows, grid } = scene;
   const one = low.length / (columns * rows);
@@ -140,11 +143,13 @@ async function lookAtAll({ low, mask, probabilities, unseen }: Decisions, work: 
         const at = (row * columns + column) * grid.patches;
         mask.set(wantedIn(asked, policy), at);
         probabilities.set(asked.patches, at);
+        if (asked.leaves !== undefined) left.set(asked.leaves, row * columns + column);
       }
       // Of what nobody sees, nothing is wanted.
       for (let n = row * columns; n < (row + 1) * columns; n++) {
         if (unseen[n] === 0) continue;
         for (const all of [mask, probabilities]) all.fill(0, n * grid.patches, (n + 1) * grid.patches);
+        left[n] = 0;
       }
       bar.update((row + 1) * columns);
     }

@@ -64,14 +64,16 @@ async function text(evaluation: RunEvaluation): Promise<string> {
 }
 
 /** What was calibrated, and the result on the images that it was calibrated on. */
-function choiceText({ choice }: RunEvaluation, splitWords: typeof SplitWords): string {
+function choiceText({ choice, exits }: RunEvaluation, splitWords: typeof SplitWords): string {
   if (choice?.calibrated === undefined || choice.target === undefined) return "";
   const { file, unstored, rule } = choice;
   const { split, images, accuracy, patches } = choice.calibrated;
   const aim =
     "patches" in choice.target ? `${choice.target.patches} patches` : `${100 * choice.target.accuracy} % accuracy`;
   const gave = `${(100 * accuracy).toFixed(1)} % with ${patches.toFixed(2)} patches there`;
-  const again = rule.policy === "threshold" ? `: --threshold ${rule.threshold} is the same choice` : "";
+  // With a confidence that is not stored either, it would go with another one.
+  const isAlone = rule.policy === "threshold" && exits === undefined;
+  const again = isAlone ? `: --threshold ${rule.threshold} is the same choice` : "";
   const kept = file === undefined ? `not stored, since ${unstored}${again}` : `stored in ${file}`;
   return `calibrated for ${aim} on ${images} ${splitWords[split]} images: ${gave}; ${kept}\n`;
 }

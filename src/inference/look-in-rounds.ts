@@ -85,6 +85,8 @@ export async function* askInRounds(
       const hasStopped = decided.rounds[b] < round - 1;
       if (hasStopped) continue;
       decided.left[b] = asked.leaves?.[b] ?? 0;
+      // What the policy said of it is what it said when it was last asked.
+      if (decided.left[b] === 1) continue;
       for (let at = b * patches; at < (b + 1) * patches; at++) {
         if (decided.mask[at] === 1) continue;
         decided.probabilities[at] = asked.patches[at];

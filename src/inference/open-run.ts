@@ -6,6 +6,7 @@ import type { RunDescription } from "../checkpoints/description.ts";
 import { unnamedNetwork } from "../checkpoints/foreign-checkpoint.ts";
 import { shortLength } from "../checkpoints/networks-hash.ts";
 import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
+import { isPackaged } from "../checkpoints/packaged.ts";
 import { asTested, type Choice } from "../method/budget.ts";
 import { makeGrid } from "../method/grid.ts";
 import type { Exit } from "../method/leave-early.ts";
@@ -73,7 +74,8 @@ async function openTrainedRun(options: OpenOptions, { note }: Reporter): Promise
   const hash = weightsHash(checkpoint.path).slice(0, shortLength);
   const { tta } = options;
   const leaving = { fill: description.fill, tta, hasTwoStreams: areTwoStreams(checkpoint.networks) };
-  const exit = exitOf(options, leaving, () => calibratedConfidence(checkpoint.path, options));
+  const again = isPackaged(options.load) ? "calibrate a copy of these weights: patchdrop eval with --exit" : undefined;
+  const exit = exitOf(options, leaving, () => calibratedConfidence(checkpoint.path, options), again);
   return openSaved(
     { sources: sourcesOf(checkpoint), description, choice, exit, checkpoint: hash, tta },
     placeOf(options, note),

@@ -8,7 +8,7 @@
 import type { RunDescription } from "../checkpoints/description.ts";
 import { fault } from "../errors.ts";
 import { type Choice, choosePatches } from "../method/budget.ts";
-import { type Grid, makeGrid, pixelsRead } from "../method/grid.ts";
+import { countPatches, type Grid, makeGrid, pixelsRead } from "../method/grid.ts";
 import { type Exit, leaves } from "../method/leave-early.ts";
 import { enlargePixels, fillDropped, lowPixels } from "../method/pixels.ts";
 import { softmax } from "../method/planes.ts";
@@ -195,6 +195,9 @@ export class OpenedRun {
     const { patches: each } = this.model.grid;
     const mask = new Uint8Array(there.length);
     const leaving = await this.leavingFrom(held, there);
+    // What could take no further patch anyway does not leave early.
+    const hasAll = (b: number) => countPatches(row(there, b, each)) >= (choice.budget ?? each);
+    for (const b of leaving?.keys() ?? []) if (hasAll(b)) leaving![b] = 0;
     if (leaving !== undefined && !leaving.includes(0)) {
       return { mask, patches: new Float32Array(there.length), leaves: leaving };
     }

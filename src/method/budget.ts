@@ -179,7 +179,7 @@ export function unreached(target: number, levels: readonly Level[]) {
   const best = levels.reduce((one, other) => (other.accuracy > one.accuracy ? other : one));
   return fault("usage", {
     where: "--target_accuracy",
-    rule: "is not reached on the training images with any number of patches",
+    rule: "is not reached with any number of patches, on the images that it was looked for on",
     got: target,
     next: `give at most ${best.accuracy.toFixed(4)}, the best, which takes ${best.patches.toFixed(2)} patches per image`,
   });

@@ -190,6 +190,8 @@ export function allModels(): Model[] {
 
 /** Patches and low resolution have a quarter of the image's side unless flags say otherwise. */
 const quarter = 4;
+/** Of an image's side: a batch is then some gigabytes. */
+const mostPixels = 4096;
 
 /** @throws kind "usage" for a name or form that there is not, or sizes that do not go together. */
 export function findModel({
@@ -211,6 +213,9 @@ export function findModel({
     throw fault("usage", { where: "--variant", rule, got: variant });
   }
   const imageSize = sizes.img_size ?? form.imageSize;
+  if (imageSize > mostPixels) {
+    throw fault("usage", { where: "--img_size", rule: `must be at most ${mostPixels}`, got: imageSize });
+  }
   const lowSize = sizeWithin("--lr_size", sizes.lr_size, imageSize);
   const grid = gridOf(imageSize, sizes);
   const lowInput = variant === "2019" ? imageSize : lowSize;

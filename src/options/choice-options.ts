@@ -66,10 +66,10 @@ export function mustGoWith(calibrated: number | undefined, exit: number | undefi
   if (calibrated === exit) return;
   const rule =
     calibrated === undefined
-      ? "must be left out with --policy calibrated"
-      : `must be ${calibrated} with --policy calibrated`;
-  const next = "calibrate anew for another: patchdrop eval with --exit and a --target_…";
-  throw fault("usage", { where: "--exit", rule: `${rule}, as it was calibrated`, got: exit ?? "nothing", next });
+      ? "must be left out with --policy calibrated, which was calibrated without it"
+      : `must be ${calibrated} with --policy calibrated, which was calibrated with it`;
+  const next = "give the --threshold itself, or calibrate anew: patchdrop eval with --exit and a --target_…";
+  throw fault("usage", { where: "--exit", rule, got: exit ?? "nothing", next });
 }
 
 /** How a run sees images that may leave. */

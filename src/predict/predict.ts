@@ -189,6 +189,7 @@ export function describe(
     const mask = row(predicted.mask, slot, model.grid.patches);
     const patches = countPatches(mask);
     const isLeft = predicted.left?.[slot] === 1;
+    const isUnasked = isLeft && patches === 0;
     return {
       path,
       class: guesses[0].class,
@@ -198,9 +199,9 @@ export function describe(
       rounds: run.rounds > 1 ? predicted.rounds?.[slot] : undefined,
       left: isLeft || undefined,
       patch_probabilities:
-        isLeft && patches === 0
-          ? undefined
-          : predicted.patches && Array.from(row(predicted.patches, slot, model.grid.patches), rounded),
+        predicted.patches && !isUnasked
+          ? Array.from(row(predicted.patches, slot, model.grid.patches), rounded)
+          : undefined,
       pixels: run.pixels(patches),
       ms: rounded(ms),
       ...made,

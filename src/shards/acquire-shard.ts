@@ -77,9 +77,9 @@ export async function acquireShard(
  * @param scene its number
  */
 function inOrderOf(scene: number, run: OpenedRun, inTurn: ReturnType<typeof oneAtATime>): PatchPolicy {
-  const { model, description, classes, checkpoint, rounds, choice } = run;
+  const { model, description, classes, checkpoint, rounds, choice, exit } = run;
   return {
-    ...{ model, description, classes, checkpoint, rounds, choice },
+    ...{ model, description, classes, checkpoint, rounds, choice, exit },
     shownLow: (low) => run.shownLow(low),
     decide: (low, acquired) => inTurn(() => run.decide(low, acquired), scene),
     classify: (images, mask, low) => inTurn(() => run.classify(images, mask, low), scene),

@@ -68,6 +68,37 @@ it("a budget in bytes is kept, and buys of what is wanted the more the larger it
   expect(before).toBeGreaterThan(0);
 });
 
+it("windows that leave early are counted, and take nothing of a budget", async () => {
+  const leaving: PatchPolicy = {
+    ...brightPolicy,
+    exit: { confidence: 0.9, temperature: 1 },
+    async decide(low, acquired) {
+      const asked = await brightPolicy.decide(low, acquired);
+      const { patches } = brightPolicy.model.grid;
+      // Every second window of a batch is sure.
+      const leaves = Uint8Array.from({ length: asked.mask.length / patches }, (_, i) => i % 2);
+      const stays = (at: number) => leaves[Math.floor(at / patches)] === 0;
+      return {
+        mask: asked.mask.map((bit, at) => (stays(at) ? bit : 0)),
+        patches: asked.patches.map((p, at) => (stays(at) ? p : 0)),
+        leaves,
+      };
+    },
+  };
+  const options = { ...choices, out: at("leaving"), budget_bytes: 10_000_000, batch_size: 2 };
+  const { windows, left } = await acquire(at("scene.tif"), leaving, options);
+  const lines = readFileSync(at("leaving", "predictions.jsonl"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const gone = lines.filter((line) => line.left === true);
+  expect([gone.length, lines.length]).toEqual([left, windows]);
+  expect(left).toBeGreaterThan(windows / 4);
+  expect(new Set(gone.map(({ mask, patch_probabilities }) => `${mask} ${patch_probabilities}`))).toEqual(
+    new Set([`${"0".repeat(16)} undefined`]),
+  );
+});
+
 it("a budget for all that is wanted changes nothing, whatever the batches", async () => {
   const all = { ...choices, budget_bytes: 10_000_000, batch_size: 64 };
   await acquire(at("scene.tif"), brightPolicy, { ...all, out: at("all") });

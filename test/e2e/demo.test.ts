@@ -290,9 +290,9 @@ describe.skipIf(executablePath === undefined)(`the page${noBrowser}`, { timeout:
       const [end, status] = [page.locator("#rounds-end"), page.getByRole("status")];
       const said = /^Before round \d the classifier is \d+\u00a0% sure, calibrated: the picture leaves\.$/;
       expect(said.test((await end.textContent())!)).toBe(leave[at]);
-      expect(/ and no more, since the classifier is \d+\u00a0% sure\./.test((await status.textContent())!)).toBe(
-        leave[at],
-      );
+      expect(
+        / and no more, since the classifier is \d+\u00a0% sure, calibrated\./.test((await status.textContent())!),
+      ).toBe(leave[at]);
       await page.locator("#exits").uncheck();
       await settled(page);
       expectSame(await shown(page), without[at]);

@@ -62,6 +62,23 @@ describe("two images of three patches", () => {
   });
 });
 
+it("an image that leaves keeps what the policy said of it when it was last asked", async () => {
+  const said = [
+    { mask: [1, 0, 1, 0], patches: [0.5, 0.25, 0.75, 0.125], leaves: [0, 0] },
+    { mask: [0, 0, 0, 1], patches: [0, 0, 1, 0.625], leaves: [1, 0] },
+  ];
+  let rounds = 0;
+  const { left, probabilities, mask } = await lookInRounds({ rounds: 2, count: 2, patches: 2 }, () => {
+    const { mask, patches, leaves } = said[rounds++];
+    return { mask: Uint8Array.from(mask), patches: Float32Array.from(patches), leaves: Uint8Array.from(leaves) };
+  });
+  expect([[...left], [...mask], [...probabilities]]).toEqual([
+    [1, 0],
+    [1, 0, 1, 1],
+    [0.5, 0.25, 0.75, 0.625],
+  ]);
+});
+
 it("the policy is told what the classifier makes of what is there", async () => {
   const description = descriptionSchema.parse({
     ...{ model: "R8_Scenes", variant: "2019", imageSize: 32, lowSize: 8, patchSize: 16, rounds: 2, fill: "lr" },
@@ -89,6 +106,23 @@ it("the policy is told what the classifier makes of what is there", async () => 
   expect([...mask]).toEqual([1, 1, 0, 1]);
   expect([...rounds!]).toEqual([2]);
   expect([...patches!]).toEqual([0.75, 0.875, 0.25, 1]);
+
+  // With two patches the classifier is sure by e² / (1 + e²) = 0.88; at a budget of two the image could take no more anyway.
+  const leftOf = async (budget: number) => {
+    const own = {
+      networks,
+      engine,
+      choice: { policy: "topk", budget },
+      exit: { confidence: 0.8, temperature: 1 },
+    } as const;
+    const leaving = new OpenedRun({ description, ...own, precision: "fp32", checkpoint: "by hand" });
+    const { mask, left } = await leaving.predict(new Uint8Array(32 * 32 * 3));
+    return [countPatches(mask), ...left!];
+  };
+  expect([await leftOf(2), await leftOf(3)]).toEqual([
+    [2, 0],
+    [2, 1],
+  ]);
 });
 
 describe("a run that decides in rounds", () => {

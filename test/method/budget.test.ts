@@ -196,7 +196,7 @@ describe("thresholdForAccuracy", () => {
     await expect(thresholdForAccuracy(one, 0.95, measure)).rejects.toMatchObject({
       exitCode: 2,
       message:
-        "--target_accuracy: is not reached on the training images with any number of patches, got 0.95; " +
+        "--target_accuracy: is not reached with any number of patches, on the images that it was looked for on, got 0.95; " +
         "give at most 0.9300, the best, which takes 12.00 patches per image",
     });
   });

@@ -51,7 +51,7 @@ describe("thresholds that are tried", () => {
     const half = async (thresholds: readonly number[]) =>
       (await measure(thresholds)).map((level) => ({ ...level, accuracy: level.accuracy / 2 }));
     await expect(searchThreshold({ accuracy: 0.75 }, half, 16)).rejects.toThrow(
-      "--target_accuracy: is not reached on the training images with any number of patches, got 0.75; give at most 0.5000, the best, which takes 16.00 patches per image",
+      "--target_accuracy: is not reached with any number of patches, on the images that it was looked for on, got 0.75; give at most 0.5000, the best, which takes 16.00 patches per image",
     );
     await expect(searchThreshold({ patches: 5 }, measure, 4)).rejects.toThrow(
       "--target_patches: must be within 0 … 4, got 5",

@@ -209,7 +209,7 @@ describe("a run with --arch patches", () => {
       // That threshold is for the images that stay.
       const calibrated = { policy: "calibrated" };
       await expect(open(runs.at("policy"), calibrated)).rejects.toThrow(
-        "--exit: must be 0.4 with --policy calibrated, as it was calibrated, got nothing",
+        "--exit: must be 0.4 with --policy calibrated, which was calibrated with it, got nothing",
       );
       const again = await open(runs.at("policy"), { ...calibrated, exit: 0.4 });
       expect(again.choice).toEqual(once.choice!.rule);
