@@ -4,8 +4,7 @@ import { lookInRounds, wantedOf } from "../src/inference/look-in-rounds.ts";
 import { asTested, choosePatches, type Round } from "../src/method/budget.ts";
 import { countPatches, makeGrid } from "../src/method/grid.ts";
 import { calibratedConfidences, type Exit } from "../src/method/leave-early.ts";
-import { softmax } from "../src/method/planes.ts";
-import { confidences, mostInRound } from "../src/method/rounds.ts";
+import { mostInRound } from "../src/method/rounds.ts";
 import type { SetDescription } from "./description.ts";
 
 /** Left to itself the policy takes the patches that it wants with a probability of at least one half. */
@@ -75,16 +74,11 @@ export async function lookAt(held: HeldBatch, description: Looking, { budget, ex
   const isSpent = ({ before }: Pick<Look, "before">) => countPatches(before) === budget;
   const own = looks.filter((look, round) => budget === undefined || round === 0 || !isSpent(look));
   const isTold = (look: Omit<Look, "sure">) => rounds > 1 && look.leaves === undefined;
-  return Promise.all(
-    own.map(async (look) => ({ ...look, sure: isTold(look) ? await sureness(held, look) : undefined })),
-  );
+  // What it is told is not calibrated.
+  const sureOf = async ({ before }: Pick<Look, "before">) => confidenceOf(await held.logits(before), 1);
+  return Promise.all(own.map(async (look) => ({ ...look, sure: isTold(look) ? await sureOf(look) : undefined })));
 }
 
 function confidenceOf(logits: Float32Array, temperature: number): number {
   return calibratedConfidences(logits, logits.length, temperature)[0];
-}
-
-async function sureness(held: HeldBatch, { before }: Pick<Look, "before">): Promise<number> {
-  const logits = await held.logits(before);
-  return confidences(softmax(logits, logits.length), logits.length)[0];
 }

@@ -112,11 +112,9 @@ async function measuredAnew(path: string, choice: StoredChoice, data_dir: string
 /** How sure the classifier with the weights at `path` may say it is. */
 function calibratedAnew(path: string, data_dir: string): Promise<StoredConfidence> {
   const options = parseEvalOptions({ load: path, data_dir, split: "val", precision: "fp32", threads: 1 });
-  return withEvaluatedRun(openCheckpoint(path), options, { reporter: silentReporter }, async (evaluated) => {
-    const { run, data, seed } = evaluated;
-    const found = await calibrateConfidence(evaluated, asTested);
-    return { ...found, fill: run.description.fill, tta: false, dataset: data.train.name, seed };
-  });
+  return withEvaluatedRun(openCheckpoint(path), options, { reporter: silentReporter }, (evaluated) =>
+    calibrateConfidence(evaluated, asTested, options.tta),
+  );
 }
 
 async function measured(run: OpenedRun, data: Dataset): Promise<Omit<Measured, "split">> {

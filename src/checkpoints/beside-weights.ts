@@ -42,11 +42,14 @@ export interface BesideWeights<T extends AboutWeights> {
 type Own<T extends AboutWeights> = Omit<T, keyof AboutWeights>;
 
 /**
- * What lies beside a checkpoint; undefined where nothing does.
+ * What lies beside a checkpoint, and the hash of the weights that it is about; undefined where nothing does.
  * @param path the checkpoint's folder or file, as `openCheckpoint` gives it
  * @throws input: a file that is damaged, or about other weights; system
  */
-export function readBesideWeights<T extends AboutWeights>(path: string, kind: BesideWeights<T>): Own<T> | undefined {
+export function readBesideWeights<T extends AboutWeights>(
+  path: string,
+  kind: BesideWeights<T>,
+): { readonly own: Own<T>; readonly checkpoint: string } | undefined {
   const { name, schema, made, again, mayLackChecksum = false } = kind;
   const file = besideWeights(path, name);
   if (!isThere(file)) return undefined;
@@ -54,7 +57,7 @@ export function readBesideWeights<T extends AboutWeights>(path: string, kind: Be
   const isOld = mayLackChecksum && !(isJsonObject(value) && "sha256" in value);
   if (!isOld) verifyChecksum(value, file, again);
   const { format: _, checkpoint, sha256: __, ...own } = parseAs(schema, value, file);
-  if (checkpoint === weightsHash(path)) return own;
+  if (checkpoint === weightsHash(path)) return { own, checkpoint };
   throw fault("input", { where: file, rule: `must have been ${made} the weights beside it`, next: again });
 }
 

@@ -1,7 +1,7 @@
 /** How a run is to choose patches once that was calibrated: `choice.json`, beside the weights that it was calibrated for. */
 import { z } from "zod";
 import type { ThresholdChoice } from "../method/budget.ts";
-import { aboutWeights, besideWeights, readBesideWeights, weightsHash, writeBesideWeights } from "./beside-weights.ts";
+import { aboutWeights, besideWeights, readBesideWeights, writeBesideWeights } from "./beside-weights.ts";
 
 const measured = z.object({
   split: z.enum(["train", "test", "val"]),
@@ -47,8 +47,8 @@ const kind = {
  * @throws input: one that is damaged, or of other weights; system
  */
 export function readChoice(path: string): StoredChoice | undefined {
-  const own = readBesideWeights(path, kind);
-  return own && { format: 1, ...own, checkpoint: weightsHash(path) };
+  const found = readBesideWeights(path, kind);
+  return found && { format: 1, ...found.own, checkpoint: found.checkpoint };
 }
 
 /** Stores a choice with its checkpoint, in place of one that was there, and returns the file. @throws system */

@@ -44,7 +44,7 @@ const kind = {
  * @throws input: a file that is damaged, or of other weights; system
  */
 export function readConfidence(path: string): StoredConfidence | undefined {
-  return readBesideWeights(path, kind);
+  return readBesideWeights(path, kind)?.own;
 }
 
 /** Stores it with its checkpoint, in place of what was there, and returns the file. @throws system */

@@ -52,7 +52,7 @@ export function writeCompute({ checkpoint, ...found }: Compute): string {
  * @throws input: one that is damaged, or of other weights; system
  */
 export function readCompute(checkpoint: string): StoredCompute | undefined {
-  return readBesideWeights(checkpoint, kind);
+  return readBesideWeights(checkpoint, kind)?.own;
 }
 
 /** Where what a checkpoint's networks cost is stored. */

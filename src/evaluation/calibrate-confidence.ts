@@ -13,12 +13,16 @@ import { decidedBy, masksBy } from "./masks.ts";
 
 const noPatch: MasksOf = ({ count, patches }) => new Uint8Array(count * patches);
 
-/** Of images without a patch, and, of a policy that decides in rounds, also with all that `choice` takes. */
+/**
+ * Of images without a patch, and, of a policy that decides in rounds, also with all that `choice` takes.
+ * @param tta whether the run's classifiers look at six views
+ */
 export async function calibrateConfidence(
   evaluated: EvaluatedRun,
   choice: Choice,
-): Promise<Pick<StoredConfidence, "temperature" | "calibrated">> {
-  const { run, seed } = evaluated;
+  tta: boolean,
+): Promise<StoredConfidence> {
+  const { run, data, seed } = evaluated;
   const { patches } = run.model.grid;
   const { split, indices: images } = choosingImages(evaluated);
   const looks = run.rounds === 1 ? [noPatch] : [noPatch, masksBy(decidedBy(run, choice, seed))];
@@ -65,5 +69,9 @@ export async function calibrateConfidence(
       said: confidenceAt(1),
       confidence: confidenceAt(temperature),
     },
+    fill: run.description.fill,
+    tta,
+    dataset: data.train.name,
+    seed,
   };
 }

@@ -87,16 +87,13 @@ export async function evaluatePolicy(
 async function withExit(evaluated: EvaluatedRun, options: EvalOptions) {
   const { exit } = options;
   if (exit === undefined) return { evaluated };
-  const { run, checkpoint, data, seed, group } = evaluated;
-  const { fill } = run.description;
-  mustSeeSomething({ fill, hasTwoStreams: run.hasTwoStreams });
+  const { run, checkpoint, group } = evaluated;
+  mustSeeSomething({ fill: run.description.fill, hasTwoStreams: run.hasTwoStreams });
   const reason = unstored(options);
   if (reason === undefined) assertWritable(confidenceFile(checkpoint.path));
   const asked = choiceOf(options, run.model.grid.patches, () => calibratedChoice(checkpoint.path, options));
-  const found = await calibrateConfidence(evaluated, asked);
-  if (reason === undefined && group.rank === 0) {
-    writeConfidence(checkpoint.path, { ...found, fill, tta: options.tta, dataset: data.train.name, seed });
-  }
+  const found = await calibrateConfidence(evaluated, asked, options.tta);
+  if (reason === undefined && group.rank === 0) writeConfidence(checkpoint.path, found);
   const { temperature, calibrated } = found;
   const said = {
     ...{ confidence: exit, temperature, calibrated },

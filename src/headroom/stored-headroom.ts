@@ -47,7 +47,7 @@ export function writeHeadroom({ checkpoint, ...found }: Headroom): string {
  * @throws input: one that is damaged, or of other weights; system
  */
 export function readHeadroom(checkpoint: string): StoredHeadroom | undefined {
-  const found = readBesideWeights(checkpoint, kind);
+  const found = readBesideWeights(checkpoint, kind)?.own;
   return found && { ...found, verdict: { best: undefined, ...found.verdict } };
 }
 

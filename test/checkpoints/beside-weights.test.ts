@@ -50,13 +50,13 @@ describe("a file beside weights", () => {
     const content = { format: 1, metres: 2, checkpoint: sha256("weights") };
     const written = { ...content, sha256: sha256(JSON.stringify(content)) };
     expect(readFileSync(file(), "utf8")).toBe(`${JSON.stringify(written, null, 2)}\n`);
-    expect(readBesideWeights(at("hr.pth"), kind)).toEqual({ metres: 2 });
+    expect(readBesideWeights(at("hr.pth"), kind)).toEqual({ own: { metres: 2 }, checkpoint: sha256("weights") });
   });
 
   it("lies within a checkpoint that is a folder", () => {
     writeCheckpoint(at("1"), save(1), record);
     expect(writeBesideWeights(at("1"), kind, { metres: 3 })).toBe(join(at("1"), "size.json"));
-    expect(readBesideWeights(at("1"), kind)).toEqual({ metres: 3 });
+    expect(readBesideWeights(at("1"), kind)).toEqual({ own: { metres: 3 }, checkpoint: weightsHash(at("1")) });
   });
 
   it("is refused beside other weights, changed, or with a field that is wrong", () => {
@@ -81,7 +81,7 @@ describe("a file beside weights", () => {
     const schema = z.strictObject({ ...aboutWeights, sha256: z.string().optional(), metres: z.number() });
     const reading = () => readBesideWeights(at("hr.pth"), { ...older, schema });
     writeFileSync(file(), JSON.stringify(content));
-    expect(reading()).toEqual({ metres: 2 });
+    expect(reading()).toEqual({ own: { metres: 2 }, checkpoint: sha256("weights") });
     writeFileSync(file(), JSON.stringify({ ...content, sha256: sha256("another") }));
     expect(said(reading)).toBe(`input: ${file()}: does not match its own checksum; measure again`);
   });
