@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { markdownTable } from "./markdown-table.ts";
-import { median } from "./measure.ts";
+import { manySteps, median } from "./measure.ts";
 import { Side, type Stage, stages, type Work } from "./side.ts";
 
 const batches: Record<Stage, number> = {
@@ -36,6 +36,12 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 /** Busy processes beside. */
 const loads = values.loads.split(",").map(Number);
+/** A loop that ends with whoever started it, however that ends. */
+const busyUntilAlone =
+  'new worker_threads.Worker("for (;;);", { eval: true }); process.stdin.resume().on("end", () => process.exit());';
+/** Of each setting, at each load. */
+const turns = 6;
+const common = { model: "R32_C10", steps: manySteps, warmup: 2, device: "cpu", unit: "step" } as const;
 const all = availableParallelism();
 const settings = [
   { threads: 1, spins: 0 },
@@ -46,18 +52,24 @@ const settings = [
 
 const results: { stage: string; load: number; threads: number; spins: number; imagesPerSecond: number }[] = [];
 for (const stage of values.stages.split(",") as Stage[]) {
-  for (const load of loads) {
-    const busy = Array.from({ length: load }, () => spawn(process.execPath, ["-e", "for(;;);"]));
-    try {
-      for (const { threads, spins } of settings) {
-        const imagesPerSecond = await rate(stage, threads, spins);
-        results.push({ stage, load, threads, spins, imagesPerSecond });
-        process.stderr.write(`${stage}, ${load} busy, ${threads} threads, ${spins}: ${imagesPerSecond.toFixed(0)}\n`);
+  const sides = await startAll(stage);
+  try {
+    for (const load of loads) {
+      const busy = Array.from({ length: load }, () => spawn(process.execPath, ["-e", busyUntilAlone]));
+      try {
+        const rates = await takeTurns(sides, batches[stage]);
+        for (const [index, { threads, spins }] of settings.entries()) {
+          const imagesPerSecond = rates[index]!;
+          results.push({ stage, load, threads, spins, imagesPerSecond });
+          process.stderr.write(`${stage}, ${load} busy, ${threads} threads, ${spins}: ${imagesPerSecond.toFixed(0)}\n`);
+        }
+      } finally {
+        for (const one of busy) one.kill("SIGKILL");
+        await sleep(200);
       }
-    } finally {
-      for (const one of busy) one.kill("SIGKILL");
-      await sleep(200);
     }
+  } finally {
+    for (const side of sides) side.stop();
   }
 }
 const header = ["stage", "busy processes", ...settings.map(({ threads, spins }) => `${threads} · ${spins}`)];
@@ -70,22 +82,33 @@ const rows = [...new Set(results.map(({ stage }) => stage))].flatMap((stage) =>
 process.stdout.write(markdownTable(header, rows, 1));
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
 
-/** By the median step of so many seconds. */
-async function rate(stage: Stage, threads: number, spins: number): Promise<number> {
-  const batch = batches[stage];
-  const work: Work = {
-    ...{ stage, batch, threads, model: "R32_C10", steps: 100_000, warmup: 2, device: "cpu", unit: "step" },
-  };
+/** A process for each setting. */
+async function startAll(stage: Stage): Promise<Side[]> {
   const command = [process.execPath, "--import", "tsx", fileURLToPath(new URL("ours.ts", import.meta.url))];
-  const { side } = await Side.start("patchdrop", [...command, "--precision", "auto"], work, {
-    GOMP_SPINCOUNT: String(spins),
-  });
+  const sides: Side[] = [];
   try {
-    const began = performance.now();
-    const taken: number[] = [];
-    while (performance.now() - began < 1000 * seconds || taken.length < 3) taken.push((await side.step()).seconds);
-    return batch / median(taken);
-  } finally {
-    side.stop();
+    for (const { threads, spins } of settings) {
+      const work: Work = { ...common, stage, batch: batches[stage], threads };
+      const env = { GOMP_SPINCOUNT: String(spins) };
+      sides.push((await Side.start("patchdrop", [...command, "--precision", "auto"], work, env)).side);
+    }
+  } catch (error) {
+    for (const side of sides) side.stop();
+    throw error;
   }
+  return sides;
+}
+
+/** Images/s of each side by its median step: they take turns, for a shared machine is faster in one minute than in the next. */
+async function takeTurns(sides: readonly Side[], batch: number): Promise<number[]> {
+  const taken = sides.map((): number[] => []);
+  for (let turn = 0; turn < turns; turn++) {
+    for (const [index, side] of sides.entries()) {
+      await side.step(); // awake again
+      const began = performance.now();
+      do taken[index]!.push((await side.step()).seconds);
+      while (performance.now() - began < (1000 * seconds) / turns);
+    }
+  }
+  return taken.map((steps) => batch / median(steps));
 }

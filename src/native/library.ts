@@ -88,8 +88,8 @@ function waitAsleep(): void {
   if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= String(turnsBeforeSleep);
 }
 
-/** Some microseconds: as long as the next operator usually takes to come (docs/performance.md has what was measured). */
-const turnsBeforeSleep = 3000;
+/** About a millisecond: longer than nearly any pause between two operators (docs/performance.md has what was measured). */
+const turnsBeforeSleep = 100_000;
 
 /**
  * What can't be changed in an open libtorch. CUDA can't be added: at the first backward pass its autograd engine has counted
