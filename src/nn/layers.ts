@@ -30,7 +30,7 @@ export interface ConvolutionSpec {
   pool?: number;
   /** What ends a layer with an activation: max(x, 0), or at most 6 of it, or x·Φ(x). */
   activation?: Activation;
-  batchNorm?: BatchNormNumbers;
+  batchNorm?: Partial<BatchNormNumbers>;
   /** What weights begin with: random ones, or, of the first channels, what leaves these as they are (random in the others). */
   start?: "random" | "identity";
 }
@@ -57,9 +57,9 @@ export interface BatchNormNumbers {
   /** Share of a batch in the running statistics after it. */
   readonly momentum: number;
   /** Whether γ is learned; else it stays 1. */
-  readonly scales?: boolean;
+  readonly scales: boolean;
   /** By which the learning rate is multiplied for β. */
-  readonly biasRate?: number;
+  readonly biasRate: number;
 }
 
 /** Of {@link Layers.whitened}. */
@@ -169,6 +169,6 @@ export function whiteningShapes({ kernel }: WhiteningSpec, [channels, height, wi
 export const whiteningSliding: Sliding = { stride: 1, padding: 0, behind: 0, groups: 1 };
 
 /** A spec's batch norm; torch.nn.BatchNorm2d's defaults unless it says otherwise. */
-export function batchNormOf({ batchNorm }: ConvolutionSpec): Required<BatchNormNumbers> {
+export function batchNormOf({ batchNorm }: ConvolutionSpec): BatchNormNumbers {
   return { epsilon: 1e-5, momentum: 0.1, scales: true, biasRate: 1, ...batchNorm };
 }
