@@ -47,12 +47,17 @@ export function networkOf({ networks }: Checkpoint, name: string): StateDict | u
   return networks.get(name) ?? networks.get(unnamedNetwork);
 }
 
-/** The same, and how errors name it. @throws input: a checkpoint without that network */
-export function savedNetwork(checkpoint: Checkpoint, name: string): { state: StateDict; where: string } {
+/**
+ * The same, and how errors name it.
+ * @param flag that named the checkpoint
+ * @throws input: a checkpoint without that network
+ */
+export function savedNetwork(checkpoint: Checkpoint, name: string, flag?: string): { state: StateDict; where: string } {
   const state = networkOf(checkpoint, name);
-  if (state !== undefined) return { state, where: `${checkpoint.path}: ${name}` };
+  const where = flag === undefined ? checkpoint.path : `${flag} ${checkpoint.path}`;
+  if (state !== undefined) return { state, where: `${where}: ${name}` };
   throw fault("input", {
-    where: checkpoint.path,
+    where,
     rule: `must hold the network ${name}`,
     got: [...checkpoint.networks.keys()].join(", "),
     next: "give a checkpoint of a stage that trains it",

@@ -3,7 +3,7 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { startWeights } from "../checkpoints/named-weights.ts";
-import { openCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
 import { type DataSplits, type Dataset, splitsOf } from "../data/dataset.ts";
 import { isGenerated } from "../data/dataset-registry.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
@@ -14,7 +14,8 @@ import { alone, type ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
 import { flatTexts } from "../files/json.ts";
 import { isThere } from "../files/read.ts";
-import { describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
+import { classesOf, describeRun, isOnGivenData, modelOf, unfinishedCurriculum } from "../inference/describe-run.ts";
+import { checkpointOf } from "../inference/named-checkpoint.ts";
 import { openSaved, placeOf, sourcesOf } from "../inference/open-run.ts";
 import type { OpenedRun } from "../inference/opened-run.ts";
 import { type RewardOptions, rewardingOf } from "../method/reward.ts";
@@ -54,12 +55,12 @@ export interface EvaluationContext {
  */
 export async function withEvaluatedRun<T>(
   checkpoint: Checkpoint,
-  options: EvalOptions,
+  asked: EvalOptions,
   { reporter, data: given, group = alone }: EvaluationContext,
   body: (run: EvaluatedRun) => Promise<T>,
 ): Promise<T> {
-  const { ckpt_hr_cl } = options;
-  const replaced = ckpt_hr_cl === undefined ? {} : { resnet_hr: openCheckpoint(ckpt_hr_cl, reporter.note) };
+  const { ckpt_hr_cl } = asked;
+  const options = ckpt_hr_cl === undefined ? asked : asItsClassifier(checkpoint, asked, ckpt_hr_cl, reporter.note);
   const settings = settingsOf(checkpoint, options);
   const place = placeOf({ ...options, device: group.deviceFor(options.device as Device) }, reporter.note);
   const model = modelOf(checkpoint, options);
@@ -70,11 +71,9 @@ export async function withEvaluatedRun<T>(
   checkSplits(opened, { imageSize: model.imageSize, bands: stated?.bands, pixelType: stated?.pixelType, isPaired });
   const data = asHeldOut(opened, settings.val_fraction, checkpoint.config.dataset.fingerprint);
   const split = data[options.split] ?? noneHeldOut(checkpoint);
+  const replaced = ckpt_hr_cl === undefined ? {} : { resnet_hr: judgeAt(ckpt_hr_cl, model, split, reporter.note) };
   const description = describeRun(checkpoint, options, split);
-  // A run may be taken to images whose classes have other names, but not to the same ones in another order.
-  const [classes, known] = [split.classes, description.classes].map((names) => names.map((name) => name.normalize()));
-  const isMoved = classes.some((name, label) => known.includes(name) && known[label] !== name);
-  if (classes.length !== known.length || isMoved) checkClasses(known, split, options.load);
+  checkMeaning(description.classes, split, options.load);
   const { tta } = options;
   const run = openSaved({ sources: sourcesOf(checkpoint, replaced), description, tta }, place);
   const openAlone = (name: NetworkName, from = checkpoint) =>
@@ -88,6 +87,36 @@ export async function withEvaluatedRun<T>(
   } finally {
     await run.free();
   }
+}
+
+/** The options, with what the classifier of --ckpt_hr_cl learned with and the run's own may not have. */
+function asItsClassifier(
+  { config: { description: own } }: Checkpoint,
+  options: EvalOptions,
+  path: string,
+  note: Reporter["note"],
+): EvalOptions {
+  const judge = configOfCheckpoint(path).description;
+  if (judge === undefined) return options;
+  const { arch = judge.arch, fill = judge.fill } = options;
+  if (arch !== undefined && arch !== (options.arch ?? own?.arch)) note(`--arch ${arch}, as in ${path}`);
+  if (fill !== (options.fill ?? own?.fill)) note(`--fill ${fill}, as in ${path}`);
+  return { ...options, arch, fill };
+}
+
+/** The classifier of --ckpt_hr_cl, in place of the run's own. @throws input: one of another model, or of other classes */
+function judgeAt(path: string, model: Model, split: Dataset, note: Reporter["note"]): Checkpoint {
+  const judge = checkpointOf({ flag: "--ckpt_hr_cl", path }, "resnet_hr", model, note);
+  const known = classesOf(judge);
+  if (known !== undefined) checkMeaning(known, split, `--ckpt_hr_cl ${path}`);
+  return judge;
+}
+
+/** A run may be taken to images whose classes have other names, but not to the same ones in another order. @throws input */
+function checkMeaning(classes: readonly string[], split: Dataset, where: string): void {
+  const [asked, known] = [split.classes, classes].map((names) => names.map((name) => name.normalize()));
+  const isMoved = asked.some((name, label) => known.includes(name) && known[label] !== name);
+  if (asked.length !== known.length || isMoved) checkClasses(known, split, where);
 }
 
 /** What ranks that share an evaluation must have in common. */

@@ -52,7 +52,7 @@ export function describeRun(
 ): RunDescription {
   const { description: stated, options } = checkpoint.config;
   if (stated !== undefined) mustAgree(checkpoint, stated);
-  const classes = stated?.classes ?? classesOf(checkpoint) ?? data.classes ?? unsaid(checkpoint);
+  const classes = classesOf(checkpoint) ?? data.classes ?? unsaid(checkpoint);
   const model = modelOf(checkpoint, overrides);
   const fill = overrides.fill ?? stated?.fill ?? (options.fill as Fill | undefined) ?? "zero";
   const sizes = modelSizes(model);
@@ -127,9 +127,9 @@ function mustAgree(checkpoint: Checkpoint, stated: RunDescription): void {
   });
 }
 
-/** As the run's configuration has them; none where it is unknown. */
-function classesOf({ config }: Checkpoint): string[] | undefined {
-  const { classes } = config.dataset;
+/** The classes that a checkpoint was trained on; none where it does not say them. */
+export function classesOf({ config }: Checkpoint): string[] | undefined {
+  const { classes } = config.description ?? config.dataset;
   return Array.isArray(classes) ? classes.map(String) : undefined;
 }
 

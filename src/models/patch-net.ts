@@ -77,8 +77,10 @@ function trunkStrides({ imageSize, patchWidth, patchHeight }: Grid, lowSize: num
   const most = isLarge ? segments.length : segments.length - 1;
   const halvings = Math.log2(shrink);
   if (!Number.isInteger(halvings) || halvings > most) {
-    const rule = `must be the image's side over ${[...Array(most + 1).keys()].map((n) => 2 ** n).join(", ")} with --arch patches`;
-    throw fault("usage", { where: "--lr_size", rule, got: lowSize, next: "choose another, or leave --arch out" });
+    const fitting = [...Array(most + 1).keys()].map((n) => imageSize / 2 ** n).filter(Number.isInteger);
+    const rule = `must be the image's side, halved at most ${most} times, with --arch patches: here ${fitting.join(", ")}`;
+    const next = "choose another, give an --img_size that halves more often, or leave --arch out";
+    throw fault("usage", { where: "--lr_size", rule, got: lowSize, next });
   }
   if (patchWidth % shrink !== 0 || patchHeight % shrink !== 0) {
     // No flag need have said how large patches are: a quarter of the image is usual, or --grid divides it.

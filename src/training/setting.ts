@@ -4,7 +4,7 @@
  */
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
-import { openCheckpoint, savedNetwork } from "../checkpoints/open-checkpoint.ts";
+import { savedNetwork } from "../checkpoints/open-checkpoint.ts";
 import { readRunConfig } from "../checkpoints/saved-checkpoints.ts";
 import { type DataSplits, type ImageForm, pixelStatistics } from "../data/dataset.ts";
 import { checkClasses, checkLearnable, checkSplits } from "../data/dataset-rules.ts";
@@ -13,12 +13,13 @@ import { isChosen, type RenderingOptions } from "../data/rendering.ts";
 import { withValidation } from "../data/validation.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
 import { fault } from "../errors.ts";
-import { modelSizes, mustSeeSameLow, unfinishedCurriculum } from "../inference/describe-run.ts";
+import { classesOf, modelSizes, mustSeeSameLow, unfinishedCurriculum } from "../inference/describe-run.ts";
 import type { Place } from "../inference/libtorch-engine.ts";
+import { checkpointOf, type NamedByFlag } from "../inference/named-checkpoint.ts";
 import { asTested } from "../method/budget.ts";
 import { type Fill, Normalizer } from "../method/images.ts";
 import { freshNetwork, type Learner, loadNetwork, type NetworkName } from "../models/networks.ts";
-import { findModel, type Model, type ModelOptions } from "../models/registry.ts";
+import { findModel, type Model } from "../models/registry.ts";
 import { choosePrecision } from "../nn/precision.ts";
 import type { ResolvedStageOptions } from "../options/stage-options.ts";
 import type { Device } from "../tensor/device.ts";
@@ -135,12 +136,6 @@ export function describeSetting(model: Model, { train }: DataSplits, fill: Fill)
   return { ...modelSizes(model), ...seen, fill, classes, choice: asTested };
 }
 
-/** A checkpoint as the user names it. */
-export interface NamedByFlag {
-  readonly flag: string;
-  readonly path: string;
-}
-
 /** Where a network begins: at fresh weights, or at those of a checkpoint that a flag names. */
 export type Origin = "fresh" | NamedByFlag;
 
@@ -160,7 +155,7 @@ export function startNetworks<N extends NetworkName>(
     if (origin === "fresh") return freshNetwork(setting, seed, name);
     const from = name === "agent" ? policyAt(origin, setting) : classifierAt(origin, name, setting);
     if (name !== "resnet_hr") mustSeeSameLow(from, setting.data.train, `${origin.flag} ${origin.path}`);
-    return loadNetwork(setting, name, savedNetwork(from, name));
+    return loadNetwork(setting, name, savedNetwork(from, name, origin.flag));
   };
   const started = new Map<N, Learner>();
   try {
@@ -182,39 +177,7 @@ function policyAt({ flag, path }: NamedByFlag, { model, reporter }: Setting): Ch
 /** A classifier's checkpoint. @throws input: one of another model, or of other classes */
 function classifierAt({ flag, path }: NamedByFlag, name: NetworkName, { model, data, reporter }: Setting): Checkpoint {
   const from = checkpointOf({ flag, path }, name, model, reporter.note);
-  const { classes } = from.config.description ?? from.config.dataset;
-  if (Array.isArray(classes)) checkClasses(classes.map(String), data.train, `${flag} ${path}`);
+  const known = classesOf(from);
+  if (known !== undefined) checkClasses(known, data.train, `${flag} ${path}`);
   return from;
-}
-
-/** The checkpoint that a flag names, for one of its networks. @throws kind "input" when that is not of `model`. */
-export function checkpointOf(
-  { flag, path }: NamedByFlag,
-  name: NetworkName,
-  model: Model,
-  note?: Reporter["note"],
-): Checkpoint {
-  const checkpoint = openCheckpoint(path, note);
-  const { options } = checkpoint.config;
-  if (options.model === undefined) return checkpoint;
-  const wanted = described(model, name);
-  const got = described(findModel(options as unknown as ModelOptions), name);
-  if (got === wanted) return checkpoint;
-  const next = "give the same --model, --variant, --arch and sizes";
-  throw fault("input", { where: `${flag} ${path}`, rule: `must be for the model ${wanted}`, got, next });
-}
-
-/** What must agree for a checkpoint's network to fit. */
-function described({ name, variant, arch, seesMask, imageSize, lowSize, grid }: Model, network: NetworkName): string {
-  const model = `${name} ${variant}`;
-  const low = `at ${imageSize} pixels, low resolution ${lowSize}`;
-  const patches = `${low}, ${grid.columns}x${grid.rows} patches`;
-  // Whichever classifier stands beside it.
-  if (network === "agent") return `${model} ${patches}`;
-  // A low-resolution classifier is the model's own where the other one works on patches.
-  const isOwn = arch === undefined || (seesMask && network === "resnet_lr");
-  const classifier = isOwn ? model : `${model} with --arch ${arch}`;
-  // A high-resolution classifier fits any low resolution, but for one that sees it beside the patches.
-  if (network === "resnet_hr") return seesMask ? `${classifier} ${patches}` : `${classifier} at ${imageSize} pixels`;
-  return `${classifier} ${low}`;
 }

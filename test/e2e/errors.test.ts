@@ -493,7 +493,7 @@ describe("checkpoints", () => {
       expectError(
         ended,
         3,
-        /: must hold the network agent, got resnet_hr; give a checkpoint of a stage that trains it$/,
+        /--load \S+: must hold the network agent, got resnet_hr; give a checkpoint of a stage that trains it$/,
       );
     },
     runTimeoutMs,

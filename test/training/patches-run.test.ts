@@ -6,14 +6,16 @@ import { openCheckpoint } from "../../src/checkpoints/open-checkpoint.ts";
 import { readRunConfig } from "../../src/checkpoints/saved-checkpoints.ts";
 import { confidenceFile, readConfidence } from "../../src/checkpoints/stored-confidence.ts";
 import { openDataSplits } from "../../src/data/open.ts";
+import { evaluateRun } from "../../src/evaluation/evaluate-run.ts";
 import { exportRun } from "../../src/export/export-run.ts";
 import { openRun } from "../../src/inference/open-run.ts";
 import { leaves } from "../../src/method/leave-early.ts";
 import { findModel } from "../../src/models/registry.ts";
+import { evalSchema } from "../../src/options/eval-options.ts";
 import { exportSchema } from "../../src/options/export-options.ts";
 import { predictSchema } from "../../src/options/predict-options.ts";
 import { Random } from "../../src/utils/random.ts";
-import { evaluate, type Given, listener, SmallRuns, stopAfter } from "./small-runs.ts";
+import { evaluate, exact, type Given, listener, SmallRuns, stopAfter } from "./small-runs.ts";
 
 const runs = new SmallRuns();
 let data_dir: string;
@@ -130,6 +132,24 @@ describe("a run with --arch patches", () => {
     expect(weightsOf("told")).toEqual(weightsOf("crossed"));
   });
 
+  it("judges a policy that learned beside a dense classifier, by its own arch and fill", async () => {
+    const { reporter, notes } = listener();
+    const judged = { load: runs.at("beside"), ckpt_hr_cl: runs.at("hr") };
+    const { rows } = await evaluateRun(evalSchema.parse({ ...exact, ...judged, policy: "topk", budget: 16 }), reporter);
+    expect(notes).toContain(`--arch patches, as in ${runs.at("hr")}`);
+    expect(notes).toContain(`--fill lr, as in ${runs.at("hr")}`);
+    // With all patches any policy is right where the classifier by itself is.
+    expect(rows[0].accuracy).toBe((await evaluate(runs.at("hr"))).rows[0].accuracy);
+    const coarse = { ckpt_hr_cl: runs.at("hr"), lr_size: 16 };
+    await expect(evaluate(runs.at("beside"), coarse)).rejects.toThrow(
+      "must be for the model R8_Scenes 2019 with --arch patches at 32 pixels, low resolution 16, 4x4 patches, " +
+        "got R8_Scenes 2019 with --arch patches at 32 pixels, low resolution 8, 4x4 patches",
+    );
+    await expect(evaluate(runs.at("tuned"), { ckpt_hr_cl: runs.at("dense") })).rejects.toThrow(
+      "must be for the model R8_Scenes 2019 with --arch patches at 32 pixels",
+    );
+  });
+
   it.each(["hr", "two", "rounds"])(
     "as ONNX models of %s agrees with libtorch, with no patch and with some",
     async (name) => {
@@ -236,7 +256,10 @@ describe("a run with --arch patches", () => {
     const of = (more: object) => findModel({ model: "R34_fMoW", arch: "patches", ...more });
     expect(of({}).seesMask).toBe(true);
     expect(() => of({ lr_size: 7 })).toThrow(
-      "--lr_size: must be the image's side over 1, 2, 4, 8 with --arch patches, got 7",
+      "--lr_size: must be the image's side, halved at most 3 times, with --arch patches: here 112, 56, 28, 14, got 7",
+    );
+    expect(() => of({ img_size: 33, lr_size: 11, patch_size: 11 })).toThrow(
+      "here 33, got 11; choose another, give an --img_size that halves more often, or leave --arch out",
     );
     expect(() => of({ patch_size: 14 })).toThrow(
       "--arch patches: needs patches of a multiple of 4 pixels, which one of the low resolution stands for, got 14x14 of an image of 112",
