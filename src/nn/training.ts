@@ -1,5 +1,6 @@
 /** Reads a network for training: every layer by libtorch's differentiable operators. */
 import { onEveryRun } from "../tensor/captured.ts";
+import type { Sliding } from "../tensor/network-ops.ts";
 import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
@@ -104,7 +105,7 @@ class Training extends TensorLayers implements Layers<Tensor> {
     spec: ConvolutionSpec,
     affine: { weight: Tensor; bias: Tensor },
   ): Tensor {
-    const convolved = networkOps.conv2d(x, this.weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
+    const convolved = convolve(x, this.weight(`${conv}.weight`), slidingOf(spec, x.shape[2]));
     const y = spec.pool === undefined ? convolved : networkOps.maxPool(convolved, spec.pool, spec.pool, 0);
     const { epsilon, momentum } = batchNormOf(spec);
     const runningMean = this.weight(`${bn}.running_mean`);
@@ -119,4 +120,13 @@ class Training extends TensorLayers implements Layers<Tensor> {
   protected weight(name: string): Tensor {
     return this.#weights.get(name)!;
   }
+}
+
+/**
+ * One whose channels are convolved in groups goes by way of float32 on a CPU: its backward pass in bfloat16 takes up to ten times as long
+ * (docs/performance.md).
+ */
+function convolve(x: Tensor, weight: Tensor, sliding: Sliding): Tensor {
+  if (sliding.groups === 1 || x.dtype === "float32" || x.device !== "cpu") return networkOps.conv2d(x, weight, sliding);
+  return ops.cast(networkOps.conv2d(ops.cast(x, "float32"), ops.cast(weight, "float32"), sliding), x.dtype);
 }
