@@ -59,7 +59,7 @@ for (const stage of values.stages.split(",") as Stage[]) {
       try {
         const rates = await takeTurns(sides, batches[stage]);
         for (const [index, { threads, spins }] of settings.entries()) {
-          const imagesPerSecond = rates[index]!;
+          const imagesPerSecond = rates[index];
           results.push({ stage, load, threads, spins, imagesPerSecond });
           process.stderr.write(`${stage}, ${load} busy, ${threads} threads, ${spins}: ${imagesPerSecond.toFixed(0)}\n`);
         }
@@ -106,7 +106,7 @@ async function takeTurns(sides: readonly Side[], batch: number): Promise<number[
     for (const [index, side] of sides.entries()) {
       await side.step(); // awake again
       const began = performance.now();
-      do taken[index]!.push((await side.step()).seconds);
+      do taken[index].push((await side.step()).seconds);
       while (performance.now() - began < (1000 * seconds) / turns);
     }
   }

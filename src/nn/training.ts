@@ -1,6 +1,5 @@
 /** Reads a network for training: every layer by libtorch's differentiable operators. */
 import { onEveryRun } from "../tensor/captured.ts";
-import type { Sliding } from "../tensor/network-ops.ts";
 import * as networkOps from "../tensor/network-ops.ts";
 import * as ops from "../tensor/ops.ts";
 import { scope } from "../tensor/scope.ts";
@@ -126,7 +125,7 @@ class Training extends TensorLayers implements Layers<Tensor> {
  * One whose channels are convolved in groups goes by way of float32 on a CPU: its backward pass in bfloat16 takes up to ten times as long
  * (docs/performance.md).
  */
-function convolve(x: Tensor, weight: Tensor, sliding: Sliding): Tensor {
+function convolve(x: Tensor, weight: Tensor, sliding: networkOps.Sliding): Tensor {
   if (sliding.groups === 1 || x.dtype === "float32" || x.device !== "cpu") return networkOps.conv2d(x, weight, sliding);
   return ops.cast(networkOps.conv2d(ops.cast(x, "float32"), ops.cast(weight, "float32"), sliding), x.dtype);
 }

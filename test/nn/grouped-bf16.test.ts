@@ -19,14 +19,11 @@ const [count, channels, size] = [2, 4, 9];
 const network: Network = (layers, images) => {
   const wide = layers.convBnRelu(images, { conv: "conv", bn: "bn" }, { channels, kernel: 1 });
   const depthwise = { channels, kernel: 5, stride: 2, groups: channels, padding: "same" } as const;
-  return layers.linear(
-    layers.globalAveragePool(layers.convBnRelu(wide, { conv: "deep", bn: "deepBn" }, depthwise)),
-    "fc",
-    3,
-  );
+  const map = layers.convBnRelu(wide, { conv: "deep", bn: "deepBn" }, depthwise);
+  return layers.linear(layers.globalAveragePool(map), "fc", 3);
 };
 
-function gradients(precision: Precision): Map<string, Float32Array> {
+function gradients(precision: Precision) {
   const parameters = new Parameters(network, size, "cpu");
   parameters.initialize(new Random(1, "weights"));
   parameters.requireGradient();
@@ -42,7 +39,7 @@ function gradients(precision: Precision): Map<string, Float32Array> {
   });
   const found = parameters.gradients();
   parameters.free();
-  return found as Map<string, Float32Array>;
+  return found;
 }
 
 it("has the gradients of fp32, within bf16's rounding", () => {
