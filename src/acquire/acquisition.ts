@@ -7,12 +7,11 @@ import { rgb } from "../data/rendering.ts";
 import type { JsonObject } from "../files/json.ts";
 import type { WrittenForm } from "../formats/tiff-writer.ts";
 import { type Asked, askInRounds } from "../inference/look-in-rounds.ts";
-import { countPatches, maskBits } from "../method/grid.ts";
 import type { AcquireOptions } from "../options/acquire-options.ts";
-import { likeliest, rounded } from "../predict/lines.ts";
 import { newPixels, type PixelArray, type PixelType } from "../utils/pixel-array.ts";
 import { breathe, type Reporter, untilStopped } from "../utils/reporter.ts";
 import { row as rowOf } from "../utils/rows.ts";
+import { describeWindows } from "./describe-windows.ts";
 import { orderFeature } from "./geojson.ts";
 import type { Ledger } from "./ledger.ts";
 import { doesLookFirst, lookFirst, type SceneLook, type SceneWork } from "./look-first.ts";
@@ -24,7 +23,7 @@ import { type Piece, Relay } from "./relay.ts";
 import { type Scene, sceneOf, windowsOf } from "./scene.ts";
 import type { BudgetOptions } from "./scene-budget.ts";
 import { Strip } from "./strip.ts";
-import { type Acquired, areaOf, Tally } from "./tally.ts";
+import { type Acquired, Tally } from "./tally.ts";
 import { type Chosen, WindowBatch } from "./window-batch.ts";
 
 /** What of the options decides on patches, their prices, and how they are described. */
@@ -241,7 +240,8 @@ export class Acquisition {
       isSeen && !this.#source.isPlanned
         ? await this.#tally.timed("classify", () => this.#policy.classify(images, mask, low))
         : undefined;
-    await this.#tally.timed("write", () => this.#describe(batch, classes, outputs));
+    const describing = { policy: this.#policy, tally: this.#tally, takesFree: this.#takesFree, top: this.#options.top };
+    await this.#tally.timed("write", () => describeWindows(batch, classes, outputs, describing));
     if (!outputs.takesPixels) return;
     row.strip ??= await this.#stripOf(row);
     this.#show(batch, row.strip);
@@ -337,52 +337,6 @@ export class Acquisition {
 
   #unlessStopped<T>(work: Promise<T>): Promise<T> {
     return untilStopped(this.#reporter, work);
-  }
-
-  /** One line per window, one feature per cell. */
-  #describe(
-    { windows, isSeen, mask, cells, costs, free, decided: said }: WindowBatch,
-    classes: Float32Array | undefined,
-    outputs: SceneOutputs,
-  ): void {
-    const { probabilities, rounds, left } = said!;
-    const { checkpoint, classes: names, model } = this.#policy;
-    for (const [i, box] of windows.entries()) {
-      const window = { column: box.x / model.imageSize, row: box.y / model.imageSize };
-      const own = rowOf(mask, i, model.grid.patches);
-      const wanted = rowOf(probabilities, i, model.grid.patches);
-      const isUnasked = left[i] === 1 && rounds[i] === 0;
-      const decided = cells[i].map((cell) => ({
-        cell,
-        window,
-        chosen: own[cell.patch] === 1 && !free.has(cell),
-        ...(this.#takesFree ? { free: free.has(cell) } : {}),
-        ...(isSeen ? {} : { low: "missing" as const }),
-        probability: rounded(wanted[cell.patch]),
-        bytes: costs.get(cell) ?? 0,
-      }));
-      this.#tally.look(isSeen, left[i] === 1);
-      for (const one of decided) this.#tally.add(one);
-      outputs.cells(decided);
-      const top = classes && likeliest(rowOf(classes, i, names.length), names, this.#options.top);
-      outputs.prediction({
-        window: [window.column, window.row],
-        box,
-        low: isSeen ? undefined : "missing",
-        class: top?.[0].class,
-        top,
-        mask: maskBits(own),
-        patches: countPatches(own),
-        rounds: this.#policy.rounds > 1 ? rounds[i] : undefined,
-        left: left[i] === 1 || undefined,
-        patch_probabilities: isSeen && !isUnasked ? Array.from(wanted, rounded) : undefined,
-        pixels:
-          (isSeen ? model.lowSize ** 2 : 0) +
-          areaOf(decided.filter(({ chosen, cell }) => chosen || free.has(cell)).map(({ cell }) => cell)),
-        bytes: decided.reduce((sum, { bytes }) => sum + bytes, 0),
-        checkpoint,
-      });
-    }
   }
 
   /** The chosen cells, merged; an order needs a georeference. */

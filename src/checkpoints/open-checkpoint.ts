@@ -24,6 +24,7 @@ export function openCheckpoint(named: string, note?: (text: string) => void): Ch
   if (!isFolder(path)) {
     const folder = dirname(path);
     if (isThere(join(folder, stateName))) throw wrong(path, "a checkpoint is a folder", `give ${folder}`);
+    if (isExportedModel(path)) throw wrong(path, "is an exported model", insteadOfExported("its folder with "));
     return readForeignCheckpoint(path, note);
   }
   const { networks, optimizer, progress, config, path: folder } = readCheckpoint(find(path));
@@ -69,11 +70,7 @@ function find(path: string): string {
   if (isThere(join(path, stateName))) return path;
   if (!isThere(join(path, configName)) && !isThere(join(path, checkpointsName))) {
     if (holdsExportedModels(path)) {
-      throw wrong(
-        path,
-        "holds exported models",
-        "give --engine onnx to predict or acquire, or the run that was exported",
-      );
+      throw wrong(path, "holds exported models", insteadOfExported());
     }
     throw wrong(path, `is neither a run folder (no ${configName}) nor a checkpoint (no ${stateName})`, anyFolder);
   }
@@ -89,6 +86,9 @@ function find(path: string): string {
   throw wrong(path, "the run folder has neither best nor last", next);
 }
 
+const isExportedModel = (file: string) => file.endsWith(".onnx");
+const insteadOfExported = (folder = "") =>
+  `give ${folder}--engine onnx to predict or acquire, or the run that was exported`;
 const anyFolder = "give the --cv_dir of a run or one of its checkpoints";
 
 function isFolder(path: string): boolean {
@@ -103,7 +103,7 @@ function isFolder(path: string): boolean {
 
 function holdsExportedModels(folder: string): boolean {
   try {
-    return readdirSync(folder).some((name) => name.endsWith(".onnx"));
+    return readdirSync(folder).some(isExportedModel);
   } catch (error) {
     throw systemFault("could not be read", folder, 0, error);
   }

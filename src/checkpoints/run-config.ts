@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { isJsonObject, type JsonObject } from "../files/json.ts";
+import type { Fill } from "../method/images.ts";
 import { descriptionSchema, type RunDescription } from "./description.ts";
 
 export interface RunConfig {
@@ -40,6 +41,11 @@ export const savedConfigSchema = z.object({
   starts: z.record(z.string(), z.string()).optional(),
   created: z.string(),
 });
+
+/** What the classifier was shown in dropped patches; absent where the run does not say it. */
+export function fillOf({ description, options }: Pick<RunConfig, "description" | "options">): Fill | undefined {
+  return description?.fill ?? (options.fill as Fill | undefined);
+}
 
 /** Options that change neither what was learned so far nor what will be: a resumed run may have others. */
 export const freeOptions: readonly string[] = [

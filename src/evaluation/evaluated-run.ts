@@ -4,6 +4,7 @@ import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { startWeights } from "../checkpoints/named-weights.ts";
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { fillOf } from "../checkpoints/run-config.ts";
 import { type DataSplits, type Dataset, splitsOf } from "../data/dataset.ts";
 import { isGenerated } from "../data/dataset-registry.ts";
 import { checkClasses, checkSplits } from "../data/dataset-rules.ts";
@@ -91,16 +92,15 @@ export async function withEvaluatedRun<T>(
 
 /** The options, with what the classifier of --ckpt_hr_cl learned with and the run's own may not have. */
 function asItsClassifier(
-  { config: { description: own } }: Checkpoint,
+  { config: own }: Checkpoint,
   options: EvalOptions,
   path: string,
   note: Reporter["note"],
 ): EvalOptions {
-  const judge = configOfCheckpoint(path).description;
-  if (judge === undefined) return options;
-  const { arch = judge.arch, fill = judge.fill } = options;
-  if (arch !== undefined && arch !== (options.arch ?? own?.arch)) note(`--arch ${arch}, as in ${path}`);
-  if (fill !== (options.fill ?? own?.fill)) note(`--fill ${fill}, as in ${path}`);
+  const judge = configOfCheckpoint(path);
+  const { arch = judge.description?.arch, fill = fillOf(judge) } = options;
+  if (arch !== undefined && arch !== (options.arch ?? own.description?.arch)) note(`--arch ${arch}, as in ${path}`);
+  if (fill !== undefined && fill !== (options.fill ?? fillOf(own))) note(`--fill ${fill}, as in ${path}`);
   return { ...options, arch, fill };
 }
 

@@ -3,6 +3,7 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.ts";
 import type { RunDescription } from "../checkpoints/description.ts";
 import { unknownRun } from "../checkpoints/foreign-checkpoint.ts";
+import { fillOf } from "../checkpoints/run-config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { isDatasetName } from "../data/dataset-registry.ts";
 import { normalizationFor } from "../data/normalizations.ts";
@@ -50,11 +51,11 @@ export function describeRun(
   overrides: RunOverrides = {},
   data: Partial<Pick<Dataset, "classes" | "normalization" | "low">> = {},
 ): RunDescription {
-  const { description: stated, options } = checkpoint.config;
+  const { description: stated } = checkpoint.config;
   if (stated !== undefined) mustAgree(checkpoint, stated);
   const classes = classesOf(checkpoint) ?? data.classes ?? unsaid(checkpoint);
   const model = modelOf(checkpoint, overrides);
-  const fill = overrides.fill ?? stated?.fill ?? (options.fill as Fill | undefined) ?? "zero";
+  const fill = overrides.fill ?? fillOf(checkpoint.config) ?? "zero";
   const sizes = modelSizes(model);
   if (stated !== undefined) return { ...stated, ...sizes, fill };
   return {

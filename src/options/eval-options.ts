@@ -55,8 +55,11 @@ export const evalSchema = z
     ).optional(),
     ...evaluationGroup,
     ...runModelGroup,
+    arch: runModelGroup.arch.describe(
+      "the classifier in place of the model's own; that of --ckpt_hr_cl, or the run's, when absent",
+    ),
     ...runDataGroup,
-    fill: runFill,
+    fill: runFill.describe("what dropped patches are filled with; as in --ckpt_hr_cl, or in the run, when absent"),
     tta,
     ...deviceGroup,
   })

@@ -1,5 +1,6 @@
 /** What dropped patches are filled with when no flag says it: what the classifier that a stage starts from was shown. */
 import { configOfCheckpoint } from "../checkpoints/open-checkpoint.ts";
+import { fillOf } from "../checkpoints/run-config.ts";
 import type { Fill } from "../method/images.ts";
 import type { StageName, StageOptions } from "../options/stage-options.ts";
 import type { Reporter } from "../utils/reporter.ts";
@@ -15,8 +16,7 @@ export function withFill<S extends StageName>(options: StageOptions<S>, { note }
   const { fill, ckpt_hr_cl, load }: Starting = options as Starting;
   const from = ckpt_hr_cl ?? load;
   if (fill !== undefined || from === undefined) return options;
-  const { description, options: own } = configOfCheckpoint(from);
-  const found = description?.fill ?? (own.fill as Fill | undefined);
+  const found = fillOf(configOfCheckpoint(from));
   if (found === "lr") note(`--fill ${found}, as in ${from}`);
   if (found === undefined) note(`--fill zero, since ${from} does not say what it was shown in dropped patches`);
   return { ...options, fill: found ?? "zero" };

@@ -55,6 +55,8 @@ describe("openCheckpoint", () => {
     writeFileSync(at("onnx", "classifier.onnx"), "");
     const next = "give --engine onnx to predict or acquire, or the run that was exported";
     expect(refusal(() => openCheckpoint(at("onnx"))).message).toBe(`${at("onnx")}: holds exported models; ${next}`);
+    const [file, folder] = [at("onnx", "classifier.onnx"), next.replace("give", "give its folder with")];
+    expect(refusal(() => openCheckpoint(file)).message).toBe(`${file}: is an exported model; ${folder}`);
   });
 
   it("knows a run folder by its configuration or its checkpoints", () => {
