@@ -6,6 +6,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -146,15 +147,15 @@ function runStep([program, ...args]) {
   if (status !== 0) stop(status ?? 1, `${[path.basename(program), ...args].join(" ")} failed`);
 }
 
-/** Runs the program that was asked for, passing on its exit code and signals. */
+/** Runs the program that was asked for, passing on its exit code and signals: each of these it answers by saving. */
 function runLast(args) {
   const child = spawn(process.execPath, args, { stdio: "inherit" });
-  // The terminal sends Ctrl-C to the child as well; other signals reach only us.
+  // The terminal sends Ctrl-C to the child as well; other signals may reach only us.
   process.on("SIGINT", () => undefined);
-  process.on("SIGTERM", () => child.kill("SIGTERM"));
+  for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => stop(5, error.message));
   child.on("close", (code, signal) => {
-    process.exitCode = code ?? (signal === "SIGINT" ? 130 : 143);
+    process.exitCode = code ?? 128 + constants.signals[signal];
   });
 }
 

@@ -85,7 +85,8 @@ async function overviewsOf(tiff: Tiff, full: TileLayout): Promise<Overview[]> {
     const width = (await tiff.number(directory, "ImageWidth")) ?? 0;
     const height = (await tiff.number(directory, "ImageLength")) ?? 0;
     const factor = Math.round(Math.max(full.width, full.height) / Math.max(width, height, 1));
-    const fits = (whole: number, part: number) => Math.abs(whole / factor - part) <= 1;
+    const fits = (whole: number, part: number) =>
+      part >= Math.floor(whole / factor) - 1 && part <= Math.ceil(whole / factor) + 1;
     if (factor > 1 && fits(full.width, width) && fits(full.height, height)) overviews.push({ factor, directory });
   }
   return overviews;

@@ -42,7 +42,9 @@ export function tooManyBad(files: readonly SkippedFile[], allowed: number, known
     .map(({ path, reason }) => ({ where: path, rule: "must be a whole image", got: reason }));
   const rest = files.length - faults.length;
   const count = rest > 0 ? `these and at least ${rest} more` : `${files.length} ${known}`;
-  const next = `${count}, --skip_bad allows ${allowed}: replace the files, or raise --skip_bad`;
+  // A file that is whole, and of a kind that flags make readable, says by which.
+  const given = files[faults.length - 1].reason.includes("; give ") ? "do that, " : "";
+  const next = `${count}, --skip_bad allows ${allowed}: ${given}replace the files, or raise --skip_bad`;
   faults[faults.length - 1] = { ...faults[faults.length - 1], next };
   return fault("input", faults);
 }

@@ -5,7 +5,7 @@
  */
 
 import type { Metadata } from "sharp";
-import { scaleExample } from "./rendering.ts";
+import { exampleBands, scaleExample } from "./rendering.ts";
 
 type Pictured = Pick<Metadata, "format" | "space" | "channels" | "depth">;
 
@@ -78,8 +78,7 @@ function flagsFor({ format, space, channels, depth }: Pictured): string | undefi
   const kind = kinds[space];
   if (format !== "tiff" || kind === undefined || kind === "CMYK" || depth === "double") return undefined;
   const hasColours = kind === "RGB" && (channels === 3 || channels === 4);
-  const chosen = ["1,1,1", "1,1,1", "1,2,3"][channels - 1] ?? "3,2,1";
-  const bands = hasColours ? [] : [`--bands ${chosen}`];
+  const bands = hasColours ? [] : [`--bands ${exampleBands(channels)}`];
   const scale = depth === "uchar" ? [] : [scaleExample(depth)];
   return `give for example ${[...bands, ...scale].join(" ")}`;
 }

@@ -101,6 +101,12 @@ function usualType({ type }: TileLayout, { bands, scale }: RenderingOptions): Pi
 
 const inColours: readonly number[] = [photometric.rgb, photometric.ycbcr, photometric.colourTable];
 
+/** What --bands may well be for so many bands that are not said to be colours: of more than three most sensors have blue first. */
+export function exampleBands(samples: number): string {
+  if (samples < 3) return "1,1,1";
+  return samples === 3 ? "1,2,3" : "3,2,1";
+}
+
 function bandsOf(
   { samples, photometric: colours }: TileLayout,
   table: BandTable,
@@ -115,7 +121,7 @@ function bandsOf(
       where: "--bands",
       rule: `must say which three of the bands of ${where} are red, green and blue`,
       got: `none for ${samples} band${samples === 1 ? "" : "s"}`,
-      next: samples < 3 ? "give --bands 1,1,1 for a grey image" : "give for example --bands 3,2,1",
+      next: samples < 3 ? "give --bands 1,1,1 for a grey image" : `give for example --bands ${exampleBands(samples)}`,
     });
   }
   if (colours === photometric.colourTable) {

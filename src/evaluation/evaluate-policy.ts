@@ -10,7 +10,7 @@ import { confidenceFile, writeConfidence } from "../checkpoints/stored-confidenc
 import type { Dataset } from "../data/dataset.ts";
 import type { ProcessGroup } from "../distributed/process-group.ts";
 import { assertWritable } from "../files/atomic.ts";
-import { mustSeeSameLow } from "../inference/describe-run.ts";
+import { decidedOf, mustSeeSameLow } from "../inference/describe-run.ts";
 import { asTested, type Choice, type Looked, meanEntropy } from "../method/budget.ts";
 import { confusionsOf } from "../method/class-metrics.ts";
 import { countPatches } from "../method/grid.ts";
@@ -38,7 +38,9 @@ export async function evaluatePolicy(
   whole: EvaluatedRun,
   options: EvalOptions,
 ): Promise<
-  Pick<RunEvaluation, "rows" | "patchUse" | "columns" | "choice" | "exits" | "sweep"> & { details: PolicyDetails }
+  Pick<RunEvaluation, "rows" | "patchUse" | "columns" | "choice" | "decided" | "exits" | "sweep"> & {
+    details: PolicyDetails;
+  }
 > {
   const leaving = await withExit(whole, options);
   const { evaluated } = leaving;
@@ -75,6 +77,7 @@ export async function evaluatePolicy(
     patchUse: own.metrics.patchUse(),
     columns: grid.columns,
     choice: evaluatedChoice(evaluated, options, { choice, fitted, measured }),
+    decided: decidedOf(checkpoint, grid),
     exits: leaving.said && { ...leaving.said, ...noted.exits(own.right) },
     details: detailsOf(split, noted, own, seed),
     sweep: options.sweep

@@ -47,6 +47,8 @@ export interface RunEvaluation {
   columns?: number | undefined;
   /** How the policy's patches were chosen, where a flag said it. */
   choice?: EvaluatedChoice | undefined;
+  /** Of a policy whose curriculum was not over: how many of the patches it had learned to decide. */
+  decided?: number | undefined;
   /** Of a policy of which images leave early. */
   exits?: Exits | undefined;
   sweep?: PolicySweep | undefined;

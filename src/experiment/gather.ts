@@ -65,7 +65,7 @@ export async function gatherPage(
       patchUse,
       columns,
       classes: classesOf(evaluation, details),
-      health: { ...details.health, exits: exitsOf(evaluation), ...gainOf(evaluation) },
+      health: { ...details.health, decided: evaluation.decided, exits: exitsOf(evaluation), ...gainOf(evaluation) },
       gallery: shown === undefined ? [] : await galleryOf(run, details, shown),
     });
   }

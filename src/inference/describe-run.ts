@@ -84,10 +84,16 @@ export function modelIn(description: RunDescription): Model {
   return findModel({ model, variant, arch, ...sizes, rounds, policy_head: policyHead, channels: bands.length });
 }
 
-/** What to say of a policy whose curriculum was not over: outputs that it had not reached are as they were drawn. */
-export function unfinishedCurriculum({ progress }: Checkpoint, { patches }: Grid): string | undefined {
-  const { decided } = progress;
-  if (typeof decided !== "number" || decided >= patches) return undefined;
+/** Of a policy whose curriculum was not over: how many patches it had learned to decide. Its other outputs are as they were drawn. */
+export function decidedOf({ progress: { decided } }: Checkpoint, { patches }: Grid): number | undefined {
+  return typeof decided === "number" && decided < patches ? decided : undefined;
+}
+
+/** The same in words. */
+export function unfinishedCurriculum(checkpoint: Checkpoint, grid: Grid): string | undefined {
+  const decided = decidedOf(checkpoint, grid);
+  if (decided === undefined) return undefined;
+  const { patches } = grid;
   return `the curriculum was not over: the policy had learned to decide ${decided} of ${patches} patches`;
 }
 

@@ -282,7 +282,8 @@ function adviceFor({ entries }: Declaration, state: StateDict): string {
   if (first === undefined || prefixed.includes(undefined))
     return "use a checkpoint of this model, or another --model or --arch";
   const prefix = first.slice(0, -missing[0].length);
-  return `${missing.length} names begin with ${prefix} or another prefix that the others lack: save all without it`;
+  const others = missing.length < entries.length ? " that the others lack" : "";
+  return `${missing.length} names begin with ${prefix} or another prefix${others}: save all without it`;
 }
 
 function unknownNames(entries: readonly Declared[], state: StateDict): string[] {

@@ -36,6 +36,8 @@ export interface HealthReport {
   /** Share of the images classified correctly, 0 … 1. */
   readonly accuracy: number;
   /** How many images left early, of a policy of which images do. */
+  /** Of a policy whose curriculum was not over: how many patches it had learned to decide. */
+  readonly decided?: number | undefined;
   readonly exits?: { readonly confidence: number; readonly atOnce: number; readonly later: number } | undefined;
   /** The best of what needs no policy, with the same mean number of patches: one fixed mask, a cascade. */
   readonly bestBaseline: Compared;
@@ -166,6 +168,7 @@ const unsure = 0.7;
 
 /** What is undefined of a policy is left out. */
 const healthLines: readonly (readonly [string, (policy: PolicyReport) => string | undefined])[] = [
+  ["the curriculum", ({ health, patchUse: { length } }) => curriculumText(health, length)],
   ["distinct masks", ({ health: { distinctMasks } }) => distinctMasks.toLocaleString("en")],
   ["images with the commonest mask", ({ health: { commonestMask } }) => `${percent(commonestMask)} %`],
   ["entropy of a mask", ({ health, patchUse: { length } }) => `${decimals(health.entropyBits, 2)} of ${length} bits`],
@@ -178,6 +181,10 @@ function gainOver({ accuracy }: HealthReport, { name, accuracy: its, gain }: Com
   const points = 100 * (accuracy - its);
   const signed = gain === undefined ? `${points > 0 ? "+" : ""}${decimals(points, 1)}` : gainText(gain);
   return `${signed.replaceAll("-", "−")} points (${name}: ${percent(its)} %)`;
+}
+
+function curriculumText({ decided }: HealthReport, patches: number): string | undefined {
+  return decided === undefined ? undefined : `was not over: learned to decide ${decided} of ${patches} patches`;
 }
 
 function exitsText({ exits, imagesByPatches }: HealthReport): string | undefined {

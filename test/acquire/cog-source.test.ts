@@ -217,6 +217,11 @@ it.each([
   }
 });
 
+it("overviews of one pixel more than an odd side's quotient, rounded up, are used", async () => {
+  const scene = { bands: 3, photometric: 2, pixel: () => [1, 2, 3] };
+  expect((await blocksOf(plainScene(scene, [131, 67, 34]))).from).toBe("the overview 1:4");
+});
+
 const fixture = (name: string) => fileURLToPath(new URL(`../formats/fixtures/tiff/${name}`, import.meta.url));
 
 it("what does not fit is a line that says what to do", async () => {

@@ -153,7 +153,7 @@ describe("every command that reads pictures refuses them by name", () => {
 
   it("a training on class folders, with the whole line", async () => {
     const dataDir = folders();
-    const next = "1 in all, --skip_bad allows 0: replace the files, or raise --skip_bad";
+    const next = "1 in all, --skip_bad allows 0: do that, replace the files, or raise --skip_bad";
     const message = `${join(dataDir, "train/a/2.tif")}: must be a whole image, got ${reason}; ${next}`;
     await expect(openImageFolder({ dataDir, imageSize: 2 })).rejects.toMatchObject({ kind: "input", message });
   });

@@ -142,7 +142,7 @@ describe("what does not fit is refused", () => {
       "bands that are no colours, without --bands",
       grey16,
       { scale: [0, 9] },
-      `${bandsAsked} 3 bands; give for example --bands 3,2,1`,
+      `${bandsAsked} 3 bands; give for example --bands 1,2,3`,
     ],
     [
       "values that are no bytes, without --scale",
@@ -210,7 +210,7 @@ describe("what does not fit is refused", () => {
     const target = { imageSize: 2, transform: "cifar", rendering: { scale: [0, 9] } } as const;
     await expect(readImage(path, target)).rejects.toMatchObject({
       kind: "input",
-      message: `${path}: must be an image that can be read, got ${bandsAsked} 3 bands; give for example --bands 3,2,1`,
+      message: `${path}: must be an image that can be read, got ${bandsAsked} 3 bands; give for example --bands 1,2,3`,
     });
   });
 

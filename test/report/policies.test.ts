@@ -112,6 +112,15 @@ describe("policySections", () => {
     expect(texts(page, "dd").at(-2)).toBe("+25.0 points (one fixed mask: 50.0 %)");
   });
 
+  it("says of one whose curriculum was not over how far that had come", async () => {
+    const { health } = samplePolicy();
+    const page = await shown([samplePolicy({ health: { ...health, decided: 2 } })], "Does the policy look?");
+    expect([texts(page, "dt")[0], texts(page, "dd")[0]]).toEqual([
+      "the curriculum",
+      "was not over: learned to decide 2 of 4 patches",
+    ]);
+  });
+
   it("counts the images that left early", async () => {
     const { health } = samplePolicy();
     const exits = { confidence: 0.95, atOnce: 2, later: 1 };

@@ -51,6 +51,10 @@ describe("a run whose curriculum is not over", () => {
     expect(Number(first.sparsity)).toBeLessThan(3);
   });
 
+  it("is told from others by what an evaluation says", async () => {
+    expect((await evaluate(runs.at("policy"))).decided).toBe(3);
+  });
+
   it("calls the checkpoint best whose policy has learned to decide most patches", () => {
     const earned = readMetrics(runs.at("policy")).flatMap(({ split, reward }) =>
       split === "test" ? [Number(reward)] : [],

@@ -100,6 +100,14 @@ describe("a classifier", () => {
     );
   });
 
+  it("with an unknown prefix before all of its names is told which", async () => {
+    const all = [...plain].map(([name, tensor]) => [`foo.bar.${name}`, tensor] as const);
+    writeFileSync(runs.at("all.safetensors"), encodeSafetensors(new Map(all)));
+    await expect(evaluated("all.safetensors")).rejects.toThrow(
+      /; \d+ names begin with foo\.bar\. or another prefix: save all without it$/,
+    );
+  });
+
   it("that merely lacks a tensor, of whose name others end, is not told of prefixes", async () => {
     writeFileSync(runs.at("less.safetensors"), encodeSafetensors(new Map([...plain].slice(1))));
     expect([...plain.keys()][0]).toBe("conv1.weight");
