@@ -13,6 +13,7 @@ const about = [
   [
     "By default patches are chosen as in the run's own tests. --policy and --budget choose otherwise; a --target_… calibrates",
     "a threshold on validation images, or training images where there are none, evaluates it, and stores it with the checkpoint (then: --policy calibrated).",
+    "Most of the time goes to the baselines: the best fixed mask is looked for among some hundred, on 512 images of another split.",
   ].join(" "),
 ].join("\n");
 

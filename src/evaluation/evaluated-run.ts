@@ -55,13 +55,16 @@ export interface EvaluationContext {
  * @throws kinds "input" and "usage"; input: data of other classes than the run's
  */
 export async function withEvaluatedRun<T>(
-  checkpoint: Checkpoint,
+  own: Checkpoint,
   asked: EvalOptions,
   { reporter, data: given, group = alone }: EvaluationContext,
   body: (run: EvaluatedRun) => Promise<T>,
 ): Promise<T> {
   const { ckpt_hr_cl } = asked;
-  const options = ckpt_hr_cl === undefined ? asked : asItsClassifier(checkpoint, asked, ckpt_hr_cl, reporter.note);
+  const { checkpoint, options } =
+    ckpt_hr_cl === undefined
+      ? { checkpoint: own, options: asked }
+      : asItsClassifier(own, asked, ckpt_hr_cl, reporter.note);
   const settings = settingsOf(checkpoint, options);
   const place = placeOf({ ...options, device: group.deviceFor(options.device as Device) }, reporter.note);
   const model = modelOf(checkpoint, options);
@@ -90,18 +93,25 @@ export async function withEvaluatedRun<T>(
   }
 }
 
-/** The options, with what the classifier of --ckpt_hr_cl learned with and the run's own may not have. */
-function asItsClassifier(
-  { config: own }: Checkpoint,
-  options: EvalOptions,
-  path: string,
-  note: Reporter["note"],
-): EvalOptions {
+/** The run and the options, with what the classifier of --ckpt_hr_cl is and learned with, where the run's own differs. */
+function asItsClassifier(checkpoint: Checkpoint, options: EvalOptions, path: string, note: Reporter["note"]) {
+  const { config: own } = checkpoint;
   const judge = configOfCheckpoint(path);
   const { arch = judge.description?.arch, fill = fillOf(judge) } = options;
-  if (arch !== undefined && arch !== (options.arch ?? own.description?.arch)) note(`--arch ${arch}, as in ${path}`);
+  const usual = options.arch ?? own.description?.arch;
+  const isPlain = arch === undefined && judge.description !== undefined;
+  if (arch !== undefined && arch !== usual) note(`--arch ${arch}, as in ${path}`);
+  if (isPlain && usual !== undefined) note(`no --arch, as in ${path}`);
   if (fill !== undefined && fill !== (options.fill ?? fillOf(own))) note(`--fill ${fill}, as in ${path}`);
-  return { ...options, arch, fill };
+  return { checkpoint: isPlain ? withoutArch(checkpoint) : checkpoint, options: { ...options, arch, fill } };
+}
+
+/** The same run beside the model's own classifier. */
+function withoutArch(checkpoint: Checkpoint): Checkpoint {
+  const { arch: _made, ...options } = checkpoint.config.options;
+  const { description: stated } = checkpoint.config;
+  const description = stated && { ...stated, arch: undefined };
+  return { ...checkpoint, config: { ...checkpoint.config, options, description } };
 }
 
 /** The classifier of --ckpt_hr_cl, in place of the run's own. @throws input: one of another model, or of other classes */

@@ -124,16 +124,19 @@ async function evaluateExperiment(
     const curves = runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint, reporter.note));
     const words = { title, summary, command, curves, times };
     const page = await gatherPage(runs, words, ({ name }) => (name === gallery ? {} : undefined), reporter);
-    // The experiment's own as it is now: the page cannot know how long it will have taken.
-    const own = timed.soFar();
-    return renderPage(
-      own === undefined ? page : { ...page, times: [{ name: "the experiment", times: own }, ...times] },
-    );
+    const soFar = timed.soFar();
+    if (soFar === undefined) return renderPage(page);
+    // The page cannot know how long it will have taken itself.
+    const own = { ...soFar, kinds: soFar.kinds.filter(({ kind }) => kind !== pageKind) };
+    return renderPage({ ...page, times: [{ name: "the experiment", times: own }, ...times] });
   };
-  const render = () => timed.profile.of("page", draw);
+  const render = () => timed.profile.of(pageKind, draw);
   const results = { command, made_from: experimentKey(experiment, { keys, seconds, times }), ...result, keys };
   return { ...result, page: await publish({ folder, known, results, render }, reporter) };
 }
+
+/** What a profile calls the making of the page. */
+const pageKind = "page";
 
 function noteTimes(times: NamedTimes, reporter: Reporter): void {
   for (const line of timeText(times).trimEnd().split("\n")) reporter.note(line);

@@ -1,5 +1,5 @@
 /** Reads a network for its parameters: names, shapes and order as in PyTorch's state dict, and multiply-adds. */
-import { fault } from "../errors.ts";
+import { fault, type PatchDropError } from "../errors.ts";
 import {
   batchNormOf,
   type ConvolutionNames,
@@ -82,7 +82,7 @@ export interface Declaration {
  * @param channels more than 3 of what a policy sees that decides in rounds
  */
 export function declare(network: Network, imageSize: number, channels = 3): Declaration {
-  const layers = new Declaring();
+  const layers = new Declaring(imageSize);
   const input: FlowShape = [channels, imageSize, imageSize];
   const output = network(layers, input);
   const { entries, convolutions, whitenings, linears, cut, multiplyAdds, multiplyAddsPerPatch } = layers;
@@ -99,7 +99,15 @@ export function multiplyAddsWith(
   return multiplyAdds - (patches - taken) * multiplyAddsPerPatch;
 }
 
+/** @param map what the layers before leave of the image @param window what the largest is taken of */
+function tooSmall(imageSize: number, map: string, window: string): PatchDropError {
+  const rule = `must be larger for this network, which has maps of ${map} left where it takes the largest of ${window}`;
+  const next = "give a larger --img_size (of a low resolution, --lr_size), or another --arch";
+  return fault("usage", { where: "--img_size", rule, got: imageSize, next });
+}
+
 class Declaring implements Layers<FlowShape> {
+  readonly #imageSize: number;
   readonly entries: Declared[] = [];
   readonly convolutions: DeclaredConvolution[] = [];
   readonly whitenings: DeclaredWhitening[] = [];
@@ -107,6 +115,10 @@ class Declaring implements Layers<FlowShape> {
   readonly cut = new Map<string, FlowShape>();
   multiplyAdds = 0;
   multiplyAddsPerPatch = 0;
+
+  constructor(imageSize: number) {
+    this.#imageSize = imageSize;
+  }
 
   whitened(input: FlowShape, name: string, spec: WhiteningSpec): FlowShape {
     const { weight, output } = whiteningShapes(spec, input);
@@ -168,6 +180,8 @@ class Declaring implements Layers<FlowShape> {
 
   maxPool([channels, height, width]: FlowShape, size: number, stride: number, padding: number): FlowShape {
     const after = (side: number) => Math.floor((side + 2 * padding - size) / stride) + 1;
+    if (after(Math.min(height, width)) < 1)
+      throw tooSmall(this.#imageSize, `${height} × ${width}`, `${size} × ${size}`);
     return [channels, after(height), after(width)];
   }
 

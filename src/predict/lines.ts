@@ -23,7 +23,7 @@ export interface Made {
 /** Options as they would be given; those that are undefined are left out. */
 export function settingsText(settings: Readonly<Record<string, unknown>>): string {
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return given.map(([flag, value]) => `--${flag} ${value}`).join(" ");
+  return given.map(([flag, value]) => (value === true ? `--${flag}` : `--${flag} ${value}`)).join(" ");
 }
 
 export interface Prediction extends Made {

@@ -17,12 +17,22 @@ import { type Setting, startNetworks } from "./setting.ts";
 import type { StageProfile } from "./stage-profile.ts";
 import { startWhitening } from "./start-whitening.ts";
 
+/** Side of an image up to which `--arch speedrun` is what its name says. */
+const quickSize = 64;
+
 export async function classifierTraining(options: ClassifierOptions, setting: Setting): Promise<Learning> {
   const name: NetworkName = options.stream_id === "LR" ? "resnet_lr" : "resnet_hr";
   const { [name]: classifier } = startNetworks(setting, options.seed, { [name]: "fresh" } as Record<
     typeof name,
     "fresh"
   >);
+  const { arch, imageSize } = setting.model;
+  if (arch === "speedrun" && imageSize > quickSize) {
+    const times = ((imageSize / 32) ** 2).toFixed(0);
+    setting.reporter.note(
+      `--arch speedrun is for images of CIFAR's size: of ${imageSize} pixels one takes ${times} times as long`,
+    );
+  }
   try {
     if (setting.checkpoint === undefined) {
       await startPretrained(classifier, options.pretrained, setting);

@@ -3,6 +3,7 @@
  * function, not a base class: a stage hands over what it learns, and reads from top to bottom in its own file.
  */
 import { type Checkpoint, checkpointName } from "../checkpoints/checkpoint.ts";
+import { endsWithTraining } from "../checkpoints/run-config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { Loader, type LoaderOptions } from "../data/loader.ts";
 import { fault } from "../errors.ts";
@@ -73,6 +74,11 @@ export interface Outlets {
   readonly profile?: StageProfile;
 }
 
+function goingOn({ schedule }: Pick<StageOptions, "schedule">): string {
+  if (!endsWithTraining(schedule)) return "a larger --max_epochs lets it go on";
+  return `--schedule ${schedule} ends there: for more epochs start another run`;
+}
+
 /** Trains from the start, or from where the checkpoint of a resumed run left off, to the last epoch or a signal. */
 export async function learnEpochs(
   options: StageOptions,
@@ -86,7 +92,7 @@ export async function learnEpochs(
   const tests = testSplitOf(setting);
   const start = startOf(setting.checkpoint, learning);
   if (start.epoch >= epochs)
-    reporter.note(`${path}: epoch ${epochs} of ${epochs} is already done; a larger --max_epochs lets it go on`);
+    reporter.note(`${path}: epoch ${epochs} of ${epochs} is already done; ${goingOn(options)}`);
   else if (isOver(start, options))
     reporter.note(
       `${path}: already stopped after epoch ${start.epoch} of ${epochs}, with no better test in ${start.sinceBest}; a larger --patience lets it go on`,

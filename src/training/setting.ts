@@ -26,7 +26,7 @@ import type { Device } from "../tensor/device.ts";
 import { startLibtorch } from "../tensor/start.ts";
 import { readAllowance } from "../utils/processors.ts";
 import { type Reporter, untilStopped } from "../utils/reporter.ts";
-import { chooseThreads } from "../utils/threads.ts";
+import { chooseThreads, threadsOfEnvironment } from "../utils/threads.ts";
 import { version } from "../utils/version.ts";
 
 export interface Setting extends Place {
@@ -96,7 +96,7 @@ export async function prepare(
  * each would count the others.
  */
 function threadsOf({ threads, resume, cv_dir }: ResolvedStageOptions, group: ProcessGroup): number | undefined {
-  if (threads !== undefined || process.env.OMP_NUM_THREADS !== undefined) return threads;
+  if (threads !== undefined || threadsOfEnvironment(process.env) !== undefined) return threads;
   const { count: most } = chooseThreads(process.env, readAllowance(), 0);
   const before = resume ? Number(readRunConfig(cv_dir).versions?.threads) : Number.NaN;
   if (before <= most) return before;

@@ -23,6 +23,12 @@ export interface ThreadChoice {
   readonly why: string;
 }
 
+/** What OMP_NUM_THREADS says, if that is a number above 0; of a list, as OpenMP allows, the first. */
+export function threadsOfEnvironment({ OMP_NUM_THREADS: text = "" }: NodeJS.ProcessEnv): number | undefined {
+  const said = Number.parseInt(text, 10);
+  return said > 0 ? said : undefined;
+}
+
 /**
  * OMP_NUM_THREADS, else one thread for each processor that the process may use and that others leave it. All threads of an operator wait
  * for the last one, so that one that shares its processor holds up the others (docs/performance.md).
@@ -33,8 +39,8 @@ export function chooseThreads(
   { processors, quota }: Allowance = readAllowance(),
   busy: number | undefined = atStart && busyBetween(atStart, readUsage()),
 ): ThreadChoice {
-  const said = Number.parseInt(env.OMP_NUM_THREADS ?? "", 10);
-  if (said > 0) return { count: said, why: "" };
+  const said = threadsOfEnvironment(env);
+  if (said !== undefined) return { count: said, why: "" };
   const allowed = Math.min(processors, Math.ceil(quota ?? processors));
   const count = Math.max(1, allowed - Math.round(busy ?? 0));
   if (count < allowed) return { count, why: `since others keep ${busy?.toFixed(1)} of ${processors} processors busy` };

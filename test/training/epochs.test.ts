@@ -460,6 +460,14 @@ describe("a run that is resumed", () => {
     expect([result, saves]).toEqual([{ run: path, test: undefined, images: 0 }, []]);
   });
 
+  it("does not say that more epochs would go on where the schedule ends with the training", async () => {
+    const options = { schedule: "linear" } as const;
+    const { notes, path } = await learn({ progress: { epoch: 2, step: 0, seconds: 1 }, options });
+    expect(notes).toEqual([
+      `${path}: epoch 2 of 2 is already done; --schedule linear ends there: for more epochs start another run`,
+    ]);
+  });
+
   it("has its optimizer's moments", async () => {
     const progress = { epoch: 2, step: 0, seconds: 1 };
     const { optimizer: fresh } = await learn({ progress });

@@ -132,6 +132,15 @@ describe("a run with --arch patches", () => {
     expect(weightsOf("told")).toEqual(weightsOf("crossed"));
   });
 
+  it("is judged by a dense classifier in place of its own", async () => {
+    const { reporter, notes } = listener();
+    const judged = { load: runs.at("tuned"), ckpt_hr_cl: runs.at("dense") };
+    const { rows } = await evaluateRun(evalSchema.parse({ ...exact, ...judged, policy: "topk", budget: 16 }), reporter);
+    expect(notes).toContain(`no --arch, as in ${runs.at("dense")}`);
+    expect(notes).toContain(`--fill zero, as in ${runs.at("dense")}`);
+    expect(rows[0].accuracy).toBe((await evaluate(runs.at("dense"))).rows[0].accuracy);
+  });
+
   it("judges a policy that learned beside a dense classifier, by its own arch and fill", async () => {
     const { reporter, notes } = listener();
     const judged = { load: runs.at("beside"), ckpt_hr_cl: runs.at("hr") };
@@ -145,7 +154,8 @@ describe("a run with --arch patches", () => {
       "must be for the model R8_Scenes 2019 with --arch patches at 32 pixels, low resolution 16, 4x4 patches, " +
         "got R8_Scenes 2019 with --arch patches at 32 pixels, low resolution 8, 4x4 patches",
     );
-    await expect(evaluate(runs.at("tuned"), { ckpt_hr_cl: runs.at("dense") })).rejects.toThrow(
+    const wrong = { ckpt_hr_cl: runs.at("dense"), arch: "patches" };
+    await expect(evaluate(runs.at("tuned"), wrong)).rejects.toThrow(
       "must be for the model R8_Scenes 2019 with --arch patches at 32 pixels",
     );
   });

@@ -74,6 +74,20 @@ describe("a run with --arch speedrun", () => {
     expect(notes).toContain(`--arch speedrun, as in ${runs.at("hr")}`);
   });
 
+  it("refuses images that its maps leave nothing of", async () => {
+    await expect(classifier("tiny", { img_size: 16 })).rejects.toThrow(
+      "--img_size: must be larger for this network, which has maps of 1 × 1 left where it takes the largest of 3 × 3, got 16; " +
+        "give a larger --img_size (of a low resolution, --lr_size), or another --arch",
+    );
+    expect(existsSync(runs.at("tiny"))).toBe(false);
+  });
+
+  it("says of large images what they cost", async () => {
+    const { reporter, notes } = listener();
+    await classifier("large", { img_size: 96, max_epochs: 1 }, { reporter });
+    expect(notes).toContain("--arch speedrun is for images of CIFAR's size: of 96 pixels one takes 9 times as long");
+  });
+
   it("does not take a ResNet's weights", async () => {
     await runs.train("classifier_training", "resnet", { data_dir, max_epochs: 1 });
     const from = (ckpt_hr_cl: string, more: Given) =>

@@ -1,10 +1,14 @@
 import { expect, it } from "vitest";
-import { chooseThreads } from "../../src/utils/threads.ts";
+import { chooseThreads, threadsOfEnvironment } from "../../src/utils/threads.ts";
 
 const machine = { processors: 8, quota: undefined };
 
 it("is what OMP_NUM_THREADS says, whatever the machine does", () => {
   expect(chooseThreads({ OMP_NUM_THREADS: "5" }, machine, 7)).toEqual({ count: 5, why: "" });
+  expect(["2,3", "", "0", "abc", undefined].map((text) => threadsOfEnvironment({ OMP_NUM_THREADS: text }))).toEqual([
+    2,
+    ...Array(4).fill(undefined),
+  ]);
 });
 
 it("is one for each processor, of those that others leave", () => {
