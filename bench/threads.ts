@@ -5,7 +5,7 @@
  *     npx tsx bench/threads.ts [--stages classifier,eval] [--loads 0,1] [--spins 0,1000] [--seconds 4] [--json FILE]
  *
  * A thread that has ended its part of an operator spins for a while before it sleeps (libgomp's GOMP_SPINCOUNT, in turns of its loop).
- * While it spins, a process that could compute does not. What was chosen by these numbers: src/native/library.ts (`waitAsleep`) and src/utils/threads.ts.
+ * While it spins, a process that could compute does not. What was chosen by these numbers: libgomp's own count of turns, and src/utils/threads.ts.
  */
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";

@@ -69,7 +69,6 @@ export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: Op
   const { count, why }: ThreadChoice = threads === undefined ? chooseThreads() : { count: threads, why: "" };
   refuseMoreThreads(count, threads === undefined ? "OMP_NUM_THREADS" : "threads");
   process.env.OMP_NUM_THREADS = String(count); // read once, when the library's thread pool starts
-  waitAsleep();
   const c10 = loadShared(found, "libc10");
   const cpu = loadShared(found, "libtorch_cpu");
   const symbols = bindAll<Symbols>([cpu, c10], prototypes, found);
@@ -79,17 +78,6 @@ export function openLibtorch(found: FoundLibtorch, { threads, cuda = false }: Op
   symbols.aoti_torch_grad_mode_set_enabled(false);
   return opened;
 }
-
-/**
- * A thread that is done with its part of an operator waits for the others, and by default keeps its processor busy for milliseconds
- * meanwhile, at the cost of whoever could use it. Read once, too; who sets either variable means it.
- */
-function waitAsleep(): void {
-  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= String(turnsBeforeSleep);
-}
-
-/** About a millisecond: longer than nearly any pause between two operators (docs/performance.md has what was measured). */
-const turnsBeforeSleep = 100_000;
 
 /**
  * What can't be changed in an open libtorch. CUDA can't be added: at the first backward pass its autograd engine has counted
