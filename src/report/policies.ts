@@ -35,9 +35,9 @@ export interface HealthReport {
   readonly imagesByPatches: readonly number[];
   /** Share of the images classified correctly, 0 … 1. */
   readonly accuracy: number;
-  /** How many images left early, of a policy of which images do. */
   /** Of a policy whose curriculum was not over: how many patches it had learned to decide. */
   readonly decided?: number | undefined;
+  /** How many images left early, of a policy of which images do. */
   readonly exits?: { readonly confidence: number; readonly atOnce: number; readonly later: number } | undefined;
   /** The best of what needs no policy, with the same mean number of patches: one fixed mask, a cascade. */
   readonly bestBaseline: Compared;
