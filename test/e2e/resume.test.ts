@@ -188,7 +188,7 @@ describe("two uncut runs", () => {
       const { stdout, stderr } = await succeed(argumentsOf("hr", runFolder("hr"), "--resume"));
       expect({ stdout, stderr }).toEqual({
         stdout: `${runFolder("hr")}\n`,
-        stderr: `${runFolder("hr")}: epoch 3 of 3 is already done; a larger --max_epochs lets it go on\n`,
+        stderr: `${runFolder("hr")}: epoch 3 of 3 is already done; --schedule onecycle ends there: for more epochs start another run\n`,
       });
       expect(outcome(runFolder("hr"))).toEqual(before);
     },
