@@ -117,11 +117,12 @@ function bandsOf(
     const inColour = inColours.includes(colours);
     // The fourth band of a colour image is its transparency, or near infrared.
     if (inColour && (samples === 3 || samples === 4)) return [0, 1, 2];
+    const example = exampleBands(samples);
     throw fault("usage", {
       where: "--bands",
       rule: `must say which three of the bands of ${where} are red, green and blue`,
       got: `none for ${samples} band${samples === 1 ? "" : "s"}`,
-      next: samples < 3 ? "give --bands 1,1,1 for a grey image" : `give for example --bands ${exampleBands(samples)}`,
+      next: samples < 3 ? `give --bands ${example} for a grey image` : `give for example --bands ${example}`,
     });
   }
   if (colours === photometric.colourTable) {

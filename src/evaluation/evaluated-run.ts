@@ -99,10 +99,10 @@ function asItsClassifier(checkpoint: Checkpoint, options: EvalOptions, path: str
   const judge = configOfCheckpoint(path);
   const { arch = judge.description?.arch, fill = fillOf(judge) } = options;
   const usual = options.arch ?? own.description?.arch;
-  const isPlain = arch === undefined && judge.description !== undefined;
-  if (arch !== undefined && arch !== usual) note(`--arch ${arch}, as in ${path}`);
-  if (isPlain && usual !== undefined) note(`no --arch, as in ${path}`);
+  const isKnown = judge.description !== undefined;
+  if (isKnown && arch !== usual) note(`${arch ? `--arch ${arch}` : "no --arch"}, as in ${path}`);
   if (fill !== undefined && fill !== (options.fill ?? fillOf(own))) note(`--fill ${fill}, as in ${path}`);
+  const isPlain = isKnown && arch === undefined;
   return { checkpoint: isPlain ? withoutArch(checkpoint) : checkpoint, options: { ...options, arch, fill } };
 }
 

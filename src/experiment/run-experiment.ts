@@ -120,23 +120,18 @@ async function evaluateExperiment(
   const seconds = byStage(({ options }) => secondsOf(options.load));
   const result = { rows: tableOf(runs), evaluations: byStage(({ evaluation }) => evaluation), seconds };
   const { title, summary, gallery } = experiment;
+  const soFar = timed.soFar();
   const draw = async () => {
     const curves = runs.flatMap(({ name, evaluation }) => curvesOf(name, evaluation.checkpoint, reporter.note));
-    const words = { title, summary, command, curves, times };
-    const page = await gatherPage(runs, words, ({ name }) => (name === gallery ? {} : undefined), reporter);
-    const soFar = timed.soFar();
-    if (soFar === undefined) return renderPage(page);
-    // The page cannot know how long it will have taken itself.
-    const own = { ...soFar, kinds: soFar.kinds.filter(({ kind }) => kind !== pageKind) };
-    return renderPage({ ...page, times: [{ name: "the experiment", times: own }, ...times] });
+    // The experiment's own ends before the page, which cannot know how long it will have taken itself.
+    const own = soFar === undefined ? [] : [{ name: "the experiment", times: soFar }];
+    const words = { title, summary, command, curves, times: [...own, ...times] };
+    return renderPage(await gatherPage(runs, words, ({ name }) => (name === gallery ? {} : undefined), reporter));
   };
-  const render = () => timed.profile.of(pageKind, draw);
+  const render = () => timed.profile.of("page", draw);
   const results = { command, made_from: experimentKey(experiment, { keys, seconds, times }), ...result, keys };
   return { ...result, page: await publish({ folder, known, results, render }, reporter) };
 }
-
-/** What a profile calls the making of the page. */
-const pageKind = "page";
 
 function noteTimes(times: NamedTimes, reporter: Reporter): void {
   for (const line of timeText(times).trimEnd().split("\n")) reporter.note(line);

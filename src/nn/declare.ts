@@ -180,9 +180,9 @@ class Declaring implements Layers<FlowShape> {
 
   maxPool([channels, height, width]: FlowShape, size: number, stride: number, padding: number): FlowShape {
     const after = (side: number) => Math.floor((side + 2 * padding - size) / stride) + 1;
-    if (after(Math.min(height, width)) < 1)
-      throw tooSmall(this.#imageSize, `${height} × ${width}`, `${size} × ${size}`);
-    return [channels, after(height), after(width)];
+    const output = [channels, after(height), after(width)];
+    if (Math.min(...output) < 1) throw tooSmall(this.#imageSize, `${height} × ${width}`, `${size} × ${size}`);
+    return output;
   }
 
   padChannels([channels, height, width]: FlowShape, added: number): FlowShape {

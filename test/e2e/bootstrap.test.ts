@@ -1,19 +1,22 @@
 /** What `npm run quickstart` starts is told of every signal that it would save at, though only the bootstrap gets it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { stopSignals } from "../../src/utils/reporter.ts";
 import { makeFolders } from "../make-folders.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 const bootstrap = fileURLToPath(new URL("../../scripts/bootstrap.mjs", import.meta.url));
+/** At which the program saves, but for Ctrl-C, which a terminal sends to both. */
+const passedOn = stopSignals.filter((signal) => signal !== "SIGINT");
 /** In place of the program: says the signal that it gets. */
 const program = `const [, , , how] = process.argv;
-for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]) {
+for (const signal of ${JSON.stringify(passedOn)}) {
   if (how === "saves") process.on(signal, () => { console.log(signal); process.exit(7); });
 }
 setInterval(() => undefined, 1000);
@@ -28,12 +31,11 @@ beforeAll(() => {
   root = makeFolders(temporaryFolder(afterAll), {
     ...read,
     "src/.keep": "",
-    "scripts/.keep": "",
+    "scripts/bootstrap.mjs": readFileSync(bootstrap),
     "node_modules/.patchdrop-install": createHash("sha256").update(lock).digest("hex"),
     "dist/native/find.js": "export const searchLibtorch = () => ({ found: {} });",
     "dist/cli/patchdrop.js": program,
   });
-  copyFileSync(bootstrap, join(root, "scripts", "bootstrap.mjs"));
   const hash = createHash("sha256");
   for (const file of [...Object.keys(read), "src/.keep"].sort()) {
     const { size, mtimeMs } = statSync(join(root, file));
@@ -58,8 +60,6 @@ async function startProgram(how: string) {
   });
   return { child, ended, errors, said: () => said };
 }
-
-const passedOn = ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
 it.each(passedOn)("%s reaches the program, whose exit code is the command's", async (signal) => {
   const { child, ended, errors, said } = await startProgram("saves");
